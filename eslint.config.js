@@ -1,0 +1,57 @@
+import tseslint from 'typescript-eslint';
+
+// Imports point one way (docs/decisions/0001-layout.md): each folder lists the folders it may import.
+const MAY_IMPORT = {
+  common: [],
+  tensor: ['common'],
+  data: ['common', 'tensor'],
+  models: ['common', 'tensor'],
+  actors: ['common', 'gen'],
+  report: ['common'],
+  coordinator: ['common', 'actors', 'report', 'gen'],
+  services: ['common', 'tensor', 'models', 'data', 'actors', 'report', 'gen'],
+};
+const FOLDERS = [...Object.keys(MAY_IMPORT), 'cli', 'gen', 'bench', 'test'];
+
+const importDirection = Object.entries(MAY_IMPORT).map(([folder, allowed]) => {
+  const forbidden = FOLDERS.filter((other) => other !== folder && !allowed.includes(other));
+  return {
+    files: [`${folder}/**/*.ts`],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: `^(\\.\\./)+(${forbidden.join('|')})/`,
+              message: `${folder}/ may import only: ${['node packages', ...allowed].join(', ')}.`,
+            },
+          ],
+        },
+      ],
+    },
+  };
+});
+
+export default tseslint.config(
+  { ignores: ['dist/', 'gen/', 'runs/', 'node_modules/', 'coverage/'] },
+  ...tseslint.configs.recommendedTypeChecked.map((config) => ({ files: ['**/*.ts'], ...config })),
+  {
+    files: ['**/*.ts'],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+    },
+  },
+  ...importDirection,
+);

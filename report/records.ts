@@ -1,0 +1,137 @@
+/**
+ * The plain JSON records that a run folder holds, written by the coordinator and read by reports, the terminal view
+ * and people's own scripts. Rates lie in [0, 1]; durations are seconds; classes are indices into `classes`.
+ */
+
+/** Quality of a classifier on one split (definitions: models/metrics.ts). */
+export interface Metrics {
+  readonly count: number;
+  readonly accuracy: number;
+  /** Mean of the per-class recalls. */
+  readonly balancedAccuracy: number;
+  readonly macroPrecision: number;
+  readonly macroF1: number;
+  readonly mcc: number;
+  /** Macro one-vs-rest area under the ROC curve. */
+  readonly aucOvr: number;
+  /** Expected calibration error, 15 equal-width bins. */
+  readonly ece: number;
+  readonly perClassRecall: readonly number[];
+  /** Mean recall of classes by training size: many (> 100 images … see `shots`), medium, few; null where none. */
+  readonly manyShotRecall: number | null;
+  readonly mediumShotRecall: number | null;
+  readonly fewShotRecall: number | null;
+  /** confusion[true][predicted], counts. */
+  readonly confusion: readonly (readonly number[])[];
+}
+
+/** Share of synthetic images that the independent judge gives the intended class. */
+export interface Fidelity {
+  readonly all: number;
+  /** Over the tail classes (fewer than 200 training images); null where there are none. */
+  readonly tail: number | null;
+  /** Null for a class that got no images. */
+  readonly perClass: readonly (number | null)[];
+}
+
+/** One line of metrics.jsonl. */
+export interface EpochRecord {
+  /** From 1. */
+  readonly epoch: number;
+  readonly optimizerSteps: number;
+  readonly trainLoss: number;
+  /** What adaptive sampling read: per-class accuracy on training images under evaluation transforms; null before it is measured. */
+  readonly samplingAccuracy: readonly number[] | null;
+  /** Images asked for per class; null for methods without synthesis. */
+  readonly quota: readonly number[] | null;
+  readonly syntheticImages: number;
+  readonly fidelity: Fidelity | null;
+  readonly weightsVersion: number;
+  readonly validation: Metrics | null;
+  readonly synthesisSeconds: number;
+  readonly trainSeconds: number;
+  readonly evaluateSeconds: number;
+  /** Shards that had to be made again because a worker died. */
+  readonly shardsRedone: number;
+  /** Path inside the run folder, or null. */
+  readonly grid: string | null;
+}
+
+/** report.json of one run. */
+export interface RunReport {
+  readonly method: string;
+  readonly seed: number;
+  readonly classes: readonly string[];
+  readonly classCounts: readonly number[];
+  readonly optimizerSteps: number;
+  readonly workers: number;
+  readonly syntheticImages: number;
+  readonly seconds: number;
+  readonly weightsDigest: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly epochs: readonly EpochRecord[];
+  readonly validation: Metrics | null;
+  readonly test: Metrics | null;
+}
+
+/** report.json of several runs over the same data (`ballast compare`, `make demo`). */
+export interface ComparisonReport {
+  readonly title: string;
+  readonly classes: readonly string[];
+  readonly classCounts: readonly number[];
+  readonly methods: readonly MethodReport[];
+}
+
+export interface MethodReport {
+  readonly method: string;
+  readonly seed: number;
+  /** Path of the method's run folder, relative to the comparison's folder. */
+  readonly run: string;
+  readonly optimizerSteps: number;
+  readonly accuracy: number;
+  readonly balancedAccuracy: number;
+  readonly macroF1: number;
+  readonly mcc: number;
+  readonly perClassRecall: readonly number[];
+  readonly seconds: number;
+  readonly syntheticImages: number;
+  readonly workers: number;
+  readonly epochs: readonly EpochRecord[];
+}
+
+/** What a live view shows while a run goes on. */
+export type RunEvent =
+  | {
+      readonly type: 'started';
+      readonly method: string;
+      readonly seed: number;
+      readonly classes: readonly string[];
+      readonly classCounts: readonly number[];
+      readonly epochs: number;
+      readonly firstEpoch: number;
+      readonly runDir: string;
+    }
+  | {
+      readonly type: 'quota';
+      readonly epoch: number;
+      readonly accuracy: readonly number[];
+      readonly quota: readonly number[];
+    }
+  | {
+      readonly type: 'synthesis';
+      readonly epoch: number;
+      readonly done: number;
+      readonly total: number;
+      readonly imagesPerSecond: number;
+    }
+  | {
+      readonly type: 'training';
+      readonly epoch: number;
+      readonly step: number;
+      readonly steps: number;
+      readonly loss: number;
+    }
+  | { readonly type: 'epoch'; readonly record: EpochRecord }
+  | { readonly type: 'actor'; readonly actor: string; readonly state: string; readonly reason: string }
+  | { readonly type: 'finished'; readonly report: RunReport }
+  | { readonly type: 'cancelled'; readonly epoch: number };
