@@ -1,0 +1,18 @@
+/**
+ * The one door to TensorFlow.js. Its CommonJS build registers every kernel gradient (tfjs-core alone does not) and
+ * reaches ESM only as a default export.
+ */
+import tf from '@tensorflow/tfjs';
+
+export type {
+  KernelFunc,
+  NamedTensorMap,
+  Scalar,
+  Tensor,
+  Tensor1D,
+  Tensor2D,
+  Tensor3D,
+  Tensor4D,
+  TensorInfo,
+} from '@tensorflow/tfjs';
+export default tf;
