@@ -1,0 +1,75 @@
+/**
+ * Files that stay whole: a reader sees the old or the new content, never half of it. A full disk, a missing
+ * permission and a read-only volume are the user's to mend, so they become a `UserError` that names the path.
+ */
+
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, rename, rm, appendFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { errorCode, UserError } from './errors.ts';
+
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full: free some space or choose another folder',
+  EDQUOT: 'the disk quota is used up: free some space or choose another folder',
+  EACCES: 'permission denied: choose a folder that you may write to',
+  EPERM: 'operation not permitted: choose a folder that you may write to',
+  EROFS: 'the file system is read-only: choose another folder',
+  ENOTDIR: 'a part of the path is a file, not a folder',
+  EISDIR: 'the path is a folder, not a file',
+};
+
+/** The error to throw when writing `path` failed: a `UserError` where the user can help, else `thrown` itself. */
+export function writeFailure(path: string, thrown: unknown): unknown {
+  const advice = ADVICE[errorCode(thrown) ?? ''];
+  return advice === undefined ? thrown : new UserError(`Cannot write ${path}: ${advice}.`, { cause: thrown });
+}
+
+async function orWriteFailure<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    throw writeFailure(path, thrown);
+  }
+}
+
+/** Makes a folder and its parents. @throws UserError when the user can help. */
+export async function ensureDirectory(path: string): Promise<void> {
+  await orWriteFailure(path, () => mkdir(path, { recursive: true }));
+}
+
+async function writeSynced(path: string, content: string | Uint8Array): Promise<void> {
+  const file = await open(path, 'w');
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Replaces `path` by `content` at once: written beside it, synced, renamed. Makes missing folders; leaves nothing
+ * behind when it fails. @throws UserError when the user can help.
+ */
+export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
+  await orWriteFailure(path, async () => {
+    await mkdir(dirname(path), { recursive: true });
+    try {
+      await writeSynced(temporary, content);
+      await rename(temporary, path);
+    } catch (thrown) {
+      await rm(temporary, { force: true });
+      throw thrown;
+    }
+  });
+}
+
+/** Appends `line` and a newline; `line` holds no newline itself. Makes missing folders. @throws UserError as above. */
+export async function appendLine(path: string, line: string): Promise<void> {
+  if (line.includes('\n')) throw new Error(`appendLine: the line for ${path} holds a newline`);
+  await orWriteFailure(path, async () => {
+    await mkdir(dirname(path), { recursive: true });
+    await appendFile(path, line + '\n');
+  });
+}

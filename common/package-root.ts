@@ -1,0 +1,30 @@
+/** Where this package is installed: the nearest folder upwards that holds its package.json. */
+
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const PACKAGE_NAME = 'ballast';
+
+function isPackageRoot(folder: string): boolean {
+  const manifest = join(folder, 'package.json');
+  if (!existsSync(manifest)) return false;
+  const parsed: unknown = JSON.parse(readFileSync(manifest, 'utf8'));
+  return typeof parsed === 'object' && parsed !== null && 'name' in parsed && parsed.name === PACKAGE_NAME;
+}
+
+/** The package's root folder, the same from sources and from `dist/`. */
+export function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  for (;;) {
+    if (isPackageRoot(folder)) return folder;
+    const parent = dirname(folder);
+    if (parent === folder) throw new Error(`No package.json of '${PACKAGE_NAME}' above ${import.meta.url}`);
+    folder = parent;
+  }
+}
+
+/** The folder of built JavaScript, which child processes and worker threads are started from. */
+export function distRoot(): string {
+  return join(packageRoot(), 'dist');
+}
