@@ -62,11 +62,12 @@ export function depthToSpace(x: Tensor4D, block: number): Tensor4D {
 
 /** x [n, i] · weight [o, i]ᵀ + bias [o] → [n, o]. */
 export function linear(x: Tensor2D, weight: Tensor2D, bias?: Tensor1D): Tensor2D {
-  const product = tf.matMul(x, weight, false, true);
-  return bias === undefined ? product : tf.add(product, bias);
+  const product: Tensor2D = tf.matMul(x, weight, false, true);
+  return bias === undefined ? product : tf.add<Tensor2D>(product, bias);
 }
 
 /** Mean over height and width: [n, c, h, w] → [n, c]. */
 export function avgPoolGlobal(x: Tensor4D): Tensor2D {
-  return tf.mean<Tensor2D>(x, [2, 3]);
+  const pooled: Tensor2D = tf.mean(x, [2, 3]);
+  return pooled;
 }

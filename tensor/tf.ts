@@ -5,6 +5,8 @@
 import tf from '@tensorflow/tfjs';
 
 export type {
+  BackendValues,
+  DataType,
   KernelFunc,
   NamedTensorMap,
   Scalar,
@@ -15,4 +17,5 @@ export type {
   Tensor4D,
   TensorInfo,
 } from '@tensorflow/tfjs';
+tf.enableProdMode(); // no advice on the console about faster backends
 export default tf;

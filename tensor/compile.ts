@@ -1,0 +1,139 @@
+/**
+ * `compile(fn, signature)`: what jit is to JAX, for TensorFlow.js. A plain tfjs function over trees of tensors becomes
+ * an executable over trees of plain arrays; gradients taken inside it (tf.grads and the like) and whole optimiser
+ * steps become part of it. Shapes are fixed by the signature.
+ */
+import { UserError } from '../common/errors.ts';
+import type { NdArray } from './array.ts';
+import { sizeOf } from './array.ts';
+import { engineNamed } from './engine.ts';
+import type { EngineOptions } from './engine.ts';
+import tf from './tf.ts';
+import type { Tensor } from './tf.ts';
+import { flatten, mapTree } from './tree.ts';
+import type { Tree } from './tree.ts';
+
+export interface TensorSpec {
+  readonly shape: readonly number[];
+  readonly dtype: 'float32' | 'int32' | 'bool';
+}
+
+/**
+ * Form of the argument: names to tensor specs; an `NdArray` in place of a spec is a constant, built into the graph
+ * and absent from `run`'s argument.
+ */
+export type Signature = Tree<TensorSpec | NdArray>;
+export type TensorTree = Tree<Tensor>;
+export type ArrayTree = Tree<NdArray>;
+
+/** The tensors that a signature describes. */
+export type TensorsOf<S> = S extends { shape: readonly number[] }
+  ? Tensor
+  : { readonly [K in keyof S]: TensorsOf<S[K]> };
+
+/** The arrays that a tree of tensors becomes. */
+export type ArraysOf<T> = T extends Tensor ? NdArray : { readonly [K in keyof T]: ArraysOf<T[K]> };
+
+/** What `run` takes for a signature; constants may be left out. */
+export type FeedsOf<S> = S extends { data: unknown }
+  ? undefined
+  : S extends { shape: readonly number[] }
+    ? NdArray
+    : { readonly [K in keyof S]: FeedsOf<S[K]> };
+
+export interface Executable<S, R> {
+  /**
+   * Runs the function. Throws RangeError naming the argument when a shape or type differs from the signature.
+   * Calls must not overlap. Result arrays belong to the caller.
+   */
+  run(inputs: FeedsOf<S>): Promise<ArraysOf<R>>;
+  /** Name of the compiled graph: equal functions and signatures give equal digests. Null for `reference`. */
+  readonly digest: string | null;
+  /** Seconds that tracing and building took. */
+  readonly compileSeconds: number;
+  dispose(): Promise<void>;
+}
+
+export interface CompileOptions extends Partial<EngineOptions> {
+  /** `onnxruntime` (default) or `reference`. */
+  readonly engine?: string;
+}
+
+/** Compiles `fn`. Throws UserError for an unknown engine or a tfjs kernel that the compiler has no rule for. */
+export async function compile<const S extends Signature, R extends TensorTree>(
+  fn: (inputs: TensorsOf<S>) => R,
+  signature: S,
+  { engine = 'onnxruntime', threads = 1 }: CompileOptions = {},
+): Promise<Executable<S, R>> {
+  const start = performance.now();
+  const leaves = flatten<TensorSpec | NdArray>(signature, isSpec);
+  const inputs = leaves.map(([path, spec]) => ({
+    name: `in:${path}`,
+    shape: spec.shape,
+    dtype: floatOrInt(path, spec.dtype),
+    ...('data' in spec ? { constant: spec.data } : {}),
+  }));
+  let form: TensorTree | undefined;
+  const program = await engineNamed(engine).build(
+    {
+      inputs,
+      fn: (tensors) => {
+        const byPath = new Map(leaves.map(([path], i) => [path, tensors[i]!]));
+        const argument = mapTree<TensorSpec | NdArray, Tensor>(signature, isSpec, (_, path) =>
+          byPath.get(path)!,
+        );
+        form = fn(argument as TensorsOf<S>);
+        return Object.fromEntries(flatten(form, isTensor).map(([path, tensor]) => [`out:${path}`, tensor]));
+      },
+    },
+    { threads },
+  );
+  const expected = inputs.filter((input) => input.constant === undefined);
+  return {
+    digest: program.digest,
+    compileSeconds: (performance.now() - start) / 1000,
+    dispose: () => program.dispose(),
+    run: async (argument) => {
+      const feeds = feedsFrom(argument as ArrayTree, expected);
+      const results = await program.run(feeds);
+      return mapTree(form!, isTensor, (_, path) => results[`out:${path}`]!) as ArraysOf<R>;
+    },
+  };
+}
+
+function feedsFrom(
+  argument: ArrayTree,
+  expected: readonly { name: string; shape: readonly number[]; dtype: string }[],
+): Record<string, NdArray> {
+  const feeds = Object.fromEntries(flatten(argument, isArray).map(([path, array]) => [`in:${path}`, array]));
+  for (const { name, shape, dtype } of expected) {
+    const array = feeds[name];
+    const path = name.slice('in:'.length);
+    if (array === undefined) throw new RangeError(`argument '${path}' is missing`);
+    const fits =
+      array.dtype === dtype && array.shape.join() === shape.join() && array.data.length === sizeOf(shape);
+    if (!fits)
+      throw new RangeError(
+        `argument '${path}' is ${array.dtype}[${array.shape.join()}] with ${array.data.length} values, not ${dtype}[${shape.join()}]`,
+      );
+  }
+  return feeds;
+}
+
+function floatOrInt(path: string, dtype: NdArray['dtype']): TensorSpec['dtype'] {
+  if (dtype === 'uint8')
+    throw new UserError(`argument '${path}' is uint8: tfjs computes on float32, int32 and bool`);
+  return dtype;
+}
+
+function isSpec(node: Signature): node is TensorSpec | NdArray {
+  return 'shape' in node && Array.isArray(node.shape);
+}
+
+function isArray(node: ArrayTree): node is NdArray {
+  return 'data' in node && ArrayBuffer.isView(node.data);
+}
+
+function isTensor(node: TensorTree): node is Tensor {
+  return node instanceof tf.Tensor;
+}

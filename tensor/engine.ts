@@ -1,0 +1,46 @@
+/**
+ * Engines: what runs a compiled function. `onnxruntime` traces it to one ONNX graph; `reference` runs it operation by
+ * operation on tfjs's own JavaScript backend, slowly, as the oracle that others are compared with.
+ */
+import { UserError } from '../common/errors.ts';
+import type { NdArray } from './array.ts';
+import { onnxRuntimeEngine } from './engine-onnxruntime.ts';
+import { referenceEngine } from './engine-reference.ts';
+import type { TraceInput } from './trace.ts';
+import type { Tensor } from './tf.ts';
+
+/** A function over flat lists, ready for an engine. */
+export interface Program {
+  readonly inputs: readonly TraceInput[];
+  readonly fn: (tensors: Tensor[]) => Readonly<Record<string, Tensor>>;
+}
+
+export interface RunnableProgram {
+  /** Runs with one array per non-constant input, by name. Not re-entrant. */
+  run(feeds: Readonly<Record<string, NdArray>>): Promise<Record<string, NdArray>>;
+  /** SHA-256 of the compiled graph, or null where the engine compiles nothing. */
+  readonly digest: string | null;
+  dispose(): Promise<void>;
+}
+
+export interface EngineOptions {
+  /** Threads inside one operator; results are bit-equal only between runs with equal thread counts. */
+  readonly threads: number;
+}
+
+export interface Engine {
+  readonly name: string;
+  /** What it is, for the records of a run: engine and version. */
+  describe(): string;
+  build(program: Program, options: EngineOptions): Promise<RunnableProgram>;
+}
+
+const ENGINES = { onnxruntime: onnxRuntimeEngine, reference: referenceEngine } as const;
+export type EngineName = keyof typeof ENGINES;
+
+/** Throws UserError for an unknown name. */
+export function engineNamed(name: string): Engine {
+  if (!Object.hasOwn(ENGINES, name))
+    throw new UserError(`unknown engine '${name}': use one of ${Object.keys(ENGINES).join(', ')}`);
+  return ENGINES[name as EngineName];
+}

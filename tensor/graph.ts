@@ -1,0 +1,222 @@
+/**
+ * The graph that a trace builds: values and ONNX nodes in execution order, simplified while they are added.
+ *
+ * - equal nodes on equal inputs are one node (common sub-expressions);
+ * - a constant filled with one value stays a `splat` and becomes bytes only where an operator needs a full tensor;
+ * - transposes and reshapes that follow each other merge, those that change nothing vanish;
+ * - nodes that no output needs are left out of the file.
+ *
+ * It knows ONNX operators, not tfjs: trace-kernels.ts translates.
+ */
+import { sizeOf } from './array.ts';
+import { encodeModel } from './onnx.ts';
+import type { OnnxAttribute, OnnxDType, OnnxTensor } from './onnx.ts';
+
+export type Shape = readonly number[];
+export type Attributes = Readonly<Record<string, OnnxAttribute>>;
+
+interface GraphNode {
+  readonly op: string;
+  readonly domain: string;
+  readonly inputs: readonly Value[];
+  readonly attributes: Attributes;
+  readonly outputs: Value[];
+}
+
+export interface Value {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly dtype: OnnxDType;
+  readonly source:
+    | { readonly kind: 'input' }
+    | { readonly kind: 'constant'; readonly bytes: Uint8Array }
+    | { readonly kind: 'splat'; readonly value: number }
+    | { readonly kind: 'node'; readonly node: GraphNode };
+}
+
+export interface ValueType {
+  readonly shape: Shape;
+  readonly dtype: OnnxDType;
+}
+
+const MICROSOFT_OPERATORS = new Set(['FusedMatMul', 'QuickGelu']);
+
+export class GraphBuilder {
+  private readonly inputs: Value[] = [];
+  private readonly outputs: { name: string; value: Value }[] = [];
+  private readonly nodes: GraphNode[] = [];
+  private readonly known = new Map<string, GraphNode>();
+  private readonly constants = new Map<string, Value>();
+  private count = 0;
+
+  input(name: string, type: ValueType): Value {
+    const value: Value = { ...type, name, source: { kind: 'input' } };
+    this.inputs.push(value);
+    return value;
+  }
+
+  /** A constant; one that holds a single repeated number becomes a splat. */
+  constant(elements: ArrayLike<number>, type: ValueType): Value {
+    const first = elements[0];
+    if (first !== undefined && type.shape.length > 0 && everyEqual(elements, first))
+      return this.splat(first, type);
+    return this.constantBytes(elementBytes(elements, type.dtype), type);
+  }
+
+  scalar(value: number, dtype: OnnxDType = 'float32'): Value {
+    return this.constant([value], { shape: [], dtype });
+  }
+
+  /** A one-dimensional int64 constant, as ONNX takes shapes and axes. */
+  integers(elements: readonly number[]): Value {
+    return this.constantBytes(elementBytes(elements, 'int64'), { shape: [elements.length], dtype: 'int64' });
+  }
+
+  splat(value: number, type: ValueType): Value {
+    return { ...type, name: `splat${this.count++}`, source: { kind: 'splat', value } };
+  }
+
+  /** The single number that fills `value`, or undefined. */
+  splatOf(value: Value): number | undefined {
+    return value.source.kind === 'splat' ? value.source.value : undefined;
+  }
+
+  /** Adds a node (or finds its equal) and gives its outputs. Splat inputs are written out in full. */
+  node(op: string, inputs: readonly Value[], attributes: Attributes, outputs: readonly ValueType[]): Value[] {
+    const full = inputs.map((input) => this.materialize(input));
+    const key = JSON.stringify([op, full.map((input) => input.name), attributes]);
+    const existing = this.known.get(key);
+    if (existing !== undefined) return existing.outputs;
+    const domain = MICROSOFT_OPERATORS.has(op) ? 'com.microsoft' : '';
+    const node: GraphNode = { op, domain, inputs: full, attributes, outputs: [] };
+    for (const type of outputs)
+      node.outputs.push({ ...type, name: `v${this.count++}`, source: { kind: 'node', node } });
+    this.nodes.push(node);
+    this.known.set(key, node);
+    return node.outputs;
+  }
+
+  /** A node with one output. */
+  apply(op: string, inputs: readonly Value[], attributes: Attributes, output: ValueType): Value {
+    return this.node(op, inputs, attributes, [output])[0]!;
+  }
+
+  reshape(value: Value, shape: Shape): Value {
+    if (equalShapes(value.shape, shape)) return value;
+    const type = { shape, dtype: value.dtype };
+    if (value.source.kind === 'splat') return this.splat(value.source.value, type);
+    if (value.source.kind === 'constant') return this.constantBytes(value.source.bytes, type);
+    const previous = producer(value, 'Reshape');
+    if (previous !== undefined) return this.reshape(previous.inputs[0]!, shape);
+    return this.apply('Reshape', [value, this.integers(shape)], {}, type);
+  }
+
+  transpose(value: Value, permutation: readonly number[]): Value {
+    const shape = permutation.map((axis) => value.shape[axis]!);
+    if (value.source.kind === 'splat') return this.splat(value.source.value, { shape, dtype: value.dtype });
+    const previous = producer(value, 'Transpose');
+    if (previous !== undefined) {
+      const earlier = (previous.attributes['perm'] as { ints: readonly number[] }).ints;
+      return this.transpose(
+        previous.inputs[0]!,
+        permutation.map((axis) => earlier[axis]!),
+      );
+    }
+    if (keepsOrder(permutation, value.shape)) return this.reshape(value, shape);
+    return this.apply('Transpose', [value], { perm: { ints: permutation } }, { shape, dtype: value.dtype });
+  }
+
+  output(name: string, value: Value): void {
+    this.outputs.push({ name, value });
+  }
+
+  /** The ONNX file, without the nodes that no output needs, and the names of the inputs that it reads. */
+  encode(): { bytes: Uint8Array; usedInputs: string[] } {
+    const outputs = this.outputs.map(({ name, value }) => ({ name, value: this.materialize(value) }));
+    const live = new Set<GraphNode>();
+    const initializers = new Map<string, OnnxTensor>();
+    const usedInputs = new Set<string>();
+    const visit = (value: Value): void => {
+      const { source } = value;
+      if (source.kind === 'input') usedInputs.add(value.name);
+      if (source.kind === 'constant') initializers.set(value.name, { ...value, bytes: source.bytes });
+      if (source.kind !== 'node' || live.has(source.node)) return;
+      live.add(source.node);
+      source.node.inputs.forEach(visit);
+    };
+    outputs.forEach(({ value }) => visit(value));
+    const names = (values: readonly Value[]) => values.map((value) => value.name);
+    const bytes = encodeModel({
+      nodes: [
+        ...this.nodes
+          .filter((node) => live.has(node))
+          .map((node) => ({ ...node, inputs: names(node.inputs), outputs: names(node.outputs) })),
+        ...outputs.map(({ name, value }) => ({
+          op: 'Identity',
+          domain: '',
+          attributes: {},
+          inputs: [value.name],
+          outputs: [name],
+        })),
+      ],
+      initializers: [...initializers.values()],
+      inputs: this.inputs.filter((input) => usedInputs.has(input.name)),
+      outputs: outputs.map(({ name, value }) => ({ name, shape: value.shape, dtype: value.dtype })),
+    });
+    return { bytes, usedInputs: [...usedInputs] };
+  }
+
+  /** A splat as a real value: ConstantOfShape, so that big zeros cost no bytes in the file. */
+  private materialize(value: Value): Value {
+    if (value.source.kind !== 'splat') return value;
+    const element = elementBytes([value.source.value], value.dtype);
+    if (sizeOf(value.shape) === 1) return this.constantBytes(element, value);
+    const tensor = { name: '', dtype: value.dtype, shape: [1], bytes: element };
+    return this.apply('ConstantOfShape', [this.integers(value.shape)], { value: { tensor } }, value);
+  }
+
+  private constantBytes(bytes: Uint8Array, { shape, dtype }: ValueType): Value {
+    const key = `${dtype}[${shape.join()}]${Buffer.from(bytes).toString('latin1')}`;
+    const existing = bytes.length <= 4096 ? this.constants.get(key) : undefined;
+    if (existing !== undefined) return existing;
+    const value: Value = { name: `c${this.count++}`, shape, dtype, source: { kind: 'constant', bytes } };
+    if (bytes.length <= 4096) this.constants.set(key, value);
+    return value;
+  }
+}
+
+/** The node that made `value`, when it is an `op`. */
+export function producer(value: Value, op: string): GraphNode | undefined {
+  return value.source.kind === 'node' && value.source.node.op === op ? value.source.node : undefined;
+}
+
+export function equalShapes(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
+}
+
+/** Does the permutation leave the elements in memory order (it moves only axes of extent 1)? */
+function keepsOrder(permutation: readonly number[], shape: Shape): boolean {
+  const moved = permutation.filter((axis) => shape[axis] !== 1);
+  return moved.every((axis, i) => i === 0 || axis > moved[i - 1]!);
+}
+
+function everyEqual(elements: ArrayLike<number>, first: number): boolean {
+  for (let i = 1; i < elements.length; i++) if (!Object.is(elements[i], first)) return false;
+  return true;
+}
+
+function elementBytes(elements: ArrayLike<number>, dtype: OnnxDType): Uint8Array {
+  switch (dtype) {
+    case 'float32':
+      return new Uint8Array(Float32Array.from(elements).buffer);
+    case 'int32':
+      return new Uint8Array(Int32Array.from(elements).buffer);
+    case 'int64':
+      return new Uint8Array(BigInt64Array.from(Array.from(elements, BigInt)).buffer);
+    case 'bool':
+    case 'uint8':
+      return Uint8Array.from(elements);
+    default:
+      return dtype satisfies never;
+  }
+}

@@ -1,0 +1,43 @@
+/** What a rule of the tracer is, and the graph fragments that several rules share. */
+import type { GraphBuilder, Value } from './graph.ts';
+import tf from './tf.ts';
+
+export type Inputs = Readonly<Record<string, Value>>;
+
+/** Appends the nodes of one kernel call. `attributes` are the kernel's own, typed by tfjs. */
+export type KernelRule = (graph: GraphBuilder, inputs: Inputs, attributes: object) => Value | Value[];
+
+/** A rule whose attributes have tfjs's type for its kernel. */
+export function rule<A>(
+  apply: (graph: GraphBuilder, inputs: Inputs, attributes: A) => Value | Value[],
+): KernelRule {
+  return apply as KernelRule;
+}
+
+const { broadcast_util: broadcasting } = tf;
+
+/** Batched matrix product; leading axes broadcast. Transposed operands ride in the product, uncopied. */
+export function matMul(
+  graph: GraphBuilder,
+  a: Value,
+  b: Value,
+  transposeA: boolean,
+  transposeB: boolean,
+): Value {
+  const rows = a.shape.at(transposeA ? -1 : -2)!;
+  const columns = b.shape.at(transposeB ? -2 : -1)!;
+  const batch = broadcasting.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
+  const type = { shape: [...batch, rows, columns], dtype: a.dtype };
+  if (!transposeA && !transposeB) return graph.apply('MatMul', [a, b], {}, type);
+  const attributes = { transA: { int: Number(transposeA) }, transB: { int: Number(transposeB) } };
+  return graph.apply('FusedMatMul', [a, b], attributes, type);
+}
+
+/** x with the given axes in reverse order: Slice with step −1. */
+export function reverse(graph: GraphBuilder, x: Value, axes: readonly number[]): Value {
+  const reversed = axes.filter((axis) => x.shape[axis]! > 1);
+  if (reversed.length === 0) return x;
+  const each = (element: number) => graph.integers(reversed.map(() => element));
+  const beforeFirst = -(2 ** 31);
+  return graph.apply('Slice', [x, each(-1), each(beforeFirst), graph.integers(reversed), each(-1)], {}, x);
+}
