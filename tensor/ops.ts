@@ -16,7 +16,14 @@ export function conv2d(
   { stride = 1, pad = (weight.shape[2] - 1) / 2 }: { stride?: number; pad?: number } = {},
 ): Tensor4D {
   const kernel = tf.transpose(weight, [2, 3, 1, 0]);
-  return tf.conv2d(x, kernel, stride, pad, 'NCHW', 1, 'floor');
+  // Spelt out per axis: with a single number tfjs takes the kernel's height for its width.
+  const padding: Parameters<typeof tf.conv2d>[3] = [
+    [0, 0],
+    [0, 0],
+    [pad, pad],
+    [pad, pad],
+  ];
+  return tf.conv2d(x, kernel, stride, padding, 'NCHW', 1, 'floor');
 }
 
 /**
