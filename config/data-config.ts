@@ -1,0 +1,68 @@
+/**
+ * The `data` part of a run's configuration: where the images are, how they are read, and how train, validation and
+ * test come about. Strict: an unknown field is refused. Every field but `source` has a default.
+ */
+import { z } from 'zod';
+
+const path = z.string().min(1);
+const seed = z.int().min(0).default(0);
+
+const csvSchema = z.strictObject({
+  /** Folder that holds the images, subfolders included; null: the folder of the CSV file. */
+  images: path.nullable().default(null),
+  /** Columns by name; null: found by the usual names (data/csv.ts). */
+  idColumn: path.nullable().default(null),
+  labelColumn: path.nullable().default(null),
+  /** Images with equal values never lie on both sides of a split (lesion, patient). */
+  groupColumn: path.nullable().default(null),
+  /** Values train, validation (val, valid) and test. */
+  splitColumn: path.nullable().default(null),
+});
+
+/**
+ * `train`: the data's own validation split where it has one, else `fraction` of every class's train images.
+ * `unused`: at most `limit` images, equally many of each class, from those that long-tailing left out of train.
+ */
+const validationSchema = z.discriminatedUnion('from', [
+  z.strictObject({ from: z.literal('train'), fraction: z.number().min(0).max(0.5).default(0.1), seed }),
+  z.strictObject({ from: z.literal('unused'), limit: z.int().min(1).default(1000), seed }),
+  z.strictObject({ from: z.literal('none') }),
+]);
+
+const longTailSchema = z.strictObject({
+  /** Images of the first class for each image of the last. */
+  ratio: z.number().min(1),
+  /** Images of the first class; null: as many as every class allows. */
+  largest: z.int().min(1).nullable().default(null),
+  seed,
+});
+
+export const dataConfigSchema = z
+  .strictObject({
+    /** 'fashion-mnist', or the path of a folder, CSV file or NPZ file. */
+    source: path,
+    format: z.enum(['auto', 'image-folder', 'csv', 'npz', 'idx']).default('auto'),
+    /** Side of the square images in pixels; null: as they are (they must then all have one size). */
+    imageSize: z.int().min(4).max(1024).nullable().default(null),
+    /** 1 grey, 3 colour; null: as the data has it. */
+    channels: z
+      .union([z.literal(1), z.literal(3)])
+      .nullable()
+      .default(null),
+    csv: csvSchema.prefault({}),
+    /** Path of the test images; null: the source's own test split, where it has one. */
+    test: path.nullable().default(null),
+    validation: validationSchema.prefault({ from: 'train' }),
+    longTail: longTailSchema.nullable().default(null),
+    onBadImage: z.enum(['skip', 'fail']).default('fail'),
+    /** Folders searched for a named data set (`<root>/fashion-mnist`), before the usual places. */
+    roots: z.array(path).default([]),
+  })
+  .refine((data) => data.validation.from !== 'unused' || data.longTail !== null, {
+    path: ['validation', 'from'],
+    message: "'unused' needs longTail: without it no image is left over; use 'train'",
+  });
+
+export type DataConfig = z.output<typeof dataConfigSchema>;
+/** As a person writes it: defaults may be left out. */
+export type DataConfigInput = z.input<typeof dataConfigSchema>;

@@ -1,0 +1,175 @@
+/**
+ * `loadDataset`: from a configuration to decoded train, validation and test images. The steps, in order: read the
+ * source, make the long tail, part off validation, decode what is left. What the configuration says decides
+ * everything; the same configuration and files give the same bytes.
+ */
+import { createHash } from 'node:crypto';
+import { basename, resolve } from 'node:path';
+import type { DataConfig } from '../config/data-config.ts';
+import { UserError } from '../common/errors.ts';
+import { keyFromSeed } from '../tensor/random.ts';
+import { chooseShape, decode, type Shape } from './decode.ts';
+import { FASHION_MNIST, type Places } from './fashion-mnist.ts';
+import { chooseLongTail } from './long-tail.ts';
+import { openSource, openTest } from './open.ts';
+import { countClasses, pick, type Items, type SkippedImage, type Source } from './source.ts';
+import { chooseBalanced, splitValidation } from './split.ts';
+
+export interface ImageSet {
+  /** [n, height, width, channels], row-major, 0..255. */
+  images: Uint8Array;
+  /** Indices into the data set's classes. */
+  labels: Int32Array;
+  /** One an image, unique in the data set. */
+  ids: string[];
+  groups: string[] | null;
+}
+
+export interface Dataset {
+  name: string;
+  classes: string[];
+  height: number;
+  width: number;
+  channels: number;
+  train: ImageSet;
+  validation: ImageSet | null;
+  test: ImageSet | null;
+  /** SHA-256 (hex) over shape, class names, train images and train labels. */
+  digest: string;
+  /** Images that could not be read, when `onBadImage` is 'skip'. */
+  skipped: { file: string; reason: string }[];
+  /** Doubts about the data that do not stop a run, one line each. */
+  warnings: string[];
+}
+
+/**
+ * Loads what `config` describes. Throws UserError for missing or malformed data, an empty class, fewer than two
+ * classes and, with `onBadImage: 'fail'`, the first image that cannot be decoded. `places` is for tests.
+ */
+export async function loadDataset(config: DataConfig, places: Places = {}): Promise<Dataset> {
+  const source = await openSource(config, { ...places, roots: [...config.roots, ...(places.roots ?? [])] });
+  checkClasses(source, source.train.labels, config.source);
+  const outside = config.test === null ? null : await openTest(config, config.test, source.classes);
+  const splits = { ...chooseSplits(config, source), test: outside ? outside.items : source.test };
+  const samples = firstOfEachClass(splits.train.labels, source.classes.length);
+  const shape = await chooseShape(splits.train.pixels, config.imageSize, config.channels, samples);
+  const skipped: SkippedImage[] = [...source.skipped, ...(outside?.skipped ?? [])];
+  const load = (items: Items | null): Promise<ImageSet | null> => loadSet(config, items, shape, skipped);
+  const train = (await load(splits.train))!;
+  const validation = await load(splits.validation);
+  const test = await load(splits.test);
+  checkClasses(source, train.labels, config.source);
+  return {
+    name: config.source === FASHION_MNIST ? FASHION_MNIST : basename(resolve(config.source)),
+    classes: [...source.classes],
+    ...shape,
+    train,
+    validation,
+    test,
+    digest: digestOf(source.classes, shape, train),
+    skipped,
+    warnings: doubts(source.classes, train, validation, test),
+  };
+}
+
+function checkClasses(source: Source, labels: Int32Array, where: string): void {
+  if (source.classes.length < 2)
+    throw new UserError(
+      `${where}: has only the class '${source.classes[0] ?? ''}'; a classifier needs at least two classes`,
+    );
+  const empty = countClasses(labels, source.classes.length).indexOf(0);
+  if (empty >= 0)
+    throw new UserError(
+      `${where}: class '${source.classes[empty]}' has no train image; add images or remove the class`,
+    );
+}
+
+function chooseSplits(config: DataConfig, source: Source): { train: Items; validation: Items | null } {
+  const { labels, groups } = source.train;
+  const tail = config.longTail ? chooseLongTail(labels, source.classes, config.longTail) : null;
+  const train = tail ? pick(source.train, tail.chosen) : source.train;
+  const rule = config.validation;
+  switch (rule.from) {
+    case 'none':
+      return { train, validation: null };
+    case 'unused': {
+      const kept = new Set(groups ? train.groups : null);
+      const pool = tail!.unused.filter((index) => !groups || !kept.has(groups[index]!));
+      const key = keyFromSeed(rule.seed);
+      const chosen = chooseBalanced(labels, pool, source.classes.length, rule.limit, key);
+      const validation = pick(source.train, chosen);
+      const empty = countClasses(validation.labels, source.classes.length).indexOf(0);
+      if (empty >= 0)
+        throw new UserError(
+          `data.validation: no validation image of class '${source.classes[empty]}' can be had from the unused ones; set data.longTail.largest smaller or data.validation.limit larger`,
+        );
+      return { train, validation };
+    }
+    case 'train': {
+      if (source.validation) return { train, validation: source.validation };
+      const parts = splitValidation(
+        train.labels,
+        train.groups,
+        source.classes.length,
+        rule.fraction,
+        keyFromSeed(rule.seed),
+      );
+      if (parts.validation.length === 0) return { train, validation: null };
+      return { train: pick(train, parts.train), validation: pick(train, parts.validation) };
+    }
+  }
+}
+
+function firstOfEachClass(labels: Int32Array, classes: number): number[] {
+  return Array.from({ length: classes }, (_, label) => labels.indexOf(label)).filter((index) => index >= 0);
+}
+
+async function loadSet(
+  config: DataConfig,
+  items: Items | null,
+  shape: Shape,
+  skipped: SkippedImage[],
+): Promise<ImageSet | null> {
+  if (!items || items.labels.length === 0) return null;
+  const decoded = await decode(items.pixels, shape, config.imageSize !== null, config.onBadImage);
+  skipped.push(...decoded.skipped);
+  const kept = Array.from(decoded.kept);
+  return {
+    images: decoded.images,
+    labels: Int32Array.from(kept, (i) => items.labels[i]!),
+    ids: kept.map((i) => items.ids[i]!),
+    groups: items.groups ? kept.map((i) => items.groups![i]!) : null,
+  };
+}
+
+function digestOf(classes: readonly string[], shape: Shape, train: ImageSet): string {
+  const labels = new DataView(new ArrayBuffer(4 * train.labels.length));
+  train.labels.forEach((label, i) => labels.setInt32(4 * i, label, true));
+  return createHash('sha256')
+    .update(JSON.stringify([classes, shape.height, shape.width, shape.channels]))
+    .update(train.images)
+    .update(new Uint8Array(labels.buffer))
+    .digest('hex');
+}
+
+function doubts(
+  classes: readonly string[],
+  train: ImageSet,
+  validation: ImageSet | null,
+  test: ImageSet | null,
+): string[] {
+  const warnings: string[] = [];
+  const trainGroups = new Set(train.groups);
+  for (const [name, set] of Object.entries({ validation, test })) {
+    if (!set) continue;
+    const counts = countClasses(set.labels, classes.length);
+    const missing = classes.filter((_, label) => counts[label] === 0);
+    if (missing.length > 0) warnings.push(`${name} has no image of ${missing.join(', ')}`);
+    const shared = new Set(set.groups?.filter((group) => trainGroups.has(group)));
+    if (shared.size > 0)
+      warnings.push(
+        `${shared.size} groups (first: ${[...shared][0]}) have images both in train and in ${name}: its figures are too good`,
+      );
+  }
+  return warnings;
+}

@@ -1,0 +1,176 @@
+/**
+ * From `Pixels` to bytes [n, height, width, channels]: files are decoded by sharp (the EXIF turn applied, transparency
+ * laid on black), scaled to cover the square and cropped to its centre (Lanczos 3). Results come in input order
+ * whatever the order of decoding. Refused: images beyond `MAX_PIXELS`, sets beyond `MAX_SET_BYTES`.
+ */
+import sharp, { type Sharp } from 'sharp';
+import { toError, UserError } from '../common/errors.ts';
+import type { Pixels, SkippedImage } from './source.ts';
+
+/** Pixels of one input image; more is taken for a decompression bomb. */
+const MAX_PIXELS = 100_000_000;
+const MAX_SET_BYTES = 2 ** 31;
+const CONCURRENT = 8;
+
+export interface Shape {
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+}
+
+export interface Decoded {
+  readonly images: Uint8Array;
+  /** Positions (ascending) of the inputs that `images` holds: all but the skipped ones. */
+  readonly kept: Int32Array;
+  readonly skipped: readonly SkippedImage[];
+}
+
+/**
+ * The shape that images of `pixels` get. `imageSize` and `channels` null: taken from the data (the first file;
+ * grey only when `samples`, positions of files to look at, are all grey).
+ */
+export async function chooseShape(
+  pixels: Pixels,
+  imageSize: number | null,
+  channels: number | null,
+  samples: readonly number[],
+): Promise<Shape> {
+  if (pixels.kind === 'raw')
+    return {
+      height: imageSize ?? pixels.height,
+      width: imageSize ?? pixels.width,
+      channels: channels ?? pixels.channels,
+    };
+  const found: Shape[] = [];
+  for (const position of samples) {
+    const shape = await probe(pixels.files[position]!);
+    if (shape) found.push(shape);
+  }
+  const first = found[0];
+  if (!first)
+    throw new UserError(`${pixels.files[0]}: neither it nor others looked at can be decoded as an image`);
+  return {
+    height: imageSize ?? first.height,
+    width: imageSize ?? first.width,
+    channels: channels ?? (found.every((shape) => shape.channels === 1) ? 1 : 3),
+  };
+}
+
+async function probe(file: string): Promise<Shape | null> {
+  try {
+    const { autoOrient, channels } = await sharp(file, { limitInputPixels: MAX_PIXELS }).metadata();
+    return { height: autoOrient.height, width: autoOrient.width, channels: channels < 3 ? 1 : 3 };
+  } catch {
+    return null; // named when it is decoded
+  }
+}
+
+/**
+ * All of `pixels` at `shape`. `resize` false: a file of another size is refused, with advice. A file that cannot be
+ * decoded is skipped and recorded, or refused (UserError), as `onBadImage` says.
+ */
+export async function decode(
+  pixels: Pixels,
+  shape: Shape,
+  resize: boolean,
+  onBadImage: 'skip' | 'fail',
+): Promise<Decoded> {
+  const size = shape.height * shape.width * shape.channels;
+  const count = pixels.kind === 'files' ? pixels.files.length : countRaw(pixels);
+  if (count * size > MAX_SET_BYTES)
+    throw new UserError(
+      `data.imageSize: ${count} images of ${shape.width} x ${shape.height} x ${shape.channels} need ${Math.ceil((count * size) / 2 ** 20)} MiB, above the limit of ${MAX_SET_BYTES / 2 ** 20}; set a smaller data.imageSize`,
+    );
+  const unchanged =
+    pixels.kind === 'raw' &&
+    pixels.height === shape.height &&
+    pixels.width === shape.width &&
+    pixels.channels === shape.channels;
+  if (unchanged)
+    return { images: pixels.data, kept: Int32Array.from({ length: count }, (_, i) => i), skipped: [] };
+  sharp.concurrency(1); // images are small: one thread each, several at once
+  sharp.cache(false);
+  return decodeEach(pixels, count, shape, resize, onBadImage);
+}
+
+function countRaw(pixels: Pixels & { kind: 'raw' }): number {
+  return pixels.data.length / (pixels.height * pixels.width * pixels.channels);
+}
+
+async function decodeEach(
+  pixels: Pixels,
+  count: number,
+  shape: Shape,
+  resize: boolean,
+  onBadImage: 'skip' | 'fail',
+): Promise<Decoded> {
+  const size = shape.height * shape.width * shape.channels;
+  const images = new Uint8Array(count * size);
+  const reasons = new Map<number, string>();
+  let next = 0;
+  const work = async (): Promise<void> => {
+    while (next < count && (onBadImage === 'skip' || reasons.size === 0)) {
+      const position = next++;
+      try {
+        images.set(await decodeOne(pixels, position, shape, resize), position * size);
+      } catch (error) {
+        if (error instanceof UserError) throw error;
+        reasons.set(position, toError(error).message.split('\n')[0]!);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENT }, work));
+  const bad = [...reasons.keys()].sort((a, b) => a - b);
+  const name = (position: number): string =>
+    pixels.kind === 'files' ? pixels.files[position]! : `image ${position}`;
+  if (bad.length > 0 && onBadImage === 'fail')
+    throw new UserError(
+      `${name(bad[0]!)}: cannot be decoded (${reasons.get(bad[0]!)}); replace it, or skip such images with --on-bad-image skip`,
+    );
+  const kept = Int32Array.from(Array(count).keys()).filter((position) => !reasons.has(position));
+  return {
+    images: bad.length === 0 ? images : compact(images, kept, size),
+    kept,
+    skipped: bad.map((position) => ({ file: name(position), reason: reasons.get(position)! })),
+  };
+}
+
+function compact(images: Uint8Array, kept: Int32Array, size: number): Uint8Array {
+  const compacted = new Uint8Array(kept.length * size);
+  kept.forEach((from, to) => compacted.set(images.subarray(from * size, (from + 1) * size), to * size));
+  return compacted;
+}
+
+async function decodeOne(
+  pixels: Pixels,
+  position: number,
+  shape: Shape,
+  resize: boolean,
+): Promise<Uint8Array> {
+  const image = open(pixels, position);
+  if (!resize && pixels.kind === 'files') {
+    const { autoOrient } = await image.metadata();
+    if (autoOrient.height !== shape.height || autoOrient.width !== shape.width)
+      throw new UserError(
+        `${pixels.files[position]}: is ${autoOrient.width} x ${autoOrient.height} where others are ${shape.width} x ${shape.height}; set data.imageSize (--image-size) to bring all to one size`,
+      );
+  }
+  const { data } = await image
+    .autoOrient()
+    .flatten({ background: '#000' })
+    .resize(shape.width, shape.height, { fit: 'cover', kernel: 'lanczos3', fastShrinkOnLoad: false })
+    .toColourspace(shape.channels === 1 ? 'b-w' : 'srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  if (data.length !== shape.height * shape.width * shape.channels)
+    throw new Error(`decodes to ${data.length} bytes, not ${shape.height * shape.width * shape.channels}`);
+  return data;
+}
+
+function open(pixels: Pixels, position: number): Sharp {
+  if (pixels.kind === 'files') return sharp(pixels.files[position], { limitInputPixels: MAX_PIXELS });
+  const { height, width, data } = pixels;
+  const channels = pixels.channels as 1 | 3;
+  const size = height * width * channels;
+  return sharp(data.subarray(position * size, (position + 1) * size), { raw: { height, width, channels } });
+}
