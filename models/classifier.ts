@@ -1,0 +1,105 @@
+/**
+ * A small residual network with group normalisation (He et al. 1512.03385; Wu and He 1803.08494): batches never
+ * mix, so an image's logits do not depend on its neighbours or on padding.
+ *
+ *   3×3 stem → stages (each after the first halves the resolution) → global average → linear head
+ */
+import { UserError } from '../common/errors.ts';
+import type { ArrayMap } from '../tensor/array.ts';
+import { avgPoolGlobal, silu } from '../tensor/ops.ts';
+import type { Key } from '../tensor/random.ts';
+import tf from '../tensor/tf.ts';
+import type { Tensor2D, Tensor4D } from '../tensor/tf.ts';
+import { convLayer, Initializer, linearLayer, normLayer } from './parameters.ts';
+import type { Parameters } from './parameters.ts';
+
+export interface ClassifierConfig {
+  /** Colour channels of the image. */
+  readonly channels: number;
+  readonly classes: number;
+  /** Features per stage. */
+  readonly widths: readonly number[];
+  readonly blocksPerStage: number;
+  /** Groups of every normalisation; divides every width. */
+  readonly groups: number;
+}
+
+export const DEFAULT_CLASSIFIER = { widths: [16, 32, 64], blocksPerStage: 1, groups: 8 } as const;
+
+interface Block {
+  readonly name: string;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly stride: number;
+}
+
+function blocksOf({ widths, blocksPerStage }: ClassifierConfig): Block[] {
+  return widths.flatMap((outputs, stage) =>
+    Array.from({ length: blocksPerStage }, (_, i) => ({
+      name: `stages.${stage}.blocks.${i}`,
+      inputs: i === 0 ? widths[Math.max(stage - 1, 0)]! : outputs,
+      outputs,
+      stride: i === 0 && stage > 0 ? 2 : 1,
+    })),
+  );
+}
+
+function needsProjection({ inputs, outputs, stride }: Block): boolean {
+  return inputs !== outputs || stride !== 1;
+}
+
+/** New parameters, by PyTorch-style names. Throws UserError for a configuration that cannot work. */
+export function initClassifier(config: ClassifierConfig, key: Key): ArrayMap {
+  requireConfig(config);
+  const init = new Initializer(key);
+  init.conv('stem.conv', config.channels, config.widths[0]!, 3, { bias: false });
+  init.norm('stem.norm', config.widths[0]!);
+  for (const block of blocksOf(config)) {
+    const { name, inputs, outputs } = block;
+    init.conv(`${name}.conv1`, inputs, outputs, 3, { bias: false });
+    init.norm(`${name}.norm1`, outputs);
+    init.conv(`${name}.conv2`, outputs, outputs, 3, { bias: false });
+    init.norm(`${name}.norm2`, outputs);
+    if (!needsProjection(block)) continue;
+    init.conv(`${name}.shortcut.conv`, inputs, outputs, 1, { bias: false });
+    init.norm(`${name}.shortcut.norm`, outputs);
+  }
+  init.linear('head', config.widths.at(-1)!, config.classes);
+  return init.arrays;
+}
+
+/** What the head sees: x [n, c, h, w] in [−1, 1] → [n, last width]. */
+export function features(config: ClassifierConfig, params: Parameters, x: Tensor4D): Tensor2D {
+  if (x.shape[1] !== config.channels)
+    throw new UserError(`image has ${x.shape[1]} channels, the classifier takes ${config.channels}`);
+  const stem = convLayer(params, 'stem.conv', x);
+  const first = silu(normLayer(params, 'stem.norm', stem, config.groups));
+  return avgPoolGlobal(blocksOf(config).reduce((h, block) => residualBlock(config, params, block, h), first));
+}
+
+/** Logits: x [n, c, h, w] in [−1, 1] → [n, classes]. */
+export function classify(config: ClassifierConfig, params: Parameters, x: Tensor4D): Tensor2D {
+  return linearLayer(params, 'head', features(config, params, x));
+}
+
+function residualBlock(
+  { groups }: ClassifierConfig,
+  params: Parameters,
+  block: Block,
+  x: Tensor4D,
+): Tensor4D {
+  const { name, stride } = block;
+  const first = normLayer(params, `${name}.norm1`, convLayer(params, `${name}.conv1`, x, { stride }), groups);
+  const second = normLayer(params, `${name}.norm2`, convLayer(params, `${name}.conv2`, silu(first)), groups);
+  if (!needsProjection(block)) return silu(tf.add(x, second));
+  const shortcut = convLayer(params, `${name}.shortcut.conv`, x, { stride });
+  return silu(tf.add(normLayer(params, `${name}.shortcut.norm`, shortcut, groups), second));
+}
+
+function requireConfig({ widths, groups, classes }: ClassifierConfig): void {
+  if (widths.length === 0) throw new UserError('classifier widths: at least one stage is needed');
+  const odd = widths.find((width) => width % groups !== 0);
+  if (odd !== undefined)
+    throw new UserError(`classifier widths: ${odd} is not a multiple of its ${groups} normalisation groups`);
+  if (classes < 2) throw new UserError(`classifier classes ${classes}: at least 2 are needed`);
+}

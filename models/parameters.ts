@@ -1,0 +1,94 @@
+/**
+ * Model parameters by name. Outside graphs a model is a flat `ArrayMap`; inside, a flat record of tensors with the
+ * same names, which are PyTorch's (`stem.conv.weight` [out, in, kh, kw], `head.weight` [out, in]).
+ */
+import { sizeOf, zeros } from '../tensor/array.ts';
+import type { ArrayMap, NdArray } from '../tensor/array.ts';
+import { conv2d, groupNorm, linear } from '../tensor/ops.ts';
+import { foldIn, normal } from '../tensor/random.ts';
+import type { Key } from '../tensor/random.ts';
+import tf from '../tensor/tf.ts';
+import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from '../tensor/tf.ts';
+
+export type Parameters = Readonly<Record<string, Tensor>>;
+
+/** Collects a new model's parameters; each is drawn from its own stream, so order of calls does not matter. */
+export class Initializer {
+  readonly arrays: Record<string, NdArray> = {};
+  readonly #key: Key;
+
+  constructor(key: Key) {
+    this.#key = key;
+  }
+
+  /** Weight [out, in, size, size] of variance 2/fan-in (He et al. 2015), or zeros; with a zero bias unless told not. */
+  conv(
+    name: string,
+    inputs: number,
+    outputs: number,
+    size: number,
+    { zero = false, bias = true } = {},
+  ): void {
+    const gain = zero ? 0 : Math.sqrt(2 / (inputs * size * size));
+    this.arrays[`${name}.weight`] = this.#normal(`${name}.weight`, [outputs, inputs, size, size], gain);
+    if (bias) this.arrays[`${name}.bias`] = zeros([outputs]);
+  }
+
+  /** Weight [out, in] of variance 1/fan-in (LeCun et al. 1998) and a zero bias. */
+  linear(name: string, inputs: number, outputs: number): void {
+    this.arrays[`${name}.weight`] = this.#normal(`${name}.weight`, [outputs, inputs], Math.sqrt(1 / inputs));
+    this.arrays[`${name}.bias`] = zeros([outputs]);
+  }
+
+  /** Scale of ones and bias of zeros, [channels] each. */
+  norm(name: string, channels: number): void {
+    const ones = zeros([channels]);
+    ones.data.fill(1);
+    this.arrays[`${name}.weight`] = ones;
+    this.arrays[`${name}.bias`] = zeros([channels]);
+  }
+
+  #normal(name: string, shape: readonly number[], deviation: number): NdArray {
+    const data = deviation === 0 ? zeros(shape).data : normal(foldIn(this.#key, name), sizeOf(shape));
+    return { dtype: 'float32', shape, data: data.map((value) => value * deviation) };
+  }
+}
+
+/** The tensor called `name`; throws RangeError when the model has none. */
+export function parameter<T extends Tensor>(params: Parameters, name: string): T {
+  const found = params[name];
+  if (found === undefined) throw new RangeError(`parameter '${name}' is missing`);
+  return found as T;
+}
+
+/** Convolution with the weight and, where there is one, the bias called `name`. [n, c, h, w] → [n, o, h', w']. */
+export function convLayer(
+  params: Parameters,
+  name: string,
+  x: Tensor4D,
+  options: { stride?: number; pad?: number } = {},
+): Tensor4D {
+  const y = conv2d(x, parameter<Tensor4D>(params, `${name}.weight`), options);
+  const bias = params[`${name}.bias`];
+  return bias === undefined ? y : tf.add(y, tf.reshape(bias, [1, -1, 1, 1]));
+}
+
+/** Group normalisation with the scale and bias called `name`. */
+export function normLayer(params: Parameters, name: string, x: Tensor4D, groups: number): Tensor4D {
+  const scale = parameter<Tensor1D>(params, `${name}.weight`);
+  return groupNorm(x, scale, parameter<Tensor1D>(params, `${name}.bias`), groups);
+}
+
+/** Linear layer with the weight and bias called `name`. [n, i] → [n, o]. */
+export function linearLayer(params: Parameters, name: string, x: Tensor2D): Tensor2D {
+  return linear(
+    x,
+    parameter<Tensor2D>(params, `${name}.weight`),
+    parameter<Tensor1D>(params, `${name}.bias`),
+  );
+}
+
+/** How many numbers a model has. */
+export function parameterCount(params: ArrayMap): number {
+  return Object.values(params).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+}
