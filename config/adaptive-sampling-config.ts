@@ -1,0 +1,31 @@
+/** How per-class accuracy becomes a quota of synthetic images per class (coordinator/adaptive-sampling.ts). */
+import { z } from 'zod';
+
+export const adaptiveSamplingConfigSchema = z
+  .strictObject({
+    /**
+     * `softmax`: N·softmax((1−a)/T), smoothed, by largest remainder. `released`: the authors' floor(N·softmax(1−a)),
+     * which reads no other option here. `uniform`; `inverse-frequency`: ∝ 1/n_c.
+     */
+    rule: z.enum(['released', 'softmax', 'uniform', 'inverse-frequency']).default('softmax'),
+    /** T of `softmax`; smaller gives more to the worst classes. */
+    temperature: z.number().gt(0).max(1000).default(0.2),
+    /** Weight of the past in the moving average of accuracy; 0 forgets it. */
+    smoothing: z.number().min(0).lt(1).default(0.5),
+    /** Fewest images of a class an epoch. */
+    floor: z.int().min(0).default(0),
+    /** Most images of a class an epoch; null for no limit. */
+    cap: z.int().min(1).nullable().default(null),
+  })
+  .check((ctx) => {
+    const { floor, cap } = ctx.value;
+    if (cap !== null && cap < floor)
+      ctx.issues.push({
+        code: 'custom',
+        message: `it must be at least adaptiveSampling.floor (${floor})`,
+        path: ['cap'],
+        input: ctx.value,
+      });
+  });
+
+export type AdaptiveSamplingConfig = z.output<typeof adaptiveSamplingConfigSchema>;

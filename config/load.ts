@@ -1,0 +1,80 @@
+/** Reads configuration files (YAML or JSON) and remembers the line of each field, so that messages can name it. */
+import { readFile } from 'node:fs/promises';
+import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { errorCode, toError, UserError } from '../common/errors.ts';
+import { isPlainObject, isWritten, mergeConfig, type PlainObject } from './merge.ts';
+import type { FieldPath, Locate } from './validation.ts';
+
+/** What a user wrote, and where each field of it stands. */
+export interface ConfigSource {
+  readonly values: PlainObject;
+  readonly locate: Locate;
+}
+
+/** Reads a YAML or JSON file. Throws UserError with the file (and line) when it is missing or not well-formed. */
+export async function loadConfigFile(path: string): Promise<ConfigSource> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (thrown) {
+    const why = errorCode(thrown) === 'ENOENT' ? 'there is no such file' : toError(thrown).message;
+    throw new UserError(`${path}: cannot read the configuration: ${why}`, { cause: thrown });
+  }
+  return parseConfigText(text, path);
+}
+
+/** Parses the text of a YAML or JSON file; `path` is only for messages. Throws UserError as `loadConfigFile`. */
+export function parseConfigText(text: string, path: string): ConfigSource {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const problem = document.errors[0];
+  if (problem) {
+    const { line, col } = lines.linePos(problem.pos[0]);
+    throw new UserError(`${path}:${line}:${col}: not valid ${kindOf(path)}: ${problem.message}`);
+  }
+  const values: unknown = document.toJS() ?? {};
+  if (!isPlainObject(values))
+    throw new UserError(`${path}: a configuration is a group of fields (data, method, training, …)`);
+  return { values, locate: (field) => place(path, lines, document.contents, field) };
+}
+
+/** `flags` (from the command line) on top of a file, or alone. */
+export function layerFlags(file: ConfigSource | null, flags: PlainObject): ConfigSource {
+  if (!file) return { values: flags, locate: () => 'command line' };
+  return {
+    values: mergeConfig(file.values, flags),
+    locate: (path) => (path.length > 0 && isWritten(flags, path) ? 'command line' : file.locate(path)),
+  };
+}
+
+/** `file:line` of the innermost part of `field` that the file holds. */
+function place(path: string, lines: LineCounter, contents: unknown, field: FieldPath): string {
+  let node = contents;
+  let offset: number | undefined;
+  for (const part of field) {
+    const step = child(node, part);
+    if (!step) break;
+    offset = step.offset ?? offset;
+    node = step.node;
+  }
+  return offset === undefined ? path : `${path}:${lines.linePos(offset).line}`;
+}
+
+function child(
+  node: unknown,
+  part: string | number,
+): { node: unknown; offset: number | undefined } | undefined {
+  if (isMap(node)) {
+    const pair = node.items.find(({ key }) => isScalar(key) && key.value === part);
+    return pair && { node: pair.value, offset: (pair.key as Node).range?.[0] };
+  }
+  if (isSeq(node) && typeof part === 'number' && part < node.items.length) {
+    const item = node.items[part] as Node | null;
+    return { node: item, offset: item?.range?.[0] };
+  }
+  return undefined;
+}
+
+function kindOf(path: string): string {
+  return path.endsWith('.json') ? 'JSON' : 'YAML';
+}

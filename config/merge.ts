@@ -1,0 +1,33 @@
+/** Layers of configuration: what lies above wins, field by field; lists are replaced whole. */
+
+export type PlainObject = Readonly<Record<string, unknown>>;
+
+/** `over` on top of `base`; neither is changed. A field that is undefined in `over` keeps its base. */
+export function mergeConfig(base: PlainObject, over: PlainObject): PlainObject {
+  const merged: Record<string, unknown> = { ...base };
+  for (const [name, value] of Object.entries(over)) {
+    if (value === undefined) continue;
+    const below = merged[name];
+    merged[name] = isPlainObject(below) && isPlainObject(value) ? mergeConfig(below, value) : value;
+  }
+  return merged;
+}
+
+/** `{a: {b: value}}` for the path `['a', 'b']`. */
+export function nested(path: readonly string[], value: unknown): PlainObject {
+  return path.reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as PlainObject;
+}
+
+/** Whether the field at `path` is written in `values`, or lies inside one that is. */
+export function isWritten(values: PlainObject, path: readonly (string | number)[]): boolean {
+  let current: unknown = values;
+  for (const part of path) {
+    if (!isPlainObject(current)) return current !== undefined;
+    current = current[part];
+  }
+  return current !== undefined;
+}
+
+export function isPlainObject(value: unknown): value is PlainObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,116 @@
+/**
+ * A method is a name made of presets joined by `+`; it resolves to independent axes. `iois+logit-adjust` makes
+ * images as `iois` does and trains with the loss of `logit-adjust`. Combinations without sense are refused.
+ */
+import { UserError } from '../common/errors.ts';
+import { nearestName } from './validation.ts';
+
+export type SynthesisAxis = 'none' | 'replay' | 'iois' | 'iois-released';
+export type SamplingAxis = 'natural' | 'class-balanced' | 'square-root';
+
+/** What a method does, one field per independent choice. */
+export interface MethodAxes {
+  /** Where the epoch's extra images come from. */
+  readonly synthesis: SynthesisAxis;
+  /** τ of logit adjustment: cross-entropy of z + τ log π; 0 is plain cross-entropy. */
+  readonly logitAdjustment: number;
+  /** How real images are drawn. */
+  readonly sampling: SamplingAxis;
+}
+
+interface Preset {
+  readonly axes: Partial<MethodAxes>;
+  /** Stands for its own defaults of the run's configuration, under what the user writes. */
+  readonly defaults?: Readonly<Record<string, unknown>>;
+}
+
+const PLAIN: MethodAxes = { synthesis: 'none', logitAdjustment: 0, sampling: 'natural' };
+
+/** In the order of a canonical name. */
+const PRESETS: Readonly<Record<string, Preset>> = {
+  erm: { axes: {} },
+  replay: { axes: { synthesis: 'replay' } },
+  iois: { axes: { synthesis: 'iois' } },
+  // The authors' code (arXiv 2403.08407): DDIM-50 from noise, gradient at the noisy x_t, floor(N·softmax(1 − a)).
+  'iois-released': {
+    axes: { synthesis: 'iois-released' },
+    defaults: {
+      synthesis: {
+        start: 'noise',
+        steps: 50,
+        sampler: 'ddim',
+        guidance: { rule: 'released-noisy', scale: 1, schedule: 'constant', softening: [1, 1] },
+      },
+      adaptiveSampling: { rule: 'released', temperature: 1, smoothing: 0 },
+    },
+  },
+  oversample: { axes: { sampling: 'class-balanced' } },
+  'oversample-sqrt': { axes: { sampling: 'square-root' } },
+  'logit-adjust': { axes: { logitAdjustment: 1 } },
+};
+
+/** Names that a method is made of. */
+export const PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
+
+/**
+ * The axes of a method's name. Throws UserError for an unknown preset (naming the known), one given twice, two
+ * presets that set the same axis, `erm` joined to anything, and two corrections of the class prior at once.
+ */
+export function resolveMethod(method: string): MethodAxes {
+  const names = presetNames(method);
+  const refuse = (why: string) => new UserError(`method '${method}' makes no sense: ${why}`);
+  if (names.includes('erm') && names.length > 1)
+    throw refuse(
+      `erm is plain training and joins nothing; say ${names.filter((n) => n !== 'erm').join('+')}`,
+    );
+  const setBy = new Map<string, string>();
+  let axes = PLAIN;
+  for (const name of names) {
+    for (const axis of Object.keys(PRESETS[name]!.axes)) {
+      const earlier = setBy.get(axis);
+      if (earlier === name) throw refuse(`${name} is named twice`);
+      if (earlier) throw refuse(`${earlier} and ${name} both choose the ${axis}; keep one`);
+      setBy.set(axis, name);
+    }
+    axes = { ...axes, ...PRESETS[name]!.axes };
+  }
+  if (axes.logitAdjustment > 0 && axes.sampling !== 'natural')
+    throw refuse(
+      'over-sampling and logit adjustment both correct the class prior, twice is too much; keep one',
+    );
+  return axes;
+}
+
+/** The method's presets in one fixed order, so that equal methods have equal names. Throws as `resolveMethod`. */
+export function canonicalMethod(method: string): string {
+  resolveMethod(method);
+  const names = presetNames(method);
+  return PRESET_NAMES.filter((name) => names.includes(name)).join('+');
+}
+
+/** Configuration that a method's presets stand for, to lie under what the user writes. */
+export function methodDefaults(method: string): Readonly<Record<string, unknown>> {
+  resolveMethod(method);
+  return Object.assign({}, ...presetNames(method).map((name) => PRESETS[name]!.defaults ?? {})) as Record<
+    string,
+    unknown
+  >;
+}
+
+/** Whether the method needs a diffusion prior and workers. */
+export function makesImages(axes: MethodAxes): boolean {
+  return axes.synthesis === 'iois' || axes.synthesis === 'iois-released';
+}
+
+function presetNames(method: string): string[] {
+  const names = method.split('+').map((name) => name.trim());
+  for (const name of names) {
+    if (Object.hasOwn(PRESETS, name)) continue;
+    const nearest = nearestName(name, PRESET_NAMES);
+    throw new UserError(
+      `unknown method '${name}'${method === name ? '' : ` in '${method}'`}; ` +
+        `${nearest ? `did you mean ${nearest}? ` : ''}Known: ${PRESET_NAMES.join(', ')}, joined by +`,
+    );
+  }
+  return names;
+}

@@ -1,0 +1,104 @@
+/**
+ * The whole configuration of one run, validated once at the border: a file, flags or a gRPC request go in, a complete
+ * `RunConfig` with every default filled in comes out. Its JSON is the run folder's config.json.
+ */
+import { isAbsolute, resolve } from 'node:path';
+import { z } from 'zod';
+import { toError, UserError } from '../common/errors.ts';
+import { adaptiveSamplingConfigSchema } from './adaptive-sampling-config.ts';
+import { classifierConfigSchema } from './classifier-config.ts';
+import { dataConfigSchema } from './data-config.ts';
+import { canonicalMethod, makesImages, methodDefaults, resolveMethod } from './method.ts';
+import { mergeConfig, type PlainObject } from './merge.ts';
+import { synthesisConfigSchema } from './synthesis-config.ts';
+import { trainingConfigSchema } from './training-config.ts';
+import { type Locate, parseStrict } from './validation.ts';
+
+export const runConfigSchema = z.strictObject({
+  data: dataConfigSchema,
+  /** Presets joined by `+` (config/method.ts). */
+  method: z.string().min(1).default('iois'),
+  classifier: classifierConfigSchema.prefault({}),
+  training: trainingConfigSchema.prefault({}),
+  synthesis: synthesisConfigSchema.prefault({}),
+  adaptiveSampling: adaptiveSamplingConfigSchema.prefault({}),
+  /** The diffusion prior's safetensors file; null for methods that make no images. */
+  prior: z.string().min(1).nullable().default(null),
+  /** An independent classifier that judges class fidelity each epoch; null for none. */
+  judge: z.string().min(1).nullable().default(null),
+  seed: z.int().min(0).default(1),
+  /** Diffusion workers. Does not change results. */
+  workers: z.int().min(1).max(4096).default(2),
+  /** Compute threads of each process. Changes low bits of results. */
+  threads: z.int().min(1).max(1024).default(1),
+  engine: z.enum(['onnxruntime', 'reference']).default('onnxruntime'),
+  /** The run folder. */
+  out: z.string().min(1).default('runs/run'),
+  /** A NATS server for events, `nats://host:4222`; null keeps them inside this machine. */
+  eventsUrl: z.string().min(1).nullable().default(null),
+});
+
+export type RunConfig = z.output<typeof runConfigSchema>;
+
+/**
+ * A complete configuration from what a user wrote. The method's own defaults lie under the input; `out` defaults to
+ * `runs/<method>-seed<seed>`. Throws UserError that names the field, its value and what is allowed; `locate` says
+ * where a field was written.
+ */
+export function parseRunConfig(input: unknown, locate: Locate = () => 'configuration'): RunConfig {
+  if (typeof input !== 'object' || input === null || Array.isArray(input))
+    throw new UserError(`${locate([])}: a configuration is a group of fields (data, method, training, …)`);
+  const written = input as PlainObject;
+  const named = typeof written['method'] === 'string' ? written['method'] : 'iois';
+  const method = atField(locate, ['method'], () => canonicalMethod(named));
+  const config = parseStrict(
+    runConfigSchema,
+    mergeConfig({ data: {}, ...methodDefaults(method) }, written),
+    locate,
+  );
+  checkTogether(config, locate);
+  const out =
+    written['out'] === undefined ? `runs/${method.replaceAll('+', '-')}-seed${config.seed}` : config.out;
+  return { ...config, method, out };
+}
+
+/** The configuration with every path made absolute against `base`, so that it means the same from any folder. */
+export function resolvePaths(config: RunConfig, base: string): RunConfig {
+  const absolute = (path: string) => (isAbsolute(path) ? path : resolve(base, path));
+  const { data } = config;
+  return {
+    ...config,
+    data: {
+      ...data,
+      source: data.source === 'fashion-mnist' ? data.source : absolute(data.source),
+      test: data.test === null ? null : absolute(data.test),
+      csv: { ...data.csv, images: data.csv.images === null ? null : absolute(data.csv.images) },
+      roots: data.roots.map(absolute),
+    },
+    prior: config.prior === null ? null : absolute(config.prior),
+    judge: config.judge === null ? null : absolute(config.judge),
+    out: absolute(config.out),
+  };
+}
+
+function checkTogether(config: RunConfig, locate: Locate): void {
+  if (makesImages(resolveMethod(config.method)) && config.synthesis.budget > 0 && config.prior === null)
+    throw new UserError(
+      `${locate(['method'])}: method ${config.method} makes images and needs a diffusion prior; ` +
+        'name one with --prior FILE (field prior), or train one with `ballast prior train`',
+    );
+  const { rule, floor, cap } = config.adaptiveSampling;
+  if (rule === 'released' && (floor > 0 || cap !== null))
+    throw new UserError(
+      `${locate(['adaptiveSampling'])}: adaptiveSampling.rule released has no floor and no cap; ` +
+        'use rule softmax, or leave them out',
+    );
+}
+
+function atField<Value>(locate: Locate, path: readonly string[], read: () => Value): Value {
+  try {
+    return read();
+  } catch (thrown) {
+    throw new UserError(`${locate(path)}: ${toError(thrown).message}`, { cause: thrown });
+  }
+}

@@ -1,0 +1,37 @@
+/** How the classifier is trained. Every method takes the same number of steps; see `optimizerSteps`. */
+import { z } from 'zod';
+
+export const trainingConfigSchema = z.strictObject({
+  epochs: z.int().min(1).max(100_000).default(12),
+  /** Images of one optimiser step. */
+  batchSize: z.int().min(1).max(65_536).default(64),
+  optimizer: z.enum(['adamw', 'sgd']).default('adamw'),
+  learningRate: z.number().gt(0).default(2e-3),
+  /** Of `sgd`; `adamw` uses 0.9 and 0.999. */
+  momentum: z.number().min(0).lt(1).default(0.9),
+  weightDecay: z.number().min(0).default(5e-4),
+  /** `cosine` decays to zero; `step` divides by 10 at 30%, 60% and 90% of the steps (the paper's 60, 120, 180 of 200). */
+  schedule: z.enum(['cosine', 'step', 'constant']).default('cosine'),
+  /** Steps over which the learning rate rises from zero. */
+  warmupSteps: z.int().min(0).default(0),
+  /** Largest norm of the whole gradient; null does not clip. */
+  clipNorm: z.number().gt(0).nullable().default(1),
+  augmentation: z.enum(['flip-shift', 'none']).default('flip-shift'),
+  /** Weight of a synthetic image's loss; a real image has 1. */
+  syntheticLossWeight: z.number().min(0).max(100).default(1),
+});
+
+export type TrainingConfig = z.output<typeof trainingConfigSchema>;
+
+/**
+ * Optimiser steps of a run, the same for every method: epochs · ⌈(real + budget) / batchSize⌉. The budget counts
+ * also where no images are made.
+ */
+export function optimizerSteps(training: TrainingConfig, realImages: number, budget: number): number {
+  return training.epochs * stepsPerEpoch(training, realImages, budget);
+}
+
+/** Optimiser steps of one epoch: ⌈(real + budget) / batchSize⌉. */
+export function stepsPerEpoch(training: TrainingConfig, realImages: number, budget: number): number {
+  return Math.ceil((realImages + budget) / training.batchSize);
+}
