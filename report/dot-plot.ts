@@ -55,18 +55,16 @@ function drawDotRow(
   const name = fitText(theme, row.name, LABEL_SIZE, plot.left - 12);
   const inside = (value: number): number => Math.min(plot.right, Math.max(plot.left, scale(value)));
   const bar = row.interval && line(inside(row.interval.low), y, inside(row.interval.high), y, colour, 2);
-  const seeds = row.values
-    .filter(isNumber)
-    .map((value) =>
-      element('circle', {
-        cx: scale(value),
-        cy: y,
-        r: 3,
-        fill: theme.paper,
-        stroke: colour,
-        'stroke-width': 1.2,
-      }),
-    );
+  const seeds = row.values.filter(isNumber).map((value) =>
+    element('circle', {
+      cx: scale(value),
+      cy: y,
+      r: 3,
+      fill: theme.paper,
+      stroke: colour,
+      'stroke-width': 1.2,
+    }),
+  );
   const mean = isNumber(row.mean)
     ? element('circle', { cx: scale(row.mean), cy: y, r: 5, fill: colour })
     : '';

@@ -14,6 +14,11 @@ export function percent(rate: number | null | undefined, digits = 1): string {
   return isMissing(rate) ? NO_VALUE : `${(rate * 100).toFixed(digits)}%`;
 }
 
+/** A rate as an axis mark: whole percent where it is whole. */
+export function percentMark(rate: number): string {
+  return percent(rate, Math.abs(rate * 100 - Math.round(rate * 100)) < 1e-6 ? 0 : 1);
+}
+
 /** A difference of two rates in percentage points, signed: 0.045 → '+4.5'. */
 export function points(difference: number | null | undefined, digits = 1): string {
   if (isMissing(difference)) return NO_VALUE;

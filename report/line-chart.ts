@@ -30,6 +30,8 @@ export interface LineChart {
   readonly yLabel: string;
   readonly series: readonly Series[];
   readonly format: (value: number) => string;
+  /** For the axis; `format` when absent. */
+  readonly tickFormat?: (value: number) => string;
   /** 'fit' to the values, from 'zero' to their largest, or fixed. */
   readonly domain?: 'fit' | 'zero' | Domain;
   readonly width?: number;
@@ -133,12 +135,13 @@ export function lineChart(theme: Theme, chart: LineChart): string {
     return [{ series, last, text, index: series.colour ?? position }];
   });
   const domain = yDomain(chart);
+  const tickFormat = chart.tickFormat ?? chart.format;
   const marks = ticks(domain, 5);
   const room = Math.min(
     width * 0.42,
     Math.max(0, ...shown.map(({ text }) => textWidth(theme, text, LABEL_SIZE))),
   );
-  const left = Math.max(...marks.map((mark) => textWidth(theme, chart.format(mark), LABEL_SIZE))) + 10;
+  const left = Math.max(...marks.map((mark) => textWidth(theme, tickFormat(mark), LABEL_SIZE))) + 10;
   const plot: Plot = { left, top: 48, right: width - room - 16, bottom: height - 38 };
   const x = linearScale(extent(chart.x), plot.left + 6, plot.right - 2);
   const y = linearScale(domain, plot.bottom, plot.top);
@@ -166,7 +169,7 @@ export function lineChart(theme: Theme, chart: LineChart): string {
     width,
     height,
     drawTitle(theme, chart.title),
-    drawVerticalAxis(theme, plot, { ticks: marks, scale: y, format: chart.format, label: chart.yLabel }),
+    drawVerticalAxis(theme, plot, { ticks: marks, scale: y, format: tickFormat, label: chart.yLabel }),
     drawHorizontalAxis(
       theme,
       plot,
