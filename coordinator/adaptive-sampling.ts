@@ -1,0 +1,178 @@
+/**
+ * Adaptive Accurate Sampling (AAS): per-class accuracy in, a quota of synthetic images per class out. Pure functions
+ * of plain values. The released rule is that of the authors' code (arXiv 2403.08407); ours adds a temperature, a
+ * moving average over epochs, a floor, a cap and a sum of exactly N. Never reads test accuracy: its callers give
+ * accuracy on training images.
+ */
+
+export interface AdaptiveSamplingOptions {
+  readonly rule: 'released' | 'softmax' | 'uniform' | 'inverse-frequency';
+  readonly temperature: number;
+  /** Weight of the past in the moving average, in [0, 1). */
+  readonly smoothing: number;
+  readonly floor: number;
+  readonly cap: number | null;
+}
+
+/** What adaptive sampling carries from epoch to epoch; `null` before the first measurement. */
+export interface SamplingState {
+  readonly smoothedAccuracy: readonly number[] | null;
+}
+
+export const INITIAL_SAMPLING_STATE: SamplingState = { smoothedAccuracy: null };
+
+/** Accuracy of every class before any is measured. */
+export const UNMEASURED_ACCURACY = 0.5;
+
+export interface QuotaInput {
+  readonly options: AdaptiveSamplingOptions;
+  /** N, images of the epoch. */
+  readonly budget: number;
+  /** Training images of each class. */
+  readonly classCounts: readonly number[];
+  /** Per-class accuracy in [0, 1] of this epoch's weights; null when it was not measured. */
+  readonly accuracy: readonly number[] | null;
+  readonly state: SamplingState;
+}
+
+export interface QuotaDecision {
+  readonly quota: readonly number[];
+  /** The accuracy that the rule used (smoothed where it smooths). */
+  readonly accuracy: readonly number[];
+  readonly state: SamplingState;
+}
+
+/** Whether a rule reads accuracy, so that it has to be measured. */
+export function readsAccuracy(rule: AdaptiveSamplingOptions['rule']): boolean {
+  return rule === 'released' || rule === 'softmax';
+}
+
+/**
+ * The quota of each class for the next epoch, and the state after it. Quotas sum to `budget` exactly, save by the
+ * `released` rule (whose floor() loses up to one image a class) and where floor or cap make it impossible (then as
+ * near as they allow). Throws RangeError for accuracies outside [0, 1] or of another length than `classCounts`.
+ */
+export function decideQuota(input: QuotaInput): QuotaDecision {
+  const { options, budget, classCounts, accuracy, state } = input;
+  checkAccuracy(accuracy, classCounts.length);
+  const next = smooth(state, accuracy, options.rule === 'softmax' ? options.smoothing : 0);
+  const used = next.smoothedAccuracy ?? classCounts.map(() => UNMEASURED_ACCURACY);
+  return { quota: quotaOf(options, budget, classCounts, used), accuracy: used, state: next };
+}
+
+/** n_c = floor(N · softmax(1 − a)_c), temperature 1. */
+export function releasedQuota(accuracy: readonly number[], budget: number): number[] {
+  return softmax(accuracy.map((a) => 1 - a)).map((share) => Math.floor(budget * share));
+}
+
+/** softmax, made safe for large values. */
+export function softmax(values: readonly number[]): number[] {
+  const largest = Math.max(...values);
+  const powers = values.map((value) => Math.exp(value - largest));
+  const sum = powers.reduce((total, power) => total + power, 0);
+  return powers.map((power) => power / sum);
+}
+
+/**
+ * Whole numbers in proportion to `weights` (not negative, some positive), each in [floor, cap], that sum to `total`
+ * exactly, or come as near as the limits allow. Method of largest remainder; equal remainders go to the lower index.
+ * A class that a limit holds gives its share to the others, in proportion.
+ */
+export function apportion(
+  weights: readonly number[],
+  total: number,
+  floor = 0,
+  cap: number | null = null,
+): number[] {
+  const count = weights.length;
+  const highest = Math.min(cap ?? total, total);
+  const lowest = Math.min(floor, highest, Math.floor(total / count));
+  const reachable = Math.min(total, highest * count);
+  return largestRemainder(clampShares(weights, reachable, lowest, highest), reachable, highest);
+}
+
+function quotaOf(
+  options: AdaptiveSamplingOptions,
+  budget: number,
+  classCounts: readonly number[],
+  accuracy: readonly number[],
+): number[] {
+  const { rule, temperature, floor, cap } = options;
+  switch (rule) {
+    case 'released':
+      return releasedQuota(accuracy, budget);
+    case 'softmax':
+      return apportion(softmax(accuracy.map((a) => (1 - a) / temperature)), budget, floor, cap);
+    case 'uniform':
+      return apportion(
+        classCounts.map(() => 1),
+        budget,
+        floor,
+        cap,
+      );
+    case 'inverse-frequency':
+      return apportion(
+        classCounts.map((n) => 1 / Math.max(n, 1)),
+        budget,
+        floor,
+        cap,
+      );
+    default:
+      return rule satisfies never;
+  }
+}
+
+function smooth(state: SamplingState, accuracy: readonly number[] | null, past: number): SamplingState {
+  if (!accuracy) return state;
+  const before = state.smoothedAccuracy;
+  if (!before) return { smoothedAccuracy: accuracy };
+  return { smoothedAccuracy: accuracy.map((a, c) => past * before[c]! + (1 - past) * a) };
+}
+
+/**
+ * Real-valued shares of `total` in proportion to `weights` within [lowest, highest]: the point min(max(λ·w, lowest),
+ * highest) whose sum is `total`. Found exactly: of the classes that break a limit, those on the side of the larger
+ * total breach are fixed there (the other side may come back), and the rest share what remains.
+ */
+function clampShares(weights: readonly number[], total: number, lowest: number, highest: number): number[] {
+  const shares: number[] = new Array<number>(weights.length).fill(0);
+  let free = weights.map((_, c) => c);
+  let left = total;
+  while (free.length > 0) {
+    const sum = free.reduce((s, c) => s + weights[c]!, 0);
+    for (const c of free) shares[c] = sum > 0 ? (left * weights[c]!) / sum : left / free.length;
+    const over = free.filter((c) => shares[c]! > highest);
+    const under = free.filter((c) => shares[c]! < lowest);
+    const excess = over.reduce((s, c) => s + shares[c]! - highest, 0);
+    const lack = under.reduce((s, c) => s + lowest - shares[c]!, 0);
+    if (over.length === 0 && under.length === 0) break;
+    const fixed = excess >= lack ? over : under;
+    for (const c of fixed) shares[c] = excess >= lack ? highest : lowest;
+    left -= fixed.reduce((s, c) => s + shares[c]!, 0);
+    free = free.filter((c) => !fixed.includes(c));
+  }
+  return shares;
+}
+
+function largestRemainder(shares: readonly number[], total: number, highest: number): number[] {
+  const whole = shares.map((share) => Math.floor(share + 1e-9)); // 3 may come as 2.9999999996
+  let left = total - whole.reduce((sum, n) => sum + n, 0);
+  const order = shares
+    .map((share, c) => ({ c, remainder: share - whole[c]! }))
+    .filter(({ c }) => whole[c]! < highest)
+    .sort((a, b) => b.remainder - a.remainder || a.c - b.c);
+  for (const { c } of order) {
+    if (left <= 0) break;
+    whole[c]! += 1;
+    left -= 1;
+  }
+  return whole;
+}
+
+function checkAccuracy(accuracy: readonly number[] | null, classes: number): void {
+  if (!accuracy) return;
+  if (accuracy.length !== classes)
+    throw new RangeError(`${accuracy.length} accuracies for ${classes} classes`);
+  const wrong = accuracy.findIndex((a) => !(a >= 0 && a <= 1));
+  if (wrong >= 0) throw new RangeError(`accuracy of class ${wrong} is ${accuracy[wrong]}, not in [0, 1]`);
+}
