@@ -1,6 +1,6 @@
 /**
  * The `data` part of a run's configuration: where the images are, how they are read, and how train, validation and
- * test come about. Strict: an unknown field is refused. Every field but `source` has a default.
+ * test come about. Strict: an unknown field is refused. Every field has a default.
  */
 import { z } from 'zod';
 
@@ -39,8 +39,8 @@ const longTailSchema = z.strictObject({
 
 export const dataConfigSchema = z
   .strictObject({
-    /** 'fashion-mnist', or the path of a folder, CSV file or NPZ file. */
-    source: path,
+    /** 'fashion-mnist' (the default), or the path of a folder, CSV file or NPZ file. */
+    source: path.default('fashion-mnist'),
     format: z.enum(['auto', 'image-folder', 'csv', 'npz', 'idx']).default('auto'),
     /** Side of the square images in pixels; null: as they are (they must then all have one size). */
     imageSize: z.int().min(4).max(1024).nullable().default(null),

@@ -106,33 +106,44 @@ async function decodeEach(
 ): Promise<Decoded> {
   const size = shape.height * shape.width * shape.channels;
   const images = new Uint8Array(count * size);
-  const reasons = new Map<number, string>();
+  const failures = new Map<number, Error>();
   let next = 0;
+  let isRefused = false;
   const work = async (): Promise<void> => {
-    while (next < count && (onBadImage === 'skip' || reasons.size === 0)) {
+    while (next < count && !isRefused) {
       const position = next++;
       try {
         images.set(await decodeOne(pixels, position, shape, resize), position * size);
       } catch (error) {
-        if (error instanceof UserError) throw error;
-        reasons.set(position, toError(error).message.split('\n')[0]!);
+        failures.set(position, toError(error));
+        isRefused ||= onBadImage === 'fail' || error instanceof UserError;
       }
     }
   };
   await Promise.all(Array.from({ length: CONCURRENT }, work));
-  const bad = [...reasons.keys()].sort((a, b) => a - b);
+  const bad = [...failures.keys()].sort((a, b) => a - b);
   const name = (position: number): string =>
     pixels.kind === 'files' ? pixels.files[position]! : `image ${position}`;
-  if (bad.length > 0 && onBadImage === 'fail')
-    throw new UserError(
-      `${name(bad[0]!)}: cannot be decoded (${reasons.get(bad[0]!)}); replace it, or skip such images with --on-bad-image skip`,
-    );
-  const kept = Int32Array.from(Array(count).keys()).filter((position) => !reasons.has(position));
+  const reason = (position: number): string => failures.get(position)!.message.split('\n')[0]!;
+  // Positions start in order, so the first failure is the same whatever the timing.
+  const refusal = bad.find(
+    (position) => onBadImage === 'fail' || failures.get(position) instanceof UserError,
+  );
+  if (refusal !== undefined) throw refuse(name(refusal), failures.get(refusal)!, reason(refusal));
+  const kept = Int32Array.from(Array(count).keys()).filter((position) => !failures.has(position));
   return {
     images: bad.length === 0 ? images : compact(images, kept, size),
     kept,
-    skipped: bad.map((position) => ({ file: name(position), reason: reasons.get(position)! })),
+    skipped: bad.map((position) => ({ file: name(position), reason: reason(position) })),
   };
+}
+
+function refuse(file: string, error: Error, reason: string): UserError {
+  if (error instanceof UserError) return error;
+  return new UserError(
+    `${file}: cannot be decoded (${reason}); replace it, or skip such images with --on-bad-image skip`,
+    { cause: error },
+  );
 }
 
 function compact(images: Uint8Array, kept: Int32Array, size: number): Uint8Array {
@@ -144,26 +155,22 @@ function compact(images: Uint8Array, kept: Int32Array, size: number): Uint8Array
 async function decodeOne(
   pixels: Pixels,
   position: number,
-  shape: Shape,
+  { height, width, channels }: Shape,
   resize: boolean,
 ): Promise<Uint8Array> {
-  const image = open(pixels, position);
-  if (!resize && pixels.kind === 'files') {
-    const { autoOrient } = await image.metadata();
-    if (autoOrient.height !== shape.height || autoOrient.width !== shape.width)
-      throw new UserError(
-        `${pixels.files[position]}: is ${autoOrient.width} x ${autoOrient.height} where others are ${shape.width} x ${shape.height}; set data.imageSize (--image-size) to bring all to one size`,
-      );
-  }
-  const { data } = await image
-    .autoOrient()
-    .flatten({ background: '#000' })
-    .resize(shape.width, shape.height, { fit: 'cover', kernel: 'lanczos3', fastShrinkOnLoad: false })
-    .toColourspace(shape.channels === 1 ? 'b-w' : 'srgb')
+  const upright = open(pixels, position).autoOrient().flatten({ background: '#000' });
+  const sized = resize
+    ? upright.resize(width, height, { fit: 'cover', kernel: 'lanczos3', fastShrinkOnLoad: false })
+    : upright;
+  const { data, info } = await sized
+    .toColourspace(channels === 1 ? 'b-w' : 'srgb')
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
-  if (data.length !== shape.height * shape.width * shape.channels)
-    throw new Error(`decodes to ${data.length} bytes, not ${shape.height * shape.width * shape.channels}`);
+  if (info.height !== height || info.width !== width)
+    throw new UserError(
+      `${pixels.kind === 'files' ? pixels.files[position] : position}: is ${info.width} x ${info.height} where others are ${width} x ${height}; set data.imageSize (--image-size) to bring all to one size`,
+    );
+  if (info.channels !== channels) throw new Error(`decodes to ${info.channels} channels, not ${channels}`);
   return data;
 }
 

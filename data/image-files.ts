@@ -1,0 +1,52 @@
+/** Finds image files on disk, in one order on every machine. Hidden files are not looked at; links are followed. */
+import { readdir, stat } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { compareNames } from './natural-order.ts';
+
+/** Formats that cannot be decoded are listed too, so that they are reported as bad images and not passed over. */
+const IMAGE_EXTENSIONS = new Set([
+  ...['.jpg', '.jpeg', '.png', '.webp', '.tif', '.tiff'],
+  ...['.bmp', '.gif', '.heic', '.jp2', '.dcm', '.ppm', '.pgm'],
+]);
+const MAX_DEPTH = 6;
+
+export function isImageName(name: string): boolean {
+  return IMAGE_EXTENSIONS.has(extname(name).toLowerCase());
+}
+
+/** Names of the folders in `folder`, and of its image and CSV files, each in natural order. */
+export async function listFolder(
+  folder: string,
+): Promise<{ folders: string[]; images: string[]; tables: string[]; archives: string[] }> {
+  const listing = { folders: [], images: [], tables: [], archives: [] } as Record<
+    'folders' | 'images' | 'tables' | 'archives',
+    string[]
+  >;
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (entry.name.startsWith('.') || entry.name === '__MACOSX') continue;
+    const isLinkedFolder = entry.isSymbolicLink() && (await isFolder(join(folder, entry.name)));
+    if (entry.isDirectory() || isLinkedFolder) listing.folders.push(entry.name);
+    else if (isImageName(entry.name)) listing.images.push(entry.name);
+    else if (entry.name.toLowerCase().endsWith('.csv')) listing.tables.push(entry.name);
+    else if (entry.name.toLowerCase().endsWith('.npz')) listing.archives.push(entry.name);
+  }
+  for (const names of Object.values(listing)) names.sort(compareNames);
+  return listing;
+}
+
+/** Paths of all image files under `folder`, relative to it, with `/`; at most `MAX_DEPTH` folders deep. */
+export async function listImages(folder: string, depth = 0): Promise<string[]> {
+  const { folders, images } = await listFolder(folder);
+  if (depth < MAX_DEPTH)
+    for (const name of folders)
+      for (const path of await listImages(join(folder, name), depth + 1)) images.push(`${name}/${path}`);
+  return images;
+}
+
+export async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    return false;
+  }
+}
