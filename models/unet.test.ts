@@ -10,7 +10,14 @@ import type { ArrayMap } from '../tensor/array.ts';
 
 await tf.setBackend('cpu');
 
-const SMALL: UNetConfig = { channels: 1, widths: [4, 8], blocksPerLevel: 1, patch: 2, groups: 2 };
+const SMALL: UNetConfig = {
+  channels: 1,
+  widths: [4, 8],
+  blocksPerLevel: 1,
+  patch: 2,
+  groups: 2,
+  attention: true,
+};
 
 function tensorsOf(arrays: ArrayMap): Record<string, Tensor> {
   return Object.fromEntries(

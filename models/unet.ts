@@ -24,6 +24,8 @@ export interface UNetConfig {
   readonly patch: number;
   /** Groups of every group normalisation; divides every width. */
   readonly groups: number;
+  /** Self-attention at the lowest resolution. */
+  readonly attention: boolean;
 }
 
 /** About 0.8 M parameters for one channel. */
@@ -33,6 +35,7 @@ export const DEFAULT_UNET: UNetConfig = {
   blocksPerLevel: 1,
   patch: 2,
   groups: 8,
+  attention: true,
 };
 
 const TIME_FEATURES = 64;
@@ -69,9 +72,11 @@ export function initUNet(config: UNetConfig, key: Key): ArrayMap {
     init.conv(`down.${level}.downsample`, widths[level]!, widths[level + 1]!, 3);
     init.conv(`up.${level}.upsample`, widths[level + 1]!, widths[level]!, 3);
   }
-  init.norm('middle.attention.norm', widths[last]!);
-  init.conv('middle.attention.qkv', widths[last]!, 3 * widths[last]!, 1);
-  init.conv('middle.attention.out', widths[last]!, widths[last]!, 1, { zero: true });
+  if (config.attention) {
+    init.norm('middle.attention.norm', widths[last]!);
+    init.conv('middle.attention.qkv', widths[last]!, 3 * widths[last]!, 1);
+    init.conv('middle.attention.out', widths[last]!, widths[last]!, 1, { zero: true });
+  }
   init.norm('head.norm', widths[0]!);
   init.conv('head.conv', widths[0]!, channels * patch * patch, 3, { zero: true });
   return init.arrays;
@@ -110,7 +115,7 @@ export function unet(config: UNetConfig, params: Parameters, x: Tensor4D, t: Ten
     if (level > 0) h = convLayer(params, `down.${level - 1}.downsample`, h, { stride: 2 });
     for (const block of blocks) skips.push((h = run(block, h)));
   }
-  h = attention(config, params, 'middle.attention', h);
+  if (config.attention) h = attention(config, params, 'middle.attention', h);
   for (let level = last; level >= 0; level--) {
     if (level < last) h = convLayer(params, `up.${level}.upsample`, upsample2x(h));
     for (const block of up[level]!) h = run(block, tf.concat([h, skips.pop()!], 1));

@@ -1,0 +1,178 @@
+/**
+ * Guidance as a wrapper of the denoiser that returns a denoiser: samplers never hear of classifiers. With y the wanted
+ * class, w the strength, d the number of values of an image, and x_t = a·x0 + s·ε:
+ *
+ *   released-noisy   g = ∇_{x_t} log p(y | x_t);   ε' = ε − s·w·g                    (Dhariwal and Nichol 2105.05233)
+ *   released-x0      g = ∇_{x̂0} log p(y | x̂0)/a with ε held constant;   ε' = ε − s·w·g
+ *                    in both x̂0' = (x_t − s·ε')/a = x̂0 + w·(s²/a)·g; unbounded as a → 0
+ *   normalized       x̂0 = clip(x̂0);   g = ∇_{x̂0} f(x̂0);   x̂0' = clip(x̂0 + w·√d·g/‖g‖), norm per image
+ *   none             x̂0' = x̂0
+ *
+ * x̂0 is detached: the denoiser is never differentiated. f is the objective of the chosen direction (below); the
+ * released rules always ascend plain log p. `clip` bounds the released rules' and the unguided x̂0 before the
+ * gradient, and ε then follows from the bounded x̂0; x̂0' is not bounded again, as in the released code.
+ *
+ * Directions: `confident` ascends the softened log-probability log(e^{τ1 z_y}/Σ_j e^{τ2 z_j}) (EluCD, 2310.11311).
+ * `hard` ascends the entropy of softmax(z) (feedback-guided synthesis, 2310.00158; Deliberate Practice, 2502.15588)
+ * while y is the likeliest class, and log p(y) where it is not: our prior knows no classes, so nothing else would
+ * keep the image in its class. `mixed` is `confident` for the even and `hard` for the odd places of the batch.
+ */
+import tf from '../tensor/tf.ts';
+import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor4D } from '../tensor/tf.ts';
+import type { Denoiser } from './denoiser.ts';
+
+export type GuidanceRule = 'normalized' | 'released-noisy' | 'released-x0' | 'none';
+export type GuidanceDirection = 'confident' | 'hard' | 'mixed';
+export type StrengthSchedule = 'sine' | 'interval' | 'constant';
+
+export interface GuidanceConfig {
+  readonly rule: GuidanceRule;
+  /** Whether x̂0 is bounded to [−1, 1] before the gradient; `normalized` always does, before and after. */
+  readonly clip: boolean;
+  /** τ1, τ2 of the `normalized` rule. */
+  readonly softening: readonly [number, number];
+  /** Direction of the `normalized` rule. */
+  readonly direction: GuidanceDirection;
+}
+
+export interface GuidanceInputs {
+  /** [n, k]: the wanted class of each image. */
+  readonly labelsOneHot: Tensor2D;
+  /** Strength w at this step, a scalar; see `guidanceStrength`. */
+  readonly weight: Scalar;
+}
+
+/** Images [n, c, h, w] → logits [n, k]. Images must not influence each other's logits. */
+export type LogitsOf = (x: Tensor4D) => Tensor2D;
+
+/** The guided denoiser. */
+export function guide(
+  denoise: Denoiser,
+  logitsOf: LogitsOf,
+  { rule, clip, softening, direction, labelsOneHot, weight }: GuidanceConfig & GuidanceInputs,
+): Denoiser {
+  const logProbability = (z: Tensor2D) => softenedLogProbability(z, labelsOneHot, [1, 1]);
+  switch (rule) {
+    case 'none':
+      return (x, level) => bounded(denoise(x, level), clip);
+    case 'released-noisy':
+      return (x, level) => {
+        const g = gradientOf(logitsOf, logProbability, x);
+        const strength = tf.div(tf.mul(weight, tf.square(level.s)), level.a);
+        return tf.add(bounded(denoise(x, level), clip), tf.mul(strength, g));
+      };
+    case 'released-x0':
+      return (x, level) => {
+        const x0 = bounded(denoise(x, level), clip);
+        const strength = tf.mul(weight, tf.square(tf.div(level.s, level.a)));
+        return tf.add(x0, tf.mul(strength, gradientOf(logitsOf, logProbability, x0)));
+      };
+    case 'normalized':
+      return (x, level) => {
+        const x0 = bounded(denoise(x, level), true);
+        const objective = (z: Tensor2D) => objectiveOf(direction, z, labelsOneHot, softening);
+        const change = tf.mul(weight, unitStep(gradientOf(logitsOf, objective, x0)));
+        return bounded(tf.add(x0, change), true);
+      };
+    default:
+      return rule satisfies never;
+  }
+}
+
+/** Gradient with respect to each image of Σ_images objective(logits): [n, c, h, w]. */
+function gradientOf(logitsOf: LogitsOf, objective: (z: Tensor2D) => Tensor1D, x: Tensor4D): Tensor4D {
+  return tf.grad((images: Tensor) => tf.sum<Scalar>(objective(logitsOf(images as Tensor4D))))(x) as Tensor4D;
+}
+
+function bounded(x: Tensor4D, clip: boolean): Tensor4D {
+  return clip ? tf.clipByValue(x, -1, 1) : x;
+}
+
+/** √d·g/‖g‖ per image: root mean square 1; a gradient that is (as good as) zero stays zero. */
+export function unitStep(g: Tensor4D): Tensor4D {
+  const [, c, height, width] = g.shape;
+  const squaredNorm = tf.sum(tf.square(g), [1, 2, 3], true);
+  const scale = tf.rsqrt(tf.maximum(squaredNorm, 1e-24));
+  return tf.mul(g, tf.mul(scale, Math.sqrt(c * height * width)));
+}
+
+/** log(e^{τ1 z_y} / Σ_j e^{τ2 z_j}) per image: [n, k] → [n]. */
+export function softenedLogProbability(
+  logits: Tensor2D,
+  labelsOneHot: Tensor2D,
+  [tau1, tau2]: readonly [number, number],
+): Tensor1D {
+  // = (τ1 − τ2)·z_y + log softmax(τ2·z)_y, which cannot overflow
+  const scaled = tau2 === 1 ? logits : tf.mul(logits, tau2);
+  const logSoftmax = tf.logSoftmax(scaled);
+  const terms = tau1 === tau2 ? logSoftmax : tf.add(tf.mul(logits, tau1 - tau2), logSoftmax);
+  return tf.sum(tf.mul(labelsOneHot, terms), -1);
+}
+
+/** What the `normalized` rule ascends, per image: [n, k] → [n]. */
+export function objectiveOf(
+  direction: GuidanceDirection,
+  logits: Tensor2D,
+  labelsOneHot: Tensor2D,
+  softening: readonly [number, number],
+): Tensor1D {
+  switch (direction) {
+    case 'confident':
+      return softenedLogProbability(logits, labelsOneHot, softening);
+    case 'hard':
+      return hardObjective(logits, labelsOneHot);
+    case 'mixed': {
+      const odd = tf.tensor1d(Array.from({ length: logits.shape[0] }, (_, i) => i % 2));
+      const confident = softenedLogProbability(logits, labelsOneHot, softening);
+      return tf.add(tf.mul(tf.sub(1, odd), confident), tf.mul(odd, hardObjective(logits, labelsOneHot)));
+    }
+    default:
+      return direction satisfies never;
+  }
+}
+
+/** Entropy of softmax(z) where y is the likeliest class, log p(y) elsewhere; the choice itself has no gradient. */
+function hardObjective(logits: Tensor2D, labelsOneHot: Tensor2D): Tensor1D {
+  const logP = tf.logSoftmax(logits);
+  const entropy = tf.neg(tf.sum(tf.mul(tf.exp(logP), logP), -1));
+  const wanted = tf.sum(tf.mul(labelsOneHot, logP), -1);
+  const won = isLikeliest(logits, labelsOneHot);
+  return tf.add(tf.mul(won, entropy), tf.mul(tf.sub(1, won), wanted));
+}
+
+/** 1 where no class has a larger logit than the label's, else 0: [n]; its gradient is zero. */
+function isLikeliest(logits: Tensor2D, labelsOneHot: Tensor2D): Tensor1D {
+  const choose = tf.customGrad((z) => ({
+    value: tf.cast(
+      tf.greaterEqual(tf.sum(tf.mul(labelsOneHot, z as Tensor2D), -1), tf.max(z as Tensor2D, -1)),
+      'float32',
+    ),
+    gradFunc: () => tf.zerosLike(logits),
+  }));
+  return choose(logits) as Tensor1D;
+}
+
+/**
+ * Strength w at time t in [0, 1] (cosine schedule's time), float64: scale·sin(πt), or scale inside the closed interval
+ * and 0 outside, or scale throughout.
+ */
+export function guidanceStrength(
+  config: {
+    readonly schedule: StrengthSchedule;
+    readonly scale: number;
+    readonly interval: readonly [number, number];
+  },
+  t: number,
+): number {
+  const { schedule, scale, interval } = config;
+  switch (schedule) {
+    case 'sine':
+      return scale * Math.sin(Math.PI * t);
+    case 'interval':
+      return t >= interval[0] && t <= interval[1] ? scale : 0;
+    case 'constant':
+      return scale;
+    default:
+      return schedule satisfies never;
+  }
+}

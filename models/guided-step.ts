@@ -1,0 +1,89 @@
+/**
+ * One sampling step as a single function, ready for `compile`: denoiser, guidance's classifier gradient and the
+ * sampler's update. Everything that changes from step to step is an input, so one compiled graph serves all steps.
+ */
+import tf from '../tensor/tf.ts';
+import type { Scalar, Tensor, Tensor2D, Tensor4D } from '../tensor/tf.ts';
+import { classify } from './classifier.ts';
+import type { ClassifierConfig } from './classifier.ts';
+import { denoiserOf } from './denoiser.ts';
+import type { Denoiser, Prediction } from './denoiser.ts';
+import { guide } from './guidance.ts';
+import type { GuidanceConfig } from './guidance.ts';
+import { unet } from './unet.ts';
+import type { UNetConfig } from './unet.ts';
+
+/** The inputs of a step without guidance. */
+export interface SamplingInputs<Leaf = Tensor> {
+  /** The denoiser's parameters. */
+  readonly prior: Readonly<Record<string, Leaf>>;
+  /** x_t [n, c, h, w]. */
+  readonly x: Leaf;
+  /** x̂0 of the step before, like x; zeros at the first step. */
+  readonly previousX0: Leaf;
+  /** Scalars: the row of the sampler's table (`SamplerStep`). */
+  readonly t: Leaf;
+  readonly a: Leaf;
+  readonly s: Leaf;
+  readonly cX: Leaf;
+  readonly cD: Leaf;
+  readonly cP: Leaf;
+}
+
+export interface GuidedInputs<Leaf = Tensor> extends SamplingInputs<Leaf> {
+  /** The guiding classifier's parameters. */
+  readonly classifier: Readonly<Record<string, Leaf>>;
+  /** Scalar: strength at this step (`guidanceStrength`). */
+  readonly weight: Leaf;
+  /** [n, k]: the wanted class of each image. */
+  readonly labelsOneHot: Leaf;
+}
+
+/** The step's result: the next x, and the (guided) x̂0 that the next step takes as `previousX0`; [n, c, h, w] each. */
+export type SamplingResult = { readonly x: Tensor4D; readonly x0: Tensor4D };
+
+export interface PriorConfig {
+  readonly unet: UNetConfig;
+  readonly prediction: Prediction;
+}
+
+/** x' = cX·x + cD·x̂0 + cP·x̂0_previous with the denoiser's x̂0 at the row's level. */
+export function advance(denoise: Denoiser, inputs: Omit<SamplingInputs, 'prior'>): SamplingResult {
+  const [x, previousX0] = [inputs.x as Tensor4D, inputs.previousX0 as Tensor4D];
+  const x0 = denoise(x, { t: inputs.t, a: inputs.a, s: inputs.s });
+  const next: Tensor4D = tf.add(
+    tf.add(tf.mul(inputs.cX, x), tf.mul(inputs.cD, x0)),
+    tf.mul(inputs.cP, previousX0),
+  );
+  return { x: next, x0 };
+}
+
+function denoiserOfPrior(
+  { unet: config, prediction }: PriorConfig,
+  params: SamplingInputs['prior'],
+): Denoiser {
+  return denoiserOf(prediction, (x, t) => unet(config, params, x, t));
+}
+
+/** Unguided step of a prior; `clip` bounds x̂0 to [−1, 1]. */
+export function samplingStep(prior: PriorConfig, { clip }: { readonly clip: boolean }) {
+  return (inputs: SamplingInputs): SamplingResult => {
+    const denoise = denoiserOfPrior(prior, inputs.prior);
+    return advance((x, level) => {
+      const x0 = denoise(x, level);
+      return clip ? tf.clipByValue(x0, -1, 1) : x0;
+    }, inputs);
+  };
+}
+
+/** Guided step of a prior and a classifier. With rule `none` the classifier, weight and labels are not used. */
+export function guidedStep(prior: PriorConfig, classifier: ClassifierConfig, guidance: GuidanceConfig) {
+  return (inputs: GuidedInputs): SamplingResult => {
+    const guided = guide(
+      denoiserOfPrior(prior, inputs.prior),
+      (x) => classify(classifier, inputs.classifier, x),
+      { ...guidance, labelsOneHot: inputs.labelsOneHot as Tensor2D, weight: inputs.weight as Scalar },
+    );
+    return advance(guided, inputs);
+  };
+}
