@@ -58,7 +58,10 @@ function gatherGroups(labels: Int32Array, names: readonly string[] | null): Grou
   return [...groups.values()];
 }
 
-/** In keyed order, every group that brings the validation counts nearer to their targets; then the forgotten classes. */
+/**
+ * In keyed order, moves single groups in or out as long as that brings the validation counts nearer to their targets
+ * (each move lowers the deviation, so this ends); then gives forgotten classes their smallest group.
+ */
 function chooseGroups(
   groups: readonly Group[],
   totals: readonly number[],
@@ -70,28 +73,37 @@ function chooseGroups(
   const chosen = new Set<Group>();
   const leavesTrain = (group: Group): boolean =>
     [...group.counts].every(([label, count]) => taken[label]! + count < totals[label]!);
-  const take = (group: Group): void => {
-    chosen.add(group);
-    for (const [label, count] of group.counts) taken[label]! += count;
+  const move = (group: Group, sign: 1 | -1): void => {
+    if (sign === 1) chosen.add(group);
+    else chosen.delete(group);
+    for (const [label, count] of group.counts) taken[label]! += sign * count;
   };
   const order = Array.from(permutation(foldIn(key, 'validation'), groups.length), (i) => groups[i]!);
-  for (const group of order) if (leavesTrain(group) && gain(group, targets, taken) > 0) take(group);
+  for (let hasMoved = true; hasMoved;) {
+    hasMoved = false;
+    for (const group of order) {
+      const sign = chosen.has(group) ? -1 : 1;
+      if (gain(group, sign, targets, taken) < 1e-9 || (sign === 1 && !leavesTrain(group))) continue;
+      move(group, sign);
+      hasMoved = true;
+    }
+  }
   targets.forEach((target, label) => {
     if (target === 0 || taken[label]! > 0) return;
     const candidates = order.filter((group) => group.counts.has(label) && leavesTrain(group));
     candidates.sort((a, b) => a.members.length - b.members.length);
-    if (candidates[0]) take(candidates[0]);
+    if (candidates[0]) move(candidates[0], 1);
   });
   return chosen;
 }
 
-/** Fall of Σ_c ((taken_c − target_c) / max(1, target_c))² when the group is taken. */
-function gain(group: Group, targets: readonly number[], taken: readonly number[]): number {
+/** Fall of Σ_c ((taken_c − target_c) / max(1, target_c))² when the group moves in (sign 1) or out (−1). */
+function gain(group: Group, sign: 1 | -1, targets: readonly number[], taken: readonly number[]): number {
   let fall = 0;
   for (const [label, count] of group.counts) {
     const scale = Math.max(1, targets[label]!);
     const before = (taken[label]! - targets[label]!) / scale;
-    const after = (taken[label]! + count - targets[label]!) / scale;
+    const after = (taken[label]! + sign * count - targets[label]!) / scale;
     fall += before * before - after * after;
   }
   return fall;
