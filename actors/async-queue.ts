@@ -1,0 +1,38 @@
+/** A queue between someone who pushes and one who iterates. */
+
+/** Values in the order pushed; iteration ends when closed (after the values left) or when the signal is aborted. */
+export class AsyncQueue<T> {
+  readonly #values: T[] = [];
+  #closed = false;
+  #wake: () => void = () => undefined;
+
+  get size(): number {
+    return this.#values.length;
+  }
+
+  push(value: T): void {
+    if (this.#closed) return;
+    this.#values.push(value);
+    this.#wake();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#wake();
+  }
+
+  async *iterate(signal?: AbortSignal): AsyncGenerator<T, void, undefined> {
+    const onAbort = () => this.#wake();
+    signal?.addEventListener('abort', onAbort);
+    try {
+      while (signal?.aborted !== true) {
+        const value = this.#values.shift();
+        if (value !== undefined) yield value;
+        else if (this.#closed) return;
+        else await new Promise<void>((resolve) => (this.#wake = resolve));
+      }
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+}

@@ -1,0 +1,60 @@
+/** The node's event bus over gRPC: served by the node, used by its actors as an `EventBus`. */
+
+import { UserError } from '../common/errors.ts';
+import type { EventServiceHandlers } from '../gen/ballast/runtime/v1/EventService.ts';
+import type { SubscribeResponse__Output } from '../gen/ballast/runtime/v1/SubscribeResponse.ts';
+import type { ChannelPool } from './channels.ts';
+import { serviceCalls } from './channels.ts';
+import { checkTopicFilter } from './event-bus.ts';
+import type { BusEvent, EventBus, EventPayload } from './event-bus.ts';
+import type { Implementation } from './protos.ts';
+import { eventService } from './runtime-services.ts';
+import type { CallContext } from './server.ts';
+
+function parsePayload(json: string): EventPayload {
+  const value: unknown = JSON.parse(json);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as EventPayload;
+  throw new UserError(`Event payload must be a JSON object, not ${json.slice(0, 100)}`);
+}
+
+/** Handlers of `EventService` on a bus. */
+export function eventHandlers(bus: EventBus): Implementation<EventServiceHandlers, CallContext> {
+  return {
+    async publish({ topic, payloadJson }) {
+      return { sequence: await bus.publish(topic, parsePayload(payloadJson)) };
+    },
+    async *subscribe({ topicFilter, fromSequence }, { signal }) {
+      const options = fromSequence === 0 ? {} : { fromSequence };
+      for await (const { payload, ...event } of bus.subscribe(topicFilter, options, signal)) {
+        yield { ...event, payloadJson: JSON.stringify(payload) };
+      }
+    },
+  };
+}
+
+async function* fromMessages(messages: AsyncIterable<SubscribeResponse__Output>, signal: AbortSignal) {
+  try {
+    for await (const { payloadJson, ...event } of messages) {
+      yield { ...event, payload: parsePayload(payloadJson) } satisfies BusEvent;
+    }
+  } catch (thrown) {
+    if (!signal.aborted) throw thrown;
+  }
+}
+
+/** The bus of the node at `address`. `subscribe` begins when iteration does. */
+export function remoteEventBus(pool: ChannelPool, address: string): EventBus {
+  const calls = serviceCalls(eventService, pool, address);
+  return {
+    async publish(topic, payload) {
+      const { sequence } = await calls.publish({ topic, payloadJson: JSON.stringify(payload) });
+      return sequence;
+    },
+    subscribe(topicFilter, { fromSequence = 0 }, signal) {
+      checkTopicFilter(topicFilter);
+      const options = { signal, deadlineMs: Infinity };
+      return fromMessages(calls.subscribe({ topicFilter, fromSequence }, options), signal);
+    },
+    close: () => Promise.resolve(),
+  };
+}

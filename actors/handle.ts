@@ -1,0 +1,193 @@
+/**
+ * A handle: the methods of one actor, whichever process it lives in now. A call waits for an actor that is still
+ * starting. While it restarts, and when its process dies under the call, methods declared idempotent are retried on the
+ * next incarnation until the deadline; others fail at once with an `ActorError` that says how the process ended.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { UserError } from '../common/errors.ts';
+import { ActorError, WireError } from './call-errors.ts';
+import type { ChannelPool } from './channels.ts';
+import { callStream, callUnary, DEFAULT_DEADLINE_MS } from './channels.ts';
+import type { ActorDirectory } from './directory.ts';
+import { joinSignals } from './limits.ts';
+import { isDeclaredIdempotent } from './protos.ts';
+import type { CallOptions, Calls, Method, MethodName, Service } from './protos.ts';
+import { retryDelayMs } from './retry.ts';
+import type { ActorStatus } from './status.ts';
+
+/** A kind of actor: what it serves and where its program is. */
+export interface ActorType<Client, Handlers> {
+  /** As `diffusion-worker`. */
+  readonly name: string;
+  /** Built entry module, relative to the package's dist folder: `services/diffusion-worker/main.js`. */
+  readonly entry: string;
+  readonly service: Service<Client, Handlers>;
+  /** Methods that may run twice, beside those whose proto says `idempotency_level = IDEMPOTENT`. */
+  readonly idempotent?: readonly MethodName<Client>[];
+}
+
+export type ActorHandle<Client> = Calls<Client> & { readonly actorId: string };
+
+export interface HandleContext {
+  readonly directory: ActorDirectory;
+  readonly pool: ChannelPool;
+  /** Deadline of calls that name none, milliseconds. */
+  readonly deadlineMs?: number;
+}
+
+/** How long a failed call waits for the node to say how the process ended. */
+const AUTOPSY_MS = 1000;
+
+interface Target {
+  readonly actorId: string;
+  readonly method: Method;
+  readonly isIdempotent: boolean;
+}
+
+/** A typed handle of an actor. Methods use their context when called, not before. */
+export function actorHandle<Client, Handlers>(
+  type: ActorType<Client, Handlers>,
+  actorId: string,
+  context: HandleContext,
+): ActorHandle<Client> {
+  const idempotent = new Set<string>(type.idempotent ?? []);
+  const handle: Record<string, unknown> = { actorId };
+  for (const [name, method] of type.service.methods) {
+    const target = { actorId, method, isIdempotent: idempotent.has(name) || isDeclaredIdempotent(method) };
+    handle[name] = method.responseStream
+      ? (request: object, options: CallOptions = {}) => streamActor(context, target, request, options)
+      : (request: object, options: CallOptions = {}) => callActor(context, target, request, options);
+  }
+  return handle as ActorHandle<Client>;
+}
+
+async function callActor(context: HandleContext, target: Target, request: object, options: CallOptions) {
+  const limits = startLimits(context, options);
+  for (let attempt = 1; ; attempt++) {
+    const status = await waitUntilCallable(context, target, limits);
+    const loss = watchLoss(context, status, options.signal);
+    try {
+      const callOptions = { signal: loss.signal, deadlineMs: limits.leftMs() };
+      return await callUnary(context.pool.client(status.address), target.method, request, callOptions);
+    } catch (thrown) {
+      options.signal?.throwIfAborted();
+      if (!isLoss(thrown, loss.signal)) throw asCallerError(thrown, status);
+      const waitMs = retryDelayMs(attempt, Math.random());
+      if (!target.isIdempotent || waitMs >= limits.leftMs()) throw await lossError(context, status, thrown);
+      await delay(waitMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
+    } finally {
+      loss.release();
+    }
+  }
+}
+
+/** Streams are never retried: the receiver has seen a part. */
+async function* streamActor(context: HandleContext, target: Target, request: object, options: CallOptions) {
+  const limits = startLimits(context, options);
+  const status = await waitUntilCallable(context, target, limits);
+  const loss = watchLoss(context, status, options.signal);
+  try {
+    const callOptions = { signal: loss.signal, deadlineMs: limits.leftMs() };
+    yield* callStream(context.pool.client(status.address), target.method, request, callOptions);
+  } catch (thrown) {
+    options.signal?.throwIfAborted();
+    if (isLoss(thrown, loss.signal)) throw await lossError(context, status, thrown);
+    throw asCallerError(thrown, status);
+  } finally {
+    loss.release();
+  }
+}
+
+interface CallLimits {
+  readonly signal: AbortSignal | undefined;
+  leftMs(): number;
+}
+
+function startLimits(context: HandleContext, options: CallOptions): CallLimits {
+  const deadlineMs = options.deadlineMs ?? context.deadlineMs ?? DEFAULT_DEADLINE_MS;
+  const endMs = performance.now() + deadlineMs;
+  return { signal: options.signal, leftMs: () => endMs - performance.now() };
+}
+
+type AliveStatus = ActorStatus & { readonly address: string };
+
+async function waitUntilCallable(
+  context: HandleContext,
+  target: Target,
+  limits: CallLimits,
+): Promise<AliveStatus> {
+  const choose = (status: ActorStatus): boolean => {
+    if (status.state === 'dead') throw endedError(status);
+    if (status.state === 'restarting' && !target.isIdempotent) throw endedError(status);
+    return status.state === 'alive';
+  };
+  const waitLimits = { deadlineMs: limits.leftMs(), signal: limits.signal };
+  return (await context.directory.waitFor(target.actorId, choose, waitLimits)) as AliveStatus;
+}
+
+class IncarnationEnded extends Error {
+  override readonly name = 'IncarnationEnded';
+}
+
+/** A signal for one call: aborted by the caller, or when the node says that this incarnation is over. */
+function watchLoss(context: HandleContext, called: AliveStatus, signal: AbortSignal | undefined) {
+  const ended = new AbortController();
+  const check = (status: ActorStatus | undefined) => {
+    if (status?.state === 'alive' && status.incarnation === called.incarnation) return;
+    ended.abort(new IncarnationEnded(`incarnation ${called.incarnation} ended`));
+  };
+  check(context.directory.get(called.actorId));
+  const stop = context.directory.listen(called.actorId, check);
+  const joined = joinSignals([signal, ended.signal]);
+  return {
+    signal: joined.signal,
+    release: () => {
+      stop();
+      joined.release();
+    },
+  };
+}
+
+/** Whether the process or the connection went away, rather than the handler answering. */
+function isLoss(thrown: unknown, signal: AbortSignal): boolean {
+  if (signal.aborted && signal.reason instanceof IncarnationEnded) return true;
+  if (!(thrown instanceof WireError) || thrown.detail !== null) return false;
+  return thrown.code !== 'DEADLINE_EXCEEDED' && thrown.code !== 'RESOURCE_EXHAUSTED';
+}
+
+/** The error of a call that an actor answered, or that ran out of time. */
+function asCallerError(thrown: unknown, status: ActorStatus): unknown {
+  if (!(thrown instanceof WireError)) return thrown;
+  const { actorId, incarnation } = status;
+  const { code, message, detail } = thrown;
+  const retryable = code === 'UNAVAILABLE' || code === 'RESOURCE_EXHAUSTED' || code === 'ABORTED';
+  const reason =
+    code === 'DEADLINE_EXCEEDED' ? `the call took longer than its deadline (${message})` : message;
+  const error = new ActorError({ actorId, incarnation, code, retryable, reason, cause: thrown });
+  return detail?.kind === 'ERROR_KIND_USER' ? new UserError(message, { cause: error }) : error;
+}
+
+/** The error for an actor that has no process to call. */
+function endedError(status: ActorStatus): ActorError {
+  const { actorId, incarnation, state, reason, lastLogLines } = status;
+  const retryable = state !== 'dead';
+  const text = `${state}, its process ${reason}`;
+  return new ActorError({ actorId, incarnation, code: 'UNAVAILABLE', retryable, reason: text, lastLogLines });
+}
+
+/** The error for a process that went away under a call: waits a moment for the node to say how. */
+async function lossError(context: HandleContext, called: AliveStatus, cause: unknown): Promise<ActorError> {
+  const { actorId, incarnation } = called;
+  const isOver = (status: ActorStatus) => status.state !== 'alive' || status.incarnation !== incarnation;
+  const facts = { actorId, incarnation, code: 'UNAVAILABLE', cause } as const;
+  try {
+    const status = await context.directory.waitFor(actorId, isOver, { deadlineMs: AUTOPSY_MS });
+    const reason = `its process ended during the call: ${status.reason}`;
+    const retryable = status.state !== 'dead';
+    return new ActorError({ ...facts, retryable, reason, lastLogLines: status.lastLogLines });
+  } catch {
+    const reason = `the connection was lost (${cause instanceof Error ? cause.message : String(cause)})`;
+    return new ActorError({ ...facts, retryable: true, reason });
+  }
+}

@@ -1,0 +1,55 @@
+/** Deadlines and cancellation for promises, cleaned up on every path. */
+
+import { CallError } from './call-errors.ts';
+
+export interface Limits {
+  /** Milliseconds from now; Infinity for no limit. */
+  readonly deadlineMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * `work`, unless the deadline passes or the signal is aborted first. It does not end the work itself.
+ * @throws CallError DEADLINE_EXCEEDED naming `what`; the signal's reason.
+ */
+export async function withLimits<T>(work: Promise<T>, limits: Limits, what: string): Promise<T> {
+  const { signal, deadlineMs } = limits;
+  let cleanUp: () => void = () => undefined;
+  const limit = new Promise<never>((_resolve, reject) => {
+    const onAbort = () => reject(signal?.reason as Error);
+    const expire = () =>
+      reject(new CallError('DEADLINE_EXCEEDED', `${what} took longer than ${Math.round(deadlineMs)} ms`));
+    const timer = deadlineMs > MAX_TIMER_MS ? undefined : setTimeout(expire, Math.max(0, deadlineMs));
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted === true) onAbort();
+    cleanUp = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+  });
+  work.catch(() => undefined); // when a limit wins, nobody else hears the work fail
+  try {
+    return await Promise.race([work, limit]);
+  } finally {
+    cleanUp();
+  }
+}
+
+/** A signal aborted as soon as one of `signals` is; `release` when it is no longer needed. */
+export function joinSignals(signals: readonly (AbortSignal | undefined)[]): {
+  readonly signal: AbortSignal;
+  release(): void;
+} {
+  const controller = new AbortController();
+  const releases: (() => void)[] = [];
+  for (const signal of signals) {
+    if (signal === undefined) continue;
+    const onAbort = () => controller.abort(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    releases.push(() => signal.removeEventListener('abort', onAbort));
+  }
+  return { signal: controller.signal, release: () => releases.forEach((release) => release()) };
+}
