@@ -19,6 +19,8 @@ export interface GroupedBars {
   readonly categories: readonly { readonly name: string; readonly note: string }[];
   readonly series: readonly BarSeries[];
   readonly format: (value: number) => string;
+  /** For the axis; `format` when absent. */
+  readonly tickFormat?: (value: number) => string;
   readonly width?: number;
 }
 
@@ -92,7 +94,7 @@ function drawBar(
 
 /** Bars grouped by category over the axis 0 to 1; with one or two series each bar carries its value. */
 export function groupedBars(theme: Theme, chart: GroupedBars): string {
-  const width = chart.width ?? 560;
+  const width = chart.width ?? 460;
   const legend =
     chart.series.length > 1
       ? drawLegend(
@@ -137,7 +139,12 @@ export function groupedBars(theme: Theme, chart: GroupedBars): string {
     drawHorizontalAxis(
       theme,
       plot,
-      { ticks: [0, 0.2, 0.4, 0.6, 0.8, 1], scale, format: chart.format, label: chart.xLabel },
+      {
+        ticks: [0, 0.2, 0.4, 0.6, 0.8, 1],
+        scale,
+        format: chart.tickFormat ?? chart.format,
+        label: chart.xLabel,
+      },
       true,
     ),
     ...rows,

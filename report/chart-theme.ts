@@ -23,7 +23,7 @@ const LIGHT = {
   muted: '#5b6470',
   grid: '#dde1e6',
   paper: '#ffffff',
-  heat: '#0072b2',
+  heat: '#004f80',
   series: ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#1b1f24', '#8a6d00'],
 };
 const DARK = {
@@ -65,7 +65,7 @@ export function seriesDash(theme: Theme, index: number): string | undefined {
 
 /** Width of `text` in pixels: exact for strokes, an estimate on the wide side for a sans-serif font. */
 export function textWidth(theme: Theme, text: string, size: number): number {
-  return strokeWidth(text) * size * (theme.letters === 'font' ? 1.1 : 1);
+  return strokeWidth(text) * size * (theme.letters === 'font' ? 1.22 : 1);
 }
 
 /** `text` cut with an ellipsis so that it fits `width` pixels. */

@@ -13,8 +13,7 @@ import {
 import { dotPlot } from './dot-plot.ts';
 import { count, decimal, duration, percent, percentMark } from './format.ts';
 import { lineChart } from './line-chart.ts';
-import { element } from './markup.ts';
-import { type Cell, table, text } from './page.ts';
+import { type Cell, table } from './page.ts';
 import type { ComparisonReport, EpochRecord } from './records.ts';
 import { meanByPosition, meanInterval, summarize } from './statistics.ts';
 
@@ -62,7 +61,7 @@ export function methodTable(summary: ComparisonSummary): string {
 export function balancedDots(summary: ComparisonSummary): string {
   return dotPlot(pageTheme, {
     title: 'Balanced accuracy by method',
-    xLabel: 'balanced accuracy on test',
+    xLabel: 'balanced accuracy',
     format: percentMark,
     rows: summary.methods.map(({ group, measures }) => ({
       name: group.method,
@@ -78,7 +77,8 @@ export function recallBars(report: ComparisonReport, summary: ComparisonSummary)
   return groupedBars(pageTheme, {
     title: 'Recall of each class by method',
     xLabel: 'share of the class’s images that are recognised',
-    format: percentMark,
+    format: (value) => percent(value),
+    tickFormat: percentMark,
     categories: report.classes.map((name, index) => ({
       name,
       note: `${count(report.classCounts[index])} real`,
@@ -95,11 +95,14 @@ export function recallTable(report: ComparisonReport, summary: ComparisonSummary
     { text: name },
     { text: count(report.classCounts[index]) },
     ...summary.methods.map(({ group }) => ({
-      text: rateWithSpread(summarize(group.runs.map((run) => run.perClassRecall[index] ?? null))),
+      text: rateWithSpread(summarize(group.runs.map((run) => run.perClassRecall[index] ?? null))).replace(
+        '%',
+        '',
+      ),
     })),
   ]);
-  const head = ['class', 'real images', ...summary.methods.map(({ group }) => group.method)];
-  return element('details', {}, text('summary', 'Recall as a table'), table(head, rows));
+  const head = ['recall, %', 'real images', ...summary.methods.map(({ group }) => group.method)];
+  return table(head, rows);
 }
 
 interface Curve {
@@ -109,13 +112,14 @@ interface Curve {
   readonly value: (record: EpochRecord) => number | null;
 }
 
+const BALANCED: Curve = {
+  title: 'Balanced accuracy over epochs',
+  yLabel: 'on validation',
+  rate: true,
+  value: (record) => record.validation?.balancedAccuracy ?? null,
+};
+
 const CURVES: readonly Curve[] = [
-  {
-    title: 'Balanced accuracy',
-    yLabel: 'on validation',
-    rate: true,
-    value: (record) => record.validation?.balancedAccuracy ?? null,
-  },
   {
     title: 'Training loss',
     yLabel: 'mean over the epoch’s images',
@@ -137,7 +141,7 @@ const CURVES: readonly Curve[] = [
 ];
 
 /** One curve over epochs for every method that has it, mean over seeds; '' when none has. */
-function methodCurve(summary: ComparisonSummary, { title, yLabel, rate, value }: Curve): string {
+function methodCurve(summary: ComparisonSummary, { title, yLabel, rate, value }: Curve, width = 370): string {
   const all = summary.methods.map(({ group }, colour) => ({
     name: group.method,
     colour,
@@ -147,6 +151,7 @@ function methodCurve(summary: ComparisonSummary, { title, yLabel, rate, value }:
   if (series.length === 0) return '';
   const length = Math.max(...series.map(({ values }) => values.length));
   return lineChart(pageTheme, {
+    width,
     title,
     yLabel,
     xLabel: 'epoch',
@@ -158,7 +163,12 @@ function methodCurve(summary: ComparisonSummary, { title, yLabel, rate, value }:
   });
 }
 
-/** Quality, loss and fidelity over epochs; curves that no method has are left out. */
+/** Balanced accuracy on validation over epochs. */
+export function balancedCurves(summary: ComparisonSummary): string {
+  return methodCurve(summary, BALANCED, 460);
+}
+
+/** Loss and fidelity over epochs; curves that no method has are left out. */
 export function methodCurves(summary: ComparisonSummary): string[] {
   return CURVES.map((curve) => methodCurve(summary, curve)).filter((curve) => curve !== '');
 }

@@ -2,7 +2,14 @@
 
 import { join } from 'node:path';
 import { writeFileAtomic } from '../common/files.ts';
-import { balancedDots, methodCurves, methodTable, recallBars, recallTable } from './comparison-charts.ts';
+import {
+  balancedCurves,
+  balancedDots,
+  methodCurves,
+  methodTable,
+  recallBars,
+  recallTable,
+} from './comparison-charts.ts';
 import { comparisonSentence, type ComparisonSummary, summarizeComparison } from './comparison-summary.ts';
 import { plural } from './format.ts';
 import { element, escapeMarkup } from './markup.ts';
@@ -74,6 +81,7 @@ export async function renderComparisonHtml(comparison: ComparisonReport, dir: st
   const tested = runs.flatMap(({ method, report }) =>
     report.test === null ? [] : [{ name: `${method}, test`, metrics: report.test }],
   );
+  const split = runs.some(({ report }) => report.test === null) ? 'validation' : 'test';
   const spread =
     summary.seeds > 1
       ? 'Mean ± sample standard deviation over seeds; differences are paired by seed, with 95% intervals (Student’s t).'
@@ -85,18 +93,21 @@ export async function renderComparisonHtml(comparison: ComparisonReport, dir: st
     text('p', dataSentence(comparison.classes, comparison.classCounts), 'note'),
     section(
       'Methods',
-      `${spread} Measured on test, best in bold.`,
+      `${spread} Measured on ${split}, best in bold.`,
       methodTable(summary),
-      figures([balancedDots(summary)], true),
+      figures([balancedDots(summary), balancedCurves(summary)], true),
       runLinks(comparison),
     ),
     section(
       'Per class',
       summary.seeds > 1 ? 'Means over seeds.' : '',
-      figures([recallBars(comparison, summary)], true),
-      recallTable(comparison, summary),
+      figures([recallBars(comparison, summary), recallTable(comparison, summary)], true),
     ),
-    section('Learning curves', summary.seeds > 1 ? 'Means over seeds.' : '', figures(methodCurves(summary))),
+    section(
+      'Loss and fidelity',
+      summary.seeds > 1 ? 'Means over seeds.' : '',
+      figures(methodCurves(summary)),
+    ),
     quotas === undefined
       ? ''
       : quotaSection(

@@ -41,7 +41,7 @@ function drawCell(
   );
   if (images === 0 || grid.cell < 20) return rectangle;
   const text = (share * 100).toFixed(0);
-  const colour = share > 0.5 ? theme.paper : theme.ink;
+  const colour = share > 0.62 ? theme.paper : theme.ink;
   return (
     rectangle +
     drawText(theme, text, x + size / 2, y + size / 2 + 4, { size: LABEL_SIZE, anchor: 'middle', colour })

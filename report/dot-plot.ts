@@ -33,7 +33,7 @@ export interface DotPlot {
   readonly width?: number;
 }
 
-const DOT_ROW = 26;
+const DOT_ROW = 32;
 
 function widest(theme: Theme, texts: readonly string[]): number {
   return Math.max(0, ...texts.map((text) => textWidth(theme, text, LABEL_SIZE)));
@@ -55,16 +55,9 @@ function drawDotRow(
   const name = fitText(theme, row.name, LABEL_SIZE, plot.left - 12);
   const inside = (value: number): number => Math.min(plot.right, Math.max(plot.left, scale(value)));
   const bar = row.interval && line(inside(row.interval.low), y, inside(row.interval.high), y, colour, 2);
-  const seeds = row.values.filter(isNumber).map((value) =>
-    element('circle', {
-      cx: scale(value),
-      cy: y,
-      r: 3,
-      fill: theme.paper,
-      stroke: colour,
-      'stroke-width': 1.2,
-    }),
-  );
+  const seeds = row.values
+    .filter(isNumber)
+    .map((value) => element('circle', { cx: scale(value), cy: y + 9, r: 2, fill: colour, opacity: 0.8 }));
   const mean = isNumber(row.mean)
     ? element('circle', { cx: scale(row.mean), cy: y, r: 5, fill: colour })
     : '';
@@ -77,9 +70,9 @@ function drawDotRow(
   );
 }
 
-/** Rows of dots: large for the mean, small for each seed, a rule for the interval. */
+/** Rows of dots: a large one for the mean, below it a small one for each seed; a rule for the interval. */
 export function dotPlot(theme: Theme, chart: DotPlot): string {
-  const width = chart.width ?? 560;
+  const width = chart.width ?? 460;
   const values = chart.rows.flatMap((row) => [...row.values, row.mean]);
   const [low, high] = extent(values, 0.12);
   const domain = high > low ? ([low, high] as const) : ([low - 0.05, high + 0.05] as const);

@@ -10,6 +10,7 @@ import { type Cell, figures, frames, page, section, table, text, tiles } from '.
 import type { EpochRecord, Metrics, RunReport } from './records.ts';
 import { embeddingBudget, runText } from './run-files.ts';
 import {
+  confusionFigure,
   confusionSection,
   dataSentence,
   environmentSection,
@@ -40,8 +41,8 @@ export function runSentence(report: RunReport): string {
 
 function splits(report: RunReport): NamedMetrics[] {
   const named: NamedMetrics[] = [];
-  if (report.test !== null) named.push({ name: 'Test', metrics: report.test });
-  if (report.validation !== null) named.push({ name: 'Validation', metrics: report.validation });
+  if (report.test !== null) named.push({ name: 'test', metrics: report.test });
+  if (report.validation !== null) named.push({ name: 'validation', metrics: report.validation });
   return named;
 }
 
@@ -85,7 +86,8 @@ function recallSection(report: RunReport, entries: readonly NamedMetrics[]): str
   const chart = groupedBars(pageTheme, {
     title: 'Recall of each class',
     xLabel: 'share of the class’s images that are recognised',
-    format: percentMark,
+    format: (value) => percent(value),
+    tickFormat: percentMark,
     categories: report.classes.map((name, index) => ({
       name,
       note: `${count(report.classCounts[index])} real`,
@@ -99,10 +101,12 @@ function recallSection(report: RunReport, entries: readonly NamedMetrics[]): str
       }),
     })),
   });
+  const shown = entries[0];
+  const confusion = shown === undefined ? '' : confusionFigure(shown, report.classes);
   return section(
     'Per class',
-    'Thin rules: 95% intervals from the number of images (Wilson).',
-    figures([chart], true),
+    'Thin rules: 95% intervals from the number of images (Wilson). Point at a cell of the matrix for its count.',
+    figures([chart, confusion], true),
   );
 }
 
@@ -153,14 +157,14 @@ export async function renderRunHtml(report: RunReport, runDir: string): Promise<
     section(
       'Learning curves',
       '',
-      figures(runCurves(pageTheme, report.epochs, 460)),
+      figures(runCurves(pageTheme, report.epochs, 370, 230)),
       epochTable(report.epochs),
     ),
     quotaSection('Quotas and accuracy by class', report.epochs, report.classes, report.classCounts),
     grids.style === ''
       ? ''
       : section('Synthetic images', 'Choose an epoch, or use the arrow keys.', grids.markup),
-    confusionSection(entries, report.classes),
+    confusionSection(entries.slice(1), report.classes),
     environmentSection(report.environment, report.weightsDigest),
     reproduceSection(
       [`ballast run --config ${basename(runDir)}/config.json --out ${basename(runDir)}-again`],

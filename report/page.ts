@@ -26,17 +26,17 @@ a{color:var(--heat)}
 .tile span{color:var(--muted);font-size:13px}
 .scroll{overflow-x:auto;margin:10px 0}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px}
-th,td{padding:5px 12px;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}
+th,td{padding:5px 9px;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}
 th:first-child,td:first-child{text-align:left;padding-left:2px}
-th{color:var(--muted);font-weight:500;vertical-align:bottom}
+th{color:var(--muted);font-weight:500;vertical-align:bottom;white-space:normal;line-height:1.3}
 td.best{font-weight:650;color:var(--good)}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));gap:22px 28px;margin:12px 0;align-items:start}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,345px),1fr));gap:22px 24px;margin:12px 0;align-items:start}
 .figures.wide{grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr))}
-.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(158px,1fr));gap:14px 20px;margin:12px 0;max-width:1140px}
+.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(168px,1fr));gap:14px 20px;margin:12px 0;max-width:1140px}
 .panels svg{width:100%}
-svg{display:block;max-width:100%;height:auto;font-family:inherit}
-.key{display:inline-block;width:10px;height:10px;border-radius:2px;margin:0 4px 0 12px}
-.key:first-child{margin-left:0}
+svg{display:block;max-width:100%;height:auto;font-family:inherit;overflow:visible}
+.entry{display:inline-block;margin-right:16px}
+.key{display:inline-block;width:10px;height:10px;border-radius:2px;margin-right:6px}
 .frames input{position:absolute;opacity:0;pointer-events:none}
 .frames label{display:inline-block;min-width:32px;text-align:center;padding:3px 8px;margin:0 4px 6px 0;border:1px solid var(--grid);border-radius:6px;background:var(--card);cursor:pointer;font-size:13px;font-variant-numeric:tabular-nums}
 .frames figure{display:none;margin:8px 0}

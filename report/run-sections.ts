@@ -76,14 +76,17 @@ export interface NamedMetrics {
   readonly metrics: Metrics;
 }
 
+export function confusionFigure({ name, metrics }: NamedMetrics, classes: readonly string[]): string {
+  return confusionChart(pageTheme, `Confusion, ${name}`, metrics.confusion, classes);
+}
+
 export function confusionSection(entries: readonly NamedMetrics[], classes: readonly string[]): string {
   if (entries.length === 0) return '';
-  const drawings = entries.map(({ name, metrics }) =>
-    confusionChart(pageTheme, name, metrics.confusion, classes),
-  );
+  const drawings = entries.map((entry) => confusionFigure(entry, classes));
+  const note = 'What each true class was taken for. Point at a cell for its count.';
   return section(
-    'Confusion matrices',
-    'What each true class was taken for. Point at a cell for its count.',
+    entries.length === 1 ? 'Another confusion matrix' : 'Confusion matrices',
+    note,
     figures(drawings, true),
   );
 }

@@ -59,8 +59,8 @@ export function fakeMetrics(recalls: readonly number[], each = 1000): Metrics {
   };
 }
 
-function fakeFidelity(epoch: number): Fidelity {
-  const all = 0.88 + 0.06 * (1 - Math.exp(-epoch / 4));
+function fakeFidelity(epoch: number, lift: number): Fidelity {
+  const all = 0.87 + lift / 10 + 0.06 * (1 - Math.exp(-epoch / 4));
   return {
     all,
     tail: all - 0.03 + 0.02 * wobble(epoch, 5),
@@ -93,11 +93,11 @@ export function fakeEpochs(run: FakeRun = {}): EpochRecord[] {
     return {
       epoch,
       optimizerSteps: epoch * 87,
-      trainLoss: 1.9 * Math.exp(-epoch / 4) + 0.22 + 0.03 * wobble(seed, epoch),
+      trainLoss: (1.9 - lift) * Math.exp(-epoch / 4) + 0.22 + lift / 3 + 0.03 * wobble(seed, epoch),
       samplingAccuracy: epoch === 1 ? null : recalls.map((recall) => Math.min(1, recall + 0.05)),
       quota: synthetic ? weights.map((weight) => Math.round((600 * weight) / sum)) : null,
       syntheticImages: synthetic ? 600 : 0,
-      fidelity: synthetic ? fakeFidelity(epoch) : null,
+      fidelity: synthetic ? fakeFidelity(epoch, lift) : null,
       weightsVersion: epoch,
       validation: fakeMetrics(recalls, 50),
       synthesisSeconds: synthetic ? 8.1 : 0,
