@@ -17,16 +17,16 @@ import { unet } from './unet.ts';
 import type { UNetConfig } from './unet.ts';
 
 /** Everything that a step changes. `average` is the moving average of the parameters. */
-export interface TrainingState<Leaf> {
+export type TrainingState<Leaf> = {
   readonly params: Readonly<Record<string, Leaf>>;
   readonly average: Readonly<Record<string, Leaf>>;
   readonly optimizer: Readonly<Record<string, Readonly<Record<string, Leaf>>>>;
-}
+};
 
-export interface StepResult extends TrainingState<Tensor> {
+export type StepResult = TrainingState<Tensor> & {
   readonly loss: Tensor;
   readonly gradientNorm: Tensor;
-}
+};
 
 export interface StepOptions {
   readonly optimizer: Optimizer;
@@ -69,7 +69,7 @@ function advance(
   };
 }
 
-export interface DenoiserBatch<Leaf> {
+export type DenoiserBatch<Leaf> = {
   /** Images [n, c, h, w] in [−1, 1]. */
   readonly images: Leaf;
   /** Standard normal, like the images. */
@@ -79,7 +79,7 @@ export interface DenoiserBatch<Leaf> {
   readonly a: Leaf;
   readonly s: Leaf;
   readonly weights: Leaf;
-}
+};
 
 /** One step of an unlabelled denoiser (Ho et al. 2006.11239, with `diffusionLoss`). */
 export function denoiserStep(config: UNetConfig, prediction: Prediction, options: StepOptions) {
@@ -102,7 +102,7 @@ export function denoiserStep(config: UNetConfig, prediction: Prediction, options
   };
 }
 
-export interface ClassifierBatch<Leaf> {
+export type ClassifierBatch<Leaf> = {
   /** Images [n, c, h, w] in [−1, 1]. */
   readonly images: Leaf;
   /** One-hot labels [n, k]. */
@@ -113,7 +113,7 @@ export interface ClassifierBatch<Leaf> {
   readonly weights: Leaf;
   /** Added to the logits in the loss: [k], zeros for plain cross-entropy. */
   readonly adjustment: Leaf;
-}
+};
 
 /** One step of the classifier (`crossEntropy`). */
 export function classifierStep(config: ClassifierConfig, options: StepOptions) {

@@ -18,11 +18,8 @@ export interface TensorSpec {
   readonly dtype: 'float32' | 'int32' | 'bool';
 }
 
-/**
- * Form of the argument: names to tensor specs; an `NdArray` in place of a spec is a constant, built into the graph
- * and absent from `run`'s argument.
- */
-export type Signature = Tree<TensorSpec | NdArray>;
+/** Form of the argument: a tree of names to tensor specs. */
+export type Signature = { readonly [name: string]: Tree<TensorSpec> };
 export type TensorTree = Tree<Tensor>;
 export type ArrayTree = Tree<NdArray>;
 
@@ -34,12 +31,10 @@ export type TensorsOf<S> = S extends { shape: readonly number[] }
 /** The arrays that a tree of tensors becomes. */
 export type ArraysOf<T> = T extends Tensor ? NdArray : { readonly [K in keyof T]: ArraysOf<T[K]> };
 
-/** What `run` takes for a signature; constants may be left out. */
-export type FeedsOf<S> = S extends { data: unknown }
-  ? undefined
-  : S extends { shape: readonly number[] }
-    ? NdArray
-    : { readonly [K in keyof S]: FeedsOf<S[K]> };
+/** The arrays that `run` takes for a signature. */
+export type FeedsOf<S> = S extends { shape: readonly number[] }
+  ? NdArray
+  : { readonly [K in keyof S]: FeedsOf<S[K]> };
 
 export interface Executable<S, R> {
   /**
@@ -54,23 +49,30 @@ export interface Executable<S, R> {
   dispose(): Promise<void>;
 }
 
-export interface CompileOptions extends Partial<EngineOptions> {
+export interface CompileOptions<C> extends Partial<EngineOptions> {
+  /** Further arguments of the function whose values are built into the graph; `run` does not take them. */
+  readonly constants?: C;
   /** `onnxruntime` (default) or `reference`. */
   readonly engine?: string;
 }
 
 /** Compiles `fn`. Throws UserError for an unknown engine or a tfjs kernel that the compiler has no rule for. */
-export async function compile<const S extends Signature, R extends TensorTree>(
-  fn: (inputs: TensorsOf<S>) => R,
+export async function compile<
+  const S extends Signature,
+  R extends TensorTree,
+  C extends { readonly [name: string]: ArrayTree } = Record<never, never>,
+>(
+  fn: (inputs: TensorsOf<S> & TensorsOf<C>) => R,
   signature: S,
-  { engine = 'onnxruntime', threads = 1 }: CompileOptions = {},
+  { engine = 'onnxruntime', threads = 1, constants }: CompileOptions<C> = {},
 ): Promise<Executable<S, R>> {
   const start = performance.now();
-  const leaves = flatten<TensorSpec | NdArray>(signature, isSpec);
+  const argumentForm: Tree<TensorSpec | NdArray> = { ...signature, ...constants };
+  const leaves = flatten(argumentForm, isLeaf);
   const inputs = leaves.map(([path, spec]) => ({
     name: `in:${path}`,
     shape: spec.shape,
-    dtype: floatOrInt(path, spec.dtype),
+    dtype: computable(path, spec.dtype),
     ...('data' in spec ? { constant: spec.data } : {}),
   }));
   let form: TensorTree | undefined;
@@ -79,10 +81,8 @@ export async function compile<const S extends Signature, R extends TensorTree>(
       inputs,
       fn: (tensors) => {
         const byPath = new Map(leaves.map(([path], i) => [path, tensors[i]!]));
-        const argument = mapTree<TensorSpec | NdArray, Tensor>(signature, isSpec, (_, path) =>
-          byPath.get(path)!,
-        );
-        form = fn(argument as TensorsOf<S>);
+        const argument = mapTree(argumentForm, isLeaf, (_, path) => byPath.get(path)!);
+        form = fn(argument as TensorsOf<S> & TensorsOf<C>);
         return Object.fromEntries(flatten(form, isTensor).map(([path, tensor]) => [`out:${path}`, tensor]));
       },
     },
@@ -120,13 +120,13 @@ function feedsFrom(
   return feeds;
 }
 
-function floatOrInt(path: string, dtype: NdArray['dtype']): TensorSpec['dtype'] {
+function computable(path: string, dtype: NdArray['dtype']): TensorSpec['dtype'] {
   if (dtype === 'uint8')
     throw new UserError(`argument '${path}' is uint8: tfjs computes on float32, int32 and bool`);
   return dtype;
 }
 
-function isSpec(node: Signature): node is TensorSpec | NdArray {
+function isLeaf(node: Tree<TensorSpec | NdArray>): node is TensorSpec | NdArray {
   return 'shape' in node && Array.isArray(node.shape);
 }
 

@@ -1,0 +1,131 @@
+/**
+ * Trained models as one self-describing safetensors file: the parameters, and in the metadata what they belong to.
+ * Training states (parameters, average, optimiser slots) use the same file with longer names.
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { errorCode, UserError } from '../common/errors.ts';
+import type { ArrayMap, NdArray } from '../tensor/array.ts';
+import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.ts';
+import { flatten } from '../tensor/tree.ts';
+import type { Tree } from '../tensor/tree.ts';
+import type { ClassifierConfig } from './classifier.ts';
+import type { Prediction } from './denoiser.ts';
+import type { TrainingState } from './training-step.ts';
+import type { UNetConfig } from './unet.ts';
+
+/** An unlabelled diffusion prior. */
+export interface DenoiserModel {
+  readonly kind: 'denoiser';
+  readonly network: UNetConfig;
+  readonly prediction: Prediction;
+  /** Height, width and channels of its images. */
+  readonly image: ImageShape;
+  /** Digest of the images that it was trained on. */
+  readonly datasetDigest: string;
+  /** Optimiser steps. */
+  readonly steps: number;
+}
+
+export interface ClassifierModel {
+  readonly kind: 'classifier';
+  readonly network: ClassifierConfig;
+  readonly image: ImageShape;
+  readonly classes: readonly string[];
+  readonly steps: number;
+}
+
+export interface ImageShape {
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+}
+
+type ModelOf<Kind> = Kind extends 'denoiser' ? DenoiserModel : ClassifierModel;
+
+export interface LoadedModel<Model> {
+  readonly model: Model;
+  readonly params: ArrayMap;
+}
+
+export function encodeModelFile(model: DenoiserModel | ClassifierModel, params: ArrayMap): Uint8Array {
+  return encodeSafetensors(params, { ballast: JSON.stringify(model) });
+}
+
+/** Reads a model of the wanted kind; `source` names it in errors. Throws UserError for another file or kind. */
+export function decodeModelFile<Kind extends 'denoiser' | 'classifier'>(
+  bytes: Uint8Array,
+  kind: Kind,
+  source: string,
+): LoadedModel<ModelOf<Kind>> {
+  const { arrays, metadata } = decodeSafetensors(bytes, source);
+  const text = metadata['ballast'];
+  if (text === undefined) throw new UserError(`${source}: a safetensors file, but not a Ballast model`);
+  const model = JSON.parse(text) as DenoiserModel | ClassifierModel;
+  if (model.kind !== kind)
+    throw new UserError(`${source}: holds a ${model.kind}, but a ${kind} is needed here`);
+  return { model: model as ModelOf<Kind>, params: arrays };
+}
+
+/** As `decodeModelFile`, from disk. */
+export async function readModelFile<Kind extends 'denoiser' | 'classifier'>(
+  path: string,
+  kind: Kind,
+): Promise<LoadedModel<ModelOf<Kind>>> {
+  return decodeModelFile(await readOrExplain(path), kind, path);
+}
+
+async function readOrExplain(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    if (errorCode(cause) === 'ENOENT') throw new UserError(`${path}: no such file`, { cause });
+    if (errorCode(cause) === 'EISDIR')
+      throw new UserError(`${path}: a folder, but a model file is needed`, { cause });
+    throw cause;
+  }
+}
+
+/** SHA-256 (hex) of parameters: names, shapes and bits. */
+export function parametersDigest(params: ArrayMap): string {
+  return createHash('sha256').update(encodeSafetensors(params)).digest('hex');
+}
+
+/** A training state as a file; `metadata` says where training stood. */
+export function encodeState(
+  state: TrainingState<NdArray>,
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  const tree = state as unknown as Tree<NdArray>;
+  return encodeSafetensors(Object.fromEntries(flatten(tree, isArray)), metadata);
+}
+
+/** The inverse of `encodeState`. Throws UserError when `like` (a new state) has other names or shapes. */
+export function decodeState(
+  bytes: Uint8Array,
+  like: TrainingState<NdArray>,
+  source: string,
+): { state: TrainingState<NdArray>; metadata: Record<string, string> } {
+  const { arrays, metadata } = decodeSafetensors(bytes, source);
+  const restore = (node: Tree<NdArray>, path: string): Tree<NdArray> => {
+    if (!isArray(node))
+      return Object.fromEntries(
+        Object.entries(node).map(([name, child]) => [
+          name,
+          restore(child, path === '' ? name : `${path}/${name}`),
+        ]),
+      );
+    const found = arrays[path];
+    if (found === undefined || found.shape.join() !== node.shape.join())
+      throw new UserError(`${source}: its '${path}' does not fit the configured network`);
+    return found;
+  };
+  return {
+    state: restore(like as unknown as Tree<NdArray>, '') as unknown as TrainingState<NdArray>,
+    metadata,
+  };
+}
+
+function isArray(node: Tree<NdArray>): node is NdArray {
+  return 'data' in node && ArrayBuffer.isView(node.data);
+}

@@ -1,0 +1,112 @@
+/**
+ * `ballast prior train`: the loop around PriorTraining and its folder.
+ *
+ *   config.json               the resolved settings
+ *   checkpoint.safetensors    where training stands; resuming needs nothing else
+ *   train.jsonl               a line per report: step, mean loss, images a second
+ *   samples/step-000500.png   what the average of the weights draws
+ *   prior.safetensors         the result, once all steps are done
+ */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../../common/errors.ts';
+import { appendLine, ensureDirectory, writeFileAtomic } from '../../common/files.ts';
+import { loadDataset } from '../../data/dataset.ts';
+import { encodeModelFile } from '../../models/model-file.ts';
+import type { PriorConfig } from './config.ts';
+import { samplePrior, writeSampleGrid } from './sample.ts';
+import { PriorTraining } from './training.ts';
+
+const REPORT_EVERY = 50;
+const GRID_IMAGES = 64;
+
+export interface PriorProgress {
+  readonly step: number;
+  readonly steps: number;
+  /** Mean since the last report. */
+  readonly loss: number;
+  readonly imagesPerSecond: number;
+  readonly secondsLeft: number;
+}
+
+export interface PriorTrainOptions {
+  readonly resume: boolean;
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: PriorProgress) => void;
+}
+
+/** Trains to the end, or to the next step after `signal` aborts (the checkpoint then stands). Returns whether it finished. */
+export async function trainPrior(
+  config: PriorConfig,
+  out: string,
+  options: PriorTrainOptions,
+): Promise<boolean> {
+  const checkpointPath = join(out, 'checkpoint.safetensors');
+  const begun = existsSync(join(out, 'config.json'));
+  if (begun && !options.resume)
+    throw new UserError(`${out}: holds a prior already; continue it with --resume or choose another folder`);
+  await ensureDirectory(out);
+  const dataset = await loadDataset(config.data);
+  const training = await PriorTraining.create(config, dataset);
+  if (options.resume && existsSync(checkpointPath))
+    training.restore(await readFile(checkpointPath), checkpointPath);
+  if (!begun) await writeFileAtomic(join(out, 'config.json'), JSON.stringify(config, null, 2) + '\n');
+  const save = () => writeFileAtomic(checkpointPath, training.checkpoint());
+  await runSteps(training, config, out, options, save);
+  await save();
+  if (training.step < config.steps) return false;
+  await writeFileAtomic(join(out, 'prior.safetensors'), encodeModelFile(training.model, training.average));
+  return true;
+}
+
+async function runSteps(
+  training: PriorTraining,
+  config: PriorConfig,
+  out: string,
+  { signal, onProgress }: PriorTrainOptions,
+  save: () => Promise<void>,
+): Promise<void> {
+  let losses: number[] = [];
+  let since = performance.now();
+  while (training.step < config.steps && !signal.aborted) {
+    const { step, loss } = await training.advance();
+    losses.push(loss);
+    if (step % REPORT_EVERY === 0 || step === config.steps) {
+      const seconds = (performance.now() - since) / 1000;
+      const progress = report(losses, step, config, seconds);
+      await appendLine(join(out, 'train.jsonl'), JSON.stringify(progress));
+      onProgress(progress);
+      losses = [];
+      since = performance.now();
+    }
+    if (step % config.checkpointEvery === 0) await save();
+    if (step % config.sampleEvery === 0 || step === config.steps) {
+      const { model, average } = training;
+      const samples = await samplePrior({ model, params: average }, { count: GRID_IMAGES, seed: config.seed, threads: config.threads, engine: config.engine }); // prettier-ignore
+      await writeSampleGrid(
+        join(out, 'samples', `step-${String(step).padStart(6, '0')}.png`),
+        samples,
+        model.image,
+      );
+      since = performance.now(); // the rate is that of training
+    }
+    await new Promise(setImmediate); // lets signals in
+  }
+}
+
+function report(
+  losses: readonly number[],
+  step: number,
+  config: PriorConfig,
+  seconds: number,
+): PriorProgress {
+  const imagesPerSecond = (losses.length * config.batchSize) / seconds;
+  return {
+    step,
+    steps: config.steps,
+    loss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length,
+    imagesPerSecond,
+    secondsLeft: ((config.steps - step) * config.batchSize) / imagesPerSecond,
+  };
+}
