@@ -1,0 +1,34 @@
+/** The kinds of actors of a run: what each serves, and where its program is. */
+import type { ActorType } from '../actors/handle.ts';
+import { loadService } from '../actors/protos.ts';
+import type {
+  ClassifierTrainerServiceClient,
+  ClassifierTrainerServiceHandlers,
+} from '../gen/ballast/v1/ClassifierTrainerService.ts';
+import type {
+  CoordinatorServiceClient,
+  CoordinatorServiceHandlers,
+} from '../gen/ballast/v1/CoordinatorService.ts';
+import type {
+  DiffusionWorkerServiceClient,
+  DiffusionWorkerServiceHandlers,
+} from '../gen/ballast/v1/DiffusionWorkerService.ts';
+
+export const coordinatorType: ActorType<CoordinatorServiceClient, CoordinatorServiceHandlers> = {
+  name: 'coordinator',
+  entry: 'coordinator/main.js',
+  service: loadService('ballast/v1/coordinator.proto', 'ballast.v1.CoordinatorService'),
+};
+
+// No method of these two is retried by its handle: the run loop decides what is done again, and where.
+export const trainerType: ActorType<ClassifierTrainerServiceClient, ClassifierTrainerServiceHandlers> = {
+  name: 'classifier-trainer',
+  entry: 'services/classifier-trainer/main.js',
+  service: loadService('ballast/v1/classifier_trainer.proto', 'ballast.v1.ClassifierTrainerService'),
+};
+
+export const workerType: ActorType<DiffusionWorkerServiceClient, DiffusionWorkerServiceHandlers> = {
+  name: 'diffusion-worker',
+  entry: 'services/diffusion-worker/main.js',
+  service: loadService('ballast/v1/diffusion_worker.proto', 'ballast.v1.DiffusionWorkerService'),
+};

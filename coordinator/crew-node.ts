@@ -1,0 +1,107 @@
+/** The crew of a run as actors of a node: starts the trainer and the workers, follows their lives, and ends them. */
+import type { ActorRuntime } from '../actors/serve.ts';
+import { EXIT_USER_ERROR } from '../actors/restart-policy.ts';
+import type { ActorStatus, RestartPolicy } from '../actors/status.ts';
+import { toError } from '../common/errors.ts';
+import { makesImages, resolveMethod } from '../config/method.ts';
+import type { RunConfig } from '../config/run-config.ts';
+import { trainerType, workerType } from './actor-types.ts';
+import type { ActorLink, Crew, LinkStatus } from './crew.ts';
+
+export interface SpawnedCrew extends Crew {
+  /** Ends every actor of the crew. */
+  stop(): Promise<void>;
+}
+
+type Runtime = Pick<ActorRuntime, 'system' | 'objects' | 'log'>;
+
+const TRAINER_ID = 'classifier-trainer';
+const WORKER_RESTARTS: Partial<RestartPolicy> = { maxRestarts: 20 };
+const TRAINER_RESTARTS: Partial<RestartPolicy> = { maxRestarts: 10 };
+const UNKNOWN: LinkStatus = { state: 'pending', incarnation: 0, reason: 'not started yet' };
+
+/** Starts the actors that the configuration needs; actors of these names that an earlier coordinator left are ended. */
+export async function spawnCrew(config: RunConfig, { system, objects, log }: Runtime): Promise<SpawnedCrew> {
+  const needsWorkers = makesImages(resolveMethod(config.method)) && config.synthesis.budget > 0;
+  const workerIds = Array.from(
+    { length: needsWorkers ? config.workers : 0 },
+    (_, i) => `${workerType.name}-${i}`,
+  );
+  const ids = [TRAINER_ID, ...workerIds];
+  const left = (await system.node.list()).filter(
+    ({ actorId, state }) => ids.includes(actorId) && state !== 'dead',
+  );
+  await Promise.all(left.map(({ actorId }) => system.stop(actorId)));
+
+  const board = new StatusBoard();
+  const args = { engine: config.engine, threads: config.threads };
+  const trainer = await system.spawn(trainerType, { actorId: TRAINER_ID, args, restart: TRAINER_RESTARTS });
+  const workers = await Promise.all(
+    workerIds.map((actorId) => system.spawn(workerType, { actorId, args, restart: WORKER_RESTARTS })),
+  );
+  const watch = new AbortController();
+  const watching = board.follow(system.node.watch(watch.signal)).catch((thrown: unknown) => {
+    for (const id of ids) board.set(id, { state: 'dead', incarnation: 0, reason: toError(thrown).message });
+  });
+  return {
+    trainer: board.link(TRAINER_ID, trainer),
+    workers: workers.map((handle) => board.link(handle.actorId, handle)),
+    release: (object) =>
+      void objects.free([object]).catch((thrown: unknown) => {
+        log.warn('object not freed', { id: object.id, error: thrown });
+      }),
+    async stop() {
+      await Promise.all(ids.map((id) => system.stop(id)));
+      watch.abort();
+      await watching;
+    },
+  };
+}
+
+/** The last known status of each actor, and who wants to hear of the next. */
+class StatusBoard {
+  readonly #statuses = new Map<string, LinkStatus>();
+  readonly #listeners = new Map<string, Set<(status: LinkStatus) => void>>();
+
+  async follow(statuses: AsyncIterable<ActorStatus>): Promise<void> {
+    for await (const status of statuses) this.set(status.actorId, toLinkStatus(status));
+  }
+
+  set(name: string, status: LinkStatus): void {
+    this.#statuses.set(name, status);
+    for (const listener of [...(this.#listeners.get(name) ?? [])]) listener(status);
+  }
+
+  link<Handle>(name: string, handle: Handle): ActorLink<Handle> {
+    const listeners = new Set<(status: LinkStatus) => void>();
+    this.#listeners.set(name, listeners);
+    return {
+      name,
+      handle,
+      status: () => this.#statuses.get(name) ?? UNKNOWN,
+      onStatus(listener) {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    };
+  }
+}
+
+function toLinkStatus(status: ActorStatus): LinkStatus {
+  const { state, incarnation, reason, exitCode, lastLogLines } = status;
+  const mistake = exitCode === EXIT_USER_ERROR ? lastMessage(lastLogLines) : null;
+  return { state, incarnation, reason, mistake };
+}
+
+/** The message of the last error that a process logged; null when there is none to read. */
+export function lastMessage(lines: readonly string[]): string | null {
+  for (const line of [...lines].reverse()) {
+    try {
+      const entry = JSON.parse(line) as { level?: unknown; message?: unknown };
+      if (entry.level === 'error' && typeof entry.message === 'string') return entry.message;
+    } catch {
+      // Not a log line of ours.
+    }
+  }
+  return null;
+}

@@ -1,0 +1,189 @@
+/**
+ * One epoch: accuracy → quotas → shards → guided synthesis with the current weights → training on real and synthetic
+ * images → validation. Its whole input is the state after the epoch before, so it may be done again from there.
+ */
+import { makesImages, resolveMethod } from '../config/method.ts';
+import type { RunConfig } from '../config/run-config.ts';
+import type { OpenResponse__Output } from '../gen/ballast/v1/OpenResponse.ts';
+import type { TrainEpochResult__Output } from '../gen/ballast/v1/TrainEpochResult.ts';
+import type { WeightsRef__Output } from '../gen/ballast/v1/WeightsRef.ts';
+import type { EpochRecord, Fidelity, Metrics } from '../report/records.ts';
+import { decideQuota, readsAccuracy, type SamplingState } from './adaptive-sampling.ts';
+import { countClasses, fidelityOf } from './fidelity.ts';
+import type { RunFolder } from './run-folder.ts';
+import type { RunState } from './run-state.ts';
+import { planShards } from './sharding.ts';
+import {
+  CALL_DEADLINE_MS,
+  synthesizeEpoch,
+  type SynthesisOutcome,
+  type SynthesisTools,
+} from './synthesis.ts';
+
+export interface EpochTools extends SynthesisTools {
+  readonly config: RunConfig;
+  readonly folder: RunFolder;
+  /** What the trainer found when it was opened. */
+  readonly opened: OpenResponse__Output;
+}
+
+interface Plan {
+  readonly sampling: SamplingState;
+  /** Null for methods that make no images. */
+  readonly quota: readonly number[] | null;
+  readonly accuracy: readonly number[] | null;
+  readonly evaluateSeconds: number;
+}
+
+interface Synthetic {
+  readonly outcome: SynthesisOutcome;
+  readonly shardCount: number;
+  readonly weightsVersion: number;
+  readonly fidelity: Fidelity | null;
+  readonly grid: string | null;
+}
+
+/** Does the epoch after `state.epoch`, saves the trainer's half of its checkpoint, and returns the state after it. */
+export async function runEpoch(state: RunState, tools: EpochTools): Promise<RunState> {
+  const { crew, events, metrics, clock, folder, opened } = tools;
+  const startMs = clock();
+  const epoch = state.epoch + 1;
+  metrics.epochBegun(epoch);
+  const plan = await decidePlan(epoch, state, tools);
+  const synthetic = plan.quota ? await synthesize(epoch, plan.quota, tools) : null;
+  const trained = await train(epoch, synthetic?.shardCount ?? 0, tools);
+  metrics.epochTrained(trained.step, synthetic?.weightsVersion ?? null);
+  const validation =
+    opened.validationCount > 0 ? await evaluate('SPLIT_VALIDATION', tools) : { metrics: null, seconds: 0 };
+  if (validation.metrics) metrics.validated(validation.metrics.balancedAccuracy);
+  await crew.trainer.handle.saveCheckpoint({ dir: folder.trainerCheckpoint(epoch) }, callOptions(tools));
+  const record: EpochRecord = {
+    epoch,
+    optimizerSteps: trained.step,
+    trainLoss: trained.meanLoss,
+    samplingAccuracy: plan.accuracy,
+    quota: plan.quota,
+    syntheticImages: synthetic?.outcome.images ?? 0,
+    fidelity: synthetic?.fidelity ?? null,
+    weightsVersion: synthetic?.weightsVersion ?? trained.step,
+    validation: validation.metrics,
+    synthesisSeconds: synthetic?.outcome.seconds ?? 0,
+    trainSeconds: trained.seconds,
+    evaluateSeconds: plan.evaluateSeconds + validation.seconds,
+    shardsRedone: synthetic?.outcome.shardsRedone ?? 0,
+    grid: synthetic?.grid ?? null,
+  };
+  await events.flush();
+  return {
+    epoch,
+    sampling: plan.sampling,
+    records: [...state.records, record],
+    seconds: state.seconds + (clock() - startMs) / 1000,
+    datasetDigest: opened.datasetDigest,
+  };
+}
+
+/** Evaluates the current weights on a split. */
+export async function evaluate(
+  split: 'SPLIT_TRAIN' | 'SPLIT_VALIDATION' | 'SPLIT_TEST',
+  tools: EpochTools,
+): Promise<{ metrics: Metrics; seconds: number }> {
+  const response = await tools.crew.trainer.handle.evaluate({ split }, callOptions(tools));
+  return { metrics: JSON.parse(response.metricsJson) as Metrics, seconds: response.seconds };
+}
+
+/** Quotas from training accuracy under evaluation transforms, which is 0.5 for all before the first epoch. */
+async function decidePlan(epoch: number, state: RunState, tools: EpochTools): Promise<Plan> {
+  const { config, opened, events, metrics } = tools;
+  if (!makesImages(resolveMethod(config.method)) || config.synthesis.budget === 0)
+    return { sampling: state.sampling, quota: null, accuracy: null, evaluateSeconds: 0 };
+  const measured =
+    epoch > 1 && readsAccuracy(config.adaptiveSampling.rule) ? await evaluate('SPLIT_TRAIN', tools) : null;
+  const decision = decideQuota({
+    options: config.adaptiveSampling,
+    budget: config.synthesis.budget,
+    classCounts: countClasses(opened.trainLabels, opened.classes.length),
+    accuracy: measured?.metrics.perClassRecall ?? null,
+    state: state.sampling,
+  });
+  metrics.quotaDecided(opened.classes, decision.accuracy, decision.quota);
+  events.emit({ type: 'quota', epoch, accuracy: decision.accuracy, quota: decision.quota });
+  return {
+    sampling: decision.state,
+    quota: decision.quota,
+    accuracy: measured ? decision.accuracy : null,
+    evaluateSeconds: measured?.seconds ?? 0,
+  };
+}
+
+async function synthesize(epoch: number, quota: readonly number[], tools: EpochTools): Promise<Synthetic> {
+  const { config, crew, folder, opened } = tools;
+  const shards = planShards({
+    seed: config.seed,
+    epoch,
+    quota,
+    idStride: config.synthesis.budget,
+    shardSize: config.synthesis.shardSize,
+    start: config.synthesis.start,
+    trainLabels: opened.trainLabels,
+  });
+  const weights = await publishWeights(epoch, tools);
+  const job = { epoch, shards, request: shardRequest(weights, tools) };
+  const outcome = await synthesizeEpoch(job, tools);
+  crew.release(weights.object!);
+  const fidelity = config.judge !== null && shards.length > 0 ? await judge(epoch, tools) : null;
+  const grid = shards.length > 0 ? folder.gridName(epoch) : null;
+  if (grid !== null)
+    await crew.trainer.handle.renderGrid({ epoch, path: `${folder.dir}/${grid}` }, callOptions(tools));
+  return { outcome, shardCount: shards.length, weightsVersion: weights.version, fidelity, grid };
+}
+
+async function publishWeights(epoch: number, tools: EpochTools): Promise<WeightsRef__Output> {
+  const { weights } = await tools.crew.trainer.handle.publishWeights({}, callOptions(tools));
+  if (!weights?.object) throw new Error('the trainer published no weights');
+  const { version, object } = weights;
+  tools.metrics.weightsPublished(version);
+  tools.events.publish({
+    topic: 'weights.published',
+    payload: { epoch, version, digest: object.digest },
+  });
+  return weights;
+}
+
+function shardRequest(weights: WeightsRef__Output, { config, opened }: EpochTools) {
+  return {
+    runSeed: config.seed,
+    synthesisJson: JSON.stringify(config.synthesis),
+    engine: config.engine,
+    threads: config.threads,
+    prior: opened.prior,
+    anchors: config.synthesis.start === 'anchored' ? opened.anchors : null,
+    weights,
+  };
+}
+
+async function judge(epoch: number, tools: EpochTools): Promise<Fidelity | null> {
+  const { crew, opened } = tools;
+  const { images, faithful } = await crew.trainer.handle.judgeEpoch({ epoch }, callOptions(tools));
+  return fidelityOf(images, faithful, countClasses(opened.trainLabels, opened.classes.length));
+}
+
+async function train(
+  epoch: number,
+  shardCount: number,
+  tools: EpochTools,
+): Promise<TrainEpochResult__Output> {
+  const { crew, events } = tools;
+  const progress = crew.trainer.handle.trainEpoch({ epoch, shardCount }, callOptions(tools));
+  let outcome: TrainEpochResult__Output | null = null;
+  for await (const { step, steps, loss, result } of progress) {
+    if (result) outcome = result;
+    else events.emit({ type: 'training', epoch, step, steps, loss });
+  }
+  if (!outcome) throw new Error(`the trainer ended epoch ${epoch} without a result`);
+  return outcome;
+}
+
+function callOptions({ signal }: EpochTools): { deadlineMs: number; signal: AbortSignal } {
+  return { deadlineMs: CALL_DEADLINE_MS, signal };
+}

@@ -1,0 +1,117 @@
+/** The coordinator's public API: one call does a run and streams its events. */
+import { cpus } from 'node:os';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { AsyncQueue } from '../actors/async-queue.ts';
+import { CallError } from '../actors/call-errors.ts';
+import type { Implementation } from '../actors/protos.ts';
+import type { ActorRuntime } from '../actors/serve.ts';
+import type { CallContext } from '../actors/server.ts';
+import { UserError } from '../common/errors.ts';
+import { packageRoot } from '../common/package-root.ts';
+import { parseRunConfig, resolvePaths, type RunConfig } from '../config/run-config.ts';
+import type { CoordinatorServiceHandlers } from '../gen/ballast/v1/CoordinatorService.ts';
+import type { RunRequest__Output } from '../gen/ballast/v1/RunRequest.ts';
+import type { RunResponse } from '../gen/ballast/v1/RunResponse.ts';
+import { writeReportHtml } from '../report/html.ts';
+import type { RunEvent } from '../report/records.ts';
+import { spawnCrew } from './crew-node.ts';
+import { createRunEvents } from './run-events.ts';
+import { RunFolder } from './run-folder.ts';
+import { runLoop } from './run-loop.ts';
+import { RunMetrics } from './run-metrics.ts';
+
+export function coordinatorHandlers(
+  runtime: ActorRuntime,
+): Implementation<CoordinatorServiceHandlers, CallContext> {
+  const metrics = new RunMetrics(runtime.registry);
+  let isBusy = false;
+  return {
+    async *run(request, { signal }) {
+      if (isBusy) throw new CallError('FAILED_PRECONDITION', 'this coordinator has a run in progress');
+      isBusy = true;
+      try {
+        yield* streamRun(request, runtime, metrics, signal);
+      } finally {
+        isBusy = false;
+      }
+    },
+  };
+}
+
+/** Events as they come; throws what the run threw once they are all out. */
+async function* streamRun(
+  request: RunRequest__Output,
+  runtime: ActorRuntime,
+  metrics: RunMetrics,
+  signal: AbortSignal,
+): AsyncGenerator<RunResponse> {
+  const queue = new AsyncQueue<RunEvent>();
+  const run = doRun(request, runtime, metrics, signal, (event) => queue.push(event)).finally(() =>
+    queue.close(),
+  );
+  run.catch(() => undefined); // heard below, after the events
+  for await (const event of queue.iterate())
+    yield { eventJson: JSON.stringify(event) };
+  await run;
+}
+
+async function doRun(
+  request: RunRequest__Output,
+  runtime: ActorRuntime,
+  metrics: RunMetrics,
+  signal: AbortSignal,
+  onEvent: (event: RunEvent) => void,
+): Promise<void> {
+  const folder = new RunFolder(resolve(request.runDir));
+  const config = await openFolder(request, folder);
+  const finished = await folder.readReport();
+  if (finished) return onEvent({ type: 'finished', report: finished });
+  const crew = await spawnCrew(config, runtime);
+  try {
+    await runLoop({
+      config,
+      folder,
+      crew,
+      events: createRunEvents(runtime.events, onEvent, runtime.log),
+      metrics,
+      clock: () => performance.now(),
+      signal,
+      environment: await describeProcess(),
+      renderReport: writeReportHtml,
+    });
+  } finally {
+    await crew.stop();
+  }
+}
+
+/** The run's configuration: the request's for a new run, written to the folder; the folder's own for a resumed one. */
+async function openFolder({ configJson, resume }: RunRequest__Output, folder: RunFolder): Promise<RunConfig> {
+  if (resume) return { ...(await folder.readConfig()), out: folder.dir };
+  if (await folder.holdsRun())
+    throw new UserError(`${folder.dir} already holds a run; resume it, or choose another folder`);
+  const parsed = resolvePaths(parseRunConfig(parseJson(configJson)), process.cwd());
+  const config = { ...parsed, out: folder.dir };
+  await folder.writeConfig(config);
+  return config;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (thrown) {
+    throw new UserError('config_json is not JSON', { cause: thrown });
+  }
+}
+
+async function describeProcess(): Promise<Record<string, string>> {
+  const manifest = JSON.parse(await readFile(join(packageRoot(), 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  return {
+    ballast: manifest.version,
+    node: process.version,
+    platform: `${process.platform}-${process.arch}`,
+    cpu: `${cpus()[0]?.model.trim() ?? 'unknown'} × ${cpus().length}`,
+  };
+}

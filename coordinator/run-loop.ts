@@ -1,0 +1,225 @@
+/**
+ * A whole run over typed handles: opens the trainer, does epoch after epoch, evaluates test once, writes the report.
+ * Between two epochs everything is in the run folder, so that a dead trainer, a cancelled run and a resumed one all
+ * begin again at the same place and end the same.
+ */
+import { UserError } from '../common/errors.ts';
+import type { RunConfig } from '../config/run-config.ts';
+import type { OpenResponse__Output } from '../gen/ballast/v1/OpenResponse.ts';
+import type { RunReport } from '../report/records.ts';
+import { TrainerLost, when, whenAlive, type Crew, type LinkStatus } from './crew.ts';
+import { evaluate, runEpoch, type EpochTools } from './epoch.ts';
+import { countClasses } from './fidelity.ts';
+import type { RunEvents } from './run-events.ts';
+import type { RunFolder } from './run-folder.ts';
+import type { RunMetrics } from './run-metrics.ts';
+import type { RunState } from './run-state.ts';
+import { CALL_DEADLINE_MS } from './synthesis.ts';
+
+export interface RunInput {
+  readonly config: RunConfig;
+  readonly folder: RunFolder;
+  readonly crew: Crew;
+  readonly events: RunEvents;
+  readonly metrics: RunMetrics;
+  /** Milliseconds, monotonic. */
+  readonly clock: () => number;
+  /** Aborting it cancels the run: the last complete epoch's checkpoint stands. */
+  readonly signal: AbortSignal;
+  /** Facts of the coordinator's own process, for environment.json and the report. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Writes report.html. */
+  readonly renderReport: (dir: string, report: RunReport) => Promise<unknown>;
+  /** How long a lost call waits to hear that the trainer's process died. */
+  readonly autopsyMs?: number;
+}
+
+export type RunOutcome =
+  | { readonly status: 'finished'; readonly report: RunReport }
+  | { readonly status: 'cancelled'; readonly epoch: number };
+
+/** Times that the trainer may die in one epoch before the run gives up. */
+const MAX_TRAINER_LOSSES = 5;
+const AUTOPSY_MS = 5000;
+
+/** Does the run's remaining epochs. Rejects with a UserError, or when something cannot be mended by starting again. */
+export async function runLoop(input: RunInput): Promise<RunOutcome> {
+  const stopTelling = tellDeaths(input);
+  let state = await input.folder.readState();
+  let losses = 0;
+  try {
+    await input.folder.restoreMetrics(state.records);
+    for (;;) {
+      const began = state.epoch;
+      try {
+        const report = await driveTrainer(input, state, losses === 0, (next) => (state = next));
+        return { status: 'finished', report };
+      } catch (thrown) {
+        if (input.signal.aborted) return await cancelled(input, state);
+        if (!(thrown instanceof TrainerLost)) throw thrown;
+        losses = state.epoch > began ? 1 : losses + 1;
+        if (losses > MAX_TRAINER_LOSSES)
+          throw new Error(`the trainer died ${losses} times in epoch ${state.epoch + 1}: ${thrown.message}`, {
+            cause: thrown,
+          });
+      }
+    }
+  } finally {
+    stopTelling();
+  }
+}
+
+/** From opening a trainer's process to the end of the run, or of that process. */
+async function driveTrainer(
+  input: RunInput,
+  from: RunState,
+  isFirst: boolean,
+  onEpoch: (state: RunState) => void,
+): Promise<RunReport> {
+  const { crew, folder, events, config } = input;
+  const status = await whenAlive(crew.trainer, input.signal);
+  const guard = guardTrainer(input, status);
+  try {
+    const opened = await openTrainer(input, from, guard.signal);
+    if (isFirst) await tellStart(input, opened, from);
+    const tools: EpochTools = { ...input, opened, signal: guard.signal };
+    let state = from;
+    while (state.epoch < config.training.epochs) {
+      state = await runEpoch(state, tools);
+      await folder.commitEpoch(state);
+      onEpoch(state);
+      events.emit({ type: 'epoch', record: state.records.at(-1)! });
+    }
+    return await finish(input, tools, state);
+  } catch (thrown) {
+    throw await guard.explain(thrown);
+  } finally {
+    guard.release();
+  }
+}
+
+async function openTrainer(
+  input: RunInput,
+  state: RunState,
+  signal: AbortSignal,
+): Promise<OpenResponse__Output> {
+  const { crew, config, folder } = input;
+  const checkpointDir = state.epoch > 0 ? folder.trainerCheckpoint(state.epoch) : '';
+  const opened = await crew.trainer.handle.open(
+    { configJson: JSON.stringify(config), checkpointDir },
+    { deadlineMs: CALL_DEADLINE_MS, signal },
+  );
+  if (state.datasetDigest !== null && state.datasetDigest !== opened.datasetDigest)
+    throw new UserError(
+      `${config.data.source}: the training images are not those that ${folder.dir} began with; ` +
+        'restore them, or start a new run',
+    );
+  return opened;
+}
+
+async function tellStart(input: RunInput, opened: OpenResponse__Output, state: RunState): Promise<void> {
+  const { config, folder, events } = input;
+  await folder.addEnvironment({
+    startedAt: new Date().toISOString(),
+    firstEpoch: state.epoch + 1,
+    seed: config.seed,
+    workers: config.workers,
+    facts: { ...input.environment, ...opened.environment },
+  });
+  events.emit({
+    type: 'started',
+    method: config.method,
+    seed: config.seed,
+    classes: opened.classes,
+    classCounts: countClasses(opened.trainLabels, opened.classes.length),
+    epochs: config.training.epochs,
+    firstEpoch: state.epoch + 1,
+    runDir: folder.dir,
+  });
+}
+
+/** Test is evaluated here and nowhere else. */
+async function finish(input: RunInput, tools: EpochTools, state: RunState): Promise<RunReport> {
+  const { config, folder, crew, events, clock } = input;
+  const { opened } = tools;
+  const startMs = clock();
+  const test = opened.testCount > 0 ? (await evaluate('SPLIT_TEST', tools)).metrics : null;
+  const options = { deadlineMs: CALL_DEADLINE_MS, signal: tools.signal };
+  const { weightsDigest } = await crew.trainer.handle.exportModel({ dir: folder.modelDir }, options);
+  const last = state.records.at(-1);
+  const report: RunReport = {
+    method: config.method,
+    seed: config.seed,
+    classes: opened.classes,
+    classCounts: countClasses(opened.trainLabels, opened.classes.length),
+    optimizerSteps: last?.optimizerSteps ?? 0,
+    workers: crew.workers.length,
+    syntheticImages: state.records.reduce((sum, record) => sum + record.syntheticImages, 0),
+    seconds: state.seconds + (clock() - startMs) / 1000,
+    weightsDigest,
+    environment: { ...input.environment, ...opened.environment },
+    epochs: state.records,
+    validation: last?.validation ?? null,
+    test,
+  };
+  await folder.writeReport(report);
+  await input.renderReport(folder.dir, report);
+  events.emit({ type: 'finished', report });
+  await events.flush();
+  return report;
+}
+
+async function cancelled({ events }: RunInput, state: RunState): Promise<RunOutcome> {
+  events.emit({ type: 'cancelled', epoch: state.epoch });
+  await events.flush();
+  return { status: 'cancelled', epoch: state.epoch };
+}
+
+/** A signal for one trainer process: aborted when the run is cancelled, or with TrainerLost when the process dies. */
+function guardTrainer(input: RunInput, opened: LinkStatus) {
+  const { trainer } = input.crew;
+  const controller = new AbortController();
+  const isGone = (status: LinkStatus) =>
+    status.state !== 'alive' || status.incarnation !== opened.incarnation;
+  const check = (status: LinkStatus) => {
+    if (isGone(status)) controller.abort(new TrainerLost(status.reason));
+  };
+  const onCancel = () => controller.abort(input.signal.reason);
+  const stop = trainer.onStatus(check);
+  input.signal.addEventListener('abort', onCancel, { once: true });
+  if (input.signal.aborted) onCancel();
+  check(trainer.status());
+  return {
+    signal: controller.signal,
+    /** What a failure means: a lost call is a lost trainer when its process turns out to have died. */
+    async explain(thrown: unknown): Promise<unknown> {
+      if (controller.signal.aborted) return controller.signal.reason;
+      if (!isConnectionLoss(thrown)) return thrown;
+      const patience = AbortSignal.any([AbortSignal.timeout(input.autopsyMs ?? AUTOPSY_MS), input.signal]);
+      const gone = await when(trainer, patience, isGone).catch(() => null);
+      return gone ? new TrainerLost(gone.reason, { cause: thrown }) : thrown;
+    },
+    release() {
+      stop();
+      input.signal.removeEventListener('abort', onCancel);
+    },
+  };
+}
+
+function isConnectionLoss(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === 'UNAVAILABLE';
+}
+
+/** Tells live views and the bus of every process that dies or comes back. */
+function tellDeaths({ crew, events }: RunInput): () => void {
+  const stops = [crew.trainer, ...crew.workers].map((link) => {
+    let seen = link.status();
+    return link.onStatus((status) => {
+      const isNews = status.state !== seen.state && (status.state !== 'alive' || status.incarnation > 1);
+      seen = status;
+      if (isNews)
+        events.emit({ type: 'actor', actor: link.name, state: status.state, reason: status.reason });
+    });
+  });
+  return () => stops.forEach((stop) => stop());
+}

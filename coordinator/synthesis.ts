@@ -1,0 +1,256 @@
+/**
+ * Has an epoch's shards made: the effects around scheduler.ts. Sends assignments to the workers, hands made shards to
+ * the trainer as they come, follows the workers' lives, and ends when the trainer holds every shard.
+ */
+import { toError, UserError } from '../common/errors.ts';
+import type { ImageItem } from '../gen/ballast/v1/ImageItem.ts';
+import type { ObjectRef__Output } from '../gen/ballast/v1/ObjectRef.ts';
+import type { SynthesizeShardRequest } from '../gen/ballast/v1/SynthesizeShardRequest.ts';
+import type { ActorLink, Crew, LinkStatus, WorkerHandle } from './crew.ts';
+import type { RunEvents } from './run-events.ts';
+import type { RunMetrics } from './run-metrics.ts';
+import {
+  advance,
+  assign,
+  createSchedule,
+  hopeless,
+  isComplete,
+  nextRetryMs,
+  type Assignment,
+  type Schedule,
+  type ScheduleEvent,
+} from './scheduler.ts';
+import type { Shard } from './sharding.ts';
+
+/** Longest time that one call may take; dead processes are noticed long before. */
+export const CALL_DEADLINE_MS = 24 * 3_600_000;
+
+export interface SynthesisJob {
+  readonly epoch: number;
+  readonly shards: readonly Shard[];
+  /** What every shard's request says alike. */
+  readonly request: Omit<SynthesizeShardRequest, 'items' | 'shardIndex' | 'epoch'>;
+}
+
+export interface SynthesisTools {
+  readonly crew: Crew;
+  readonly events: RunEvents;
+  readonly metrics: RunMetrics;
+  /** Milliseconds, monotonic. */
+  readonly clock: () => number;
+  readonly signal: AbortSignal;
+}
+
+export interface SynthesisOutcome {
+  readonly images: number;
+  readonly shardsRedone: number;
+  readonly seconds: number;
+}
+
+/**
+ * Resolves when the trainer holds every shard. Rejects with the signal's reason, with a worker's or the trainer's
+ * UserError, when a shard failed too often, or when no worker is left.
+ */
+export async function synthesizeEpoch(job: SynthesisJob, tools: SynthesisTools): Promise<SynthesisOutcome> {
+  return new EpochSynthesis(job, tools).run();
+}
+
+class EpochSynthesis {
+  readonly #job: SynthesisJob;
+  readonly #tools: SynthesisTools;
+  readonly #startMs: number;
+  readonly #calls = new Set<Promise<void>>();
+  readonly #stopCalls = new AbortController();
+  #schedule: Schedule;
+  #imagesDone = 0;
+  #fatal: Error | null = null;
+  #wake: () => void = () => undefined;
+
+  constructor(job: SynthesisJob, tools: SynthesisTools) {
+    this.#job = job;
+    this.#tools = tools;
+    this.#startMs = tools.clock();
+    this.#schedule = createSchedule(job.shards.length);
+  }
+
+  async run(): Promise<SynthesisOutcome> {
+    const { crew, signal, clock } = this.#tools;
+    const stops = crew.workers.map((worker) => worker.onStatus((status) => this.#onWorker(worker, status)));
+    const onAbort = () => this.#fail(toError(signal.reason));
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      signal.throwIfAborted();
+      for (const worker of crew.workers) this.#onWorker(worker, worker.status());
+      while (!isComplete(this.#schedule)) {
+        this.#dispatch();
+        this.#throwIfHopeless();
+        await this.#change();
+      }
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      for (const stop of stops) stop();
+      this.#stopCalls.abort(new Error('the epoch is over'));
+      await Promise.all(this.#calls);
+      this.#releaseUncommitted();
+    }
+    const seconds = (clock() - this.#startMs) / 1000;
+    return { images: this.#imagesDone, shardsRedone: this.#schedule.redone, seconds };
+  }
+
+  #dispatch(): void {
+    const { schedule, assignments } = assign(this.#schedule, this.#tools.clock());
+    this.#schedule = schedule;
+    this.#tools.metrics.scheduleChanged(schedule);
+    for (const assignment of assignments) {
+      const call = this.#make(assignment).catch((thrown: unknown) => this.#fail(toError(thrown)));
+      this.#calls.add(call);
+      void call.then(() => this.#calls.delete(call));
+    }
+  }
+
+  async #make(assignment: Assignment): Promise<void> {
+    const { crew, metrics, events } = this.#tools;
+    const { epoch, shards, request } = this.#job;
+    const shard = shards[assignment.shard]!;
+    const worker = crew.workers.find(({ name }) => name === assignment.holder.worker)!;
+    let made;
+    try {
+      made = await worker.handle.synthesizeShard(
+        { ...request, epoch, shardIndex: shard.index, items: shard.items as ImageItem[] },
+        { deadlineMs: CALL_DEADLINE_MS, signal: this.#stopCalls.signal },
+      );
+    } catch (thrown) {
+      return this.#failed(assignment, 'failed', thrown);
+    }
+    if (!made.batch) throw new Error(`worker ${worker.name} answered shard ${shard.index} without a batch`);
+    const { batch, seconds } = made;
+    if (!this.#advance({ type: 'made', assignment, batch })) return crew.release(batch);
+    metrics.shardMade(seconds);
+    events.publish({
+      topic: 'shard.made',
+      payload: { ...fact(epoch, assignment), images: shard.items.length, seconds },
+    });
+    await this.#commit(assignment, shard, batch);
+  }
+
+  async #commit(assignment: Assignment, shard: Shard, batch: ObjectRef__Output): Promise<void> {
+    const { crew, metrics } = this.#tools;
+    try {
+      await crew.trainer.handle.addShard(
+        { epoch: this.#job.epoch, shardIndex: shard.index, batch },
+        { deadlineMs: CALL_DEADLINE_MS, signal: this.#stopCalls.signal },
+      );
+    } catch (thrown) {
+      return this.#failed(assignment, 'commit-failed', thrown);
+    }
+    crew.release(batch);
+    if (!this.#advance({ type: 'committed', assignment })) return;
+    this.#imagesDone += shard.items.length;
+    metrics.shardCommitted(shard.items.length);
+    this.#showProgress();
+  }
+
+  /** A user's mistake ends the epoch at once: trying again cannot help. */
+  #failed(assignment: Assignment, type: 'failed' | 'commit-failed', thrown: unknown): void {
+    if (thrown instanceof UserError) throw thrown;
+    if (this.#stopCalls.signal.aborted) return;
+    this.#advance({ type, assignment, reason: toError(thrown).message });
+  }
+
+  #onWorker(worker: ActorLink<WorkerHandle>, status: LinkStatus): void {
+    const holder = { worker: worker.name, incarnation: status.incarnation };
+    if (status.state === 'alive') this.#advance({ type: 'worker-alive', holder });
+    else {
+      const known = this.#schedule.workers[worker.name];
+      if (known !== undefined)
+        this.#advance({
+          type: 'worker-dead',
+          holder: { ...holder, incarnation: known },
+          reason: status.reason,
+        });
+    }
+    this.#wake();
+  }
+
+  /** Whether the event changed anything; tells of every shard that it made pending again. */
+  #advance(event: ScheduleEvent): boolean {
+    const { clock, metrics } = this.#tools;
+    const before = this.#schedule;
+    this.#schedule = advance(before, event, clock());
+    if (this.#schedule === before) return false;
+    metrics.scheduleChanged(this.#schedule);
+    metrics.shardsRedone(this.#schedule.redone - before.redone);
+    this.#tellRedone(before);
+    this.#wake();
+    return true;
+  }
+
+  #tellRedone(before: Schedule): void {
+    this.#schedule.shards.forEach((record, shard) => {
+      const { current, attempts } = before.shards[shard]!;
+      if (record.current.state !== 'pending' || (current.state !== 'assigned' && current.state !== 'made'))
+        return;
+      this.#tools.events.publish({
+        topic: 'shard.redone',
+        payload: {
+          epoch: this.#job.epoch,
+          shard,
+          worker: current.holder.worker,
+          attempt: attempts,
+          reason: record.lastFailure ?? '',
+        },
+      });
+    });
+  }
+
+  #showProgress(): void {
+    const seconds = (this.#tools.clock() - this.#startMs) / 1000;
+    this.#tools.events.emit({
+      type: 'synthesis',
+      epoch: this.#job.epoch,
+      done: this.#imagesDone,
+      total: this.#job.shards.reduce((sum, shard) => sum + shard.items.length, 0),
+      imagesPerSecond: seconds > 0 ? this.#imagesDone / seconds : 0,
+    });
+  }
+
+  #throwIfHopeless(): void {
+    const reason = hopeless(this.#schedule);
+    if (reason) throw new Error(`Epoch ${this.#job.epoch}: ${reason}`);
+    const statuses = this.#tools.crew.workers.map((worker) => ({ name: worker.name, ...worker.status() }));
+    if (statuses.some(({ state }) => state !== 'dead')) return;
+    const mistake = statuses.find((status) => status.mistake)?.mistake;
+    if (mistake) throw new UserError(mistake);
+    const reasons = statuses.map(({ name, reason: why }) => `${name}: ${why}`).join('; ');
+    throw new Error(`Epoch ${this.#job.epoch}: no diffusion worker is left (${reasons})`);
+  }
+
+  /** After a failed epoch: images that lie with workers and that nobody will pull. */
+  #releaseUncommitted(): void {
+    for (const { current } of this.#schedule.shards)
+      if (current.state === 'made') this.#tools.crew.release(current.batch as ObjectRef__Output);
+  }
+
+  #fail(error: Error): void {
+    this.#fatal ??= error;
+    this.#wake();
+  }
+
+  /** Resolves at the next change, or when a shard may be tried again; rejects when the epoch has failed. */
+  async #change(): Promise<void> {
+    const nowMs = this.#tools.clock();
+    const retryMs = nextRetryMs(this.#schedule, nowMs);
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (retryMs !== null) timer = setTimeout(resolve, retryMs - nowMs);
+      if (this.#fatal || isComplete(this.#schedule)) resolve();
+    });
+    clearTimeout(timer);
+    if (this.#fatal) throw this.#fatal;
+  }
+}
+
+function fact(epoch: number, { shard, holder, attempt }: Assignment) {
+  return { epoch, shard, worker: holder.worker, attempt };
+}
