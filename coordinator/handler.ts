@@ -51,8 +51,7 @@ async function* streamRun(
     queue.close(),
   );
   run.catch(() => undefined); // heard below, after the events
-  for await (const event of queue.iterate())
-    yield { eventJson: JSON.stringify(event) };
+  for await (const event of queue.iterate()) yield { eventJson: JSON.stringify(event) };
   await run;
 }
 

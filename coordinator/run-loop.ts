@@ -42,26 +42,32 @@ export type RunOutcome =
 const MAX_TRAINER_LOSSES = 5;
 const AUTOPSY_MS = 5000;
 
+/** What outlives a trainer's process. */
+interface Progress {
+  /** After the last complete epoch. */
+  state: RunState;
+  /** Whether the start was told of. */
+  isTold: boolean;
+}
+
 /** Does the run's remaining epochs. Rejects with a UserError, or when something cannot be mended by starting again. */
 export async function runLoop(input: RunInput): Promise<RunOutcome> {
   const stopTelling = tellDeaths(input);
-  let state = await input.folder.readState();
-  let losses = 0;
   try {
-    await input.folder.restoreMetrics(state.records);
-    for (;;) {
-      const began = state.epoch;
+    const progress: Progress = { state: await input.folder.readState(), isTold: false };
+    await input.folder.restoreMetrics(progress.state.records);
+    for (let losses = 0; ;) {
+      const before = progress.state.epoch;
       try {
-        const report = await driveTrainer(input, state, losses === 0, (next) => (state = next));
-        return { status: 'finished', report };
+        return { status: 'finished', report: await driveTrainer(input, progress) };
       } catch (thrown) {
-        if (input.signal.aborted) return await cancelled(input, state);
+        const { epoch } = progress.state;
+        if (input.signal.aborted) return await cancelled(input, epoch);
         if (!(thrown instanceof TrainerLost)) throw thrown;
-        losses = state.epoch > began ? 1 : losses + 1;
-        if (losses > MAX_TRAINER_LOSSES)
-          throw new Error(`the trainer died ${losses} times in epoch ${state.epoch + 1}: ${thrown.message}`, {
-            cause: thrown,
-          });
+        losses = epoch > before ? 1 : losses + 1;
+        if (losses <= MAX_TRAINER_LOSSES) continue;
+        const message = `the trainer died ${losses} times in epoch ${epoch + 1}: ${thrown.message}`;
+        throw new Error(message, { cause: thrown });
       }
     }
   } finally {
@@ -70,27 +76,21 @@ export async function runLoop(input: RunInput): Promise<RunOutcome> {
 }
 
 /** From opening a trainer's process to the end of the run, or of that process. */
-async function driveTrainer(
-  input: RunInput,
-  from: RunState,
-  isFirst: boolean,
-  onEpoch: (state: RunState) => void,
-): Promise<RunReport> {
+async function driveTrainer(input: RunInput, progress: Progress): Promise<RunReport> {
   const { crew, folder, events, config } = input;
-  const status = await whenAlive(crew.trainer, input.signal);
-  const guard = guardTrainer(input, status);
+  const guard = guardTrainer(input, await whenAlive(crew.trainer, input.signal));
   try {
-    const opened = await openTrainer(input, from, guard.signal);
-    if (isFirst) await tellStart(input, opened, from);
+    const opened = await openTrainer(input, progress.state, guard.signal);
+    if (!progress.isTold) await tellStart(input, opened, progress.state);
+    progress.isTold = true;
     const tools: EpochTools = { ...input, opened, signal: guard.signal };
-    let state = from;
-    while (state.epoch < config.training.epochs) {
-      state = await runEpoch(state, tools);
+    while (progress.state.epoch < config.training.epochs) {
+      const state = await runEpoch(progress.state, tools);
       await folder.commitEpoch(state);
-      onEpoch(state);
+      progress.state = state;
       events.emit({ type: 'epoch', record: state.records.at(-1)! });
     }
-    return await finish(input, tools, state);
+    return await finish(input, tools, progress.state);
   } catch (thrown) {
     throw await guard.explain(thrown);
   } finally {
@@ -169,10 +169,10 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
   return report;
 }
 
-async function cancelled({ events }: RunInput, state: RunState): Promise<RunOutcome> {
-  events.emit({ type: 'cancelled', epoch: state.epoch });
+async function cancelled({ events }: RunInput, epoch: number): Promise<RunOutcome> {
+  events.emit({ type: 'cancelled', epoch });
   await events.flush();
-  return { status: 'cancelled', epoch: state.epoch };
+  return { status: 'cancelled', epoch };
 }
 
 /** A signal for one trainer process: aborted when the run is cancelled, or with TrainerLost when the process dies. */

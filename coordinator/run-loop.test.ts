@@ -1,0 +1,300 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openEventLog } from '../actors/event-log.ts';
+import { silentLog } from '../common/log.ts';
+import { parseRunConfig, type RunConfig } from '../config/run-config.ts';
+import type { EpochRecord, RunEvent, RunReport } from '../report/records.ts';
+import { createRunEvents } from './run-events.ts';
+import { RunFolder } from './run-folder.ts';
+import { runLoop, type RunOutcome } from './run-loop.ts';
+import { RunMetrics } from './run-metrics.ts';
+import { fakeCrew, turn, userMistake, type FakeCrew } from './testing/fake-crew.ts';
+
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'ballast-run-loop-'));
+});
+afterEach(() => rm(dir, { recursive: true }));
+
+const CONFIG = parseRunConfig({
+  data: { source: 'somewhere' },
+  method: 'iois',
+  prior: 'prior.safetensors',
+  training: { epochs: 3 },
+  synthesis: { budget: 12, shardSize: 3 },
+});
+
+interface Started {
+  readonly events: RunEvent[];
+  readonly registry: Registry;
+  readonly outcome: Promise<RunOutcome>;
+}
+
+function start(
+  crew: FakeCrew,
+  folder = dir,
+  config: RunConfig = CONFIG,
+  signal = new AbortController().signal,
+): Started {
+  const events: RunEvent[] = [];
+  const registry = new Registry();
+  let now = 0;
+  const go = async () => {
+    const bus = await openEventLog({ path: join(folder, 'events.jsonl') });
+    try {
+      return await runLoop({
+        config,
+        folder: new RunFolder(folder),
+        crew,
+        events: createRunEvents(bus, (event) => events.push(event), silentLog),
+        metrics: new RunMetrics(registry),
+        clock: () => (now += 1000),
+        signal,
+        environment: { node: 'v0' },
+        renderReport: (at) => writeFile(join(at, 'report.html'), 'html'),
+        autopsyMs: 50,
+      });
+    } finally {
+      await bus.close();
+    }
+  };
+  return { events, registry, outcome: go() };
+}
+
+async function finished(crew: FakeCrew, folder = dir, config = CONFIG): Promise<RunReport> {
+  const outcome = await start(crew, folder, config).outcome;
+  if (outcome.status !== 'finished') throw new Error('was cancelled');
+  return outcome.report;
+}
+
+/** What must not depend on how the run went. */
+const essence = (report: RunReport) => ({
+  digest: report.weightsDigest,
+  quotas: report.epochs.map((record) => record.quota),
+  accuracy: report.epochs.map((record) => record.samplingAccuracy),
+  steps: report.optimizerSteps,
+  test: report.test,
+});
+
+async function lines<T>(name: string): Promise<T[]> {
+  const text = await readFile(join(dir, name), 'utf8');
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as T);
+}
+
+describe('a run', () => {
+  it('does every epoch and leaves a folder that explains itself', async () => {
+    const crew = fakeCrew(2);
+    const { events, registry, outcome } = start(crew);
+    expect((await outcome).status).toBe('finished');
+    expect(crew.journal).toEqual([
+      'open 0',
+      'train 1',
+      'evaluate SPLIT_VALIDATION',
+      'evaluate SPLIT_TRAIN',
+      'train 2',
+      'evaluate SPLIT_VALIDATION',
+      'evaluate SPLIT_TRAIN',
+      'train 3',
+      'evaluate SPLIT_VALIDATION',
+      'evaluate SPLIT_TEST', // once
+    ]);
+    const records = await lines<EpochRecord>('metrics.jsonl');
+    expect(records.map((record) => record.quota!.reduce((sum, n) => sum + n, 0))).toEqual([12, 12, 12]);
+    expect(records[0]).toMatchObject({
+      epoch: 1,
+      quota: [4, 4, 4],
+      samplingAccuracy: null,
+      syntheticImages: 12,
+    });
+    expect(records.map((record) => record.weightsVersion)).toEqual([0, 4, 8]);
+    expect(records[2]!.optimizerSteps).toBe(12);
+    expect(records[1]!.grid).toBe('grids/epoch-002.png');
+    for (const name of ['report.json', 'report.html', 'environment.json', 'grids/epoch-003.png'])
+      expect(existsSync(join(dir, name)), name).toBe(true);
+    expect(existsSync(join(dir, 'checkpoints/epoch-001'))).toBe(false); // the latest two are kept
+    expect(existsSync(join(dir, 'checkpoints/epoch-002'))).toBe(true);
+    const topics = (await lines<{ topic: string }>('events.jsonl')).map(({ topic }) => topic);
+    expect(topics.filter((topic) => topic === 'shard.made')).toHaveLength(12);
+    expect(topics.filter((topic) => topic === 'weights.published')).toHaveLength(3);
+    expect(topics.at(-1)).toBe('run.finished');
+    expect(events[0]).toMatchObject({ type: 'started', classCounts: [6, 3, 1], firstEpoch: 1 });
+    expect(events.filter(({ type }) => type === 'synthesis').at(-1)).toMatchObject({ done: 12, total: 12 });
+    const metrics = await registry.metrics();
+    expect(metrics).toContain('ballast_images_total 36');
+    expect(metrics).toContain('ballast_shards{state="committed"} 4');
+    expect(metrics).toContain('ballast_epoch 3');
+    expect(crew.released).toHaveLength(12 + 3); // every batch, and each epoch's weights
+  });
+
+  it('ends the same with any number of workers', async () => {
+    const one = await finished(fakeCrew(1), join(dir, 'one'));
+    const five = await finished(fakeCrew(5), join(dir, 'five'));
+    expect(essence(five)).toEqual(essence(one));
+  });
+
+  it('needs no workers for methods that make no images', async () => {
+    const crew = fakeCrew(0);
+    const erm = parseRunConfig({ data: { source: 'x' }, method: 'replay', training: { epochs: 1 } });
+    const report = await finished(crew, dir, erm);
+    expect(report).toMatchObject({ syntheticImages: 0, workers: 0, optimizerSteps: 4 });
+    expect(report.epochs[0]).toMatchObject({ quota: null, grid: null, fidelity: null });
+    expect(crew.journal).not.toContain('evaluate SPLIT_TRAIN');
+  });
+
+  it('reports the judge’s fidelity, in all and over tail classes', async () => {
+    const report = await finished(fakeCrew(1), dir, { ...CONFIG, judge: 'judge.safetensors' });
+    // 4 of 4, 1 of 2, 0 of 2; every class has fewer than 200 images
+    expect(report.epochs[0]!.fidelity).toEqual({ all: 0.625, tail: 0.625, perClass: [1, 0.5, 0] });
+  });
+});
+
+describe('when processes die', () => {
+  it('makes a dead worker’s shards elsewhere, to the same end', async () => {
+    const calm = await finished(fakeCrew(2), join(dir, 'calm'));
+    const crew = fakeCrew(2);
+    let shards = 0;
+    const [victim] = crew.workers;
+    victim!.beforeCall = async () => {
+      if (++shards % 3 === 2) await victim!.kill();
+    };
+    const report = await finished(crew, join(dir, 'stormy'));
+    expect(essence(report)).toEqual(essence(calm));
+    expect(report.epochs.some((record) => record.shardsRedone > 0)).toBe(true);
+  });
+
+  it('makes images again that were lost before the trainer pulled them', async () => {
+    const calm = await finished(fakeCrew(2), join(dir, 'calm'));
+    const crew = fakeCrew(2);
+    let adds = 0;
+    crew.trainer.beforeCall = async (method) => {
+      if (method === 'addShard' && ++adds === 2) for (const worker of crew.workers) await worker.kill();
+    };
+    const report = await finished(crew, join(dir, 'stormy'));
+    expect(essence(report)).toEqual(essence(calm));
+    expect(report.epochs[0]!.shardsRedone).toBeGreaterThan(0);
+  });
+
+  it.each([
+    'open',
+    'evaluate',
+    'publishWeights',
+    'addShard',
+    'trainEpoch',
+    'renderGrid',
+    'saveCheckpoint',
+    'exportModel',
+  ])('begins the epoch again at its checkpoint when the trainer dies in %s', async (victim) => {
+    const calm = await finished(fakeCrew(2), join(dir, 'calm'));
+    const crew = fakeCrew(2);
+    let calls = 0;
+    crew.trainer.beforeCall = async (method) => {
+      if (method === victim && ++calls === (victim === 'open' || victim === 'exportModel' ? 1 : 2))
+        await crew.trainer.kill();
+    };
+    const { events, outcome } = start(crew, join(dir, 'stormy'));
+    const result = await outcome;
+    if (result.status !== 'finished') throw new Error('was cancelled');
+    expect(essence(result.report)).toEqual(essence(calm));
+    expect(crew.journal.filter((entry) => entry.startsWith('open')).length).toBeGreaterThanOrEqual(
+      victim === 'open' ? 1 : 2,
+    );
+    expect(events.filter(({ type }) => type === 'started')).toHaveLength(1);
+    expect(events).toContainEqual(
+      expect.objectContaining({ type: 'actor', actor: 'classifier-trainer', state: 'restarting' }),
+    );
+  });
+
+  it('gives up on a trainer that dies in the same epoch again and again', async () => {
+    const crew = fakeCrew(1);
+    crew.trainer.beforeCall = async (method) => {
+      if (method === 'trainEpoch') await crew.trainer.kill();
+    };
+    await expect(start(crew).outcome).rejects.toThrow('the trainer died 6 times in epoch 1');
+  });
+
+  it('says why when an actor is dead for good', async () => {
+    const noWorkers = fakeCrew(1);
+    noWorkers.workers[0]!.beforeCall = () => noWorkers.workers[0]!.kill(false);
+    await expect(start(noWorkers, join(dir, 'a')).outcome).rejects.toThrow(
+      'no diffusion worker is left (w0: its process was ended by SIGKILL)',
+    );
+    const noTrainer = fakeCrew(1);
+    noTrainer.trainer.beforeCall = () => noTrainer.trainer.kill(false);
+    await expect(start(noTrainer, join(dir, 'b')).outcome).rejects.toThrow(
+      'classifier-trainer is dead: its process was ended by SIGKILL',
+    );
+  });
+});
+
+describe('when a service refuses', () => {
+  it('ends at once with the user’s mistake', async () => {
+    const crew = fakeCrew(2);
+    crew.workers[1]!.beforeCall = () => userMistake('the prior makes 28 px images, the data has 64 px');
+    await expect(start(crew).outcome).rejects.toThrow('the prior makes 28 px images');
+    expect(crew.workers[1]!.calls.length).toBeLessThanOrEqual(2);
+  });
+
+  it('passes a defect of the trainer on', async () => {
+    const crew = fakeCrew(1);
+    crew.trainer.beforeCall = (method) => {
+      if (method === 'trainEpoch') throw new Error('NaN loss');
+    };
+    await expect(start(crew).outcome).rejects.toThrow('NaN loss');
+  });
+});
+
+describe('cancelling and resuming', () => {
+  /** Cancels at the nth call of a trainer method. */
+  async function cancelAt(method: string, nth: number): Promise<RunOutcome> {
+    const crew = fakeCrew(2);
+    const abort = new AbortController();
+    let calls = 0;
+    crew.trainer.beforeCall = async (called) => {
+      if (called !== method || ++calls !== nth) return;
+      abort.abort(new Error('Ctrl-C'));
+      await turn();
+    };
+    return start(crew, dir, CONFIG, abort.signal).outcome;
+  }
+
+  it.each([
+    ['open', 1, 0],
+    ['addShard', 3, 0],
+    ['trainEpoch', 2, 1],
+    ['saveCheckpoint', 3, 2],
+    ['exportModel', 1, 3],
+  ])('stops in %s (%i) after %i epochs, and a resumed run ends the same', async (method, nth, epochs) => {
+    const calm = await finished(fakeCrew(2), join(dir, 'calm'));
+    expect(await cancelAt(method, nth)).toEqual({ status: 'cancelled', epoch: epochs });
+    expect(existsSync(join(dir, 'report.json'))).toBe(false);
+    const report = await finished(fakeCrew(3));
+    expect(essence(report)).toEqual(essence(calm));
+    expect((await lines<EpochRecord>('metrics.jsonl')).map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
+    const environment = JSON.parse(await readFile(join(dir, 'environment.json'), 'utf8')) as {
+      starts: unknown[];
+    };
+    expect(environment.starts.length).toBeGreaterThanOrEqual(1);
+  });
+
+  it('mends metrics.jsonl from the checkpoint', async () => {
+    await cancelAt('trainEpoch', 3);
+    await writeFile(join(dir, 'metrics.jsonl'), '{"epoch":1}\n{"epo');
+    await finished(fakeCrew(1));
+    expect((await lines<EpochRecord>('metrics.jsonl')).map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
+  });
+
+  it('refuses other training data', async () => {
+    await cancelAt('trainEpoch', 2);
+    const changed = { ...CONFIG, data: { ...CONFIG.data, source: 'elsewhere' } };
+    await expect(start(fakeCrew(1), dir, changed).outcome).rejects.toThrow(
+      'elsewhere: the training images are not those',
+    );
+  });
+});
