@@ -135,7 +135,7 @@ export function figures(drawings: readonly string[], wide = false): string {
   return element(
     'div',
     { class: wide ? 'figures wide' : 'figures' },
-    ...drawings.map((svg) => element('div', {}, svg)),
+    ...drawings.filter((svg) => svg !== '').map((svg) => element('div', {}, svg)),
   );
 }
 

@@ -15,7 +15,7 @@ export function dataSentence(classes: readonly string[], classCounts: readonly n
   const most = Math.max(...classCounts);
   const least = Math.min(...classCounts);
   const begin = `${plural(classes.length, 'class')}, ${count(total)} training images`;
-  if (!(least > 0)) return `${begin}.`;
+  if (total === 0 || !(least > 0)) return `${begin}.`;
   const name = (images: number): string => classes[classCounts.indexOf(images)] ?? '?';
   if (most === least) return `${begin}, ${count(most)} of each class.`;
   const ratio = most / least;

@@ -15,6 +15,8 @@ type Started = Extract<RunEvent, { readonly type: 'started' }>;
 
 const STAGE = 11;
 const FIXED_LINES = 9;
+/** Below so many columns classes are listed without bars. */
+const NARROWEST_TABLE = 40;
 
 function stageLine(
   paint: Paint,
@@ -113,8 +115,11 @@ function classLines(rows: readonly ClassRow[], size: FrameSize, paint: Paint): s
     Math.max(5, ...shown.map((row) => displayWidth(row.name))),
     Math.max(8, Math.floor(size.columns * 0.25)),
   );
+  if (size.columns < NARROWEST_TABLE) {
+    return shown.map((row) => fitColumns(`${padColumns(percent(row.accuracy), 7)}${row.name}`, size.columns));
+  }
   const withQuota = rows.some((row) => row.quota !== null);
-  const room = size.columns - name - 8 - 9 - (withQuota ? 9 : 0);
+  const room = size.columns - name - 8 - 9 - (withQuota ? 8 : 0);
   const width = Math.max(0, Math.min(30, Math.floor(room / (withQuota ? 2 : 1))));
   const largest = Math.max(1, ...rows.map((row) => row.quota ?? 0));
   const head =
