@@ -7,7 +7,7 @@
 import { open, readFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errorCode } from '../common/errors.ts';
+import { errorCode, toError } from '../common/errors.ts';
 import { ensureDirectory, writeFailure } from '../common/files.ts';
 import { checkTopic, checkTopicFilter, topicMatches } from './event-bus.ts';
 import type { BusEvent, EventBus, SubscribeOptions } from './event-bus.ts';
@@ -41,6 +41,18 @@ async function readLog(path: string): Promise<StoredLog> {
   return { events: lines.map((line) => JSON.parse(line) as BusEvent), lengthBytes };
 }
 
+interface Unwritten {
+  readonly topic: string;
+  readonly time: string;
+  readonly payloadJson: string;
+  readonly resolve: (sequence: number) => void;
+  readonly reject: (error: Error) => void;
+}
+
+function lineOf(sequence: number, { topic, time, payloadJson }: Unwritten): string {
+  return `{"sequence":${sequence},"topic":"${topic}","time":"${time}","payload":${payloadJson}}`;
+}
+
 class EventLog implements EventBus {
   readonly #path: string;
   readonly #file: FileHandle;
@@ -48,7 +60,8 @@ class EventLog implements EventBus {
   #recent: BusEvent[];
   #lastSequence: number;
   #positionBytes: number;
-  #writes: Promise<unknown> = Promise.resolve();
+  readonly #waiting: Unwritten[] = [];
+  #writing: Promise<void> | null = null;
   #closed = false;
   readonly #wakes = new Set<() => void>();
 
@@ -62,9 +75,13 @@ class EventLog implements EventBus {
   }
 
   publish(topic: string, payload: object): Promise<number> {
-    const written = this.#writes.then(() => this.#append(topic, payload));
-    this.#writes = written.catch(() => undefined); // told to the publisher; the next one may succeed
-    return written;
+    return new Promise((resolve, reject) => {
+      checkTopic(topic);
+      if (this.#closed) throw new Error('The event bus is closed');
+      const payloadJson = JSON.stringify(payload);
+      this.#waiting.push({ topic, time: this.#now().toISOString(), payloadJson, resolve, reject });
+      this.#writing ??= this.#writeWaiting();
+    });
   }
 
   subscribe(filter: string, options: SubscribeOptions, signal: AbortSignal): AsyncIterable<BusEvent> {
@@ -75,28 +92,39 @@ class EventLog implements EventBus {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#writes;
+    await this.#writing;
     await this.#file.close();
     this.#wakeAll();
   }
 
-  async #append(topic: string, payload: object): Promise<number> {
-    checkTopic(topic);
-    if (this.#closed) throw new Error('The event bus is closed');
-    const event = { sequence: this.#lastSequence + 1, topic, time: this.#now().toISOString(), payload };
-    const line = Buffer.from(JSON.stringify(event) + '\n');
-    try {
-      // At an explicit position: a line cut off by a full disk is overwritten by the next one.
-      await this.#file.write(line, 0, line.length, this.#positionBytes);
-    } catch (thrown) {
-      throw writeFailure(this.#path, thrown);
+  /** Stores whatever waits, many events with one write, until nothing does. */
+  async #writeWaiting(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0);
+      const lines = batch.map((event, index) => lineOf(this.#lastSequence + 1 + index, event));
+      const bytes = Buffer.from(lines.join('\n') + '\n');
+      try {
+        // At an explicit position: lines cut off by a full disk are overwritten by the next ones.
+        await this.#file.write(bytes, 0, bytes.length, this.#positionBytes);
+      } catch (thrown) {
+        const failure = toError(writeFailure(this.#path, thrown));
+        for (const { reject } of batch) reject(failure);
+        continue;
+      }
+      this.#positionBytes += bytes.length;
+      this.#keep(lines.map((line) => JSON.parse(line) as BusEvent));
+      for (const [index, { resolve }] of batch.entries()) {
+        resolve(this.#lastSequence - batch.length + 1 + index);
+      }
     }
-    this.#positionBytes += line.length;
-    this.#lastSequence = event.sequence;
-    this.#recent.push(JSON.parse(line.toString()) as BusEvent);
+    this.#writing = null;
+  }
+
+  #keep(events: readonly BusEvent[]): void {
+    this.#lastSequence += events.length;
+    this.#recent.push(...events);
     if (this.#recent.length > 2 * RECENT_EVENTS) this.#recent = this.#recent.slice(-RECENT_EVENTS);
     this.#wakeAll();
-    return event.sequence;
   }
 
   async *#follow(

@@ -31,6 +31,7 @@ export type { ObjectRef } from './object-transfer.ts';
 
 export type { BusEvent, EventBus, EventPayload, SubscribeOptions } from './event-bus.ts';
 export { openEventLog } from './event-log.ts';
+export { openNatsEventBus } from './event-nats.ts';
 
 export { createRegistry, serveMetrics } from './metrics.ts';
 export type { MetricsServer } from './metrics.ts';

@@ -15,6 +15,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EPERM: 'operation not permitted: choose a folder that you may write to',
   EROFS: 'the file system is read-only: choose another folder',
   ENOTDIR: 'a part of the path is a file, not a folder',
+  EEXIST: 'something else of that name is in the way',
   EISDIR: 'the path is a folder, not a file',
 };
 

@@ -1,0 +1,230 @@
+// One behaviour for every event bus: embedded, NATS JetStream (on a real server), and either of them through a node.
+import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ChannelPool, openEventLog, openNatsEventBus, silentLog, startNode } from '../actors/index.ts';
+import type { BusEvent, EventBus } from '../actors/index.ts';
+import { remoteEventBus } from '../actors/event-service.ts';
+
+const hasNats = spawnSync('nats-server', ['--version']).status === 0;
+
+let folder: string;
+let nats: { process: ChildProcess; url: string } | null = null;
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function startNats(options: string[]): Promise<{ process: ChildProcess; url: string }> {
+  const port = await freePort();
+  const process = spawn('nats-server', ['-a', '127.0.0.1', '-p', String(port), ...options]);
+  await new Promise<void>((resolve, reject) => {
+    process.stderr.on('data', (text: Buffer) => {
+      if (text.includes('Server is ready')) resolve();
+    });
+    process.once('exit', (code) => reject(new Error(`nats-server exited with ${code}`)));
+  });
+  return { process, url: `nats://127.0.0.1:${port}` };
+}
+
+async function stopNats(server: { process: ChildProcess }): Promise<void> {
+  const exited = new Promise((resolve) => server.process.once('exit', resolve));
+  server.process.kill('SIGTERM');
+  await exited;
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ballast-events-'));
+  if (hasNats) nats = await startNats(['-js', '-sd', join(folder, 'nats')]);
+});
+
+afterAll(async () => {
+  if (nats !== null) await stopNats(nats);
+  await rm(folder, { recursive: true });
+});
+
+/** The first `count` events of a subscription. */
+async function take(count: number, events: AsyncIterable<BusEvent>): Promise<BusEvent[]> {
+  const taken: BusEvent[] = [];
+  for await (const event of events) {
+    taken.push(event);
+    if (taken.length === count) break;
+  }
+  return taken;
+}
+
+const never = new AbortController().signal;
+
+/** Opens the bus of a run; the same name opens the same run again. */
+type Open = (run: string) => Promise<EventBus>;
+
+const implementations: readonly [name: string, skip: boolean, open: Open][] = [
+  ['embedded', false, (run) => openEventLog({ path: join(folder, run, 'events.jsonl') })],
+  [
+    hasNats ? 'nats' : 'nats (skipped: no nats-server on the PATH)',
+    !hasNats,
+    (run) => openNatsEventBus({ url: nats?.url ?? '', runId: run }),
+  ],
+  ['embedded, through a node', false, openThroughNode],
+];
+
+async function openThroughNode(run: string): Promise<EventBus> {
+  const node = await startNode({ runDir: join(folder, `node-${run}`), log: silentLog });
+  const pool = new ChannelPool();
+  const close = async () => {
+    pool.close();
+    await node.close();
+  };
+  return { ...remoteEventBus(pool, node.address), close };
+}
+
+describe.each(implementations)('event bus: %s', (_name, skip, open) => {
+  let runs = 0;
+  const opened: EventBus[] = [];
+  const openRun = async (run: string) => {
+    const bus = await open(run);
+    opened.push(bus);
+    return bus;
+  };
+  const newRun = () => `run-${++runs}`;
+  afterEach(async () => {
+    for (const bus of opened.splice(0)) await bus.close();
+  });
+
+  it.skipIf(skip)('numbers events from 1 and replays them in order', async () => {
+    const bus = await openRun(newRun());
+    expect(await bus.publish('epoch.started', { epoch: 1 })).toBe(1);
+    expect(await bus.publish('epoch.finished', { epoch: 1, classes: ['a', 'b'] })).toBe(2);
+    const events = await take(2, bus.subscribe('>', { fromSequence: 1 }, never));
+    expect(events.map(({ sequence, topic, payload }) => ({ sequence, topic, payload }))).toEqual([
+      { sequence: 1, topic: 'epoch.started', payload: { epoch: 1 } },
+      { sequence: 2, topic: 'epoch.finished', payload: { epoch: 1, classes: ['a', 'b'] } },
+    ]);
+    expect(Math.abs(Date.parse(events[0]?.time ?? '') - Date.now())).toBeLessThan(60_000);
+  });
+
+  it.skipIf(skip)('replays from a sequence, then goes on with what is published later', async () => {
+    const bus = await openRun(newRun());
+    for (const epoch of [1, 2, 3]) await bus.publish('epoch', { epoch });
+    const taken = take(4, bus.subscribe('epoch', { fromSequence: 2 }, never));
+    await delay(100);
+    await bus.publish('epoch', { epoch: 4 });
+    await bus.publish('epoch', { epoch: 5 });
+    expect((await taken).map((event) => event.payload.epoch)).toEqual([2, 3, 4, 5]);
+  });
+
+  it.skipIf(skip)('delivers only new events without a sequence', async () => {
+    const bus = await openRun(newRun());
+    await bus.publish('epoch', { epoch: 1 });
+    const taken = take(1, bus.subscribe('epoch', {}, never));
+    await delay(300);
+    await bus.publish('epoch', { epoch: 2 });
+    expect((await taken).map((event) => event.payload.epoch)).toEqual([2]);
+  });
+
+  it.skipIf(skip)('filters by topic', async () => {
+    const bus = await openRun(newRun());
+    for (const topic of ['shard.done.3', 'shard.lost.3', 'epoch', 'shard.done']) await bus.publish(topic, {});
+    const topics = async (filter: string, count: number) =>
+      (await take(count, bus.subscribe(filter, { fromSequence: 1 }, never))).map((event) => event.topic);
+    expect(await topics('shard.*.3', 2)).toEqual(['shard.done.3', 'shard.lost.3']);
+    expect(await topics('shard.done.>', 1)).toEqual(['shard.done.3']);
+    expect(await topics('shard.>', 3)).toEqual(['shard.done.3', 'shard.lost.3', 'shard.done']);
+    expect(await topics('epoch', 1)).toEqual(['epoch']);
+  });
+
+  it.skipIf(skip)('ends a subscription when its signal is aborted', async () => {
+    const bus = await openRun(newRun());
+    await bus.publish('epoch', {});
+    const controller = new AbortController();
+    const received: number[] = [];
+    for await (const { sequence } of bus.subscribe('>', { fromSequence: 1 }, controller.signal)) {
+      received.push(sequence);
+      setTimeout(() => controller.abort(), 50);
+    }
+    expect(received).toEqual([1]);
+  });
+
+  it.skipIf(skip)('keeps events over closing and opening', async () => {
+    const run = newRun();
+    const first = await openRun(run);
+    await first.publish('epoch', { epoch: 1 });
+    await first.close();
+    const second = await openRun(run);
+    expect(await second.publish('epoch', { epoch: 2 })).toBe(2);
+    const events = await take(2, second.subscribe('epoch', { fromSequence: 1 }, never));
+    expect(events.map((event) => event.payload.epoch)).toEqual([1, 2]);
+  });
+
+  it.skipIf(skip)('keeps runs apart, and the order of simultaneous publishers', async () => {
+    const [run, other] = [await openRun(newRun()), await openRun(newRun())];
+    await other.publish('epoch', {});
+    const sequences = await Promise.all(Array.from({ length: 50 }, (_, n) => run.publish('n', { n })));
+    expect(sequences.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, n) => n + 1));
+    const events = await take(50, run.subscribe('n', { fromSequence: 1 }, never));
+    for (const { sequence, payload } of events) expect(sequences[Number(payload.n)]).toBe(sequence);
+  });
+
+  it.skipIf(skip)('refuses what is no topic', async () => {
+    const bus = await openRun(newRun());
+    await expect(bus.publish('epoch finished', {})).rejects.toThrow("Event topic 'epoch finished'");
+    expect(() => bus.subscribe('a.>.b', {}, never)).toThrow("Event filter 'a.>.b'");
+  });
+});
+
+describe('embedded event bus', () => {
+  it('drops a last line that a crash cut off, and replays more than memory holds', async () => {
+    const path = join(folder, 'crash', 'events.jsonl');
+    const first = await openEventLog({ path });
+    for (let n = 0; n < 10_000; n++) void first.publish('n', { n });
+    await first.close();
+    await appendFile(path, '{"sequence":10001,"topic":"n","ti');
+    const second = await openEventLog({ path });
+    expect(await second.publish('n', { n: 10_000 })).toBe(10_001);
+    const events = await take(10_001, second.subscribe('n', { fromSequence: 1 }, never));
+    expect(events.every((event, index) => event.sequence === index + 1 && event.payload.n === index)).toBe(
+      true,
+    );
+    await second.close();
+    expect((await readFile(path, 'utf8')).split('\n')).toHaveLength(10_002);
+  });
+
+  it('says when its file cannot be written', async () => {
+    await expect(openEventLog({ path: '/dev/null/events.jsonl' })).rejects.toMatchObject({
+      name: 'UserError',
+    });
+  });
+});
+
+describe('unreachable NATS', () => {
+  it('is one clear line within a few seconds', async () => {
+    const url = `nats://127.0.0.1:${await freePort()}`;
+    const startMs = performance.now();
+    const opening = openNatsEventBus({ url, runId: 'r' });
+    await expect(opening).rejects.toMatchObject({ name: 'UserError' });
+    await expect(opening).rejects.toThrow(`Cannot reach NATS at ${url.slice('nats://'.length)}`);
+    expect(performance.now() - startMs).toBeLessThan(5000);
+  });
+
+  it('tells an address of another kind, and keeps passwords to itself', async () => {
+    await expect(openNatsEventBus({ url: 'http://h:1', runId: 'r' })).rejects.toThrow('use nats://HOST:PORT');
+    const opening = openNatsEventBus({ url: `nats://me:secret@127.0.0.1:${await freePort()}`, runId: 'r' });
+    await expect(opening).rejects.toThrow(/^(?!.*secret)/);
+  });
+
+  it.skipIf(!hasNats)('tells a server without JetStream', async () => {
+    const server = await startNats([]);
+    await expect(openNatsEventBus({ url: server.url, runId: 'r' })).rejects.toThrow('nats-server -js');
+    await stopNats(server);
+  });
+});
