@@ -50,7 +50,7 @@ pre{background:var(--card);border:1px solid var(--grid);border-radius:8px;paddin
 summary{cursor:pointer;margin:12px 0 4px}
 footer{margin-top:48px;color:var(--muted);font-size:13px;border-top:1px solid var(--grid);padding-top:10px}
 @media (max-width:520px){main{padding:18px 14px 40px}h1{font-size:21px}th,td{padding:5px 8px}.tiles{grid-template-columns:repeat(2,1fr)}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:6px}}
-@media print{body{font-size:12px}main{max-width:none;padding:0}h2{break-after:avoid}svg,.tile,tr,figure{break-inside:avoid}.scroll{overflow:visible}.frames label{display:none}}
+@media print{body{font-size:12px}main{max-width:none;padding:0}h2,.note{break-after:avoid}.figures.wide{grid-template-columns:1fr 1fr}svg,.tile,tr,figure{break-inside:avoid}.scroll{overflow:visible}.frames label{display:none}}
 `;
 
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: file:";

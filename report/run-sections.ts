@@ -31,9 +31,10 @@ export function quotaSection(
   classCounts: readonly number[],
 ): string {
   if (epochs.every((record) => record.quota === null)) return '';
-  const key = (colour: number, name: string): string =>
-    element('span', { class: 'key', style: `background:${seriesColour(pageTheme, colour)}` }) +
-    escapeMarkup(name);
+  const key = (colour: number, name: string): string => {
+    const style = `background:${seriesColour(pageTheme, colour)}`;
+    return element('span', { class: 'entry' }, element('span', { class: 'key', style }), escapeMarkup(name));
+  };
   const legend = element(
     'p',
     { class: 'note' },
