@@ -36,7 +36,7 @@ test('t interval: 1, 2, 3 gives 2 ± 4.303/√3 (t table, two degrees of freedom
   expect(meanInterval(summarize([1]))).toBeNull();
 });
 
-test('Wilson interval: 8 of 10 is [0.4902, 0.9433] (R: prop.test without correction)', () => {
+test('Wilson interval: 8 of 10 is 0.7167 ± 0.2266, so [0.4902, 0.9433] (the formula worked by hand)', () => {
   const interval = proportionInterval(8, 10);
   expect(interval?.low).toBeCloseTo(0.4902, 4);
   expect(interval?.high).toBeCloseTo(0.9433, 4);
