@@ -14,7 +14,6 @@ export const denoiserConfigSchema = z
     /** Self-attention at the lowest resolution. */
     attention: z.boolean().default(true),
     prediction: z.enum(['v', 'x0', 'epsilon']).default('v'),
-    schedule: z.enum(['cosine', 'linear']).default('cosine'),
   })
   .check((ctx) => {
     const { widths, groups } = ctx.value;

@@ -85,7 +85,10 @@ describe('parseRunConfig', () => {
     [{ ...BASE, classifier: { widths: [16, 20] } }, 'classifier.widths[1] is 20; it must be a multiple of'],
     [{ ...BASE, adaptiveSampling: { floor: 9, cap: 3 } }, 'adaptiveSampling.cap is 3; it must be at least'],
     [{ ...BASE, data: { source: 'x', channels: 2 } }, 'data.channels is 2; it must be 1, or 3, or null'],
-    [{ ...BASE, data: undefined }, 'data.source is missing'],
+    [
+      { ...BASE, data: 'fashion-mnist' },
+      "data is 'fashion-mnist'; it must be a group of fields (source, format,",
+    ],
     [{ ...BASE, method: 'iosi' }, "unknown method 'iosi'; did you mean iois?"],
     [{ data: BASE.data }, 'method iois makes images and needs a diffusion prior'],
     ['text', 'a configuration is a group of fields'],

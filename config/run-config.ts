@@ -57,8 +57,7 @@ export function parseRunConfig(input: unknown, locate: Locate = () => 'configura
     locate,
   );
   checkTogether(config, locate);
-  const out =
-    written['out'] === undefined ? `runs/${method.replaceAll('+', '-')}-seed${config.seed}` : config.out;
+  const out = written['out'] === undefined ? `runs/${method}-seed${config.seed}` : config.out;
   return { ...config, method, out };
 }
 

@@ -1,0 +1,128 @@
+/** Does one run: a node in this process, a coordinator on it, its events as they come. Leaves no process behind. */
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ActorError } from '../actors/call-errors.ts';
+import { ChannelPool } from '../actors/channels.ts';
+import { type Node, startNode } from '../actors/node.ts';
+import { ActorSystem } from '../actors/system.ts';
+import { toError, UserError } from '../common/errors.ts';
+import { ensureDirectory } from '../common/files.ts';
+import { createLog, type Log } from '../common/log.ts';
+import type { RunConfig } from '../config/run-config.ts';
+import { coordinatorType } from '../coordinator/actor-types.ts';
+import { lastMessage } from '../coordinator/crew-node.ts';
+import { RunFolder } from '../coordinator/run-folder.ts';
+import type { RunEvent, RunReport } from '../report/records.ts';
+import { RunFailed } from './failure.ts';
+import { openRunBus } from './run-events-bus.ts';
+
+export interface ExecuteOptions {
+  /** Its `out` is the run folder. */
+  readonly config: RunConfig;
+  /** Continue what the folder holds. */
+  readonly resume: boolean;
+  readonly natsUrl: string | null;
+  /** Stops the run cleanly. */
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: RunEvent) => void;
+  /** Told of the node while it lives (for /metrics), then null. */
+  readonly onNode?: (node: Node | null) => void;
+}
+
+export type RunEnd =
+  | { readonly status: 'finished'; readonly report: RunReport }
+  | { readonly status: 'cancelled'; readonly epoch: number };
+
+const COORDINATOR_ID = 'coordinator';
+/** Times that a dead coordinator's run is taken up again. */
+const MAX_RESUMES = 3;
+const READY_DEADLINE_MS = 60_000;
+
+/**
+ * Resolves when the run is finished, or cancelled by the signal. Throws UserError for what the user can mend, and
+ * RunFailed with the place of the logs for everything else.
+ */
+export async function executeRun(options: ExecuteOptions): Promise<RunEnd> {
+  const runDir = options.config.out;
+  const logDir = join(runDir, 'logs');
+  await ensureDirectory(logDir);
+  const log = createLog({ write: fileWriter(join(logDir, 'node.log')), fields: { process: 'node' } });
+  const bus = await openRunBus(runDir, options.natsUrl);
+  const pool = new ChannelPool();
+  let node: Node | null = null;
+  try {
+    node = await startNode({ runDir, log, events: bus });
+    options.onNode?.(node);
+    const system = new ActorSystem({ node, pool, log });
+    try {
+      return await drive(options, system, log);
+    } finally {
+      await system.close();
+    }
+  } catch (thrown) {
+    if (options.signal.aborted) return await cancelled(options);
+    if (thrown instanceof UserError) throw thrown;
+    log.error('the run failed', { error: thrown });
+    throw new RunFailed(toError(thrown).message, logDir, { cause: thrown });
+  } finally {
+    options.onNode?.(null);
+    await node?.close();
+    pool.close();
+    await bus.close();
+  }
+}
+
+/** Calls Run, and again with `resume` when the coordinator's process dies under it. */
+async function drive(options: ExecuteOptions, system: ActorSystem, log: Log): Promise<RunEnd> {
+  const { config, signal, onEvent } = options;
+  const folder = new RunFolder(config.out);
+  const coordinator = await system.spawn(coordinatorType, { actorId: COORDINATOR_ID });
+  for (let attempt = 0, resume = options.resume; ; attempt++) {
+    try {
+      await system.ready(COORDINATOR_ID, { signal, deadlineMs: READY_DEADLINE_MS });
+      const request = { configJson: JSON.stringify(config), runDir: config.out, resume };
+      let report: RunReport | null = null;
+      for await (const { eventJson } of coordinator.run(request, { signal, deadlineMs: Infinity })) {
+        const event = JSON.parse(eventJson) as RunEvent;
+        if (event.type === 'finished') report = event.report;
+        onEvent(event);
+      }
+      if (report) return { status: 'finished', report };
+      throw new Error('the coordinator ended the run without a report');
+    } catch (thrown) {
+      if (signal.aborted || !isLost(thrown) || attempt >= MAX_RESUMES) throw mistakeOf(thrown) ?? thrown;
+      log.warn('the coordinator was lost; taking the run up again', { error: thrown });
+      onEvent({ type: 'actor', actor: COORDINATOR_ID, state: 'restarting', reason: thrown.message });
+      resume ||= await folder.holdsRun();
+    }
+  }
+}
+
+async function cancelled({ config, onEvent }: ExecuteOptions): Promise<RunEnd> {
+  const epoch = await new RunFolder(config.out).lastEpoch();
+  onEvent({ type: 'cancelled', epoch });
+  return { status: 'cancelled', epoch };
+}
+
+function isLost(thrown: unknown): thrown is ActorError {
+  return thrown instanceof ActorError && thrown.retryable;
+}
+
+/** The user's mistake that a dead process logged last, if it did. */
+function mistakeOf(thrown: unknown): UserError | null {
+  if (!(thrown instanceof ActorError) || thrown.retryable) return null;
+  const message = /cannot work with its settings/.test(thrown.message)
+    ? lastMessage(thrown.lastLogLines)
+    : null;
+  return message === null ? null : new UserError(message, { cause: thrown });
+}
+
+function fileWriter(path: string): (line: string) => void {
+  return (line) => {
+    try {
+      appendFileSync(path, line);
+    } catch {
+      // A log that cannot be written must not end the run.
+    }
+  };
+}

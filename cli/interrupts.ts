@@ -1,0 +1,43 @@
+/** Ctrl-C and SIGTERM: the first asks to stop cleanly, a second Ctrl-C ends the process at once. */
+import { EXIT } from './failure.ts';
+
+export interface Interrupts {
+  /** Aborted by the first signal. */
+  readonly signal: AbortSignal;
+  /** Which signal came, or null. */
+  received(): 'SIGINT' | 'SIGTERM' | null;
+  release(): void;
+}
+
+interface SignalSource {
+  on(name: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
+  off(name: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
+  exit(code: number): void;
+}
+
+/** Listens until `release`. `say` prints a line for a person. */
+export function listenForInterrupts(say: (line: string) => void, source: SignalSource = process): Interrupts {
+  const controller = new AbortController();
+  let received: 'SIGINT' | 'SIGTERM' | null = null;
+  const stop = (name: 'SIGINT' | 'SIGTERM') => {
+    if (received !== null) {
+      if (name === 'SIGINT') source.exit(EXIT.interrupted); // children end by themselves when this process is gone
+      return;
+    }
+    received = name;
+    if (name === 'SIGINT') say('Stopping; the last complete epoch is kept. Ctrl-C again ends it at once.');
+    controller.abort(new Error(`stopped by ${name}`));
+  };
+  const onInterrupt = () => stop('SIGINT');
+  const onTerminate = () => stop('SIGTERM');
+  source.on('SIGINT', onInterrupt);
+  source.on('SIGTERM', onTerminate);
+  return {
+    signal: controller.signal,
+    received: () => received,
+    release() {
+      source.off('SIGINT', onInterrupt);
+      source.off('SIGTERM', onTerminate);
+    },
+  };
+}

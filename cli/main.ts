@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+/** The `ballast` command. */
+import { describeFailure, EXIT, writeTemporaryLog } from './failure.ts';
+import { createProgram } from './program.ts';
+
+/** Runs the command line; returns the exit code. */
+async function main(): Promise<number> {
+  const context = { stdout: process.stdout, stderr: process.stderr, cwd: process.cwd() };
+  try {
+    await createProgram(context).parseAsync();
+    return EXIT.ok;
+  } catch (thrown) {
+    const isDebug = process.env.BALLAST_DEBUG === '1';
+    const { lines, exitCode } = describeFailure(thrown, isDebug, writeTemporaryLog);
+    for (const line of lines) process.stderr.write(`${line}\n`);
+    return exitCode;
+  }
+}
+
+// `ballast … | head` closes the pipe early; that is nobody's failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === 'EPIPE' ? EXIT.ok : 1),
+);
+process.exitCode = await main();

@@ -1,0 +1,89 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describeFailure } from './failure.ts';
+import { createProgram } from './program.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'ballast-cli-'));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+/** What a command prints and how it exits, without a process. */
+async function ballast(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let out = '';
+  let err = '';
+  const stdout = { write: (text: string) => void (out += text) };
+  const stderr = { write: (text: string) => void (err += text) };
+  try {
+    await createProgram({ stdout, stderr, cwd: dir }).parseAsync(args, { from: 'user' });
+    return { code: 0, out, err };
+  } catch (thrown) {
+    const { lines, exitCode } = describeFailure(thrown, false, () => 'log');
+    return { code: exitCode, out, err: err + lines.join('\n') };
+  }
+}
+
+describe('usage', () => {
+  it('prints the version and the help', async () => {
+    expect(await ballast('--version')).toEqual({ code: 0, out: '0.1.0\n', err: '' });
+    const help = await ballast('--help');
+    expect(help.code).toBe(0);
+    for (const name of ['run', 'compare', 'demo', 'report', 'data']) expect(help.out).toContain(`  ${name} `);
+    expect((await ballast('run', '--help')).out).toContain('--budget <n>');
+  });
+
+  it.each([
+    [['run', '--budgte', '5'], 'Did you mean --budget?'],
+    [['rnu'], 'Did you mean run?'],
+    [['compare', '--out', 'x'], '--methods'],
+    [['run', '--resume', 'x', '--budget', '5'], '--budget cannot go with --resume'],
+  ])('refuses %j with exit code 2', async (args, message) => {
+    const { code, err } = await ballast(...args);
+    expect(err).toContain(message);
+    expect(code).toBe(2);
+  });
+});
+
+describe('mistakes', () => {
+  it.each([
+    [
+      ['run', '--data', 'x', '--method', 'erm', '--budget', '-5'],
+      'error: command line: synthesis.budget is -5; it must',
+    ],
+    [
+      ['run', '--data', 'x', '--method', 'erm', '--set', 'trainig.epochs=3'],
+      'unknown field trainig; did you mean',
+    ],
+    [['run', '--data', 'x', '--method', 'iois+erm'], "method 'iois+erm' makes no sense"],
+    [['run', '--data', 'x', '--method', 'iois'], 'needs a diffusion prior'],
+    [['run', '--config', 'none.yaml'], 'none.yaml: cannot read the configuration: there is no such file'],
+    [['run', '--resume', 'none'], 'there is no such run folder to resume'],
+    [['run', '--data', '', '--method', 'erm'], "data.source is ''; it must be a text (not empty)"],
+    [['run', '--data', 'x', '--metrics-port', 'many'], '--metrics-port many'],
+    [['compare', '--methods', 'erm', '--seeds', '1,x', '--out', 'o', '--data', 'x'], '--seeds x: it must be'],
+    [['compare', '--methods', 'erm,focal', '--out', 'o', '--data', 'x'], "unknown method 'focal'"],
+    [['report', '.'], 'has no report.json'],
+  ])('%j is one line and exit code 1', async (args, message) => {
+    const { code, out, err } = await ballast(...args);
+    expect(err).toContain(message);
+    expect(err.split('\n')).toHaveLength(1);
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+  });
+
+  it('names file and line of a wrong field, unless a flag overrides it', async () => {
+    writeFileSync(join(dir, 'run.yaml'), 'data: {source: x}\nmethod: erm\nworkers: 0\n');
+    expect((await ballast('run', '--config', 'run.yaml')).err).toContain('run.yaml:3: workers is 0');
+    const { err } = await ballast('run', '--config', 'run.yaml', '--workers', '-1');
+    expect(err).toContain('command line: workers is -1');
+  });
+
+  it('refuses a folder that holds a run', async () => {
+    writeFileSync(join(dir, 'config.json'), '{}');
+    const { code, err } = await ballast('run', '--data', 'x', '--method', 'erm', '--out', '.');
+    expect(err).toContain(`${dir} already holds a run`);
+    expect(code).toBe(1);
+  });
+});

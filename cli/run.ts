@@ -1,0 +1,109 @@
+/** `ballast run`: trains one classifier by one method. */
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { layerFlags, loadConfigFile } from '../config/load.ts';
+import { parseRunConfig, resolvePaths, type RunConfig } from '../config/run-config.ts';
+import { RunFolder } from '../coordinator/run-folder.ts';
+import type { CommandContext } from './context.ts';
+import { executeRun } from './execute-run.ts';
+import { EXIT, Interrupted } from './failure.ts';
+import { addConfigFlags, configFromFlags, givenFlags, RUN_FLAGS } from './flags.ts';
+import { createSink } from './output.ts';
+import { checkResumable, prepareRunFolder } from './run-folder-check.ts';
+import { parsePort, withRunServices } from './with-run-services.ts';
+
+interface RunOptions {
+  readonly config?: string;
+  readonly out?: string;
+  readonly resume?: string;
+  readonly overwrite?: boolean;
+  readonly nats?: string;
+  readonly metricsPort?: string;
+  readonly json?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  ballast run --data fashion-mnist --long-tail 100 --largest 2000 --method erm
+  ballast run --data photos/ --method iois+logit-adjust --prior priors/photos.safetensors --out runs/photos
+  ballast run --config run.yaml --set training.epochs=30
+  ballast run --resume runs/photos
+`;
+
+export function addRunCommand(program: Command, context: CommandContext): void {
+  const command = program
+    .command('run')
+    .summary('train a classifier by one method')
+    .description(
+      'Trains a classifier by one method and leaves a run folder: metrics, pictures of synthetic images, checkpoints, ' +
+        'model, report.json and report.html. Flags override the configuration file.',
+    )
+    .option('--config <file>', 'YAML or JSON file with the configuration')
+    .option('--out <dir>', 'run folder (default: runs/<method>-seed<seed>)')
+    .option('--resume <dir>', 'continue the run of this folder; its own configuration rules')
+    .option('--overwrite', 'replace the run that the folder holds')
+    .option('--nats <url>', 'publish events on this NATS server too (nats://host:4222)')
+    .option('--metrics-port <port>', 'serve Prometheus metrics of all processes of the run')
+    .option('--json', 'print one event a line, as JSON')
+    .addHelpText('after', EXAMPLES);
+  addConfigFlags(command, RUN_FLAGS);
+  command.action(() => runCommand(command, context));
+}
+
+async function runCommand(command: Command, context: CommandContext): Promise<void> {
+  const options = command.opts<RunOptions>();
+  const metricsPort = parsePort(options.metricsPort);
+  const config =
+    options.resume === undefined ? await newRun(command, context) : await oldRun(command, context);
+  const natsUrl = options.nats ?? config.eventsUrl;
+  await withRunServices(context, metricsPort, async ({ interrupts, onNode }) => {
+    const sink = createSink(context.stdout, { json: options.json === true });
+    try {
+      const resume = options.resume !== undefined;
+      const { signal } = interrupts;
+      const end = await executeRun({
+        config,
+        resume,
+        natsUrl,
+        signal,
+        onEvent: (e) => sink.onEvent(e),
+        onNode,
+      });
+      if (end.status === 'cancelled') throw interrupted(config, end.epoch, interrupts.received() ?? 'SIGINT');
+    } finally {
+      sink.close();
+    }
+  });
+}
+
+async function newRun(command: Command, { cwd }: CommandContext): Promise<RunConfig> {
+  const { config: file, out, overwrite } = command.opts<RunOptions>();
+  const flags = { ...configFromFlags(command, RUN_FLAGS), ...(out === undefined ? {} : { out }) };
+  const source = layerFlags(file === undefined ? null : await loadConfigFile(resolve(cwd, file)), flags);
+  const config = resolvePaths(parseRunConfig(source.values, source.locate), cwd);
+  await prepareRunFolder(config.out, overwrite === true);
+  return config;
+}
+
+async function oldRun(command: Command, { cwd }: CommandContext): Promise<RunConfig> {
+  const { resume, config: file, out, overwrite } = command.opts<RunOptions>();
+  const refused = [
+    ...(file === undefined ? [] : ['--config']),
+    ...(out === undefined ? [] : ['--out']),
+    ...(overwrite ? ['--overwrite'] : []),
+    ...givenFlags(command, RUN_FLAGS),
+  ];
+  if (refused.length > 0)
+    command.error(
+      `error: ${refused.join(', ')} cannot go with --resume: the run folder's own config.json rules`,
+      { exitCode: EXIT.usage, code: 'ballast.resume' },
+    );
+  const dir = resolve(cwd, resume!);
+  checkResumable(dir);
+  return { ...(await new RunFolder(dir).readConfig()), out: dir };
+}
+
+function interrupted(config: RunConfig, epoch: number, name: 'SIGINT' | 'SIGTERM'): Interrupted {
+  const kept = epoch === 0 ? 'before the end of the first epoch' : `after epoch ${epoch}`;
+  return new Interrupted(name, `Stopped ${kept}. Continue with: ballast run --resume ${config.out}`);
+}
