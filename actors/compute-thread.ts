@@ -12,9 +12,6 @@ import { UserError } from '../common/errors.ts';
 import type { Log } from '../common/log.ts';
 import type { FromThread, ThreadError, ToThread } from './compute-protocol.ts';
 
-/** Operations of a thread: name → (payload) → result, as `serveComputeThread` implements them. */
-export type ComputeOperations = Readonly<Record<string, (payload: never, context: never) => unknown>>;
-
 type PayloadOf<Operation> = Operation extends (payload: infer Payload, ...rest: never[]) => unknown
   ? Payload
   : never;

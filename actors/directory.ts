@@ -1,7 +1,7 @@
 /** What this process knows of a node's actors: one watch, shared by every handle. */
 
 import { toError } from '../common/errors.ts';
-import { ActorError } from './call-errors.ts';
+import { ActorError, CallError } from './call-errors.ts';
 import type { Limits } from './limits.ts';
 import { withLimits } from './limits.ts';
 import type { ActorStatus, NodeApi } from './status.ts';
@@ -58,11 +58,9 @@ export class ActorDirectory {
       });
     });
     try {
-      return await withLimits(
-        chosen,
-        limits,
-        `waiting for actor ${actorId} (${known.state}: ${known.reason})`,
-      );
+      return await withLimits(chosen, limits, `waiting for actor ${actorId}`);
+    } catch (thrown) {
+      throw thrown instanceof CallError ? this.#waitError(actorId, thrown) : thrown;
     } finally {
       stop();
     }
@@ -111,6 +109,15 @@ export class ActorDirectory {
     if (status !== undefined) return status;
     const reason = 'the node knows no such actor';
     throw new ActorError({ actorId, incarnation: 0, code: 'NOT_FOUND', retryable: false, reason });
+  }
+
+  /** A wait that ran out of time, as the actor's error. */
+  #waitError(actorId: string, error: CallError): CallError {
+    const status = this.#statuses.get(actorId);
+    if (error instanceof ActorError || status === undefined) return error;
+    const { incarnation, state } = status;
+    const reason = `still ${state} when the deadline passed (${status.reason})`;
+    return new ActorError({ actorId, incarnation, code: error.code, retryable: true, reason, cause: error });
   }
 
   #lost(actorId: string, cause: Error): ActorError {

@@ -75,7 +75,9 @@ async function callActor(context: HandleContext, target: Target, request: object
       if (!isLoss(thrown, loss.signal)) throw asCallerError(thrown, status);
       const waitMs = retryDelayMs(attempt, Math.random());
       if (!target.isIdempotent || waitMs >= limits.leftMs()) throw await lossError(context, status, thrown);
-      await delay(waitMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
+      await delay(waitMs, undefined, { ...(options.signal && { signal: options.signal }) }).catch(
+        () => undefined,
+      );
     } finally {
       loss.release();
     }
@@ -135,6 +137,7 @@ function watchLoss(context: HandleContext, called: AliveStatus, signal: AbortSig
   const ended = new AbortController();
   const check = (status: ActorStatus | undefined) => {
     if (status?.state === 'alive' && status.incarnation === called.incarnation) return;
+    context.pool.drop(called.address);
     ended.abort(new IncarnationEnded(`incarnation ${called.incarnation} ended`));
   };
   check(context.directory.get(called.actorId));

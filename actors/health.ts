@@ -1,9 +1,22 @@
 /** gRPC health checking (grpc.health.v1, as the gRPC health-checking protocol defines it), for probes and load balancers. */
 
+import type * as grpc from '@grpc/grpc-js';
 import protoLoader from '@grpc/proto-loader';
 import type { Method, Service } from './protos.ts';
 import { CallError } from './call-errors.ts';
 import type { CallContext, ServiceServer } from './server.ts';
+
+/** The service's methods as callers see them. */
+export interface HealthClient {
+  check(
+    request: { service: string },
+    callback: grpc.requestCallback<{ status: string }>,
+  ): grpc.ClientUnaryCall;
+  watch(
+    request: { service: string },
+    options?: grpc.CallOptions,
+  ): grpc.ClientReadableStream<{ status: string }>;
+}
 
 const SERVICE = 'grpc.health.v1.Health';
 
@@ -41,7 +54,8 @@ const DESCRIPTOR = {
   },
 };
 
-function healthService(): Service<unknown, unknown> {
+/** Loads the standard health service. */
+export function healthService(): Service<HealthClient, unknown> {
   const descriptor = DESCRIPTOR as unknown as Parameters<typeof protoLoader.fromJSON>[0];
   const definition = protoLoader.fromJSON(descriptor, { enums: String, defaults: true })[SERVICE];
   if (definition === undefined || 'format' in definition) throw new Error(`${SERVICE} did not load`);

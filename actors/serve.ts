@@ -100,7 +100,7 @@ class ActorHost<Client, Handlers> {
   }
 
   async run(options: ServeOptions<Client, Handlers>): Promise<void> {
-    process.once('SIGTERM', () => void this.#end('SIGTERM'));
+    process.on('SIGTERM', () => void this.#end('SIGTERM'));
     whenNodeIsGone(() => void this.#endOrphaned());
     const address = await this.#server.listen();
     const runtime = this.#runtime(address, options);

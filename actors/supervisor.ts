@@ -10,16 +10,17 @@ import type { Log } from '../common/log.ts';
 import { distRoot } from '../common/package-root.ts';
 import { AsyncQueue } from './async-queue.ts';
 import { startActorProcess } from './actor-process.ts';
-import type { ActorProcess, ProcessEnd } from './actor-process.ts';
+import type { ProcessEnd } from './actor-process.ts';
 import { CallError } from './call-errors.ts';
-import { decideRestart, describeDeath } from './restart-policy.ts';
+import { decideRestart } from './restart-policy.ts';
 import type { ActorSpec, ActorStatus, NodeApi } from './status.ts';
+import { causeOf, endFacts, initialStatus, STARTING } from './supervised.ts';
+import type { Supervised } from './supervised.ts';
 
 export const HEARTBEAT_MS = 2000;
 /** Heartbeats missed in a row before a process counts as hung and is killed. */
 const MAX_MISSED_HEARTBEATS = 15;
 export const DEFAULT_GRACE_MS = 5000;
-const STARTING = 'its process is starting';
 const ACTOR_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 
 export interface SupervisorOptions {
@@ -28,21 +29,6 @@ export interface SupervisorOptions {
   /** Folders that entry modules may lie in. */
   readonly entryRoots: readonly string[];
   readonly heartbeatMs?: number;
-}
-
-interface Supervised {
-  readonly spec: ActorSpec;
-  readonly entry: string;
-  status: ActorStatus;
-  process: ActorProcess | null;
-  restartsMs: number[];
-  missedHeartbeats: number;
-  /** Why the node killed the process, if it did. */
-  killReason: string | null;
-  /** Aborted when the actor is to end; the actor's loop then starts nothing more. */
-  readonly stopping: AbortController;
-  /** The actor's whole life. */
-  life: Promise<void>;
 }
 
 export class Supervisor implements NodeApi {
@@ -245,31 +231,4 @@ export class Supervisor implements NodeApi {
     }
     return actor;
   }
-}
-
-function initialStatus(spec: ActorSpec): ActorStatus {
-  return {
-    actorId: spec.actorId,
-    type: spec.type,
-    serviceName: spec.serviceName,
-    incarnation: 1,
-    pid: null,
-    address: null,
-    metricsAddress: null,
-    state: 'pending',
-    reason: STARTING,
-    exitCode: null,
-    exitSignal: null,
-    lastLogLines: [],
-  };
-}
-
-function endFacts(end: ProcessEnd): Partial<ActorStatus> {
-  const { exitCode, exitSignal, lastLogLines } = end;
-  return { pid: null, address: null, metricsAddress: null, exitCode, exitSignal, lastLogLines };
-}
-
-function causeOf(actor: Supervised, end: ProcessEnd): string {
-  if (end.startError !== null) return `could not be started: ${end.startError.message}`;
-  return describeDeath(end) + (actor.killReason === null ? '' : ` (${actor.killReason})`);
 }
