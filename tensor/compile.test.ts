@@ -6,7 +6,7 @@ import tf from './tf.ts';
 describe('compile', () => {
   it('runs gradients inside the graph', async () => {
     const step = await compile(
-      ({ x, w }) => ({ gradient: tf.grad((v) => tf.sum(tf.square(tf.matMul(x, v as typeof x))))(w) }),
+      ({ x, w }) => ({ gradient: tf.grad((v) => tf.sum(tf.square(tf.matMul(x, v))))(w) }),
       { x: { shape: [2, 3], dtype: 'float32' }, w: { shape: [3, 1], dtype: 'float32' } },
     );
     // d/dw |xw|² = 2 xᵀ x w, by hand for x = [[1,2,3],[0,1,0]], w = [1,0,1]ᵀ: xw = [4, 0]

@@ -94,7 +94,7 @@ export async function compile<
     compileSeconds: (performance.now() - start) / 1000,
     dispose: () => program.dispose(),
     run: async (argument) => {
-      const feeds = feedsFrom(argument as ArrayTree, expected);
+      const feeds = feedsFrom(argument, expected);
       const results = await program.run(feeds);
       return mapTree(form!, isTensor, (_, path) => results[`out:${path}`]!) as ArraysOf<R>;
     },

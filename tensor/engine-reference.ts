@@ -35,7 +35,7 @@ function collect(body: () => Readonly<Record<string, Tensor>>): Record<string, N
         {
           dtype: tensor.dtype as NdArray['dtype'],
           shape: [...tensor.shape],
-          data: tensor.dataSync().slice() as TypedArray,
+          data: tensor.dataSync().slice(),
         },
       ]),
     );

@@ -30,8 +30,7 @@ function defineKernel(
       backendName,
       // tfjs hands tensors to kernels and accepts tensors back; its declared type says only TensorInfo.
       kernelFunc: ({ inputs, attrs }) =>
-        tf.tidy(() => compose(inputs as unknown as Inputs, (attrs ?? {}) as Attributes)) as
-          TensorInfo | TensorInfo[],
+        tf.tidy(() => compose(inputs as unknown as Inputs, (attrs ?? {}) as Attributes)),
     });
   }
 }

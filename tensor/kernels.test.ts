@@ -160,7 +160,7 @@ const COMPOSITIONS: Readonly<Record<string, Case>> = {
     y: [3, 3, 3, 2],
   },
   attention: {
-    fn: (x, y) => tf.matMul(tf.softmax(tf.matMul(x as Tensor3D, y as Tensor3D, false, true)), y as Tensor3D),
+    fn: (x, y) => tf.matMul(tf.softmax(tf.matMul(x as Tensor3D, y as Tensor3D, false, true)), y),
     x: [2, 5, 3],
     y: [2, 5, 3],
   },

@@ -256,7 +256,7 @@ const SHAPES: Readonly<Record<string, KernelRule>> = {
     shape.splice(dim < 0 ? dim + shape.length + 1 : dim, 0, 1);
     return graph.reshape(input!, shape);
   }),
-  Transpose: rule<TransposeAttrs>((graph, { x }, { perm }) => graph.transpose(x!, perm!)),
+  Transpose: rule<TransposeAttrs>((graph, { x }, { perm }) => graph.transpose(x!, perm)),
   Slice: rule<SliceAttrs>((graph, { x }, { begin, size }) => {
     const shape = { shape: [...x!.shape] } as Parameters<typeof tf.slice_util.parseSliceParams>[0];
     const [from, extents] = tf.slice_util.parseSliceParams(shape, begin, size);

@@ -88,9 +88,7 @@ function registerKernels(): void {
             .map(([name, info]) => [name, backend.lookUp(info as TensorInfo)]),
         );
         const result = rule(backend.tracing(), values, attrs ?? {});
-        return Array.isArray(result)
-          ? result.map((value) => backend.wrap(value))
-          : backend.wrap(result as Value);
+        return Array.isArray(result) ? result.map((value) => backend.wrap(value)) : backend.wrap(result);
       },
     });
   }

@@ -58,7 +58,7 @@ export class PriorTraining {
   /** Compiles the step and initialises the network. Throws UserError when the images do not fit it. */
   static async create(config: PriorConfig, dataset: Dataset): Promise<PriorTraining> {
     const { height, width, channels } = dataset;
-    const { prediction, schedule: _schedule, ...shape } = config.denoiser;
+    const { prediction, ...shape } = config.denoiser;
     const network: UNetConfig = { channels, ...shape };
     requireImage(network, channels, height, width);
     const key = keyFromSeed(config.seed);
@@ -76,7 +76,13 @@ export class PriorTraining {
       },
       { engine: config.engine, threads: config.threads },
     );
-    return new PriorTraining(config, dataset, { key, optimizer, network, state, run: executable.run });
+    return new PriorTraining(config, dataset, {
+      key,
+      optimizer,
+      network,
+      state,
+      run: (inputs) => executable.run(inputs),
+    });
   }
 
   /** The moving average of the weights: what is kept. */

@@ -1,0 +1,50 @@
+/** The classifier trainer's compute thread: one run. */
+import { serveComputeThread } from '../../actors/compute-worker.ts';
+import type { ComputeContext } from '../../actors/compute-worker.ts';
+import type { RunConfig } from '../../config/run-config.ts';
+import { TrainerRun } from './run.ts';
+import type { SplitName } from './run.ts';
+
+let current: TrainerRun | undefined;
+
+function run(): TrainerRun {
+  if (current === undefined) throw new Error('the trainer was not opened');
+  return current;
+}
+
+/** What `trainEpoch` reports on its way. */
+export interface StepProgress {
+  readonly step: number;
+  readonly loss: number;
+}
+
+const operations = {
+  open: async ({ config, checkpointDir }: { config: RunConfig; checkpointDir: string }) => {
+    const { run: opened, opened: description } = await TrainerRun.open(config, checkpointDir);
+    current = opened;
+    return description;
+  },
+  evaluate: (split: SplitName, context: ComputeContext) =>
+    run().evaluate(split, () => context.throwIfCancelled()),
+  exportWeights: () => run().exportWeights(),
+  addShard: ({ epoch, shardIndex, batch }: { epoch: number; shardIndex: number; batch: Uint8Array }) =>
+    run().addShard(epoch, shardIndex, batch),
+  trainEpoch: async (
+    { epoch, shardCount }: { epoch: number; shardCount: number },
+    context: ComputeContext,
+  ) => {
+    const outcome = await run().trainEpoch(epoch, shardCount, (step, loss) => {
+      context.throwIfCancelled();
+      context.progress({ step, loss } satisfies StepProgress);
+    });
+    return outcome;
+  },
+  stepsPerEpoch: () => run().stepsPerEpoch,
+  judgeEpoch: (epoch: number) => run().judgeEpoch(epoch),
+  renderGrid: ({ epoch, path }: { epoch: number; path: string }) => run().renderGrid(epoch, path),
+  saveCheckpoint: (dir: string) => run().saveCheckpoint(dir),
+  exportModel: (dir: string) => run().exportModel(dir),
+};
+export type TrainerOperations = typeof operations;
+
+serveComputeThread(operations);

@@ -1,0 +1,112 @@
+/**
+ * Which examples an epoch trains on, in which order: pure, and keyed. Examples are numbered real first (0 … R − 1), then
+ * the epoch's synthetic images (R … R + N − 1). Every method fills the same number of places, so that all take equally
+ * many optimiser steps.
+ */
+import { foldIn, permutation } from '../../tensor/random.ts';
+import type { Key } from '../../tensor/random.ts';
+
+export interface EpochOrderInput {
+  /** Class of each real image. */
+  readonly realLabels: Int32Array;
+  /** Class of each synthetic image; empty for methods that make none. */
+  readonly syntheticLabels: Int32Array;
+  readonly classes: number;
+  /**
+   * `natural`: every example once, what is left of the places filled with further passes over the real images.
+   * `class-balanced`, `square-root`: each place draws a class with P(c) ∝ 1 or √n_c, then one of its examples, real or
+   * synthetic, each equally often.
+   */
+  readonly sampling: 'natural' | 'class-balanced' | 'square-root';
+  /** Real images drawn again beside the natural pass, by inverse class frequency (the matched control of synthesis). */
+  readonly replay: number;
+  /** Places of the epoch. */
+  readonly places: number;
+  /** Key of the run. */
+  readonly key: Key;
+  /** From 1. */
+  readonly epoch: number;
+}
+
+/** Example of each place. */
+export function epochOrder(input: EpochOrderInput): Int32Array {
+  return input.sampling === 'natural' ? naturalOrder(input) : drawnOrder(input);
+}
+
+function naturalOrder({
+  realLabels,
+  syntheticLabels,
+  classes,
+  replay,
+  places,
+  key,
+  epoch,
+}: EpochOrderInput): Int32Array {
+  const real = realLabels.length;
+  const pool: number[] = Array.from({ length: real + syntheticLabels.length }, (_, i) => i);
+  if (replay > 0) {
+    const inverse = classCounts(realLabels, classes).map((count) => (count > 0 ? 1 / count : 0));
+    pool.push(...drawByClass(realLabels, inverse, replay, foldIn(key, 'replay', epoch)));
+  }
+  // Methods with fewer examples than places go on with further passes over the real images.
+  for (let pass = 0; pool.length < places; pass++) {
+    const order = permutation(foldIn(key, 'pass', epoch, pass), real);
+    pool.push(...order.subarray(0, places - pool.length));
+  }
+  return permutation(foldIn(key, 'order', epoch), pool.length).map((i) => pool[i]!);
+}
+
+function drawnOrder({
+  realLabels,
+  syntheticLabels,
+  classes,
+  sampling,
+  places,
+  key,
+  epoch,
+}: EpochOrderInput): Int32Array {
+  const counts = classCounts(realLabels, classes);
+  const weights = counts.map((count) =>
+    count === 0 ? 0 : sampling === 'square-root' ? Math.sqrt(count) : 1,
+  );
+  const labels = Int32Array.from([...realLabels, ...syntheticLabels]);
+  const drawn = Int32Array.from(drawByClass(labels, weights, places, foldIn(key, 'draw', epoch)));
+  return permutation(foldIn(key, 'order', epoch), places).map((i) => drawn[i]!);
+}
+
+/**
+ * `count` examples: each class gets its share of the weights (largest remainder), filled by keyed passes over its
+ * examples, so that each is seen equally often.
+ */
+function drawByClass(labels: Int32Array, weights: readonly number[], count: number, key: Key): number[] {
+  const members: number[][] = weights.map(() => []);
+  labels.forEach((label, i) => members[label]!.push(i));
+  return shares(weights, count).flatMap((share, label) => {
+    const own = members[label]!;
+    const drawn: number[] = [];
+    for (let pass = 0; drawn.length < share; pass++) {
+      const order = permutation(foldIn(key, label, pass), own.length);
+      for (const i of order.subarray(0, share - drawn.length)) drawn.push(own[i]!);
+    }
+    return drawn;
+  });
+}
+
+/** Whole numbers in proportion to `weights` that sum to `total` (largest remainder, ties to the first). */
+export function shares(weights: readonly number[], total: number): number[] {
+  const sum = weights.reduce((a, b) => a + b, 0);
+  const exact = weights.map((weight) => (total * weight) / sum);
+  const whole = exact.map(Math.floor);
+  const missing = total - whole.reduce((a, b) => a + b, 0);
+  const byRemainder = exact
+    .map((value, i) => ({ i, remainder: value - whole[i]! }))
+    .sort((a, b) => b.remainder - a.remainder || a.i - b.i);
+  for (const { i } of byRemainder.slice(0, missing)) whole[i]!++;
+  return whole;
+}
+
+export function classCounts(labels: Int32Array, classes: number): number[] {
+  const counts = new Array<number>(classes).fill(0);
+  for (const label of labels) counts[label]!++;
+  return counts;
+}

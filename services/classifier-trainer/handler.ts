@@ -1,0 +1,119 @@
+/** The classifier trainer's service: objects in and out on the network thread, everything heavy in the compute thread. */
+import { AsyncQueue } from '../../actors/async-queue.ts';
+import type { ComputeThread } from '../../actors/compute-thread.ts';
+import type { Implementation } from '../../actors/protos.ts';
+import type { ActorRuntime } from '../../actors/serve.ts';
+import type { CallContext } from '../../actors/server.ts';
+import { UserError } from '../../common/errors.ts';
+import { parseRunConfig } from '../../config/run-config.ts';
+import type { ClassifierTrainerServiceHandlers } from '../../gen/ballast/v1/ClassifierTrainerService.ts';
+import type { OpenRequest__Output } from '../../gen/ballast/v1/OpenRequest.ts';
+import type { OpenResponse } from '../../gen/ballast/v1/OpenResponse.ts';
+import type { TrainEpochRequest__Output } from '../../gen/ballast/v1/TrainEpochRequest.ts';
+import type { TrainEpochResponse } from '../../gen/ballast/v1/TrainEpochResponse.ts';
+import type { StepProgress, TrainerOperations } from './compute.ts';
+import { TrainerMetrics } from './metrics.ts';
+import type { SplitName } from './run.ts';
+
+const SPLITS: Readonly<Record<string, SplitName>> = {
+  SPLIT_TRAIN: 'train',
+  SPLIT_VALIDATION: 'validation',
+  SPLIT_TEST: 'test',
+};
+/** Steps between progress messages. */
+const PROGRESS_EVERY = 10;
+
+export function trainerHandlers(
+  { objects, registry }: Pick<ActorRuntime, 'objects' | 'registry'>,
+  thread: ComputeThread<TrainerOperations>,
+): Implementation<ClassifierTrainerServiceHandlers, CallContext> {
+  const metrics = new TrainerMetrics(registry);
+  const publish = (bytes: Uint8Array | null) => (bytes === null ? null : objects.put(bytes));
+
+  async function open({ configJson, checkpointDir }: OpenRequest__Output): Promise<OpenResponse> {
+    const config = parseRunConfig(parseJson(configJson));
+    const { anchors, prior, trainLabels, classes, skipped, ...rest } = await thread.call('open', {
+      config,
+      checkpointDir,
+    });
+    return {
+      ...rest,
+      classes: [...classes],
+      skipped: [...skipped],
+      trainLabels: [...trainLabels],
+      anchors: await publish(anchors),
+      prior: await publish(prior),
+    };
+  }
+
+  async function* trainEpoch(
+    { epoch, shardCount }: TrainEpochRequest__Output,
+    signal: AbortSignal,
+  ): AsyncGenerator<TrainEpochResponse> {
+    const start = performance.now();
+    const steps = await thread.call('stepsPerEpoch', undefined);
+    const progress = new AsyncQueue<StepProgress>();
+    const trained = thread
+      .call(
+        'trainEpoch',
+        { epoch, shardCount },
+        {
+          signal,
+          onProgress: (value) => progress.push(value as StepProgress),
+        },
+      ) // prettier-ignore
+      .finally(() => progress.close());
+    trained.catch(() => undefined); // heard below, after the progress
+    let recent: number[] = [];
+    for await (const { step, loss } of progress.iterate()) {
+      recent.push(loss);
+      metrics.stepDone(loss);
+      if (step % PROGRESS_EVERY !== 0) continue;
+      yield { step, steps, loss: recent.reduce((a, b) => a + b, 0) / recent.length };
+      recent = [];
+    }
+    const { meanLoss, step } = await trained;
+    const seconds = (performance.now() - start) / 1000;
+    metrics.epochDone(seconds);
+    yield { step: steps, steps, loss: meanLoss, result: { meanLoss, seconds, step } };
+  }
+
+  return {
+    open,
+    evaluate: async ({ split }, { signal }) => {
+      const name = SPLITS[split];
+      if (name === undefined) throw new UserError('split: missing; name train, validation or test');
+      const start = performance.now();
+      const measured = await thread.call('evaluate', name, { signal });
+      return { metricsJson: JSON.stringify(measured), seconds: (performance.now() - start) / 1000 };
+    },
+    publishWeights: async () => {
+      const { bytes, step } = await thread.call('exportWeights', undefined);
+      metrics.weightsPublished(step);
+      return { weights: { version: step, object: await objects.put(bytes) } };
+    },
+    addShard: async ({ epoch, shardIndex, batch }, { signal }) => {
+      if (batch === null) throw new UserError('batch: missing; name the shard’s images');
+      const bytes = await objects.pull(batch, { signal });
+      const images = await thread.call('addShard', { epoch, shardIndex, batch: bytes });
+      metrics.shardTaken(images);
+      return { images };
+    },
+    judgeEpoch: ({ epoch }) => thread.call('judgeEpoch', epoch),
+    trainEpoch: (request, { signal }) => trainEpoch(request, signal),
+    renderGrid: async ({ epoch, path }) => {
+      await thread.call('renderGrid', { epoch, path });
+      return {};
+    },
+    saveCheckpoint: async ({ dir }) => ({ weightsDigest: await thread.call('saveCheckpoint', dir) }),
+    exportModel: async ({ dir }) => ({ weightsDigest: await thread.call('exportModel', dir) }),
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new UserError('config_json: not JSON', { cause });
+  }
+}

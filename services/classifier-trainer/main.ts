@@ -1,0 +1,26 @@
+/** The classifier trainer's process: one network thread, one compute thread. */
+import { computeThread } from '../../actors/compute-thread.ts';
+import { loadService } from '../../actors/protos.ts';
+import type { Service } from '../../actors/protos.ts';
+import { serveActor } from '../../actors/serve.ts';
+import type {
+  ClassifierTrainerServiceClient,
+  ClassifierTrainerServiceHandlers,
+} from '../../gen/ballast/v1/ClassifierTrainerService.ts';
+import type { TrainerOperations } from './compute.ts';
+import { trainerHandlers } from './handler.ts';
+
+const service: Service<ClassifierTrainerServiceClient, ClassifierTrainerServiceHandlers> = loadService(
+  'ballast/v1/classifier_trainer.proto',
+  'ballast.v1.ClassifierTrainerService',
+);
+
+await serveActor({
+  service,
+  start: (runtime) => {
+    const thread = computeThread<TrainerOperations>(new URL('./compute.js', import.meta.url), {
+      log: runtime.log,
+    });
+    return { handlers: trainerHandlers(runtime, thread), onStop: () => thread.close() };
+  },
+});

@@ -1,0 +1,85 @@
+/** Runs a classifier over whole image sets, each image exactly once, and measures it. */
+import { preprocess } from '../../data/preprocess.ts';
+import { classify } from '../../models/classifier.ts';
+import { argmaxRows, classificationMetrics, softmaxRows } from '../../models/metrics.ts';
+import type { ClassificationMetrics } from '../../models/metrics.ts';
+import type { ClassifierModel } from '../../models/model-file.ts';
+import type { ArrayMap } from '../../tensor/array.ts';
+import { compile } from '../../tensor/compile.ts';
+import type { Tensor4D } from '../../tensor/tf.ts';
+import { specOf } from '../../tensor/tree.ts';
+
+/** Images of one graph run; the last batch is padded. */
+const BATCH = 128;
+
+export interface EngineChoice {
+  readonly engine: string;
+  readonly threads: number;
+}
+
+export class Predictor {
+  readonly #model: ClassifierModel;
+  readonly #run: (params: ArrayMap, images: Float32Array) => Promise<Float32Array>;
+
+  private constructor(
+    model: ClassifierModel,
+    run: (params: ArrayMap, images: Float32Array) => Promise<Float32Array>,
+  ) {
+    this.#model = model;
+    this.#run = run;
+  }
+
+  /** `params` only give names and shapes; each call brings its own. */
+  static async create(model: ClassifierModel, params: ArrayMap, choice: EngineChoice): Promise<Predictor> {
+    const { height, width, channels } = model.image;
+    const shape = [BATCH, channels, height, width];
+    const forward = await compile(
+      ({ params, images }) => ({ logits: classify(model.network, params, images as Tensor4D) }),
+      { params: specOf(params), images: { shape, dtype: 'float32' } },
+      choice,
+    );
+    return new Predictor(model, async (params, images) => {
+      const { logits } = await forward.run({ params, images: { dtype: 'float32', shape, data: images } });
+      return logits.data as Float32Array;
+    });
+  }
+
+  /** Logits [n, k], row-major, of [n, h, w, c] bytes. `onBatch` is called between batches and may throw to cancel. */
+  async logits(
+    params: ArrayMap,
+    images: Uint8Array,
+    onBatch: () => void = () => undefined,
+  ): Promise<Float32Array> {
+    const { height, width, channels } = this.#model.image;
+    const size = height * width * channels;
+    const count = images.length / size;
+    const classes = this.#model.classes.length;
+    const all = new Float32Array(count * classes);
+    for (let from = 0; from < count; from += BATCH) {
+      onBatch();
+      const n = Math.min(BATCH, count - from);
+      const batch = new Float32Array(BATCH * size);
+      batch.set(preprocess(images.subarray(from * size, (from + n) * size), n, height, width, channels));
+      all.set((await this.#run(params, batch)).subarray(0, n * classes), from * classes);
+    }
+    return all;
+  }
+
+  /** The likeliest class of each image. */
+  async classes(params: ArrayMap, images: Uint8Array): Promise<Int32Array> {
+    const values = await this.logits(params, images);
+    return argmaxRows({ values, columns: this.#model.classes.length });
+  }
+
+  /** Every metric of models/metrics.ts; `trainCounts` are the training images of each class. */
+  async measure(
+    params: ArrayMap,
+    set: { readonly images: Uint8Array; readonly labels: Int32Array },
+    trainCounts: readonly number[],
+    onBatch?: () => void,
+  ): Promise<ClassificationMetrics> {
+    const values = await this.logits(params, set.images, onBatch);
+    const probabilities = softmaxRows({ values, columns: this.#model.classes.length });
+    return classificationMetrics(probabilities, set.labels, trainCounts);
+  }
+}

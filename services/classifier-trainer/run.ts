@@ -1,0 +1,217 @@
+/**
+ * What the classifier trainer's compute thread does for one run: loads the data, keeps the epoch's synthetic images,
+ * trains, measures, judges, draws and saves.
+ */
+import { readFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { UserError } from '../../common/errors.ts';
+import { writeFileAtomic } from '../../common/files.ts';
+import { makesImages, resolveMethod } from '../../config/method.ts';
+import type { RunConfig } from '../../config/run-config.ts';
+import { loadDataset } from '../../data/dataset.ts';
+import type { Dataset, ImageSet } from '../../data/dataset.ts';
+import type { ClassificationMetrics } from '../../models/metrics.ts';
+import { readModelFile } from '../../models/model-file.ts';
+import type { ClassifierModel, LoadedModel } from '../../models/model-file.ts';
+import { pngGrid } from '../../report/png-grid.ts';
+import { engineNamed } from '../../tensor/engine.ts';
+import { decodeSafetensors, encodeSafetensors } from '../../tensor/safetensors.ts';
+import { classCounts } from './epoch-order.ts';
+import { Predictor } from './predictor.ts';
+import { ClassifierTraining } from './training.ts';
+import type { EpochOutcome, SyntheticImages } from './training.ts';
+
+const CHECKPOINT_FILE = 'trainer.safetensors';
+const MODEL_FILE = 'model.safetensors';
+const GRID_COLUMNS = 12;
+
+export interface OpenedRun {
+  readonly classes: readonly string[];
+  readonly trainLabels: Int32Array;
+  readonly validationCount: number;
+  readonly testCount: number;
+  readonly datasetDigest: string;
+  readonly skipped: readonly string[];
+  readonly step: number;
+  readonly stepsPerEpoch: number;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Files to publish for the workers; null for methods that make no images. */
+  readonly anchors: Uint8Array | null;
+  readonly prior: Uint8Array | null;
+}
+
+interface Judge {
+  readonly model: LoadedModel<ClassifierModel>;
+  readonly predictor: Predictor;
+}
+
+export type SplitName = 'train' | 'validation' | 'test';
+
+export class TrainerRun {
+  readonly #config: RunConfig;
+  readonly #training: ClassifierTraining;
+  readonly #judge: Judge | null;
+  /** Shards of the epoch in work, by position. */
+  #shards = new Map<number, SyntheticImages>();
+  #epoch = 0;
+
+  private constructor(config: RunConfig, training: ClassifierTraining, judge: Judge | null) {
+    this.#config = config;
+    this.#training = training;
+    this.#judge = judge;
+  }
+
+  static async open(
+    config: RunConfig,
+    checkpointDir: string,
+  ): Promise<{ run: TrainerRun; opened: OpenedRun }> {
+    const dataset = await loadDataset(config.data);
+    const training = await ClassifierTraining.create(config, dataset);
+    if (checkpointDir !== '') {
+      const path = join(checkpointDir, CHECKPOINT_FILE);
+      training.restore(await readFile(path), path);
+    }
+    const run = new TrainerRun(config, training, await openJudge(config, dataset));
+    return { run, opened: await run.#describe(dataset) };
+  }
+
+  async #describe(dataset: Dataset): Promise<OpenedRun> {
+    const { engine, threads, method, synthesis, prior } = this.#config;
+    const withImages = makesImages(resolveMethod(method)) && synthesis.budget > 0 && prior !== null;
+    return {
+      classes: dataset.classes,
+      trainLabels: dataset.train.labels,
+      validationCount: dataset.validation?.labels.length ?? 0,
+      testCount: dataset.test?.labels.length ?? 0,
+      datasetDigest: dataset.digest,
+      skipped: dataset.skipped.map(({ file, reason }) => `${file}: ${reason}`),
+      step: this.#training.step,
+      stepsPerEpoch: this.#training.stepsPerEpoch,
+      environment: {
+        engine: engineNamed(engine).describe(),
+        processor: cpus()[0]?.model.trim() ?? 'unknown',
+        threads: String(threads),
+      },
+      anchors: withImages ? anchorsFile(dataset) : null,
+      prior: withImages ? await readPrior(prior, dataset) : null,
+    };
+  }
+
+  async evaluate(split: SplitName, onBatch: () => void): Promise<ClassificationMetrics> {
+    const metrics = await this.#training.evaluate(this.#set(split), onBatch);
+    if (metrics === null) throw new UserError(`the data has no ${split} images to evaluate`);
+    return metrics;
+  }
+
+  #set(split: SplitName): ImageSet | null {
+    return this.#training.dataset[split];
+  }
+
+  exportWeights(): { bytes: Uint8Array; step: number } {
+    return { bytes: this.#training.exportModel().bytes, step: this.#training.step };
+  }
+
+  /** Keeps a shard for its epoch; the first shard of a new epoch forgets the old ones. */
+  addShard(epoch: number, shardIndex: number, batch: Uint8Array): number {
+    const { images, classes } = decodeSafetensors(batch, `shard ${shardIndex}`).arrays;
+    if (images === undefined || classes === undefined)
+      throw new Error(`shard ${shardIndex} of epoch ${epoch} holds no images`);
+    this.#begin(epoch);
+    this.#shards.set(shardIndex, { images: images.data as Uint8Array, labels: classes.data as Int32Array });
+    return classes.data.length;
+  }
+
+  #begin(epoch: number): void {
+    if (epoch === this.#epoch) return;
+    this.#epoch = epoch;
+    this.#shards = new Map();
+  }
+
+  /** The epoch's synthetic images in shard order, whatever order they came in. */
+  #synthetic(epoch: number): SyntheticImages {
+    this.#begin(epoch);
+    const shards = [...this.#shards].sort(([a], [b]) => a - b).map(([, shard]) => shard);
+    return {
+      images: Buffer.concat(shards.map((shard) => shard.images)),
+      labels: Int32Array.from(shards.flatMap((shard) => [...shard.labels])),
+    };
+  }
+
+  async trainEpoch(
+    epoch: number,
+    shardCount: number,
+    onStep: (step: number, loss: number) => void,
+  ): Promise<EpochOutcome> {
+    const synthetic = this.#synthetic(epoch);
+    if (this.#shards.size !== shardCount)
+      throw new Error(`epoch ${epoch} has ${this.#shards.size} of its ${shardCount} shards`);
+    return this.#training.trainEpoch(epoch, synthetic, onStep);
+  }
+
+  get stepsPerEpoch(): number {
+    return this.#training.stepsPerEpoch;
+  }
+
+  /** Images of each intended class, and those that the judge gives that class. */
+  async judgeEpoch(epoch: number): Promise<{ images: number[]; faithful: number[] }> {
+    if (this.#judge === null) throw new UserError('judge: the run names no judge');
+    const { images, labels } = this.#synthetic(epoch);
+    const given = await this.#judge.predictor.classes(this.#judge.model.params, images);
+    const classes = this.#training.dataset.classes.length;
+    const right = labels.filter((label, i) => given[i] === label);
+    return { images: classCounts(labels, classes), faithful: classCounts(right, classes) };
+  }
+
+  async renderGrid(epoch: number, path: string): Promise<void> {
+    const { images, labels } = this.#synthetic(epoch);
+    const { classes, height, width, channels } = this.#training.dataset;
+    const rows = classes.map((_, label) => {
+      const own = [...labels.keys()].filter((i) => labels[i] === label);
+      return own.slice(0, GRID_COLUMNS);
+    });
+    await writeFileAtomic(path, await pngGrid({ images, height, width, channels, rows, rowLabels: classes }));
+  }
+
+  async saveCheckpoint(dir: string): Promise<string> {
+    await writeFileAtomic(join(dir, CHECKPOINT_FILE), this.#training.checkpoint());
+    return this.#training.exportModel().digest;
+  }
+
+  async exportModel(dir: string): Promise<string> {
+    const { bytes, digest } = this.#training.exportModel();
+    await writeFileAtomic(join(dir, MODEL_FILE), bytes);
+    return digest;
+  }
+}
+
+function anchorsFile({ train, height, width, channels }: Dataset): Uint8Array {
+  const shape = [train.labels.length, height, width, channels];
+  return encodeSafetensors({ images: { dtype: 'uint8', shape, data: train.images } });
+}
+
+/** The prior's file, checked against the data. */
+async function readPrior(path: string, { height, width, channels }: Dataset): Promise<Uint8Array> {
+  const { model } = await readModelFile(path, 'denoiser');
+  const { image } = model;
+  if (image.height !== height || image.width !== width || image.channels !== channels)
+    throw new UserError(
+      `prior: ${path} makes ${image.height}×${image.width}×${image.channels} images, the data has ` +
+        `${height}×${width}×${channels}; train a prior on it, or set data.imageSize and data.channels to the prior's`,
+    );
+  return readFile(path);
+}
+
+async function openJudge({ judge, engine, threads }: RunConfig, dataset: Dataset): Promise<Judge | null> {
+  if (judge === null) return null;
+  const model = await readModelFile(judge, 'classifier');
+  const { image, classes } = model.model;
+  const fits =
+    image.height === dataset.height && image.width === dataset.width && image.channels === dataset.channels;
+  if (!fits || classes.join('\n') !== dataset.classes.join('\n'))
+    throw new UserError(
+      `judge: ${judge} was trained on ${image.height}×${image.width}×${image.channels} images of ` +
+        `${classes.length} classes; it cannot judge this data, train one with \`ballast judge train\``,
+    );
+  return { model, predictor: await Predictor.create(model.model, model.params, { engine, threads }) };
+}

@@ -1,0 +1,239 @@
+/**
+ * A classifier in training on one data set: epochs over real and synthetic images, evaluation, checkpoints. All
+ * randomness is keyed by run seed, epoch and place, so an epoch done again from its checkpoint gives the same bits.
+ */
+import type { RunConfig } from '../../config/run-config.ts';
+import { resolveMethod } from '../../config/method.ts';
+import type { MethodAxes } from '../../config/method.ts';
+import { optimizerSteps, stepsPerEpoch } from '../../config/training-config.ts';
+import type { TrainingConfig } from '../../config/training-config.ts';
+import type { Dataset, ImageSet } from '../../data/dataset.ts';
+import { initClassifier } from '../../models/classifier.ts';
+import type { ClassifierConfig } from '../../models/classifier.ts';
+import { logitAdjustment } from '../../models/losses.ts';
+import type { ClassificationMetrics } from '../../models/metrics.ts';
+import { decodeState, encodeModelFile, encodeState, parametersDigest } from '../../models/model-file.ts';
+import type { ClassifierModel } from '../../models/model-file.ts';
+import { classifierStep, initialState, scalarsSignature } from '../../models/training-step.ts';
+import type { ClassifierBatch, TrainingState } from '../../models/training-step.ts';
+import { float32 } from '../../tensor/array.ts';
+import type { ArrayMap, NdArray } from '../../tensor/array.ts';
+import { compile } from '../../tensor/compile.ts';
+import {
+  adamW,
+  constantSchedule,
+  cosineSchedule,
+  sgd,
+  stepSchedule,
+  withWarmup,
+} from '../../tensor/optimizer.ts';
+import type { Optimizer } from '../../tensor/optimizer.ts';
+import { foldIn, keyFromSeed } from '../../tensor/random.ts';
+import type { Key } from '../../tensor/random.ts';
+import { specOf } from '../../tensor/tree.ts';
+import { BatchMaker } from './batch.ts';
+import { classCounts, epochOrder } from './epoch-order.ts';
+import { Predictor } from './predictor.ts';
+
+/** What training needs of a run's configuration. */
+export type TrainerConfig = Pick<
+  RunConfig,
+  'method' | 'classifier' | 'training' | 'seed' | 'threads' | 'engine'
+> & {
+  readonly synthesis: Pick<RunConfig['synthesis'], 'budget'>;
+};
+
+export interface SyntheticImages {
+  /** [n, h, w, c] bytes. */
+  readonly images: Uint8Array;
+  readonly labels: Int32Array;
+}
+
+export interface EpochOutcome {
+  readonly meanLoss: number;
+  /** Optimiser steps since the run began. */
+  readonly step: number;
+}
+
+interface Parts {
+  readonly config: TrainerConfig;
+  readonly dataset: Dataset;
+  readonly model: ClassifierModel;
+  readonly optimizer: Optimizer;
+  readonly state: TrainingState<NdArray>;
+  readonly runStep: StepRunner;
+  readonly predictor: Predictor;
+}
+
+type StepRunner = (inputs: {
+  readonly state: TrainingState<NdArray>;
+  readonly batch: ClassifierBatch<NdArray>;
+  readonly scalars: ArrayMap;
+}) => Promise<TrainingState<NdArray> & { loss: NdArray; gradientNorm: NdArray }>;
+
+export class ClassifierTraining {
+  readonly dataset: Dataset;
+  readonly trainCounts: readonly number[];
+  readonly stepsPerEpoch: number;
+  step = 0;
+  readonly #parts: Parts;
+  readonly #axes: MethodAxes;
+  readonly #key: Key;
+  readonly #totalSteps: number;
+  #state: TrainingState<NdArray>;
+
+  private constructor(parts: Parts) {
+    const { config, dataset } = parts;
+    this.#parts = parts;
+    this.dataset = dataset;
+    this.#state = parts.state;
+    this.#axes = resolveMethod(config.method);
+    this.#key = foldIn(keyFromSeed(config.seed), 'classifier');
+    this.trainCounts = classCounts(dataset.train.labels, dataset.classes.length);
+    const real = dataset.train.labels.length;
+    this.stepsPerEpoch = stepsPerEpoch(config.training, real, config.synthesis.budget);
+    this.#totalSteps = optimizerSteps(config.training, real, config.synthesis.budget);
+  }
+
+  /** Compiles the graphs and initialises the network. Throws UserError for a network that cannot work. */
+  static async create(config: TrainerConfig, dataset: Dataset): Promise<ClassifierTraining> {
+    const { height, width, channels, classes } = dataset;
+    const { noiseAware, ...shape } = config.classifier;
+    const network: ClassifierConfig = { ...shape, channels, classes: classes.length };
+    const model: ClassifierModel = {
+      kind: 'classifier',
+      network,
+      image: { height, width, channels },
+      classes,
+      steps: 0,
+    };
+    const params = initClassifier(network, foldIn(keyFromSeed(config.seed), 'init'));
+    const optimizer = optimizerOf(config.training);
+    const state = initialState(params, optimizer);
+    const choice = { engine: config.engine, threads: config.threads };
+    const rows = config.training.batchSize * (noiseAware ? 2 : 1);
+    const perRow = { shape: [rows], dtype: 'float32' } as const;
+    const executable = await compile(
+      classifierStep(network, { optimizer, clipNorm: config.training.clipNorm ?? Infinity }),
+      {
+        state: specOf(state),
+        batch: {
+          images: { shape: [rows, channels, height, width], dtype: 'float32' },
+          labels: { shape: [rows, classes.length], dtype: 'float32' },
+          mask: perRow,
+          weights: perRow,
+          adjustment: { shape: [classes.length], dtype: 'float32' },
+        },
+        scalars: scalarsSignature(optimizer),
+      },
+      choice,
+    );
+    const runStep: StepRunner = (inputs) => executable.run(inputs);
+    const predictor = await Predictor.create(model, params, choice);
+    return new ClassifierTraining({ config, dataset, model, optimizer, state, runStep, predictor });
+  }
+
+  get params(): ArrayMap {
+    return this.#state.params;
+  }
+
+  /**
+   * One epoch over the real images and `synthetic`. `onStep` hears of each step and may throw to cancel; the state is
+   * then in mid-epoch and only `restore` makes it good again. Throws Error when the loss is no number.
+   */
+  async trainEpoch(
+    epoch: number,
+    synthetic: SyntheticImages,
+    onStep: (step: number, loss: number) => void,
+  ): Promise<EpochOutcome> {
+    const { config, dataset } = this.#parts;
+    const { budget } = config.synthesis;
+    const order = epochOrder({
+      realLabels: dataset.train.labels,
+      syntheticLabels: synthetic.labels,
+      classes: dataset.classes.length,
+      sampling: this.#axes.sampling,
+      replay: this.#axes.synthesis === 'replay' ? budget : 0,
+      places: dataset.train.labels.length + budget,
+      key: this.#key,
+      epoch,
+    });
+    const maker = this.#batchMaker(epoch, synthetic);
+    let total = 0;
+    for (let i = 0; i < this.stepsPerEpoch; i++) {
+      const loss = await this.#advance(maker.make(order, i));
+      total += loss;
+      onStep(i + 1, loss);
+    }
+    return { meanLoss: total / this.stepsPerEpoch, step: this.step };
+  }
+
+  #batchMaker(epoch: number, synthetic: SyntheticImages): BatchMaker {
+    const { config, dataset } = this.#parts;
+    return new BatchMaker({
+      real: dataset.train,
+      synthetic,
+      shape: { height: dataset.height, width: dataset.width, channels: dataset.channels },
+      classes: dataset.classes.length,
+      batchSize: config.training.batchSize,
+      augmentation: config.training.augmentation,
+      syntheticLossWeight: config.training.syntheticLossWeight,
+      noiseAware: config.classifier.noiseAware,
+      adjustment: logitAdjustment(this.trainCounts, this.#axes.logitAdjustment),
+      key: foldIn(this.#key, 'augment', epoch),
+    });
+  }
+
+  async #advance(batch: ClassifierBatch<NdArray>): Promise<number> {
+    const { config, optimizer, runStep } = this.#parts;
+    const { learningRate, warmupSteps, schedule } = config.training;
+    const step = this.step + 1;
+    const rate = learningRate * withWarmup(warmupSteps, SCHEDULES[schedule])(step, this.#totalSteps);
+    const scalars = { ...optimizer.scalars(step, rate), averageDecay: 0 };
+    const { loss, gradientNorm, ...state } = await runStep({
+      state: this.#state,
+      batch,
+      scalars: Object.fromEntries(
+        Object.entries(scalars).map(([name, value]) => [name, float32([], [value])]),
+      ),
+    });
+    const [value, norm] = [loss.data[0]!, gradientNorm.data[0]!];
+    if (!Number.isFinite(value) || !Number.isFinite(norm))
+      throw new Error(
+        `step ${step}: the loss is ${value} and the gradient's norm ${norm}; training stopped, the last checkpoint is good ` +
+          '(a smaller training.learningRate may help)',
+      );
+    this.#state = state;
+    this.step = step;
+    return value;
+  }
+
+  /** Metrics on one of the data set's parts; null when it has none. */
+  async evaluate(set: ImageSet | null, onBatch?: () => void): Promise<ClassificationMetrics | null> {
+    if (set === null) return null;
+    return this.#parts.predictor.measure(this.params, set, this.trainCounts, onBatch);
+  }
+
+  /** The classifier as a model file, and the digest of its parameters. */
+  exportModel(): { bytes: Uint8Array; digest: string } {
+    const model = { ...this.#parts.model, steps: this.step };
+    return { bytes: encodeModelFile(model, this.params), digest: parametersDigest(this.params) };
+  }
+
+  checkpoint(): Uint8Array {
+    return encodeState(this.#state, { step: String(this.step), dataset: this.dataset.digest });
+  }
+
+  /** Continues from a checkpoint. Throws UserError when it belongs to another network. */
+  restore(bytes: Uint8Array, source: string): void {
+    const { state, metadata } = decodeState(bytes, this.#state, source);
+    this.#state = state;
+    this.step = Number(metadata['step']);
+  }
+}
+
+const SCHEDULES = { cosine: cosineSchedule, step: stepSchedule, constant: constantSchedule } as const;
+
+function optimizerOf({ optimizer, momentum, weightDecay }: TrainingConfig): Optimizer {
+  return optimizer === 'sgd' ? sgd({ momentum, weightDecay }) : adamW({ weightDecay });
+}

@@ -1,0 +1,19 @@
+/** The diffusion worker's compute thread. */
+import { serveComputeThread, withTransfer } from '../../actors/compute-worker.ts';
+import type { ComputeContext } from '../../actors/compute-worker.ts';
+import { Synthesizer } from './synthesizer.ts';
+import type { ShardJob } from './synthesizer.ts';
+
+const synthesizer = new Synthesizer();
+
+const operations = {
+  holds: (digests: readonly string[]) => digests.map((digest) => synthesizer.holds(digest)),
+  load: ({ digest, bytes }: { digest: string; bytes: Uint8Array }) => synthesizer.load(digest, bytes),
+  synthesize: async (job: ShardJob, context: ComputeContext) => {
+    const made = await synthesizer.synthesize(job, () => context.throwIfCancelled());
+    return withTransfer(made, [made.images.buffer as ArrayBuffer]);
+  },
+};
+export type WorkerOperations = typeof operations;
+
+serveComputeThread(operations);

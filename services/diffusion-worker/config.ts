@@ -1,0 +1,40 @@
+/** What a shard's request says about the way its images are made. */
+import { parseStrict } from '../../config/validation.ts';
+import { synthesisConfigSchema } from '../../config/synthesis-config.ts';
+import type { SynthesisConfig } from '../../config/synthesis-config.ts';
+import { UserError } from '../../common/errors.ts';
+import type { NoiseLevel } from '../../models/schedule.ts';
+import {
+  ddimLevels,
+  discreteLevels,
+  linearBetas,
+  onCosineTime,
+  uniformLevels,
+} from '../../models/schedule.ts';
+
+/** Parses `synthesis_json`. Throws UserError naming the field. */
+export function parseSynthesis(json: string): SynthesisConfig {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (cause) {
+    throw new UserError('synthesis_json: not JSON', { cause });
+  }
+  return parseStrict(synthesisConfigSchema, value, () => 'synthesis_json');
+}
+
+/** The released rules belong to the DDPM with a linear β schedule; with them x̂0 is not bounded. */
+export function isReleased({ guidance }: SynthesisConfig): boolean {
+  return guidance.rule === 'released-noisy' || guidance.rule === 'released-x0';
+}
+
+/**
+ * Noise levels that the sampler visits, noisiest first. Released guidance from noise takes the authors' DDIM subset of
+ * 1000 linear-β steps; everything else is evenly spaced on the cosine schedule from the start time.
+ */
+export function samplingLevels(synthesis: SynthesisConfig): NoiseLevel[] {
+  const { start, startTime, steps } = synthesis;
+  if (isReleased(synthesis) && start === 'noise')
+    return ddimLevels(discreteLevels(linearBetas()), steps).map(onCosineTime);
+  return uniformLevels(start === 'anchored' ? startTime : 1, steps);
+}

@@ -1,0 +1,103 @@
+/** The diffusion worker's service: pulls what a shard names, has it made in the compute thread, keeps the batch. */
+import type { ActorRuntime } from '../../actors/serve.ts';
+import type { CallContext } from '../../actors/server.ts';
+import type { Implementation } from '../../actors/protos.ts';
+import type { ComputeThread } from '../../actors/compute-thread.ts';
+import { UserError } from '../../common/errors.ts';
+import type { DiffusionWorkerServiceHandlers } from '../../gen/ballast/v1/DiffusionWorkerService.ts';
+import type { ObjectRef__Output } from '../../gen/ballast/v1/ObjectRef.ts';
+import type { SynthesizeShardRequest__Output } from '../../gen/ballast/v1/SynthesizeShardRequest.ts';
+import type { SynthesizeShardResponse } from '../../gen/ballast/v1/SynthesizeShardResponse.ts';
+import { int32 } from '../../tensor/array.ts';
+import { encodeSafetensors } from '../../tensor/safetensors.ts';
+import type { WorkerOperations } from './compute.ts';
+import { parseSynthesis } from './config.ts';
+import { WorkerMetrics } from './metrics.ts';
+import type { ShardJob } from './synthesizer.ts';
+
+export function workerHandlers(
+  runtime: Pick<ActorRuntime, 'objects' | 'registry'>,
+  thread: ComputeThread<WorkerOperations>,
+): Implementation<DiffusionWorkerServiceHandlers, CallContext> {
+  const metrics = new WorkerMetrics(runtime.registry);
+  let queue: Promise<unknown> = Promise.resolve();
+  /** One shard computes at a time; the next one's objects are pulled meanwhile. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const turn = queue.then(work);
+    queue = turn.catch(() => undefined);
+    return turn;
+  };
+
+  async function loadIntoThread(refs: readonly ObjectRef__Output[], signal: AbortSignal): Promise<void> {
+    const held = await thread.call('holds', refs.map(({ digest }) => digest)); // prettier-ignore
+    for (const [i, ref] of refs.entries()) {
+      if (held[i]) continue;
+      const bytes = await runtime.objects.pull(ref, { signal });
+      await thread.call('load', { digest: ref.digest, bytes });
+    }
+  }
+
+  async function makeShard(
+    request: SynthesizeShardRequest__Output,
+    signal: AbortSignal,
+  ): Promise<SynthesizeShardResponse> {
+    signal.throwIfAborted();
+    const { job, refs, weightsVersion } = readRequest(request);
+    await loadIntoThread(refs, signal);
+    const start = performance.now();
+    const { images, shape } = await thread.call('synthesize', job, { signal });
+    const seconds = (performance.now() - start) / 1000;
+    const count = job.items.length;
+    const batch = await runtime.objects.put(
+      encodeSafetensors({
+        images: { dtype: 'uint8', shape, data: images },
+        classes: int32([count], job.items.map((item) => item.classIndex)), // prettier-ignore
+        imageIds: int32([count], job.items.map((item) => item.imageId)), // prettier-ignore
+      }),
+    );
+    metrics.shardMade(count, seconds, weightsVersion);
+    return { batch, seconds, weightsVersion };
+  }
+
+  return {
+    synthesizeShard: async (request, { signal }) => {
+      metrics.queued(1);
+      try {
+        return await inTurn(() => makeShard(request, signal));
+      } finally {
+        metrics.queued(-1);
+      }
+    },
+  };
+}
+
+/** Checks that a request names all that it needs. Throws UserError naming the field. */
+function readRequest(request: SynthesizeShardRequest__Output): {
+  job: ShardJob;
+  refs: ObjectRef__Output[];
+  weightsVersion: number;
+} {
+  const { prior, anchors, weights, items } = request;
+  if (prior === null) throw new UserError('prior: missing; name the diffusion prior to sample');
+  if (weights?.object == null) throw new UserError('weights: missing; name the classifier that guides');
+  if (items.length === 0) throw new UserError('items: empty; name at least one image');
+  const synthesis = parseSynthesis(request.synthesisJson);
+  if (items.length > synthesis.shardSize)
+    throw new UserError(
+      `items: ${items.length} images, but synthesis_json.shardSize is ${synthesis.shardSize}`,
+    );
+  return {
+    job: {
+      runSeed: request.runSeed,
+      items,
+      synthesis,
+      engine: request.engine,
+      threads: request.threads,
+      prior: prior.digest,
+      anchors: anchors?.digest ?? null,
+      weights: weights.object.digest,
+    },
+    refs: [prior, ...(anchors === null ? [] : [anchors]), weights.object],
+    weightsVersion: weights.version,
+  };
+}

@@ -1,0 +1,26 @@
+/** The diffusion worker's process: one network thread, one compute thread. */
+import { computeThread } from '../../actors/compute-thread.ts';
+import { loadService } from '../../actors/protos.ts';
+import type { Service } from '../../actors/protos.ts';
+import { serveActor } from '../../actors/serve.ts';
+import type {
+  DiffusionWorkerServiceClient,
+  DiffusionWorkerServiceHandlers,
+} from '../../gen/ballast/v1/DiffusionWorkerService.ts';
+import type { WorkerOperations } from './compute.ts';
+import { workerHandlers } from './handler.ts';
+
+const service: Service<DiffusionWorkerServiceClient, DiffusionWorkerServiceHandlers> = loadService(
+  'ballast/v1/diffusion_worker.proto',
+  'ballast.v1.DiffusionWorkerService',
+);
+
+await serveActor({
+  service,
+  start: (runtime) => {
+    const thread = computeThread<WorkerOperations>(new URL('./compute.js', import.meta.url), {
+      log: runtime.log,
+    });
+    return { handlers: workerHandlers(runtime, thread), onStop: () => thread.close() };
+  },
+});
