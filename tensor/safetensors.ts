@@ -84,7 +84,8 @@ function readEntry(file: Uint8Array, start: number, name: string, entry: Entry, 
   const expected = sizeOf(entry.shape) * ELEMENT_SIZE[entry.dtype];
   if (to - from !== expected || from < 0 || start + to > file.length)
     throw new UserError(`${source}: array '${name}' is damaged or the file is cut short`);
-  const bytes = file.slice(start + from, start + to); // a copy: aligned, and the file may be dropped
+  // A copy, so that it is aligned and the file may be dropped (a Buffer's slice would be a view).
+  const bytes = Uint8Array.from(file.subarray(start + from, start + to));
   return { dtype, shape: entry.shape, data: typed(dtype, bytes) };
 }
 

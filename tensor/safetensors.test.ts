@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { UserError } from '../common/errors.ts';
+import { float32, int32 } from './array.ts';
+import { decodeSafetensors, encodeSafetensors } from './safetensors.ts';
+
+const arrays = {
+  'b.weight': float32([2, 2], [1, -2.5, 3e-40, Infinity]),
+  a: int32([3], [1, -2, 2 ** 31 - 1]),
+  mask: { dtype: 'bool', shape: [2], data: Uint8Array.of(1, 0) },
+  image: { dtype: 'uint8', shape: [1, 3], data: Uint8Array.of(0, 128, 255) },
+} as const;
+
+describe('safetensors', () => {
+  it('has the published layout', () => {
+    // Eight bytes of header size, JSON padded with spaces to eight bytes, then the arrays in name order.
+    const file = encodeSafetensors({ x: float32([1], [1.5]) }, { note: 'hi' });
+    const size = Number(new DataView(file.buffer).getBigUint64(0, true));
+    expect(size % 8).toBe(0);
+    const header = new TextDecoder().decode(file.subarray(8, 8 + size));
+    expect(JSON.parse(header)).toEqual({
+      __metadata__: { note: 'hi' },
+      x: { dtype: 'F32', shape: [1], data_offsets: [0, 4] },
+    });
+    expect([...file.subarray(8 + size)]).toEqual([0, 0, 0xc0, 0x3f]); // 1.5 in little-endian IEEE 754
+  });
+
+  it('gives back what it was given, also from a Buffer that shares memory', () => {
+    const file = encodeSafetensors(arrays, { kind: 'test' });
+    const shared = Buffer.alloc(file.length + 3);
+    shared.set(file, 3);
+    for (const bytes of [file, shared.subarray(3)]) {
+      const decoded = decodeSafetensors(bytes);
+      expect(decoded.metadata).toEqual({ kind: 'test' });
+      expect(decoded.arrays).toEqual(arrays);
+    }
+  });
+
+  it('gives equal bytes for equal contents', () => {
+    const { a, ...rest } = arrays;
+    expect(encodeSafetensors({ a, ...rest })).toEqual(encodeSafetensors({ ...rest, a }));
+  });
+
+  it.each([
+    ['nothing', new Uint8Array(3)],
+    ['a header that is too long', Uint8Array.of(255, 255, 255, 0, 0, 0, 0, 0, 1)],
+    ['a header that is no JSON', Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 0x5b)],
+    ['arrays that are cut short', encodeSafetensors(arrays).slice(0, -1)],
+  ])('refuses %s', (_what, bytes) => {
+    expect(() => decodeSafetensors(bytes, 'model.safetensors')).toThrow(UserError);
+    expect(() => decodeSafetensors(bytes, 'model.safetensors')).toThrow(/^model\.safetensors: /);
+  });
+});
