@@ -19,7 +19,7 @@ const OWN_NAMES = new Set([
   'report.json',
 ]);
 /** What is left when a run failed before it began; nothing of value. */
-const PREAMBLE = new Set(['events.jsonl', 'logs']);
+const PREAMBLE = new Set(['events.jsonl', 'logs', 'metrics.jsonl']);
 
 /**
  * Makes `dir` ready for a new run. Throws UserError when it holds anything, unless `overwrite` and all of it is a run's

@@ -69,7 +69,8 @@ async function runCommand(command: Command, context: CommandContext): Promise<vo
         onEvent: (e) => sink.onEvent(e),
         onNode,
       });
-      if (end.status === 'cancelled') throw interrupted(config, end.epoch, interrupts.received() ?? 'SIGINT');
+      if (end.status === 'cancelled')
+        throw await interrupted(config, end.epoch, interrupts.received() ?? 'SIGINT');
     } finally {
       sink.close();
     }
@@ -103,7 +104,13 @@ async function oldRun(command: Command, { cwd }: CommandContext): Promise<RunCon
   return { ...(await new RunFolder(dir).readConfig()), out: dir };
 }
 
-function interrupted(config: RunConfig, epoch: number, name: 'SIGINT' | 'SIGTERM'): Interrupted {
+async function interrupted(
+  config: RunConfig,
+  epoch: number,
+  name: 'SIGINT' | 'SIGTERM',
+): Promise<Interrupted> {
   const kept = epoch === 0 ? 'before the end of the first epoch' : `after epoch ${epoch}`;
-  return new Interrupted(name, `Stopped ${kept}. Continue with: ballast run --resume ${config.out}`);
+  const hasBegun = await new RunFolder(config.out).holdsRun();
+  const advice = `Continue with: ballast run --resume ${config.out}`;
+  return new Interrupted(name, hasBegun ? `Stopped ${kept}. ${advice}` : 'Stopped before the run began.');
 }

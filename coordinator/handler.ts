@@ -84,15 +84,13 @@ async function doRun(
   }
 }
 
-/** The run's configuration: the request's for a new run, written to the folder; the folder's own for a resumed one. */
+/** The run's configuration: the request's for a new run, the folder's own for a resumed one. */
 async function openFolder({ configJson, resume }: RunRequest__Output, folder: RunFolder): Promise<RunConfig> {
   if (resume) return { ...(await folder.readConfig()), out: folder.dir };
   if (await folder.holdsRun())
     throw new UserError(`${folder.dir} already holds a run; resume it, or choose another folder`);
   const parsed = resolvePaths(parseRunConfig(parseJson(configJson)), process.cwd());
-  const config = { ...parsed, out: folder.dir };
-  await folder.writeConfig(config);
-  return config;
+  return { ...parsed, out: folder.dir };
 }
 
 function parseJson(text: string): unknown {

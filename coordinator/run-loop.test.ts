@@ -116,7 +116,13 @@ describe('a run', () => {
     expect(records.map((record) => record.weightsVersion)).toEqual([0, 4, 8]);
     expect(records[2]!.optimizerSteps).toBe(12);
     expect(records[1]!.grid).toBe('grids/epoch-002.png');
-    for (const name of ['report.json', 'report.html', 'environment.json', 'grids/epoch-003.png'])
+    for (const name of [
+      'config.json',
+      'report.json',
+      'report.html',
+      'environment.json',
+      'grids/epoch-003.png',
+    ])
       expect(existsSync(join(dir, name)), name).toBe(true);
     expect(existsSync(join(dir, 'checkpoints/epoch-001'))).toBe(false); // the latest two are kept
     expect(existsSync(join(dir, 'checkpoints/epoch-002'))).toBe(true);
@@ -288,6 +294,13 @@ describe('cancelling and resuming', () => {
     await writeFile(join(dir, 'metrics.jsonl'), '{"epoch":1}\n{"epo');
     await finished(fakeCrew(1));
     expect((await lines<EpochRecord>('metrics.jsonl')).map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
+  });
+
+  it('leaves no run behind when configuration or data are refused at the start', async () => {
+    const crew = fakeCrew(1);
+    crew.trainer.beforeCall = () => userMistake('no such folder');
+    await expect(start(crew).outcome).rejects.toThrow('no such folder');
+    expect(await new RunFolder(dir).holdsRun()).toBe(false);
   });
 
   it('refuses other training data', async () => {

@@ -117,8 +117,10 @@ async function openTrainer(
   return opened;
 }
 
+/** Begins the folder's records: not before the trainer accepted configuration and data, so that a mistake leaves no run. */
 async function tellStart(input: RunInput, opened: OpenResponse__Output, state: RunState): Promise<void> {
   const { config, folder, events } = input;
+  if (!(await folder.holdsRun())) await folder.writeConfig(config);
   await folder.addEnvironment({
     startedAt: new Date().toISOString(),
     firstEpoch: state.epoch + 1,
