@@ -100,7 +100,7 @@ async function drive(options: ExecuteOptions, system: ActorSystem, log: Log): Pr
 
 async function cancelled({ config, onEvent }: ExecuteOptions): Promise<RunEnd> {
   const epoch = await new RunFolder(config.out).lastEpoch();
-  onEvent({ type: 'cancelled', epoch });
+  onEvent({ type: 'cancelled', epoch: Math.min(epoch + 1, config.training.epochs) }); // the one in progress
   return { status: 'cancelled', epoch };
 }
 

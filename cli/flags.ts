@@ -8,7 +8,7 @@ import { UserError } from '../common/errors.ts';
 import { PRESET_NAMES } from '../config/method.ts';
 import { mergeConfig, nested, type PlainObject } from '../config/merge.ts';
 
-interface Flag {
+export interface Flag {
   readonly flags: string;
   readonly path: readonly string[];
   readonly help: string;
@@ -152,6 +152,25 @@ const COMMON_FLAGS: readonly Flag[] = [
 export const RUN_FLAGS: readonly Flag[] = [...DATA_FLAGS, METHOD_FLAG, SEED_FLAG, ...COMMON_FLAGS];
 /** Without the method and the seed, which a comparison names in plural. */
 export const COMPARE_FLAGS: readonly Flag[] = [...DATA_FLAGS, ...COMMON_FLAGS];
+
+const ENGINE_FLAGS = COMMON_FLAGS.filter(({ path }) => path[0] === 'threads' || path[0] === 'engine');
+
+export const PRIOR_FLAGS: readonly Flag[] = [
+  ...DATA_FLAGS,
+  { flags: '--steps <n>', path: ['steps'], help: 'optimiser steps', parse: number },
+  { flags: '--batch-size <n>', path: ['batchSize'], help: 'images of a training step', parse: number },
+  { flags: '--learning-rate <x>', path: ['learningRate'], help: 'peak learning rate', parse: number },
+  { flags: '--sample-every <n>', path: ['sampleEvery'], help: 'steps between pictures of samples', parse: number },
+  SEED_FLAG,
+  ...ENGINE_FLAGS,
+];
+
+export const JUDGE_FLAGS: readonly Flag[] = [
+  ...DATA_FLAGS,
+  ...COMMON_FLAGS.filter(({ path }) => path[0] === 'training'),
+  SEED_FLAG,
+  ...ENGINE_FLAGS,
+];
 
 /** Adds the flags to a command, in groups of its help, with `--set` for every other field. */
 export function addConfigFlags(command: Command, flags: readonly Flag[]): Command {

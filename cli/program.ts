@@ -6,6 +6,8 @@ import { packageRoot } from '../common/package-root.ts';
 import { addCompareCommand, addDemoCommand } from './compare.ts';
 import type { CommandContext } from './context.ts';
 import { addDataCommand } from './data.ts';
+import { addJudgeCommand } from './judge.ts';
+import { addPriorCommand } from './prior.ts';
 import { addReportCommand } from './report.ts';
 import { addRunCommand } from './run.ts';
 
@@ -30,6 +32,8 @@ export function createProgram(context: CommandContext): Command {
   addCompareCommand(program, context);
   addDemoCommand(program, context);
   addReportCommand(program, context);
+  addPriorCommand(program, context);
+  addJudgeCommand(program, context);
   addDataCommand(program, context);
   return program;
 }

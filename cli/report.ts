@@ -23,7 +23,7 @@ async function renderReport(dir: string, { stdout }: CommandContext): Promise<vo
   if ('methods' in report) {
     await writeComparisonHtml(dir, report);
     stdout.write(
-      `${comparisonTable(report, stdout.columns === undefined ? {} : { maxWidth: stdout.columns })}\n\n`,
+      `${comparisonTable(report, stdout.columns === undefined ? {} : { maxWidth: stdout.columns }).trimEnd()}\n\n`,
     );
   } else await writeReportHtml(dir, report);
   stdout.write(`report: ${join(dir, 'report.html')}\n`);

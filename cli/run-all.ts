@@ -38,7 +38,7 @@ export async function runAll(job: CompareJob, context: CommandContext): Promise<
   if (job.json) return;
   const columns = context.stdout.columns;
   context.stdout.write(
-    `\n${comparisonTable(comparison, columns === undefined ? {} : { maxWidth: columns })}\n`,
+    `\n${comparisonTable(comparison, columns === undefined ? {} : { maxWidth: columns }).trimEnd()}\n`,
   );
   context.stdout.write(`\nreport: ${page}\n`);
 }

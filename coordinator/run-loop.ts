@@ -35,7 +35,7 @@ export interface RunInput {
 }
 
 export type RunOutcome =
-  | { readonly status: 'finished'; readonly report: RunReport }
+  | { readonly status: 'finished'; readonly report: RunReport } /** `epoch` is the last complete one. */
   | { readonly status: 'cancelled'; readonly epoch: number };
 
 /** Times that the trainer may die in one epoch before the run gives up. */
@@ -171,8 +171,8 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
   return report;
 }
 
-async function cancelled({ events }: RunInput, epoch: number): Promise<RunOutcome> {
-  events.emit({ type: 'cancelled', epoch });
+async function cancelled({ config, events }: RunInput, epoch: number): Promise<RunOutcome> {
+  events.emit({ type: 'cancelled', epoch: Math.min(epoch + 1, config.training.epochs) }); // the one in progress
   await events.flush();
   return { status: 'cancelled', epoch };
 }

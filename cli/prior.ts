@@ -1,0 +1,98 @@
+/** `ballast prior train` and `ballast prior sample`: unlabelled diffusion priors. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { UserError } from '../common/errors.ts';
+import { readModelFile } from '../models/model-file.ts';
+import { progressLine } from '../report/progress-line.ts';
+import { type PriorConfig, priorConfigSchema } from '../services/prior-trainer/config.ts';
+import { samplePrior, writeSampleGrid } from '../services/prior-trainer/sample.ts';
+import { priorFiles, trainPrior } from '../services/prior-trainer/train.ts';
+import type { CommandContext } from './context.ts';
+import { Interrupted } from './failure.ts';
+import { addConfigFlags, PRIOR_FLAGS } from './flags.ts';
+import { listenForInterrupts } from './interrupts.ts';
+import { configOf } from './standalone-config.ts';
+
+export function addPriorCommand(program: Command, context: CommandContext): void {
+  const prior = program.command('prior').description('Trains and samples unlabelled diffusion priors.');
+  prior.summary('train and sample diffusion priors');
+  const train = prior
+    .command('train')
+    .description('Trains an unlabelled denoiser on the training images; labels are never read by it.')
+    .option('--config <file>', 'YAML or JSON file with the configuration')
+    .requiredOption('--out <dir>', 'folder of the prior')
+    .option('--resume', 'continue from the checkpoint in --out; its own configuration rules');
+  addConfigFlags(train, PRIOR_FLAGS);
+  train.action(() => runTrain(train, context));
+  prior
+    .command('sample')
+    .description('Draws unguided samples into a PNG.')
+    .argument('<prior>', 'prior.safetensors')
+    .option('--out <file>', 'PNG to write', 'samples.png')
+    .option('--count <n>', 'images', wholeNumber, 64)
+    .option('--steps <n>', 'denoising steps', wholeNumber, 20)
+    .option('--seed <n>', 'seed of the noise', wholeNumber, 0)
+    .option('--threads <n>', 'compute threads', wholeNumber, 1)
+    .action((path: string, options: SampleFlags) => runSample(path, options, context));
+}
+
+interface SampleFlags {
+  readonly out: string;
+  readonly count: number;
+  readonly steps: number;
+  readonly seed: number;
+  readonly threads: number;
+}
+
+async function runTrain(command: Command, { cwd, stdout, stderr }: CommandContext): Promise<void> {
+  const { out, resume = false } = command.opts<{ out: string; resume?: boolean }>();
+  const dir = resolve(cwd, out);
+  const config = resume ? await readConfig(dir) : await configOf(command, priorConfigSchema, PRIOR_FLAGS, cwd);
+  const interrupts = listenForInterrupts((line) => stderr.write(`${line}\n`));
+  const line = progressLine(stdout, {
+    isTTY: stdout.isTTY === true,
+    columns: stdout.columns ?? 100,
+    clock: () => performance.now(),
+    label: 'prior',
+    total: config.steps,
+  });
+  try {
+    const finished = await trainPrior(config, dir, {
+      resume,
+      signal: interrupts.signal,
+      onProgress: ({ step, loss }) => line.update(step, loss),
+    });
+    line.close();
+    if (!finished)
+      throw new Interrupted(
+        interrupts.received() ?? 'SIGINT',
+        `stopped; continue with: ballast prior train --resume --out ${out}`,
+      );
+    stdout.write(`prior: ${priorFiles(dir).model}\n`);
+  } finally {
+    line.close();
+    interrupts.release();
+  }
+}
+
+async function readConfig(dir: string): Promise<PriorConfig> {
+  const path = join(dir, 'config.json');
+  if (!existsSync(path)) throw new UserError(`${dir}: holds no prior to resume; start one without --resume`);
+  return priorConfigSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+}
+
+async function runSample(path: string, flags: SampleFlags, { cwd, stdout }: CommandContext): Promise<void> {
+  const prior = await readModelFile(resolve(cwd, path), 'denoiser');
+  const images = await samplePrior(prior, { ...flags, engine: 'onnxruntime' });
+  await writeSampleGrid(resolve(cwd, flags.out), images, prior.model.image);
+  stdout.write(`${flags.count} samples: ${flags.out}\n`);
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('It must be a whole number.');
+  return value;
+}
+
