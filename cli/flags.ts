@@ -160,7 +160,12 @@ export const PRIOR_FLAGS: readonly Flag[] = [
   { flags: '--steps <n>', path: ['steps'], help: 'optimiser steps', parse: number },
   { flags: '--batch-size <n>', path: ['batchSize'], help: 'images of a training step', parse: number },
   { flags: '--learning-rate <x>', path: ['learningRate'], help: 'peak learning rate', parse: number },
-  { flags: '--sample-every <n>', path: ['sampleEvery'], help: 'steps between pictures of samples', parse: number },
+  {
+    flags: '--sample-every <n>',
+    path: ['sampleEvery'],
+    help: 'steps between pictures of samples',
+    parse: number,
+  },
   SEED_FLAG,
   ...ENGINE_FLAGS,
 ];

@@ -32,16 +32,21 @@ async function runTrain(command: Command, { cwd, stdout, stderr }: CommandContex
   const interrupts = listenForInterrupts((line) => stderr.write(`${line}\n`));
   let line: ReturnType<typeof progressLine> | undefined;
   try {
-    const metrics = await trainJudge(config, resolve(cwd, out), interrupts.signal, ({ step, steps, loss }) => {
-      line ??= progressLine(stdout, {
-        isTTY: stdout.isTTY === true,
-        columns: stdout.columns ?? 100,
-        clock: () => performance.now(),
-        label: 'judge',
-        total: steps,
-      });
-      line.update(step, loss);
-    });
+    const metrics = await trainJudge(
+      config,
+      resolve(cwd, out),
+      interrupts.signal,
+      ({ step, steps, loss }) => {
+        line ??= progressLine(stdout, {
+          isTTY: stdout.isTTY === true,
+          columns: stdout.columns ?? 100,
+          clock: () => performance.now(),
+          label: 'judge',
+          total: steps,
+        });
+        line.update(step, loss);
+      },
+    );
     line?.close();
     const percent = (share: number) => `${(100 * share).toFixed(1)}%`;
     stdout.write(`judge: ${out}, ${percent(metrics.accuracy)} right on ${metrics.count} real test images\n`);

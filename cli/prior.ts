@@ -49,7 +49,9 @@ interface SampleFlags {
 async function runTrain(command: Command, { cwd, stdout, stderr }: CommandContext): Promise<void> {
   const { out, resume = false } = command.opts<{ out: string; resume?: boolean }>();
   const dir = resolve(cwd, out);
-  const config = resume ? await readConfig(dir) : await configOf(command, priorConfigSchema, PRIOR_FLAGS, cwd);
+  const config = resume
+    ? await readConfig(dir)
+    : await configOf(command, priorConfigSchema, PRIOR_FLAGS, cwd);
   const interrupts = listenForInterrupts((line) => stderr.write(`${line}\n`));
   const line = progressLine(stdout, {
     isTTY: stdout.isTTY === true,
@@ -95,4 +97,3 @@ function wholeNumber(text: string): number {
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('It must be a whole number.');
   return value;
 }
-

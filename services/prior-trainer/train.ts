@@ -36,34 +36,45 @@ export interface PriorTrainOptions {
   readonly onProgress: (progress: PriorProgress) => void;
 }
 
+/** Where a prior's folder keeps what. */
+export function priorFiles(dir: string) {
+  return {
+    config: join(dir, 'config.json'),
+    checkpoint: join(dir, 'checkpoint.safetensors'),
+    log: join(dir, 'train.jsonl'),
+    model: join(dir, 'prior.safetensors'),
+    sample: (step: number) => join(dir, 'samples', `step-${String(step).padStart(6, '0')}.png`),
+  };
+}
+
 /** Trains to the end, or to the next step after `signal` aborts (the checkpoint then stands). Returns whether it finished. */
 export async function trainPrior(
   config: PriorConfig,
   out: string,
   options: PriorTrainOptions,
 ): Promise<boolean> {
-  const checkpointPath = join(out, 'checkpoint.safetensors');
-  const begun = existsSync(join(out, 'config.json'));
+  const files = priorFiles(out);
+  const begun = existsSync(files.config);
   if (begun && !options.resume)
     throw new UserError(`${out}: holds a prior already; continue it with --resume or choose another folder`);
   await ensureDirectory(out);
   const dataset = await loadDataset(config.data);
   const training = await PriorTraining.create(config, dataset);
-  if (options.resume && existsSync(checkpointPath))
-    training.restore(await readFile(checkpointPath), checkpointPath);
-  if (!begun) await writeFileAtomic(join(out, 'config.json'), JSON.stringify(config, null, 2) + '\n');
-  const save = () => writeFileAtomic(checkpointPath, training.checkpoint());
-  await runSteps(training, config, out, options, save);
+  if (options.resume && existsSync(files.checkpoint))
+    training.restore(await readFile(files.checkpoint), files.checkpoint);
+  if (!begun) await writeFileAtomic(files.config, JSON.stringify(config, null, 2) + '\n');
+  const save = () => writeFileAtomic(files.checkpoint, training.checkpoint());
+  await runSteps(training, config, files, options, save);
   await save();
   if (training.step < config.steps) return false;
-  await writeFileAtomic(join(out, 'prior.safetensors'), encodeModelFile(training.model, training.average));
+  await writeFileAtomic(files.model, encodeModelFile(training.model, training.average));
   return true;
 }
 
 async function runSteps(
   training: PriorTraining,
   config: PriorConfig,
-  out: string,
+  files: ReturnType<typeof priorFiles>,
   { signal, onProgress }: PriorTrainOptions,
   save: () => Promise<void>,
 ): Promise<void> {
@@ -75,7 +86,7 @@ async function runSteps(
     if (step % REPORT_EVERY === 0 || step === config.steps) {
       const seconds = (performance.now() - since) / 1000;
       const progress = report(losses, step, config, seconds);
-      await appendLine(join(out, 'train.jsonl'), JSON.stringify(progress));
+      await appendLine(files.log, JSON.stringify(progress));
       onProgress(progress);
       losses = [];
       since = performance.now();
@@ -84,11 +95,7 @@ async function runSteps(
     if (step % config.sampleEvery === 0 || step === config.steps) {
       const { model, average } = training;
       const samples = await samplePrior({ model, params: average }, { count: GRID_IMAGES, seed: config.seed, threads: config.threads, engine: config.engine }); // prettier-ignore
-      await writeSampleGrid(
-        join(out, 'samples', `step-${String(step).padStart(6, '0')}.png`),
-        samples,
-        model.image,
-      );
+      await writeSampleGrid(files.sample(step), samples, model.image);
       since = performance.now(); // the rate is that of training
     }
     await new Promise(setImmediate); // lets signals in
