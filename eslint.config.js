@@ -36,7 +36,7 @@ const importDirection = Object.entries(MAY_IMPORT).map(([folder, allowed]) => {
 });
 
 export default tseslint.config(
-  { ignores: ['dist/', 'gen/', 'runs/', 'node_modules/', 'coverage/'] },
+  { ignores: ['dist/', 'gen/', 'runs/', 'node_modules/', 'coverage/', 'test-results/'] },
   ...tseslint.configs.recommendedTypeChecked.map((config) => ({ files: ['**/*.ts'], ...config })),
   {
     files: ['**/*.ts'],

@@ -7,13 +7,18 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{common,tensor,models,data,actors,services,coordinator,cli,report}/**/*.test.ts'],
+          include: [
+            '{common,config,tensor,models,data,actors,services,coordinator,cli,report,bench,docs,scripts}/**/*.test.ts',
+          ],
+          // Loading TensorFlow.js takes most of a second, several on a busy machine.
+          testTimeout: 30_000,
         },
       },
       {
         test: {
           name: 'system',
           include: ['test/**/*.test.ts'],
+          globalSetup: ['test/support/suite-folder.ts'],
           testTimeout: 300_000,
           hookTimeout: 120_000,
           fileParallelism: false,

@@ -1,5 +1,5 @@
 /** The `reference` engine: eager tfjs on its pure JavaScript backend. */
-import type { NdArray, TypedArray } from './array.ts';
+import type { NdArray } from './array.ts';
 import type { Engine } from './engine.ts';
 import tf from './tf.ts';
 import type { Tensor } from './tf.ts';

@@ -8,7 +8,7 @@
  *   Upsample2x(x)    = nearest-neighbour doubling of height and width, [n, c, h, w] → [n, c, 2h, 2w]
  */
 import tf from './tf.ts';
-import type { Tensor, Tensor4D, TensorInfo } from './tf.ts';
+import type { Tensor, Tensor4D } from './tf.ts';
 
 export const SILU = 'Silu';
 export const NORMALIZE_LAST = 'NormalizeLast';
@@ -88,6 +88,6 @@ tf.registerGradient({
 
 /** Runs one of the kernels above on the active backend. */
 export function runFused(kernelName: string, x: Tensor, attributes: Attributes = {}): Tensor[] {
-  const result = tf.engine().runKernel(kernelName, { x }, { ...attributes }) as Tensor | Tensor[];
+  const result: Tensor | Tensor[] = tf.engine().runKernel(kernelName, { x }, { ...attributes });
   return Array.isArray(result) ? result : [result];
 }

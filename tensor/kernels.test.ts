@@ -249,7 +249,8 @@ describe('kernels', () => {
       for (const name of Object.keys(expected)) expectClose(actual[name]!, expected[name]!, 2e-5, name);
     });
 
-    it.skipIf(example.forwardOnly)('has the gradient that finite differences show', async () => {
+    if (example.forwardOnly) return;
+    it('has the gradient that finite differences show', async () => {
       const { dx, dy } = await runOn('onnxruntime', example);
       expectClose(dx!, await finiteDifferences(example, 'x'), 1e-2, 'dx');
       if (example.y) expectClose(dy!, await finiteDifferences(example, 'y'), 1e-2, 'dy');

@@ -31,25 +31,26 @@ function checkGradient(f: (x: Tensor) => Tensor, x: Tensor, step = 1e-2, toleran
   }
 }
 
-const image = tf.tensor(
+const image = tf.tensor4d(
   Array.from({ length: 2 * 4 * 4 * 4 }, (_, i) => Math.sin(i * 1.7) + 0.1 * Math.cos(i)),
   [2, 4, 4, 4],
-) as Tensor4D;
+);
 
 describe('conv2d', () => {
   it('is the cross-correlation worked out by hand', () => {
-    const x = tf.tensor([1, 2, 3, 4], [1, 1, 2, 2]) as Tensor4D;
-    const weight = tf.tensor([0, 0, 0, 0, 1, 0, 0, 10, 100], [1, 1, 3, 3]) as Tensor4D;
+    const x = tf.tensor4d([1, 2, 3, 4], [1, 1, 2, 2]);
+    const weight = tf.tensor4d([0, 0, 0, 0, 1, 0, 0, 10, 100], [1, 1, 3, 3]);
     // out[i][j] = x[i][j] + 10 x[i+1][j] + 100 x[i+1][j+1], zero outside
     expect(values(ops.conv2d(x, weight))).toEqual([1 + 30 + 400, 2 + 40, 3, 4]);
-    expect(ops.conv2d(image, tf.ones([3, 4, 3, 3]) as Tensor4D, { stride: 2 }).shape).toEqual([2, 3, 2, 2]);
+    const ones: Tensor4D = tf.ones([3, 4, 3, 3]);
+    expect(ops.conv2d(image, ones, { stride: 2 }).shape).toEqual([2, 3, 2, 2]);
   });
 
   it.each([1, 2])('has the right gradients at stride %i', (stride) => {
-    const weight = tf.tensor(
+    const weight = tf.tensor4d(
       Array.from({ length: 2 * 4 * 9 }, (_, i) => Math.cos(i)),
       [2, 4, 3, 3],
-    ) as Tensor4D;
+    );
     checkGradient((x) => ops.conv2d(x as Tensor4D, weight, { stride }), image);
     checkGradient((w) => ops.conv2d(image, w as Tensor4D, { stride }), weight);
   });
@@ -80,13 +81,13 @@ describe('other layers', () => {
   });
 
   it('upsample2x copies pixels; its gradient sums them', () => {
-    const x = tf.tensor([1, 2, 3, 4], [1, 1, 2, 2]) as Tensor4D;
+    const x = tf.tensor4d([1, 2, 3, 4], [1, 1, 2, 2]);
     expect(values(ops.upsample2x(x))).toEqual([1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4]);
     checkGradient((input) => ops.upsample2x(input as Tensor4D), image);
   });
 
   it('spaceToDepth gathers blocks, depthToSpace undoes it', () => {
-    const x = tf.tensor([1, 2, 3, 4, 5, 6, 7, 8], [1, 1, 2, 4]) as Tensor4D;
+    const x = tf.tensor4d([1, 2, 3, 4, 5, 6, 7, 8], [1, 1, 2, 4]);
     expect(values(ops.spaceToDepth(x, 2))).toEqual([1, 3, 2, 4, 5, 7, 6, 8]);
     expect(values(ops.depthToSpace(ops.spaceToDepth(image, 2), 2))).toEqual(values(image));
   });
@@ -94,6 +95,6 @@ describe('other layers', () => {
   it('linear and avgPoolGlobal by hand', () => {
     const y = ops.linear(tf.tensor2d([[1, 2]]), tf.tensor2d([[3, 4], [5, 6]]), tf.tensor1d([0.5, 0])); // prettier-ignore
     expect(values(y)).toEqual([11.5, 17]);
-    expect(values(ops.avgPoolGlobal(tf.tensor([1, 2, 3, 6], [1, 1, 2, 2]) as Tensor4D))).toEqual([3]);
+    expect(values(ops.avgPoolGlobal(tf.tensor4d([1, 2, 3, 6], [1, 1, 2, 2])))).toEqual([3]);
   });
 });

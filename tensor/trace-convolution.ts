@@ -26,7 +26,6 @@ const TO_NCHW = [0, 3, 1, 2];
 const TO_NHWC = [0, 2, 3, 1];
 const FILTER_TO_OIHW = [3, 2, 0, 1];
 const FILTER_TO_IOHW = [2, 3, 0, 1];
-const OIHW_TO_FILTER = [2, 3, 1, 0];
 
 function layoutIn(graph: GraphBuilder, image: Value, dataFormat: string): Value {
   return dataFormat === 'NHWC' ? graph.transpose(image, TO_NCHW) : image;

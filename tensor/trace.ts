@@ -77,7 +77,7 @@ const backend = new TraceBackend();
 
 function registerKernels(): void {
   tf.registerBackend(BACKEND, () => backend, 0);
-  for (const [kernelName, rule] of Object.entries(KERNEL_RULES) as [string, KernelRule][]) {
+  for (const [kernelName, rule] of Object.entries<KernelRule>(KERNEL_RULES)) {
     tf.registerKernel({
       kernelName,
       backendName: BACKEND,

@@ -1,0 +1,73 @@
+# What a newcomer and a CI machine call. Every step is quick when there is nothing to do.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+# Debian puts nats-server where only root looks.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+# `make demo ARGS='--epochs 2'` passes flags on to `ballast demo`.
+ARGS ?=
+
+RESULTS := test-results
+NODE_MODULES := node_modules/.package-lock.json
+BUILT := dist/.built
+SOURCES := $(shell find . \( -name node_modules -o -name dist -o -name gen -o -name runs -o -name .git \) -prune \
+	-o \( -name '*.ts' -o -name '*.proto' -o -name 'tsconfig*.json' \) -print)
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: check-node setup-data build ## compare methods on long-tailed Fashion-MNIST; ends with a table and a report
+	node dist/cli/main.js demo $(ARGS)
+
+.PHONY: test
+test: check-node setup-tests check unit system ## everything that CI runs: checks, unit tests, build, system tests
+
+.PHONY: check
+check: check-node $(NODE_MODULES) ## formatting, lint, types, protos
+	npm run --silent check
+
+.PHONY: unit
+unit: check-node $(NODE_MODULES) ## unit tests
+	npx vitest run --project unit $(call reporters,unit)
+
+.PHONY: system
+system: build ## system tests: real processes that run what is built
+	npx vitest run --project system $(call reporters,system)
+
+.PHONY: build
+build: check-node $(BUILT) ## compile into dist/
+
+.PHONY: docs
+docs: check-node $(NODE_MODULES) ## write the generated parts of docs/ again
+	npx vitest run --project unit --update docs
+
+.PHONY: clean
+clean: ## remove what was built (runs/ and node_modules/ stay)
+	rm -rf dist gen $(RESULTS)
+
+.PHONY: check-node
+check-node:
+	@sh scripts/check-node.sh
+
+.PHONY: setup-data
+setup-data:
+	@sh scripts/setup-data.sh
+
+.PHONY: setup-tests
+setup-tests: setup-data
+	@sh scripts/setup-tests.sh
+
+$(NODE_MODULES): package-lock.json
+	npm ci
+	@touch $@
+
+$(BUILT): $(NODE_MODULES) $(SOURCES)
+	npm run --silent build
+	@touch $@
+
+reporters = --reporter=default --reporter=json --outputFile.json=$(RESULTS)/$(1).json

@@ -1,0 +1,33 @@
+// Sums vitest's JSON reports into one line: `N passed, N failed`, with `, N skipped` where there are any.
+// A report that is missing, and a file that failed outside its tests, count as one failure each.
+import { readFileSync } from 'node:fs';
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+for (const path of process.argv.slice(2)) {
+  const report = read(path);
+  if (report === null) {
+    console.error(`${path}: no report, so these tests did not run`);
+    total.failed += 1;
+    continue;
+  }
+  total.passed += report.numPassedTests;
+  total.failed += report.numFailedTests;
+  total.skipped += report.numPendingTests + report.numTodoTests;
+  total.failed += report.testResults.filter(
+    ({ status, assertionResults }) =>
+      status === 'failed' && assertionResults.every((test) => test.status !== 'failed'),
+  ).length;
+}
+
+const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
+console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
+process.exitCode = total.failed > 0 ? 1 : 0;
+
+function read(path) {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,46 @@
+#!/bin/sh
+# Installs what the system tests use from Debian, where it is missing and where that is allowed: as root, or with a
+# sudo that asks nothing. What cannot be had is named, and its tests skip. Never fails. BALLAST_INSTALL=never only looks.
+set -eu
+
+has() {
+  command -v "$1" >/dev/null 2>&1
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  else
+    sudo -n "$@"
+  fi
+}
+
+may_install() {
+  [ "${BALLAST_INSTALL:-}" != never ] && has apt-get && as_root true 2>/dev/null
+}
+
+# Needed by which test, the Debian package, and any one of the commands that stand for it.
+want() {
+  purpose=$1
+  package=$2
+  shift 2
+  for command in "$@"; do
+    if has "$command"; then return; fi
+  done
+  if may_install; then
+    echo "Installing $package ($purpose)"
+    if [ -z "${updated:-}" ]; then
+      as_root apt-get update -qq >"$log" 2>&1 || true
+      updated=yes
+    fi
+    if as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" \
+      </dev/null >"$log" 2>&1; then return; fi
+    tail -n 3 "$log" >&2
+  fi
+  echo "Missing: $package ($purpose); its tests will skip. To have them: apt-get install $package" >&2
+}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+want 'events over a real NATS server' nats-server nats-server
+want 'reports in a real browser' chromium chromium chromium-browser google-chrome
