@@ -15,10 +15,20 @@ for folder in "$system" "$cache/fashion-mnist" "${HOME:-/tmp}/.cache/ballast/fas
   fi
 done
 
+# Fetches the package into the current folder. A fresh machine has no package lists yet: they are then fetched beside it,
+# so that no root is needed and the system's own stay as they are.
+download() {
+  apt-get download dataset-fashion-mnist && return
+  mkdir -p lists/partial
+  apt-get -o Dir::State::lists="$work/lists" -o Dir::Cache="$work" update &&
+    apt-get -o Dir::State::lists="$work/lists" -o Dir::Cache="$work" download dataset-fashion-mnist
+}
+
 work=$(mktemp -d)
+chmod 755 "$work" # apt fetches as a user of its own
 trap 'rm -rf "$work"' EXIT
 if command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null &&
-  (cd "$work" && apt-get download dataset-fashion-mnist >"$work/log" 2>&1) &&
+  (cd "$work" && download >"$work/log" 2>&1 </dev/null) &&
   dpkg-deb -x "$work"/dataset-fashion-mnist_*.deb "$work/root" 2>>"$work/log"; then
   mkdir -p "$cache"
   rm -rf "$cache/fashion-mnist"
