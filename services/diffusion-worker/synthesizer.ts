@@ -55,16 +55,20 @@ interface CompiledStep {
   dispose(): Promise<void>;
 }
 
-/** Objects kept: the prior, the anchors and the last weights. */
+/** Objects kept, those used last: a shard needs the prior, the anchors and one version of the weights. */
 const OBJECTS_KEPT = 4;
 
 export class Synthesizer {
   readonly #objects = new Map<string, Uint8Array>();
   #step: CompiledStep | undefined;
 
-  /** Digests of the objects held, so that the caller sends each once. */
+  /** Whether the object is held, so that the caller sends each once. To ask is to use: it then outlives those not asked for. */
   holds(digest: string): boolean {
-    return this.#objects.has(digest);
+    const bytes = this.#objects.get(digest);
+    if (bytes === undefined) return false;
+    this.#objects.delete(digest);
+    this.#objects.set(digest, bytes);
+    return true;
   }
 
   load(digest: string, bytes: Uint8Array): void {
