@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { errorCode, toError, UserError } from '../common/errors.ts';
 import { writeComparisonHtml } from '../report/comparison-html.ts';
 import { writeReportHtml } from '../report/html.ts';
+import { writeLearningCurves } from '../report/learning-curves.ts';
 import type { ComparisonReport, RunReport } from '../report/records.ts';
 import { comparisonTable } from '../report/table.ts';
 import type { CommandContext } from './context.ts';
@@ -25,7 +26,10 @@ async function renderReport(dir: string, { stdout }: CommandContext): Promise<vo
     stdout.write(
       `${comparisonTable(report, stdout.columns === undefined ? {} : { maxWidth: stdout.columns }).trimEnd()}\n\n`,
     );
-  } else await writeReportHtml(dir, report);
+  } else {
+    await writeLearningCurves(dir, report);
+    await writeReportHtml(dir, report);
+  }
   stdout.write(`report: ${join(dir, 'report.html')}\n`);
 }
 

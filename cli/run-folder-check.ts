@@ -9,9 +9,11 @@ import { ensureDirectory } from '../common/files.ts';
 const OWN_NAMES = new Set([
   'checkpoints',
   'config.json',
+  'confusion.png',
   'environment.json',
   'events.jsonl',
   'grids',
+  'learning-curves.png',
   'logs',
   'metrics.jsonl',
   'model',

@@ -14,6 +14,7 @@ import type { CoordinatorServiceHandlers } from '../gen/ballast/v1/CoordinatorSe
 import type { RunRequest__Output } from '../gen/ballast/v1/RunRequest.ts';
 import type { RunResponse } from '../gen/ballast/v1/RunResponse.ts';
 import { writeReportHtml } from '../report/html.ts';
+import { writeLearningCurves } from '../report/learning-curves.ts';
 import type { RunEvent } from '../report/records.ts';
 import { spawnCrew } from './crew-node.ts';
 import { createRunEvents } from './run-events.ts';
@@ -77,7 +78,10 @@ async function doRun(
       clock: () => performance.now(),
       signal,
       environment: await describeProcess(),
-      renderReport: writeReportHtml,
+      renderReport: async (dir, report) => {
+        await writeLearningCurves(dir, report);
+        await writeReportHtml(dir, report);
+      },
     });
   } finally {
     await crew.stop();
