@@ -1,0 +1,19 @@
+/** `npm run bench -- NAME [--json] [options]`: measures, prints a table or JSON. Each benchmark is one file here. */
+import { UserError } from '../common/errors.ts';
+import { fidelity } from './fidelity.ts';
+
+type Benchmark = (args: readonly string[]) => Promise<void>;
+
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = { fidelity };
+
+try {
+  const [name = '', ...args] = process.argv.slice(2);
+  const benchmark = BENCHMARKS[name];
+  if (benchmark === undefined)
+    throw new UserError(`unknown benchmark '${name}': use one of ${Object.keys(BENCHMARKS).join(', ')}`);
+  await benchmark(args);
+} catch (thrown) {
+  if (!(thrown instanceof UserError)) throw thrown;
+  process.stderr.write(`error: ${thrown.message}\n`);
+  process.exitCode = 1;
+}
