@@ -7,6 +7,8 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          // Examples import the package by its name; here that is the source, not what is built.
+          alias: { 'ballast/tensor': new URL('tensor/index.ts', import.meta.url).pathname },
           include: [
             '{common,config,tensor,models,data,actors,services,coordinator,cli,report,bench,docs,scripts}/**/*.test.ts',
           ],
