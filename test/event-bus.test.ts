@@ -1,9 +1,5 @@
 // One behaviour for every event bus: embedded, NATS JetStream (on a real server), and either of them through a node.
-import { spawn, spawnSync } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,37 +7,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ChannelPool, openEventLog, openNatsEventBus, silentLog, startNode } from '../actors/index.ts';
 import type { BusEvent, EventBus } from '../actors/index.ts';
 import { remoteEventBus } from '../actors/event-service.ts';
-
-const hasNats = spawnSync('nats-server', ['--version']).status === 0;
+import { freePort, hasNats, startNats, stopNats, type NatsServer } from './support/nats.ts';
 
 let folder: string;
-let nats: { process: ChildProcess; url: string } | null = null;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function startNats(options: string[]): Promise<{ process: ChildProcess; url: string }> {
-  const port = await freePort();
-  const process = spawn('nats-server', ['-a', '127.0.0.1', '-p', String(port), ...options]);
-  await new Promise<void>((resolve, reject) => {
-    process.stderr.on('data', (text: Buffer) => {
-      if (text.includes('Server is ready')) resolve();
-    });
-    process.once('exit', (code) => reject(new Error(`nats-server exited with ${code}`)));
-  });
-  return { process, url: `nats://127.0.0.1:${port}` };
-}
-
-async function stopNats(server: { process: ChildProcess }): Promise<void> {
-  const exited = new Promise((resolve) => server.process.once('exit', resolve));
-  server.process.kill('SIGTERM');
-  await exited;
-}
+let nats: NatsServer | null = null;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ballast-events-'));

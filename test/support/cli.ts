@@ -1,0 +1,96 @@
+/** The built `ballast` command as a child process, as a person runs it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { packageRoot } from '../../common/package-root.ts';
+import { actorsOf, type ActorProcess, descendantsOf } from './processes.ts';
+
+const MAIN = join(packageRoot(), 'dist', 'cli', 'main.js');
+const PATIENCE_MS = 60_000;
+const POLL_MS = 10;
+
+export interface CliEnd {
+  /** Null when a signal ended it. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class Cli {
+  stdout = '';
+  stderr = '';
+  /** Resolves when the process has ended and its output is read. */
+  readonly ended: Promise<CliEnd>;
+  readonly #child: ChildProcess;
+  #isOver = false;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
+    this.ended = once(child, 'close').then(([code, signal]) => {
+      this.#isOver = true;
+      const { stdout, stderr } = this;
+      return { code: code as CliEnd['code'], signal: signal as CliEnd['signal'], stdout, stderr };
+    });
+  }
+
+  /** Starts `ballast …`, in a process group of its own as a shell does. */
+  static start(args: readonly string[], options: { readonly cwd?: string } = {}): Cli {
+    if (!existsSync(MAIN)) throw new Error(`${MAIN} is not built: npm run build`);
+    const env = { ...process.env, BALLAST_DEBUG: '' };
+    const stdio = ['ignore', 'pipe', 'pipe'] as const;
+    return new Cli(
+      spawn(process.execPath, [MAIN, ...args], { ...options, env, stdio: [...stdio], detached: true }),
+    );
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
+  /** Ctrl-C: the terminal sends SIGINT to every process of the group. */
+  interrupt(): void {
+    process.kill(-this.pid, 'SIGINT');
+  }
+
+  descendants(): number[] {
+    return descendantsOf(this.pid);
+  }
+
+  /** The first match of `pattern` in standard output; waits for it. */
+  async waitFor(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.poll(`${pattern.source} in the output`, () => pattern.exec(this.stdout));
+  }
+
+  /** The living process of an actor of the run; waits for it. */
+  async actor(runDir: string, actorId: string): Promise<ActorProcess> {
+    return this.poll(`a process of ${actorId}`, () =>
+      actorsOf(runDir).find((found) => found.actorId === actorId),
+    );
+  }
+
+  /** Asks until there is an answer. Throws when the process ends before, or nothing comes for a minute. */
+  async poll<Value>(what: string, ask: () => Value | null | undefined): Promise<Value> {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const answer = ask();
+      if (answer != null) return answer;
+      if (this.#isOver || performance.now() > deadline)
+        throw new Error(`waited for ${what}, in vain\n${this.stdout}\n${this.stderr}`);
+      await delay(POLL_MS);
+    }
+  }
+}
+
+/** Runs `ballast …` to its end. */
+export function ballast(args: readonly string[], options: { readonly cwd?: string } = {}): Promise<CliEnd> {
+  return Cli.start(args, options).ended;
+}

@@ -1,0 +1,18 @@
+/** Before all system tests: a temporary folder for what several files share; afterwards it is removed. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Empty at first; files run one after another, the first that needs a thing makes it. */
+    suiteFolder: string;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = await mkdtemp(join(tmpdir(), 'ballast-system-'));
+  project.provide('suiteFolder', folder);
+  return () => rm(folder, { recursive: true, force: true });
+}
