@@ -1,5 +1,5 @@
-// Sums vitest's JSON reports into one line: `N passed, N failed`, with `, N skipped` where there are any.
-// A report that is missing, and a file that failed outside its tests, count as one failure each.
+// Sums vitest's JSON reports into one line: `N passed, N failed`, with `, N skipped` where there are any. A report that is missing, a file that failed outside its
+// tests and a run that failed outside its files count as one failure each.
 import { readFileSync } from 'node:fs';
 
 const total = { passed: 0, failed: 0, skipped: 0 };
@@ -11,13 +11,14 @@ for (const path of process.argv.slice(2)) {
     total.failed += 1;
     continue;
   }
-  total.passed += report.numPassedTests;
-  total.failed += report.numFailedTests;
-  total.skipped += report.numPendingTests + report.numTodoTests;
-  total.failed += report.testResults.filter(
+  const brokenFiles = report.testResults.filter(
     ({ status, assertionResults }) =>
       status === 'failed' && assertionResults.every((test) => test.status !== 'failed'),
-  ).length;
+  );
+  const failed = report.numFailedTests + brokenFiles.length;
+  total.passed += report.numPassedTests;
+  total.failed += failed === 0 && !report.success ? 1 : failed;
+  total.skipped += report.numPendingTests + report.numTodoTests;
 }
 
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
