@@ -63,6 +63,7 @@ export function asFact(event: RunEvent): { topic: string; payload: EventPayload 
     case 'synthesis':
     case 'training':
       return null;
+    case 'data':
     case 'started':
     case 'cancelled':
       return { topic: `run.${event.type}`, payload: { ...event } };

@@ -128,6 +128,8 @@ async function tellStart(input: RunInput, opened: OpenResponse__Output, state: R
     workers: config.workers,
     facts: { ...input.environment, ...opened.environment },
   });
+  const { skipped, warnings } = opened;
+  if (skipped.length + warnings.length > 0) events.emit({ type: 'data', skipped, warnings });
   events.emit({
     type: 'started',
     method: config.method,
@@ -163,6 +165,8 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
     epochs: state.records,
     validation: last?.validation ?? null,
     test,
+    ...(opened.skipped.length > 0 ? { skippedImages: opened.skipped } : {}),
+    ...(opened.warnings.length > 0 ? { dataWarnings: opened.warnings } : {}),
   };
   await folder.writeReport(report);
   await input.renderReport(folder.dir, report);

@@ -20,6 +20,7 @@ import {
   reproduceSection,
 } from './run-sections.ts';
 import { proportionInterval } from './statistics.ts';
+import { dataLine } from './terminal-lines.ts';
 
 /** The result in one sentence. */
 export function runSentence(report: RunReport): string {
@@ -37,6 +38,11 @@ export function runSentence(report: RunReport): string {
       ? ` (${percent(report.validation.balancedAccuracy)} on validation)`
       : '';
   return `${report.method}, seed ${report.seed}, reached a balanced accuracy of ${percent(best.balancedAccuracy)} on ${split}${also} after ${effort}${images}.`;
+}
+
+function dataDoubts({ skippedImages = [], dataWarnings = [] }: RunReport): string {
+  if (skippedImages.length + dataWarnings.length === 0) return '';
+  return text('p', `Data: ${dataLine(skippedImages, dataWarnings)}.`, 'note');
 }
 
 function splits(report: RunReport): NamedMetrics[] {
@@ -151,6 +157,7 @@ export async function renderRunHtml(report: RunReport, runDir: string): Promise<
     text('h1', `${report.method}, seed ${report.seed}`),
     text('p', runSentence(report), 'lead'),
     text('p', dataSentence(report.classes, report.classCounts), 'note'),
+    dataDoubts(report),
     headlineTiles(report),
     entries.length === 0 ? '' : metricsTable(entries),
     recallSection(report, entries),

@@ -72,6 +72,10 @@ export interface RunReport {
   readonly epochs: readonly EpochRecord[];
   readonly validation: Metrics | null;
   readonly test: Metrics | null;
+  /** Images left out because they could not be read, as `file: reason`; absent when there are none. */
+  readonly skippedImages?: readonly string[];
+  /** Doubts about the data, one line each; absent when there are none. */
+  readonly dataWarnings?: readonly string[];
 }
 
 /** report.json of several runs over the same data (`ballast compare`, `make demo`). */
@@ -101,6 +105,8 @@ export interface MethodReport {
 
 /** What a live view shows while a run goes on. */
 export type RunEvent =
+  /** Comes before `started`, and only when there is something to tell. */
+  | { readonly type: 'data'; readonly skipped: readonly string[]; readonly warnings: readonly string[] }
   | {
       readonly type: 'started';
       readonly method: string;

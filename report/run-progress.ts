@@ -66,6 +66,8 @@ function atEpoch(progress: RunProgress, epoch: number): RunProgress {
 /** The progress after `event`, seen at `nowMs`. */
 export function advance(progress: RunProgress, event: RunEvent, nowMs: number): RunProgress {
   switch (event.type) {
+    case 'data':
+      return progress;
     case 'started':
       return { ...noProgress(nowMs), started: event, epoch: event.firstEpoch };
     case 'quota':

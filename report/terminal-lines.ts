@@ -44,9 +44,26 @@ export function troubleLine(event: Extract<RunEvent, { readonly type: 'actor' }>
   return plainText(`${event.actor} ${event.state}: ${event.reason}`);
 }
 
+const SKIPPED_SHOWN = 5;
+
+/** What was left out of the data, and what is doubtful about it, in one line. */
+export function dataLine(skipped: readonly string[], warnings: readonly string[]): string {
+  const left = skipped.length - SKIPPED_SHOWN;
+  const shown = [...skipped.slice(0, SKIPPED_SHOWN), ...(left > 0 ? [`and ${count(left)} more`] : [])];
+  const parts = [
+    ...(skipped.length > 0
+      ? [`skipped ${plural(skipped.length, 'image')} that cannot be read: ${shown.join('; ')}`]
+      : []),
+    ...warnings.map((warning) => `warning: ${warning}`),
+  ];
+  return plainText(parts.join('; '));
+}
+
 /** The line for `event`, or null for events that only a live view shows. `epochs` and `left` come from the run's progress. */
 export function eventLine(event: RunEvent, epochs: number | null, left: number | null): string | null {
   switch (event.type) {
+    case 'data':
+      return dataLine(event.skipped, event.warnings);
     case 'started': {
       const total = event.classCounts.reduce((sum, images) => sum + images, 0);
       const resumed = event.firstEpoch > 1 ? `, resumed at epoch ${event.firstEpoch}` : '';

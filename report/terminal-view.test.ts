@@ -236,3 +236,15 @@ test('progress of one job: the line as text, and the rate from the clock', () =>
     '',
   ]);
 });
+
+test('unreadable images and doubts about the data are told before the run begins', () => {
+  for (const isTTY of [false, true]) {
+    const out = collector();
+    const view = terminalView(out, { isTTY, columns: 80, clock });
+    const skipped = Array.from({ length: 7 }, (_, i) => `disc/${i}.jpg: cut off`);
+    view.onEvent({ type: 'data', skipped, warnings: ['test has no image of disc'] });
+    expect(out.text()).toContain('skipped 7 images that cannot be read: disc/0.jpg: cut off; ');
+    expect(out.text()).toContain('disc/4.jpg: cut off; and 2 more; warning: test has no image of disc\n');
+    view.close();
+  }
+});

@@ -57,7 +57,9 @@ function liveView(out: TextOutput, options: TerminalOptions): TerminalView {
   return {
     onEvent(event) {
       progress = advance(progress, event, clock());
-      if (event.type === 'finished' || event.type === 'cancelled') {
+      if (event.type === 'data') {
+        out.write(`${eventLine(event, null, null) ?? ''}\n`); // it comes before anything is drawn
+      } else if (event.type === 'finished' || event.type === 'cancelled') {
         redraw.now();
         block.close();
         out.write(`${eventLine(event, null, null) ?? ''}\n`);

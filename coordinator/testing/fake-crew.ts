@@ -163,6 +163,7 @@ function fakeTrainer(wire: Wire, journal: string[]): TrainerHandle {
         step: own.step,
         stepsPerEpoch: STEPS_PER_EPOCH,
         skipped: [],
+        warnings: [],
         environment: { engine: 'fake' },
       };
     },

@@ -32,7 +32,7 @@ export function trainerHandlers(
 
   async function open({ configJson, checkpointDir }: OpenRequest__Output): Promise<OpenResponse> {
     const config = parseRunConfig(parseJson(configJson));
-    const { anchors, prior, trainLabels, classes, skipped, ...rest } = await thread.call('open', {
+    const { anchors, prior, trainLabels, classes, skipped, warnings, ...rest } = await thread.call('open', {
       config,
       checkpointDir,
     });
@@ -40,6 +40,7 @@ export function trainerHandlers(
       ...rest,
       classes: [...classes],
       skipped: [...skipped],
+      warnings: [...warnings],
       trainLabels: [...trainLabels],
       anchors: await publish(anchors),
       prior: await publish(prior),

@@ -33,6 +33,7 @@ export interface OpenedRun {
   readonly testCount: number;
   readonly datasetDigest: string;
   readonly skipped: readonly string[];
+  readonly warnings: readonly string[];
   readonly step: number;
   readonly stepsPerEpoch: number;
   readonly environment: Readonly<Record<string, string>>;
@@ -86,6 +87,7 @@ export class TrainerRun {
       testCount: dataset.test?.labels.length ?? 0,
       datasetDigest: dataset.digest,
       skipped: dataset.skipped.map(({ file, reason }) => `${file}: ${reason}`),
+      warnings: dataset.warnings,
       step: this.#training.step,
       stepsPerEpoch: this.#training.stepsPerEpoch,
       environment: {
