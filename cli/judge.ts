@@ -2,7 +2,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { progressLine } from '../report/progress-line.ts';
-import { judgeConfigSchema, trainJudge } from '../services/classifier-trainer/judge.ts';
 import type { CommandContext } from './context.ts';
 import { addConfigFlags, JUDGE_FLAGS } from './flags.ts';
 import { Interrupted } from './failure.ts';
@@ -28,6 +27,8 @@ export function addJudgeCommand(program: Command, context: CommandContext): void
 
 async function runTrain(command: Command, { cwd, stdout, stderr }: CommandContext): Promise<void> {
   const { out } = command.opts<{ out: string }>();
+  // Loaded late: other commands need not wait for the tensor library.
+  const { judgeConfigSchema, trainJudge } = await import('../services/classifier-trainer/judge.ts');
   const config = await configOf(command, judgeConfigSchema, JUDGE_FLAGS, cwd);
   const interrupts = listenForInterrupts((line) => stderr.write(`${line}\n`));
   let line: ReturnType<typeof progressLine> | undefined;

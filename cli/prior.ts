@@ -7,8 +7,6 @@ import { UserError } from '../common/errors.ts';
 import { readModelFile } from '../models/model-file.ts';
 import { progressLine } from '../report/progress-line.ts';
 import { type PriorConfig, priorConfigSchema } from '../services/prior-trainer/config.ts';
-import { samplePrior, writeSampleGrid } from '../services/prior-trainer/sample.ts';
-import { priorFiles, trainPrior } from '../services/prior-trainer/train.ts';
 import type { CommandContext } from './context.ts';
 import { Interrupted } from './failure.ts';
 import { addConfigFlags, PRIOR_FLAGS } from './flags.ts';
@@ -52,6 +50,8 @@ async function runTrain(command: Command, { cwd, stdout, stderr }: CommandContex
   const config = resume
     ? await readConfig(dir)
     : await configOf(command, priorConfigSchema, PRIOR_FLAGS, cwd);
+  // Loaded late: other commands need not wait for the tensor library.
+  const { priorFiles, trainPrior } = await import('../services/prior-trainer/train.ts');
   const interrupts = listenForInterrupts((line) => stderr.write(`${line}\n`));
   const line = progressLine(stdout, {
     isTTY: stdout.isTTY === true,
@@ -87,6 +87,7 @@ async function readConfig(dir: string): Promise<PriorConfig> {
 
 async function runSample(path: string, flags: SampleFlags, { cwd, stdout }: CommandContext): Promise<void> {
   const prior = await readModelFile(resolve(cwd, path), 'denoiser');
+  const { samplePrior, writeSampleGrid } = await import('../services/prior-trainer/sample.ts');
   const images = await samplePrior(prior, { ...flags, engine: 'onnxruntime' });
   await writeSampleGrid(resolve(cwd, flags.out), images, prior.model.image);
   stdout.write(`${flags.count} samples: ${flags.out}\n`);
