@@ -18,7 +18,11 @@ export async function withParts(path: string, parts: Readonly<Record<string, str
     },
   );
   if (missing.size > 0) throw new Error(`${path}: has no part named ${[...missing].join(', ')}`);
-  return prettier.format(text, { ...(await prettier.resolveConfig(path)), parser: 'markdown' });
+  return prettier.format(text, {
+    ...(await prettier.resolveConfig(path)),
+    parser: 'markdown',
+    proseWrap: 'always',
+  });
 }
 
 /** A Markdown table. */
