@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { zipSync } from 'fflate';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { npyBytes } from '../data/fixtures.ts';
 import { ballast, type CliEnd } from './support/cli.ts';
 import { freePort } from './support/nats.ts';
@@ -32,10 +32,15 @@ function expectMistake(end: CliEnd, line: RegExp, dir: string | null, code = 1):
   expect(actorsOf(dir)).toEqual([]);
 }
 
-/** Runs the tiny run with flags added, into a new folder. */
+/** Runs the tiny run with flags added, into a new folder; one worker is enough. */
 async function mistaken(...flags: readonly string[]): Promise<{ end: CliEnd; dir: string }> {
   const dir = join(newFolder('mistake'), 'run');
-  return { end: await ballast(await runArgs(dir, ...flags)), dir };
+  return { end: await ballast(await runArgs(dir, '--workers', '1', ...flags)), dir };
+}
+
+/** The same on other data, by a method that needs no workers. */
+function mistakenData(data: string, ...flags: readonly string[]): Promise<{ end: CliEnd; dir: string }> {
+  return mistaken('--data', data, '--method', 'erm', '--epochs', '1', ...flags);
 }
 
 /** A copy of the shapes that a test may spoil. */
@@ -69,13 +74,13 @@ function npzFile(name: string, labels: { train: number[] | null; test: number[] 
 
 describe('data', () => {
   it('missing folder', async () => {
-    const { end, dir } = await mistaken('--data', '/no/such/folder');
+    const { end, dir } = await mistakenData('/no/such/folder');
     expectMistake(end, /^error: \/no\/such\/folder: .*(no such|does not exist)/, dir);
   });
 
   it('empty class', async () => {
     const data = spoiledShapes((train) => mkdirSync(join(train, 'triangle')));
-    const { end, dir } = await mistaken('--data', data);
+    const { end, dir } = await mistakenData(data);
     expectMistake(end, /^error: .*train\/triangle: class 'triangle' is empty .*; add images or remove/, dir);
   });
 
@@ -84,17 +89,16 @@ describe('data', () => {
       for (const name of ['disc', 'square']) rmSync(join(train, name), { recursive: true });
       rmSync(join(root, 'test'), { recursive: true });
     });
-    const { end, dir } = await mistaken('--data', data);
+    const { end, dir } = await mistakenData(data);
     expectMistake(end, /^error: .*only the class 'cross'; a classifier needs at least two/, dir);
   });
 
   it('corrupt jpg: refused, or skipped by choice and counted', async () => {
     const data = spoiledShapes((train) => writeFileSync(join(train, 'disc', 'bad.jpg'), 'not a picture'));
-    const refused = await mistaken('--data', data, '--validation', 'none');
+    const refused = await mistakenData(data, '--validation', 'none');
     expectMistake(refused.end, /^error: .*disc\/bad\.jpg: .*cannot be .*--on-bad-image skip/, refused.dir);
 
-    const skipping = ['--data', data, '--on-bad-image', 'skip', '--method', 'erm', '--epochs', '1'];
-    const skipped = await mistaken(...skipping);
+    const skipped = await mistakenData(data, '--on-bad-image', 'skip');
     expect(skipped.end.code).toBe(0);
     expect(`${skipped.end.stdout}${skipped.end.stderr}`).toMatch(
       /^skipped 1 image that cannot be read: .*disc\/bad\.jpg: /,
@@ -108,13 +112,13 @@ describe('data', () => {
 
   it('NPZ without labels', async () => {
     const file = npzFile('unlabelled.npz', { train: null, test: [0, 1, 2, 0, 1, 2] });
-    const { end, dir } = await mistaken('--data', file);
+    const { end, dir } = await mistakenData(file);
     expectMistake(end, /^error: .*unlabelled\.npz: has train_images but no train_labels; /, dir);
   });
 
   it('label outside the classes', async () => {
     const file = npzFile('strange.npz', { train: [0, 1, 2, 0, 1, 2], test: [0, 1, 2, 0, 1, 7] });
-    const { end, dir } = await mistaken('--data', file);
+    const { end, dir } = await mistakenData(file);
     expectMistake(
       end,
       /^error: .*strange\.npz: test_labels: label 7 of image 5 is outside the 3 classes/,
@@ -123,7 +127,7 @@ describe('data', () => {
     const data = spoiledShapes((train, root) =>
       cpSync(join(train, 'disc'), join(root, 'test', 'ellipse'), { recursive: true }),
     );
-    const folder = await mistaken('--data', data);
+    const folder = await mistakenData(data);
     expectMistake(folder.end, /^error: .*test\/ellipse: class 'ellipse' is not among the train/, folder.dir);
   });
 
@@ -270,6 +274,7 @@ describe('full disk in the run folder', () => {
 
   it.skipIf(!canMount)(`at the start${why}`, async () => {
     const disk = smallDisk('16k')!;
+    onTestFinished(() => unmount(disk));
     const dir = join(disk, 'run');
     try {
       writeFileSync(join(disk, 'filler'), new Uint8Array(16 * 1024));
@@ -280,11 +285,11 @@ describe('full disk in the run folder', () => {
     expect(end.stderr).toMatch(/^error: .*disk is full: free some space or choose another folder[^\n]*\n$/);
     expect(end.code).toBe(1);
     expect(actorsOf(dir)).toEqual([]);
-    unmount(disk);
   });
 
   it.skipIf(!canMount)(`in mid-run; with more space --resume ends the run${why}`, async () => {
     const disk = smallDisk('160k')!;
+    onTestFinished(() => unmount(disk));
     const dir = join(disk, 'run');
     const end = await ballast(await runArgs(dir));
     expect(end.stderr).toMatch(/^error: .*disk is full: free some space or choose another folder[^\n]*\n$/);
@@ -293,6 +298,5 @@ describe('full disk in the run folder', () => {
     execFileSync('mount', ['-o', 'remount,size=20m', disk]);
     expect(await ballast(['run', '--resume', dir])).toMatchObject({ code: 0, stderr: '' });
     expect(readReport(dir).weightsDigest).toBe(readReport((await referenceRun()).dir).weightsDigest);
-    unmount(disk);
   });
 });
