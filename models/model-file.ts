@@ -121,7 +121,7 @@ export function decodeState(
     return found;
   };
   return {
-    state: restore(like as unknown as Tree<NdArray>, '') as unknown as TrainingState<NdArray>,
+    state: restore(like, '') as unknown as TrainingState<NdArray>,
     metadata,
   };
 }
