@@ -28,7 +28,7 @@ export interface RunInput {
   readonly signal: AbortSignal;
   /** Facts of the coordinator's own process, for environment.json and the report. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Writes report.html. */
+  /** Draws report.html and its pictures. */
   readonly renderReport: (dir: string, report: RunReport) => Promise<unknown>;
   /** How long a lost call waits to hear that the trainer's process died. */
   readonly autopsyMs?: number;
@@ -168,8 +168,8 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
     ...(opened.skipped.length > 0 ? { skippedImages: opened.skipped } : {}),
     ...(opened.warnings.length > 0 ? { dataWarnings: opened.warnings } : {}),
   };
-  await folder.writeReport(report);
   await input.renderReport(folder.dir, report);
+  await folder.writeReport(report); // last: a folder that has it is finished, and --resume does no more
   events.emit({ type: 'finished', report });
   await events.flush();
   return report;
