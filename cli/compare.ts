@@ -99,7 +99,7 @@ async function compare(command: Command, options: CompareOptions, context: Comma
 
 /** The prior of the demo, trained by examples/prior-fashion-mnist.yaml. */
 function shippedPrior(): string {
-  return join(packageRoot(), 'priors', 'fashion-mnist-lt.safetensors');
+  return join(packageRoot(), 'priors', 'fashion-mnist-lt', 'prior.safetensors');
 }
 
 function listOf(flag: string, text: string): string[] {
