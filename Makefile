@@ -22,7 +22,7 @@ help: ## show this list
 
 .PHONY: demo
 demo: check-node setup-data build ## compare methods on long-tailed Fashion-MNIST; ends with a table and a report
-	node dist/cli/main.js demo $(ARGS)
+	node dist/cli/main.js demo --parallel 2 $(ARGS)
 
 .PHONY: test
 test: check-node setup-tests check unit system ## everything that CI runs: checks, unit tests, build, system tests
