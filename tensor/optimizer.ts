@@ -16,10 +16,10 @@ import type { Tensor } from './tf.ts';
 
 export type TensorMap = Readonly<Record<string, Tensor>>;
 
-export interface OptimizerUpdate {
+export type OptimizerUpdate = {
   readonly params: TensorMap;
   readonly state: Readonly<Record<string, TensorMap>>;
-}
+};
 
 export interface Optimizer {
   /** State before the first step: slots (`momentum`, …) of one array per parameter. */
