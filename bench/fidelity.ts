@@ -133,7 +133,7 @@ export async function fidelity(args: readonly string[]): Promise<void> {
 
 async function openJudge(path: string, dataset: Dataset) {
   const { model, params } = await readModelFile(path, 'classifier');
-  const predictor = await Predictor.create(model, params, { engine: 'onnxruntime', threads: 1 });
+  const predictor = new Predictor(model, { engine: 'onnxruntime', threads: 1 });
   if (dataset.test === null)
     throw new UserError('fidelity: the data has no test images to prove the judge on');
   const given = await predictor.classes(params, dataset.test.images);

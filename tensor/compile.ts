@@ -44,6 +44,8 @@ export interface Executable<S, R> {
   run(inputs: FeedsOf<S>): Promise<ArraysOf<R>>;
   /** Name of the compiled graph: equal functions and signatures give equal digests. Null for `reference`. */
   readonly digest: string | null;
+  /** Floating-point operations of one run's convolutions and matrix products (a multiply-add is two); null for `reference`. */
+  readonly flops: number | null;
   /** Seconds that tracing and building took. */
   readonly compileSeconds: number;
   dispose(): Promise<void>;
@@ -91,6 +93,7 @@ export async function compile<
   const expected = inputs.filter((input) => input.constant === undefined);
   return {
     digest: program.digest,
+    flops: program.flops,
     compileSeconds: (performance.now() - start) / 1000,
     dispose: () => program.dispose(),
     run: async (argument) => {

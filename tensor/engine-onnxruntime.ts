@@ -18,7 +18,7 @@ export const onnxRuntimeEngine: Engine = {
 };
 
 async function build({ inputs, fn }: Program, { threads }: EngineOptions): Promise<RunnableProgram> {
-  const { bytes, usedInputs } = trace(fn, inputs);
+  const { bytes, usedInputs, flops } = trace(fn, inputs);
   const session = await InferenceSession.create(bytes, {
     executionProviders: ['cpu'],
     intraOpNumThreads: threads,
@@ -34,6 +34,7 @@ async function build({ inputs, fn }: Program, { threads }: EngineOptions): Promi
   });
   return {
     digest: modelDigest(bytes),
+    flops,
     run: async (feeds) => {
       const tensors = usedInputs.map((name) => [name, toOrt(feeds[name]!)] as const);
       const results = await session.run(Object.fromEntries(tensors));

@@ -10,6 +10,7 @@ export const referenceEngine: Engine = {
   build: ({ inputs, fn }) =>
     Promise.resolve({
       digest: null,
+      flops: null,
       run: (feeds) => {
         void tf.setBackend('cpu'); // takes effect before it returns
         return Promise.resolve(

@@ -20,6 +20,8 @@ export interface RunnableProgram {
   run(feeds: Readonly<Record<string, NdArray>>): Promise<Record<string, NdArray>>;
   /** SHA-256 of the compiled graph, or null where the engine compiles nothing. */
   readonly digest: string | null;
+  /** Floating-point operations of a run's convolutions and matrix products; null where nothing is compiled. */
+  readonly flops: number | null;
   dispose(): Promise<void>;
 }
 

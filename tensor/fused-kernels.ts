@@ -4,14 +4,15 @@
  * backends run, and by its gradient; the tracer (trace-kernels.ts) has a rule that emits the single node.
  *
  *   Silu(x)          = x · sigmoid(x)                                                     (Elfwing et al. 2017)
- *   NormalizeLast(x) = (x − mean) / √(var + ε) over the last axis, biased variance; also gives 1/√(var + ε)
+ *   GroupNorm(x)     = γ·x̂ + β per channel, x̂ = (x − mean)/√(var + ε) over each group of channels (Wu and He 1803.08494);
+ *                      also gives x̂ [n, c, h, w] and 1/√(var + ε) [n, groups, 1] for its gradient
  *   Upsample2x(x)    = nearest-neighbour doubling of height and width, [n, c, h, w] → [n, c, 2h, 2w]
  */
 import tf from './tf.ts';
 import type { Tensor, Tensor4D } from './tf.ts';
 
 export const SILU = 'Silu';
-export const NORMALIZE_LAST = 'NormalizeLast';
+export const GROUP_NORM = 'GroupNorm';
 export const UPSAMPLE_2X = 'Upsample2x';
 
 /** Backends that run operations one by one; the tracing backend has rules of its own. */
@@ -39,33 +40,52 @@ defineKernel(SILU, ({ x }) => tf.mul(x!, tf.sigmoid(x!)));
 tf.registerGradient({
   kernelName: SILU,
   inputsToSave: ['x'],
-  gradFunc: (dy, [x]) => ({
+  outputsToSave: [true],
+  gradFunc: (dy, [x, y]) => ({
     // d/dx x·σ(x) = σ + y·(1 − σ), y = x·σ
     x: () => {
       const sigmoid = tf.sigmoid(x!);
-      const y = tf.mul(x!, sigmoid);
-      return tf.mul(dy as Tensor, tf.add(sigmoid, tf.sub(y, tf.mul(y, sigmoid))));
+      return tf.mul(dy as Tensor, tf.add(sigmoid, tf.sub(y!, tf.mul(y!, sigmoid))));
     },
   }),
 });
 
-defineKernel(NORMALIZE_LAST, ({ x }, { epsilon }) => {
-  const { mean, variance } = tf.moments(x!, -1, true);
+defineKernel(GROUP_NORM, ({ x, scale, bias }, { groups, epsilon }) => {
+  const [n, c] = x!.shape as [number, number];
+  const rows = tf.reshape(x!, [n, groups!, -1]);
+  const { mean, variance } = tf.moments(rows, -1, true);
   const inverseDeviation = tf.rsqrt(tf.add(variance, epsilon!));
-  return [tf.mul(tf.sub(x!, mean), inverseDeviation), inverseDeviation];
+  const normalized = tf.reshape(tf.mul(tf.sub(rows, mean), inverseDeviation), x!.shape);
+  const perChannel = (values: Tensor) => tf.reshape(values, [1, c, 1, 1]);
+  const y = tf.add(tf.mul(normalized, perChannel(scale!)), perChannel(bias!));
+  return [y, normalized, inverseDeviation];
 });
 tf.registerGradient({
-  kernelName: NORMALIZE_LAST,
-  outputsToSave: [true, true],
-  gradFunc: (dys, [y, inverseDeviation]) => ({
-    // dx = (dy − mean(dy) − y · mean(dy · y)) / √(var + ε); the second output is for this gradient alone
-    x: () => {
-      const dy = (dys as unknown as Tensor[])[0]!;
-      const centred = tf.sub(dy, tf.mean(dy, -1, true));
-      const along = tf.mul(y!, tf.mean(tf.mul(dy, y!), -1, true));
-      return tf.mul(tf.sub(centred, along), inverseDeviation!);
-    },
-  }),
+  kernelName: GROUP_NORM,
+  inputsToSave: ['scale'],
+  outputsToSave: [false, true, true],
+  // Whole-image work is one product, two sums and the last line; everything else has one number a channel:
+  //   P = Σ_hw dy, Q = Σ_hw dy·x̂ (per image and channel);  dβ = Σ_n P, dγ = Σ_n Q
+  //   dx = (γ·dy − mean_g(γ·dy) − x̂·mean_g(γ·dy·x̂))·r,  with mean_g(γ·dy) = Σ_{c∈g} γ·P / m and likewise for Q
+  gradFunc: (dys, [scale, normalized, inverseDeviation], attributes) => {
+    const dy = (dys as unknown as Tensor[])[0]!;
+    const { groups } = attributes as unknown as { groups: number };
+    const [n, c, height, width] = dy.shape as [number, number, number, number];
+    const overImage = (values: Tensor) => tf.sum(values, [2, 3], true);
+    const [p, q] = [overImage(dy), overImage(tf.mul(dy, normalized!))];
+    const gamma = tf.reshape(scale!, [1, c, 1, 1]);
+    const groupMean = (values: Tensor) =>
+      tf.div(tf.sum(tf.reshape(values, [n, groups, c / groups]), -1, true), (c / groups) * height * width);
+    const spread = (values: Tensor) => tf.reshape(tf.mul(values, tf.ones([1, 1, c / groups])), [n, c, 1, 1]); // [n, groups, 1] to channels
+    const r = inverseDeviation!;
+    const offset = spread(tf.mul(groupMean(tf.mul(p, gamma)), r));
+    const slope = spread(tf.mul(groupMean(tf.mul(q, gamma)), r));
+    return {
+      x: () => tf.sub(tf.mul(dy, tf.mul(gamma, spread(r))), tf.add(tf.mul(normalized!, slope), offset)),
+      scale: () => tf.reshape(tf.sum(q, 0), [c]),
+      bias: () => tf.reshape(tf.sum(p, 0), [c]),
+    };
+  },
 });
 
 defineKernel(UPSAMPLE_2X, ({ x }) => {
@@ -87,7 +107,11 @@ tf.registerGradient({
 });
 
 /** Runs one of the kernels above on the active backend. */
-export function runFused(kernelName: string, x: Tensor, attributes: Attributes = {}): Tensor[] {
-  const result: Tensor | Tensor[] = tf.engine().runKernel(kernelName, { x }, { ...attributes });
+export function runFused(
+  kernelName: string,
+  inputs: Readonly<Record<string, Tensor>>,
+  attributes: Attributes = {},
+): Tensor[] {
+  const result: Tensor | Tensor[] = tf.engine().runKernel(kernelName, { ...inputs }, { ...attributes });
   return Array.isArray(result) ? result : [result];
 }

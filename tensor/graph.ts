@@ -130,8 +130,11 @@ export class GraphBuilder {
     this.outputs.push({ name, value });
   }
 
-  /** The ONNX file, without the nodes that no output needs, and the names of the inputs that it reads. */
-  encode(): { bytes: Uint8Array; usedInputs: string[] } {
+  /**
+   * The ONNX file, without the nodes that no output needs; the names of the inputs that it reads; and the floating-point
+   * operations of its convolutions and matrix products (a multiply-add counts two), the bulk of the work.
+   */
+  encode(): { bytes: Uint8Array; usedInputs: string[]; flops: number } {
     const outputs = this.outputs.map(({ name, value }) => ({ name, value: this.materialize(value) }));
     const live = new Set<GraphNode>();
     const initializers = new Map<string, OnnxTensor>();
@@ -163,7 +166,8 @@ export class GraphBuilder {
       inputs: this.inputs.filter((input) => usedInputs.has(input.name)),
       outputs: outputs.map(({ name, value }) => ({ name, shape: value.shape, dtype: value.dtype })),
     });
-    return { bytes, usedInputs: [...usedInputs] };
+    const flops = [...live].reduce((sum, node) => sum + flopsOf(node), 0);
+    return { bytes, usedInputs: [...usedInputs], flops };
   }
 
   /** A splat as a real value: ConstantOfShape, so that big zeros cost no bytes in the file. */
@@ -182,6 +186,27 @@ export class GraphBuilder {
     const value: Value = { name: `c${this.count++}`, shape, dtype, source: { kind: 'constant', bytes } };
     if (bytes.length <= 4096) this.constants.set(key, value);
     return value;
+  }
+}
+
+function flopsOf({ op, inputs, outputs, attributes }: GraphNode): number {
+  const [first, second] = inputs;
+  const size = sizeOf(outputs[0]!.shape);
+  switch (op) {
+    case 'Conv':
+      return 2 * size * sizeOf(second!.shape.slice(1));
+    case 'ConvTranspose':
+      return 2 * sizeOf(first!.shape) * sizeOf(second!.shape.slice(1));
+    case 'MatMul':
+    case 'Gemm': // with transB alone, the inner axis is the last too
+      return 2 * size * first!.shape.at(-1)!;
+    case 'FusedMatMul': {
+      const isTransposed =
+        'transA' in attributes && 'int' in attributes['transA'] && attributes['transA'].int === 1;
+      return 2 * size * first!.shape.at(isTransposed ? -2 : -1)!;
+    }
+    default:
+      return 0;
   }
 }
 

@@ -96,7 +96,11 @@ const CASES: Readonly<Record<string, Case>> = {
   ArgMax: { fn: (x) => tf.argMax(x, 1), x: [4, 3], forwardOnly: true },
   Softmax: { fn: (x) => tf.softmax(x), x: [2, 5] },
   LogSoftmax: { fn: (x) => tf.logSoftmax(x), x: [2, 5] },
-  NormalizeLast: { fn: (x) => ops.groupNorm(x as Tensor4D, tf.ones([4]), tf.zeros([4]), 2), x: [2, 4, 3, 3] },
+  GroupNorm: {
+    fn: (x, y) => ops.groupNorm(x as Tensor4D, y as Tensor1D, tf.ones([4]), 2),
+    x: [2, 4, 3, 3],
+    y: [4],
+  },
   BatchMatMul: { fn: (x, y) => tf.matMul(x, y), x: [2, 3, 4], y: [2, 4, 2] },
   Reshape: { fn: (x) => tf.square(tf.reshape(tf.reshape(x, [6, 1]), [3, -1])), x: [2, 3] },
   ExpandDims: { fn: (x) => tf.expandDims(x, -1), x: [2, 3] },
@@ -163,6 +167,11 @@ const COMPOSITIONS: Readonly<Record<string, Case>> = {
     fn: (x, y) => tf.matMul(tf.softmax(tf.matMul(x as Tensor3D, y as Tensor3D, false, true)), y),
     x: [2, 5, 3],
     y: [2, 5, 3],
+  },
+  'conv2d with a bias': {
+    fn: (x, y) => tf.add(ops.conv2d(x as Tensor4D, tf.ones([3, 2, 3, 3])), tf.reshape(y, [1, 3, 1, 1])),
+    x: [2, 2, 4, 4],
+    y: [3],
   },
   'spaceToDepth and back': {
     fn: (x) => ops.depthToSpace(tf.square(ops.spaceToDepth(x as Tensor4D, 2)), 2),

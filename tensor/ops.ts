@@ -2,7 +2,7 @@
  * Network layers as plain tfjs functions in one layout: images [n, c, h, w], parameters as PyTorch stores them
  * (convolution [out, in, kh, kw], linear [out, in]), so that one trace never changes layout on the way.
  */
-import { NORMALIZE_LAST, runFused, SILU, UPSAMPLE_2X } from './fused-kernels.ts';
+import { GROUP_NORM, runFused, SILU, UPSAMPLE_2X } from './fused-kernels.ts';
 import tf from './tf.ts';
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from './tf.ts';
 
@@ -30,21 +30,19 @@ export function conv2d(
  * Group normalisation (Wu and He, arXiv 1803.08494), ε = 1e-5: x [n, c, h, w], scale and bias [c]; `groups` divides c.
  */
 export function groupNorm(x: Tensor4D, scale: Tensor1D, bias: Tensor1D, groups: number): Tensor4D {
-  const [n, c, height, width] = x.shape;
+  const [, c] = x.shape;
   if (c % groups !== 0) throw new RangeError(`${groups} groups do not divide ${c} channels`);
-  const rows = tf.reshape(x, [n, groups, (c / groups) * height * width]);
-  const normalized = tf.reshape(runFused(NORMALIZE_LAST, rows, { epsilon: 1e-5 })[0]!, x.shape);
-  return tf.add(tf.mul(normalized, tf.reshape(scale, [1, c, 1, 1])), tf.reshape(bias, [1, c, 1, 1]));
+  return runFused(GROUP_NORM, { x, scale, bias }, { groups, epsilon: 1e-5 })[0] as Tensor4D;
 }
 
 /** x · sigmoid(x), any shape. */
 export function silu<T extends Tensor>(x: T): T {
-  return runFused(SILU, x)[0] as T;
+  return runFused(SILU, { x })[0] as T;
 }
 
 /** Nearest-neighbour doubling: [n, c, h, w] → [n, c, 2h, 2w]. */
 export function upsample2x(x: Tensor4D): Tensor4D {
-  return runFused(UPSAMPLE_2X, x)[0] as Tensor4D;
+  return runFused(UPSAMPLE_2X, { x })[0] as Tensor4D;
 }
 
 /** [n, c, h, w] → [n, c·b², h/b, w/b]: each b×b block's pixels become channels. `block` divides h and w. */

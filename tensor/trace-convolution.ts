@@ -4,7 +4,7 @@
  *
  * Gradients, with Y = X ∗ W:
  *   dX, stride 1: dY convolved with W turned by 180° and its channel axes swapped; else the transposed convolution;
- *   dW[o, (i, j, c)] = Σ_n dY[n, o, :] · patch(i, j)(X)[n, c, :]ᵀ, a batch of matrix products over shifted views of X.
+ *   dW: one matrix product of shifted copies of dY and X (`filterGradient`).
  */
 import type {
   AvgPoolAttrs,
@@ -13,8 +13,9 @@ import type {
   Conv2DBackpropInputAttrs,
 } from '@tensorflow/tfjs';
 import { UPSAMPLE_2X } from './fused-kernels.ts';
+import { equalShapes } from './graph.ts';
 import type { GraphBuilder, Value } from './graph.ts';
-import { matMul, reverse, rule } from './trace-rule.ts';
+import { reverse, rule } from './trace-rule.ts';
 import type { KernelRule } from './trace-rule.ts';
 import tf from './tf.ts';
 
@@ -59,7 +60,9 @@ function describe(
   return info;
 }
 
-function padsOf({ padInfo }: Conv2DInfo): number[] {
+type Pads = readonly [top: number, left: number, bottom: number, right: number];
+
+function padsOf({ padInfo }: Conv2DInfo): Pads {
   return [padInfo.top, padInfo.left, padInfo.bottom, padInfo.right];
 }
 
@@ -106,63 +109,91 @@ function inputGradientAsTransposed(graph: GraphBuilder, dy: Value, filter: Value
   return graph.apply('ConvTranspose', [dy, oihw], attributes, { shape, dtype: dy.dtype });
 }
 
-/** The views of padded X that meet each filter tap, side by side on the channel axis: [n, kh·kw·c, h'·w']. */
-function patches(graph: GraphBuilder, x: Value, info: Conv2DInfo): Value {
-  const { batchSize, inChannels, outHeight, outWidth, filterHeight, filterWidth, strideHeight, strideWidth } =
-    info;
-  const flat = (value: Value, channels: number) =>
-    graph.reshape(value, [batchSize, channels, outHeight * outWidth]);
-  const pads = padsOf(info);
-  const padded = pads.every((pad) => pad === 0) ? x : padImage(graph, x, pads);
-  const views: Value[] = [];
-  for (let i = 0; i < filterHeight; i++)
-    for (let j = 0; j < filterWidth; j++) {
-      const starts = graph.integers([i, j]);
-      const ends = graph.integers([
-        i + (outHeight - 1) * strideHeight + 1,
-        j + (outWidth - 1) * strideWidth + 1,
-      ]);
-      const operands = [
-        padded,
-        starts,
-        ends,
-        graph.integers([2, 3]),
-        graph.integers([strideHeight, strideWidth]),
-      ];
-      const shape = [batchSize, inChannels, outHeight, outWidth];
-      const whole = shape.every((extent, axis) => extent === padded.shape[axis]);
-      views.push(whole ? padded : graph.apply('Slice', operands, {}, { shape, dtype: x.dtype }));
-    }
-  if (views.length === 1) return flat(views[0]!, inChannels);
-  const channels = inChannels * views.length;
-  const type = { shape: [batchSize, channels, outHeight, outWidth], dtype: x.dtype };
-  return flat(graph.apply('Concat', views, { axis: { int: 1 } }, type), channels);
-}
-
-function padImage(graph: GraphBuilder, x: Value, [top, left, bottom, right]: readonly number[]): Value {
-  const [n, c, height, width] = x.shape as Rank4;
-  const shape = [n, c, height + top! + bottom!, width + left! + right!];
-  const pads = graph.integers([0, 0, top!, left!, 0, 0, bottom!, right!]);
+/** Image padded (negative: cropped) by [top, left, bottom, right] zeros. */
+function padImage(graph: GraphBuilder, x: Value, [top, left, bottom, right]: Pads): Value {
+  if (top === 0 && left === 0 && bottom === 0 && right === 0) return x;
+  const [a, b, height, width] = x.shape as Rank4;
+  const shape = [a, b, height + top + bottom, width + left + right];
+  const pads = graph.integers([0, 0, top, left, 0, 0, bottom, right]);
   return graph.apply('Pad', [x, pads, graph.scalar(0)], {}, { shape, dtype: x.dtype });
 }
 
+/** Stacks equal images [a, n, h, w] on the first axis and flattens the rest: [k·a, n·h·w]. */
+function stackRows(graph: GraphBuilder, images: readonly Value[]): Value {
+  const [a, n, height, width] = images[0]!.shape as Rank4;
+  const type = { shape: [images.length * a, n, height, width], dtype: images[0]!.dtype };
+  const stacked =
+    images.length === 1 ? images[0]! : graph.apply('Concat', images, { axis: { int: 0 } }, type);
+  return graph.reshape(stacked, [images.length * a, n * height * width]);
+}
+
+function range(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
+
+/** a · bᵀ with the batch inside the inner axis, so that one large product does all images. */
+function rowProduct(graph: GraphBuilder, a: Value, b: Value): Value {
+  const attributes = { transA: { int: 0 }, transB: { int: 1 } };
+  return graph.apply('Gemm', [a, b], attributes, { shape: [a.shape[0]!, b.shape[0]!], dtype: a.dtype });
+}
+
+/**
+ * dW [kh, kw, c, o] = Σ_{n, y, x} dY[n, o, y, x] · X[n, c, stride·y + i − top, stride·x + j − left] as one product. With the
+ * channels first, X's copies shifted by j stand side by side; a shift by i is made on the other side, by moving dY, so
+ * that kw + kh copies do instead of kw·kh. Where strides or small images make that wasteful, X is copied for each tap.
+ */
 function filterGradient(graph: GraphBuilder, x: Value, dy: Value, info: Conv2DInfo): Value {
-  const { batchSize, inChannels, outChannels, filterHeight, filterWidth, outHeight, outWidth } = info;
-  const errors = graph.reshape(dy, [batchSize, outChannels, outHeight * outWidth]);
-  const products = matMul(graph, errors, patches(graph, x, info), false, true);
-  const taps = filterHeight * filterWidth * inChannels;
-  const summed = graph.apply(
-    'ReduceSum',
-    [products, graph.integers([0])],
-    { keepdims: { int: 0 } },
-    {
-      shape: [outChannels, taps],
-      dtype: x.dtype,
-    },
+  const images = graph.transpose(x, [1, 0, 2, 3]);
+  const errors = graph.transpose(dy, [1, 0, 2, 3]);
+  const { strideHeight, strideWidth, filterHeight, filterWidth, outHeight } = info;
+  const isLarge = outHeight + filterHeight - 1 <= LARGEST_WASTE * outHeight;
+  if (strideHeight === 1 && strideWidth === 1 && filterHeight * filterWidth > 1 && isLarge)
+    return splitTaps(graph, images, errors, info);
+  const { inChannels, outChannels } = info;
+  const product = rowProduct(
+    graph,
+    stackRows(graph, [errors]),
+    stackRows(graph, patches(graph, images, info)),
   );
   return graph.transpose(
-    graph.reshape(summed, [outChannels, filterHeight, filterWidth, inChannels]),
+    graph.reshape(product, [outChannels, filterHeight, filterWidth, inChannels]),
     [1, 2, 3, 0],
+  );
+}
+
+/** Rows added to dY cost operations; up to this factor they cost less than the copies that they save. */
+const LARGEST_WASTE = 1.2;
+
+function splitTaps(graph: GraphBuilder, images: Value, errors: Value, info: Conv2DInfo): Value {
+  const { filterHeight, filterWidth, inHeight, inWidth, outHeight, outWidth, inChannels, outChannels } = info;
+  const { top, bottom, left } = info.padInfo;
+  // Columns: the part of X under tap column j, as wide as dY; rows: all of X, padded as the convolution pads it.
+  const columns = range(filterWidth).map((j) =>
+    padImage(graph, images, [top, left - j, bottom, outWidth - inWidth + j - left]),
+  );
+  // dY moved down by i rows, as high as padded X.
+  const height = inHeight + top + bottom;
+  const moved = range(filterHeight).map((i) => padImage(graph, errors, [i, 0, height - outHeight - i, 0]));
+  const product = rowProduct(graph, stackRows(graph, moved), stackRows(graph, columns));
+  const taps = graph.reshape(product, [filterHeight, outChannels, filterWidth, inChannels]);
+  return graph.transpose(taps, [0, 2, 3, 1]);
+}
+
+/** The part of padded X under each tap, strided: kh·kw images [c, n, h', w']. */
+function patches(graph: GraphBuilder, images: Value, info: Conv2DInfo): Value[] {
+  const { batchSize, inChannels, outHeight, outWidth, filterHeight, filterWidth, strideHeight, strideWidth } =
+    info;
+  const padded = padImage(graph, images, padsOf(info));
+  const shape = [inChannels, batchSize, outHeight, outWidth];
+  if (filterHeight * filterWidth === 1 && equalShapes(shape, padded.shape)) return [padded];
+  return range(filterHeight).flatMap((i) =>
+    range(filterWidth).map((j) => {
+      const ends = [i + (outHeight - 1) * strideHeight + 1, j + (outWidth - 1) * strideWidth + 1];
+      const operands = [[i, j], ends, [2, 3], [strideHeight, strideWidth]].map((part) =>
+        graph.integers(part),
+      );
+      return graph.apply('Slice', [padded, ...operands], {}, { shape, dtype: images.dtype });
+    }),
   );
 }
 

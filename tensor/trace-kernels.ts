@@ -26,8 +26,8 @@ import type {
   UnpackAttrs,
 } from '@tensorflow/tfjs';
 import { sizeOf } from './array.ts';
-import { NORMALIZE_LAST, SILU } from './fused-kernels.ts';
-import { equalShapes } from './graph.ts';
+import { GROUP_NORM, SILU } from './fused-kernels.ts';
+import { equalShapes, producer } from './graph.ts';
 import type { GraphBuilder, Shape, Value, ValueType } from './graph.ts';
 import type { OnnxDType } from './onnx.ts';
 import { CONVOLUTION_RULES } from './trace-convolution.ts';
@@ -48,6 +48,10 @@ function binary(op: string, dtype?: OnnxDType): KernelRule {
 }
 
 function applyBinary(graph: GraphBuilder, op: string, a: Value, b: Value, dtype: OnnxDType): Value {
+  if (op === 'Add') {
+    const biased = addBias(graph, a, b);
+    if (biased !== null) return biased;
+  }
   const shape = broadcasting.assertAndGetBroadcastShape([...a.shape], [...b.shape]);
   const neutral = op === 'Mul' || op === 'Div' ? 1 : op === 'Add' || op === 'Sub' ? 0 : undefined;
   if (neutral !== undefined) {
@@ -56,6 +60,15 @@ function applyBinary(graph: GraphBuilder, op: string, a: Value, b: Value, dtype:
     if (commutes && graph.splatOf(a) === neutral && equalShapes(b.shape, shape)) return b;
   }
   return graph.apply(op, [asScalar(graph, a, b), asScalar(graph, b, a)], {}, { shape, dtype });
+}
+
+/** Conv(x, w) + bias [1, c, 1, 1] as the convolution's own bias; null where the sum is no such thing. */
+function addBias(graph: GraphBuilder, a: Value, b: Value): Value | null {
+  const convolution = producer(a, 'Conv');
+  if (convolution === undefined || convolution.inputs.length !== 2) return null;
+  if (!equalShapes(b.shape, [1, a.shape[1]!, 1, 1])) return null;
+  const bias = graph.reshape(b, [a.shape[1]!]);
+  return graph.apply('Conv', [...convolution.inputs, bias], convolution.attributes, a);
 }
 
 /** A splat that only broadcasts against `other` needs no more than its scalar. */
@@ -234,14 +247,21 @@ const REDUCTIONS: Readonly<Record<string, KernelRule>> = {
   LogSoftmax: rule<LogSoftmaxAttrs>((graph, { logits }, { axis }) =>
     graph.apply('LogSoftmax', [logits!], { axis: { int: axis } }, logits!),
   ),
-  [NORMALIZE_LAST]: rule<{ epsilon: number }>((graph, { x }, { epsilon }) => {
-    const last = x!.shape.at(-1)!;
-    const statistics = { shape: [...x!.shape.slice(0, -1), 1], dtype: x!.dtype };
-    const scale = graph.splat(1, { shape: [last], dtype: x!.dtype });
-    const attributes = { axis: { int: -1 }, epsilon: { float: epsilon } };
-    const [y, , inverseDeviation] = graph.node('LayerNormalization', [x!, scale], attributes, [x!, statistics, statistics]); // prettier-ignore
-    return [y!, inverseDeviation!];
-  }),
+  [GROUP_NORM]: rule<{ groups: number; epsilon: number }>(
+    (graph, { x, scale, bias }, { groups, epsilon }) => {
+      const [n, c, height, width] = x!.shape as [number, number, number, number];
+      const last = (c / groups) * height * width;
+      const rows = graph.reshape(x!, [n, groups, last]);
+      const statistics = { shape: [n, groups, 1], dtype: x!.dtype };
+      const ones = graph.splat(1, { shape: [last], dtype: x!.dtype });
+      const attributes = { axis: { int: -1 }, epsilon: { float: epsilon } };
+      const [y, , inverseDeviation] = graph.node('LayerNormalization', [rows, ones], attributes, [rows, statistics, statistics]); // prettier-ignore
+      const normalized = graph.reshape(y!, x!.shape);
+      const perChannel = (values: Value) => graph.reshape(values, [1, c, 1, 1]);
+      const scaled = applyBinary(graph, 'Mul', normalized, perChannel(scale!), x!.dtype);
+      return [applyBinary(graph, 'Add', scaled, perChannel(bias!), x!.dtype), normalized, inverseDeviation!];
+    },
+  ),
   BatchMatMul: rule<BatchMatMulAttrs>((graph, { a, b }, { transposeA, transposeB }) =>
     matMul(graph, a!, b!, transposeA, transposeB),
   ),

@@ -136,7 +136,7 @@ export interface TraceInput {
 export function trace(
   fn: (tensors: Tensor[]) => Readonly<Record<string, Tensor>>,
   inputs: readonly TraceInput[],
-): { bytes: Uint8Array; usedInputs: string[]; outputs: { name: string; shape: number[]; dtype: TfDType }[] } {
+): ReturnType<GraphBuilder['encode']> & { outputs: { name: string; shape: number[]; dtype: TfDType }[] } {
   const graph = new GraphBuilder();
   return withTraceBackend(graph, () => {
     const tensors = inputs.map(({ name, shape, dtype, constant }) => {

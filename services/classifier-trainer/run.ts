@@ -215,5 +215,5 @@ async function openJudge({ judge, engine, threads }: RunConfig, dataset: Dataset
       `judge: ${judge} was trained on ${image.height}×${image.width}×${image.channels} images of ` +
         `${classes.length} classes; it cannot judge this data, train one with \`ballast judge train\``,
     );
-  return { model, predictor: await Predictor.create(model.model, model.params, { engine, threads }) };
+  return { model, predictor: new Predictor(model.model, { engine, threads }) };
 }

@@ -129,7 +129,7 @@ export class ClassifierTraining {
       choice,
     );
     const runStep: StepRunner = (inputs) => executable.run(inputs);
-    const predictor = await Predictor.create(model, params, choice);
+    const predictor = new Predictor(model, choice);
     return new ClassifierTraining({ config, dataset, model, optimizer, state, runStep, predictor });
   }
 

@@ -1,0 +1,148 @@
+/**
+ * `npm run bench -- compute`: our compiled steps against PyTorch eager, the same networks on one thread each, in turns.
+ * Outputs from the same weights must agree before anything is timed.
+ *
+ *   ratio      their seconds / ours, median over rounds; above 1 we are faster
+ *   spread     smallest and largest ratio of a round
+ *   peakShare  our convolutions' and matrix products' FLOP/s as a share of a large matrix product's on this core
+ */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { NdArray } from '../tensor/array.ts';
+import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.ts';
+import { COMPUTE_CASES, sgemm } from './compute-cases.ts';
+import type { ComputeCase, PreparedCase } from './compute-cases.ts';
+import { startPeer } from './peer.ts';
+import type { Peer } from './peer.ts';
+import { median } from './statistics.ts';
+
+const TOLERANCE = 1e-4;
+
+export interface ComputeRow {
+  readonly metric: string;
+  /** Units a second. */
+  readonly ours: number;
+  readonly theirs: number | null;
+  readonly unit: string;
+  readonly peer: string | null;
+  readonly ratio: number | null;
+  readonly spread: readonly [number, number] | null;
+  readonly peakShare: number;
+  readonly compileSeconds: number;
+}
+
+/** The command. */
+export async function compute(args: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      json: { type: 'boolean', default: false },
+      rounds: { type: 'string', default: '7' },
+      only: { type: 'string' },
+    },
+  });
+  const cases = COMPUTE_CASES.filter(({ name }) => values.only === undefined || name.includes(values.only));
+  const folder = await mkdtemp(join(tmpdir(), 'ballast-bench-'));
+  const peer = startPeer('compute.py');
+  try {
+    const peerName = peer === null ? null : `PyTorch ${await loadPeer(peer, cases, folder)} eager`;
+    const peak = await measurePeak();
+    const results: ComputeRow[] = [];
+    for (const item of cases) {
+      const row = await measure(item, peer, peerName, folder, Number(values.rounds), peak);
+      results.push(row);
+      if (!values.json) console.log(describe(row));
+    }
+    if (values.json) console.log(JSON.stringify({ name: 'compute', peakGflops: peak / 1e9, results }));
+    else console.log(`peak: ${(peak / 1e9).toFixed(0)} GFLOP/s (1024×1024 sgemm)`);
+  } finally {
+    await peer?.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** Hands weights and inputs over; returns the peer's version. */
+async function loadPeer(peer: Peer, cases: readonly ComputeCase[], folder: string): Promise<string> {
+  for (const { name, tensors } of cases)
+    await writeFile(join(folder, `${name}.safetensors`), encodeSafetensors(tensors));
+  const benchmarks = Object.fromEntries(cases.map(({ name, settings }) => [name, settings]));
+  await writeFile(join(folder, 'settings.json'), JSON.stringify({ benchmarks }));
+  return String((await peer.ask({ load: folder }))['version']);
+}
+
+async function measurePeak(): Promise<number> {
+  const product = await sgemm.prepare();
+  await product.run();
+  const seconds = await secondsOf(product, 9);
+  await product.dispose();
+  return product.flops / median(seconds);
+}
+
+async function measure(
+  item: ComputeCase,
+  peer: Peer | null,
+  peerName: string | null,
+  folder: string,
+  rounds: number,
+  peak: number,
+): Promise<ComputeRow> {
+  const own = await item.prepare();
+  const first = await own.run();
+  if (peer !== null) {
+    await peer.ask({ check: item.name });
+    const theirs = decodeSafetensors(await readFile(join(folder, `peer-${item.name}.safetensors`))).arrays;
+    for (const [name, array] of Object.entries(first)) requireEqual(item.name, array, theirs[name]!);
+  }
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    ours.push(median(await secondsOf(own, 3)));
+    if (peer !== null)
+      theirs.push(median((await peer.ask({ run: item.name, times: 3 }))['seconds'] as number[]));
+  }
+  await own.dispose();
+  const ratios = theirs.map((seconds, i) => seconds / ours[i]!);
+  const perSecond = (seconds: readonly number[]) => item.units / median(seconds);
+  return {
+    metric: item.name,
+    ours: perSecond(ours),
+    theirs: peer === null ? null : perSecond(theirs),
+    unit: item.unit,
+    peer: peerName,
+    ratio: peer === null ? null : median(ratios),
+    spread: peer === null ? null : [Math.min(...ratios), Math.max(...ratios)],
+    peakShare: own.flops / median(ours) / peak,
+    compileSeconds: own.compileSeconds,
+  };
+}
+
+async function secondsOf(item: PreparedCase, times: number): Promise<number[]> {
+  const seconds: number[] = [];
+  for (let i = 0; i < times; i++) {
+    const start = performance.now();
+    await item.run();
+    seconds.push((performance.now() - start) / 1000);
+  }
+  return seconds;
+}
+
+/** Both sides must compute the same thing, or their speeds mean nothing. */
+function requireEqual(name: string, ours: NdArray, theirs: NdArray): void {
+  const worst = Array.from(ours.data).reduce((most, value, i) => {
+    const difference = Math.abs(value - theirs.data[i]!) / Math.max(1, Math.abs(value));
+    return Number.isNaN(difference) ? Infinity : Math.max(most, difference);
+  }, 0);
+  if (!(worst <= TOLERANCE)) throw new Error(`${name}: ours and the peer's results differ by ${worst}`);
+}
+
+function describe(row: ComputeRow): string {
+  const rate = (value: number) => `${value.toPrecision(4)} ${row.unit}`;
+  const against =
+    row.theirs === null
+      ? ''
+      : `, ${row.peer} ${rate(row.theirs)}: ratio ${row.ratio!.toFixed(2)} (${row.spread![0].toFixed(2)}–${row.spread![1].toFixed(2)})`;
+  const share = `${(100 * row.peakShare).toFixed(0)}% of peak`;
+  return `${row.metric}: ${rate(row.ours)}${against}, ${share}, compiled in ${row.compileSeconds.toFixed(2)} s`;
+}

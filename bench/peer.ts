@@ -1,0 +1,38 @@
+/** A peer in Python that benchmarks are measured against in the same run; named by BALLAST_PEER_PYTHON, else left out. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { packageRoot } from '../common/package-root.ts';
+
+export interface Peer {
+  /** Sends one request and resolves with its answer. Throws Error when the peer dies. */
+  ask(request: object): Promise<Record<string, unknown>>;
+  close(): Promise<void>;
+}
+
+/** Starts bench/peer/SCRIPT; null, with a line on stderr, where no interpreter is named. */
+export function startPeer(script: string): Peer | null {
+  const python = process.env['BALLAST_PEER_PYTHON'];
+  if (python === undefined || python === '') {
+    process.stderr.write('no peer: set BALLAST_PEER_PYTHON to a Python that has PyTorch and safetensors\n');
+    return null;
+  }
+  const child = spawn(python, [join(packageRoot(), 'bench', 'peer', script)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    ask: async (request) => {
+      child.stdin.write(`${JSON.stringify(request)}\n`);
+      const line: IteratorResult<string, unknown> = await lines.next();
+      if (line.done === true) throw new Error(`the peer ${script} ended; its messages are above`);
+      return JSON.parse(line.value) as Record<string, unknown>;
+    },
+    close: async () => {
+      const ended = once(child, 'exit');
+      child.stdin.end();
+      await ended;
+    },
+  };
+}
