@@ -9,7 +9,7 @@ export const adaptiveSamplingConfigSchema = z
      */
     rule: z.enum(['released', 'softmax', 'uniform', 'inverse-frequency']).default('softmax'),
     /** T of `softmax`; smaller gives more to the worst classes. */
-    temperature: z.number().gt(0).max(1000).default(0.2),
+    temperature: z.number().gt(0).max(1000).default(0.5),
     /** Weight of the past in the moving average of accuracy; 0 forgets it. */
     smoothing: z.number().min(0).lt(1).default(0.5),
     /** Fewest images of a class an epoch. */

@@ -15,7 +15,7 @@ export const guidanceConfigSchema = z
     interval: z.tuple([z.number().min(0).max(1), z.number().min(0).max(1)]).default([0.2, 0.8]),
     /** τ1, τ2 of the softened log-probability log(e^{τ1 z_y} / Σ_j e^{τ2 z_j}). */
     softening: z.tuple([z.number().gt(0), z.number().gt(0)]).default([1, 0.5]),
-    /** `confident` ascends log p(y|x); `hard` ascends the loss; `mixed` does one or the other by image. */
+    /** `confident` ascends log p(y|x); `hard` ascends the entropy while y is the likeliest class; `mixed` alternates. */
     direction: z.enum(['confident', 'hard', 'mixed']).default('confident'),
   })
   .check((ctx) => {
@@ -37,7 +37,7 @@ export const synthesisConfigSchema = z.strictObject({
   /** `anchored` starts from a noised real image of the class, `noise` from pure noise. */
   start: z.enum(['anchored', 'noise']).default('anchored'),
   /** t in (0, 1] to which an anchor is noised; `noise` always starts at 1. */
-  startTime: z.number().gt(0).max(1).default(0.75),
+  startTime: z.number().gt(0).max(1).default(0.6),
   /** Denoising steps. */
   steps: z.int().min(1).max(1000).default(10),
   sampler: z.enum(['ddim', 'dpmpp-2m']).default('ddim'),
