@@ -32,11 +32,11 @@ describe('parseRunConfig', () => {
       optimizer: 'adamw',
       learningRate: 0.002,
     });
-    expect(config.synthesis).toMatchObject({ shardSize: 32, start: 'anchored', startTime: 0.75, steps: 10 });
+    expect(config.synthesis).toMatchObject({ shardSize: 32, start: 'anchored', startTime: 0.6, steps: 10 });
     expect(config.synthesis.guidance).toMatchObject({ rule: 'normalized', scale: 0.25, softening: [1, 0.5] });
     expect(config.adaptiveSampling).toEqual({
       rule: 'softmax',
-      temperature: 0.2,
+      temperature: 0.5,
       smoothing: 0.5,
       floor: 0,
       cap: null,

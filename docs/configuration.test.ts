@@ -58,7 +58,7 @@ it('knows the fields, defaults and comments of a schema', () => {
   const row = (path: string) => rows.find((found) => found.path === path);
   expect(row('synthesis.startTime')).toEqual({
     path: 'synthesis.startTime',
-    default: '0.75',
+    default: '0.6',
     allowed: 'a number above 0 and at most 1',
     meaning: 't in (0, 1] to which an anchor is noised; `noise` always starts at 1.',
   });
