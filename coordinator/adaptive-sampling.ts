@@ -4,6 +4,7 @@
  * moving average over epochs, a floor, a cap and a sum of exactly N. Never reads test accuracy: its callers give
  * accuracy on training images.
  */
+import { apportion } from '../common/apportion.ts';
 
 export interface AdaptiveSamplingOptions {
   readonly rule: 'released' | 'softmax' | 'uniform' | 'inverse-frequency';
@@ -73,24 +74,6 @@ export function softmax(values: readonly number[]): number[] {
   return powers.map((power) => power / sum);
 }
 
-/**
- * Whole numbers in proportion to `weights` (not negative, some positive), each in [floor, cap], that sum to `total`
- * exactly, or come as near as the limits allow. Method of largest remainder; equal remainders go to the lower index.
- * A class that a limit holds gives its share to the others, in proportion.
- */
-export function apportion(
-  weights: readonly number[],
-  total: number,
-  floor = 0,
-  cap: number | null = null,
-): number[] {
-  const count = weights.length;
-  const highest = Math.min(cap ?? total, total);
-  const lowest = Math.min(floor, highest, Math.floor(total / count));
-  const reachable = Math.min(total, highest * count);
-  return largestRemainder(clampShares(weights, reachable, lowest, highest), reachable, highest);
-}
-
 function quotaOf(
   options: AdaptiveSamplingOptions,
   budget: number,
@@ -127,46 +110,6 @@ function smooth(state: SamplingState, accuracy: readonly number[] | null, past: 
   const before = state.smoothedAccuracy;
   if (!before) return { smoothedAccuracy: accuracy };
   return { smoothedAccuracy: accuracy.map((a, c) => past * before[c]! + (1 - past) * a) };
-}
-
-/**
- * Real-valued shares of `total` in proportion to `weights` within [lowest, highest]: the point min(max(λ·w, lowest),
- * highest) whose sum is `total`. Found exactly: of the classes that break a limit, those on the side of the larger
- * total breach are fixed there (the other side may come back), and the rest share what remains.
- */
-function clampShares(weights: readonly number[], total: number, lowest: number, highest: number): number[] {
-  const shares: number[] = new Array<number>(weights.length).fill(0);
-  let free = weights.map((_, c) => c);
-  let left = total;
-  while (free.length > 0) {
-    const sum = free.reduce((s, c) => s + weights[c]!, 0);
-    for (const c of free) shares[c] = sum > 0 ? (left * weights[c]!) / sum : left / free.length;
-    const over = free.filter((c) => shares[c]! > highest);
-    const under = free.filter((c) => shares[c]! < lowest);
-    const excess = over.reduce((s, c) => s + shares[c]! - highest, 0);
-    const lack = under.reduce((s, c) => s + lowest - shares[c]!, 0);
-    if (over.length === 0 && under.length === 0) break;
-    const fixed = excess >= lack ? over : under;
-    for (const c of fixed) shares[c] = excess >= lack ? highest : lowest;
-    left -= fixed.reduce((s, c) => s + shares[c]!, 0);
-    free = free.filter((c) => !fixed.includes(c));
-  }
-  return shares;
-}
-
-function largestRemainder(shares: readonly number[], total: number, highest: number): number[] {
-  const whole = shares.map((share) => Math.floor(share + 1e-9)); // 3 may come as 2.9999999996
-  let left = total - whole.reduce((sum, n) => sum + n, 0);
-  const order = shares
-    .map((share, c) => ({ c, remainder: share - whole[c]! }))
-    .filter(({ c }) => whole[c]! < highest)
-    .sort((a, b) => b.remainder - a.remainder || a.c - b.c);
-  for (const { c } of order) {
-    if (left <= 0) break;
-    whole[c]! += 1;
-    left -= 1;
-  }
-  return whole;
 }
 
 function checkAccuracy(accuracy: readonly number[] | null, classes: number): void {

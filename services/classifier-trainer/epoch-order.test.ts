@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { keyFromSeed } from '../../tensor/random.ts';
-import { classCounts, epochOrder, shares } from './epoch-order.ts';
+import { classCounts, epochOrder } from './epoch-order.ts';
 import type { EpochOrderInput } from './epoch-order.ts';
 
 const realLabels = Int32Array.from([0, 0, 0, 0, 0, 0, 1, 1, 1, 2]);
@@ -74,9 +74,4 @@ describe('drawn orders', () => {
     // 100 · (2.4495, 1.7321, 1) / 5.1815 = 47.27, 33.43, 19.30
     expect(classesOf(order, realLabels)).toEqual([47, 34, 19]);
   });
-});
-
-it('shares sum to the total; ties go to the first', () => {
-  expect(shares([1, 1, 1], 10)).toEqual([4, 3, 3]);
-  expect(shares([0, 3, 1], 4)).toEqual([0, 3, 1]);
 });

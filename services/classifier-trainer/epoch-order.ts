@@ -3,6 +3,7 @@
  * the epoch's synthetic images (R … R + N − 1). Every method fills the same number of places, so that all take equally
  * many optimiser steps.
  */
+import { apportion } from '../../common/apportion.ts';
 import { foldIn, permutation } from '../../tensor/random.ts';
 import type { Key } from '../../tensor/random.ts';
 
@@ -81,7 +82,7 @@ function drawnOrder({
 function drawByClass(labels: Int32Array, weights: readonly number[], count: number, key: Key): number[] {
   const members: number[][] = weights.map(() => []);
   labels.forEach((label, i) => members[label]!.push(i));
-  return shares(weights, count).flatMap((share, label) => {
+  return apportion(weights, count).flatMap((share, label) => {
     const own = members[label]!;
     const drawn: number[] = [];
     for (let pass = 0; drawn.length < share; pass++) {
@@ -90,19 +91,6 @@ function drawByClass(labels: Int32Array, weights: readonly number[], count: numb
     }
     return drawn;
   });
-}
-
-/** Whole numbers in proportion to `weights` that sum to `total` (largest remainder, ties to the first). */
-export function shares(weights: readonly number[], total: number): number[] {
-  const sum = weights.reduce((a, b) => a + b, 0);
-  const exact = weights.map((weight) => (total * weight) / sum);
-  const whole = exact.map(Math.floor);
-  const missing = total - whole.reduce((a, b) => a + b, 0);
-  const byRemainder = exact
-    .map((value, i) => ({ i, remainder: value - whole[i]! }))
-    .sort((a, b) => b.remainder - a.remainder || a.i - b.i);
-  for (const { i } of byRemainder.slice(0, missing)) whole[i]!++;
-  return whole;
 }
 
 export function classCounts(labels: Int32Array, classes: number): number[] {
