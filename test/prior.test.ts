@@ -1,0 +1,111 @@
+// `ballast prior`, `ballast judge` and `ballast compare` as a person runs them, on drawn shapes.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+import type { ComparisonReport } from '../report/records.ts';
+import { ballast, Cli } from './support/cli.ts';
+import { jsonLines, newFolder, readReport, runArgs, shapesData, shapesPrior } from './support/suite.ts';
+
+const STEPS = 60;
+
+async function priorArgs(out: string): Promise<string[]> {
+  return [
+    ...['prior', 'train', '--data', await shapesData(), '--out', out],
+    ...['--steps', String(STEPS), '--batch-size', '16', '--sample-every', '30'],
+    ...['--set', 'denoiser.widths=[8,16]', '--set', 'denoiser.groups=4', '--set', 'checkpointEvery=5'],
+  ];
+}
+
+describe('ballast prior', () => {
+  it('ends with equal bytes when it was interrupted and resumed', async () => {
+    const whole = join(newFolder('prior'), 'whole');
+    expect(await ballast(await priorArgs(whole))).toMatchObject({ code: 0, stderr: '' });
+
+    const parts = join(newFolder('prior'), 'parts');
+    const cli = Cli.start(await priorArgs(parts));
+    await cli.poll('a checkpoint', () => (existsSync(join(parts, 'checkpoint.safetensors')) ? true : null));
+    cli.signal('SIGINT');
+    const end = await cli.ended;
+    expect(end.code).toBe(130);
+    expect(end.stderr).toContain(`ballast prior train --resume --out ${parts}`);
+    expect(existsSync(join(parts, 'prior.safetensors'))).toBe(false);
+
+    const resumed = await ballast(['prior', 'train', '--resume', '--out', parts]);
+    expect(resumed).toMatchObject({ code: 0, stderr: '' });
+    const bytes = (dir: string) => readFileSync(join(dir, 'prior.safetensors'));
+    expect(bytes(parts).equals(bytes(whole))).toBe(true);
+  });
+
+  it('learns, draws samples on its way, and refuses to begin over a prior that is there', async () => {
+    const out = join(newFolder('prior'), 'again');
+    expect((await ballast(await priorArgs(out))).code).toBe(0);
+    const losses = jsonLines<{ step: number; loss: number }>(readFileSync(join(out, 'train.jsonl'), 'utf8'));
+    expect(losses.at(-1)!.step).toBe(STEPS);
+    expect(losses.at(-1)!.loss).toBeLessThan(losses[0]!.loss);
+    const picture = await sharp(join(out, 'samples', 'step-000060.png')).stats();
+    expect(picture.channels[0]!.stdev).toBeGreaterThan(5); // not blank
+    const second = await ballast(await priorArgs(out));
+    expect(second.code).toBe(1);
+    expect(second.stderr).toContain(`${out}: holds a prior already; continue it with --resume`);
+  });
+
+  it('samples the same picture for the same seed', async () => {
+    const prior = await shapesPrior();
+    const dir = newFolder('samples');
+    const sample = async (name: string, seed: string) => {
+      const path = join(dir, name);
+      const args = ['prior', 'sample', prior, '--out', path, '--count', '16', '--steps', '4', '--seed', seed];
+      expect(await ballast(args)).toMatchObject({ code: 0, stderr: '' });
+      return readFileSync(path);
+    };
+    const first = await sample('a.png', '1');
+    expect(first.equals(await sample('b.png', '1'))).toBe(true);
+    expect(first.equals(await sample('c.png', '2'))).toBe(false);
+  });
+});
+
+describe('ballast judge and compare', () => {
+  it('trains a judge whose verdict stands in every epoch of a comparison', async () => {
+    const dir = newFolder('judge');
+    const judge = join(dir, 'judge.safetensors');
+    const network = ['--set', 'classifier.widths=[8,16]', '--set', 'classifier.groups=4'];
+    const training = ['--epochs', '12', '--batch-size', '8', ...network];
+    const trained = await ballast([
+      'judge',
+      'train',
+      '--data',
+      await shapesData(),
+      '--out',
+      judge,
+      ...training,
+    ]);
+    expect(trained.code).toBe(0);
+    expect(trained.stdout).toMatch(/judge: .*% right on \d+ real test images/);
+
+    const [, ...flags] = await runArgs('unused', '--judge', judge, '--epochs', '2');
+    const shared = flags.filter((_, i) => !['--method', '--out'].includes(flags[i]!) && !['--method', '--out'].includes(flags[i - 1]!)); // prettier-ignore
+    const out = join(dir, 'comparison');
+    const args = ['compare', '--methods', 'erm,iois', '--seeds', '1,2', '--out', out, ...shared];
+    const compared = await ballast(args);
+    expect(compared).toMatchObject({ code: 0, stderr: '' });
+    const report = JSON.parse(readFileSync(join(out, 'report.json'), 'utf8')) as ComparisonReport;
+    expect(report.methods.map(({ method, seed }) => `${method} ${seed}`)).toEqual([
+      'erm 1',
+      'iois 1',
+      'erm 2',
+      'iois 2',
+    ]);
+    expect(new Set(report.methods.map(({ optimizerSteps }) => optimizerSteps)).size).toBe(1);
+    for (const { fidelity, quota, syntheticImages } of report.methods[1]!.epochs) {
+      expect(fidelity!.all).toBeGreaterThan(1 / 3); // better than a guess among three classes
+      expect(quota!.reduce((sum, n) => sum + n, 0)).toBe(syntheticImages);
+    }
+
+    const digest = readReport(join(out, 'iois-seed1')).weightsDigest;
+    const again = await ballast(args); // finished runs are kept
+    expect(again.code).toBe(0);
+    expect(readReport(join(out, 'iois-seed1')).weightsDigest).toBe(digest);
+    expect(again.stdout).toContain('report:');
+  });
+});
