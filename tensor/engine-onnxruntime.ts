@@ -6,6 +6,7 @@ import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { createRequire } from 'node:module';
 import type { NdArray, TypedArray } from './array.ts';
 import type { Engine, EngineOptions, Program, RunnableProgram } from './engine.ts';
+import { findBlockSize } from './blocked-convolution.ts';
 import { modelDigest } from './onnx.ts';
 import { trace } from './trace.ts';
 
@@ -18,7 +19,7 @@ export const onnxRuntimeEngine: Engine = {
 };
 
 async function build({ inputs, fn }: Program, { threads }: EngineOptions): Promise<RunnableProgram> {
-  const { bytes, usedInputs, flops } = trace(fn, inputs);
+  const { bytes, usedInputs, flops } = trace(fn, inputs, await findBlockSize());
   const session = await InferenceSession.create(bytes, {
     executionProviders: ['cpu'],
     intraOpNumThreads: threads,

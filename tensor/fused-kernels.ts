@@ -7,6 +7,7 @@
  *   GroupNorm(x)     = γ·x̂ + β per channel, x̂ = (x − mean)/√(var + ε) over each group of channels (Wu and He 1803.08494);
  *                      also gives x̂ [n, c, h, w] and 1/√(var + ε) [n, groups, 1] for its gradient
  *   Upsample2x(x)    = nearest-neighbour doubling of height and width, [n, c, h, w] → [n, c, 2h, 2w]
+ *   SumPool2x(x)     = sums of 2×2 blocks, [n, c, h, w] → [n, c, h/2, w/2]: the gradient of Upsample2x, and the reverse
  */
 import tf from './tf.ts';
 import type { Tensor, Tensor4D } from './tf.ts';
@@ -14,6 +15,7 @@ import type { Tensor, Tensor4D } from './tf.ts';
 export const SILU = 'Silu';
 export const GROUP_NORM = 'GroupNorm';
 export const UPSAMPLE_2X = 'Upsample2x';
+export const SUM_POOL_2X = 'SumPool2x';
 
 /** Backends that run operations one by one; the tracing backend has rules of its own. */
 const EAGER_BACKENDS = ['cpu', 'tensorflow'];
@@ -96,14 +98,17 @@ defineKernel(UPSAMPLE_2X, ({ x }) => {
 });
 tf.registerGradient({
   kernelName: UPSAMPLE_2X,
-  gradFunc: (dy) => ({
-    // Each input pixel was copied to a 2×2 block: its gradient is the block's sum.
-    x: () => {
-      const [n, c, height, width] = (dy as Tensor).shape as [number, number, number, number];
-      const blocks = tf.reshape(dy as Tensor, [n * c, height / 2, 2, width / 2, 2]);
-      return tf.reshape(tf.sum(tf.sum(blocks, 4), 2), [n, c, height / 2, width / 2]);
-    },
-  }),
+  gradFunc: (dy) => ({ x: () => runFused(SUM_POOL_2X, { x: dy as Tensor })[0]! }),
+});
+
+defineKernel(SUM_POOL_2X, ({ x }) => {
+  const [n, c, height, width] = x!.shape as [number, number, number, number];
+  const blocks = tf.reshape(x!, [n * c, height / 2, 2, width / 2, 2]);
+  return tf.reshape(tf.sum(tf.sum(blocks, 4), 2), [n, c, height / 2, width / 2]);
+});
+tf.registerGradient({
+  kernelName: SUM_POOL_2X,
+  gradFunc: (dy) => ({ x: () => runFused(UPSAMPLE_2X, { x: dy as Tensor })[0]! }),
 });
 
 /** Runs one of the kernels above on the active backend. */

@@ -9,6 +9,8 @@
  * It knows ONNX operators, not tfjs: trace-kernels.ts translates.
  */
 import { sizeOf } from './array.ts';
+import { blockConvolutions } from './blocked-convolution.ts';
+import type { ConvolutionShapes } from './blocked-convolution.ts';
 import { encodeModel } from './onnx.ts';
 import type { OnnxAttribute, OnnxDType, OnnxTensor } from './onnx.ts';
 
@@ -132,9 +134,10 @@ export class GraphBuilder {
 
   /**
    * The ONNX file, without the nodes that no output needs; the names of the inputs that it reads; and the floating-point
-   * operations of its convolutions and matrix products (a multiply-add counts two), the bulk of the work.
+   * operations of its convolutions and matrix products (a multiply-add counts two), the bulk of the work. With a `block`
+   * size, convolutions whose weights are no constants are written in the blocked layout (blocked-convolution.ts).
    */
-  encode(): { bytes: Uint8Array; usedInputs: string[]; flops: number } {
+  encode(block: number | null): { bytes: Uint8Array; usedInputs: string[]; flops: number } {
     const outputs = this.outputs.map(({ name, value }) => ({ name, value: this.materialize(value) }));
     const live = new Set<GraphNode>();
     const initializers = new Map<string, OnnxTensor>();
@@ -149,11 +152,16 @@ export class GraphBuilder {
     };
     outputs.forEach(({ value }) => visit(value));
     const names = (values: readonly Value[]) => values.map((value) => value.name);
+    const kept = this.nodes.filter((node) => live.has(node));
+    const plain = kept.map((node) => ({ ...node, inputs: names(node.inputs), outputs: names(node.outputs) }));
+    const shapes = new Map(kept.map((node) => [node.outputs[0]!.name, trainableConvolution(node)]));
+    const lowered =
+      block === null
+        ? { nodes: plain, initializers: [] }
+        : blockConvolutions(plain, block, (node) => shapes.get(node.outputs[0]!) ?? null);
     const bytes = encodeModel({
       nodes: [
-        ...this.nodes
-          .filter((node) => live.has(node))
-          .map((node) => ({ ...node, inputs: names(node.inputs), outputs: names(node.outputs) })),
+        ...lowered.nodes,
         ...outputs.map(({ name, value }) => ({
           op: 'Identity',
           domain: '',
@@ -162,7 +170,7 @@ export class GraphBuilder {
           outputs: [name],
         })),
       ],
-      initializers: [...initializers.values()],
+      initializers: [...initializers.values(), ...lowered.initializers],
       inputs: this.inputs.filter((input) => usedInputs.has(input.name)),
       outputs: outputs.map(({ name, value }) => ({ name, shape: value.shape, dtype: value.dtype })),
     });
@@ -187,6 +195,18 @@ export class GraphBuilder {
     if (bytes.length <= 4096) this.constants.set(key, value);
     return value;
   }
+}
+
+/** Shapes of a convolution whose weights change from run to run; null for any other node. */
+function trainableConvolution({ op, inputs }: GraphNode): ConvolutionShapes | null {
+  if (op !== 'Conv' || isConstant(inputs[1]!)) return null;
+  const [outputs, channels, height, width] = inputs[1]!.shape as [number, number, number, number];
+  return { inputs: channels, outputs, kernel: [height, width] };
+}
+
+function isConstant({ source }: Value): boolean {
+  if (source.kind === 'node') return source.node.inputs.every(isConstant);
+  return source.kind !== 'input';
 }
 
 function flopsOf({ op, inputs, outputs, attributes }: GraphNode): number {

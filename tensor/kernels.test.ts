@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { float32, sizeOf } from './array.ts';
 import type { NdArray } from './array.ts';
 import { compile } from './compile.ts';
+import { runFused, SUM_POOL_2X } from './fused-kernels.ts';
 import * as ops from './ops.ts';
 import { foldIn, keyFromSeed, normal } from './random.ts';
 import tf from './tf.ts';
@@ -135,6 +136,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   AvgPool: { fn: (x) => tf.avgPool(x as Tensor4D, 2, 2, 'valid'), x: [2, 4, 4, 3], forwardOnly: true },
   Upsample2x: { fn: (x) => ops.upsample2x(x as Tensor4D), x: [2, 3, 2, 4] },
+  SumPool2x: { fn: (x) => runFused(SUM_POOL_2X, { x })[0]!, x: [2, 3, 4, 2] },
 };
 
 /** More shapes and compositions that meet in networks. */
@@ -167,6 +169,12 @@ const COMPOSITIONS: Readonly<Record<string, Case>> = {
     fn: (x, y) => tf.matMul(tf.softmax(tf.matMul(x as Tensor3D, y as Tensor3D, false, true)), y),
     x: [2, 5, 3],
     y: [2, 5, 3],
+  },
+  'conv2d in blocks of channels': {
+    fn: (x, y) => ops.conv2d(tf.tile(x as Tensor4D, [1, 8, 1, 1]), tf.tile(y as Tensor4D, [8, 8, 1, 1])),
+    x: [1, 2, 3, 2],
+    y: [2, 2, 3, 3],
+    domain: (value) => value / 8,
   },
   'conv2d with a bias': {
     fn: (x, y) => tf.add(ops.conv2d(x as Tensor4D, tf.ones([3, 2, 3, 3])), tf.reshape(y, [1, 3, 1, 1])),

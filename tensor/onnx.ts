@@ -10,6 +10,7 @@ const IR_VERSION = 8;
 const OPSETS = [
   { domain: '', version: 17 },
   { domain: 'com.microsoft', version: 1 },
+  { domain: 'com.microsoft.nchwc', version: 1 },
 ];
 
 const root = protobuf.Root.fromJSON({

@@ -12,7 +12,7 @@ import type {
   Conv2DBackpropFilterAttrs,
   Conv2DBackpropInputAttrs,
 } from '@tensorflow/tfjs';
-import { UPSAMPLE_2X } from './fused-kernels.ts';
+import { SUM_POOL_2X, UPSAMPLE_2X } from './fused-kernels.ts';
 import { equalShapes } from './graph.ts';
 import type { GraphBuilder, Value } from './graph.ts';
 import { reverse, rule } from './trace-rule.ts';
@@ -236,6 +236,13 @@ export const CONVOLUTION_RULES: Readonly<Record<string, KernelRule>> = {
     });
     return graph.transpose(y, TO_NHWC);
   }),
+  [SUM_POOL_2X]: (graph, { x }) => {
+    const [n, c, height, width] = x!.shape as Rank4;
+    const type = { shape: [n, c, height / 2, width / 2], dtype: x!.dtype };
+    const attributes = { kernel_shape: { ints: [2, 2] }, strides: { ints: [2, 2] } };
+    const mean = graph.apply('AveragePool', [x!], attributes, type);
+    return graph.apply('Mul', [mean, graph.scalar(4)], {}, type);
+  },
   [UPSAMPLE_2X]: (graph, { x }) => {
     const [n, c, height, width] = x!.shape as Rank4;
     const scales = graph.constant([1, 1, 2, 2], { shape: [4], dtype: 'float32' });

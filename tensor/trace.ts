@@ -131,11 +131,12 @@ export interface TraceInput {
 
 /**
  * Traces `fn`, called with one tensor per input in order; its named results become the graph's outputs.
- * Returns the ONNX file and the inputs that it reads.
+ * Returns the ONNX file and the inputs that it reads; `block` is the block size of convolutions (`GraphBuilder.encode`).
  */
 export function trace(
   fn: (tensors: Tensor[]) => Readonly<Record<string, Tensor>>,
   inputs: readonly TraceInput[],
+  block: number | null,
 ): ReturnType<GraphBuilder['encode']> & { outputs: { name: string; shape: number[]; dtype: TfDType }[] } {
   const graph = new GraphBuilder();
   return withTraceBackend(graph, () => {
@@ -154,6 +155,6 @@ export function trace(
       shape: [...tensor.shape],
       dtype: tensor.dtype as TfDType,
     }));
-    return { ...graph.encode(), outputs };
+    return { ...graph.encode(block), outputs };
   });
 }
