@@ -71,9 +71,9 @@ const SETTINGS: readonly Setting[] = [
     noiseAware: true,
   },
   { name: 'anchored t 0.75: unguided', synthesis: anchored(0.75, { rule: 'none' }) },
-  { name: 'anchored t 0.75: detached x0, 0.25 (default)', synthesis: anchored(0.75, normalized(0.25)) },
+  { name: 'anchored t 0.75: detached x0, 0.25', synthesis: anchored(0.75, normalized(0.25)) },
   { name: 'anchored t 0.6: unguided', synthesis: anchored(0.6, { rule: 'none' }) },
-  { name: 'anchored t 0.6: detached x0, 0.25', synthesis: anchored(0.6, normalized(0.25)) },
+  { name: 'anchored t 0.6: detached x0, 0.25 (default)', synthesis: anchored(0.6, normalized(0.25)) },
   { name: 'the anchors themselves, augmented', synthesis: null },
 ];
 
