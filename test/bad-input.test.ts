@@ -149,6 +149,15 @@ describe('configuration', () => {
     expectMistake(end, /^error: prior: .*makes 16×16×1 images, the data has 32×32×1; train a prior/, dir);
   });
 
+  it('learning rate with which training diverges', async () => {
+    const { end } = await mistaken('--method', 'erm', '--learning-rate', '1e30');
+    expect(end.code).toBe(1);
+    expect(end.stderr).toMatch(
+      /^error: training diverged at step \d+: the loss is NaN.*learningRate than 1e\+30/,
+    );
+    expect(end.stderr.trim().split('\n')).toHaveLength(1);
+  });
+
   it('prior that is none', async () => {
     const missing = await mistaken('--prior', '/no/prior.safetensors');
     expectMistake(

@@ -2,6 +2,7 @@
  * A classifier in training on one data set: epochs over real and synthetic images, evaluation, checkpoints. All
  * randomness is keyed by run seed, epoch and place, so an epoch done again from its checkpoint gives the same bits.
  */
+import { UserError } from '../../common/errors.ts';
 import type { RunConfig } from '../../config/run-config.ts';
 import { resolveMethod } from '../../config/method.ts';
 import type { MethodAxes } from '../../config/method.ts';
@@ -139,7 +140,7 @@ export class ClassifierTraining {
 
   /**
    * One epoch over the real images and `synthetic`. `onStep` hears of each step and may throw to cancel; the state is
-   * then in mid-epoch and only `restore` makes it good again. Throws Error when the loss is no number.
+   * then in mid-epoch and only `restore` makes it good again. Throws UserError when the loss is no number.
    */
   async trainEpoch(
     epoch: number,
@@ -199,9 +200,9 @@ export class ClassifierTraining {
     });
     const [value, norm] = [loss.data[0]!, gradientNorm.data[0]!];
     if (!Number.isFinite(value) || !Number.isFinite(norm))
-      throw new Error(
-        `step ${step}: the loss is ${value} and the gradient's norm ${norm}; training stopped, the last checkpoint is good ` +
-          '(a smaller training.learningRate may help)',
+      throw new UserError(
+        `training diverged at step ${step}: the loss is ${value}, the gradient's norm ${norm}; ` +
+          `choose a smaller training.learningRate than ${learningRate}, or a smaller training.clipNorm`,
       );
     this.#state = state;
     this.step = step;

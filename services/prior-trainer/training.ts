@@ -2,6 +2,7 @@
  * Trains an unlabelled denoiser, step by step. All randomness is keyed by the step, so training that was interrupted
  * and resumed from a checkpoint ends with the same weights, bit for bit, as training that was not.
  */
+import { UserError } from '../../common/errors.ts';
 import { augmentBatch } from '../../data/augment.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { preprocess } from '../../data/preprocess.ts';
@@ -107,8 +108,9 @@ export class PriorTraining {
     });
     const value = loss.data[0]!;
     if (!Number.isFinite(value) || !Number.isFinite(gradientNorm.data[0]!))
-      throw new Error(
-        `step ${step}: the loss is ${value}, the gradient norm ${gradientNorm.data[0]}; training stopped`,
+      throw new UserError(
+        `training diverged at step ${step}: the loss is ${value}, the gradient's norm ${gradientNorm.data[0]}; ` +
+          `choose a smaller learningRate than ${learningRate}`,
       );
     this.#state = state;
     this.step = step;
