@@ -12,6 +12,7 @@ const csvSchema = z.strictObject({
   images: path.nullable().default(null),
   /** Columns by name; null: found by the usual names (data/csv.ts). */
   idColumn: path.nullable().default(null),
+  /** The class of each image. */
   labelColumn: path.nullable().default(null),
   /** Images with equal values never lie on both sides of a split (lesion, patient). */
   groupColumn: path.nullable().default(null),
@@ -41,6 +42,7 @@ export const dataConfigSchema = z
   .strictObject({
     /** 'fashion-mnist' (the default), or the path of a folder, CSV file or NPZ file. */
     source: path.default('fashion-mnist'),
+    /** How `source` is laid out; `auto` looks. */
     format: z.enum(['auto', 'image-folder', 'csv', 'npz', 'idx']).default('auto'),
     /** Side of the square images in pixels; null: as they are (they must then all have one size). */
     imageSize: z.int().min(4).max(1024).nullable().default(null),
@@ -53,7 +55,9 @@ export const dataConfigSchema = z
     /** Path of the test images; null: the source's own test split, where it has one. */
     test: path.nullable().default(null),
     validation: validationSchema.prefault({ from: 'train' }),
+    /** Makes an exponential long tail from balanced data; null leaves the classes as they are. */
     longTail: longTailSchema.nullable().default(null),
+    /** An image that cannot be read: leave it out, named and counted, or refuse the data. */
     onBadImage: z.enum(['skip', 'fail']).default('fail'),
     /** Folders searched for a named data set (`<root>/fashion-mnist`), before the usual places. */
     roots: z.array(path).default([]),

@@ -26,11 +26,13 @@ export const runConfigSchema = z.strictObject({
   prior: z.string().min(1).nullable().default(null),
   /** An independent classifier that judges class fidelity each epoch; null for none. */
   judge: z.string().min(1).nullable().default(null),
+  /** Seed of everything random. */
   seed: z.int().min(0).default(1),
   /** Diffusion workers. Does not change results. */
   workers: z.int().min(1).max(4096).default(2),
   /** Compute threads of each process. Changes low bits of results. */
   threads: z.int().min(1).max(1024).default(1),
+  /** `onnxruntime` compiles; `reference` is plain JavaScript, slow, for comparison. */
   engine: z.enum(['onnxruntime', 'reference']).default('onnxruntime'),
   /** The run folder. */
   out: z.string().min(1).default('runs/run'),

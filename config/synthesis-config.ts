@@ -12,6 +12,7 @@ export const guidanceConfigSchema = z
     scale: z.number().min(0).max(1000).default(0.25),
     /** How the strength depends on t: `sine` is sin(πt), `interval` is 1 inside `interval` and 0 outside. */
     schedule: z.enum(['sine', 'interval', 'constant']).default('sine'),
+    /** Times at which `interval` guides. */
     interval: z.tuple([z.number().min(0).max(1), z.number().min(0).max(1)]).default([0.2, 0.8]),
     /** τ1, τ2 of the softened log-probability log(e^{τ1 z_y} / Σ_j e^{τ2 z_j}). */
     softening: z.tuple([z.number().gt(0), z.number().gt(0)]).default([1, 0.5]),
@@ -40,6 +41,7 @@ export const synthesisConfigSchema = z.strictObject({
   startTime: z.number().gt(0).max(1).default(0.6),
   /** Denoising steps. */
   steps: z.int().min(1).max(1000).default(10),
+  /** `ddim` (first order) or `dpmpp-2m` (DPM-Solver++, second order). */
   sampler: z.enum(['ddim', 'dpmpp-2m']).default('ddim'),
   guidance: guidanceConfigSchema.prefault({}),
 });

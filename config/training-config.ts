@@ -2,13 +2,17 @@
 import { z } from 'zod';
 
 export const trainingConfigSchema = z.strictObject({
+  /** Passes over real and synthetic images. */
   epochs: z.int().min(1).max(100_000).default(12),
   /** Images of one optimiser step. */
   batchSize: z.int().min(1).max(65_536).default(64),
+  /** `adamw` (Loshchilov and Hutter), or `sgd` with momentum. */
   optimizer: z.enum(['adamw', 'sgd']).default('adamw'),
+  /** Its peak; `schedule` says how it falls. */
   learningRate: z.number().gt(0).default(2e-3),
   /** Of `sgd`; `adamw` uses 0.9 and 0.999. */
   momentum: z.number().min(0).lt(1).default(0.9),
+  /** λ; applies to weights, not to biases and normalisation. */
   weightDecay: z.number().min(0).default(5e-4),
   /** `cosine` decays to zero; `step` divides by 10 at 30%, 60% and 90% of the steps (the paper's 60, 120, 180 of 200). */
   schedule: z.enum(['cosine', 'step', 'constant']).default('cosine'),
@@ -16,6 +20,7 @@ export const trainingConfigSchema = z.strictObject({
   warmupSteps: z.int().min(0).default(0),
   /** Largest norm of the whole gradient; null does not clip. */
   clipNorm: z.number().gt(0).nullable().default(1),
+  /** `flip-shift`: mirrored one time in two, moved by up to a tenth. */
   augmentation: z.enum(['flip-shift', 'none']).default('flip-shift'),
   /** Weight of a synthetic image's loss; a real image has 1. */
   syntheticLossWeight: z.number().min(0).max(100).default(1),

@@ -17,8 +17,11 @@ export const judgeConfigSchema = z.strictObject({
   data: dataConfigSchema,
   classifier: classifierConfigSchema.prefault({}),
   training: trainingConfigSchema.prefault({}),
+  /** Seed of everything random. */
   seed: z.int().min(0).default(0),
+  /** Compute threads. Changes low bits of results. */
   threads: z.int().min(1).default(1),
+  /** `onnxruntime` or `reference`. */
   engine: z.enum(['onnxruntime', 'reference']).default('onnxruntime'),
 });
 export type JudgeConfig = z.output<typeof judgeConfigSchema>;

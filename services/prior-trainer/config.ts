@@ -6,20 +6,29 @@ import { denoiserConfigSchema } from '../../config/denoiser-config.ts';
 export const priorConfigSchema = z.strictObject({
   data: dataConfigSchema,
   denoiser: denoiserConfigSchema.prefault({}),
+  /** Optimiser steps. */
   steps: z.int().min(1).default(4000),
+  /** Images of one step. */
   batchSize: z.int().min(1).default(64),
   /** Peak of a cosine schedule that ends at zero. */
   learningRate: z.number().positive().default(1e-3),
+  /** Steps over which the learning rate rises from zero. */
   warmupSteps: z.int().min(0).default(100),
+  /** λ of AdamW. */
   weightDecay: z.number().min(0).default(0.01),
+  /** Largest norm of the whole gradient. */
   clipNorm: z.number().positive().default(1),
   /** Decay of the moving average of the weights, which is what is kept. */
   averageDecay: z.number().min(0).lt(1).default(0.999),
+  /** Seed of everything random. */
   seed: z.int().min(0).default(0),
+  /** Compute threads. Changes low bits of results. */
   threads: z.int().min(1).default(1),
+  /** `onnxruntime` or `reference`. */
   engine: z.enum(['onnxruntime', 'reference']).default('onnxruntime'),
-  /** Steps between pictures of samples, and between checkpoints. */
+  /** Steps between pictures of samples. */
   sampleEvery: z.int().min(1).default(500),
+  /** Steps between checkpoints. */
   checkpointEvery: z.int().min(1).default(250),
 });
 
