@@ -15,6 +15,7 @@ import { RunFolder } from '../coordinator/run-folder.ts';
 import type { RunEvent, RunReport } from '../report/records.ts';
 import { RunFailed } from './failure.ts';
 import { openRunBus } from './run-events-bus.ts';
+import { lockRunFolder } from './run-lock.ts';
 
 export interface ExecuteOptions {
   /** Its `out` is the run folder. */
@@ -46,6 +47,16 @@ export async function executeRun(options: ExecuteOptions): Promise<RunEnd> {
   const runDir = options.config.out;
   const logDir = join(runDir, 'logs');
   await ensureDirectory(logDir);
+  const unlock = await lockRunFolder(runDir);
+  try {
+    return await executeLocked(options, logDir);
+  } finally {
+    await unlock();
+  }
+}
+
+async function executeLocked(options: ExecuteOptions, logDir: string): Promise<RunEnd> {
+  const runDir = options.config.out;
   const log = createLog({ write: fileWriter(join(logDir, 'node.log')), fields: { process: 'node' } });
   const bus = await openRunBus(runDir, options.natsUrl);
   const pool = new ChannelPool();

@@ -4,6 +4,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode, UserError } from '../common/errors.ts';
 import { ensureDirectory } from '../common/files.ts';
+import { LOCK_NAME, refuseLocked } from './run-lock.ts';
 
 /** Everything that a run or a comparison writes at the top of its folder. */
 const OWN_NAMES = new Set([
@@ -19,15 +20,17 @@ const OWN_NAMES = new Set([
   'model',
   'report.html',
   'report.json',
+  LOCK_NAME,
 ]);
 /** What is left when a run failed before it began; nothing of value. */
-const PREAMBLE = new Set(['events.jsonl', 'logs', 'metrics.jsonl']);
+const PREAMBLE = new Set(['events.jsonl', 'logs', 'metrics.jsonl', LOCK_NAME]);
 
 /**
  * Makes `dir` ready for a new run. Throws UserError when it holds anything, unless `overwrite` and all of it is a run's
  * own (then it is removed).
  */
 export async function prepareRunFolder(dir: string, overwrite: boolean): Promise<void> {
+  await refuseLocked(dir);
   const names = await namesIn(dir);
   if (names.every((name) => PREAMBLE.has(name))) return ensureDirectory(dir);
   const foreign = names.find((name) => !OWN_NAMES.has(name));

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { npyBytes } from '../data/fixtures.ts';
-import { ballast, type CliEnd } from './support/cli.ts';
+import { ballast, Cli, type CliEnd } from './support/cli.ts';
 import { freePort } from './support/nats.ts';
 import { actorsOf } from './support/processes.ts';
 import { newFolder, readReport, referenceRun, runArgs, shapesData, shapesPrior } from './support/suite.ts';
@@ -147,6 +147,23 @@ describe('configuration', () => {
   it('prior and image size that do not match', async () => {
     const { end, dir } = await mistaken('--image-size', '32');
     expectMistake(end, /^error: prior: .*makes 16×16×1 images, the data has 32×32×1; train a prior/, dir);
+  });
+
+  it('run folder that another process works in', async () => {
+    const dir = join(newFolder('busy'), 'run');
+    const first = Cli.start(await runArgs(dir, '--json'));
+    await first.waitFor(/"type":"started"/);
+    for (const second of [
+      await ballast(['run', '--resume', dir]),
+      await ballast(await runArgs(dir, '--overwrite')),
+    ])
+      expect(second).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(
+          new RegExp(`^error: .*process ${first.pid} is working in this folder`),
+        ) as string,
+      });
+    expect((await first.ended).code).toBe(0); // undisturbed
   });
 
   it('learning rate with which training diverges', async () => {
