@@ -55,19 +55,24 @@ export interface Places {
 
 /** Reads Fashion-MNIST, fetching it where it is nowhere. Throws UserError that says how to get it. */
 export async function readFashionMnist(places: Places = {}): Promise<Source> {
-  const environment = places.environment ?? process.env;
-  const cache = join(places.home ?? homedir(), '.cache', 'ballast', FASHION_MNIST);
-  const folders = [
-    ...(places.roots ?? []).map((root) => join(root, FASHION_MNIST)),
-    ...(environment.BALLAST_DATA_DIR ? [join(environment.BALLAST_DATA_DIR, FASHION_MNIST)] : []),
-    places.systemFolder ?? DEBIAN_FOLDER,
-    cache,
-  ];
+  const folders = searchedFolders(places);
+  const cache = folders.at(-1)!;
   const found = folders.find(isIdxFolder);
   if (!found) await fetchInto(cache, folders, places.fetch ?? fetch);
   const source = await readIdxFolder(found ?? cache, FASHION_MNIST_CLASSES);
   if (!source.test) throw new UserError(`${found ?? cache}: ${IDX_FILES.testImages}[.gz] is missing`);
   return source;
+}
+
+/** Where Fashion-MNIST may lie, in the order of search; the last is the cache, where it is fetched to. */
+export function searchedFolders(places: Places = {}): readonly string[] {
+  const environment = places.environment ?? process.env;
+  return [
+    ...(places.roots ?? []).map((root) => join(root, FASHION_MNIST)),
+    ...(environment.BALLAST_DATA_DIR ? [join(environment.BALLAST_DATA_DIR, FASHION_MNIST)] : []),
+    places.systemFolder ?? DEBIAN_FOLDER,
+    join(places.home ?? homedir(), '.cache', 'ballast', FASHION_MNIST),
+  ];
 }
 
 async function fetchInto(
