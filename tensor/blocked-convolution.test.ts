@@ -28,6 +28,14 @@ describe('blockConvolutions', () => {
     expect(opsOf(nodes).filter((op) => op === 'blocked ReorderInput')).toHaveLength(1);
   });
 
+  it('makes weights that are an image with batch and channels swapped from its blocked form', () => {
+    const swap: OnnxNode = { op: 'Transpose', domain: '', inputs: ['e'], outputs: ['y.weight'], attributes: { perm: { ints: [1, 0, 2, 3] } } }; // prettier-ignore
+    const { nodes } = blockConvolutions([swap, conv('x', 'y'), conv('e', 'z')], 8, shapes(16, 32));
+    const reorders = nodes.filter(({ op }) => op === 'ReorderInput').map(({ inputs }) => inputs[0]);
+    expect(reorders).toEqual(['e', 'x']); // the second convolution finds e reordered
+    expect(nodes.filter(({ inputs }) => inputs.includes('y.weight'))).toEqual([]);
+  });
+
   it('leaves convolutions whose channels are no multiples, or that are not described', () => {
     expect(opsOf(blockConvolutions([conv('x', 'y')], 8, shapes(3, 16)).nodes)).toEqual(['Conv']);
     expect(opsOf(blockConvolutions([conv('x', 'y')], 16, shapes(24, 16)).nodes)).toEqual(['Conv']);

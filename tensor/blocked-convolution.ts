@@ -5,6 +5,9 @@
  *
  *   Conv(x, W)  →  ReorderOutput(Conv_b(ReorderInput(x), blocked W)),   W [o, i, kh, kw] → [o/b, i/b, kh, kw, b(i), b(o)]
  *
+ * In a filter's gradient, W is the output's error with batch and channels swapped (trace-convolution.ts). It is as large
+ * as an image then, and is made from the error's blocked form, whose rows of b numbers stay together.
+ *
  * The domain is not documented for use from outside. So it is used only after `findBlockSize` has seen it give right
  * results in this process, on this processor; otherwise convolutions stay as they are.
  */
@@ -29,56 +32,79 @@ interface Lowered {
 
 /**
  * Replaces every convolution that `shapesOf` describes (null: leave it) and whose channels are multiples of `block`.
+ * Nodes that only the replaced ones read stay in the list.
  */
 export function blockConvolutions(
   nodes: readonly OnnxNode[],
   block: number,
   shapesOf: (node: OnnxNode) => ConvolutionShapes | null,
 ): Lowered {
-  const initializers: OnnxTensor[] = [];
-  /** Names of values in blocked layout, by the name of the plain value. */
-  const blocked = new Map<string, string>();
-  const lowered = nodes.flatMap((node) => {
+  const lowering = new Lowering(nodes, block);
+  for (const node of nodes) {
     const shapes = node.op === 'Conv' && node.domain === '' ? shapesOf(node) : null;
-    if (shapes === null || shapes.inputs % block !== 0 || shapes.outputs % block !== 0) return [node];
-    return lowerOne(node, shapes, block, blocked, initializers);
-  });
-  return { nodes: lowered, initializers };
+    if (shapes === null || shapes.inputs % block !== 0 || shapes.outputs % block !== 0)
+      lowering.nodes.push(node);
+    else lowering.convolution(node, shapes);
+  }
+  return lowering;
 }
 
-function lowerOne(
-  node: OnnxNode,
-  { inputs, outputs, kernel }: ConvolutionShapes,
-  block: number,
-  blocked: Map<string, string>,
-  initializers: OnnxTensor[],
-): OnnxNode[] {
-  const [x, weight, ...bias] = node.inputs as [string, string, ...string[]];
-  const y = node.outputs[0]!;
-  const shape = (suffix: string, extents: readonly number[]): string => {
-    const name = `${y}:${suffix}`;
-    const bytes = new Uint8Array(BigInt64Array.from(extents.map(BigInt)).buffer);
-    initializers.push({ name, dtype: 'int64', shape: [extents.length], bytes });
-    return name;
-  };
-  const split = [outputs / block, block, inputs / block, block, ...kernel];
-  const made: OnnxNode[] = [
-    plain('Reshape', [weight, shape('split', split)], `${y}:w6`),
-    plain('Transpose', [`${y}:w6`], `${y}:wt`, { perm: { ints: [0, 2, 4, 5, 3, 1] } }),
-    plain('Reshape', [`${y}:wt`, shape('whole', [outputs, inputs, ...kernel])], `${y}:w`),
-  ];
-  if (!blocked.has(x)) {
-    blocked.set(x, `${x}:blocked`);
-    made.push({ ...plain('ReorderInput', [x], `${x}:blocked`), domain: DOMAIN });
+class Lowering implements Lowered {
+  readonly nodes: OnnxNode[] = [];
+  readonly initializers: OnnxTensor[] = [];
+  /** Names of values in blocked layout, by the name of the plain value. */
+  readonly #blocked = new Map<string, string>();
+  readonly #producers: ReadonlyMap<string, OnnxNode>;
+  readonly #block: number;
+
+  constructor(nodes: readonly OnnxNode[], block: number) {
+    this.#producers = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
+    this.#block = block;
   }
-  blocked.set(y, `${y}:blocked`);
-  const operands = [blocked.get(x)!, `${y}:w`, ...bias];
-  made.push({ ...node, domain: DOMAIN, inputs: operands, outputs: [`${y}:blocked`] });
-  made.push({
-    ...plain('ReorderOutput', [`${y}:blocked`], y, { channels: { int: outputs } }),
-    domain: DOMAIN,
-  });
-  return made;
+
+  convolution(node: OnnxNode, { inputs, outputs, kernel }: ConvolutionShapes): void {
+    const [x, weight, ...bias] = node.inputs as [string, string, ...string[]];
+    const y = node.outputs[0]!;
+    const b = this.#block;
+    const swapped = this.#batchAndChannelsSwapped(weight);
+    const split =
+      swapped === null
+        ? [outputs / b, b, inputs / b, b, ...kernel]
+        : [inputs / b, b, outputs / b, ...kernel, b];
+    const perm = swapped === null ? [0, 2, 4, 5, 3, 1] : [2, 0, 3, 4, 1, 5];
+    const source = swapped === null ? weight : this.#blockedForm(swapped);
+    this.nodes.push(
+      plain('Reshape', [source, this.#shape(`${y}:split`, split)], `${y}:w6`),
+      plain('Transpose', [`${y}:w6`], `${y}:wt`, { perm: { ints: perm } }),
+      plain('Reshape', [`${y}:wt`, this.#shape(`${y}:whole`, [outputs, inputs, ...kernel])], `${y}:w`),
+    );
+    const operands = [this.#blockedForm(x), `${y}:w`, ...bias];
+    this.#blocked.set(y, `${y}:blocked`);
+    this.nodes.push({ ...node, domain: DOMAIN, inputs: operands, outputs: [`${y}:blocked`] });
+    const channels = { channels: { int: outputs } };
+    this.nodes.push({ ...plain('ReorderOutput', [`${y}:blocked`], y, channels), domain: DOMAIN });
+  }
+
+  /** The image whose axes [n, c, h, w] the named value has as [c, n, h, w]; null for anything else. */
+  #batchAndChannelsSwapped(name: string): string | null {
+    const node = this.#producers.get(name);
+    const perm = node?.op === 'Transpose' ? node.attributes['perm'] : undefined;
+    return perm !== undefined && 'ints' in perm && perm.ints.join() === '1,0,2,3' ? node!.inputs[0]! : null;
+  }
+
+  #blockedForm(name: string): string {
+    const existing = this.#blocked.get(name);
+    if (existing !== undefined) return existing;
+    this.#blocked.set(name, `${name}:blocked`);
+    this.nodes.push({ ...plain('ReorderInput', [name], `${name}:blocked`), domain: DOMAIN });
+    return `${name}:blocked`;
+  }
+
+  #shape(name: string, extents: readonly number[]): string {
+    const bytes = new Uint8Array(BigInt64Array.from(extents.map(BigInt)).buffer);
+    this.initializers.push({ name, dtype: 'int64', shape: [extents.length], bytes });
+    return name;
+  }
 }
 
 function plain(

@@ -12,7 +12,7 @@ import { sizeOf } from './array.ts';
 import { blockConvolutions } from './blocked-convolution.ts';
 import type { ConvolutionShapes } from './blocked-convolution.ts';
 import { encodeModel } from './onnx.ts';
-import type { OnnxAttribute, OnnxDType, OnnxTensor } from './onnx.ts';
+import type { OnnxAttribute, OnnxDType, OnnxNode, OnnxTensor } from './onnx.ts';
 
 export type Shape = readonly number[];
 export type Attributes = Readonly<Record<string, OnnxAttribute>>;
@@ -159,9 +159,10 @@ export class GraphBuilder {
       block === null
         ? { nodes: plain, initializers: [] }
         : blockConvolutions(plain, block, (node) => shapes.get(node.outputs[0]!) ?? null);
+    const read = outputs.map(({ value }) => value.name);
     const bytes = encodeModel({
       nodes: [
-        ...lowered.nodes,
+        ...withoutUnread(lowered.nodes, read),
         ...outputs.map(({ name, value }) => ({
           op: 'Identity',
           domain: '',
@@ -195,6 +196,17 @@ export class GraphBuilder {
     if (bytes.length <= 4096) this.constants.set(key, value);
     return value;
   }
+}
+
+/** The nodes that the named results need, in order. */
+function withoutUnread(nodes: readonly OnnxNode[], results: readonly string[]): OnnxNode[] {
+  const read = new Set(results);
+  const needed = nodes.toReversed().filter(({ inputs, outputs }) => {
+    if (!outputs.some((name) => read.has(name))) return false;
+    inputs.forEach((name) => read.add(name));
+    return true;
+  });
+  return needed.reverse();
 }
 
 /** Shapes of a convolution whose weights change from run to run; null for any other node. */

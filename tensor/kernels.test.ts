@@ -176,6 +176,22 @@ const COMPOSITIONS: Readonly<Record<string, Case>> = {
     y: [2, 2, 3, 3],
     domain: (value) => value / 8,
   },
+  // Eight images and eight outputs: what the filter's gradient in blocked layout needs.
+  'conv2d of eight images': {
+    fn: (x, y) => ops.conv2d(x as Tensor4D, y as Tensor4D),
+    x: [8, 2, 2, 3],
+    y: [8, 2, 3, 3],
+  },
+  'conv2d of eight images, stride 2 over an even and an odd side': {
+    fn: (x, y) => ops.conv2d(x as Tensor4D, y as Tensor4D, { stride: 2 }),
+    x: [8, 1, 4, 5],
+    y: [8, 1, 3, 3],
+  },
+  'conv2d of eight images, unpadded': {
+    fn: (x, y) => ops.conv2d(x as Tensor4D, y as Tensor4D, { pad: 0 }),
+    x: [8, 1, 5, 4],
+    y: [8, 1, 3, 2],
+  },
   'conv2d with a bias': {
     fn: (x, y) => tf.add(ops.conv2d(x as Tensor4D, tf.ones([3, 2, 3, 3])), tf.reshape(y, [1, 3, 1, 1])),
     x: [2, 2, 4, 4],

@@ -4,7 +4,7 @@
  *
  * Gradients, with Y = X ∗ W:
  *   dX, stride 1: dY convolved with W turned by 180° and its channel axes swapped; else the transposed convolution;
- *   dW: one matrix product of shifted copies of dY and X (`filterGradient`).
+ *   dW: X convolved with dY, batch and channels swapped, or a matrix product with copies of X (`filterGradient`).
  */
 import type {
   AvgPoolAttrs,
@@ -137,46 +137,49 @@ function rowProduct(graph: GraphBuilder, a: Value, b: Value): Value {
   return graph.apply('Gemm', [a, b], attributes, { shape: [a.shape[0]!, b.shape[0]!], dtype: a.dtype });
 }
 
-/**
- * dW [kh, kw, c, o] = Σ_{n, y, x} dY[n, o, y, x] · X[n, c, stride·y + i − top, stride·x + j − left] as one product. With the
- * channels first, X's copies shifted by j stand side by side; a shift by i is made on the other side, by moving dY, so
- * that kw + kh copies do instead of kw·kh. Where strides or small images make that wasteful, X is copied for each tap.
- */
+/** Channels and images that the blocked layout takes together on any processor. */
+const LEAST_BLOCK = 8;
+
+/** dW [kh, kw, c, o] = Σ_{n, y, x} dY[n, o, y, x] · X[n, c, stride·y + i − top, stride·x + j − left]. */
 function filterGradient(graph: GraphBuilder, x: Value, dy: Value, info: Conv2DInfo): Value {
-  const images = graph.transpose(x, [1, 0, 2, 3]);
-  const errors = graph.transpose(dy, [1, 0, 2, 3]);
-  const { strideHeight, strideWidth, filterHeight, filterWidth, outHeight } = info;
-  const isLarge = outHeight + filterHeight - 1 <= LARGEST_WASTE * outHeight;
-  if (strideHeight === 1 && strideWidth === 1 && filterHeight * filterWidth > 1 && isLarge)
-    return splitTaps(graph, images, errors, info);
-  const { inChannels, outChannels } = info;
-  const product = rowProduct(
-    graph,
-    stackRows(graph, [errors]),
-    stackRows(graph, patches(graph, images, info)),
-  );
-  return graph.transpose(
-    graph.reshape(product, [outChannels, filterHeight, filterWidth, inChannels]),
-    [1, 2, 3, 0],
-  );
+  const { batchSize, outChannels, filterHeight, filterWidth } = info;
+  const isBlockable = batchSize % LEAST_BLOCK === 0 && outChannels % LEAST_BLOCK === 0;
+  return filterHeight * filterWidth > 1 && isBlockable
+    ? filterGradientAsConvolution(graph, x, dy, info)
+    : filterGradientAsProduct(graph, x, dy, info);
 }
 
-/** Rows added to dY cost operations; up to this factor they cost less than the copies that they save. */
-const LARGEST_WASTE = 1.2;
+/**
+ * dW is X convolved with dY once batch and channels change places: images X [c, n, H, W], filters dY [o, n, h', w'] as
+ * large as the output, dilated by the stride. The blocked layout does this without copies of X.
+ */
+function filterGradientAsConvolution(graph: GraphBuilder, x: Value, dy: Value, info: Conv2DInfo): Value {
+  const { filterHeight, filterWidth, inHeight, inWidth, outHeight, outWidth } = info;
+  const { strideHeight, strideWidth } = info;
+  const { top, left } = info.padInfo;
+  const bottom = (outHeight - 1) * strideHeight + filterHeight - inHeight - top;
+  const right = (outWidth - 1) * strideWidth + filterWidth - inWidth - left;
+  const images = padImage(graph, graph.transpose(x, [1, 0, 2, 3]), [top, left, bottom, right]);
+  const attributes = {
+    kernel_shape: { ints: [outHeight, outWidth] },
+    dilations: { ints: [strideHeight, strideWidth] },
+    strides: { ints: [1, 1] },
+    pads: { ints: [0, 0, 0, 0] },
+  };
+  const shape = [info.inChannels, info.outChannels, filterHeight, filterWidth];
+  const operands = [images, graph.transpose(dy, [1, 0, 2, 3])];
+  return graph.transpose(graph.apply('Conv', operands, attributes, { shape, dtype: x.dtype }), [2, 3, 0, 1]);
+}
 
-function splitTaps(graph: GraphBuilder, images: Value, errors: Value, info: Conv2DInfo): Value {
-  const { filterHeight, filterWidth, inHeight, inWidth, outHeight, outWidth, inChannels, outChannels } = info;
-  const { top, bottom, left } = info.padInfo;
-  // Columns: the part of X under tap column j, as wide as dY; rows: all of X, padded as the convolution pads it.
-  const columns = range(filterWidth).map((j) =>
-    padImage(graph, images, [top, left - j, bottom, outWidth - inWidth + j - left]),
-  );
-  // dY moved down by i rows, as high as padded X.
-  const height = inHeight + top + bottom;
-  const moved = range(filterHeight).map((i) => padImage(graph, errors, [i, 0, height - outHeight - i, 0]));
-  const product = rowProduct(graph, stackRows(graph, moved), stackRows(graph, columns));
-  const taps = graph.reshape(product, [filterHeight, outChannels, filterWidth, inChannels]);
-  return graph.transpose(taps, [0, 2, 3, 1]);
+/** dW as the product of dY and copies of X, one for each tap. */
+function filterGradientAsProduct(graph: GraphBuilder, x: Value, dy: Value, info: Conv2DInfo): Value {
+  const images = graph.transpose(x, [1, 0, 2, 3]);
+  const errors = graph.transpose(dy, [1, 0, 2, 3]);
+  const { inChannels, outChannels, filterHeight, filterWidth } = info;
+  const copies = stackRows(graph, patches(graph, images, info));
+  const product = rowProduct(graph, stackRows(graph, [errors]), copies);
+  const taps = graph.reshape(product, [outChannels, filterHeight, filterWidth, inChannels]);
+  return graph.transpose(taps, [1, 2, 3, 0]);
 }
 
 /** The part of padded X under each tap, strided: kh·kw images [c, n, h', w']. */
