@@ -121,15 +121,17 @@ function stepScalars(): ArrayMap {
 /** Runs a training step again and again on its own results. */
 function training(
   compiled: Compiled & {
-    run(state: TrainingState<NdArray>): Promise<TrainingState<NdArray> & { loss: NdArray }>;
+    run(
+      state: TrainingState<NdArray>,
+    ): Promise<TrainingState<NdArray> & { loss: NdArray; gradientNorm: NdArray }>;
   },
   params: ArrayMap,
 ): PreparedCase {
   let state = initialState(params, OPTIMIZER);
   return prepared(compiled, async () => {
-    const { params, average, optimizer, loss } = await compiled.run(state);
-    state = { params, average, optimizer };
-    return { loss: float32([1], loss.data) };
+    const { loss, gradientNorm, ...next } = await compiled.run(state);
+    state = next;
+    return { loss: float32([1], loss.data), gradientNorm: float32([1], gradientNorm.data) };
   });
 }
 

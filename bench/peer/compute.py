@@ -101,11 +101,11 @@ class Trained:
         self.optimizer.zero_grad(set_to_none=True)
         loss = loss_of(self.params)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(list(self.params.values()), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(list(self.params.values()), 1.0)
         self.optimizer.step()
         with torch.no_grad():
             torch._foreach_lerp_(self.average, list(self.params.values()), 0.001)
-        return loss
+        return {"loss": loss.detach().reshape(1), "gradientNorm": norm.reshape(1)}
 
 
 class Peer:
@@ -134,7 +134,7 @@ class Peer:
             log_probability = F.log_softmax(classifier(kind["classifier"], p, tensors["images"]), -1)
             return -(tensors["labels"] * log_probability).sum(-1).mean()
 
-        return lambda: {"loss": trained.step(loss_of).detach().reshape(1)}
+        return lambda: trained.step(loss_of)
 
     def denoiserStep(self, kind, params, prior, tensors):
         trained = Trained(params)
@@ -146,7 +146,7 @@ class Peer:
             error = (output - (a * noise - s * x0)) ** 2
             return (error.mean((1, 2, 3)) * tensors["weights"]).mean()
 
-        return lambda: {"loss": trained.step(loss_of).detach().reshape(1)}
+        return lambda: trained.step(loss_of)
 
     def guidedSampling(self, kind, params, prior, tensors):
         """The default rule: detached x0, softened logits, a step of fixed length, clipped."""
