@@ -183,7 +183,7 @@ function denoiserBatch() {
   };
 }
 
-function guidedSampling(): ComputeCase {
+function guidedSamplingCase(): ComputeCase {
   const { network, params } = classifierOf(1, 10);
   const { guidance, steps, startTime, shardSize } = synthesisConfigSchema.parse({});
   const rows = samplerSteps('ddim', uniformLevels(startTime, steps)).map((row) => ({
@@ -226,6 +226,8 @@ function guidedSampling(): ComputeCase {
   };
 }
 
+export const guidedSampling = guidedSamplingCase();
+
 /** A large matrix product: this core's practical peak. */
 export const sgemm: ComputeCase = {
   name: 'sgemm',
@@ -245,5 +247,5 @@ export const COMPUTE_CASES: readonly ComputeCase[] = [
   classifierTraining('classifier-train-step-28', 28, 1, 10),
   classifierTraining('classifier-train-step-64', 64, 3, 7),
   priorTraining,
-  guidedSampling(),
+  guidedSampling,
 ];

@@ -12,11 +12,12 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { NdArray } from '../tensor/array.ts';
 import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.ts';
-import { COMPUTE_CASES, sgemm } from './compute-cases.ts';
+import { COMPUTE_CASES, guidedSampling, sgemm } from './compute-cases.ts';
 import type { ComputeCase, PreparedCase } from './compute-cases.ts';
 import { startPeer } from './peer.ts';
 import type { Peer } from './peer.ts';
 import { median } from './statistics.ts';
+import { measureTwoWorkers } from './two-workers.ts';
 
 const TOLERANCE = 1e-4;
 
@@ -49,12 +50,14 @@ export async function compute(args: readonly string[]): Promise<void> {
   try {
     const peerName = peer === null ? null : `PyTorch ${await loadPeer(peer, cases, folder)} eager`;
     const peak = await measurePeak();
+    const rounds = Number(values.rounds);
     const results: ComputeRow[] = [];
-    for (const item of cases) {
-      const row = await measure(item, peer, peerName, folder, Number(values.rounds), peak);
+    const add = (row: ComputeRow) => {
       results.push(row);
       if (!values.json) console.log(describe(row));
-    }
+    };
+    for (const item of cases) add(await measure(item, peer, peerName, folder, rounds, peak));
+    if (cases.includes(guidedSampling)) add(await measureTwoWorkers(rounds, peak));
     if (values.json) console.log(JSON.stringify({ name: 'compute', peakGflops: peak / 1e9, results }));
     else console.log(`peak: ${(peak / 1e9).toFixed(0)} GFLOP/s (1024×1024 sgemm)`);
   } finally {

@@ -1,0 +1,68 @@
+/** Does synthesis scale over cores? Two processes that sample, one thread each, against one of them alone, in turns. */
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { guidedSampling } from './compute-cases.ts';
+import type { ComputeRow } from './compute.ts';
+import { median } from './statistics.ts';
+
+const PROCESS = fileURLToPath(new URL('./sampling-process.js', import.meta.url));
+const BATCHES = 3;
+
+/** The row's `theirs` is one process alone, its ratio how many times as much two make; 2 is linear. */
+export async function measureTwoWorkers(rounds: number, peak: number): Promise<ComputeRow> {
+  const start = performance.now();
+  const children = [fork(PROCESS), fork(PROCESS)] as const;
+  try {
+    const [flops] = await Promise.all(children.map(answer));
+    const compileSeconds = (performance.now() - start) / 1000;
+    const alone: number[] = [];
+    const together: number[] = [];
+    for (let round = 0; round < rounds; round++) {
+      alone.push(await rateOf([children[round % 2]!]));
+      together.push(await rateOf(children));
+    }
+    const ratios = together.map((rate, i) => rate / alone[i]!);
+    return {
+      metric: 'guided-sampling-two-workers',
+      ours: median(together),
+      theirs: median(alone),
+      unit: 'images/s',
+      peer: 'one worker',
+      ratio: median(ratios),
+      spread: [Math.min(...ratios), Math.max(...ratios)],
+      peakShare: ((flops! / guidedSampling.units) * median(together)) / (2 * peak),
+      compileSeconds,
+    };
+  } finally {
+    for (const child of children) child.kill();
+  }
+}
+
+/** Images a second of the children at work at the same time: the sum of their own rates. */
+async function rateOf(children: readonly ChildProcess[]): Promise<number> {
+  const rates = children.map(async (child) => {
+    let seconds = 0;
+    for (let i = 0; i < BATCHES; i++) {
+      const answered = answer(child);
+      child.send('run');
+      seconds += await answered;
+    }
+    return (BATCHES * guidedSampling.units) / seconds;
+  });
+  return (await Promise.all(rates)).reduce((sum, rate) => sum + rate, 0);
+}
+
+/** The next message. Throws Error when the process ends before it. */
+async function answer(child: ChildProcess): Promise<number> {
+  const ended = new AbortController();
+  const message = once(child, 'message', { signal: ended.signal });
+  const onExit = () => ended.abort(new Error('a sampling process ended; its messages are above'));
+  child.once('exit', onExit);
+  try {
+    return ((await message) as [number])[0];
+  } finally {
+    child.off('exit', onExit);
+  }
+}
