@@ -6,7 +6,7 @@
  * and the process ends: its node starts a whole new one, instead of keeping a process that can do nothing.
  */
 
-import { Worker } from 'node:worker_threads';
+import { SHARE_ENV, Worker } from 'node:worker_threads';
 import type { TransferListItem } from 'node:worker_threads';
 import { UserError } from '../common/errors.ts';
 import type { Log } from '../common/log.ts';
@@ -68,7 +68,8 @@ class WorkerComputeThread {
 
   constructor(entryModule: URL | string, options: ComputeThreadOptions) {
     this.#options = options;
-    this.#worker = new Worker(entryModule, { workerData: options.data });
+    // Libraries that the thread loads read the process's environment: what the thread sets there has to arrive.
+    this.#worker = new Worker(entryModule, { workerData: options.data, env: SHARE_ENV });
     this.#worker.on('message', (message: FromThread) => this.#receive(message));
     this.#worker.once('error', (error) => this.#die(error));
     this.#worker.once('exit', (code) => this.#die(new Error(`the compute thread exited with code ${code}`)));

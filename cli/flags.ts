@@ -4,6 +4,7 @@
  */
 import { type Command, Option } from 'commander';
 import { parse as parseYaml } from 'yaml';
+import { ENGINE_NAMES } from '../common/engine-names.ts';
 import { UserError } from '../common/errors.ts';
 import { PRESET_NAMES } from '../config/method.ts';
 import { mergeConfig, nested, type PlainObject } from '../config/merge.ts';
@@ -146,7 +147,7 @@ const COMMON_FLAGS: readonly Flag[] = [
     parse: number,
   },
   { flags: '--threads <n>', path: ['threads'], help: 'compute threads of each process', parse: number },
-  { flags: '--engine <name>', path: ['engine'], help: 'onnxruntime or reference' },
+  { flags: '--engine <name>', path: ['engine'], help: ENGINE_NAMES.join(', ') },
 ];
 
 export const RUN_FLAGS: readonly Flag[] = [...DATA_FLAGS, METHOD_FLAG, SEED_FLAG, ...COMMON_FLAGS];

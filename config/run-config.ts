@@ -8,6 +8,7 @@ import { toError, UserError } from '../common/errors.ts';
 import { adaptiveSamplingConfigSchema } from './adaptive-sampling-config.ts';
 import { classifierConfigSchema } from './classifier-config.ts';
 import { dataConfigSchema } from './data-config.ts';
+import { engineSchema } from './engine.ts';
 import { canonicalMethod, makesImages, methodDefaults, resolveMethod } from './method.ts';
 import { mergeConfig, type PlainObject } from './merge.ts';
 import { synthesisConfigSchema } from './synthesis-config.ts';
@@ -32,8 +33,7 @@ export const runConfigSchema = z.strictObject({
   workers: z.int().min(1).max(4096).default(2),
   /** Compute threads of each process. Changes low bits of results. */
   threads: z.int().min(1).max(1024).default(1),
-  /** `onnxruntime` compiles; `reference` is plain JavaScript, slow, for comparison. */
-  engine: z.enum(['onnxruntime', 'reference']).default('onnxruntime'),
+  engine: engineSchema,
   /** The run folder. */
   out: z.string().min(1).default('runs/run'),
   /** A NATS server for events, `nats://host:4222`; null keeps them inside this machine. */

@@ -14,7 +14,7 @@ const { version } = createRequire(import.meta.url)('onnxruntime-node/package.jso
 
 export const onnxRuntimeEngine: Engine = {
   name: 'onnxruntime',
-  describe: () => `onnxruntime-node ${version} cpu`,
+  describe: () => Promise.resolve(`onnxruntime-node ${version} cpu`),
   build,
 };
 

@@ -6,7 +6,7 @@ import type { Tensor } from './tf.ts';
 
 export const referenceEngine: Engine = {
   name: 'reference',
-  describe: () => `tfjs ${tf.version.tfjs} cpu`,
+  describe: () => Promise.resolve(`tfjs ${tf.version.tfjs} cpu`),
   build: ({ inputs, fn }) =>
     Promise.resolve({
       digest: null,

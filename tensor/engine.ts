@@ -1,11 +1,14 @@
 /**
- * Engines: what runs a compiled function. `onnxruntime` traces it to one ONNX graph; `reference` runs it operation by
- * operation on tfjs's own JavaScript backend, slowly, as the oracle that others are compared with.
+ * Engines: what runs a compiled function. `onnxruntime` traces it to one ONNX graph; `tensorflow` runs it operation by
+ * operation on TensorFlow, for GPUs; `reference` does so on tfjs's own JavaScript backend, slowly, as the oracle that
+ * others are compared with.
  */
+import type { EngineName } from '../common/engine-names.ts';
 import { UserError } from '../common/errors.ts';
 import type { NdArray } from './array.ts';
 import { onnxRuntimeEngine } from './engine-onnxruntime.ts';
 import { referenceEngine } from './engine-reference.ts';
+import { tensorFlowEngine } from './engine-tensorflow.ts';
 import type { TraceInput } from './trace.ts';
 import type { Tensor } from './tf.ts';
 
@@ -32,13 +35,16 @@ export interface EngineOptions {
 
 export interface Engine {
   readonly name: string;
-  /** What it is, for the records of a run: engine and version. */
-  describe(): string;
+  /** What it is, for the records of a run: engine, version and device. May load it, and then throws as `build` does. */
+  describe(options: EngineOptions): Promise<string>;
   build(program: Program, options: EngineOptions): Promise<RunnableProgram>;
 }
 
-const ENGINES = { onnxruntime: onnxRuntimeEngine, reference: referenceEngine } as const;
-export type EngineName = keyof typeof ENGINES;
+const ENGINES: Readonly<Record<EngineName, Engine>> = {
+  onnxruntime: onnxRuntimeEngine,
+  tensorflow: tensorFlowEngine,
+  reference: referenceEngine,
+};
 
 /** Throws UserError for an unknown name. */
 export function engineNamed(name: string): Engine {

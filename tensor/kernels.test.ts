@@ -6,6 +6,7 @@ import { runFused, SUM_POOL_2X } from './fused-kernels.ts';
 import * as ops from './ops.ts';
 import { foldIn, keyFromSeed, normal } from './random.ts';
 import tf from './tf.ts';
+import { itOnTensorFlow } from './testing/tensorflow.ts';
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from './tf.ts';
 import { KERNEL_RULES } from './trace-kernels.ts';
 
@@ -276,11 +277,13 @@ describe('kernels', () => {
   });
 
   describe.each(Object.entries({ ...CASES, ...COMPOSITIONS }))('%s', (_name, example) => {
-    it('agrees between engines', async () => {
-      const actual = await runOn('onnxruntime', example);
+    const agrees = async (engine: string) => {
+      const actual = await runOn(engine, example);
       const expected = await runOn('reference', example);
       for (const name of Object.keys(expected)) expectClose(actual[name]!, expected[name]!, 2e-5, name);
-    });
+    };
+    it('agrees between engines', () => agrees('onnxruntime'));
+    itOnTensorFlow('agrees on TensorFlow', () => agrees('tensorflow'));
 
     if (example.forwardOnly) return;
     it('has the gradient that finite differences show', async () => {

@@ -8,6 +8,7 @@ import { UserError } from '../../common/errors.ts';
 import { writeFileAtomic } from '../../common/files.ts';
 import { classifierConfigSchema } from '../../config/classifier-config.ts';
 import { dataConfigSchema } from '../../config/data-config.ts';
+import { engineSchema } from '../../config/engine.ts';
 import { trainingConfigSchema } from '../../config/training-config.ts';
 import { loadDataset } from '../../data/dataset.ts';
 import type { ClassificationMetrics } from '../../models/metrics.ts';
@@ -21,8 +22,7 @@ export const judgeConfigSchema = z.strictObject({
   seed: z.int().min(0).default(0),
   /** Compute threads. Changes low bits of results. */
   threads: z.int().min(1).default(1),
-  /** `onnxruntime` or `reference`. */
-  engine: z.enum(['onnxruntime', 'reference']).default('onnxruntime'),
+  engine: engineSchema,
 });
 export type JudgeConfig = z.output<typeof judgeConfigSchema>;
 

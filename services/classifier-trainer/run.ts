@@ -91,7 +91,7 @@ export class TrainerRun {
       step: this.#training.step,
       stepsPerEpoch: this.#training.stepsPerEpoch,
       environment: {
-        engine: engineNamed(engine).describe(),
+        engine: await engineNamed(engine).describe({ threads }),
         processor: cpus()[0]?.model.trim() ?? 'unknown',
         threads: String(threads),
       },

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { dataConfigSchema } from '../../config/data-config.ts';
 import { denoiserConfigSchema } from '../../config/denoiser-config.ts';
+import { engineSchema } from '../../config/engine.ts';
 
 export const priorConfigSchema = z.strictObject({
   data: dataConfigSchema,
@@ -24,8 +25,7 @@ export const priorConfigSchema = z.strictObject({
   seed: z.int().min(0).default(0),
   /** Compute threads. Changes low bits of results. */
   threads: z.int().min(1).default(1),
-  /** `onnxruntime` or `reference`. */
-  engine: z.enum(['onnxruntime', 'reference']).default('onnxruntime'),
+  engine: engineSchema,
   /** Steps between pictures of samples. */
   sampleEvery: z.int().min(1).default(500),
   /** Steps between checkpoints. */

@@ -1,0 +1,9 @@
+/** The engine setting, one for every configuration that computes. */
+import { z } from 'zod';
+import { ENGINE_NAMES } from '../common/engine-names.ts';
+
+/**
+ * `onnxruntime` compiles; `tensorflow` is for GPUs and installed by hand (docs/gpu.md); `reference` is plain
+ * JavaScript, slow, for comparison.
+ */
+export const engineSchema = z.enum(ENGINE_NAMES).default('onnxruntime');

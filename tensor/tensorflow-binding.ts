@@ -1,0 +1,108 @@
+/**
+ * Finds and loads tfjs-node, the binding of TensorFlow to tfjs, once in a process: `@tensorflow/tfjs-node-gpu` where it
+ * loads, else `@tensorflow/tfjs-node`. Importing one makes it tfjs's backend; that is undone here, so that other
+ * engines and plain tfjs code do not notice.
+ */
+import util from 'node:util';
+import { errorCode, toError, UserError } from '../common/errors.ts';
+import { registerConvolutions } from './tensorflow-convolution.ts';
+import type { TensorFlowBackend } from './tensorflow-convolution.ts';
+import tf from './tf.ts';
+
+export const PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const;
+const BACKEND = 'tensorflow';
+
+export interface TensorFlow {
+  /** Package, version of package and library, and what it computes on. */
+  readonly description: string;
+  /** Runs `body`, which must be synchronous, with TensorFlow as tfjs's backend. */
+  activate<T>(body: () => T): T;
+}
+
+/** What of a tfjs-node package is used here. */
+interface TfjsNode {
+  readonly Tensor: unknown;
+  readonly version: Readonly<Record<string, string>>;
+}
+
+let loaded: Promise<TensorFlow> | undefined;
+
+/**
+ * TensorFlow with `threads` threads inside one operation. The first call decides for the process; so do
+ * TF_NUM_INTRAOP_THREADS and TF_NUM_INTEROP_THREADS where they are set. Throws UserError where neither package loads.
+ */
+export function loadTensorFlow(threads: number): Promise<TensorFlow> {
+  return (loaded ??= load(threads));
+}
+
+async function load(threads: number): Promise<TensorFlow> {
+  prepareProcess(threads);
+  const { name, module } = await importFirst(PACKAGES);
+  const backend = tf.findBackend(BACKEND) as unknown as TensorFlowBackend;
+  registerConvolutions(backend);
+  const device = backend.isUsingGpuDevice ? 'gpu' : 'cpu';
+  const version = module.version['tfjs-node'];
+  return {
+    description: `${name} ${version}, TensorFlow ${backend.binding.TF_Version}, ${device}`,
+    activate: (body) => keepingBackend(() => (setBackend(BACKEND), body())),
+  };
+}
+
+/** What tfjs-node reads from its process when it loads. */
+function prepareProcess(threads: number): void {
+  process.env['TF_NUM_INTRAOP_THREADS'] ??= String(threads);
+  process.env['TF_NUM_INTEROP_THREADS'] ??= '1';
+  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2'; // errors, without the greeting
+  // Gone since Node 23; tfjs-node 4.22 still calls them.
+  const legacy = util as unknown as Record<string, unknown>;
+  legacy['isNullOrUndefined'] ??= (value: unknown) => value === null || value === undefined;
+  legacy['isArray'] ??= Array.isArray;
+}
+
+/** The first of the packages that loads. Throws UserError with every package's reason when none does. */
+export async function importFirst(
+  names: readonly string[],
+): Promise<{ readonly name: string; readonly module: TfjsNode }> {
+  const reasons: string[] = [];
+  for (const name of names) {
+    try {
+      return { name, module: await importPackage(name) };
+    } catch (thrown) {
+      const missing = errorCode(thrown) === 'ERR_MODULE_NOT_FOUND';
+      reasons.push(`${name}: ${missing ? 'not installed' : firstLine(toError(thrown).message)}`);
+    }
+  }
+  throw new UserError(
+    `engine 'tensorflow' needs ${names.join(' or ')}, and none loads (${reasons.join('; ')}): see docs/gpu.md`,
+  );
+}
+
+async function importPackage(name: string): Promise<TfjsNode> {
+  const previous = tf.getBackend();
+  try {
+    const module = ((await import(name)) as { default: TfjsNode }).default;
+    if (module.Tensor !== tf.Tensor)
+      throw new Error('it uses another copy of @tensorflow/tfjs than Ballast does; npm dedupe joins them');
+    return module;
+  } finally {
+    setBackend(previous || 'cpu');
+  }
+}
+
+function keepingBackend<T>(body: () => T): T {
+  const previous = tf.getBackend();
+  try {
+    return body();
+  } finally {
+    setBackend(previous);
+  }
+}
+
+/** Takes effect before it returns: none of our backends starts asynchronously. */
+function setBackend(name: string): void {
+  void tf.setBackend(name);
+}
+
+function firstLine(text: string): string {
+  return text.split('\n')[0]!.trim();
+}
