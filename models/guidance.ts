@@ -142,13 +142,14 @@ function hardObjective(logits: Tensor2D, labelsOneHot: Tensor2D): Tensor1D {
 
 /** 1 where no class has a larger logit than the label's, else 0: [n]; its gradient is zero. */
 function isLikeliest(logits: Tensor2D, labelsOneHot: Tensor2D): Tensor1D {
-  const choose = tf.customGrad((z) => ({
-    value: tf.cast(
-      tf.greaterEqual(tf.sum(tf.mul(labelsOneHot, z as Tensor2D), -1), tf.max(z as Tensor2D, -1)),
-      'float32',
-    ),
-    gradFunc: () => tf.zerosLike(logits),
-  }));
+  const choose = tf.customGrad((z, save) => {
+    (save as (tensors: Tensor[]) => void)([z as Tensor2D]); // eager engines free what is not saved for the gradient
+    const wanted = tf.sum(tf.mul(labelsOneHot, z as Tensor2D), -1);
+    return {
+      value: tf.cast(tf.greaterEqual(wanted, tf.max(z as Tensor2D, -1)), 'float32'),
+      gradFunc: (_dy: Tensor, [saved]: Tensor[]) => tf.zerosLike(saved!),
+    };
+  });
   return choose(logits) as Tensor1D;
 }
 

@@ -3,6 +3,7 @@ import { float32, zeros } from '../tensor/array.ts';
 import type { NdArray } from '../tensor/array.ts';
 import { compile } from '../tensor/compile.ts';
 import { keyFromSeed, normal } from '../tensor/random.ts';
+import { itOnTensorFlow } from '../tensor/testing/tensorflow.ts';
 import { specOf } from '../tensor/tree.ts';
 import { initClassifier } from './classifier.ts';
 import type { GuidanceConfig } from './guidance.ts';
@@ -61,20 +62,24 @@ function expectClose(actual: readonly number[], expected: readonly number[], tol
 }
 
 describe('the guided step as one graph', () => {
-  it.each([
+  describe.each([
     { ...NORMALIZED, direction: 'confident' },
     { ...NORMALIZED, direction: 'hard' },
     { ...NORMALIZED, direction: 'mixed' },
     { rule: 'released-noisy', clip: true, softening: [1, 1], direction: 'confident' },
     { rule: 'released-x0', clip: false, softening: [1, 1], direction: 'confident' },
     { rule: 'none', clip: true, softening: [1, 1], direction: 'confident' },
-  ] as const)('$rule, $direction: compiled equals the reference', async (guidance) => {
-    const [compiled, reference] = [
-      await run('onnxruntime', guidance, inputs()),
-      await run('reference', guidance, inputs()),
-    ];
-    expectClose(compiled.x, reference.x, 2e-5);
-    expectClose(compiled.x0, reference.x0, 2e-5);
+  ] as const)('$rule, $direction', (guidance) => {
+    const equalsReference = async (engine: string) => {
+      const [actual, reference] = [
+        await run(engine, guidance, inputs()),
+        await run('reference', guidance, inputs()),
+      ];
+      expectClose(actual.x, reference.x, 2e-5);
+      expectClose(actual.x0, reference.x0, 2e-5);
+    };
+    it('compiled equals the reference', () => equalsReference('onnxruntime'));
+    itOnTensorFlow('on TensorFlow equals the reference', () => equalsReference('tensorflow'));
   });
 
   it('of no strength is the unguided step, and of some strength is not', async () => {
