@@ -33,7 +33,6 @@ dest=${2:-${BALLAST_DATA_DIR:-$HOME/.cache/ballast}/$name}
 mkdir -p "$dest"
 dest=$(realpath "$dest")
 cd "$(dirname "$0")/.."
-addon=$dest/tfjs_binding-node-$(node -p process.versions.modules).node
 log=$dest/build.log
 
 # The shared libraries and headers, under the names by which tfjs-node links them.
@@ -100,6 +99,7 @@ ln -s "$dest/lib" "$root/deps/lib"
 # Where the package itself will look for its addon.
 target=$(cd "$root" && node -p "require('@mapbox/node-pre-gyp').find('$root/package.json')")
 napi=$(basename "$(dirname "$target")" | sed 's/napi-v//')
+addon=$dest/tfjs_binding-napi-v$napi.node # the same for every version of Node that has this N-API
 [ -f "$addon" ] || build
 mkdir -p "$(dirname "$target")"
 cp "$addon" "$target"

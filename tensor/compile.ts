@@ -42,9 +42,9 @@ export interface Executable<S, R> {
    * Calls must not overlap. Result arrays belong to the caller.
    */
   run(inputs: FeedsOf<S>): Promise<ArraysOf<R>>;
-  /** Name of the compiled graph: equal functions and signatures give equal digests. Null for `reference`. */
+  /** Name of the compiled graph: equal functions and signatures give equal digests. Null where the engine compiles nothing. */
   readonly digest: string | null;
-  /** Floating-point operations of one run's convolutions and matrix products (a multiply-add is two); null for `reference`. */
+  /** Floating-point operations of one run's convolutions and matrix products (a multiply-add is two); null like `digest`. */
   readonly flops: number | null;
   /** Seconds that tracing and building took. */
   readonly compileSeconds: number;
@@ -54,7 +54,7 @@ export interface Executable<S, R> {
 export interface CompileOptions<C> extends Partial<EngineOptions> {
   /** Further arguments of the function whose values are built into the graph; `run` does not take them. */
   readonly constants?: C;
-  /** `onnxruntime` (default) or `reference`. */
+  /** One of common/engine-names.ts; `onnxruntime` by default. */
   readonly engine?: string;
 }
 

@@ -52,6 +52,8 @@ async function load(threads: number): Promise<TensorFlow> {
 function prepareProcess(threads: number): void {
   process.env['TF_NUM_INTRAOP_THREADS'] ??= String(threads);
   process.env['TF_NUM_INTEROP_THREADS'] ??= '1';
+  // Trainer and workers share a GPU: none may take all of its memory at once.
+  process.env['TF_FORCE_GPU_ALLOW_GROWTH'] ??= 'true';
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2'; // errors, without the greeting
   // Gone since Node 23; tfjs-node 4.22 still calls them.
   const legacy = util as unknown as Record<string, unknown>;
@@ -68,6 +70,7 @@ export async function importFirst(
     try {
       return { name, module: await importPackage(name) };
     } catch (thrown) {
+      forgetBackend(); // a package may fail after it registered itself
       const missing = errorCode(thrown) === 'ERR_MODULE_NOT_FOUND';
       reasons.push(`${name}: ${missing ? 'not installed' : firstLine(toError(thrown).message)}`);
     }
@@ -96,6 +99,10 @@ function keepingBackend<T>(body: () => T): T {
   } finally {
     setBackend(previous);
   }
+}
+
+function forgetBackend(): void {
+  if (tf.findBackendFactory(BACKEND)) tf.removeBackend(BACKEND);
 }
 
 /** Takes effect before it returns: none of our backends starts asynchronously. */
