@@ -55,10 +55,10 @@ function prepareProcess(threads: number): void {
   // Trainer and workers share a GPU: none may take all of its memory at once.
   process.env['TF_FORCE_GPU_ALLOW_GROWTH'] ??= 'true';
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2'; // errors, without the greeting
-  // Gone since Node 23; tfjs-node 4.22 still calls them.
+  // tfjs-node 4.22 calls these; newer versions of Node warn of them, or have them no more.
   const legacy = util as unknown as Record<string, unknown>;
-  legacy['isNullOrUndefined'] ??= (value: unknown) => value === null || value === undefined;
-  legacy['isArray'] ??= Array.isArray;
+  legacy['isNullOrUndefined'] = (value: unknown) => value === null || value === undefined;
+  legacy['isArray'] = Array.isArray;
 }
 
 /** The first of the packages that loads. Throws UserError with every package's reason when none does. */
