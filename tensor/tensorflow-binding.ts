@@ -3,8 +3,9 @@
  * loads, else `@tensorflow/tfjs-node`. Importing one makes it tfjs's backend; that is undone here, so that other
  * engines and plain tfjs code do not notice.
  */
+import { createRequire } from 'node:module';
 import util from 'node:util';
-import { errorCode, toError, UserError } from '../common/errors.ts';
+import { toError, UserError } from '../common/errors.ts';
 import { registerConvolutions } from './tensorflow-convolution.ts';
 import type { TensorFlowBackend } from './tensorflow-convolution.ts';
 import tf from './tf.ts';
@@ -67,17 +68,29 @@ export async function importFirst(
 ): Promise<{ readonly name: string; readonly module: TfjsNode }> {
   const reasons: string[] = [];
   for (const name of names) {
+    if (!isInstalled(name)) {
+      reasons.push(`${name}: not installed`);
+      continue;
+    }
     try {
       return { name, module: await importPackage(name) };
     } catch (thrown) {
       forgetBackend(); // a package may fail after it registered itself
-      const missing = errorCode(thrown) === 'ERR_MODULE_NOT_FOUND';
-      reasons.push(`${name}: ${missing ? 'not installed' : firstLine(toError(thrown).message)}`);
+      reasons.push(`${name}: ${firstLine(toError(thrown).message)}`);
     }
   }
   throw new UserError(
     `engine 'tensorflow' needs ${names.join(' or ')}, and none loads (${reasons.join('; ')}): see docs/gpu.md`,
   );
+}
+
+export function isInstalled(name: string): boolean {
+  try {
+    createRequire(import.meta.url).resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function importPackage(name: string): Promise<TfjsNode> {
