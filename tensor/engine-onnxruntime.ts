@@ -1,5 +1,6 @@
 /**
- * The `onnxruntime` engine: traces the function into one ONNX graph and runs it with onnxruntime-node on the CPU.
+ * The `onnxruntime` engine: traces the function into one ONNX graph and runs it with onnxruntime-node, on a GPU where
+ * onnxruntime-device.ts finds one, else on the CPU.
  * `run` blocks its thread for the whole graph, so services call it from a worker thread.
  */
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
@@ -8,20 +9,23 @@ import type { NdArray, TypedArray } from './array.ts';
 import type { Engine, EngineOptions, Program, RunnableProgram } from './engine.ts';
 import { findBlockSize } from './blocked-convolution.ts';
 import { modelDigest } from './onnx.ts';
+import { findDevice } from './onnxruntime-device.ts';
 import { trace } from './trace.ts';
 
 const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string };
 
 export const onnxRuntimeEngine: Engine = {
   name: 'onnxruntime',
-  describe: () => Promise.resolve(`onnxruntime-node ${version} cpu`),
+  describe: async () => `onnxruntime-node ${version} ${(await findDevice()).description}`,
   build,
 };
 
 async function build({ inputs, fn }: Program, { threads }: EngineOptions): Promise<RunnableProgram> {
-  const { bytes, usedInputs, flops } = trace(fn, inputs, await findBlockSize());
+  const { executionProviders, isGpu } = await findDevice();
+  const block = isGpu ? null : await findBlockSize(); // the blocked layout is for processors only
+  const { bytes, usedInputs, flops } = trace(fn, inputs, block);
   const session = await InferenceSession.create(bytes, {
-    executionProviders: ['cpu'],
+    executionProviders,
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',

@@ -17,7 +17,7 @@ export interface TensorFlow {
   /** Package, version of package and library, and what it computes on. */
   readonly description: string;
   /** Runs `body`, which must be synchronous, with TensorFlow as tfjs's backend. */
-  activate<T>(body: () => T): T;
+  readonly activate: <T>(body: () => T) => T;
 }
 
 /** What of a tfjs-node package is used here. */

@@ -1,0 +1,68 @@
+/**
+ * Where ONNX Runtime computes in this process. Its CUDA libraries do not come with the npm package (docs/gpu.md). Where
+ * they were put beside its binding, a small graph is run on the GPU, once, and the CPU serves when that fails. The GPU is
+ * the first that CUDA_VISIBLE_DEVICES shows: one process a GPU.
+ *
+ * What happens after a successful probe was not run: no GPU was at hand.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { toError } from '../common/errors.ts';
+import { encodeModel } from './onnx.ts';
+
+export interface Device {
+  /** Execution providers, the preferred one first. */
+  readonly executionProviders: InferenceSession.ExecutionProviderConfig[];
+  /** `cuda`, `cpu`, or `cpu` with the reason why installed CUDA libraries are not used. */
+  readonly description: string;
+  readonly isGpu: boolean;
+}
+
+const CPU: Device = { executionProviders: ['cpu'], description: 'cpu', isGpu: false };
+const CUDA: Device = {
+  executionProviders: [{ name: 'cuda', deviceId: 0 }, 'cpu'],
+  description: 'cuda',
+  isGpu: true,
+};
+
+let found: Promise<Device> | undefined;
+
+/** The device of this process; looked for once. */
+export function findDevice(): Promise<Device> {
+  return (found ??= probeDevice(libraryFolder()));
+}
+
+/** The device, where CUDA's libraries, if any, lie in `folder`. */
+export async function probeDevice(folder: string): Promise<Device> {
+  if (process.platform !== 'linux' || !existsSync(join(folder, 'libonnxruntime_providers_cuda.so')))
+    return CPU;
+  try {
+    await requireSum(CUDA.executionProviders);
+    return CUDA;
+  } catch (thrown) {
+    const reason = toError(thrown).message.split('\n')[0]!;
+    return { ...CPU, description: `cpu (CUDA libraries are there, but: ${reason})` };
+  }
+}
+
+function libraryFolder(): string {
+  const root = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
+  return join(root, 'bin', 'napi-v6', process.platform, process.arch);
+}
+
+/** Throws unless 1 + 1 is 2 on these providers. */
+async function requireSum(executionProviders: Device['executionProviders']): Promise<void> {
+  const value = (name: string) => ({ name, dtype: 'float32', shape: [1] }) as const;
+  const model = encodeModel({
+    nodes: [{ op: 'Add', domain: '', inputs: ['x', 'x'], outputs: ['y'], attributes: {} }],
+    initializers: [],
+    inputs: [value('x')],
+    outputs: [value('y')],
+  });
+  const session = await InferenceSession.create(model, { executionProviders, logSeverityLevel: 4 });
+  const { y } = await session.run({ x: new OrtTensor('float32', [1], [1]) });
+  await session.release();
+  if (y!.data[0] !== 2) throw new Error(`1 + 1 came out as ${String(y!.data[0])}`);
+}
