@@ -193,6 +193,20 @@ const COMPOSITIONS: Readonly<Record<string, Case>> = {
     x: [8, 1, 5, 4],
     y: [8, 1, 3, 2],
   },
+  'scale and shift of each channel': {
+    fn: (x, y) => tf.add(tf.reshape(y, [1, 3, 1, 1]), tf.mul(tf.tensor4d([2, -1, 0.5], [1, 3, 1, 1]), x)),
+    x: [2, 3, 2, 2],
+    y: [3],
+  },
+  'scale and shift of each channel, then of each image': {
+    fn: (x, y) => {
+      const [scale, shift] = [tf.tensor4d([2, -1, 0.5], [1, 3, 1, 1]), tf.tensor4d([1, 2, 3], [1, 3, 1, 1])];
+      const perImage = tf.reshape(y, [2, 3, 1, 1]);
+      return tf.add(tf.mul(tf.add(tf.mul(x, scale), shift), perImage), tf.square(perImage));
+    },
+    x: [2, 3, 2, 2],
+    y: [6],
+  },
   'conv2d with a bias': {
     fn: (x, y) => tf.add(ops.conv2d(x as Tensor4D, tf.ones([3, 2, 3, 3])), tf.reshape(y, [1, 3, 1, 1])),
     x: [2, 2, 4, 4],

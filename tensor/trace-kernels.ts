@@ -33,6 +33,7 @@ import type { OnnxDType } from './onnx.ts';
 import { CONVOLUTION_RULES } from './trace-convolution.ts';
 import { matMul, reverse, rule } from './trace-rule.ts';
 import type { Inputs, KernelRule } from './trace-rule.ts';
+import { scaleAndShift } from './trace-scale-shift.ts';
 import tf from './tf.ts';
 
 const { broadcast_util: broadcasting } = tf;
@@ -69,60 +70,6 @@ function addBias(graph: GraphBuilder, a: Value, b: Value): Value | null {
   if (!equalShapes(b.shape, [1, a.shape[1]!, 1, 1])) return null;
   const bias = graph.reshape(b, [a.shape[1]!]);
   return graph.apply('Conv', [...convolution.inputs, bias], convolution.attributes, a);
-}
-
-/**
- * x · scale + shift with one scale and one shift per channel as one pass over x (BatchNormalization with mean 0 and
- * variance 1), and two that follow each other as one; null where the sum is no such thing. Scale and shift are
- * [1, c, 1, 1], or [n, c, 1, 1]: then the images' channels stand side by side as those of one image.
- */
-function scaleAndShift(graph: GraphBuilder, product: Value, shift: Value): Value | null {
-  const factors = producer(product, 'Mul')?.inputs;
-  if (factors === undefined || product.shape.length !== 4 || !isPerChannel(shift, product)) return null;
-  const [x, scale] = isPerChannel(factors[0]!, product)
-    ? [factors[1]!, factors[0]!]
-    : [factors[0]!, factors[1]!];
-  if (!equalShapes(x.shape, product.shape) || !isPerChannel(scale, product)) return null;
-  const before = scaledAndShifted.get(x);
-  if (before !== undefined) {
-    const shiftBefore = applyBinary(graph, 'Mul', before.shift, scale, x.dtype);
-    const both = applyBinary(graph, 'Mul', before.scale, scale, x.dtype);
-    return normalization(graph, before.x, both, applyBinary(graph, 'Add', shiftBefore, shift, x.dtype));
-  }
-  return normalization(graph, x, scale, shift);
-}
-
-/** What the values made by `normalization` are made of. */
-const scaledAndShifted = new WeakMap<Value, { x: Value; scale: Value; shift: Value }>();
-
-function normalization(graph: GraphBuilder, x: Value, scale: Value, shift: Value): Value {
-  const [n, c, height, width] = x.shape as [number, number, number, number];
-  const perImage = scale.shape[0]! > 1 || shift.shape[0]! > 1;
-  const shape = perImage ? [1, n * c, height, width] : x.shape;
-  const type = { shape: [shape[1]!], dtype: x.dtype };
-  const ones = graph.splat(1, { shape: [n, c, 1, 1], dtype: x.dtype });
-  const spread = (values: Value) => {
-    const isShort = perImage && values.shape[0] !== n;
-    return graph.reshape(isShort ? graph.apply('Mul', [values, ones], {}, ones) : values, type.shape);
-  };
-  const operands = [
-    graph.reshape(x, shape),
-    spread(scale),
-    spread(shift),
-    graph.splat(0, type),
-    graph.splat(1, type),
-  ];
-  const y = graph.apply('BatchNormalization', operands, { epsilon: { float: 0 } }, { shape, dtype: x.dtype });
-  const result = graph.reshape(y, x.shape);
-  scaledAndShifted.set(result, { x, scale, shift });
-  return result;
-}
-
-function isPerChannel({ shape }: Value, image: Value): boolean {
-  const [n, c, height, width] = image.shape;
-  return (
-    (shape[0] === 1 || shape[0] === n) && equalShapes(shape.slice(1), [c!, 1, 1]) && height! * width! > 1
-  );
 }
 
 /** A splat that only broadcasts against `other` needs no more than its scalar. */
