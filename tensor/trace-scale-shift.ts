@@ -20,16 +20,10 @@ export function scaleAndShift(graph: GraphBuilder, product: Value, shift: Value)
     : [factors[0]!, factors[1]!];
   if (!equalShapes(x.shape, product.shape) || !isPerChannel(scale, product)) return null;
   const before = scaledAndShifted.get(x);
-  if (before !== undefined) {
-    const both = perChannel(graph, 'Mul', before.scale, scale);
-    return normalization(
-      graph,
-      before.x,
-      both,
-      perChannel(graph, 'Add', perChannel(graph, 'Mul', before.shift, scale), shift),
-    );
-  }
-  return normalization(graph, x, scale, shift);
+  if (before === undefined) return normalization(graph, x, scale, shift);
+  const bothScales = perChannel(graph, 'Mul', before.scale, scale);
+  const bothShifts = perChannel(graph, 'Add', perChannel(graph, 'Mul', before.shift, scale), shift);
+  return normalization(graph, before.x, bothScales, bothShifts);
 }
 
 function perChannel(graph: GraphBuilder, op: 'Add' | 'Mul', a: Value, b: Value): Value {
