@@ -4,6 +4,8 @@
  */
 
 import { UserError } from '../common/errors.ts';
+import type { Restart } from './hosted-actor.ts';
+import type { MailboxLimits } from './mailbox.ts';
 
 export const ENVIRONMENT_KEY = 'BALLAST_ACTOR';
 
@@ -14,6 +16,9 @@ export interface ActorEnvironment {
   readonly nodeAddress: string;
   readonly runDir: string;
   readonly args: unknown;
+  readonly mailbox: MailboxLimits;
+  /** Null for the first incarnation. */
+  readonly restart: Restart | null;
 }
 
 function isActorEnvironment(value: unknown): value is ActorEnvironment {

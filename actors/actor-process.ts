@@ -53,7 +53,8 @@ function lastLines(path: string, from: number): string[] {
   }
 }
 
-function linesOrReason(path: string, from: number): string[] {
+/** The last lines of a process's log, or why they cannot be read. */
+export function linesOrReason(path: string, from: number): string[] {
   try {
     return lastLines(path, from);
   } catch (thrown) {
@@ -61,7 +62,7 @@ function linesOrReason(path: string, from: number): string[] {
   }
 }
 
-function openLog(path: string): { file: number; size: number } {
+export function openLog(path: string): { file: number; size: number } {
   try {
     mkdirSync(dirname(path), { recursive: true });
     const file = openSync(path, 'a');

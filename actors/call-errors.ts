@@ -1,17 +1,14 @@
 /**
  * Errors of calls. A handler throws plain errors, a `UserError`, or a `CallError` with a status of its choice; they
- * cross the wire as a gRPC status with an `ErrorDetail`, and reach the caller as a `UserError` or an `ActorError`. A
+ * cross the wire with who can help, and reach the caller as a `UserError` or an `ActorError`. A
  * defect's stack stays in the log of the process where it happened.
  */
 
-import * as grpc from '@grpc/grpc-js';
 import { toError, UserError } from '../common/errors.ts';
 import type { Log } from '../common/log.ts';
-import type { ErrorDetail, ErrorDetail__Output } from '../gen/ballast/runtime/v1/ErrorDetail.ts';
-import { loadMessage } from './protos.ts';
+import type { StatusName } from './status-codes.ts';
 
-/** Name of a gRPC status, as `NOT_FOUND`. */
-export type StatusName = Exclude<keyof typeof grpc.status, 'OK'>;
+export type { StatusName };
 
 /** A refusal with a status chosen by the one who throws it. */
 export class CallError extends Error {
@@ -55,60 +52,46 @@ export class ActorError extends CallError {
   }
 }
 
-/** A failed gRPC call as its client sees it, before anybody says what it means. */
+/** Who can help when a call fails: the user, whoever understands the status, or the log of the process. */
+export type FailureKind = 'user' | 'status' | 'internal';
+
+/** How a call failed, as it crosses the wire. */
+export interface Failure {
+  readonly code: StatusName;
+  readonly message: string;
+  /** Null when no handler answered (connection lost, deadline, actor not there). */
+  readonly kind: FailureKind | null;
+}
+
+/** A failed call as its client sees it, before anybody says what it means. */
 export class WireError extends CallError {
   override readonly name = 'WireError';
-  /** What the handler threw; null when no handler answered (connection lost, deadline). */
-  readonly detail: ErrorDetail__Output | null;
+  readonly kind: FailureKind | null;
 
-  constructor(code: StatusName, message: string, detail: ErrorDetail__Output | null, cause?: unknown) {
+  constructor({ code, message, kind }: Failure, cause?: unknown) {
     super(code, message, { cause });
-    this.detail = detail;
+    this.kind = kind;
   }
 }
 
-const DETAIL_KEY = 'ballast-error-bin';
-/** Status travels in HTTP/2 headers, which are small. */
+/** Statuses of gRPC travel in HTTP/2 headers, which are small. */
 const MAX_MESSAGE_LENGTH = 2000;
 
-const errorDetail = loadMessage<ErrorDetail, ErrorDetail__Output>(
-  'ballast/runtime/v1/error.proto',
-  'ballast.runtime.v1.ErrorDetail',
-);
-
-function statusName(code: number): StatusName {
-  const name = grpc.status[code];
-  return name === undefined || name === 'OK' ? 'UNKNOWN' : (name as StatusName);
-}
-
-function withDetail(code: StatusName, detail: ErrorDetail): Partial<grpc.StatusObject> {
-  const message = (detail.message ?? '').slice(0, MAX_MESSAGE_LENGTH);
-  const metadata = new grpc.Metadata();
-  metadata.set(DETAIL_KEY, errorDetail.serialize({ ...detail, message }));
-  return { code: grpc.status[code], details: message, metadata };
-}
-
-/** The status that answers a call whose handler threw. Defects are logged here, with their stack. */
-export function toStatus(thrown: unknown, log: Log): Partial<grpc.StatusObject> {
-  if (thrown instanceof UserError) {
-    return withDetail('INVALID_ARGUMENT', { kind: 'ERROR_KIND_USER', message: thrown.message });
-  }
-  if (thrown instanceof CallError) {
-    return withDetail(thrown.code, { kind: 'ERROR_KIND_STATUS', message: thrown.message });
-  }
+/** How a call failed whose handler threw. Defects are logged here, with their stack. */
+export function toFailure(thrown: unknown, log: Log): Failure {
+  if (thrown instanceof UserError) return failure('INVALID_ARGUMENT', thrown.message, 'user');
+  if (thrown instanceof CallError) return failure(thrown.code, thrown.message, 'status');
   const error = toError(thrown);
   log.error('handler failed', { error });
-  return withDetail('INTERNAL', { kind: 'ERROR_KIND_INTERNAL', message: error.message });
+  return failure('INTERNAL', error.message, 'internal');
 }
 
-/** A gRPC client's error, with what the handler said. */
-export function fromServiceError(error: grpc.ServiceError): WireError {
-  const encoded = error.metadata?.get(DETAIL_KEY)[0];
-  const detail = encoded instanceof Buffer ? errorDetail.deserialize(encoded) : null;
-  return new WireError(statusName(error.code), detail?.message ?? error.details, detail, error);
+function failure(code: StatusName, message: string, kind: FailureKind): Failure {
+  return { code, message: message.slice(0, MAX_MESSAGE_LENGTH), kind };
 }
 
 /** The error for callers of a plain service (not an actor): a `UserError` stays one. */
-export function toCallerError(error: WireError): Error {
-  return error.detail?.kind === 'ERROR_KIND_USER' ? new UserError(error.message, { cause: error }) : error;
+export function toCallerError(thrown: unknown): unknown {
+  if (!(thrown instanceof WireError)) return thrown;
+  return thrown.kind === 'user' ? new UserError(thrown.message, { cause: thrown }) : thrown;
 }

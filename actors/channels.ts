@@ -1,16 +1,20 @@
 /**
- * Plain gRPC calls as promises and async iterables, with a deadline and an AbortSignal. One connection per address
- * and process, shared by every service behind it.
+ * The connections of a process, one to each address: calls share one stream (transport/), plain gRPC calls (to servers
+ * that are no Ballast process, and bulk bytes) have streams of their own on the same connection.
  */
 
 import * as grpc from '@grpc/grpc-js';
 import { toError } from '../common/errors.ts';
-import { fromServiceError, toCallerError } from './call-errors.ts';
-import type { WireError } from './call-errors.ts';
+import { toCallerError } from './call-errors.ts';
+import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from './call-scope.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import { fromServiceError } from './grpc-errors.ts';
 import type { CallOptions, Calls, Method, Service } from './protos.ts';
-
-/** Deadline of a call that names none. */
-export const DEFAULT_DEADLINE_MS = 60_000;
+import type { Transport } from './transport.ts';
+import type { CallSink, CallStart, StartedCall } from './transport/caller.ts';
+import type { FrameDuplex } from './transport/channel.ts';
+import { Faults, readFaultOptions } from './transport/faults.ts';
+import { LinkPool } from './transport/pool.ts';
 
 // The client's window bounds bytes in flight towards it; 8 MiB lets a receiver pull at memory speed on loopback.
 const CHANNEL_OPTIONS: grpc.ChannelOptions = {
@@ -23,44 +27,97 @@ const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   'grpc.enable_http_proxy': 0,
 };
 
+export interface ChannelPoolOptions {
+  /** Answers calls that come in; left out in a process that serves nothing. */
+  readonly dispatcher?: Dispatcher;
+  /** host:port where this process can be called. */
+  readonly ownAddress?: () => string;
+  readonly credentials?: grpc.ChannelCredentials;
+}
+
 /** Connections by address. `close` when the process has no more calls to make. */
-export class ChannelPool {
+export class ChannelPool implements Transport {
   readonly #clients = new Map<string, grpc.Client>();
+  readonly #links: LinkPool;
+  readonly #credentials: grpc.ChannelCredentials;
+
+  constructor(options: ChannelPoolOptions = {}) {
+    const {
+      dispatcher = null,
+      ownAddress = () => '',
+      credentials = grpc.credentials.createInsecure(),
+    } = options;
+    const faultOptions = readFaultOptions(process.env);
+    this.#credentials = credentials;
+    this.#links = new LinkPool({
+      client: (address) => this.client(address),
+      dispatcher,
+      ownAddress,
+      faults: faultOptions === null ? null : new Faults(faultOptions),
+    });
+  }
 
   /** A client of the shared connection to host:port. */
   client(address: string): grpc.Client {
     let client = this.#clients.get(address);
     if (client === undefined) {
-      client = new grpc.Client(address, grpc.credentials.createInsecure(), CHANNEL_OPTIONS);
+      client = new grpc.Client(address, this.#credentials, CHANNEL_OPTIONS);
       this.#clients.set(address, client);
     }
     return client;
   }
 
-  /** Forgets an address whose process is gone, so that nothing tries to reconnect to it. */
+  start(address: string, call: CallStart, sink: CallSink): StartedCall {
+    return this.#links.start(address, call, sink);
+  }
+
+  /** Takes a stream that another process opened. */
+  accept(duplex: FrameDuplex): void {
+    this.#links.accept(duplex);
+  }
+
   drop(address: string): void {
+    this.#links.drop(address);
     this.#clients.get(address)?.close();
     this.#clients.delete(address);
   }
 
   close(): void {
+    this.#links.close();
     for (const client of this.#clients.values()) client.close();
     this.#clients.clear();
   }
 }
 
-function deadlineOf(options: CallOptions): grpc.CallOptions {
-  const { deadlineMs = DEFAULT_DEADLINE_MS } = options;
-  return deadlineMs === Infinity ? {} : { deadline: Date.now() + deadlineMs };
+/** The methods of a plain gRPC service at an address: a gRPC call each. */
+export function plainCalls<Client, Handlers>(
+  service: Service<Client, Handlers>,
+  pool: ChannelPool,
+  address: string,
+): Calls<Client> {
+  const calls: Record<string, unknown> = {};
+  for (const [name, method] of service.methods) {
+    calls[name] = method.responseStream
+      ? (request: object, options: CallOptions = {}) =>
+          plainStream(pool.client(address), method, request, options)
+      : (request: object, options: CallOptions = {}) =>
+          plainUnary(pool.client(address), method, request, options);
+  }
+  return calls as Calls<Client>;
+}
+
+function deadlineOf({ deadlineMs = DEFAULT_DEADLINE_MS }: CallOptions): grpc.CallOptions {
+  const effectiveMs = effectiveDeadlineMs(deadlineMs);
+  return effectiveMs === Infinity ? {} : { deadline: Date.now() + effectiveMs };
 }
 
 /** The signal's reason if it was aborted, else what the wire said. */
 function failure(error: unknown, signal: AbortSignal | undefined): Error {
-  return signal?.aborted === true ? toError(signal.reason) : fromServiceError(error as grpc.ServiceError);
+  if (signal?.aborted === true) return toError(signal.reason);
+  return toError(toCallerError(fromServiceError(error as grpc.ServiceError)));
 }
 
-/** Calls a unary method once. @throws WireError, or the signal's reason. */
-export function callUnary(
+function plainUnary(
   client: grpc.Client,
   method: Method,
   request: object,
@@ -87,8 +144,8 @@ export function callUnary(
   });
 }
 
-/** Calls a server-streaming method once; ending the iteration cancels it. @throws WireError, or the signal's reason. */
-export async function* callStream(
+/** Ending the iteration cancels the call. */
+async function* plainStream(
   client: grpc.Client,
   method: Method,
   request: object,
@@ -115,35 +172,4 @@ export async function* callStream(
     signal?.removeEventListener('abort', onAbort);
     stream.cancel();
   }
-}
-
-async function* rethrown(messages: AsyncIterable<object>): AsyncGenerator<object, void, undefined> {
-  try {
-    yield* messages;
-  } catch (thrown) {
-    throw asCallerError(thrown);
-  }
-}
-
-function asCallerError(thrown: unknown): unknown {
-  return thrown instanceof Error && thrown.name === 'WireError' ? toCallerError(thrown as WireError) : thrown;
-}
-
-/** The methods of a plain gRPC service at an address: no actor, no retries. */
-export function serviceCalls<Client, Handlers>(
-  service: Service<Client, Handlers>,
-  pool: ChannelPool,
-  address: string,
-): Calls<Client> {
-  const calls: Record<string, unknown> = {};
-  for (const [name, method] of service.methods) {
-    calls[name] = method.responseStream
-      ? (request: object, options: CallOptions = {}) =>
-          rethrown(callStream(pool.client(address), method, request, options))
-      : (request: object, options: CallOptions = {}) =>
-          callUnary(pool.client(address), method, request, options).catch((thrown: unknown) => {
-            throw asCallerError(thrown);
-          });
-  }
-  return calls as Calls<Client>;
 }

@@ -5,6 +5,7 @@ import { ActorError, CallError } from './call-errors.ts';
 import type { Limits } from './limits.ts';
 import { withLimits } from './limits.ts';
 import type { ActorStatus, NodeApi } from './status.ts';
+import type { Transport } from './transport.ts';
 
 type Listener = (status: ActorStatus) => void;
 
@@ -72,6 +73,14 @@ export class ActorDirectory {
     this.#listeners.set(actorId, listeners);
     listeners.add(listener);
     return () => listeners.delete(listener);
+  }
+
+  /** Drops the connection to an address at which no living actor is known. */
+  dropIfUnused(address: string, transport: Transport): void {
+    for (const status of this.#statuses.values()) {
+      if (status.state === 'alive' && status.address === address) return;
+    }
+    transport.drop(address);
   }
 
   async close(): Promise<void> {

@@ -3,13 +3,13 @@
 import { UserError } from '../common/errors.ts';
 import type { EventServiceHandlers } from '../gen/ballast/runtime/v1/EventService.ts';
 import type { SubscribeResponse__Output } from '../gen/ballast/runtime/v1/SubscribeResponse.ts';
-import type { ChannelPool } from './channels.ts';
-import { serviceCalls } from './channels.ts';
+import { serviceCalls } from './transport.ts';
+import type { Transport } from './transport.ts';
 import { checkTopicFilter } from './event-bus.ts';
 import type { BusEvent, EventBus, EventPayload } from './event-bus.ts';
 import type { Implementation } from './protos.ts';
 import { eventService } from './runtime-services.ts';
-import type { CallContext } from './server.ts';
+import type { CallContext } from './dispatcher.ts';
 
 function parsePayload(json: string): EventPayload {
   const value: unknown = JSON.parse(json);
@@ -43,8 +43,8 @@ async function* fromMessages(messages: AsyncIterable<SubscribeResponse__Output>,
 }
 
 /** The bus of the node at `address`. `subscribe` begins when iteration does. */
-export function remoteEventBus(pool: ChannelPool, address: string): EventBus {
-  const calls = serviceCalls(eventService, pool, address);
+export function remoteEventBus(transport: Transport, address: string): EventBus {
+  const calls = serviceCalls(eventService, transport, address);
   return {
     async publish(topic, payload) {
       const { sequence } = await calls.publish({ topic, payloadJson: JSON.stringify(payload) });

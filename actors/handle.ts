@@ -7,14 +7,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../common/errors.ts';
 import { ActorError, WireError } from './call-errors.ts';
-import type { ChannelPool } from './channels.ts';
-import { callStream, callUnary, DEFAULT_DEADLINE_MS } from './channels.ts';
+import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from './call-scope.ts';
 import type { ActorDirectory } from './directory.ts';
 import { joinSignals } from './limits.ts';
 import { isDeclaredIdempotent } from './protos.ts';
 import type { CallOptions, Calls, Method, MethodName, Service } from './protos.ts';
 import { retryDelayMs } from './retry.ts';
 import type { ActorStatus } from './status.ts';
+import type { SpawnOptions } from './system.ts';
+import { callStream, callUnary } from './transport.ts';
+import type { Transport } from './transport.ts';
+import type { CallStart } from './transport/caller.ts';
 
 /** A kind of actor: what it serves and where its program is. */
 export interface ActorType<Client, Handlers> {
@@ -25,13 +28,15 @@ export interface ActorType<Client, Handlers> {
   readonly service: Service<Client, Handlers>;
   /** Methods that may run twice, beside those whose proto says `idempotency_level = IDEMPOTENT`. */
   readonly idempotent?: readonly MethodName<Client>[];
+  /** How its actors are spawned unless the caller says otherwise. */
+  readonly defaults?: SpawnOptions;
 }
 
 export type ActorHandle<Client> = Calls<Client> & { readonly actorId: string };
 
 export interface HandleContext {
   readonly directory: ActorDirectory;
-  readonly pool: ChannelPool;
+  readonly transport: Transport;
   /** Deadline of calls that name none, milliseconds. */
   readonly deadlineMs?: number;
 }
@@ -68,8 +73,9 @@ async function callActor(context: HandleContext, target: Target, request: object
     const status = await waitUntilCallable(context, target, limits);
     const loss = watchLoss(context, status, options.signal);
     try {
-      const callOptions = { signal: loss.signal, deadlineMs: limits.leftMs() };
-      return await callUnary(context.pool.client(status.address), target.method, request, callOptions);
+      const start = startOf(target, status, request, limits);
+      const answer = await callUnary(context.transport, status.address, start, loss.signal);
+      return target.method.responseDeserialize(answer as Buffer);
     } catch (thrown) {
       options.signal?.throwIfAborted();
       if (!isLoss(thrown, loss.signal)) throw asCallerError(thrown, status);
@@ -90,8 +96,9 @@ async function* streamActor(context: HandleContext, target: Target, request: obj
   const status = await waitUntilCallable(context, target, limits);
   const loss = watchLoss(context, status, options.signal);
   try {
-    const callOptions = { signal: loss.signal, deadlineMs: limits.leftMs() };
-    yield* callStream(context.pool.client(status.address), target.method, request, callOptions);
+    const start = startOf(target, status, request, limits);
+    const messages = callStream(context.transport, status.address, start, loss.signal);
+    for await (const bytes of messages) yield target.method.responseDeserialize(bytes as Buffer);
   } catch (thrown) {
     options.signal?.throwIfAborted();
     if (isLoss(thrown, loss.signal)) throw await lossError(context, status, thrown);
@@ -101,13 +108,25 @@ async function* streamActor(context: HandleContext, target: Target, request: obj
   }
 }
 
+function startOf(target: Target, status: AliveStatus, request: object, limits: CallLimits): CallStart {
+  const { actorId, method } = target;
+  const { incarnation } = status;
+  return {
+    actorId,
+    incarnation,
+    method: method.path,
+    request: method.requestSerialize(request),
+    deadlineMs: limits.leftMs(),
+  };
+}
+
 interface CallLimits {
   readonly signal: AbortSignal | undefined;
   leftMs(): number;
 }
 
 function startLimits(context: HandleContext, options: CallOptions): CallLimits {
-  const deadlineMs = options.deadlineMs ?? context.deadlineMs ?? DEFAULT_DEADLINE_MS;
+  const deadlineMs = effectiveDeadlineMs(options.deadlineMs ?? context.deadlineMs ?? DEFAULT_DEADLINE_MS);
   const endMs = performance.now() + deadlineMs;
   return { signal: options.signal, leftMs: () => endMs - performance.now() };
 }
@@ -137,7 +156,7 @@ function watchLoss(context: HandleContext, called: AliveStatus, signal: AbortSig
   const ended = new AbortController();
   const check = (status: ActorStatus | undefined) => {
     if (status?.state === 'alive' && status.incarnation === called.incarnation) return;
-    context.pool.drop(called.address);
+    context.directory.dropIfUnused(called.address, context.transport);
     ended.abort(new IncarnationEnded(`incarnation ${called.incarnation} ended`));
   };
   check(context.directory.get(called.actorId));
@@ -155,7 +174,7 @@ function watchLoss(context: HandleContext, called: AliveStatus, signal: AbortSig
 /** Whether the process or the connection went away, rather than the handler answering. */
 function isLoss(thrown: unknown, signal: AbortSignal): boolean {
   if (signal.aborted && signal.reason instanceof IncarnationEnded) return true;
-  if (!(thrown instanceof WireError) || thrown.detail !== null) return false;
+  if (!(thrown instanceof WireError) || thrown.kind !== null) return false;
   return thrown.code !== 'DEADLINE_EXCEEDED' && thrown.code !== 'RESOURCE_EXHAUSTED';
 }
 
@@ -163,12 +182,12 @@ function isLoss(thrown: unknown, signal: AbortSignal): boolean {
 function asCallerError(thrown: unknown, status: ActorStatus): unknown {
   if (!(thrown instanceof WireError)) return thrown;
   const { actorId, incarnation } = status;
-  const { code, message, detail } = thrown;
+  const { code, message, kind } = thrown;
   const retryable = code === 'UNAVAILABLE' || code === 'RESOURCE_EXHAUSTED' || code === 'ABORTED';
   const reason =
     code === 'DEADLINE_EXCEEDED' ? `the call took longer than its deadline (${message})` : message;
   const error = new ActorError({ actorId, incarnation, code, retryable, reason, cause: thrown });
-  return detail?.kind === 'ERROR_KIND_USER' ? new UserError(message, { cause: error }) : error;
+  return kind === 'user' ? new UserError(message, { cause: error }) : error;
 }
 
 /** The error for an actor that has no process to call. */

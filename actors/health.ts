@@ -4,7 +4,8 @@ import type * as grpc from '@grpc/grpc-js';
 import protoLoader from '@grpc/proto-loader';
 import type { Method, Service } from './protos.ts';
 import { CallError } from './call-errors.ts';
-import type { CallContext, ServiceServer } from './server.ts';
+import type { CallContext, Dispatcher } from './dispatcher.ts';
+import type { ServiceServer } from './server.ts';
 
 /** The service's methods as callers see them. */
 export interface HealthClient {
@@ -69,18 +70,23 @@ export function healthService(): Service<HealthClient, unknown> {
   };
 }
 
-/** Answers SERVING for the named services, and for the server as a whole (''), for as long as the server runs. */
-export function addHealth(server: ServiceServer, serviceNames: readonly string[]): void {
-  const known = new Set(['', ...serviceNames]);
-  const handlers = {
-    check({ service }: { service: string }) {
-      if (!known.has(service)) throw new CallError('NOT_FOUND', `no service ${service}`);
+/** Answers SERVING for the server as a whole ('') and for each service that `isServed` knows, while the server runs. */
+export function addHealth(
+  server: ServiceServer,
+  dispatcher: Dispatcher,
+  isServed: (service: string) => boolean,
+): void {
+  const isKnown = (service: string) => service === '' || isServed(service);
+  const service = healthService();
+  dispatcher.addService<HealthClient, unknown>(service, {
+    check({ service: name }: { service: string }) {
+      if (!isKnown(name)) throw new CallError('NOT_FOUND', `no service ${name}`);
       return { status: 'SERVING' };
     },
-    async *watch({ service }: { service: string }, { signal }: CallContext) {
-      yield { status: known.has(service) ? 'SERVING' : 'SERVICE_UNKNOWN' };
+    async *watch({ service: name }: { service: string }, { signal }: CallContext) {
+      yield { status: isKnown(name) ? 'SERVING' : 'SERVICE_UNKNOWN' };
       await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
     },
-  };
-  server.add(healthService(), handlers);
+  });
+  server.expose(service);
 }

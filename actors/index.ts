@@ -11,18 +11,30 @@ export { startNode } from './node.ts';
 export type { Node, NodeOptions } from './node.ts';
 export { connectNode } from './node-client.ts';
 export { DEFAULT_RESTART_POLICY } from './status.ts';
-export type { ActorSpec, ActorState, ActorStatus, NodeApi, RestartPolicy } from './status.ts';
+export type {
+  ActorSpec,
+  ActorState,
+  ActorStatus,
+  Isolation,
+  Lifetime,
+  NodeApi,
+  NodeStatus,
+  PlacementStrategy,
+  Resources,
+  RestartPolicy,
+} from './status.ts';
 
 export { ActorSystem } from './system.ts';
 export type { ActorSystemOptions, SpawnOptions } from './system.ts';
 export type { ActorHandle, ActorType } from './handle.ts';
-export { ChannelPool, serviceCalls } from './channels.ts';
+export { ChannelPool, plainCalls } from './channels.ts';
+export { serviceCalls } from './transport.ts';
 export { ActorError, CallError } from './call-errors.ts';
 export type { StatusName } from './call-errors.ts';
 
 export { serveActor } from './serve.ts';
-export type { ActorRuntime, ServeOptions, StartedActor } from './serve.ts';
-export type { CallContext } from './server.ts';
+export type { ActorRuntime, Restart, ServeOptions, StartedActor } from './hosted-actor.ts';
+export type { CallContext } from './dispatcher.ts';
 
 export { ObjectStore } from './objects.ts';
 export type { ObjectStoreOptions } from './objects.ts';

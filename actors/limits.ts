@@ -53,3 +53,15 @@ export function joinSignals(signals: readonly (AbortSignal | undefined)[]): {
   }
   return { signal: controller.signal, release: () => releases.forEach((release) => release()) };
 }
+
+/** The messages of a stream, which ends without an error when the signal is aborted. */
+export async function* messagesUntilAborted<T>(
+  messages: AsyncIterable<T>,
+  signal: AbortSignal,
+): AsyncGenerator<T, void, undefined> {
+  try {
+    yield* messages;
+  } catch (thrown) {
+    if (!signal.aborted) throw thrown;
+  }
+}

@@ -6,16 +6,21 @@
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { errorCode, UserError } from '../common/errors.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { Mailbox } from './mailbox.ts';
 
 const LATENCY_BUCKETS_S = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300];
 
 /** A registry with the process's default metrics (CPU, memory, garbage collection, event-loop delay). */
-export function createRegistry(labels: Readonly<Record<string, string>> = {}): Registry {
+export function createRegistry(
+  labels: Readonly<Record<string, string>> = {},
+  { isThread = false }: { readonly isThread?: boolean } = {},
+): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ ...labels });
-  collectDefaultMetrics({ register: registry });
+  if (!isThread) collectDefaultMetrics({ register: registry }); // a thread's process tells them already
   return registry;
 }
 
@@ -46,6 +51,25 @@ export class CallMetrics {
   }
 }
 
+/** Calls that wait and run. */
+export function watchMailboxes(registry: Registry, dispatcher: Dispatcher): void {
+  const gauge = (name: string, help: string, read: (mailbox: Mailbox) => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        let sum = 0;
+        for (const target of dispatcher.actors().values()) {
+          if (target.kind === 'local') sum += read(target.mailbox);
+        }
+        this.set(sum);
+      },
+    });
+  gauge('ballast_mailbox_depth', 'Calls that wait for their turn', (mailbox) => mailbox.depth);
+  gauge('ballast_calls_running', 'Calls that an actor is answering', (mailbox) => mailbox.running);
+}
+
 export interface MetricsServer {
   /** host:port */
   readonly address: string;
@@ -63,18 +87,24 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
+export interface MetricsOptions {
+  readonly port?: number;
+  readonly host?: string;
+  /** More pages, by path. */
+  readonly pages?: ReadonlyMap<string, () => Promise<string>>;
+}
+
 /** Serves `GET /metrics`. Port 0 takes a free one. @throws UserError naming the port when it is in use. */
-export async function serveMetrics(
-  registry: Registry,
-  options: { readonly port?: number; readonly host?: string } = {},
-): Promise<MetricsServer> {
-  const { port = 0, host = '127.0.0.1' } = options;
+export async function serveMetrics(registry: Registry, options: MetricsOptions = {}): Promise<MetricsServer> {
+  const { port = 0, host = '127.0.0.1', pages } = options;
   const server = createServer((request, response) => {
-    if (request.url !== '/metrics') {
+    const { url = '' } = request;
+    const page = url === '/metrics' ? () => registry.metrics() : pages?.get(url);
+    if (page === undefined) {
       response.writeHead(404).end('only /metrics is here\n');
       return;
     }
-    registry.metrics().then(
+    page().then(
       (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
       (error: unknown) => response.writeHead(500).end(String(error)),
     );

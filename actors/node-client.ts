@@ -1,17 +1,20 @@
 /** A node in another process, as actors see their own. */
 
-import type { ChannelPool } from './channels.ts';
-import { serviceCalls } from './channels.ts';
-import { nodeService, specToMessage, statusFromMessage } from './runtime-services.ts';
+import { messagesUntilAborted } from './limits.ts';
+import { nodeStatusFromMessage, specToMessage, statusFromMessage } from './messages.ts';
+import { nodeService } from './runtime-services.ts';
+import { DEFAULT_GRACE_MS } from './status.ts';
 import type { NodeApi } from './status.ts';
-import { DEFAULT_GRACE_MS } from './supervisor.ts';
+
+import { serviceCalls } from './transport.ts';
+import type { Transport } from './transport.ts';
 
 /** Time that the node may take beyond an actor's own grace period. */
 const STOP_MARGIN_MS = 10_000;
 
 /** The node at `address` (host:port). */
-export function connectNode(pool: ChannelPool, address: string): NodeApi {
-  const calls = serviceCalls(nodeService, pool, address);
+export function connectNode(transport: Transport, address: string): NodeApi {
+  const calls = serviceCalls(nodeService, transport, address);
   return {
     async spawn(spec) {
       const { status } = await calls.spawn({ spec: specToMessage(spec) });
@@ -23,18 +26,24 @@ export function connectNode(pool: ChannelPool, address: string): NodeApi {
     async kill(actorId) {
       await calls.kill({ actorId });
     },
+    async restart(actorId, reason) {
+      await calls.restart({ actorId, reason });
+    },
     async list() {
       const { actors } = await calls.listActors({});
       return actors.map(statusFromMessage);
     },
     async *watch(signal) {
-      try {
-        for await (const { status } of calls.watchActors({}, { signal, deadlineMs: Infinity })) {
-          yield statusFromMessage(status);
-        }
-      } catch (thrown) {
-        if (!signal.aborted) throw thrown;
-      }
+      const changes = calls.watchActors({}, { signal, deadlineMs: Infinity });
+      for await (const { status } of messagesUntilAborted(changes, signal)) yield statusFromMessage(status);
+    },
+    async listNodes() {
+      const { nodes } = await calls.listNodes({});
+      return nodes.map(nodeStatusFromMessage);
+    },
+    async *readLog(actorId, options, signal) {
+      const parts = calls.readLog({ actorId, ...options }, { signal, deadlineMs: Infinity });
+      for await (const { lines } of messagesUntilAborted(parts, signal)) yield lines;
     },
   };
 }

@@ -1,105 +1,101 @@
 /**
- * A node: supervises the actors of one machine and serves them, and the run's events, on loopback. Locally it lives in
- * the CLI's process. When that process dies, by whatever cause, its actors end themselves.
+ * A node: one machine's (or pod's) part of a cluster. Supervises actors and serves them, the run's events and objects.
+ * Locally it lives in the CLI's process. When its process dies, by whatever cause, its actors end themselves.
  */
 
 import { join } from 'node:path';
-import type { Registry } from 'prom-client';
+import type { Registry as MetricsRegistry } from 'prom-client';
 import type { Log } from '../common/log.ts';
 import { distRoot } from '../common/package-root.ts';
-import type { NodeServiceHandlers } from '../gen/ballast/runtime/v1/NodeService.ts';
+import { startActorProcess } from './actor-process.ts';
+import { Cluster, nodeApi, ownNodeApi } from './cluster.ts';
 import type { EventBus } from './event-bus.ts';
 import { openEventLog } from './event-log.ts';
 import { eventHandlers } from './event-service.ts';
-import { CallMetrics, createRegistry } from './metrics.ts';
 import { watchNodeMetrics } from './node-metrics.ts';
-import type { Implementation } from './protos.ts';
-import { eventService, nodeService, specFromMessage, statusToMessage } from './runtime-services.ts';
-import { ServiceServer } from './server.ts';
-import type { CallContext } from './server.ts';
-import type { NodeApi } from './status.ts';
+import { nodeHandlers } from './node-service.ts';
+import { detectResources } from './node-resources.ts';
+import { eventService, nodeService } from './runtime-services.ts';
+import { ServingProcess } from './serving-process.ts';
+import type { Labels, NodeApi, Resources } from './status.ts';
 import { HEARTBEAT_MS, Supervisor } from './supervisor.ts';
+import { THREAD_HOST_TYPE, ThreadHost } from './actor-thread.ts';
 
 export interface NodeOptions {
   /** Run folder: gets `logs/` and, unless `events` is given, `events.jsonl`. */
   readonly runDir: string;
   readonly log: Log;
+  /** Unique in the cluster; `node-` and eight characters by default. */
+  readonly nodeId?: string;
+  readonly labels?: Labels;
+  /** Added to, or instead of, what the machine is seen to have. */
+  readonly resources?: Resources;
   /** The run's events; by default the embedded bus. The node does not close a bus that it was given. */
   readonly events?: EventBus;
-  /** Folders that entry modules may lie in; the package's dist folder by default. */
+  /** Folders that entry modules may lie in; the package's dist folder is always one. */
   readonly entryRoots?: readonly string[];
   readonly heartbeatMs?: number;
+  /** Where it serves; a free loopback port by default. */
+  readonly host?: string;
+  readonly port?: number;
 }
 
 export interface Node extends NodeApi {
+  readonly nodeId: string;
   /** host:port of its gRPC server. */
   readonly address: string;
   readonly events: EventBus;
   /** Metrics of the node's own process. */
-  readonly registry: Registry;
+  readonly registry: MetricsRegistry;
   /** Ends every actor (SIGTERM, SIGKILL after `graceMs`), then the server. No process of it is left. */
   close(graceMs?: number): Promise<void>;
 }
 
-function nodeHandlers(
-  supervisor: Supervisor,
-  heartbeatMs: number,
-): Implementation<NodeServiceHandlers, CallContext> {
-  return {
-    async spawn({ spec }) {
-      return { status: statusToMessage(await supervisor.spawn(specFromMessage(spec))) };
-    },
-    async stop({ actorId, graceMs }) {
-      await supervisor.stop(actorId, graceMs);
-      return {};
-    },
-    async kill({ actorId }) {
-      await supervisor.kill(actorId);
-      return {};
-    },
-    async listActors() {
-      return { actors: (await supervisor.list()).map(statusToMessage) };
-    },
-    async *watchActors(_request, { signal }) {
-      for await (const status of supervisor.watch(signal)) yield { status: statusToMessage(status) };
-    },
-    register({ actorId, incarnation, address, metricsAddress }) {
-      supervisor.register(actorId, incarnation, address, metricsAddress);
-      return { heartbeatMs };
-    },
-    heartbeat({ actorId, incarnation }) {
-      supervisor.heartbeat(actorId, incarnation);
-      return {};
-    },
-  };
-}
-
 /** Starts a node in this process. @throws UserError when the run folder cannot be written. */
 export async function startNode(options: NodeOptions): Promise<Node> {
-  const { runDir, log, entryRoots = [distRoot()], heartbeatMs = HEARTBEAT_MS } = options;
+  const { runDir, log, heartbeatMs = HEARTBEAT_MS, host, port } = options;
+  const nodeId = options.nodeId ?? `node-${crypto.randomUUID().slice(0, 8)}`;
   const events = options.events ?? (await openEventLog({ path: join(runDir, 'events.jsonl') }));
-  const registry = createRegistry({ process: 'node' });
-  const server = new ServiceServer({ log, metrics: new CallMetrics(registry) });
-  const supervisor = new Supervisor({ runDir, log, entryRoots, heartbeatMs });
-  server.add(nodeService, nodeHandlers(supervisor, heartbeatMs));
-  server.add(eventService, eventHandlers(events));
-  const address = await server.listen();
+  const listen = { ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) };
+  const serving = await ServingProcess.start({ labels: { process: 'node' }, log, ...listen });
+  const { registry, dispatcher, server, pool, address } = serving;
+  const total = { ...detectResources(), ...options.resources };
+  const supervisor = new Supervisor({
+    nodeId,
+    runDir,
+    log,
+    total,
+    heartbeatMs,
+    startProcess: (spec, processOptions) =>
+      spec.isolation === 'thread' ? threadHost.start(processOptions) : startActorProcess(processOptions),
+  });
   supervisor.nodeAddress = address;
-  const stopMetrics = watchNodeMetrics(registry, supervisor);
+  const cluster: Cluster = new Cluster({
+    nodeId,
+    address,
+    labels: options.labels ?? {},
+    total,
+    log,
+    supervisor,
+    peers: null,
+    entryRoots: [distRoot(), ...(options.entryRoots ?? [])],
+  });
+  const threadHost = new ThreadHost(ownNodeApi(cluster), pool, nodeId);
+  dispatcher.addService(nodeService, nodeHandlers(cluster, supervisor, heartbeatMs));
+  dispatcher.addService(eventService, eventHandlers(events));
+  server.expose(nodeService);
+  server.expose(eventService);
+  const stopMetrics = watchNodeMetrics(registry, cluster);
 
   return {
-    address,
-    events,
-    registry,
-    spawn: (spec) => supervisor.spawn(spec),
-    stop: (actorId, graceMs) => supervisor.stop(actorId, graceMs),
-    kill: (actorId) => supervisor.kill(actorId),
-    list: () => supervisor.list(),
-    watch: (signal) => supervisor.watch(signal),
+    ...nodeApi(cluster),
+    ...{ nodeId, address, events, registry },
     async close(graceMs) {
-      await supervisor.close(graceMs);
+      await cluster.close();
+      await supervisor.close(graceMs, THREAD_HOST_TYPE);
+      await threadHost.close();
       stopMetrics();
-      await server.stop();
+      await serving.stop();
       if (options.events === undefined) await events.close();
     },
   };

@@ -1,11 +1,10 @@
 import { Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../common/log.ts';
-import { ChannelPool } from './channels.ts';
 import { sha256Hex } from './object-transfer.ts';
 import { ObjectStore } from './objects.ts';
 import { objectService } from './runtime-services.ts';
-import { ServiceServer } from './server.ts';
+import { ServingProcess } from './serving-process.ts';
 
 const cleanUps: (() => Promise<void> | void)[] = [];
 
@@ -14,16 +13,13 @@ afterEach(async () => {
 });
 
 async function openStore(owner: string, sizes: { capacityBytes?: number; cacheBytes?: number } = {}) {
-  const server = new ServiceServer({ log: silentLog });
-  const address = await server.listen();
-  const pool = new ChannelPool();
+  const serving = await ServingProcess.start({ labels: {}, log: silentLog });
+  const { address, pool, dispatcher, server } = serving;
   const registry = new Registry();
   const store = new ObjectStore({ owner, address, pool, registry, ...sizes });
-  server.add(objectService, store.handlers());
-  cleanUps.push(
-    () => server.stop(0),
-    () => pool.close(),
-  );
+  dispatcher.addService(objectService, store.handlers());
+  server.expose(objectService);
+  cleanUps.push(() => serving.stop());
   const served = async () =>
     (await registry.getSingleMetric('ballast_object_served_bytes_total')?.get())?.values[0]?.value ?? 0;
   return { store, address, served };

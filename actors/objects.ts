@@ -10,14 +10,18 @@ import type { ObjectServiceHandlers } from '../gen/ballast/runtime/v1/ObjectServ
 import { ByteCache } from './byte-cache.ts';
 import { CallError } from './call-errors.ts';
 import type { ChannelPool } from './channels.ts';
-import { DEFAULT_DEADLINE_MS, serviceCalls } from './channels.ts';
+import { DEFAULT_DEADLINE_MS } from './call-scope.ts';
+import { plainCalls } from './channels.ts';
+import type { ActorEnvironment } from './actor-environment.ts';
+import { serviceCalls } from './transport.ts';
+import type { Transport } from './transport.ts';
 import { withLimits } from './limits.ts';
 import { ObjectMetrics } from './object-metrics.ts';
 import { assemble, chunksOf, ObjectError, sha256Hex } from './object-transfer.ts';
 import type { ObjectRef } from './object-transfer.ts';
 import type { CallOptions, Implementation } from './protos.ts';
 import { objectService } from './runtime-services.ts';
-import type { CallContext } from './server.ts';
+import type { CallContext } from './dispatcher.ts';
 
 const MIB = 1024 * 1024;
 
@@ -189,7 +193,16 @@ export class ObjectStore {
   }
 
   #fetchFrom(holder: string, ref: ObjectRef, signal: AbortSignal): Promise<Uint8Array> {
-    const calls = serviceCalls(objectService, this.#options.pool, holder);
+    const calls = plainCalls(objectService, this.#options.pool, holder);
     return assemble(ref, chunksIn(calls.pull({ id: ref.id }, { signal, deadlineMs: Infinity })));
   }
+}
+
+/** The object store of an actor in a thread. */
+export function threadObjects(
+  environment: ActorEnvironment,
+  transport: Transport,
+  registry: Registry,
+): ObjectStore {
+  throw new Error(`not yet ${environment.actorId} ${typeof transport} ${typeof registry}`);
 }

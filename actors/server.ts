@@ -1,182 +1,154 @@
 /**
- * A gRPC server on loopback whose handlers are plain async functions. Each call gets one AbortSignal that joins the
- * caller's cancellation, the deadline and the end of the process; streams honour backpressure.
+ * The gRPC server of a process. Ballast's own processes open the shared stream; any other gRPC client calls the same
+ * methods plainly, and names the actor that it means in the metadata `ballast-actor` where several serve a method.
  */
 
 import { once } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
-import type { Log } from '../common/log.ts';
-import { CallError, toStatus } from './call-errors.ts';
-import type { CallMetrics } from './metrics.ts';
-import type { AnyService, Implementation, Method, Service } from './protos.ts';
+import { CallError, toFailure } from './call-errors.ts';
+import type { Failure } from './call-errors.ts';
+import type { CallOutput, Dispatcher } from './dispatcher.ts';
+import { toStatus } from './grpc-errors.ts';
+import type { AnyService, Method } from './protos.ts';
+import type { FrameDuplex } from './transport/channel.ts';
+import { CONNECT_PATH, decodeFrame, encodeFrame } from './transport/frames.ts';
 
 export const LOOPBACK = '127.0.0.1';
-
-/** What a handler knows of its call. */
-export interface CallContext {
-  /** Aborted when the caller cancels, the deadline passes or the process stops. */
-  readonly signal: AbortSignal;
-  /** Milliseconds that the caller had left when the call arrived; Infinity when it set no deadline. */
-  readonly deadlineMs: number;
-  readonly log: Log;
-}
-
-type UnaryHandler = (request: object, context: CallContext) => Promise<object> | object;
-type StreamHandler = (request: object, context: CallContext) => AsyncIterable<object>;
+export const ACTOR_METADATA = 'ballast-actor';
 
 export interface ServiceServerOptions {
-  readonly log: Log;
-  readonly metrics?: CallMetrics;
+  readonly dispatcher: Dispatcher;
+  /** Takes a shared stream that another process opened. */
+  readonly accept: (duplex: FrameDuplex) => void;
+  readonly credentials?: grpc.ServerCredentials;
 }
 
-interface OpenCall {
-  readonly context: CallContext;
-  /** Records the call's end; `status` is its gRPC status name. */
-  close(status: string): void;
+export interface ListenOptions {
+  /** Loopback by default. */
+  readonly host?: string;
+  /** 0, the default, takes a free port. */
+  readonly port?: number;
 }
 
-/** Largest delay of a Node timer. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+const passThrough = (bytes: Uint8Array) => bytes as Buffer;
 
-/** A gRPC server that knows its calls in progress, so that it can end them. */
 export class ServiceServer {
   readonly #server = new grpc.Server({
     'grpc.keepalive_time_ms': 20_000,
     'grpc.keepalive_timeout_ms': 10_000,
   });
   readonly #options: ServiceServerOptions;
-  readonly #open = new Set<AbortController>();
-  #stopping = false;
+  readonly #exposed = new Set<string>();
 
   constructor(options: ServiceServerOptions) {
     this.#options = options;
+    const connect = {
+      path: CONNECT_PATH,
+      requestStream: true,
+      responseStream: true,
+      requestSerialize: encodeFrame,
+      requestDeserialize: decodeFrame,
+      responseSerialize: encodeFrame,
+      responseDeserialize: decodeFrame,
+    };
+    this.#server.addService({ connect }, { connect: (duplex: FrameDuplex) => options.accept(duplex) });
   }
 
-  /** Adds a service before `listen`. @throws Error when a method of it has no handler. */
-  add<Client, Handlers>(
-    service: Service<Client, Handlers>,
-    handlers: Implementation<Handlers, CallContext>,
-  ): void {
-    const byName: Readonly<Record<string, unknown>> = handlers;
+  /** Offers a service to plain gRPC clients; its calls go to the dispatcher. Once is enough for each service. */
+  expose(service: AnyService): void {
+    if (this.#exposed.has(service.name)) return;
+    this.#exposed.add(service.name);
     const implementation: grpc.UntypedServiceImplementation = {};
-    const definition: Record<string, grpc.MethodDefinition<object, object>> = {};
+    const definition: Record<string, grpc.MethodDefinition<Uint8Array, Uint8Array>> = {};
     for (const [name, method] of service.methods) {
-      const handler = byName[name];
-      if (typeof handler !== 'function') throw new Error(`${service.name} has no handler for ${name}`);
-      definition[name] = method;
-      implementation[name] = this.#adapt(service, name, method, handler.bind(handlers) as UnaryHandler);
+      definition[name] = {
+        ...method,
+        requestSerialize: passThrough,
+        requestDeserialize: passThrough,
+        responseSerialize: passThrough,
+        responseDeserialize: passThrough,
+      };
+      implementation[name] = method.responseStream ? this.#stream(method) : this.#unary(method);
     }
     this.#server.addService(definition, implementation);
   }
 
-  /** Begins to serve on a free loopback port. Resolves to host:port. */
-  async listen(): Promise<string> {
-    const credentials = grpc.ServerCredentials.createInsecure();
-    const port = await new Promise<number>((resolve, reject) =>
-      this.#server.bindAsync(`${LOOPBACK}:0`, credentials, (error, bound) =>
-        error === null ? resolve(bound) : reject(error),
+  /** Begins to serve. Resolves to host:port. @throws Error when the port is taken. */
+  async listen({ host = LOOPBACK, port = 0 }: ListenOptions = {}): Promise<string> {
+    const credentials = this.#options.credentials ?? grpc.ServerCredentials.createInsecure();
+    const bound = await new Promise<number>((resolve, reject) =>
+      this.#server.bindAsync(`${host}:${port}`, credentials, (error, boundPort) =>
+        error === null ? resolve(boundPort) : reject(error),
       ),
     );
-    return `${LOOPBACK}:${port}`;
+    return `${host}:${bound}`;
   }
 
-  /** Refuses new calls, aborts those in progress, lets them answer for `graceMs`, then closes all connections. */
+  /** Lets calls in progress answer for `graceMs`, then closes all connections. */
   async stop(graceMs = 500): Promise<void> {
-    this.#stopping = true;
-    for (const call of this.#open) call.abort(stoppingError());
+    await this.#options.dispatcher.stop(graceMs);
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     const timer = setTimeout(() => this.#server.forceShutdown(), graceMs);
     await closed;
     clearTimeout(timer);
   }
 
-  #adapt(service: AnyService, name: string, method: Method, handler: UnaryHandler | StreamHandler) {
-    if (method.requestStream) throw new Error(`${service.name}.${name}: client streaming is not supported`);
-    const fullName = method.path.slice(1);
-    return method.responseStream
-      ? (call: grpc.ServerWritableStream<object, object>) =>
-          void this.#serveStream(fullName, call, handler as StreamHandler)
-      : (call: grpc.ServerUnaryCall<object, object>, reply: grpc.sendUnaryData<object>) =>
-          void this.#serveUnary(fullName, call, reply, handler as UnaryHandler);
+  #unary(method: Method) {
+    return (call: grpc.ServerUnaryCall<Uint8Array, Uint8Array>, reply: grpc.sendUnaryData<Uint8Array>) =>
+      this.#dispatch(method, call, {
+        answer: (message) => reply(null, message),
+        message: () => null,
+        end: () => reply(null, new Uint8Array()),
+        fail: (failure) => reply(toStatus(failure)),
+      });
   }
 
-  async #serveUnary(
-    name: string,
-    call: grpc.ServerUnaryCall<object, object>,
-    reply: grpc.sendUnaryData<object>,
-    handler: UnaryHandler,
-  ): Promise<void> {
-    const open = this.#begin(name, call);
-    try {
-      const response = await handler(call.request, open.context);
-      open.close('OK');
-      reply(null, response ?? {});
-    } catch (thrown) {
-      const status = statusOf(thrown, open.context);
-      open.close(grpc.status[status.code ?? grpc.status.UNKNOWN]);
-      reply(status);
-    }
+  #stream(method: Method) {
+    return (call: grpc.ServerWritableStream<Uint8Array, Uint8Array>) =>
+      this.#dispatch(method, call, {
+        answer: (message) => {
+          call.write(message);
+          call.end();
+        },
+        message: (message) => (call.write(message) ? null : once(call, 'drain').then(() => undefined)),
+        end: () => call.end(),
+        fail: (failure: Failure) => call.emit('error', toStatus(failure)),
+      });
   }
 
-  async #serveStream(
-    name: string,
-    call: grpc.ServerWritableStream<object, object>,
-    handler: StreamHandler,
-  ): Promise<void> {
-    const open = this.#begin(name, call);
-    const { signal } = open.context;
-    try {
-      for await (const message of handler(call.request, open.context)) {
-        signal.throwIfAborted();
-        if (!call.write(message)) await once(call, 'drain', { signal });
-      }
-      open.close('OK');
-      call.end();
-    } catch (thrown) {
-      const status = statusOf(thrown, open.context);
-      open.close(grpc.status[status.code ?? grpc.status.UNKNOWN]);
-      call.emit('error', status);
-    }
-  }
-
-  #begin(
-    name: string,
-    call: grpc.ServerUnaryCall<object, object> | grpc.ServerWritableStream<object, object>,
-  ) {
-    const controller = new AbortController();
-    const startMs = performance.now();
+  #dispatch(
+    method: Method,
+    call: grpc.ServerUnaryCall<Uint8Array, Uint8Array> | grpc.ServerWritableStream<Uint8Array, Uint8Array>,
+    output: CallOutput,
+  ): void {
     const deadline = call.getDeadline();
     const deadlineMs = (typeof deadline === 'number' ? deadline : deadline.getTime()) - Date.now();
-    const expire = () => controller.abort(new CallError('DEADLINE_EXCEEDED', 'the deadline passed'));
-    const timer = deadlineMs < MAX_TIMER_MS ? setTimeout(expire, Math.max(0, deadlineMs)) : undefined;
-    call.on('cancelled', () => controller.abort(new CallError('CANCELLED', 'the caller cancelled')));
-    if (this.#stopping) controller.abort(stoppingError());
-    this.#open.add(controller);
-    const open: OpenCall = {
-      context: { signal: controller.signal, deadlineMs, log: this.#options.log.with({ call: name }) },
-      close: (status) => {
-        clearTimeout(timer);
-        this.#open.delete(controller);
-        this.#options.metrics?.observe(name, status, (performance.now() - startMs) / 1000);
-      },
-    };
-    return open;
+    try {
+      const actorId = this.#actorOf(method, call.metadata);
+      const { path } = method;
+      const incoming = { actorId, incarnation: 0, method: path, request: call.request, deadlineMs };
+      const dispatched = this.#options.dispatcher.dispatch(incoming, output);
+      call.on('cancelled', () => dispatched.cancel(new CallError('CANCELLED', 'the caller cancelled')));
+    } catch (thrown) {
+      output.fail(toFailure(thrown, this.#options.dispatcher.log));
+    }
   }
-}
 
-/** No detail and UNAVAILABLE: callers treat it as a lost connection. */
-class StoppingError extends Error {
-  override readonly name = 'StoppingError';
-}
-
-function stoppingError(): Error {
-  return new StoppingError('the process is stopping');
-}
-
-/** The answer to a call whose handler threw; after an abort, whatever it threw, the abort's own status. */
-function statusOf(thrown: unknown, context: CallContext): Partial<grpc.StatusObject> {
-  const { signal, log } = context;
-  const cause: unknown = signal.aborted ? signal.reason : thrown;
-  if (cause instanceof StoppingError) return { code: grpc.status.UNAVAILABLE, details: cause.message };
-  return toStatus(cause, log);
+  /** The actor that a plain call means: the one it names, else the only one that serves the method. */
+  #actorOf(method: Method, metadata: grpc.Metadata): string {
+    const [named] = metadata.get(ACTOR_METADATA);
+    if (named !== undefined) return String(named);
+    const { dispatcher } = this.#options;
+    if (dispatcher.hasOwn(method.path)) return '';
+    const serving = [...dispatcher.actors()].filter(([, target]) => target.methods.has(method.path));
+    const [first] = serving;
+    if (first !== undefined && serving.length === 1) return first[0];
+    const names = serving.map(([actorId]) => actorId).join(', ');
+    throw new CallError(
+      'FAILED_PRECONDITION',
+      serving.length === 0
+        ? `no actor serves ${method.path} yet`
+        : `several actors serve ${method.path} (${names}): name one in the metadata '${ACTOR_METADATA}'`,
+    );
+  }
 }

@@ -1,4 +1,6 @@
-/** What people and programs know of actors, as plain values. */
+/** What people and programs know of actors and nodes, as plain values. */
+
+import type { MailboxLimits } from './mailbox.ts';
 
 export type ActorState = 'pending' | 'alive' | 'restarting' | 'dead';
 
@@ -19,9 +21,22 @@ export const DEFAULT_RESTART_POLICY: RestartPolicy = {
   maxBackoffMs: 10_000,
 };
 
+/** Where an actor runs: in a process of its own, or in a thread of a process that its node's light actors share. */
+export type Isolation = 'process' | 'thread';
+/** Who ends an actor: whoever started it, by ending, or nobody. */
+export type Lifetime = 'owner' | 'detached';
+/** Which of several nodes takes an actor: the fullest that has room, or the emptiest. */
+export type PlacementStrategy = 'pack' | 'spread';
+/** Amounts by resource: `cpu` (cores), `gpu` (cards), `memoryBytes`, or any name that nodes offer. */
+export type Resources = Readonly<Record<string, number>>;
+export type Labels = Readonly<Record<string, string>>;
+
+/** Time between SIGTERM and SIGKILL where nobody says, milliseconds. */
+export const DEFAULT_GRACE_MS = 5000;
+
 /** An actor to start. */
 export interface ActorSpec {
-  /** Unique on the node: letters, digits, `-`, `_`. */
+  /** Unique in the cluster: letters, digits, `-`, `_`. */
   readonly actorId: string;
   /** As `diffusion-worker`. */
   readonly type: string;
@@ -33,6 +48,20 @@ export interface ActorSpec {
   /** Added to the node's own environment. */
   readonly env: Readonly<Record<string, string>>;
   readonly restart: RestartPolicy;
+  /** Unique in its namespace; null for none. */
+  readonly name: string | null;
+  readonly namespace: string;
+  readonly resources: Resources;
+  /** Labels that its node must have. */
+  readonly labels: Labels;
+  readonly placement: PlacementStrategy;
+  /** host:port of the node that it should be on if there is room (where an object lives); null for any. */
+  readonly near: string | null;
+  readonly lifetime: Lifetime;
+  /** Who started it, as `actor/incarnation`; null for a program that is no actor. */
+  readonly owner: string | null;
+  readonly mailbox: MailboxLimits;
+  readonly isolation: Isolation;
 }
 
 export interface ActorStatus {
@@ -45,7 +74,7 @@ export interface ActorStatus {
   readonly pid: number | null;
   /** host:port of its gRPC server; null unless alive. */
   readonly address: string | null;
-  /** host:port of its /metrics; null unless alive. */
+  /** host:port (and path) of its /metrics; null unless alive. */
   readonly metricsAddress: string | null;
   readonly state: ActorState;
   /** Why it is in this state, for people. */
@@ -55,17 +84,64 @@ export interface ActorStatus {
   readonly exitSignal: string | null;
   /** Last lines that the dead process wrote. */
   readonly lastLogLines: readonly string[];
+  /** The node that it is on; null while none has room. */
+  readonly nodeId: string | null;
+  readonly name: string | null;
+  readonly namespace: string;
+  readonly isolation: Isolation;
+  /** What it holds of its node. */
+  readonly resources: Resources;
+  /** Graphics cards that are its own. */
+  readonly gpuIds: readonly number[];
+  readonly owner: string | null;
+  readonly lifetime: Lifetime;
+  /** When it was accepted, ISO 8601. */
+  readonly createdAt: string;
 }
 
-/** A node as its users see it: in the node's own process, or through gRPC. */
+export type NodeState = 'alive' | 'draining' | 'lost';
+
+export interface NodeStatus {
+  readonly nodeId: string;
+  /** host:port of its gRPC server. */
+  readonly address: string;
+  /** host:port of its /metrics; null for none. */
+  readonly metricsAddress: string | null;
+  readonly labels: Labels;
+  readonly total: Resources;
+  readonly free: Resources;
+  readonly state: NodeState;
+  /** Why it is in this state, for people. */
+  readonly reason: string;
+  /** Actors on it that are not dead. */
+  readonly actors: number;
+  /** When it started, ISO 8601. */
+  readonly startedAt: string;
+  readonly pid: number;
+}
+
+/** A node as its users see it, in the node's own process or through gRPC: the way to the actors of the whole cluster. */
 export interface NodeApi {
-  /** Accepts an actor and starts it. @throws UserError for an entry, id or policy that cannot work. */
+  /**
+   * Accepts an actor and starts it where there is room, now or later. @throws UserError for an entry, id or name that
+   * cannot work, and for what no node of the cluster could ever give, saying what each lacks.
+   */
   spawn(spec: ActorSpec): Promise<ActorStatus>;
   /** Ends an actor: SIGTERM, SIGKILL after `graceMs`. Resolves when its process is gone. */
   stop(actorId: string, graceMs?: number): Promise<void>;
   /** SIGKILLs an actor's process; the restart policy decides what follows. */
   kill(actorId: string): Promise<void>;
+  /** Ends an actor's process cleanly and starts the next one, whatever the restart policy. */
+  restart(actorId: string, reason: string): Promise<void>;
   list(): Promise<readonly ActorStatus[]>;
   /** The status of every actor, then every change, until the signal is aborted. */
   watch(signal: AbortSignal): AsyncIterable<ActorStatus>;
+  listNodes(): Promise<readonly NodeStatus[]>;
+  /** The last lines of an actor's log, then new ones if asked for. */
+  readLog(actorId: string, options: LogOptions, signal: AbortSignal): AsyncIterable<readonly string[]>;
+}
+
+export interface LogOptions {
+  readonly lastLines: number;
+  readonly follow: boolean;
 }

@@ -9,6 +9,12 @@ export const STARTING = 'its process is starting';
 export interface Supervised {
   readonly spec: ActorSpec;
   readonly entry: string;
+  /** What the actor saved last, a JSON value; null for nothing. */
+  savedState: unknown;
+  /** How the process before the next one ended; null before the first. */
+  lastEnd: string | null;
+  /** Why somebody asked for a restart; null when nobody did. */
+  restartAsked: string | null;
   status: ActorStatus;
   process: ActorProcess | null;
   restartsMs: number[];
@@ -22,12 +28,11 @@ export interface Supervised {
 }
 
 /** Before its first process has said anything. */
-export function initialStatus(spec: ActorSpec): ActorStatus {
+export function initialStatus(spec: ActorSpec, incarnation: number): ActorStatus {
+  const { actorId, type, serviceName, name, namespace, isolation, resources, owner, lifetime } = spec;
   return {
-    actorId: spec.actorId,
-    type: spec.type,
-    serviceName: spec.serviceName,
-    incarnation: 1,
+    ...{ actorId, type, serviceName, name, namespace, isolation, resources, owner, lifetime },
+    incarnation,
     pid: null,
     address: null,
     metricsAddress: null,
@@ -36,6 +41,9 @@ export function initialStatus(spec: ActorSpec): ActorStatus {
     exitCode: null,
     exitSignal: null,
     lastLogLines: [],
+    nodeId: null,
+    gpuIds: [],
+    createdAt: new Date().toISOString(),
   };
 }
 

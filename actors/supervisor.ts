@@ -1,99 +1,156 @@
 /**
  * Keeps the actors of one node: starts their processes, notices death and silence, restarts by policy, and tells every
- * change with its cause. Effects only; the decision is restart-policy.ts.
+ * change with its cause. Effects only; the decisions are restart-policy.ts and resources.ts.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { isAbsolute, join, relative, resolve } from 'node:path';
-import { toError, UserError } from '../common/errors.ts';
+import { join } from 'node:path';
+import { toError } from '../common/errors.ts';
 import type { Log } from '../common/log.ts';
-import { distRoot } from '../common/package-root.ts';
+import type { ActorProcess, ActorProcessOptions, ProcessEnd } from './actor-process.ts';
 import { AsyncQueue } from './async-queue.ts';
-import { startActorProcess } from './actor-process.ts';
-import type { ProcessEnd } from './actor-process.ts';
 import { CallError } from './call-errors.ts';
+import { acquire, createLedger, freeResources, release, shortfalls } from './resources.ts';
+import type { Ledger } from './resources.ts';
 import { decideRestart } from './restart-policy.ts';
-import type { ActorSpec, ActorStatus, NodeApi } from './status.ts';
+import { DEFAULT_GRACE_MS } from './status.ts';
+import type { ActorSpec, ActorStatus, Resources } from './status.ts';
 import { causeOf, endFacts, initialStatus, STARTING } from './supervised.ts';
 import type { Supervised } from './supervised.ts';
 
 export const HEARTBEAT_MS = 2000;
 /** Heartbeats missed in a row before a process counts as hung and is killed. */
 const MAX_MISSED_HEARTBEATS = 15;
-export const DEFAULT_GRACE_MS = 5000;
-const ACTOR_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 
 export interface SupervisorOptions {
+  readonly nodeId: string;
   readonly runDir: string;
   readonly log: Log;
-  /** Folders that entry modules may lie in. */
-  readonly entryRoots: readonly string[];
+  readonly total: Resources;
   readonly heartbeatMs?: number;
+  /** Starts what an actor lives in. */
+  readonly startProcess: (spec: ActorSpec, options: ActorProcessOptions) => ActorProcess;
+  /** An actor's incarnation is over, its process really gone. */
+  readonly onEnd?: (actorId: string, incarnation: number) => void;
 }
 
-export class Supervisor implements NodeApi {
+/** How an actor comes to this node. */
+export interface Arrival {
+  /** Absolute path of its entry module. */
+  readonly entry: string;
+  /** 1, or more for an actor that another node had. */
+  readonly firstIncarnation: number;
+  /** Why it was moved here; null for a new one. */
+  readonly movedBecause: string | null;
+  readonly savedState: unknown;
+}
+
+export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #actors = new Map<string, Supervised>();
   readonly #watchers = new Set<AsyncQueue<ActorStatus>>();
   readonly #monitor: NodeJS.Timeout;
+  #ledger: Ledger;
   #nodeAddress = '';
   #closed = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#ledger = createLedger(options.total);
     this.#monitor = setInterval(() => this.#checkHeartbeats(), options.heartbeatMs ?? HEARTBEAT_MS);
     this.#monitor.unref();
   }
 
-  /** host:port that children register at; set before the first spawn. */
+  /** host:port that children register at; set before the first actor. */
   set nodeAddress(address: string) {
     this.#nodeAddress = address;
   }
 
-  spawn(spec: ActorSpec): Promise<ActorStatus> {
-    return new Promise((resolveStatus) => {
-      if (this.#closed) throw new CallError('UNAVAILABLE', 'the node is stopping');
-      const entry = this.#validate(spec);
-      const actor: Supervised = {
-        spec,
-        entry,
-        status: initialStatus(spec),
-        process: null,
-        restartsMs: [],
-        missedHeartbeats: 0,
-        killReason: null,
-        stopping: new AbortController(),
-        life: Promise.resolve(),
-      };
-      this.#actors.set(spec.actorId, actor);
-      actor.life = this.#live(actor);
-      resolveStatus(actor.status);
-    });
+  get free(): Resources {
+    return freeResources(this.#ledger);
   }
 
+  /** Actors that are not dead. */
+  get liveCount(): number {
+    return [...this.#actors.values()].filter(({ status }) => status.state !== 'dead').length;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Starts an actor here. @throws CallError UNAVAILABLE when the node ends, RESOURCE_EXHAUSTED when it has no room. */
+  place(spec: ActorSpec, arrival: Arrival): ActorStatus {
+    const { nodeId } = this.#options;
+    if (this.#closed) throw new CallError('UNAVAILABLE', `node ${nodeId} is stopping`);
+    const ledger = acquire(this.#ledger, spec.actorId, spec.resources);
+    if (ledger === null) {
+      const lacks = shortfalls(spec.resources, this.free, this.#options.total).join(', ');
+      throw new CallError('RESOURCE_EXHAUSTED', `node ${nodeId} has no room: ${lacks}`);
+    }
+    this.#ledger = ledger;
+    const gpuIds = ledger.held.get(spec.actorId)?.gpuIds ?? [];
+    const actor: Supervised = {
+      spec,
+      entry: arrival.entry,
+      status: { ...initialStatus(spec, arrival.firstIncarnation), nodeId, gpuIds },
+      process: null,
+      restartsMs: [],
+      missedHeartbeats: 0,
+      killReason: null,
+      savedState: arrival.savedState,
+      lastEnd: arrival.movedBecause,
+      restartAsked: null,
+      stopping: new AbortController(),
+      life: Promise.resolve(),
+    };
+    this.#actors.set(spec.actorId, actor);
+    actor.life = this.#live(actor);
+    return actor.status;
+  }
+
+  has(actorId: string): boolean {
+    return this.#actors.has(actorId);
+  }
+
+  get(actorId: string): ActorStatus | undefined {
+    return this.#actors.get(actorId)?.status;
+  }
+
+  savedState(actorId: string): unknown {
+    return this.#actors.get(actorId)?.savedState ?? null;
+  }
+
+  logPath(actorId: string): string {
+    return join(this.#options.runDir, 'logs', `${actorId}.log`);
+  }
+
+  /** SIGTERM, SIGKILL after `graceMs`. Resolves when the process is gone. */
   async stop(actorId: string, graceMs = DEFAULT_GRACE_MS): Promise<void> {
     const actor = this.#get(actorId);
     actor.stopping.abort();
-    actor.process?.signal('SIGTERM');
-    const timer = setTimeout(() => {
-      actor.killReason ??= `did not end within ${graceMs} ms of SIGTERM`;
-      actor.process?.signal('SIGKILL');
-    }, graceMs);
+    const timer = this.#terminate(actor, graceMs);
     await actor.life;
     clearTimeout(timer);
   }
 
-  kill(actorId: string): Promise<void> {
-    return new Promise((resolve) => {
-      const actor = this.#get(actorId);
-      actor.killReason = 'kill was asked for';
-      actor.process?.signal('SIGKILL');
-      resolve();
-    });
+  kill(actorId: string, reason = 'kill was asked for'): void {
+    const actor = this.#get(actorId);
+    actor.killReason = reason;
+    actor.process?.signal('SIGKILL');
   }
 
-  list(): Promise<readonly ActorStatus[]> {
-    return Promise.resolve([...this.#actors.values()].map((actor) => actor.status));
+  /** Ends the process cleanly; the next one starts at once, whatever the policy. */
+  restart(actorId: string, reason: string): void {
+    const actor = this.#get(actorId);
+    if (actor.process === null) return; // dead for good, or about to be started anyway
+    actor.restartAsked = reason;
+    const timer = this.#terminate(actor, DEFAULT_GRACE_MS);
+    void actor.process.ended.then(() => clearTimeout(timer));
+  }
+
+  list(): ActorStatus[] {
+    return [...this.#actors.values()].map((actor) => actor.status);
   }
 
   async *watch(signal: AbortSignal): AsyncGenerator<ActorStatus, void, undefined> {
@@ -119,73 +176,101 @@ export class Supervisor implements NodeApi {
     this.#current(actorId, incarnation).missedHeartbeats = 0;
   }
 
-  /** Ends every actor and the watches. */
-  async close(graceMs = DEFAULT_GRACE_MS): Promise<void> {
+  /** Keeps a JSON value for the next incarnation. @throws CallError when the sender is not the current process. */
+  saveState(actorId: string, incarnation: number, state: unknown): void {
+    this.#current(actorId, incarnation).savedState = state;
+  }
+
+  /** Ends every actor, in one order of `last`: actors of that type end after the others. */
+  async close(graceMs = DEFAULT_GRACE_MS, lastType = ''): Promise<void> {
     this.#closed = true;
-    await Promise.all([...this.#actors.keys()].map((actorId) => this.stop(actorId, graceMs)));
+    const actors = [...this.#actors.values()];
+    const stopAll = (some: Supervised[]) =>
+      Promise.all(some.map(({ spec }) => this.stop(spec.actorId, graceMs)));
+    await stopAll(actors.filter(({ spec }) => spec.type !== lastType));
+    await stopAll(actors.filter(({ spec }) => spec.type === lastType));
     clearInterval(this.#monitor);
     for (const queue of this.#watchers) queue.close();
   }
 
-  #validate(spec: ActorSpec): string {
-    if (!ACTOR_ID.test(spec.actorId)) {
-      throw new UserError(`Actor id '${spec.actorId}': use 1 to 63 letters, digits, '-' and '_'.`);
+  /** Kills every process at once and restarts none: somebody else has taken over. */
+  async abandon(reason: string): Promise<void> {
+    const actors = [...this.#actors.values()];
+    for (const actor of actors) {
+      actor.stopping.abort();
+      actor.killReason = reason;
+      actor.process?.signal('SIGKILL');
     }
-    const known = this.#actors.get(spec.actorId);
-    if (known !== undefined && known.status.state !== 'dead') {
-      throw new UserError(`Actor id '${spec.actorId}' is taken: choose another, or stop that actor first.`);
-    }
-    const entry = resolve(distRoot(), spec.entry);
-    const isInside = (root: string) => {
-      const path = relative(root, entry);
-      return path !== '' && !path.startsWith('..') && !isAbsolute(path);
-    };
-    if (!this.#options.entryRoots.some(isInside)) {
-      throw new UserError(`Actor entry '${spec.entry}' lies outside ${this.#options.entryRoots.join(', ')}.`);
-    }
-    return entry;
+    await Promise.all(actors.map(({ life }) => life));
+  }
+
+  #terminate(actor: Supervised, graceMs: number): NodeJS.Timeout {
+    const { process } = actor;
+    process?.signal('SIGTERM');
+    return setTimeout(() => {
+      if (actor.process !== process) return;
+      actor.killReason ??= `did not end within ${graceMs} ms of SIGTERM`;
+      process?.signal('SIGKILL');
+    }, graceMs);
   }
 
   /** One process after another until the actor ends for good. */
   async #live(actor: Supervised): Promise<void> {
     for (;;) {
       const end = await this.#runProcess(actor);
+      this.#options.onEnd?.(actor.spec.actorId, actor.status.incarnation);
       if (actor.stopping.signal.aborted) {
         return this.#bury(actor, end, actor.killReason === null ? 'stopped' : `stopped; ${actor.killReason}`);
       }
-      const nowMs = performance.now();
-      const decision = decideRestart(actor.spec.restart, end, actor.restartsMs, nowMs);
-      if (decision.kind === 'dead') {
-        return this.#bury(actor, end, `${causeOf(actor, end)}; not restarted: ${decision.because}`);
-      }
-      actor.restartsMs.push(nowMs);
-      this.#update(actor, {
-        ...endFacts(end),
-        state: 'restarting',
-        reason: `${causeOf(actor, end)}; restart in ${Math.round(decision.delayMs)} ms`,
-      });
-      await delay(decision.delayMs, undefined, { signal: actor.stopping.signal }).catch(() => undefined);
+      const delayMs = this.#afterEnd(actor, end);
+      if (delayMs === null) return;
+      await delay(delayMs, undefined, { signal: actor.stopping.signal }).catch(() => undefined);
       if (actor.stopping.signal.aborted) return this.#bury(actor, end, 'stopped');
       actor.status = { ...actor.status, incarnation: actor.status.incarnation + 1, reason: STARTING };
     }
+  }
+
+  /** Milliseconds until the next process; null when there will be none. */
+  #afterEnd(actor: Supervised, end: ProcessEnd): number | null {
+    if (actor.restartAsked !== null) {
+      actor.lastEnd = actor.restartAsked;
+      this.#update(actor, { ...endFacts(end), state: 'restarting', reason: actor.restartAsked });
+      actor.restartAsked = null;
+      return 0;
+    }
+    const nowMs = performance.now();
+    const decision = decideRestart(actor.spec.restart, end, actor.restartsMs, nowMs);
+    if (decision.kind === 'dead') {
+      this.#bury(actor, end, `${causeOf(actor, end)}; not restarted: ${decision.because}`);
+      return null;
+    }
+    actor.restartsMs.push(nowMs);
+    actor.lastEnd = causeOf(actor, end);
+    const reason = `${actor.lastEnd}; restart in ${Math.round(decision.delayMs)} ms`;
+    this.#update(actor, { ...endFacts(end), state: 'restarting', reason });
+    return decision.delayMs;
   }
 
   async #runProcess(actor: Supervised): Promise<ProcessEnd> {
     const { spec, status } = actor;
     actor.killReason = null;
     actor.missedHeartbeats = 0;
+    const { actorId, type, args, mailbox } = spec;
+    const { incarnation, gpuIds } = status;
+    const restart = actor.lastEnd === null ? null : { state: actor.savedState, reason: actor.lastEnd };
+    const gpus: Record<string, string> =
+      gpuIds.length === 0
+        ? {}
+        : { CUDA_VISIBLE_DEVICES: gpuIds.join(','), NVIDIA_VISIBLE_DEVICES: gpuIds.join(',') };
     try {
-      actor.process = startActorProcess({
+      actor.process = this.#options.startProcess(spec, {
         entry: actor.entry,
-        env: spec.env,
-        logPath: join(this.#options.runDir, 'logs', `${spec.actorId}.log`),
+        env: { ...gpus, ...spec.env },
+        logPath: this.logPath(actorId),
         environment: {
-          actorId: spec.actorId,
-          type: spec.type,
-          incarnation: status.incarnation,
+          ...{ actorId, type, incarnation, args, mailbox, restart },
           nodeAddress: this.#nodeAddress,
           runDir: this.#options.runDir,
-          args: spec.args,
         },
       });
     } catch (thrown) {
@@ -198,6 +283,7 @@ export class Supervisor implements NodeApi {
   }
 
   #bury(actor: Supervised, end: ProcessEnd, reason: string): void {
+    this.#ledger = release(this.#ledger, actor.spec.actorId);
     this.#update(actor, { ...endFacts(end), state: 'dead', reason });
   }
 

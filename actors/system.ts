@@ -1,32 +1,67 @@
 /** Actors for programs: spawn, find and end them on a node, in this process or another. */
 
 import type { Log } from '../common/log.ts';
-import type { ChannelPool } from './channels.ts';
 import { ActorDirectory } from './directory.ts';
 import { actorHandle } from './handle.ts';
 import type { ActorHandle, ActorType } from './handle.ts';
 import { DEFAULT_RESTART_POLICY } from './status.ts';
-import type { ActorStatus, NodeApi, RestartPolicy } from './status.ts';
-import { ActorError } from './call-errors.ts';
+import { DEFAULT_MAILBOX } from './mailbox.ts';
+import type {
+  ActorSpec,
+  ActorStatus,
+  Isolation,
+  Labels,
+  Lifetime,
+  NodeApi,
+  PlacementStrategy,
+  Resources,
+  RestartPolicy,
+} from './status.ts';
+import { ActorError, CallError } from './call-errors.ts';
 import type { CallOptions } from './protos.ts';
+import type { Transport } from './transport.ts';
 
 export interface SpawnOptions {
-  /** Unique on the node: letters, digits, `-`, `_`. */
-  readonly actorId: string;
+  /** Unique in the cluster: letters, digits, `-`, `_`; made from the type by default. */
+  readonly actorId?: string;
   /** JSON value that the actor reads as `runtime.args`. */
   readonly args?: unknown;
   /** Added to the node's environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** Parts left out are those of DEFAULT_RESTART_POLICY. */
   readonly restart?: Partial<RestartPolicy>;
+  /** Unique in its namespace, for `system.find`. */
+  readonly name?: string;
+  /** `default` by default. */
+  readonly namespace?: string;
+  /** Returns the living actor of this name, if there is one, instead of an error. */
+  readonly getIfExists?: boolean;
+  /** What it needs of its node: `cpu`, `gpu`, `memoryBytes`, or any resource that nodes offer; nothing by default. */
+  readonly resources?: Resources;
+  /** Labels that its node must have. */
+  readonly labels?: Labels;
+  /** `pack` fills one node after another (the default); `spread` takes the emptiest. */
+  readonly placement?: PlacementStrategy;
+  /** host:port of the node that it should be on if there is room; an object's holder, say. */
+  readonly near?: string;
+  /** `owner` (the default) ends it with the actor that spawned it; `detached` lets it live. */
+  readonly lifetime?: Lifetime;
+  /** Calls that it answers at the same time; 1 by default: one after another, in order. */
+  readonly maxConcurrency?: number;
+  /** Calls that may wait; one more is refused. 10,000 by default. */
+  readonly maxPendingCalls?: number;
+  /** A process of its own (the default), or a thread of one that the node's light actors share. */
+  readonly isolation?: Isolation;
 }
 
 export interface ActorSystemOptions {
   readonly node: NodeApi;
-  readonly pool: ChannelPool;
+  readonly transport: Transport;
   readonly log?: Log;
   /** Deadline of calls that name none; a minute by default. */
   readonly deadlineMs?: number;
+  /** The actor, as `actor/incarnation`, that owns what is spawned; left out for a program that is no actor. */
+  readonly owner?: string;
 }
 
 /** How long `ready` waits when nobody says. */
@@ -43,29 +78,49 @@ export class ActorSystem {
     this.#directory = new ActorDirectory(options.node);
   }
 
-  /** Starts an actor. Resolves when the node accepted it; calls wait until it serves. @throws UserError as NodeApi. */
+  /**
+   * Starts an actor. Resolves when it is accepted; calls wait until it serves. @throws UserError and CallError as
+   * NodeApi.
+   */
   async spawn<Client, Handlers>(
     type: ActorType<Client, Handlers>,
-    options: SpawnOptions,
+    options: SpawnOptions = {},
   ): Promise<ActorHandle<Client>> {
-    const { actorId, args = null, env = {}, restart = {} } = options;
-    const status = await this.node.spawn({
-      actorId,
-      type: type.name,
-      entry: type.entry,
-      serviceName: type.service.name,
-      args,
-      env,
-      restart: { ...DEFAULT_RESTART_POLICY, ...restart },
-    });
-    this.#directory.add(status);
-    return this.handle(type, actorId);
+    const spec = specOf(type, { ...type.defaults, ...options }, this.#options.owner ?? null);
+    try {
+      this.#directory.add(await this.node.spawn(spec));
+      return this.handle(type, spec.actorId);
+    } catch (thrown) {
+      const isTaken = thrown instanceof CallError && thrown.code === 'ALREADY_EXISTS';
+      const existing =
+        isTaken && options.getIfExists === true && spec.name !== null
+          ? await this.find(type, spec.name, spec.namespace)
+          : null;
+      if (existing !== null) return existing;
+      throw thrown;
+    }
+  }
+
+  /** The living actor of a name; null when there is none. */
+  async find<Client, Handlers>(
+    type: ActorType<Client, Handlers>,
+    name: string,
+    namespace = DEFAULT_NAMESPACE,
+  ): Promise<ActorHandle<Client> | null> {
+    const found = (await this.node.list()).find(
+      (status) => status.name === name && status.namespace === namespace && status.state !== 'dead',
+    );
+    return found === undefined ? null : this.handle(type, found.actorId);
   }
 
   /** A handle of an actor that somebody started. Calls fail with NOT_FOUND when nobody did. */
   handle<Client, Handlers>(type: ActorType<Client, Handlers>, actorId: string): ActorHandle<Client> {
-    const { pool, deadlineMs } = this.#options;
-    const context = { directory: this.#directory, pool, ...(deadlineMs === undefined ? {} : { deadlineMs }) };
+    const { transport, deadlineMs } = this.#options;
+    const context = {
+      directory: this.#directory,
+      transport,
+      ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    };
     return actorHandle(type, actorId, context);
   }
 
@@ -93,4 +148,36 @@ export class ActorSystem {
   close(): Promise<void> {
     return this.#directory.close();
   }
+}
+
+const DEFAULT_NAMESPACE = 'default';
+
+function specOf<Client, Handlers>(
+  type: ActorType<Client, Handlers>,
+  options: SpawnOptions,
+  owner: string | null,
+): ActorSpec {
+  const { maxConcurrency, maxPendingCalls } = options;
+  return {
+    actorId: options.actorId ?? `${type.name}-${crypto.randomUUID().slice(0, 8)}`,
+    type: type.name,
+    entry: type.entry,
+    serviceName: type.service.name,
+    args: options.args ?? null,
+    env: options.env ?? {},
+    restart: { ...DEFAULT_RESTART_POLICY, ...options.restart },
+    name: options.name ?? null,
+    namespace: options.namespace ?? DEFAULT_NAMESPACE,
+    resources: options.resources ?? {},
+    labels: options.labels ?? {},
+    placement: options.placement ?? 'pack',
+    near: options.near ?? null,
+    lifetime: options.lifetime ?? 'owner',
+    owner,
+    mailbox: {
+      maxConcurrency: maxConcurrency ?? DEFAULT_MAILBOX.maxConcurrency,
+      maxPendingCalls: maxPendingCalls ?? DEFAULT_MAILBOX.maxPendingCalls,
+    },
+    isolation: options.isolation ?? 'process',
+  };
 }

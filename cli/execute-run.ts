@@ -64,7 +64,7 @@ async function executeLocked(options: ExecuteOptions, logDir: string): Promise<R
   try {
     node = await startNode({ runDir, log, events: bus });
     options.onNode?.(node);
-    const system = new ActorSystem({ node, pool, log });
+    const system = new ActorSystem({ node, transport: pool, log });
     try {
       return await drive(options, system, log);
     } finally {

@@ -18,6 +18,7 @@ export const coordinatorType: ActorType<CoordinatorServiceClient, CoordinatorSer
   name: 'coordinator',
   entry: 'coordinator/main.js',
   service: loadService('ballast/v1/coordinator.proto', 'ballast.v1.CoordinatorService'),
+  defaults: { maxConcurrency: 64 },
 };
 
 // No method of these two is retried by its handle: the run loop decides what is done again, and where.
@@ -25,10 +26,12 @@ export const trainerType: ActorType<ClassifierTrainerServiceClient, ClassifierTr
   name: 'classifier-trainer',
   entry: 'services/classifier-trainer/main.js',
   service: loadService('ballast/v1/classifier_trainer.proto', 'ballast.v1.ClassifierTrainerService'),
+  defaults: { maxConcurrency: 64 }, // pulls objects while its compute thread is busy
 };
 
 export const workerType: ActorType<DiffusionWorkerServiceClient, DiffusionWorkerServiceHandlers> = {
   name: 'diffusion-worker',
   entry: 'services/diffusion-worker/main.js',
   service: loadService('ballast/v1/diffusion_worker.proto', 'ballast.v1.DiffusionWorkerService'),
+  defaults: { maxConcurrency: 8 }, // likewise
 };

@@ -1,5 +1,5 @@
 /** The crew of a run as actors of a node: starts the trainer and the workers, follows their lives, and ends them. */
-import type { ActorRuntime } from '../actors/serve.ts';
+import type { ActorRuntime } from '../actors/hosted-actor.ts';
 import { EXIT_USER_ERROR } from '../actors/restart-policy.ts';
 import type { ActorStatus, RestartPolicy } from '../actors/status.ts';
 import { toError } from '../common/errors.ts';

@@ -7,16 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import {
-  ActorError,
-  ActorSystem,
-  ChannelPool,
-  connectNode,
-  serviceCalls,
-  silentLog,
-  startNode,
-} from '../actors/index.ts';
+import { ActorError, ActorSystem, ChannelPool, connectNode, silentLog, startNode } from '../actors/index.ts';
 import type { ActorHandle, ActorStatus, Node, SpawnOptions } from '../actors/index.ts';
+import { plainCalls } from '../actors/index.ts';
 import { healthService } from '../actors/health.ts';
 import { ECHO_ENTRY, echo, FIXTURES } from './fixtures/actors/echo.ts';
 import type { EchoServiceClient } from './fixtures/actors/echo.ts';
@@ -31,7 +24,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ballast-actors-'));
   node = await startNode({ runDir: folder, log: silentLog, entryRoots: [FIXTURES] });
   pool = new ChannelPool();
-  system = new ActorSystem({ node, pool });
+  system = new ActorSystem({ node, transport: pool });
 });
 
 afterAll(async () => {
@@ -142,7 +135,7 @@ describe('calls', () => {
 
   it('reach the same actor as plain gRPC, with health checking', async () => {
     const { address, metricsAddress } = await status(actorId);
-    const health = serviceCalls(healthService(), pool, address ?? '');
+    const health = plainCalls(healthService(), pool, address ?? '');
     expect(await health.check({ service: 'ballast.test.EchoService' })).toEqual({ status: 'SERVING' });
     await expect(health.check({ service: 'ballast.test.Other' })).rejects.toMatchObject({
       code: 'NOT_FOUND',
@@ -212,7 +205,7 @@ describe('supervision', () => {
       entryRoots: [FIXTURES],
       heartbeatMs: 100,
     });
-    const ownSystem = new ActorSystem({ node: watchful, pool });
+    const ownSystem = new ActorSystem({ node: watchful, transport: pool });
     const actor = await ownSystem.spawn(echo, { actorId: 'hangs', restart: { initialBackoffMs: 50 } });
     const { pid } = await actor.say({ text: '' });
     process.kill(pid, 'SIGSTOP');
@@ -255,7 +248,7 @@ describe('supervision', () => {
 
 describe('a node in another process', () => {
   it('spawns, watches, kills and stops through gRPC', async () => {
-    const remote = new ActorSystem({ node: connectNode(pool, node.address), pool });
+    const remote = new ActorSystem({ node: connectNode(pool, node.address), transport: pool });
     const seen: string[] = [];
     const controller = new AbortController();
     const watching = (async () => {

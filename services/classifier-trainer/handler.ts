@@ -2,8 +2,8 @@
 import { AsyncQueue } from '../../actors/async-queue.ts';
 import type { ComputeThread } from '../../actors/compute-thread.ts';
 import type { Implementation } from '../../actors/protos.ts';
-import type { ActorRuntime } from '../../actors/serve.ts';
-import type { CallContext } from '../../actors/server.ts';
+import type { ActorRuntime } from '../../actors/hosted-actor.ts';
+import type { CallContext } from '../../actors/dispatcher.ts';
 import { UserError } from '../../common/errors.ts';
 import { parseRunConfig } from '../../config/run-config.ts';
 import type { ClassifierTrainerServiceHandlers } from '../../gen/ballast/v1/ClassifierTrainerService.ts';

@@ -1,6 +1,6 @@
 /** The diffusion worker's service: pulls what a shard names, has it made in the compute thread, keeps the batch. */
-import type { ActorRuntime } from '../../actors/serve.ts';
-import type { CallContext } from '../../actors/server.ts';
+import type { ActorRuntime } from '../../actors/hosted-actor.ts';
+import type { CallContext } from '../../actors/dispatcher.ts';
 import type { Implementation } from '../../actors/protos.ts';
 import type { ComputeThread } from '../../actors/compute-thread.ts';
 import { UserError } from '../../common/errors.ts';

@@ -1,0 +1,23 @@
+/** The call that a handler is answering: calls made on its behalf inherit its deadline. */
+
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+export interface CallScope {
+  /** When its caller gives up, on performance.now()'s clock; Infinity for never. */
+  readonly endMs: number;
+}
+
+export const currentCall = new AsyncLocalStorage<CallScope>();
+
+/** Deadline of a call that names none, milliseconds. */
+export const DEFAULT_DEADLINE_MS = 60_000;
+
+/**
+ * Milliseconds that a call may take: what it asks for, but never longer than the call that it is made for. Infinity is
+ * for what outlives the call, and stays.
+ */
+export function effectiveDeadlineMs(askedMs: number): number {
+  if (askedMs === Infinity) return askedMs;
+  const scope = currentCall.getStore();
+  return scope === undefined ? askedMs : Math.min(askedMs, scope.endMs - performance.now());
+}

@@ -1,0 +1,400 @@
+/**
+ * The cluster as one node sees it, and the way to all its actors: chooses nodes, forwards what concerns an actor to the
+ * node that has it, and looks after the actors that were started through this node (their home): waits for room, moves
+ * them when their node is lost, and ends them with their owner.
+ *
+ * Without a registry the node is alone.
+ */
+
+import type { Log } from '../common/log.ts';
+import { UserError } from '../common/errors.ts';
+import { checkSpec, resolveEntry } from './actor-spec.ts';
+import { AsyncQueue } from './async-queue.ts';
+import { CallError } from './call-errors.ts';
+import { tailLog } from './log-tail.ts';
+import type { NodeDirectory } from './node-directory.ts';
+import { place } from './placement.ts';
+import { decideRestart } from './restart-policy.ts';
+import type { Labels, LogOptions, NodeApi, NodeState, NodeStatus, Resources } from './status.ts';
+import type { ActorSpec, ActorStatus } from './status.ts';
+import { initialStatus } from './supervised.ts';
+import type { Arrival, Supervisor } from './supervisor.ts';
+
+export interface ClusterOptions {
+  readonly nodeId: string;
+  /** host:port of this node. */
+  readonly address: string;
+  readonly labels: Labels;
+  readonly total: Resources;
+  readonly log: Log;
+  readonly supervisor: Supervisor;
+  /** The other nodes; null for none. */
+  readonly peers: NodeDirectory | null;
+  readonly entryRoots: readonly string[];
+}
+
+/** An actor that was started through this node. */
+interface Home {
+  readonly spec: ActorSpec;
+  /** The node that has it; null while none has. */
+  nodeId: string | null;
+  /** While no node has it, and after. */
+  status: ActorStatus;
+  /** How its last process ended, when it moves. */
+  movedBecause: string | null;
+  savedState: unknown;
+  readonly movesMs: number[];
+  isStopped: boolean;
+}
+
+/** How often actors that wait for room are tried again, beside every change. */
+const RETRY_MS = 1000;
+
+export class Cluster implements NodeApi {
+  readonly #options: ClusterOptions;
+  readonly #homes = new Map<string, Home>();
+  readonly #watchers = new Set<AsyncQueue<ActorStatus>>();
+  readonly #following = new AbortController();
+  readonly #startedAt = new Date().toISOString();
+  readonly #retry: NodeJS.Timeout;
+  #state: NodeState = 'alive';
+  #placing: Promise<void> | null = null;
+  #placeAgain = false;
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    void this.#followLocal();
+    options.peers?.onActor((status) => this.#onPeerActor(status));
+    options.peers?.onNode((node, because) => this.#onPeerNode(node, because));
+    this.#retry = setInterval(() => this.#placeWaiting(), RETRY_MS);
+    this.#retry.unref();
+  }
+
+  /** This node. */
+  get ownStatus(): NodeStatus {
+    const { nodeId, address, labels, total, supervisor } = this.#options;
+    const reason = this.#state === 'alive' ? 'takes actors' : 'takes no new actors';
+    return {
+      ...{ nodeId, address, labels, total, reason },
+      metricsAddress: null,
+      free: supervisor.free,
+      state: this.#state,
+      actors: supervisor.liveCount,
+      startedAt: this.#startedAt,
+      pid: process.pid,
+    };
+  }
+
+  async spawn(spec: ActorSpec): Promise<ActorStatus> {
+    checkSpec(spec);
+    resolveEntry(spec.entry, this.#options.entryRoots);
+    this.#refuseTaken(spec);
+    const choice = place(spec, await this.listNodes());
+    if (choice.kind === 'infeasible') {
+      throw new UserError(`Actor ${spec.actorId} cannot be placed: ${choice.because}.`);
+    }
+    await this.#options.peers?.claimName(spec);
+    const home: Home = {
+      spec,
+      nodeId: null,
+      status: initialStatus(spec, 1),
+      movedBecause: null,
+      savedState: null,
+      movesMs: [],
+      isStopped: false,
+    };
+    this.#homes.set(spec.actorId, home);
+    await this.#tryPlace(home);
+    return this.#find(spec.actorId) ?? home.status;
+  }
+
+  async stop(actorId: string, graceMs?: number): Promise<void> {
+    const home = this.#homes.get(actorId);
+    if (home !== undefined) home.isStopped = true;
+    if (home?.nodeId === null) return this.#settle(home, { state: 'dead', reason: 'stopped' });
+    const remote = this.#remoteNodeOf(actorId);
+    if (remote === null) return this.#options.supervisor.stop(actorId, graceMs);
+    await remote.stop(actorId, graceMs);
+  }
+
+  async kill(actorId: string): Promise<void> {
+    const remote = this.#remoteNodeOf(actorId);
+    if (remote === null) this.#options.supervisor.kill(actorId);
+    else await remote.kill(actorId);
+  }
+
+  async restart(actorId: string, reason: string): Promise<void> {
+    const remote = this.#remoteNodeOf(actorId);
+    if (remote === null) this.#options.supervisor.restart(actorId, reason);
+    else await remote.restart(actorId, reason);
+  }
+
+  list(): Promise<readonly ActorStatus[]> {
+    return Promise.resolve(this.#all());
+  }
+
+  async *watch(signal: AbortSignal): AsyncGenerator<ActorStatus, void, undefined> {
+    const queue = new AsyncQueue<ActorStatus>();
+    for (const status of this.#all()) queue.push(status);
+    this.#watchers.add(queue);
+    try {
+      yield* queue.iterate(signal);
+    } finally {
+      this.#watchers.delete(queue);
+    }
+  }
+
+  listNodes(): Promise<readonly NodeStatus[]> {
+    const nodes = [this.ownStatus, ...(this.#options.peers?.nodes() ?? [])];
+    return Promise.resolve(nodes.sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1)));
+  }
+
+  async *readLog(
+    actorId: string,
+    options: LogOptions,
+    signal: AbortSignal,
+  ): AsyncIterable<readonly string[]> {
+    const remote = this.#remoteNodeOf(actorId);
+    if (remote !== null) yield* remote.readLog(actorId, options, signal);
+    else {
+      if (!this.#options.supervisor.has(actorId)) throw new CallError('NOT_FOUND', `no actor '${actorId}'`);
+      yield* tailLog(this.#options.supervisor.logPath(actorId), options, signal);
+    }
+  }
+
+  /** Starts an actor on this very node. @throws as Supervisor.place; UserError for an entry that it does not run. */
+  placeHere(spec: ActorSpec, arrival: Omit<Arrival, 'entry'>): ActorStatus {
+    const { nodeId, supervisor, entryRoots } = this.#options;
+    if (this.#state !== 'alive') throw new CallError('UNAVAILABLE', `node ${nodeId} takes no new actors`);
+    const status = supervisor.place(spec, { ...arrival, entry: resolveEntry(spec.entry, entryRoots) });
+    this.#options.peers?.announce(this.ownStatus);
+    return status;
+  }
+
+  /** This node and its own actors, then every change. */
+  async *watchLocal(signal: AbortSignal): AsyncGenerator<NodeStatus | ActorStatus, void, undefined> {
+    yield this.ownStatus;
+    for await (const status of this.#options.supervisor.watch(signal)) {
+      yield status;
+      yield this.ownStatus;
+    }
+  }
+
+  /** Takes no new actors; ends those that are here, each within `graceMs`. */
+  async drain(graceMs: number): Promise<void> {
+    const { supervisor, peers } = this.#options;
+    this.#state = 'draining';
+    peers?.announce(this.ownStatus);
+    const live = supervisor.list().filter(({ state }) => state !== 'dead');
+    await Promise.all(live.map(({ actorId }) => supervisor.stop(actorId, graceMs)));
+  }
+
+  /** Another node may have taken over what was here: nothing of it may go on. */
+  async abandon(reason: string): Promise<void> {
+    await this.#options.supervisor.abandon(reason);
+  }
+
+  close(): Promise<void> {
+    this.#state = 'draining';
+    clearInterval(this.#retry);
+    for (const home of this.#homes.values()) home.isStopped = true;
+    this.#following.abort();
+    for (const queue of this.#watchers) queue.close();
+    return Promise.resolve();
+  }
+
+  #all(): ActorStatus[] {
+    const { supervisor, peers } = this.#options;
+    const waiting = [...this.#homes.values()]
+      .filter(({ nodeId }) => nodeId === null)
+      .map(({ status }) => status);
+    const known = [...supervisor.list(), ...(peers?.actors() ?? [])];
+    const ids = new Set(known.map(({ actorId }) => actorId));
+    return [...known, ...waiting.filter(({ actorId }) => !ids.has(actorId))];
+  }
+
+  #find(actorId: string): ActorStatus | undefined {
+    const { supervisor, peers } = this.#options;
+    const home = this.#homes.get(actorId);
+    if (home !== undefined && home.nodeId === null) return home.status;
+    return supervisor.get(actorId) ?? peers?.actor(actorId);
+  }
+
+  /** The other node that has an actor; null when this one has it, or nobody. */
+  #remoteNodeOf(actorId: string): NodeApi | null {
+    if (this.#options.supervisor.has(actorId)) return null;
+    return this.#options.peers?.nodeOf(actorId) ?? null;
+  }
+
+  #refuseTaken({ actorId, name, namespace }: ActorSpec): void {
+    const known = this.#find(actorId);
+    if (known !== undefined && known.state !== 'dead') {
+      throw new UserError(`Actor id '${actorId}' is taken: choose another, or stop that actor first.`);
+    }
+    if (name === null) return;
+    const namesake = this.#all().find(
+      (other) => other.name === name && other.namespace === namespace && other.state !== 'dead',
+    );
+    if (namesake !== undefined) {
+      throw new CallError(
+        'ALREADY_EXISTS',
+        `name '${name}' is taken in namespace '${namespace}' by ${namesake.actorId}`,
+      );
+    }
+  }
+
+  async #tryPlace(home: Home): Promise<void> {
+    const { spec } = home;
+    for (const refused = new Set<string>(); ;) {
+      const nodes = (await this.listNodes()).filter(({ nodeId }) => !refused.has(nodeId));
+      if (home.isStopped || home.nodeId !== null) return;
+      const choice = place(spec, nodes);
+      if (choice.kind !== 'node') {
+        const reason = `waits for room: ${choice.because}`;
+        if (home.status.reason !== reason) this.#settle(home, { state: 'pending', reason });
+        return;
+      }
+      try {
+        await this.#placeOn(home, choice.nodeId);
+        return;
+      } catch (thrown) {
+        if (!(thrown instanceof CallError)) throw thrown;
+        refused.add(choice.nodeId); // it filled up, or went away, meanwhile
+      }
+    }
+  }
+
+  async #placeOn(home: Home, nodeId: string): Promise<void> {
+    const { spec, movedBecause, savedState, status } = home;
+    const arrival = { firstIncarnation: status.incarnation, movedBecause, savedState };
+    if (nodeId === this.#options.nodeId) {
+      this.placeHere(spec, arrival);
+      home.nodeId = nodeId;
+      return;
+    }
+    home.nodeId = nodeId;
+    try {
+      await this.#options.peers!.place(nodeId, spec, arrival);
+    } catch (thrown) {
+      home.nodeId = null;
+      throw thrown;
+    }
+  }
+
+  /** Tries everything that waits, in order of arrival; again when something changed meanwhile. */
+  #placeWaiting(): void {
+    this.#placeAgain = true;
+    this.#placing ??= (async () => {
+      while (this.#placeAgain && this.#state === 'alive') {
+        this.#placeAgain = false;
+        for (const home of this.#homes.values()) {
+          if (home.nodeId === null && home.status.state !== 'dead') await this.#tryPlace(home);
+        }
+      }
+    })()
+      .catch((thrown: unknown) =>
+        this.#options.log.error('actors that wait could not be placed', { error: thrown }),
+      )
+      .finally(() => (this.#placing = null));
+  }
+
+  async #followLocal(): Promise<void> {
+    const { signal } = this.#following;
+    for await (const status of this.#options.supervisor.watch(signal)) {
+      this.#publish(status);
+      if (status.state === 'dead') this.#onDead(status);
+      else if (status.state === 'restarting') this.#endOwned(`${status.actorId}/${status.incarnation}`);
+    }
+  }
+
+  #onPeerActor(status: ActorStatus): void {
+    this.#publish(status);
+    if (status.state === 'dead') this.#onDead(status);
+    else if (status.state === 'restarting') this.#endOwned(`${status.actorId}/${status.incarnation}`);
+  }
+
+  #onDead({ actorId, incarnation }: ActorStatus): void {
+    this.#endOwned(`${actorId}/${incarnation}`);
+    const home = this.#homes.get(actorId);
+    if (home !== undefined) {
+      this.#homes.delete(actorId);
+      this.#options.peers?.releaseName(home.spec);
+    }
+    this.#placeWaiting();
+  }
+
+  /** What an actor started ends with it, unless it is detached. */
+  #endOwned(owner: string): void {
+    for (const { spec } of this.#homes.values()) {
+      if (spec.owner !== owner || spec.lifetime !== 'owner') continue;
+      this.stop(spec.actorId).catch((thrown: unknown) => {
+        this.#options.log.warn('an actor did not end with its owner', {
+          actorId: spec.actorId,
+          error: thrown,
+        });
+      });
+    }
+  }
+
+  #onPeerNode(node: NodeStatus, because: string | null): void {
+    if (node.state === 'lost') {
+      for (const home of this.#homes.values()) {
+        if (home.nodeId === node.nodeId)
+          this.#move(home, `node ${node.nodeId} is lost (${because ?? 'no reason'})`);
+      }
+    }
+    this.#placeWaiting();
+  }
+
+  /** An actor whose node is lost starts again elsewhere, if its policy allows. */
+  #move(home: Home, because: string): void {
+    const last = this.#options.peers?.actor(home.spec.actorId);
+    const nowMs = performance.now();
+    home.nodeId = null;
+    if (last !== undefined)
+      home.status = { ...last, pid: null, address: null, metricsAddress: null, nodeId: null };
+    const death = { exitCode: null, exitSignal: null };
+    const decision = decideRestart(home.spec.restart, death, home.movesMs, nowMs);
+    if (decision.kind === 'dead' || home.isStopped) {
+      const reason = decision.kind === 'dead' ? `${because}; not restarted: ${decision.because}` : because;
+      this.#settle(home, { state: 'dead', reason });
+      this.#onDead(home.status);
+      return;
+    }
+    home.movesMs.push(nowMs);
+    home.movedBecause = because;
+    home.savedState = this.#options.peers?.savedState(home.spec.actorId) ?? home.savedState;
+    this.#settle(home, { state: 'restarting', reason: because });
+    this.#endOwned(`${home.spec.actorId}/${home.status.incarnation}`);
+    home.status = { ...home.status, incarnation: home.status.incarnation + 1 };
+  }
+
+  #settle(home: Home, change: Partial<ActorStatus>): void {
+    home.status = { ...home.status, ...change };
+    this.#publish(home.status);
+  }
+
+  #publish(status: ActorStatus): void {
+    for (const queue of this.#watchers) queue.push(status);
+  }
+}
+
+/** The cluster's API as a plain object, to be extended. */
+export function nodeApi(cluster: Cluster): NodeApi {
+  return {
+    spawn: (spec) => cluster.spawn(spec),
+    stop: (actorId, graceMs) => cluster.stop(actorId, graceMs),
+    kill: (actorId) => cluster.kill(actorId),
+    restart: (actorId, reason) => cluster.restart(actorId, reason),
+    list: () => cluster.list(),
+    watch: (signal) => cluster.watch(signal),
+    listNodes: () => cluster.listNodes(),
+    readLog: (actorId, options, signal) => cluster.readLog(actorId, options, signal),
+  };
+}
+
+/** The same, but what is spawned through it starts on this very node. */
+export function ownNodeApi(cluster: Cluster): NodeApi {
+  const arrival = { firstIncarnation: 1, movedBecause: null, savedState: null };
+  return { ...nodeApi(cluster), spawn: async (spec) => Promise.resolve(cluster.placeHere(spec, arrival)) };
+}

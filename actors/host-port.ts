@@ -1,0 +1,133 @@
+/** The host's end of one actor thread's port. */
+
+import type { Worker } from 'node:worker_threads';
+import { CallError } from './call-errors.ts';
+import type { CallOutput, IncomingCall, ThreadTarget } from './dispatcher.ts';
+import type { ServingProcess } from './serving-process.ts';
+import { ownBytes } from './thread-protocol.ts';
+import type { FromThread, ToThread } from './thread-protocol.ts';
+import type { CallStart, StartedCall } from './transport/caller.ts';
+
+export class HostPort {
+  readonly #worker: Worker;
+  readonly #serving: ServingProcess;
+  readonly #actorId: string;
+  readonly #outputs = new Map<number, CallOutput>();
+  readonly #started = new Map<number, StartedCall>();
+  readonly #metrics = new Map<number, (text: string) => void>();
+  #lastId = 0;
+
+  constructor(worker: Worker, serving: ServingProcess, actorId: string) {
+    this.#worker = worker;
+    this.#serving = serving;
+    this.#actorId = actorId;
+    worker.on('message', (message: FromThread) => this.#receive(message));
+  }
+
+  /** Asks the actor to end cleanly. */
+  stop(): void {
+    this.#post({ kind: 'stop' });
+  }
+
+  /** The thread's metrics page; empty when the thread ended meanwhile. */
+  metrics(): Promise<string> {
+    return new Promise((resolve) => {
+      const id = ++this.#lastId;
+      this.#metrics.set(id, resolve);
+      this.#post({ kind: 'metrics', id });
+    });
+  }
+
+  /** The thread has ended: its calls, both ways, fail. */
+  close(): void {
+    this.#serving.dispatcher.removeActor(this.#actorId);
+    for (const output of this.#outputs.values()) {
+      output.fail({ code: 'UNAVAILABLE', message: 'its thread ended', kind: null });
+    }
+    for (const started of this.#started.values()) started.cancel();
+    for (const resolve of this.#metrics.values()) resolve('');
+  }
+
+  #post(message: ToThread, bytes?: Uint8Array<ArrayBuffer>): void {
+    this.#worker.postMessage(message, bytes === undefined ? [] : [bytes.buffer]);
+  }
+
+  #receive(message: FromThread): void {
+    switch (message.kind) {
+      case 'serving':
+        this.#serving.servedServices.add(message.serviceName);
+        return this.#serving.dispatcher.addActor(this.#actorId, this.#target(new Set(message.methods)));
+      case 'answer':
+        return this.#take(message.id)?.answer(message.bytes);
+      case 'output':
+        return this.#pass(message.id, message.bytes);
+      case 'done': {
+        const output = this.#take(message.id);
+        return message.failure === null ? output?.end() : output?.fail(message.failure);
+      }
+      case 'start':
+        return this.#start(message.id, message.address, message.call);
+      case 'give-up':
+        this.#started.get(message.id)?.cancel();
+        this.#started.delete(message.id);
+        return;
+      case 'consumed':
+        return this.#started.get(message.id)?.consumed();
+      case 'drop':
+        return; // the host's other threads may use the connection
+      case 'metrics':
+        this.#metrics.get(message.id)?.(message.text);
+        this.#metrics.delete(message.id);
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #target(methods: ReadonlySet<string>): ThreadTarget {
+    return {
+      kind: 'thread',
+      methods,
+      dispatch: (call: IncomingCall, output: CallOutput) => {
+        const id = ++this.#lastId;
+        this.#outputs.set(id, output);
+        const request = ownBytes(call.request);
+        this.#post({ kind: 'dispatch', id, call: { ...call, request } }, request);
+        return {
+          cancel: (reason) => {
+            const code =
+              reason instanceof CallError && reason.code === 'CANCELLED' ? 'CANCELLED' : 'UNAVAILABLE';
+            this.#post({ kind: 'cancel', id, reason: reason.message, code });
+          },
+        };
+      },
+    };
+  }
+
+  #take(id: number): CallOutput | undefined {
+    const output = this.#outputs.get(id);
+    this.#outputs.delete(id);
+    return output;
+  }
+
+  #pass(id: number, bytes: Uint8Array): void {
+    const room = this.#outputs.get(id)?.message(bytes) ?? null;
+    if (room === null) this.#post({ kind: 'room', id });
+    else void room.then(() => this.#post({ kind: 'room', id }));
+  }
+
+  #start(id: number, address: string, call: CallStart): void {
+    const started = this.#serving.pool.start(address, call, {
+      message: (bytes) => {
+        const own = ownBytes(bytes);
+        this.#post({ kind: 'message', id, bytes: own }, own);
+      },
+      end: (failure) => {
+        this.#started.delete(id);
+        const plain = failure && { code: failure.code, message: failure.message, kind: failure.kind };
+        this.#post({ kind: 'end', id, failure: plain });
+      },
+    });
+    this.#started.set(id, started);
+  }
+}

@@ -1,0 +1,23 @@
+/** The other nodes of a cluster, and the actors on them. */
+
+import type { ActorSpec, ActorStatus, NodeApi, NodeStatus } from './status.ts';
+import type { Arrival } from './supervisor.ts';
+
+export interface NodeDirectory {
+  nodes(): readonly NodeStatus[];
+  actors(): readonly ActorStatus[];
+  actor(actorId: string): ActorStatus | undefined;
+  /** The last state that an actor of another node saved. */
+  savedState(actorId: string): unknown;
+  nodeOf(actorId: string): NodeApi | null;
+  /** Starts an actor on another node. @throws CallError when it refuses, or cannot be reached. */
+  place(nodeId: string, spec: ActorSpec, arrival: Omit<Arrival, 'entry'>): Promise<void>;
+  /** Takes the actor's name in the whole cluster, if it has one. @throws CallError ALREADY_EXISTS */
+  claimName(spec: ActorSpec): Promise<void>;
+  releaseName(spec: ActorSpec): void;
+  /** Tells the others how this node is. */
+  announce(own: NodeStatus): void;
+  onActor(listener: (status: ActorStatus) => void): void;
+  /** `because` says why a node is lost. */
+  onNode(listener: (node: NodeStatus, because: string | null) => void): void;
+}

@@ -1,0 +1,77 @@
+/** A node's own gRPC service, on its cluster view and its supervisor. */
+
+import type { NodeServiceHandlers } from '../gen/ballast/runtime/v1/NodeService.ts';
+import type { Cluster } from './cluster.ts';
+import type { CallContext } from './dispatcher.ts';
+import { nodeStatusToMessage, specFromMessage, statusToMessage } from './messages.ts';
+import type { Implementation } from './protos.ts';
+import type { Supervisor } from './supervisor.ts';
+
+export function nodeHandlers(
+  cluster: Cluster,
+  supervisor: Supervisor,
+  heartbeatMs: number,
+): Implementation<NodeServiceHandlers, CallContext> {
+  return {
+    async spawn({ spec }) {
+      return { status: statusToMessage(await cluster.spawn(specFromMessage(spec))) };
+    },
+    async stop({ actorId, graceMs }) {
+      await cluster.stop(actorId, graceMs);
+      return {};
+    },
+    async kill({ actorId }) {
+      await cluster.kill(actorId);
+      return {};
+    },
+    async restart({ actorId, reason }) {
+      await cluster.restart(actorId, reason);
+      return {};
+    },
+    async listActors() {
+      return { actors: (await cluster.list()).map(statusToMessage) };
+    },
+    async *watchActors(_request, { signal }) {
+      for await (const status of cluster.watch(signal)) yield { status: statusToMessage(status) };
+    },
+    register({ actorId, incarnation, address, metricsAddress }) {
+      supervisor.register(actorId, incarnation, address, metricsAddress);
+      return { heartbeatMs };
+    },
+    heartbeat({ actorId, incarnation }) {
+      supervisor.heartbeat(actorId, incarnation);
+      return {};
+    },
+    saveState({ actorId, incarnation, stateJson }) {
+      supervisor.saveState(actorId, incarnation, JSON.parse(stateJson) as unknown);
+      return {};
+    },
+    async listNodes() {
+      return { nodes: (await cluster.listNodes()).map(nodeStatusToMessage) };
+    },
+    place({ spec, firstIncarnation, movedBecause, stateJson }) {
+      const status = cluster.placeHere(specFromMessage(spec), {
+        firstIncarnation,
+        movedBecause: movedBecause === '' ? null : movedBecause,
+        savedState: stateJson === '' ? null : (JSON.parse(stateJson) as unknown),
+      });
+      return { status: statusToMessage(status) };
+    },
+    async *watchNode(_request, { signal }) {
+      for await (const change of cluster.watchLocal(signal)) {
+        yield 'nodeId' in change && 'total' in change
+          ? { node: nodeStatusToMessage(change) }
+          : { actor: statusToMessage(change) };
+      }
+    },
+    async drain({ graceMs }) {
+      await cluster.drain(graceMs);
+      return {};
+    },
+    async *readLog({ actorId, lastLines, follow }, { signal }) {
+      for await (const lines of cluster.readLog(actorId, { lastLines, follow }, signal)) {
+        yield { lines: [...lines] };
+      }
+    },
+  };
+}

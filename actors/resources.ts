@@ -1,0 +1,78 @@
+/**
+ * What a node has and who holds it: pure accounting. Nothing is measured; an actor that takes more than it asked for is
+ * not stopped. Graphics cards are given out by number, whole or in fractions of one card.
+ */
+
+import type { Resources } from './status.ts';
+
+export interface Ledger {
+  readonly total: Resources;
+  /** What each holder has. */
+  readonly held: ReadonlyMap<string, Holding>;
+}
+
+export interface Holding {
+  readonly resources: Resources;
+  /** Cards that it holds, whole ones or one in part. */
+  readonly gpuIds: readonly number[];
+}
+
+/** Sums of fractions need a little tolerance. */
+const EPSILON = 1e-9;
+
+export function createLedger(total: Resources): Ledger {
+  return { total, held: new Map() };
+}
+
+/** What nobody holds. */
+export function freeResources({ total, held }: Ledger): Resources {
+  const free: Record<string, number> = { ...total };
+  for (const { resources } of held.values()) {
+    for (const [name, amount] of Object.entries(resources)) free[name] = (free[name] ?? 0) - amount;
+  }
+  for (const [name, amount] of Object.entries(free)) if (Math.abs(amount) < EPSILON) free[name] = 0;
+  return free;
+}
+
+/** Each resource of which `have` is less than `ask`, for people: `gpu (asks for 2, 1 of 4 free)`. Empty when it fits. */
+export function shortfalls(ask: Resources, have: Resources, total: Resources = have): string[] {
+  return Object.entries(ask)
+    .filter(([name, amount]) => amount > (have[name] ?? 0) + EPSILON)
+    .map(([name, amount]) => {
+      const has =
+        have === total ? `has ${total[name] ?? 0}` : `${have[name] ?? 0} of ${total[name] ?? 0} free`;
+      return `${name} (asks for ${amount}, ${has})`;
+    });
+}
+
+/** The ledger with `holder` having what it asks for; null when that is not free. */
+export function acquire(ledger: Ledger, holder: string, resources: Resources): Ledger | null {
+  if (shortfalls(resources, freeResources(ledger)).length > 0) return null;
+  const gpuIds = chooseGpus(ledger, resources.gpu ?? 0);
+  if (gpuIds === null) return null;
+  return { ...ledger, held: new Map([...ledger.held, [holder, { resources, gpuIds }]]) };
+}
+
+/** The ledger without `holder`. */
+export function release(ledger: Ledger, holder: string): Ledger {
+  const held = new Map(ledger.held);
+  held.delete(holder);
+  return { ...ledger, held };
+}
+
+/** Whole cards that nobody uses; for a part of one, the fullest card with room. Null when there are none. */
+function chooseGpus({ total, held }: Ledger, amount: number): number[] | null {
+  if (amount === 0) return [];
+  const used = new Array<number>(Math.floor(total.gpu ?? 0)).fill(0);
+  for (const { resources, gpuIds } of held.values()) {
+    for (const id of gpuIds) used[id] = (used[id] ?? 0) + Math.min(1, resources.gpu ?? 0);
+  }
+  const cards = used.map((share, id) => ({ share, id }));
+  if (amount < 1) {
+    const withRoom = cards.filter(({ share }) => share + amount <= 1 + EPSILON);
+    const [best] = withRoom.sort((a, b) => b.share - a.share || a.id - b.id);
+    return best === undefined ? null : [best.id];
+  }
+  const free = cards.filter(({ share }) => share < EPSILON).slice(0, Math.ceil(amount - EPSILON));
+  return free.length < amount ? null : free.map(({ id }) => id);
+}

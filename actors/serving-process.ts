@@ -1,0 +1,79 @@
+/** What every process of the runtime has: connections, a gRPC server with health, and a /metrics page. */
+
+import type { Registry } from 'prom-client';
+import type { Log } from '../common/log.ts';
+import { ChannelPool } from './channels.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { addHealth } from './health.ts';
+import { CallMetrics, createRegistry, serveMetrics, watchMailboxes } from './metrics.ts';
+import type { MetricsServer } from './metrics.ts';
+import { ServiceServer } from './server.ts';
+import type { ListenOptions } from './server.ts';
+
+export interface ServingProcessOptions extends ListenOptions {
+  /** Labels of every metric of this process. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly log: Log;
+  /** 0, the default, takes a free port. */
+  readonly metricsPort?: number;
+}
+
+export class ServingProcess {
+  readonly registry: Registry;
+  readonly dispatcher: Dispatcher;
+  readonly pool: ChannelPool;
+  readonly server: ServiceServer;
+  /** Services whose health is SERVING, beside the server as a whole. */
+  readonly servedServices = new Set<string>();
+  readonly #pages = new Map<string, () => Promise<string>>();
+  #address = '';
+  #metrics: MetricsServer | null = null;
+
+  private constructor({ labels, log }: ServingProcessOptions) {
+    this.registry = createRegistry(labels);
+    this.dispatcher = new Dispatcher({ log, metrics: new CallMetrics(this.registry) });
+    watchMailboxes(this.registry, this.dispatcher);
+    this.pool = new ChannelPool({ dispatcher: this.dispatcher, ownAddress: () => this.#address });
+    this.server = new ServiceServer({
+      dispatcher: this.dispatcher,
+      accept: (duplex) => this.pool.accept(duplex),
+    });
+    addHealth(this.server, this.dispatcher, (service) => this.servedServices.has(service));
+  }
+
+  /** Begins to serve. @throws Error when the port is taken. */
+  static async start(options: ServingProcessOptions): Promise<ServingProcess> {
+    const serving = new ServingProcess(options);
+    serving.#address = await serving.server.listen(options);
+    const { host, metricsPort } = options;
+    serving.#metrics = await serveMetrics(serving.registry, {
+      ...(host === undefined ? {} : { host }),
+      ...(metricsPort === undefined ? {} : { port: metricsPort }),
+      pages: serving.#pages,
+    });
+    return serving;
+  }
+
+  /** host:port of its /metrics. */
+  get metricsAddress(): string {
+    return this.#metrics?.address ?? '';
+  }
+
+  /** Serves another page at `/<path>/metrics` until the returned function is called. */
+  serveMetricsOf(path: string, text: () => Promise<string>): () => void {
+    this.#pages.set(`/${path}/metrics`, text);
+    return () => this.#pages.delete(`/${path}/metrics`);
+  }
+
+  /** host:port of its gRPC server. */
+  get address(): string {
+    return this.#address;
+  }
+
+  /** Ends the calls in progress, then all connections. */
+  async stop(): Promise<void> {
+    await this.server.stop();
+    this.pool.close();
+    await this.#metrics?.close();
+  }
+}

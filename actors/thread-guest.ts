@@ -1,0 +1,152 @@
+/**
+ * An actor in a thread of the node's thread host. All it says goes through its port: the host's main thread has the
+ * connections. It loads no gRPC.
+ */
+
+import { appendFileSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
+import { UserError } from '../common/errors.ts';
+import { createLog } from '../common/log.ts';
+import { ActorLife } from './actor-life.ts';
+import { CallError, WireError } from './call-errors.ts';
+import { Dispatcher } from './dispatcher.ts';
+import type { CallOutput, DispatchedCall, IncomingCall } from './dispatcher.ts';
+import type { ServeOptions } from './hosted-actor.ts';
+import { CallMetrics, createRegistry, watchMailboxes } from './metrics.ts';
+import { threadObjects } from './objects.ts';
+import { EXIT_USER_ERROR } from './restart-policy.ts';
+import { ownBytes } from './thread-protocol.ts';
+import type { FromThread, ThreadData, ToThread } from './thread-protocol.ts';
+import type { Transport } from './transport.ts';
+import type { CallSink, CallStart, StartedCall } from './transport/caller.ts';
+
+/** Time for the actor's calls to answer when it stops. */
+const STOP_GRACE_MS = 500;
+
+/** Runs this thread as an actor. Resolves when it is registered. */
+export async function serveInThread<Client, Handlers>(
+  options: ServeOptions<Client, Handlers>,
+): Promise<void> {
+  const data = workerData as ThreadData;
+  const { actorId, incarnation, type } = data.environment;
+  const log = createLog({
+    fields: { actor: actorId, incarnation },
+    write: (line) => appendFileSync(data.logPath, line),
+  });
+  try {
+    const registry = createRegistry({ actor: actorId, type }, { isThread: true });
+    const dispatcher = new Dispatcher({ log, metrics: new CallMetrics(registry) });
+    watchMailboxes(registry, dispatcher);
+    const port = new GuestPort(parentPort!, dispatcher, () => registry.metrics());
+    const onDisowned = () => process.exit(1);
+    const life = new ActorLife<Client, Handlers>({
+      environment: data.environment,
+      ...{ log, registry, dispatcher, onDisowned },
+      transport: port,
+      objects: threadObjects(data.environment, port, registry),
+      address: data.address,
+    });
+    port.onStop = async () => {
+      life.abort('stop was asked for');
+      await dispatcher.stop(STOP_GRACE_MS);
+      process.exit(await life.end());
+    };
+    await life.start(options);
+    const methods = [...options.service.methods.values()].map(({ path }) => path);
+    port.post({ kind: 'serving', methods, serviceName: options.service.name });
+    await life.register(data.metricsAddress);
+  } catch (thrown) {
+    const isUserError = thrown instanceof UserError;
+    if (isUserError) log.error(thrown.message);
+    else log.error('the actor could not start', { error: thrown });
+    process.exit(isUserError ? EXIT_USER_ERROR : 1);
+  }
+}
+
+/** The thread's end of its port: dispatches what comes in, and is the transport of what goes out. */
+class GuestPort implements Transport {
+  readonly #port: MessagePort;
+  readonly #dispatcher: Dispatcher;
+  readonly #metrics: () => Promise<string>;
+  readonly #dispatched = new Map<number, { readonly call: DispatchedCall; room: () => void }>();
+  readonly #sinks = new Map<number, CallSink>();
+  #lastId = 0;
+  onStop: () => Promise<void> = () => Promise.resolve();
+
+  constructor(port: MessagePort, dispatcher: Dispatcher, metrics: () => Promise<string>) {
+    this.#port = port;
+    this.#dispatcher = dispatcher;
+    this.#metrics = metrics;
+    port.on('message', (message: ToThread) => this.#receive(message));
+  }
+
+  post(message: FromThread, bytes?: Uint8Array<ArrayBuffer>): void {
+    this.#port.postMessage(message, bytes === undefined ? [] : [bytes.buffer]);
+  }
+
+  start(address: string, call: CallStart, sink: CallSink): StartedCall {
+    const id = ++this.#lastId;
+    this.#sinks.set(id, sink);
+    const request = ownBytes(call.request);
+    this.post({ kind: 'start', id, address, call: { ...call, request } }, request);
+    return {
+      cancel: () => {
+        if (this.#sinks.delete(id)) this.post({ kind: 'give-up', id });
+      },
+      consumed: () => this.post({ kind: 'consumed', id }),
+    };
+  }
+
+  drop(address: string): void {
+    this.post({ kind: 'drop', address });
+  }
+
+  #receive(message: ToThread): void {
+    switch (message.kind) {
+      case 'dispatch':
+        return this.#dispatch(message.id, message.call);
+      case 'cancel':
+        return this.#dispatched.get(message.id)?.call.cancel(new CallError(message.code, message.reason));
+      case 'room':
+        return this.#dispatched.get(message.id)?.room();
+      case 'message':
+        return this.#sinks.get(message.id)?.message(message.bytes);
+      case 'end': {
+        const sink = this.#sinks.get(message.id);
+        this.#sinks.delete(message.id);
+        return sink?.end(message.failure === null ? null : new WireError(message.failure));
+      }
+      case 'stop':
+        return void this.onStop();
+      case 'metrics':
+        return void this.#metrics().then((text) => this.post({ kind: 'metrics', id: message.id, text }));
+      default:
+        message satisfies never;
+    }
+  }
+
+  #dispatch(id: number, incoming: IncomingCall): void {
+    const entry = { call: null as unknown as DispatchedCall, room: () => {} };
+    const finish = (message: FromThread, bytes?: Uint8Array<ArrayBuffer>) => {
+      this.#dispatched.delete(id);
+      this.post(message, bytes);
+    };
+    const output: CallOutput = {
+      answer: (message) => {
+        const bytes = ownBytes(message);
+        finish({ kind: 'answer', id, bytes }, bytes);
+      },
+      message: (message) => {
+        const bytes = ownBytes(message);
+        const room = new Promise<void>((resolve) => (entry.room = resolve));
+        this.post({ kind: 'output', id, bytes }, bytes);
+        return room;
+      },
+      end: () => finish({ kind: 'done', id, failure: null }),
+      fail: (failure) => finish({ kind: 'done', id, failure }),
+    };
+    this.#dispatched.set(id, entry);
+    entry.call = this.#dispatcher.dispatch(incoming, output);
+  }
+}

@@ -1,0 +1,50 @@
+/** Messages between a thread host's main thread and an actor's thread, over the thread's port. */
+
+import type { ActorEnvironment } from './actor-environment.ts';
+import type { Failure } from './call-errors.ts';
+import type { IncomingCall } from './dispatcher.ts';
+import type { CallStart } from './transport/caller.ts';
+
+/** `workerData` of an actor's thread. */
+export interface ThreadData {
+  readonly environment: ActorEnvironment;
+  readonly entry: string;
+  readonly logPath: string;
+  /** host:port of the host's gRPC server. */
+  readonly address: string;
+  /** host:port and path under which the host serves this thread's metrics. */
+  readonly metricsAddress: string;
+}
+
+/** Calls to the actor, by the host's number; and what comes of the actor's own calls, by its number. */
+export type ToThread =
+  | { readonly kind: 'dispatch'; readonly id: number; readonly call: IncomingCall }
+  | {
+      readonly kind: 'cancel';
+      readonly id: number;
+      readonly reason: string;
+      readonly code: 'CANCELLED' | 'UNAVAILABLE';
+    }
+  | { readonly kind: 'room'; readonly id: number }
+  | { readonly kind: 'message'; readonly id: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'end'; readonly id: number; readonly failure: Failure | null }
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'metrics'; readonly id: number };
+
+export type FromThread =
+  | { readonly kind: 'serving'; readonly methods: readonly string[]; readonly serviceName: string }
+  | { readonly kind: 'answer'; readonly id: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'output'; readonly id: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'done'; readonly id: number; readonly failure: Failure | null }
+  | { readonly kind: 'start'; readonly id: number; readonly address: string; readonly call: CallStart }
+  | { readonly kind: 'give-up'; readonly id: number }
+  | { readonly kind: 'consumed'; readonly id: number }
+  | { readonly kind: 'drop'; readonly address: string }
+  | { readonly kind: 'metrics'; readonly id: number; readonly text: string };
+
+/** Bytes that may be handed over: a view of a larger buffer is copied out of it first. */
+export function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer } = bytes;
+  const isWhole = bytes.byteOffset === 0 && bytes.byteLength === buffer.byteLength && !Buffer.isBuffer(bytes);
+  return (isWhole ? bytes : Uint8Array.from(bytes)) as Uint8Array<ArrayBuffer>;
+}

@@ -1,0 +1,190 @@
+/**
+ * The answering half of all links of a process. Knows each caller's calls by id, in progress or finished, so that a
+ * call that arrives twice runs once and its answer can be given again.
+ */
+
+import type { CallOutput, Dispatcher, DispatchedCall } from '../dispatcher.ts';
+import { CallError } from '../call-errors.ts';
+import type { Failure } from '../call-errors.ts';
+import { STREAM_WINDOW, tooLarge } from './caller.ts';
+import { MAX_MESSAGE_BYTES } from './channel.ts';
+import type { Channel } from './channel.ts';
+import { toFailureMessage } from './frames.ts';
+import type { Call, Reply, Request } from './frames.ts';
+
+/** How long the calls of a caller that is out of reach go on; longer than callers try to come back. */
+const ABSENCE_MS = 7000;
+
+/** One call of one caller. */
+class ServedCall implements CallOutput {
+  readonly #session: Session;
+  readonly #callId: number;
+  /** Messages that the caller may lack still, in order. */
+  #kept: Reply[] = [];
+  #sent = 0;
+  #allowed: number;
+  #end: Reply | null = null;
+  #wake: () => void = () => undefined;
+  dispatched: DispatchedCall | null = null;
+
+  constructor(session: Session, callId: number, allowed: number) {
+    this.#session = session;
+    this.#callId = callId;
+    this.#allowed = allowed;
+  }
+
+  get isFinished(): boolean {
+    return this.#end !== null;
+  }
+
+  answer(message: Uint8Array): void {
+    if (message.byteLength > MAX_MESSAGE_BYTES) return this.fail(tooLarge('response', message.byteLength));
+    this.#finish({ callId: this.#callId, index: this.#sent, message, end: true });
+  }
+
+  message(message: Uint8Array): Promise<void> | null {
+    if (message.byteLength > MAX_MESSAGE_BYTES) throw responseTooLarge(message.byteLength);
+    const reply = { callId: this.#callId, index: this.#sent++, message };
+    this.#kept.push(reply);
+    this.#session.send(reply);
+    return this.#sent < this.#allowed ? null : new Promise((resolve) => (this.#wake = resolve));
+  }
+
+  end(): void {
+    this.#finish({ callId: this.#callId, index: this.#sent, end: true });
+  }
+
+  fail(failure: Failure): void {
+    this.#finish({ callId: this.#callId, index: this.#sent, end: true, failure: toFailureMessage(failure) });
+  }
+
+  /** The caller takes up to `allowed` messages altogether, and has all but the last window of them. */
+  allow(allowed: number): void {
+    if (allowed <= this.#allowed) return;
+    this.#allowed = allowed;
+    const received = allowed - STREAM_WINDOW;
+    while (this.#kept[0] !== undefined && this.#kept[0].index < received) this.#kept.shift();
+    this.#wake();
+  }
+
+  /** The caller asks again: says again whatever it lacks. */
+  repeat({ received, allowed }: Call): void {
+    this.allow(allowed);
+    for (const reply of this.#kept) if (reply.index >= received) this.#session.send(reply);
+    if (this.#end !== null) this.#session.send(this.#end);
+  }
+
+  #finish(reply: Reply): void {
+    if (this.#end !== null) return;
+    this.#end = reply;
+    this.#session.send(reply);
+  }
+}
+
+/** All calls of one calling process. */
+class Session {
+  readonly #dispatcher: Dispatcher;
+  readonly #calls = new Map<number, ServedCall>();
+  #channel: Channel;
+  #answeredBelow = 0;
+  #absence: NodeJS.Timeout | undefined;
+
+  constructor(dispatcher: Dispatcher, channel: Channel) {
+    this.#dispatcher = dispatcher;
+    this.#channel = channel;
+  }
+
+  attach(channel: Channel): void {
+    clearTimeout(this.#absence);
+    this.#channel = channel;
+  }
+
+  /** Gives the caller time to come back; then gives its calls up and calls back. */
+  detach(channel: Channel, onGone: () => void): void {
+    if (this.#channel !== channel) return;
+    this.#absence = setTimeout(() => {
+      onGone();
+      this.end(new CallError('CANCELLED', 'the caller is gone'));
+    }, ABSENCE_MS);
+    this.#absence.unref();
+  }
+
+  send(reply: Reply): void {
+    this.#channel.reply(reply);
+  }
+
+  onRequest({ callId, call, cancel, allowed }: Request): void {
+    const served = this.#calls.get(callId);
+    if (call) {
+      if (served !== undefined) served.repeat(call);
+      else if (callId >= this.#answeredBelow) this.#begin(callId, call);
+    } else if (cancel) {
+      served?.dispatched?.cancel(new CallError('CANCELLED', 'the caller cancelled'));
+    } else if (allowed !== undefined) {
+      served?.allow(allowed);
+    }
+  }
+
+  onAnswered(below: number): void {
+    if (below <= this.#answeredBelow) return;
+    this.#answeredBelow = below;
+    for (const [callId, served] of this.#calls) {
+      if (callId >= below) break;
+      if (served.isFinished) this.#calls.delete(callId);
+    }
+  }
+
+  end(reason: Error): void {
+    clearTimeout(this.#absence);
+    for (const served of this.#calls.values()) served.dispatched?.cancel(reason);
+    this.#calls.clear();
+  }
+
+  #begin(callId: number, call: Call): void {
+    const served = new ServedCall(this, callId, call.allowed);
+    this.#calls.set(callId, served);
+    const { actorId, incarnation, method, request, timeoutMs } = call;
+    const deadlineMs = timeoutMs === 0 ? Infinity : timeoutMs;
+    served.dispatched = this.#dispatcher.dispatch(
+      { actorId, incarnation, method, request, deadlineMs },
+      served,
+    );
+  }
+}
+
+export class Callee {
+  readonly #dispatcher: Dispatcher;
+  readonly #sessions = new Map<string, Session>();
+
+  constructor(dispatcher: Dispatcher) {
+    this.#dispatcher = dispatcher;
+  }
+
+  /** The session of a calling process, which now speaks on `channel`. */
+  session(processId: string, channel: Channel): Session {
+    let session = this.#sessions.get(processId);
+    if (session === undefined) {
+      session = new Session(this.#dispatcher, channel);
+      this.#sessions.set(processId, session);
+    }
+    session.attach(channel);
+    return session;
+  }
+
+  onClose(processId: string, channel: Channel): void {
+    this.#sessions.get(processId)?.detach(channel, () => this.#sessions.delete(processId));
+  }
+
+  close(): void {
+    for (const session of this.#sessions.values())
+      session.end(new CallError('CANCELLED', 'the process is stopping'));
+    this.#sessions.clear();
+  }
+}
+
+export type { Session };
+
+function responseTooLarge(sizeBytes: number): CallError {
+  const { code, message } = tooLarge('response', sizeBytes);
+  return new CallError(code, message);
+}

@@ -1,0 +1,150 @@
+/**
+ * One stream of frames to another process, dialled or accepted. Collects what is said in one turn of the event loop
+ * into one frame, and holds it back while the stream is congested.
+ */
+
+import type { Frame, Hello, Reply, Request } from './frames.ts';
+import type { Faults } from './faults.ts';
+
+/** What a gRPC stream offers on either side. */
+export interface FrameDuplex {
+  write(frame: Frame): boolean;
+  end(): void;
+  on(event: 'data', listener: (frame: Frame) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'drain' | 'end' | 'close', listener: () => void): unknown;
+}
+
+/** Who hears what the other process says. */
+export interface ChannelListener {
+  onHello(hello: Hello): void;
+  onRequest(request: Request): void;
+  onReply(reply: Reply): void;
+  /** The other side keeps no answer to its calls below this id. */
+  onAnswered(below: number): void;
+  /** Called once, when nothing more can come. */
+  onClose(error: Error | null): void;
+}
+
+/** Frames end near this size, well below what gRPC receives at most. */
+const FRAME_BYTES = 1024 * 1024;
+
+/** Largest request or response message; gRPC receives 4 MiB, and a frame has more to say. Bulk goes as objects. */
+export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024 - 64 * 1024;
+
+export class Channel {
+  readonly #duplex: FrameDuplex;
+  readonly #listener: ChannelListener;
+  readonly #faults: Faults | null;
+  #hello: Hello | null;
+  #requests: Request[] = [];
+  #replies: Reply[] = [];
+  #isScheduled = false;
+  #isCongested = false;
+  #isClosed = false;
+  /** Calls of ours below this id are answered. */
+  answeredBelow = 0;
+
+  constructor(duplex: FrameDuplex, hello: Hello, listener: ChannelListener, faults: Faults | null = null) {
+    this.#duplex = duplex;
+    this.#hello = hello;
+    this.#listener = listener;
+    this.#faults = faults;
+    duplex.on('data', (frame) => this.#receive(frame));
+    duplex.on('drain', () => {
+      this.#isCongested = false;
+      this.#flush();
+    });
+    duplex.on('error', (error) => this.#close(error));
+    duplex.on('end', () => this.#close(null));
+    duplex.on('close', () => this.#close(null));
+    this.#schedule();
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  request(request: Request): void {
+    this.#injecting(request, (item) => {
+      this.#requests.push(item);
+      this.#schedule();
+    });
+  }
+
+  reply(reply: Reply): void {
+    this.#injecting(reply, (item) => {
+      this.#replies.push(item);
+      this.#schedule();
+    });
+  }
+
+  /** Sends what is waiting and ends the stream. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isCongested = false;
+    this.#flush();
+    this.#duplex.end();
+    this.#close(null);
+  }
+
+  #injecting<Item>(item: Item, send: (item: Item) => void): void {
+    if (this.#faults === null) send(item);
+    else this.#faults.apply(() => send(item));
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#isClosed) return;
+    this.#isScheduled = true;
+    process.nextTick(() => {
+      this.#isScheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    while (!this.#isCongested && !this.#isClosed) {
+      if (this.#hello === null && this.#requests.length === 0 && this.#replies.length === 0) return;
+      const requests = takeWithin(this.#requests, FRAME_BYTES);
+      const replies = takeWithin(this.#replies, FRAME_BYTES - sum(requests));
+      const frame: Frame = { hello: this.#hello, requests, replies, answeredBelow: this.answeredBelow };
+      this.#hello = null;
+      this.#isCongested = !this.#duplex.write(frame);
+    }
+  }
+
+  #receive(frame: Frame): void {
+    if (this.#isClosed) return;
+    if (frame.hello) this.#listener.onHello(frame.hello);
+    if (frame.answeredBelow > 0) this.#listener.onAnswered(frame.answeredBelow);
+    for (const request of frame.requests) this.#listener.onRequest(request);
+    for (const reply of frame.replies) this.#listener.onReply(reply);
+  }
+
+  #close(error: Error | null): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#listener.onClose(error);
+  }
+}
+
+function sizeOf(item: Request | Reply): number {
+  const bytes = 'call' in item ? item.call?.request : 'message' in item ? item.message : undefined;
+  return bytes?.byteLength ?? 0;
+}
+
+function sum(items: readonly (Request | Reply)[]): number {
+  return items.reduce((bytes, item) => bytes + sizeOf(item), 0);
+}
+
+/** Takes items off the front while they fit; the first in any case when all the frame's room is left. */
+function takeWithin<Item extends Request | Reply>(items: Item[], roomBytes: number): Item[] {
+  let count = 0;
+  let bytes = 0;
+  while (count < items.length) {
+    bytes += sizeOf(items[count]!);
+    if (bytes > roomBytes && !(count === 0 && roomBytes === FRAME_BYTES)) break;
+    count++;
+  }
+  return count === items.length ? items.splice(0) : items.splice(0, count);
+}
