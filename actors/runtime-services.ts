@@ -9,6 +9,7 @@ import type {
 import type { EventServiceClient, EventServiceHandlers } from '../gen/ballast/runtime/v1/EventService.ts';
 import type { NodeServiceClient, NodeServiceHandlers } from '../gen/ballast/runtime/v1/NodeService.ts';
 import type { ObjectServiceClient, ObjectServiceHandlers } from '../gen/ballast/runtime/v1/ObjectService.ts';
+import type { RegistryServiceClient, RegistryServiceHandlers } from '../gen/ballast/runtime/v1/RegistryService.ts';
 import { loadService } from './protos.ts';
 import { DEFAULT_RESTART_POLICY } from './status.ts';
 import type { ActorSpec, ActorState, ActorStatus } from './status.ts';
@@ -26,6 +27,11 @@ export const objectService = loadService<ObjectServiceClient, ObjectServiceHandl
 export const eventService = loadService<EventServiceClient, EventServiceHandlers>(
   'ballast/runtime/v1/event.proto',
   'ballast.runtime.v1.EventService',
+);
+
+export const registryService = loadService<RegistryServiceClient, RegistryServiceHandlers>(
+  'ballast/runtime/v1/registry.proto',
+  'ballast.runtime.v1.RegistryService',
 );
 
 const NO_EXIT_CODE = -1;
