@@ -197,6 +197,9 @@ export class NatsLink {
   failure(what: string, thrown: unknown): unknown {
     if (thrown instanceof UserError || isMissingStream(thrown) || isWrongSequence(thrown)) return thrown;
     if (thrown instanceof CallError && thrown.code !== 'DEADLINE_EXCEEDED') return thrown;
+    if (thrown instanceof NatsError && thrown.code === ErrorCode.MaxPayloadExceeded.valueOf()) {
+      return new UserError(`NATS at ${this.name} takes no message as large as this.`, { cause: thrown });
+    }
     return this.unavailable(`failed: ${what}: ${toError(thrown).message}`, thrown);
   }
 

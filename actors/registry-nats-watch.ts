@@ -96,7 +96,9 @@ export class NatsWatch {
     if (lease !== null && !(await this.#isAlive(lease))) {
       return this.#told.delete(key) ? [{ type: 'expired', key }] : [];
     }
+    const isNewLease = lease !== null && !this.#ttls().has(lease.ttlMs);
     this.#told.set(key, lease);
+    if (isNewLease) this.#schedulePoll();
     return [{ type: 'put', entry }];
   }
 
@@ -152,6 +154,7 @@ export class NatsWatch {
   }
 
   #schedulePoll(): void {
+    clearTimeout(this.#timer);
     const delayMs = pollEveryMs(this.#ttls());
     this.#timer = setTimeout(() => this.#events.push({ kind: 'poll' }), delayMs);
     this.#timer.unref();
