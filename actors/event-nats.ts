@@ -8,6 +8,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { DeliverPolicy, JSONCodec, nanos, RetentionPolicy, StorageType } from 'nats';
 import type { Consumer, ConsumerMessages, JetStreamClient, JsMsg, StreamInfo } from 'nats';
 import type { Registry } from 'prom-client';
@@ -121,6 +122,7 @@ class NatsEventBus implements EventBus {
 
   constructor(stream: RunStream, options: NatsEventBusOptions) {
     this.#stream = stream;
+    setMaxListeners(0, this.#closing.signal); // every subscription listens
     this.#now = options.now ?? (() => new Date());
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
     this.#metrics = options.metrics === undefined ? null : EventMetrics.of(options.metrics);

@@ -4,6 +4,7 @@
  * and never printed.
  */
 
+import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, credsAuthenticator, ErrorCode, Events, NatsError, tokenAuthenticator } from 'nats';
 import type { Authenticator, ConnectionOptions, NatsConnection } from 'nats';
@@ -128,12 +129,19 @@ export function isWrongSequence(thrown: unknown): boolean {
   return thrown instanceof NatsError && thrown.api_error?.err_code === 10071;
 }
 
+/** Every request in flight listens to its session. */
+function newSession(): AbortController {
+  const session = new AbortController();
+  setMaxListeners(0, session.signal);
+  return session;
+}
+
 /** A connection, and whether it is up. */
 export class NatsLink {
   readonly connection: NatsConnection;
   /** host:port of the servers, for messages. */
   readonly name: string;
-  #session = new AbortController();
+  #session = newSession();
   readonly #waiting = new Set<() => void>();
 
   private constructor(connection: NatsConnection, name: string) {
@@ -220,7 +228,7 @@ export class NatsLink {
       if (type === Events.Disconnect && !this.#session.signal.aborted) {
         this.#session.abort(this.unavailable('lost the connection'));
       } else if (type === Events.Reconnect) {
-        this.#session = new AbortController();
+        this.#session = newSession();
         this.#wakeAll();
       }
     }

@@ -1,5 +1,6 @@
 /** A registry on a store: checks arguments, sets deadlines, keeps leases alive, resumes watches, counts. */
 
+import { setMaxListeners } from 'node:events';
 import type { Registry as PrometheusRegistry } from 'prom-client';
 import { CallError } from './call-errors.ts';
 import { sleep, systemClock } from './clock.ts';
@@ -36,6 +37,7 @@ class StoreRegistry implements Registry {
 
   constructor(store: RegistryStore, options: RegistryOptions) {
     this.#store = store;
+    setMaxListeners(0, this.#closing.signal); // every operation listens
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
     this.#clock = options.clock ?? systemClock;
     this.#metrics = options.metrics === undefined ? null : RegistryMetrics.of(options.metrics);

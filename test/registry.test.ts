@@ -1,9 +1,12 @@
 // One behaviour for every registry: embedded, embedded through gRPC, and NATS JetStream on a real server.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createConnection, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect } from 'nats';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   Announcer,
@@ -19,6 +22,7 @@ import {
 import type { Registry, RegistryChange, RegistryEntry, RegistryOptions } from '../actors/index.ts';
 import { registryService } from '../actors/runtime-services.ts';
 import { ServiceServer } from '../actors/server.ts';
+import { packageRoot } from '../common/package-root.ts';
 import { freePort, hasNats, startNats, type NatsServer } from './support/nats.ts';
 
 const TTL_MS = 600;
@@ -317,6 +321,244 @@ describe.each(implementations)('registry: %s', (name, skip, open) => {
   });
 });
 
+/** Tells what an announcer tells, and waits for it. */
+function announced(registry: Registry, name: string, ttlMs = TTL_MS) {
+  const told: string[] = [];
+  const announcer = new Announcer({
+    registry,
+    name,
+    ttlMs,
+    onLost: () => told.push('lost'),
+    onRestored: () => told.push('restored'),
+    onReplaced: (key) => told.push(`replaced ${key}`),
+  });
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  return { announcer, told, settle: () => announcer.announced(signal) };
+}
+
+describe.skipIf(!hasNats)('a registry whose NATS server goes and comes back', () => {
+  let server: NatsServer;
+  let registry: Registry;
+  let reader: Registry;
+  const cluster = 'outages';
+
+  beforeAll(async () => {
+    server = await startNats(['-js', '-sd', join(folder, 'outages')]);
+    registry = await openNatsRegistry({ url: server.url, cluster });
+    reader = await openNatsRegistry({ url: server.url, cluster, deadlineMs: 500 });
+  });
+  afterAll(async () => {
+    await registry.close();
+    await reader.close();
+    await server.stop();
+  });
+
+  it('fails within the deadline while the server is paused or stopped, and works afterwards', async () => {
+    await registry.put('k', { n: 1 });
+    for (const [away, back] of [
+      [() => server.pause(), () => server.resume()],
+      [() => server.stop('SIGKILL'), () => server.restart()],
+    ] as const) {
+      await away();
+      const startMs = performance.now();
+      const operations = [reader.get('k'), reader.put('other', {}), reader.list(''), reader.create('new', {})];
+      for (const end of await Promise.allSettled(operations))
+        expect(end).toMatchObject({ status: 'rejected', reason: { code: 'UNAVAILABLE' } });
+      expect(performance.now() - startMs).toBeLessThan(1500);
+      await back();
+      const entry = await until('the registry', () => reader.get('k').catch(() => null));
+      expect(entry.value).toEqual({ n: 1 });
+    }
+  });
+
+  it('a short stop loses no lease; a watch tells what changed, and nothing twice', async () => {
+    const { announcer, told, settle } = announced(registry, 'steady', 5000);
+    announcer.set('nodes/steady', { n: 1 });
+    await settle();
+    await registry.put('nodes/z', { n: 2 });
+    const watched = new Watched(reader, 'nodes/');
+    await watched.tells('put nodes/steady 1', 'put nodes/z 2', 'synced');
+    await server.stop('SIGTERM');
+    await server.restart();
+    await until('the registry', () => registry.put('nodes/z', { n: 3 }).catch(() => null));
+    await watched.tells('put nodes/z 3');
+    await registry.remove('nodes/z');
+    await watched.tells('removed nodes/z');
+    expect(told).toEqual([]);
+    await announcer.close();
+    await watched.tells('removed nodes/steady');
+    await watched.stop();
+  });
+
+  it('everything lost: announced again under a larger token, watched as newer, old revisions refused', async () => {
+    const { announcer, told, settle } = announced(registry, 'phoenix');
+    announcer.set('nodes/phoenix', { n: 1 });
+    await settle();
+    const oldLease = announcer.lease!;
+    const oldRevision = await registry.put('plain', { n: 1 });
+    const watched = new Watched(reader, 'nodes/');
+    await watched.tells('put nodes/phoenix 1', 'synced');
+    await server.stop('SIGKILL');
+    await server.restart({ empty: true });
+    await until('the loss', () => (told.includes('restored') ? true : null));
+    expect(told).toEqual(['lost', 'restored']);
+    expect(oldLease.lost.aborted).toBe(true);
+    expect(announcer.lease!.fencingToken).toBeGreaterThan(oldLease.fencingToken);
+    await until('the watch', () => (watched.entries.length === 2 ? true : null));
+    expect(watched.told.at(-1)).toBe('put nodes/phoenix 1');
+    expect(watched.entries[1]!.revision).toBeGreaterThan(watched.entries[0]!.revision);
+    await expect(registry.update('plain', {}, oldRevision)).rejects.toMatchObject({ currentRevision: 0 });
+    expect(await registry.create('plain', {})).toBeGreaterThan(oldRevision);
+    await watched.stop();
+    await announcer.close();
+  });
+
+  it('paused for longer than the lease: lost in time, and announced again', async () => {
+    const { announcer, told, settle } = announced(registry, 'patient');
+    announcer.set('nodes/patient', { n: 1 });
+    await settle();
+    const { lost, fencingToken } = announcer.lease!;
+    server.pause();
+    await until('the loss', () => (lost.aborted ? true : null));
+    expect(told).toEqual(['lost']);
+    await delay(TTL_MS);
+    server.resume();
+    await until('the return', () => (told.includes('restored') ? true : null));
+    expect(announcer.lease!.fencingToken).toBeGreaterThan(fencingToken);
+    expect(await reader.get('nodes/patient')).toMatchObject({ leaseId: announcer.lease!.id });
+    await announcer.close();
+  });
+
+  it('a holder stopped by SIGSTOP wakes to a lost lease, and its write is refused', async () => {
+    const index = join(packageRoot(), 'dist', 'actors', 'index.js');
+    const script = join(packageRoot(), 'test', 'fixtures', 'lease-holder.mjs');
+    const holder = spawn(process.execPath, [script, index, server.url, cluster, String(TTL_MS)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const answers = createInterface({ input: holder.stdout })[Symbol.asyncIterator]();
+    const answer = async () => JSON.parse((await answers.next()).value as string) as Record<string, unknown>;
+    const { fencingToken } = await answer();
+    holder.stdin.write('?\n');
+    expect(await answer()).toEqual({ isLost: false, toldBy: '', code: 'OK' });
+    holder.kill('SIGSTOP');
+    const watched = new Watched(reader, '');
+    await until('the expiry', async () => ((await registry.get('holder')) === null ? true : null));
+    const successor = await registry.grantLease({ name: 'holder', ttlMs: TTL_MS });
+    expect(successor.fencingToken).toBeGreaterThan(Number(fencingToken));
+    await registry.create('holder', { pid: 1 }, { lease: successor });
+    holder.stdin.write('?\n'); // waits in the pipe: it is read before any timer runs
+    holder.kill('SIGCONT');
+    expect(await answer()).toMatchObject({ isLost: true, toldBy: 'signal', code: 'FAILED_PRECONDITION' });
+    expect(await registry.get('holder')).toMatchObject({ value: { pid: 1 } });
+    const ended = once(holder, 'exit');
+    holder.stdin.end();
+    expect(await ended).toEqual([0, null]);
+    await successor.release();
+    await watched.stop();
+  });
+});
+
+describe('announcers', () => {
+  it('a later announcer of a key takes it, and the earlier one leaves it when it comes back', async () => {
+    const store = new EmbeddedStore();
+    const clock = stoppableClock();
+    const registry = openEmbeddedRegistry({ store });
+    const first = announced(openEmbeddedRegistry({ store, clock }), 'actor/x');
+    first.announcer.set('actors/x', { n: 1 });
+    await first.settle();
+    clock.stop();
+    const second = announced(registry, 'actor/x');
+    second.announcer.set('actors/x', { n: 2 });
+    await second.settle();
+    clock.wake(2 * TTL_MS);
+    first.announcer.set('actors/own', { n: 3 });
+    await until('the replacement', () => (first.told.includes('replaced actors/x') ? true : null));
+    await first.settle();
+    expect((await registry.list('')).map(({ key, value }) => [key, value.n])).toEqual([
+      ['actors/own', 3],
+      ['actors/x', 2],
+    ]);
+    second.announcer.unset('actors/x');
+    await second.settle();
+    expect(await registry.get('actors/x')).toBeNull();
+    await first.announcer.close();
+    await second.announcer.close();
+    expect(await registry.list('')).toEqual([]);
+    await registry.close();
+  });
+
+  it('the process that serves the registry ends: the next one, empty, is filled again', async () => {
+    const serve = async () => {
+      const server = new ServiceServer({ log: silentLog });
+      server.add(registryService, registryHandlers(new EmbeddedStore()));
+      return { server, port: Number((await server.listen()).split(':')[1]) };
+    };
+    let serving = await serve();
+    const door = await forward(() => serving.port);
+    const pool = new ChannelPool();
+    const registry = remoteRegistry(pool, door.address, { deadlineMs: 500 });
+    const { announcer, told, settle } = announced(registry, 'node/a');
+    announcer.set('nodes/a', { n: 1 });
+    await settle();
+    const { fencingToken } = announcer.lease!;
+    const watched = new Watched(registry, '');
+    await watched.tells('put nodes/a 1', 'synced');
+    await serving.server.stop();
+    await expect(registry.get('nodes/a')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await until('the loss', () => (told.includes('lost') ? true : null));
+    serving = await serve();
+    await until('the return', () => (told.includes('restored') ? true : null));
+    expect(announcer.lease!.fencingToken).toBeGreaterThan(fencingToken);
+    expect(await registry.get('nodes/a')).toMatchObject({ value: { n: 1 } });
+    await until('the watch', () => (watched.entries.length === 2 ? true : null));
+    await watched.stop();
+    await announcer.close();
+    await registry.close();
+    pool.close();
+    door.close();
+    await serving.server.stop();
+  });
+});
+
+/** An address on loopback that leads to the port of the moment. */
+async function forward(port: () => number): Promise<{ readonly address: string; close(): void }> {
+  const server = createServer((inner) => {
+    const outer = createConnection(port(), '127.0.0.1');
+    for (const [from, to] of [
+      [inner, outer],
+      [outer, inner],
+    ] as const)
+      from.on('error', () => to.destroy()).on('close', () => to.destroy()).pipe(to);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { address, close: () => server.close() };
+}
+
+describe('a registry that cannot be opened', () => {
+  it('is one clear line', async () => {
+    const url = `nats://me:secret@127.0.0.1:${await freePort()}`;
+    const opening = openNatsRegistry({ url, cluster: 'c' });
+    await expect(opening).rejects.toThrow(/^Cannot reach NATS at 127.*nats-server -js/);
+    await expect(opening).rejects.toThrow(/^(?!.*secret)/);
+    await expect(openNatsRegistry({ url, cluster: 'a b' })).rejects.toMatchObject({ name: 'UserError' });
+  });
+
+  it.skipIf(!hasNats)('says that JetStream is off, or that a token is wanted', async () => {
+    const plain = await startNats([]);
+    await expect(openNatsRegistry({ url: plain.url, cluster: 'c' })).rejects.toThrow('nats-server -js');
+    await plain.stop();
+    const secured = await startNats(['-js', '-sd', join(folder, 'secured'), '--auth', 'open-sesame']);
+    await expect(openNatsRegistry({ url: secured.url, cluster: 'c' })).rejects.toThrow('AUTHORIZATION');
+    const tokenFile = join(folder, 'token');
+    await writeFile(tokenFile, 'open-sesame\n');
+    const registry = await openNatsRegistry({ url: secured.url, cluster: 'c', tokenFile });
+    expect(await registry.list('')).toEqual([]);
+    await registry.close();
+    await secured.stop();
+  });
+});
+
 /** The clock of a process that can be stopped, as by SIGSTOP: no time passes for it, and no timer runs. */
 function stoppableClock() {
   let stoppedAtMs: number | null = null;
@@ -341,4 +583,3 @@ function stoppableClock() {
     },
   };
 }
-void [connect, freePort, Announcer];
