@@ -50,13 +50,11 @@ export function parseNatsUrl(url: string): NatsTarget {
   const withProtocol = url.includes('://') ? url : `nats://${url}`;
   const [first = '', ...others] = withProtocol.split(',').map((part) => part.trim());
   const protocol = first.slice(0, first.indexOf('://') + 3);
-  const parsed = [first, ...others.map((part) => (part.includes('://') ? part : protocol + part))].map((part) =>
-    URL.canParse(part) ? new URL(part) : null,
+  const parsed = [first, ...others.map((part) => (part.includes('://') ? part : protocol + part))].map(
+    (part) => (URL.canParse(part) ? new URL(part) : null),
   );
   const urls = parsed.filter((part) => part !== null);
-  const areNats = urls.every(
-    (part) => ['nats:', 'tls:'].includes(part.protocol) && part.hostname !== '',
-  );
+  const areNats = urls.every((part) => ['nats:', 'tls:'].includes(part.protocol) && part.hostname !== '');
   if (urls.length < parsed.length || !areNats) {
     const shown = url.replace(/\/\/[^/]*@/g, '//…@');
     throw new UserError(`NATS address '${shown}': use nats://HOST:PORT.`);

@@ -124,10 +124,7 @@ export class EmbeddedStore implements RegistryStore {
     this.#watchers.clear();
   }
 
-  async *#follow(
-    watcher: Watcher,
-    signal: AbortSignal,
-  ): AsyncGenerator<RegistryChange, void, undefined> {
+  async *#follow(watcher: Watcher, signal: AbortSignal): AsyncGenerator<RegistryChange, void, undefined> {
     try {
       yield* watcher.changes.iterate(signal);
     } finally {
@@ -191,6 +188,8 @@ export class EmbeddedStore implements RegistryStore {
 }
 
 /** A registry on a store in this process; give `store` to serve the same one to others (registry-service.ts). */
-export function openEmbeddedRegistry(options: RegistryOptions & { readonly store?: EmbeddedStore } = {}): Registry {
+export function openEmbeddedRegistry(
+  options: RegistryOptions & { readonly store?: EmbeddedStore } = {},
+): Registry {
   return openRegistry(options.store ?? new EmbeddedStore(options.clock), options);
 }

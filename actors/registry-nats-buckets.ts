@@ -267,4 +267,3 @@ function remembered<T>(promise: Promise<T>, forget: () => void): Promise<T> {
   promise.catch(forget);
   return promise;
 }
-

@@ -4,7 +4,10 @@ import { UserError } from '../common/errors.ts';
 import type { ChangeType__Output } from '../gen/ballast/runtime/v1/ChangeType.ts';
 import type { Entry, Entry__Output } from '../gen/ballast/runtime/v1/Entry.ts';
 import type { RegistryServiceHandlers } from '../gen/ballast/runtime/v1/RegistryService.ts';
-import type { WatchEntriesResponse, WatchEntriesResponse__Output } from '../gen/ballast/runtime/v1/WatchEntriesResponse.ts';
+import type {
+  WatchEntriesResponse,
+  WatchEntriesResponse__Output,
+} from '../gen/ballast/runtime/v1/WatchEntriesResponse.ts';
 import type { WriteCondition__Output } from '../gen/ballast/runtime/v1/WriteCondition.ts';
 import { CallError } from './call-errors.ts';
 import { serviceCalls } from './channels.ts';
@@ -61,7 +64,12 @@ function entryToMessage({ key, value, revision, leaseId }: RegistryEntry): Entry
 }
 
 function entryFromMessage({ key, valueJson, revision, leaseId }: Entry__Output): RegistryEntry {
-  return { key, value: JSON.parse(valueJson) as JsonObject, revision, leaseId: leaseId === '' ? null : leaseId };
+  return {
+    key,
+    value: JSON.parse(valueJson) as JsonObject,
+    revision,
+    leaseId: leaseId === '' ? null : leaseId,
+  };
 }
 
 function changeToMessage(change: RegistryChange): WatchEntriesResponse {

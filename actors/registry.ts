@@ -127,7 +127,9 @@ export function encodeValue(key: string, value: JsonObject): string {
   const json = JSON.stringify(value) as string | undefined;
   if (json?.startsWith('{') !== true) throw new UserError(`Registry value of '${key}': use a JSON object.`);
   if (json.length > MAX_VALUE_LENGTH) {
-    throw new UserError(`Registry value of '${key}': ${json.length} characters, at most ${MAX_VALUE_LENGTH}.`);
+    throw new UserError(
+      `Registry value of '${key}': ${json.length} characters, at most ${MAX_VALUE_LENGTH}.`,
+    );
   }
   return json;
 }

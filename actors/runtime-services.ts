@@ -9,7 +9,10 @@ import type {
 import type { EventServiceClient, EventServiceHandlers } from '../gen/ballast/runtime/v1/EventService.ts';
 import type { NodeServiceClient, NodeServiceHandlers } from '../gen/ballast/runtime/v1/NodeService.ts';
 import type { ObjectServiceClient, ObjectServiceHandlers } from '../gen/ballast/runtime/v1/ObjectService.ts';
-import type { RegistryServiceClient, RegistryServiceHandlers } from '../gen/ballast/runtime/v1/RegistryService.ts';
+import type {
+  RegistryServiceClient,
+  RegistryServiceHandlers,
+} from '../gen/ballast/runtime/v1/RegistryService.ts';
 import { loadService } from './protos.ts';
 import { DEFAULT_RESTART_POLICY } from './status.ts';
 import type { ActorSpec, ActorState, ActorStatus } from './status.ts';

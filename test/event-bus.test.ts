@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { ChannelPool, createRegistry, openEventLog, openNatsEventBus, silentLog, startNode } from '../actors/index.ts';
+import {
+  ChannelPool,
+  createRegistry,
+  openEventLog,
+  openNatsEventBus,
+  silentLog,
+  startNode,
+} from '../actors/index.ts';
 import type { BusEvent, EventBus } from '../actors/index.ts';
 import { remoteEventBus } from '../actors/event-service.ts';
 import { freePort, hasNats, startNats, stopNats, type NatsServer } from './support/nats.ts';
@@ -164,7 +171,9 @@ describe.each(implementations)('event bus: %s', (_name, skip, open) => {
     for (const n of [1, 2, 3]) await bus.publish('n', { n });
     const [first] = await take(1, bus.subscribe('n', { fromSequence: 1 }, never));
     const replayed = async (epoch: string, count: number) =>
-      (await take(count, bus.subscribe('n', { fromSequence: 3, epoch }, never))).map(({ sequence }) => sequence);
+      (await take(count, bus.subscribe('n', { fromSequence: 3, epoch }, never))).map(
+        ({ sequence }) => sequence,
+      );
     expect(await replayed(first!.epoch, 1)).toEqual([3]);
     expect(await replayed('2001-01-01T00:00:00Z', 3)).toEqual([1, 2, 3]);
     const beyond = take(1, bus.subscribe('n', { fromSequence: 99, epoch: first!.epoch }, never));

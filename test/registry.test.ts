@@ -123,8 +123,7 @@ const openThroughGrpc: Open = async (cluster, options) => {
   });
 };
 
-const openNats: Open = (cluster, options) =>
-  openNatsRegistry({ url: nats?.url ?? '', cluster, ...options });
+const openNats: Open = (cluster, options) => openNatsRegistry({ url: nats?.url ?? '', cluster, ...options });
 
 const implementations: readonly [name: string, skip: boolean, open: Open][] = [
   ['embedded', false, openEmbedded],
@@ -224,34 +223,37 @@ describe.each(implementations)('registry: %s', (name, skip, open) => {
     });
   });
 
-  it.skipIf(skip)('tells watchers what is there, what changes, and what a holder that vanished leaves', async () => {
-    const cluster = newCluster();
-    const [holder, reader] = [await openOne(cluster), await openOne(cluster)];
-    const clock = stoppableClock();
-    const dying = await openOne(cluster, { clock });
-    await holder.put('nodes/a', { n: 1 });
-    await holder.put('other', { n: 0 });
-    const lease = await dying.grantLease({ name: 'node/b', ttlMs: TTL_MS });
-    await dying.put('nodes/b', { n: 2 }, { lease });
-    const watched = new Watched(reader, 'nodes/');
-    opened.push({ close: () => watched.stop() });
-    await watched.tells('put nodes/a 1', 'put nodes/b 2', 'synced');
-    await holder.put('nodes/a', { n: 3 });
-    await watched.tells('put nodes/a 3');
-    await holder.remove('nodes/a');
-    await watched.tells('removed nodes/a');
-    const polite = await holder.grantLease({ name: 'node/c', ttlMs: TTL_MS });
-    await holder.put('nodes/c', { n: 4 }, { lease: polite });
-    await watched.tells('put nodes/c 4');
-    await polite.release();
-    await watched.tells('removed nodes/c');
-    clock.stop();
-    await watched.tells('expired nodes/b');
-    expect(await reader.get('nodes/b')).toBeNull();
-    expect(await reader.list('')).toMatchObject([{ key: 'other' }]);
-    await holder.create('nodes/b', { n: 5 });
-    await watched.tells('put nodes/b 5');
-  });
+  it.skipIf(skip)(
+    'tells watchers what is there, what changes, and what a holder that vanished leaves',
+    async () => {
+      const cluster = newCluster();
+      const [holder, reader] = [await openOne(cluster), await openOne(cluster)];
+      const clock = stoppableClock();
+      const dying = await openOne(cluster, { clock });
+      await holder.put('nodes/a', { n: 1 });
+      await holder.put('other', { n: 0 });
+      const lease = await dying.grantLease({ name: 'node/b', ttlMs: TTL_MS });
+      await dying.put('nodes/b', { n: 2 }, { lease });
+      const watched = new Watched(reader, 'nodes/');
+      opened.push({ close: () => watched.stop() });
+      await watched.tells('put nodes/a 1', 'put nodes/b 2', 'synced');
+      await holder.put('nodes/a', { n: 3 });
+      await watched.tells('put nodes/a 3');
+      await holder.remove('nodes/a');
+      await watched.tells('removed nodes/a');
+      const polite = await holder.grantLease({ name: 'node/c', ttlMs: TTL_MS });
+      await holder.put('nodes/c', { n: 4 }, { lease: polite });
+      await watched.tells('put nodes/c 4');
+      await polite.release();
+      await watched.tells('removed nodes/c');
+      clock.stop();
+      await watched.tells('expired nodes/b');
+      expect(await reader.get('nodes/b')).toBeNull();
+      expect(await reader.list('')).toMatchObject([{ key: 'other' }]);
+      await holder.create('nodes/b', { n: 5 });
+      await watched.tells('put nodes/b 5');
+    },
+  );
 
   it.skipIf(skip)('refuses the writes of a holder that was stopped for longer than its lease', async () => {
     const cluster = newCluster();
@@ -260,7 +262,9 @@ describe.each(implementations)('registry: %s', (name, skip, open) => {
     const lease = await sleeper.grantLease({ name: 'trainer', ttlMs: TTL_MS });
     await sleeper.put('trainer', { n: 1 }, { lease });
     clock.stop();
-    await until('the end of the lease', async () => ((await successor.get('trainer')) === null ? true : null));
+    await until('the end of the lease', async () =>
+      (await successor.get('trainer')) === null ? true : null,
+    );
     const next = await successor.grantLease({ name: 'trainer', ttlMs: TTL_MS });
     expect(next.fencingToken).toBeGreaterThan(lease.fencingToken);
     await successor.create('trainer', { n: 2 }, { lease: next });
@@ -361,7 +365,12 @@ describe.skipIf(!hasNats)('a registry whose NATS server goes and comes back', ()
     ] as const) {
       await away();
       const startMs = performance.now();
-      const operations = [reader.get('k'), reader.put('other', {}), reader.list(''), reader.create('new', {})];
+      const operations = [
+        reader.get('k'),
+        reader.put('other', {}),
+        reader.list(''),
+        reader.create('new', {}),
+      ];
       for (const end of await Promise.allSettled(operations))
         expect(end).toMatchObject({ status: 'rejected', reason: { code: 'UNAVAILABLE' } });
       expect(performance.now() - startMs).toBeLessThan(1500);
@@ -528,7 +537,10 @@ async function forward(port: () => number): Promise<{ readonly address: string; 
       [inner, outer],
       [outer, inner],
     ] as const)
-      from.on('error', () => to.destroy()).on('close', () => to.destroy()).pipe(to);
+      from
+        .on('error', () => to.destroy())
+        .on('close', () => to.destroy())
+        .pipe(to);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
