@@ -11,6 +11,11 @@ export type EventPayload = Readonly<Record<string, unknown>>;
 export interface BusEvent {
   /** Place in the run, from 1, without gaps. */
   readonly sequence: number;
+  /**
+   * Names the numbering that `sequence` belongs to. When the stored events were lost (a NATS server started again with an
+   * empty store, a file removed) numbers begin at 1 again, under another epoch.
+   */
+  readonly epoch: string;
   /** Tokens of letters, digits, `-` and `_`, separated by dots, as `epoch.finished`. */
   readonly topic: string;
   /** When it was published, ISO 8601. */
@@ -19,16 +24,39 @@ export interface BusEvent {
 }
 
 export interface SubscribeOptions {
-  /** First sequence to deliver, from 1; without it, only events published from now on. */
+  /**
+   * First sequence to deliver, from 1; beyond the last event it counts as the next one. Without it, only events published
+   * from now on.
+   */
   readonly fromSequence?: number;
+  /**
+   * The epoch that `fromSequence` was seen in. If it is over, that number means nothing any more, and all events of the
+   * present epoch are delivered, from 1.
+   */
+  readonly epoch?: string;
 }
 
+export interface PublishOptions {
+  /**
+   * Any text without line breaks, unique to the event. An event whose id was stored within the last two minutes is not
+   * stored again: so a publication whose answer was lost can be repeated.
+   */
+  readonly id?: string;
+}
+
+/** How long ids are remembered. */
+export const DUPLICATE_WINDOW_MS = 120_000;
+
 export interface EventBus {
-  /** Stores an event; resolves to its sequence when it is stored. @throws UserError (topic, full disk). */
-  publish(topic: string, payload: object): Promise<number>;
+  /**
+   * Stores an event; resolves to its sequence when it is stored. @throws UserError (topic, full disk), CallError
+   * UNAVAILABLE when a server is away for longer than 5 s; then it may be stored all the same.
+   */
+  publish(topic: string, payload: object, options?: PublishOptions): Promise<number>;
   /**
    * Events whose topic matches the filter, in order, each once, until the signal is aborted or the bus closes. The
-   * subscription begins when this is called, not when iteration does.
+   * subscription begins when this is called, not when iteration does. It outlives the server's absences, and goes on
+   * with 1 of the next epoch if events were lost; those that nobody had read yet are then gone.
    * Filter: a topic, with `*` for any one token and `>` as last token for one or more.
    */
   subscribe(topicFilter: string, options: SubscribeOptions, signal: AbortSignal): AsyncIterable<BusEvent>;

@@ -7,22 +7,32 @@
 import { open, readFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Registry } from 'prom-client';
 import { errorCode, toError } from '../common/errors.ts';
 import { ensureDirectory, writeFailure } from '../common/files.ts';
-import { checkTopic, checkTopicFilter, topicMatches } from './event-bus.ts';
-import type { BusEvent, EventBus, SubscribeOptions } from './event-bus.ts';
+import { checkTopic, checkTopicFilter, DUPLICATE_WINDOW_MS, topicMatches } from './event-bus.ts';
+import type { BusEvent, EventBus, PublishOptions, SubscribeOptions } from './event-bus.ts';
+import { EventMetrics } from './event-metrics.ts';
+import type { LagSource } from './event-metrics.ts';
 
 /** Events kept in memory. */
 const RECENT_EVENTS = 4096;
+/** Ids remembered at most, for want of memory. */
+const MAX_IDS = 65_536;
+
+/** A line of the file. All lines are of one epoch, which is named by the time of the first. */
+type StoredEvent = Omit<BusEvent, 'epoch'> & { readonly id?: string };
 
 export interface EventLogOptions {
   /** File to append to, as `<runDir>/events.jsonl`. */
   readonly path: string;
   readonly now?: () => Date;
+  /** Where metrics go; nowhere by default. */
+  readonly metrics?: Registry;
 }
 
 interface StoredLog {
-  readonly events: BusEvent[];
+  readonly events: StoredEvent[];
   /** Length of the whole lines, bytes. */
   readonly lengthBytes: number;
 }
@@ -38,10 +48,28 @@ async function readLog(path: string): Promise<StoredLog> {
   }
   const lengthBytes = bytes.lastIndexOf('\n') + 1;
   const lines = bytes.toString('utf8', 0, lengthBytes).split('\n').slice(0, -1);
-  return { events: lines.map((line) => JSON.parse(line) as BusEvent), lengthBytes };
+  return { events: lines.map((line) => JSON.parse(line) as StoredEvent), lengthBytes };
+}
+
+/** Sequences by id, the oldest first. */
+class RecentIds {
+  readonly #sequences = new Map<string, { readonly sequence: number; readonly atMs: number }>();
+
+  get(id: string, nowMs: number): number | null {
+    const known = this.#sequences.get(id);
+    return known !== undefined && nowMs - known.atMs <= DUPLICATE_WINDOW_MS ? known.sequence : null;
+  }
+
+  add({ id, sequence, time }: StoredEvent): void {
+    if (id === undefined) return;
+    this.#sequences.delete(id);
+    this.#sequences.set(id, { sequence, atMs: Date.parse(time) });
+    if (this.#sequences.size > MAX_IDS) this.#sequences.delete(this.#sequences.keys().next().value ?? '');
+  }
 }
 
 interface Unwritten {
+  readonly id: string | undefined;
   readonly topic: string;
   readonly time: string;
   readonly payloadJson: string;
@@ -49,15 +77,22 @@ interface Unwritten {
   readonly reject: (error: Error) => void;
 }
 
-function lineOf(sequence: number, { topic, time, payloadJson }: Unwritten): string {
-  return `{"sequence":${sequence},"topic":"${topic}","time":"${time}","payload":${payloadJson}}`;
+function lineOf(sequence: number, { id, topic, time, payloadJson }: Unwritten): string {
+  const idJson = id === undefined ? '' : `,"id":${JSON.stringify(id)}`;
+  return `{"sequence":${sequence},"topic":"${topic}","time":"${time}","payload":${payloadJson}${idJson}}`;
 }
 
 class EventLog implements EventBus {
   readonly #path: string;
   readonly #file: FileHandle;
   readonly #now: () => Date;
-  #recent: BusEvent[];
+  readonly #metrics: EventMetrics | null;
+  readonly #ids = new RecentIds();
+  /** Publications under way, by id. */
+  readonly #publishing = new Map<string, Promise<number>>();
+  readonly #lags = new Set<LagSource>();
+  #epoch: string | null;
+  #recent: StoredEvent[];
   #lastSequence: number;
   #positionBytes: number;
   readonly #waiting: Unwritten[] = [];
@@ -65,36 +100,57 @@ class EventLog implements EventBus {
   #closed = false;
   readonly #wakes = new Set<() => void>();
 
-  constructor(path: string, file: FileHandle, stored: StoredLog, now: () => Date) {
-    this.#path = path;
+  constructor(options: EventLogOptions, file: FileHandle, stored: StoredLog) {
+    this.#path = options.path;
     this.#file = file;
-    this.#now = now;
+    this.#now = options.now ?? (() => new Date());
+    this.#metrics = options.metrics === undefined ? null : EventMetrics.of(options.metrics);
+    this.#metrics?.add('embedded', this.#lags);
+    this.#epoch = stored.events[0]?.time ?? null;
     this.#recent = stored.events.slice(-RECENT_EVENTS);
+    for (const event of this.#recent) this.#ids.add(event);
     this.#lastSequence = stored.events.at(-1)?.sequence ?? 0;
     this.#positionBytes = stored.lengthBytes;
   }
 
-  publish(topic: string, payload: object): Promise<number> {
-    return new Promise((resolve, reject) => {
-      checkTopic(topic);
-      if (this.#closed) throw new Error('The event bus is closed');
-      const payloadJson = JSON.stringify(payload);
-      this.#waiting.push({ topic, time: this.#now().toISOString(), payloadJson, resolve, reject });
-      this.#writing ??= this.#writeWaiting();
-    });
+  publish(topic: string, payload: object, { id }: PublishOptions = {}): Promise<number> {
+    const underWay = id === undefined ? undefined : this.#publishing.get(id);
+    const publishing = underWay ?? this.#append(topic, payload, id);
+    if (id !== undefined && underWay === undefined) {
+      this.#publishing.set(id, publishing);
+      const forget = () => this.#publishing.delete(id);
+      publishing.then(forget, forget);
+    }
+    return this.#metrics?.countFailure(publishing) ?? publishing;
   }
 
   subscribe(filter: string, options: SubscribeOptions, signal: AbortSignal): AsyncIterable<BusEvent> {
     checkTopicFilter(filter);
-    return this.#follow(filter, options.fromSequence ?? this.#lastSequence + 1, signal);
+    const next = this.#lastSequence + 1;
+    const { fromSequence = next, epoch = this.#epoch } = options;
+    return this.#follow(filter, epoch === this.#epoch ? Math.min(fromSequence, next) : 1, signal);
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#metrics?.drop(this.#lags);
     await this.#writing;
     await this.#file.close();
     this.#wakeAll();
+  }
+
+  #append(topic: string, payload: object, id: string | undefined): Promise<number> {
+    return new Promise((resolve, reject) => {
+      checkTopic(topic);
+      if (this.#closed) throw new Error('The event bus is closed');
+      const time = this.#now();
+      const stored = id === undefined ? null : this.#ids.get(id, time.getTime());
+      if (stored !== null) return resolve(stored);
+      const payloadJson = JSON.stringify(payload);
+      this.#waiting.push({ id, topic, time: time.toISOString(), payloadJson, resolve, reject });
+      this.#writing ??= this.#writeWaiting();
+    });
   }
 
   /** Stores whatever waits, many events with one write, until nothing does. */
@@ -112,7 +168,7 @@ class EventLog implements EventBus {
         continue;
       }
       this.#positionBytes += bytes.length;
-      this.#keep(lines.map((line) => JSON.parse(line) as BusEvent));
+      this.#keep(lines.map((line) => JSON.parse(line) as StoredEvent));
       for (const [index, { resolve }] of batch.entries()) {
         resolve(this.#lastSequence - batch.length + 1 + index);
       }
@@ -120,7 +176,9 @@ class EventLog implements EventBus {
     this.#writing = null;
   }
 
-  #keep(events: readonly BusEvent[]): void {
+  #keep(events: readonly StoredEvent[]): void {
+    this.#epoch ??= events[0]?.time ?? null;
+    for (const event of events) this.#ids.add(event);
     this.#lastSequence += events.length;
     this.#recent.push(...events);
     if (this.#recent.length > 2 * RECENT_EVENTS) this.#recent = this.#recent.slice(-RECENT_EVENTS);
@@ -133,20 +191,26 @@ class EventLog implements EventBus {
     signal: AbortSignal,
   ): AsyncGenerator<BusEvent, void, undefined> {
     let next = Math.max(1, from);
-    while (!signal.aborted) {
-      const batch = await this.#eventsFrom(next);
-      for (const event of batch) {
-        next = event.sequence + 1;
-        if (topicMatches(filter, event.topic)) yield event;
-        if (signal.aborted) return;
+    const lag: LagSource = { filter, lag: () => Math.max(0, this.#lastSequence + 1 - next) };
+    this.#lags.add(lag);
+    try {
+      while (!signal.aborted) {
+        const batch = await this.#eventsFrom(next);
+        for (const { id: _id, ...event } of batch) {
+          if (topicMatches(filter, event.topic)) yield { ...event, epoch: this.#epoch ?? '' };
+          next = event.sequence + 1;
+          if (signal.aborted) return;
+        }
+        if (batch.length > 0) continue;
+        if (this.#closed) return;
+        await this.#changed(signal);
       }
-      if (batch.length > 0) continue;
-      if (this.#closed) return;
-      await this.#changed(signal);
+    } finally {
+      this.#lags.delete(lag);
     }
   }
 
-  async #eventsFrom(sequence: number): Promise<readonly BusEvent[]> {
+  async #eventsFrom(sequence: number): Promise<readonly StoredEvent[]> {
     const first = this.#recent[0]?.sequence ?? this.#lastSequence + 1;
     if (sequence >= first) return this.#recent.slice(sequence - first);
     const stored = await readLog(this.#path);
@@ -172,13 +236,13 @@ class EventLog implements EventBus {
 
 /** Opens (or continues) the event file. @throws UserError when it cannot be written. */
 export async function openEventLog(options: EventLogOptions): Promise<EventBus> {
-  const { path, now = () => new Date() } = options;
+  const { path } = options;
   await ensureDirectory(dirname(path));
   try {
     const stored = await readLog(path);
     const file = await open(path, stored.lengthBytes === 0 ? 'w' : 'r+');
     await file.truncate(stored.lengthBytes);
-    return new EventLog(path, file, stored, now);
+    return new EventLog(options, file, stored);
   } catch (thrown) {
     throw writeFailure(path, thrown);
   }

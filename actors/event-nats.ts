@@ -1,198 +1,279 @@
 /**
  * The event bus on NATS JetStream: one stream per run. NATS numbers the events, so several processes may publish. What
  * it holds can be rebuilt from the run folder; it is never the only copy of anything.
+ *
+ * The server may go away: publishers wait for it within their deadline and repeat under one message id, which the stream
+ * stores once; subscriptions begin anew after the last event delivered. A server that comes back empty gets the stream
+ * made again; its creation time names the epoch of its numbers, and a subscription goes on with 1 of the next.
  */
 
-import { connect, DeliverPolicy, JSONCodec, NatsError, RetentionPolicy, StorageType } from 'nats';
-import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg, NatsConnection } from 'nats';
+import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
+import { DeliverPolicy, JSONCodec, nanos, RetentionPolicy, StorageType } from 'nats';
+import type { Consumer, ConsumerMessages, JetStreamClient, JsMsg, StreamInfo } from 'nats';
+import type { Registry } from 'prom-client';
 import { toError, UserError } from '../common/errors.ts';
-import { CallError } from './call-errors.ts';
-import { checkTopic, checkTopicFilter } from './event-bus.ts';
-import type { BusEvent, EventBus, EventPayload, SubscribeOptions } from './event-bus.ts';
+import { sleep, systemClock } from './clock.ts';
+import { checkTopic, checkTopicFilter, DUPLICATE_WINDOW_MS } from './event-bus.ts';
+import type { BusEvent, EventBus, EventPayload, PublishOptions, SubscribeOptions } from './event-bus.ts';
+import { EventMetrics } from './event-metrics.ts';
+import type { LagSource } from './event-metrics.ts';
+import { joinSignals } from './limits.ts';
+import { isMissingStream, NatsLink } from './nats-connection.ts';
+import type { NatsConnectionOptions } from './nats-connection.ts';
+import { retryDelayMs } from './retry.ts';
 
-export interface NatsEventBusOptions {
-  /** As `nats://localhost:4222`, with user and password if the server wants them. */
-  readonly url: string;
+export interface NatsEventBusOptions extends NatsConnectionOptions {
   /** Names the run's stream; other characters than letters, digits, `-` and `_` become `_`. */
   readonly runId: string;
   readonly now?: () => Date;
+  /** Time that a publication may take, 5000 by default. */
+  readonly deadlineMs?: number;
+  /** Where metrics go; nowhere by default. */
+  readonly metrics?: Registry;
 }
 
-const CONNECT_TIMEOUT_MS = 3000;
-const PUBLISH_TIMEOUT_MS = 5000;
+const DEADLINE_MS = 5000;
+/** Time for one attempt: a server that was paused may have lost it. */
+const ATTEMPT_MS = 2000;
+/** How often a subscription looks whether its stream is still the same. */
+const EPOCH_CHECK_MS = 5000;
 
 interface Message {
   readonly time: string;
   readonly payload: EventPayload;
 }
 
+/** Where a subscription stands. */
+interface Position {
+  epoch: string;
+  /** Sequence to deliver next. */
+  next: number;
+}
+
 const codec = JSONCodec<Message>();
 
-interface Target {
-  readonly servers: string;
-  readonly credentials: { readonly user?: string; readonly pass?: string };
+/**
+ * Where to go on, given the stream as it is: at 1 in another epoch; and if the same stream ends before `next`, as after a
+ * crash that lost its last writes, at its end, where numbers are given again.
+ */
+export function resumePosition(
+  { epoch, next }: Position,
+  stream: { readonly epoch: string; readonly lastSequence: number },
+): Position {
+  if (epoch !== stream.epoch) return { epoch: stream.epoch, next: 1 };
+  return { epoch, next: Math.max(1, Math.min(next, stream.lastSequence + 1)) };
 }
 
-/** @throws UserError when `url` is none, or of another protocol. */
-function parseTarget(url: string): Target {
-  const withProtocol = url.includes('://') ? url : `nats://${url}`;
-  const parsed = URL.canParse(withProtocol) ? new URL(withProtocol) : null;
-  if (parsed === null || !['nats:', 'tls:'].includes(parsed.protocol) || parsed.hostname === '') {
-    throw new UserError(`NATS address '${url}': use nats://HOST:PORT.`);
+class RunStream {
+  readonly name: string;
+  readonly prefix: string;
+  readonly link: NatsLink;
+  readonly client: JetStreamClient;
+
+  constructor(link: NatsLink, runId: string) {
+    const id = runId.replace(/[^A-Za-z0-9_-]/g, '_');
+    this.name = `BALLAST_${id}`;
+    this.prefix = `ballast.${id}.`;
+    this.link = link;
+    this.client = link.connection.jetstream({ timeout: ATTEMPT_MS });
   }
-  const { username, password } = parsed;
-  const credentials =
-    username === '' ? {} : { user: decodeURIComponent(username), pass: decodeURIComponent(password) };
-  return { servers: `${parsed.hostname}:${parsed.port === '' ? '4222' : parsed.port}`, credentials };
-}
 
-async function connectTo({ servers, credentials }: Target): Promise<NatsConnection> {
-  try {
-    return await connect({
-      servers,
-      ...credentials,
-      name: 'ballast',
-      timeout: CONNECT_TIMEOUT_MS,
-      reconnect: true,
-      maxReconnectAttempts: -1,
+  /** The stream, made if it is not there. */
+  async open(): Promise<StreamInfo> {
+    const { streams } = await this.client.jetstreamManager(false);
+    try {
+      return await streams.info(this.name);
+    } catch (thrown) {
+      if (!isMissingStream(thrown)) throw thrown;
+    }
+    return streams.add({
+      name: this.name,
+      subjects: [`${this.prefix}>`],
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.File,
+      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
     });
-  } catch (thrown) {
-    const reason = thrown instanceof NatsError ? thrown.code : toError(thrown).message;
-    throw new UserError(
-      `Cannot reach NATS at ${servers} (${reason}): start it (nats-server -js), or correct the address.`,
-      { cause: thrown },
-    );
   }
-}
 
-/** Makes the run's stream, or finds it. @throws UserError when the server has no JetStream. */
-async function openStream(manager: JetStreamManager, name: string, subjects: string): Promise<void> {
-  const isThere = await manager.streams.info(name).then(
-    () => true,
-    () => false,
-  );
-  if (isThere) return;
-  await manager.streams.add({
-    name,
-    subjects: [subjects],
-    retention: RetentionPolicy.Limits,
-    storage: StorageType.File,
-  });
+  /** Events from a sequence on, as one connection brings them. */
+  async consume(filter: string, sequence: number): Promise<[Consumer, ConsumerMessages]> {
+    const consumer = await this.client.consumers.get(this.name, {
+      filterSubjects: this.prefix + filter,
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: sequence,
+    });
+    return [consumer, await consumer.consume()];
+  }
+
+  toEvent(message: JsMsg, epoch: string): BusEvent {
+    const { time, payload } = codec.decode(message.data);
+    return { sequence: message.seq, epoch, topic: message.subject.slice(this.prefix.length), time, payload };
+  }
 }
 
 class NatsEventBus implements EventBus {
-  readonly #connection: NatsConnection;
-  readonly #stream: string;
-  readonly #prefix: string;
+  readonly #stream: RunStream;
   readonly #now: () => Date;
-  readonly #client: JetStreamClient;
-  readonly #manager: JetStreamManager;
+  readonly #deadlineMs: number;
+  readonly #metrics: EventMetrics | null;
+  readonly #lags = new Set<LagSource>();
+  readonly #closing = new AbortController();
 
-  constructor(
-    connection: NatsConnection,
-    manager: JetStreamManager,
-    stream: string,
-    prefix: string,
-    now: () => Date,
-  ) {
-    this.#connection = connection;
-    this.#manager = manager;
+  constructor(stream: RunStream, options: NatsEventBusOptions) {
     this.#stream = stream;
-    this.#prefix = prefix;
-    this.#now = now;
-    this.#client = connection.jetstream({ timeout: PUBLISH_TIMEOUT_MS });
+    setMaxListeners(0, this.#closing.signal); // every subscription listens
+    this.#now = options.now ?? (() => new Date());
+    this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
+    this.#metrics = options.metrics === undefined ? null : EventMetrics.of(options.metrics);
+    this.#metrics?.add('nats', this.#lags);
   }
 
-  async publish(topic: string, payload: object): Promise<number> {
-    checkTopic(topic);
-    const message = { time: this.#now().toISOString(), payload: payload as EventPayload };
-    try {
-      const ack = await this.#client.publish(this.#prefix + topic, codec.encode(message));
-      return ack.seq;
-    } catch (thrown) {
-      throw this.#failure('did not store the event', thrown);
-    }
+  publish(topic: string, payload: object, options: PublishOptions = {}): Promise<number> {
+    const publishing = this.#publish(topic, payload, options.id ?? randomUUID());
+    return this.#metrics?.countFailure(publishing) ?? publishing;
   }
 
   subscribe(filter: string, options: SubscribeOptions, signal: AbortSignal): AsyncIterable<BusEvent> {
     checkTopicFilter(filter);
-    const start =
-      options.fromSequence === undefined ? this.#nextSequence() : Promise.resolve(options.fromSequence);
+    const start = this.#start(options);
     start.catch(() => undefined); // heard when iteration begins
     return this.#follow(filter, start, signal);
   }
 
   async close(): Promise<void> {
-    if (!this.#connection.isClosed()) await this.#connection.drain();
+    this.#closing.abort();
+    this.#metrics?.drop(this.#lags);
+    await this.#stream.link.close();
   }
 
-  async #nextSequence(): Promise<number> {
-    const { state } = await this.#manager.streams.info(this.#stream);
-    return state.last_seq + 1;
+  async #publish(topic: string, payload: object, id: string): Promise<number> {
+    checkTopic(topic);
+    const { client, link, prefix } = this.#stream;
+    const data = codec.encode({ time: this.#now().toISOString(), payload: payload as EventPayload });
+    const endMs = performance.now() + this.#deadlineMs;
+    for (let attempt = 1; ; attempt++) {
+      const leftMs = endMs - performance.now();
+      try {
+        const send = () => client.publish(prefix + topic, data, { msgID: id });
+        await link.ready(leftMs);
+        return (await link.request('publishing', Math.min(leftMs, ATTEMPT_MS), send)).seq;
+      } catch (thrown) {
+        const waitMs = retryDelayMs(attempt, Math.random());
+        if (performance.now() + waitMs > endMs || this.#closing.signal.aborted) {
+          throw isMissingStream(thrown) ? link.unavailable('does not have the stream', thrown) : thrown;
+        }
+        if (isMissingStream(thrown)) await this.#stream.open().catch(() => undefined);
+        await sleep(systemClock, waitMs, this.#closing.signal);
+      }
+    }
+  }
+
+  async #start({ fromSequence, epoch }: SubscribeOptions): Promise<Position> {
+    const stream = await this.#request('subscribing', () => this.#stream.open());
+    const present = { epoch: stream.created, lastSequence: stream.state.last_seq };
+    if (fromSequence === undefined) return { epoch: present.epoch, next: present.lastSequence + 1 };
+    if (epoch !== undefined) return { epoch, next: fromSequence };
+    return { epoch: present.epoch, next: fromSequence };
   }
 
   async *#follow(
     filter: string,
-    start: Promise<number>,
-    signal: AbortSignal,
+    start: Promise<Position>,
+    outer: AbortSignal,
   ): AsyncGenerator<BusEvent, void, undefined> {
-    const messages = await this.#consume(filter, Math.max(1, await start));
+    const { signal, release } = joinSignals([outer, this.#closing.signal]);
+    try {
+      const position = await start;
+      for (let attempt = 1; !signal.aborted; attempt++) {
+        try {
+          for await (const event of this.#session(filter, position, signal)) {
+            attempt = 1;
+            position.next = event.sequence + 1;
+            yield event;
+          }
+        } catch {
+          // The server is away: the next session waits for it.
+        }
+        await sleep(systemClock, retryDelayMs(attempt, Math.random()), signal);
+      }
+    } finally {
+      release();
+    }
+  }
+
+  /** Events until the connection is lost or the stream is another; moves `position` to where the stream is. */
+  async *#session(
+    filter: string,
+    position: Position,
+    outer: AbortSignal,
+  ): AsyncGenerator<BusEvent, void, undefined> {
+    const { link } = this.#stream;
+    await link.ready(Infinity, outer);
+    const { signal, release } = joinSignals([outer, link.session]);
+    const stream = await this.#request('subscribing', () => this.#stream.open());
+    Object.assign(position, resumePosition(position, epochOf(stream)));
+    const [consumer, messages] = await this.#consume(filter, position.next);
     const stop = () => messages.stop();
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
+    const check = setInterval(() => void this.#stopIfReplaced(position.epoch, stop), EPOCH_CHECK_MS);
+    const lag = { filter, lag: async () => (await consumer.info()).num_pending + messages.getPending() };
+    this.#lags.add(lag);
     try {
       for await (const message of messages) {
-        if (signal.aborted) return;
-        yield this.#toEvent(message);
+        if (outer.aborted) return;
+        if (message.seq >= position.next) yield this.#stream.toEvent(message, position.epoch);
       }
     } finally {
+      this.#lags.delete(lag);
+      clearInterval(check);
       signal.removeEventListener('abort', stop);
+      release();
       stop();
     }
   }
 
-  async #consume(filter: string, sequence: number): Promise<ConsumerMessages> {
+  async #consume(filter: string, sequence: number): Promise<[Consumer, ConsumerMessages]> {
+    const consuming = this.#stream.consume(filter, sequence);
     try {
-      const consumer = await this.#client.consumers.get(this.#stream, {
-        filterSubjects: this.#prefix + filter,
-        deliver_policy: DeliverPolicy.StartSequence,
-        opt_start_seq: sequence,
-      });
-      return await consumer.consume();
+      return await this.#request('subscribing', () => consuming);
     } catch (thrown) {
-      throw this.#failure('did not begin the subscription', thrown);
+      consuming.then(
+        ([, late]) => late.stop(),
+        () => undefined,
+      );
+      throw thrown;
     }
   }
 
-  #toEvent(message: JsMsg): BusEvent {
-    const { time, payload } = codec.decode(message.data);
-    return { sequence: message.seq, topic: message.subject.slice(this.#prefix.length), time, payload };
+  async #stopIfReplaced(epoch: string, stop: () => void): Promise<void> {
+    const stream = await this.#request('looking', () => this.#stream.open()).catch(() => null);
+    if (stream !== null && stream.created !== epoch) stop();
   }
 
-  #failure(what: string, thrown: unknown): Error {
-    const reason = toError(thrown).message;
-    return new CallError('UNAVAILABLE', `NATS at ${this.#connection.getServer()} ${what}: ${reason}`, {
-      cause: thrown,
-    });
+  #request<T>(what: string, send: () => Promise<T>): Promise<T> {
+    return this.#stream.link.request(what, this.#deadlineMs, send);
   }
+}
+
+function epochOf({ created, state }: StreamInfo): { epoch: string; lastSequence: number } {
+  return { epoch: created, lastSequence: state.last_seq };
 }
 
 /** Connects to NATS and opens the run's stream. @throws UserError within a few seconds when that is impossible. */
 export async function openNatsEventBus(options: NatsEventBusOptions): Promise<EventBus> {
-  const { url, now = () => new Date() } = options;
-  const runId = options.runId.replace(/[^A-Za-z0-9_-]/g, '_');
-  const target = parseTarget(url);
-  const connection = await connectTo(target);
+  const { deadlineMs = DEADLINE_MS } = options;
+  const link = await NatsLink.connect(options);
   try {
-    const manager = await connection.jetstreamManager();
-    const stream = `BALLAST_${runId}`;
-    await openStream(manager, stream, `ballast.${runId}.>`);
-    return new NatsEventBus(connection, manager, stream, `ballast.${runId}.`, now);
+    const stream = new RunStream(link, options.runId);
+    await link.request('opening the stream', deadlineMs, () => stream.open());
+    return new NatsEventBus(stream, options);
   } catch (thrown) {
-    await connection.close();
+    await link.close();
     const reason = toError(thrown).message;
     throw new UserError(
-      `NATS at ${target.servers} cannot keep the run's events (${reason}): start it with JetStream (nats-server -js).`,
+      `NATS at ${link.name} cannot keep the run's events (${reason}): start it with JetStream (nats-server -js).`,
       { cause: thrown },
     );
   }

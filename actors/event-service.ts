@@ -20,11 +20,15 @@ function parsePayload(json: string): EventPayload {
 /** Handlers of `EventService` on a bus. */
 export function eventHandlers(bus: EventBus): Implementation<EventServiceHandlers, CallContext> {
   return {
-    async publish({ topic, payloadJson }) {
-      return { sequence: await bus.publish(topic, parsePayload(payloadJson)) };
+    async publish({ topic, payloadJson, id }) {
+      const options = id === '' ? {} : { id };
+      return { sequence: await bus.publish(topic, parsePayload(payloadJson), options) };
     },
-    async *subscribe({ topicFilter, fromSequence }, { signal }) {
-      const options = fromSequence === 0 ? {} : { fromSequence };
+    async *subscribe({ topicFilter, fromSequence, epoch }, { signal }) {
+      const options = {
+        ...(fromSequence === 0 ? {} : { fromSequence }),
+        ...(epoch === '' ? {} : { epoch }),
+      };
       for await (const { payload, ...event } of bus.subscribe(topicFilter, options, signal)) {
         yield { ...event, payloadJson: JSON.stringify(payload) };
       }
@@ -46,14 +50,14 @@ async function* fromMessages(messages: AsyncIterable<SubscribeResponse__Output>,
 export function remoteEventBus(transport: Transport, address: string): EventBus {
   const calls = serviceCalls(eventService, transport, address);
   return {
-    async publish(topic, payload) {
-      const { sequence } = await calls.publish({ topic, payloadJson: JSON.stringify(payload) });
+    async publish(topic, payload, { id = '' } = {}) {
+      const { sequence } = await calls.publish({ topic, payloadJson: JSON.stringify(payload), id });
       return sequence;
     },
-    subscribe(topicFilter, { fromSequence = 0 }, signal) {
+    subscribe(topicFilter, { fromSequence = 0, epoch = '' }, signal) {
       checkTopicFilter(topicFilter);
       const options = { signal, deadlineMs: Infinity };
-      return fromMessages(calls.subscribe({ topicFilter, fromSequence }, options), signal);
+      return fromMessages(calls.subscribe({ topicFilter, fromSequence, epoch }, options), signal);
     },
     close: () => Promise.resolve(),
   };

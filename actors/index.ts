@@ -44,6 +44,26 @@ export type { ObjectRef } from './object-transfer.ts';
 export type { BusEvent, EventBus, EventPayload, SubscribeOptions } from './event-bus.ts';
 export { openEventLog } from './event-log.ts';
 export { openNatsEventBus } from './event-nats.ts';
+export type { NatsEventBusOptions } from './event-nats.ts';
+
+export { RevisionConflict } from './registry.ts';
+export type {
+  JsonObject,
+  Lease,
+  LeaseOptions,
+  Registry,
+  RegistryChange,
+  RegistryEntry,
+  WriteOptions,
+} from './registry.ts';
+export type { RegistryOptions } from './registry-client.ts';
+export { EmbeddedStore, openEmbeddedRegistry } from './registry-embedded.ts';
+export { openNatsRegistry } from './registry-nats.ts';
+export type { NatsRegistryOptions } from './registry-nats.ts';
+export { registryHandlers, remoteRegistry } from './registry-service.ts';
+export { Announcer } from './announcer.ts';
+export type { AnnouncerOptions } from './announcer.ts';
+export type { NatsConnectionOptions, NatsTlsFiles } from './nats-connection.ts';
 
 export { createRegistry, serveMetrics } from './metrics.ts';
 export type { MetricsServer } from './metrics.ts';

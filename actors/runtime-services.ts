@@ -4,6 +4,10 @@ import type { EventServiceClient, EventServiceHandlers } from '../gen/ballast/ru
 import type { NodeServiceClient, NodeServiceHandlers } from '../gen/ballast/runtime/v1/NodeService.ts';
 import type { ObjectServiceClient, ObjectServiceHandlers } from '../gen/ballast/runtime/v1/ObjectService.ts';
 import type {
+  RegistryServiceClient,
+  RegistryServiceHandlers,
+} from '../gen/ballast/runtime/v1/RegistryService.ts';
+import type {
   ThreadHostServiceClient,
   ThreadHostServiceHandlers,
 } from '../gen/ballast/runtime/v1/ThreadHostService.ts';
@@ -22,6 +26,11 @@ export const objectService = loadService<ObjectServiceClient, ObjectServiceHandl
 export const eventService = loadService<EventServiceClient, EventServiceHandlers>(
   'ballast/runtime/v1/event.proto',
   'ballast.runtime.v1.EventService',
+);
+
+export const registryService = loadService<RegistryServiceClient, RegistryServiceHandlers>(
+  'ballast/runtime/v1/registry.proto',
+  'ballast.runtime.v1.RegistryService',
 );
 
 export const threadHostService = loadService<ThreadHostServiceClient, ThreadHostServiceHandlers>(

@@ -26,9 +26,9 @@ export function runId(runDir: string): string {
 /** Keeps every event in `file`, then publishes it on `shared`, whose subscribers and numbers rule. */
 function both(file: EventBus, shared: EventBus): EventBus {
   return {
-    async publish(topic, payload) {
-      await file.publish(topic, payload);
-      return shared.publish(topic, payload);
+    async publish(topic, payload, options) {
+      await file.publish(topic, payload, options);
+      return shared.publish(topic, payload, options);
     },
     subscribe: (filter, options, signal) => shared.subscribe(filter, options, signal),
     async close() {

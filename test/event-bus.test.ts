@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { ChannelPool, openEventLog, openNatsEventBus, silentLog, startNode } from '../actors/index.ts';
+import {
+  ChannelPool,
+  createRegistry,
+  openEventLog,
+  openNatsEventBus,
+  silentLog,
+  startNode,
+} from '../actors/index.ts';
 import type { BusEvent, EventBus } from '../actors/index.ts';
 import { remoteEventBus } from '../actors/event-service.ts';
 import { freePort, hasNats, startNats, stopNats, type NatsServer } from './support/nats.ts';
@@ -144,6 +151,39 @@ describe.each(implementations)('event bus: %s', (_name, skip, open) => {
     for (const { sequence, payload } of events) expect(sequences[Number(payload.n)]).toBe(sequence);
   });
 
+  it.skipIf(skip)('stores a repeated publication once', async () => {
+    const run = newRun();
+    const bus = await openRun(run);
+    const both = await Promise.all(['a', 'a'].map((id) => bus.publish('shard', { id }, { id })));
+    expect(both).toEqual([1, 1]);
+    expect(await bus.publish('shard', {}, { id: 'b' })).toBe(2);
+    expect(await bus.publish('shard', {}, { id: 'a' })).toBe(1);
+    expect(await bus.publish('shard', {})).toBe(3);
+    await bus.close();
+    const again = await openRun(run);
+    expect(await again.publish('shard', {}, { id: 'b' })).toBe(2);
+    const events = await take(3, again.subscribe('>', { fromSequence: 1 }, never));
+    expect(events.map(({ payload }) => payload)).toEqual([{ id: 'a' }, {}, {}]);
+  });
+
+  it.skipIf(skip)('replays everything to whoever comes from another epoch', async () => {
+    const bus = await openRun(newRun());
+    for (const n of [1, 2, 3]) await bus.publish('n', { n });
+    const [first] = await take(1, bus.subscribe('n', { fromSequence: 1 }, never));
+    const replayed = async (epoch: string, count: number) =>
+      (await take(count, bus.subscribe('n', { fromSequence: 3, epoch }, never))).map(
+        ({ sequence }) => sequence,
+      );
+    expect(await replayed(first!.epoch, 1)).toEqual([3]);
+    expect(await replayed('2001-01-01T00:00:00Z', 3)).toEqual([1, 2, 3]);
+    const beyond = take(1, bus.subscribe('n', { fromSequence: 99, epoch: first!.epoch }, never));
+    await delay(100);
+    await bus.publish('n', { n: 4 });
+    expect((await beyond).map(({ sequence, epoch }) => ({ sequence, epoch }))).toEqual([
+      { sequence: 4, epoch: first!.epoch },
+    ]);
+  });
+
   it.skipIf(skip)('refuses what is no topic', async () => {
     const bus = await openRun(newRun());
     await expect(bus.publish('epoch finished', {})).rejects.toThrow("Event topic 'epoch finished'");
@@ -172,6 +212,106 @@ describe('embedded event bus', () => {
     await expect(openEventLog({ path: '/dev/null/events.jsonl' })).rejects.toMatchObject({
       name: 'UserError',
     });
+  });
+});
+
+/** Every event of a subscription, as it comes. */
+function follow(bus: EventBus): { readonly events: BusEvent[]; stop(): Promise<void> } {
+  const events: BusEvent[] = [];
+  const controller = new AbortController();
+  const reading = (async () => {
+    for await (const event of bus.subscribe('>', { fromSequence: 1 }, controller.signal)) events.push(event);
+  })();
+  return {
+    events,
+    async stop() {
+      controller.abort();
+      await reading;
+    },
+  };
+}
+
+describe.skipIf(!hasNats)('a NATS server that goes and comes back', () => {
+  const runId = 'outages';
+  let server: NatsServer;
+  let bus: EventBus;
+  let reader: EventBus;
+  const metrics = createRegistry();
+
+  beforeAll(async () => {
+    server = await startNats(['-js', '-sd', join(folder, 'outages')]);
+    bus = await openNatsEventBus({ url: server.url, runId, metrics });
+    reader = await openNatsEventBus({ url: server.url, runId, metrics });
+  });
+  afterAll(async () => {
+    await bus.close();
+    await reader.close();
+    await server.stop();
+  });
+
+  async function received(events: readonly BusEvent[], count: number): Promise<unknown[]> {
+    for (const endMs = performance.now() + 10_000; events.length < count && performance.now() < endMs;)
+      await delay(10);
+    return events.map(({ payload }) => payload.n);
+  }
+
+  it('stopped, killed or paused: what is published meanwhile is stored once, and every subscriber reads it', async () => {
+    const followed = follow(reader);
+    let n = 0;
+    const publish = () => bus.publish('n', { n: ++n });
+    expect(await publish()).toBe(1);
+    expect(await received(followed.events, 1)).toEqual([1]);
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      await server.stop(signal);
+      const waiting = [publish(), publish()];
+      await delay(300);
+      await server.restart();
+      await Promise.all(waiting);
+      await publish();
+    }
+    server.pause();
+    const waiting = publish();
+    await delay(2500); // longer than one attempt
+    server.resume();
+    expect(await waiting).toBe(8);
+    await publish();
+    const payloads = await received(followed.events, 9);
+    expect(payloads.toSorted()).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(followed.events.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(new Set(followed.events.map(({ epoch }) => epoch)).size).toBe(1);
+    expect(await metrics.metrics()).toContain('ballast_event_lag{bus="nats",filter=">"} 0');
+    await followed.stop();
+  });
+
+  it('empty: the subscription goes on with 1 of a new epoch, and an old number replays all of it', async () => {
+    const followed = follow(reader);
+    await received(followed.events, 9);
+    const old = followed.events.at(-1)!;
+    followed.events.length = 0;
+    await server.stop('SIGKILL');
+    await server.restart({ empty: true });
+    expect(await bus.publish('n', { n: 10 })).toBe(1);
+    expect(await bus.publish('n', { n: 11 })).toBe(2);
+    expect(await received(followed.events, 2)).toEqual([10, 11]);
+    expect(followed.events.map(({ sequence }) => sequence)).toEqual([1, 2]);
+    expect(followed.events[0]!.epoch).not.toBe(old.epoch);
+    const resumed = reader.subscribe('>', { fromSequence: old.sequence + 1, epoch: old.epoch }, never);
+    expect((await take(2, resumed)).map(({ payload }) => payload.n)).toEqual([10, 11]);
+    await followed.stop();
+  });
+
+  it('away for longer than the deadline: a publication fails with UNAVAILABLE, and is counted', async () => {
+    const hasty = await openNatsEventBus({ url: server.url, runId, metrics, deadlineMs: 300 });
+    server.pause();
+    const startMs = performance.now();
+    await expect(hasty.publish('n', {})).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    server.resume();
+    await server.stop();
+    await expect(hasty.publish('n', {})).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(performance.now() - startMs).toBeLessThan(2000);
+    expect(await metrics.metrics()).toContain('ballast_event_publish_failures_total{code="UNAVAILABLE"} 2');
+    await hasty.close();
+    await server.restart();
   });
 });
 

@@ -1,5 +1,7 @@
-/** A real nats-server, where one is installed. */
+/** A real nats-server, where one is installed: started, stopped, paused, killed, and started again with or without its past. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 
 export const hasNats = spawnSync('nats-server', ['--version']).status === 0;
@@ -7,6 +9,13 @@ export const hasNats = spawnSync('nats-server', ['--version']).status === 0;
 export interface NatsServer {
   readonly process: ChildProcess;
   readonly url: string;
+  /** Stops its clock, so to speak: it answers nothing, and its connections stay. */
+  pause(): void;
+  resume(): void;
+  /** SIGTERM by default. Resolves when it has ended. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+  /** Starts it again at the same address; `empty` removes what it stored. */
+  restart(options?: { readonly empty?: boolean }): Promise<void>;
 }
 
 export async function freePort(): Promise<number> {
@@ -19,18 +28,41 @@ export async function freePort(): Promise<number> {
 
 export async function startNats(options: readonly string[]): Promise<NatsServer> {
   const port = await freePort();
-  const process = spawn('nats-server', ['-a', '127.0.0.1', '-p', String(port), ...options]);
-  await new Promise<void>((resolve, reject) => {
-    process.stderr.on('data', (text: Buffer) => {
-      if (text.includes('Server is ready')) resolve();
-    });
-    process.once('exit', (code) => reject(new Error(`nats-server exited with ${code}`)));
-  });
-  return { process, url: `nats://127.0.0.1:${port}` };
+  const args = ['-a', '127.0.0.1', '-p', String(port), ...options];
+  const folder = options[options.indexOf('-sd') + 1];
+  let process = await launch(args);
+  return {
+    get process() {
+      return process;
+    },
+    url: `nats://127.0.0.1:${port}`,
+    pause: () => void process.kill('SIGSTOP'),
+    resume: () => void process.kill('SIGCONT'),
+    async stop(signal = 'SIGTERM') {
+      if (process.exitCode !== null || process.signalCode !== null) return;
+      const exited = once(process, 'exit');
+      process.kill('SIGCONT');
+      process.kill(signal);
+      await exited;
+    },
+    async restart({ empty = false } = {}) {
+      if (empty && options.includes('-sd')) rmSync(folder!, { recursive: true, force: true });
+      process = await launch(args);
+    },
+  };
 }
 
-export async function stopNats({ process }: NatsServer): Promise<void> {
-  const exited = new Promise((resolve) => process.once('exit', resolve));
-  process.kill('SIGTERM');
-  await exited;
+async function launch(args: readonly string[]): Promise<ChildProcess> {
+  const child = spawn('nats-server', args);
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.on('data', (text: Buffer) => {
+      if (text.includes('Server is ready')) resolve();
+    });
+    child.once('exit', (code) => reject(new Error(`nats-server exited with ${code}`)));
+  });
+  return child;
+}
+
+export async function stopNats(server: NatsServer): Promise<void> {
+  await server.stop();
 }
