@@ -1,5 +1,5 @@
 /**
- * A node: supervises the actors of one machine and serves them, and the run's events, on loopback. Locally it lives in
+ * A node: supervises the actors of one machine and serves them, their objects and the run's events on loopback. Locally it lives in
  * the CLI's process. When that process dies, by whatever cause, its actors end themselves.
  */
 
@@ -8,13 +8,21 @@ import type { Registry } from 'prom-client';
 import type { Log } from '../common/log.ts';
 import { distRoot } from '../common/package-root.ts';
 import type { NodeServiceHandlers } from '../gen/ballast/runtime/v1/NodeService.ts';
+import { ChannelPool } from './channels.ts';
 import type { EventBus } from './event-bus.ts';
 import { openEventLog } from './event-log.ts';
 import { eventHandlers } from './event-service.ts';
 import { CallMetrics, createRegistry } from './metrics.ts';
 import { watchNodeMetrics } from './node-metrics.ts';
+import { freeWithActors, openNodeStore } from './node-store.ts';
 import type { Implementation } from './protos.ts';
-import { eventService, nodeService, specFromMessage, statusToMessage } from './runtime-services.ts';
+import {
+  eventService,
+  nodeService,
+  objectService,
+  specFromMessage,
+  statusToMessage,
+} from './runtime-services.ts';
 import { ServiceServer } from './server.ts';
 import type { CallContext } from './server.ts';
 import type { NodeApi } from './status.ts';
@@ -29,6 +37,8 @@ export interface NodeOptions {
   /** Folders that entry modules may lie in; the package's dist folder by default. */
   readonly entryRoots?: readonly string[];
   readonly heartbeatMs?: number;
+  /** Most bytes of objects in memory; by default what suits the machine. */
+  readonly objectBytes?: number;
 }
 
 export interface Node extends NodeApi {
@@ -85,6 +95,10 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   server.add(eventService, eventHandlers(events));
   const address = await server.listen();
   supervisor.nodeAddress = address;
+  const pool = new ChannelPool();
+  const objects = openNodeStore({ address, pool, registry, runDir, capacityBytes: options.objectBytes });
+  server.add(objectService, objects.handlers());
+  void freeWithActors(objects, supervisor, log);
   const stopMetrics = watchNodeMetrics(registry, supervisor);
 
   return {
@@ -100,6 +114,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       await supervisor.close(graceMs);
       stopMetrics();
       await server.stop();
+      objects.close();
+      pool.close();
       if (options.events === undefined) await events.close();
     },
   };

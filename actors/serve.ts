@@ -1,5 +1,5 @@
 /**
- * What an actor's main.ts calls. Serves the actor's service, its objects, health and /metrics on loopback, tells its
+ * What an actor's main.ts calls. Serves the actor's service, health and /metrics on loopback, tells its
  * node, and ends cleanly: on SIGTERM it stops taking calls, aborts those in progress, lets the actor clean up and exits
  * with 0; when its node is gone it ends too, so that no process is ever left behind.
  */
@@ -20,7 +20,7 @@ import { ObjectStore } from './objects.ts';
 import type { Implementation, Service } from './protos.ts';
 import { startHeartbeat, whenNodeIsGone } from './node-link.ts';
 import { EXIT_USER_ERROR } from './restart-policy.ts';
-import { nodeService, objectService } from './runtime-services.ts';
+import { nodeService } from './runtime-services.ts';
 import { ServiceServer } from './server.ts';
 import type { CallContext } from './server.ts';
 import { ActorSystem } from './system.ts';
@@ -54,9 +54,7 @@ export interface ServeOptions<Client, Handlers> {
   readonly service: Service<Client, Handlers>;
   /** Makes the actor. A `UserError` from here ends it for good; other errors leave it to the restart policy. */
   start(runtime: ActorRuntime): Promise<StartedActor<Handlers>> | StartedActor<Handlers>;
-  /** Most bytes that its object store holds; 1 GiB by default. */
-  readonly objectStoreBytes?: number;
-  /** Most bytes that it keeps of pulled objects; 256 MiB by default. */
+  /** Most bytes that it keeps of objects put and got; 64 MiB by default. */
   readonly objectCacheBytes?: number;
 }
 
@@ -103,26 +101,24 @@ class ActorHost<Client, Handlers> {
     process.on('SIGTERM', () => void this.#end('SIGTERM'));
     whenNodeIsGone(() => void this.#endOrphaned());
     const address = await this.#server.listen();
-    const runtime = this.#runtime(address, options);
+    const runtime = this.#runtime(options);
     this.#actor = await options.start(runtime);
     this.#server.add(this.#service, this.#actor.handlers);
-    this.#server.add(objectService, runtime.objects.handlers());
     addHealth(this.#server, [this.#service.name]);
     const metrics = await serveMetrics(this.#registry);
     if (this.#stopping.signal.aborted) return;
     await this.#register(address, metrics.address);
   }
 
-  #runtime(address: string, options: ServeOptions<Client, Handlers>): ActorRuntime {
+  #runtime(options: ServeOptions<Client, Handlers>): ActorRuntime {
     const { actorId, incarnation, nodeAddress, args, runDir } = this.#environment;
-    const { objectStoreBytes, objectCacheBytes } = options;
+    const { objectCacheBytes } = options;
     this.#system = new ActorSystem({ node: connectNode(this.#pool, nodeAddress), pool: this.#pool });
     const objects = new ObjectStore({
       owner: `${actorId}/${incarnation}`,
-      address,
+      nodeAddress,
       pool: this.#pool,
       registry: this.#registry,
-      ...(objectStoreBytes === undefined ? {} : { capacityBytes: objectStoreBytes }),
       ...(objectCacheBytes === undefined ? {} : { cacheBytes: objectCacheBytes }),
     });
     return {
