@@ -9,6 +9,7 @@ import type { ObjectServiceHandlers } from '../gen/ballast/runtime/v1/ObjectServ
 import { CallError } from './call-errors.ts';
 import type { ChannelPool } from './channels.ts';
 import { serviceCalls } from './channels.ts';
+import { UPLOADS_PER_NODE } from './broadcast-plan.ts';
 import { ObjectDirectory } from './object-directory.ts';
 import type { HeldObject } from './object-directory.ts';
 import { ObjectExchange } from './object-exchange.ts';
@@ -35,6 +36,8 @@ export interface NodeObjectsOptions {
   readonly dirs: { readonly memory: string; readonly spill: string };
   /** Most bytes in memory. */
   readonly capacityBytes: number;
+  /** Uploads of one object that a node makes at a time; two by default. */
+  readonly uploadsPerNode?: number;
   /** Milliseconds since 1970; Date.now by default. */
   readonly nowMs?: () => number;
 }
@@ -55,7 +58,15 @@ export class NodeObjects {
 
   /** Removes what killed nodes left in the folders, then makes its own. */
   constructor(options: NodeObjectsOptions) {
-    const { dirs, nodeId, registry, capacityBytes, address, pool } = options;
+    const {
+      dirs,
+      nodeId,
+      registry,
+      capacityBytes,
+      address,
+      pool,
+      uploadsPerNode = UPLOADS_PER_NODE,
+    } = options;
     for (const root of new Set([dirs.memory, dirs.spill])) removeLeftovers(root);
     this.#options = options;
     this.#nowMs = options.nowMs ?? Date.now;
@@ -76,6 +87,7 @@ export class NodeObjects {
       files,
       room,
       metrics,
+      uploadsPerNode,
       nowMs: this.#nowMs,
     });
   }

@@ -40,6 +40,7 @@ export interface ExchangeOptions {
   readonly files: StoreFiles;
   readonly room: ObjectRoom;
   readonly metrics: NodeObjectMetrics;
+  readonly uploadsPerNode: number;
   readonly nowMs: () => number;
 }
 
@@ -97,7 +98,7 @@ export class ObjectExchange {
 
   /** Whom `receiver` shall pull from. @throws ObjectError NOT_FOUND, DATA_LOSS, or UNAVAILABLE when all have failed. */
   findSource(ref: ObjectRef, receiver: string, failed: readonly string[]): string {
-    const { directory, address, nowMs } = this.#options;
+    const { directory, address, nowMs, uploadsPerNode } = this.#options;
     const held = directory.get(ref.id);
     if (held === undefined)
       throw new ObjectError('NOT_FOUND', ref.id, 'it was freed, or its owner has ended');
@@ -105,7 +106,7 @@ export class ObjectExchange {
     const broadcast = this.#broadcasts.get(ref.id) ?? newBroadcast(address);
     this.#broadcasts.set(ref.id, broadcast);
     const leaseMs = LEASE_MS + held.ref.sizeBytes * LEASE_MS_PER_BYTE;
-    const source = assign(broadcast, { receiver, failed, nowMs: nowMs(), leaseMs });
+    const source = assign(broadcast, { receiver, failed, nowMs: nowMs(), leaseMs }, uploadsPerNode);
     if (source === null) throw new ObjectError('UNAVAILABLE', ref.id, 'no other node holds it');
     return source;
   }

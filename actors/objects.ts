@@ -175,7 +175,7 @@ export class ObjectStore {
     const { byteLength: sizeBytes } = bytes;
     if (sizeBytes <= INLINE_BYTES) {
       const digest = await digestOf(bytes);
-      await this.#node.seal({ object: { id, sizeBytes, digest }, owner, content: bytes as Buffer });
+      await this.#node.seal({ object: { id, sizeBytes, digest }, owner, content: bytes });
       return digest;
     }
     const { path } = await this.#node.reserve({ id, sizeBytes, owner });
