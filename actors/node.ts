@@ -14,6 +14,7 @@ import { openEventLog } from './event-log.ts';
 import { eventHandlers } from './event-service.ts';
 import { CallMetrics, createRegistry } from './metrics.ts';
 import { watchNodeMetrics } from './node-metrics.ts';
+import type { NodeObjects } from './node-objects.ts';
 import { freeWithActors, openNodeStore } from './node-store.ts';
 import type { Implementation } from './protos.ts';
 import {
@@ -45,6 +46,8 @@ export interface Node extends NodeApi {
   /** host:port of its gRPC server. */
   readonly address: string;
   readonly events: EventBus;
+  /** The object store of the node. */
+  readonly objects: Pick<NodeObjects, 'folder' | 'free' | 'ownerEnded'>;
   /** Metrics of the node's own process. */
   readonly registry: Registry;
   /** Ends every actor (SIGTERM, SIGKILL after `graceMs`), then the server. No process of it is left. */
@@ -104,6 +107,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   return {
     address,
     events,
+    objects,
     registry,
     spawn: (spec) => supervisor.spawn(spec),
     stop: (actorId, graceMs) => supervisor.stop(actorId, graceMs),
