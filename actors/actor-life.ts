@@ -13,7 +13,7 @@ import type { ActorRuntime, ServeOptions, StartedActor } from './hosted-actor.ts
 import { Mailbox } from './mailbox.ts';
 import { connectNode } from './node-client.ts';
 import { startHeartbeat } from './node-link.ts';
-import type { ObjectStore } from './objects.ts';
+import { ObjectStore } from './objects.ts';
 import { nodeService } from './runtime-services.ts';
 import { ActorSystem } from './system.ts';
 import { serviceCalls } from './transport.ts';
@@ -25,7 +25,6 @@ export interface ActorLifeOptions {
   readonly registry: Registry;
   readonly transport: Transport;
   readonly dispatcher: Dispatcher;
-  readonly objects: ObjectStore;
   /** host:port that serves the actor. */
   readonly address: string;
   /** The node has given this actor to another process, or is gone. */
@@ -58,7 +57,7 @@ export class ActorLife<Client, Handlers> {
   async start(options: ServeOptions<Client, Handlers>): Promise<void> {
     const { environment, dispatcher } = this.#options;
     const { actorId, incarnation, mailbox, restart } = environment;
-    this.#actor = await options.start(this.#runtime());
+    this.#actor = await options.start(this.#runtime(options));
     if (restart !== null) await this.#actor.onRestart?.(restart);
     const methods = rawMethods(options.service, this.#actor.handlers);
     dispatcher.addActor(actorId, { kind: 'local', methods, mailbox: new Mailbox(mailbox), incarnation });
@@ -94,8 +93,8 @@ export class ActorLife<Client, Handlers> {
     }
   }
 
-  #runtime(): ActorRuntime {
-    const { environment, log, registry, objects, transport } = this.#options;
+  #runtime({ objectCacheBytes }: ServeOptions<Client, Handlers>): ActorRuntime {
+    const { environment, log, registry, transport } = this.#options;
     const { actorId, incarnation, nodeAddress, args, runDir } = environment;
     const node = serviceCalls(nodeService, transport, nodeAddress);
     return {
@@ -105,7 +104,11 @@ export class ActorLife<Client, Handlers> {
       runDir,
       log,
       registry,
-      objects,
+      objects: new ObjectStore({
+        owner: `${actorId}/${incarnation}`,
+        ...{ nodeAddress, transport, registry },
+        ...(objectCacheBytes === undefined ? {} : { cacheBytes: objectCacheBytes }),
+      }),
       system: this.#system,
       events: remoteEventBus(transport, nodeAddress),
       signal: this.#stopping.signal,

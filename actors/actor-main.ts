@@ -10,9 +10,7 @@ import type { ActorEnvironment } from './actor-environment.ts';
 import { ActorLife } from './actor-life.ts';
 import type { ActorRuntime, ServeOptions, StartedActor } from './hosted-actor.ts';
 import { whenNodeIsGone } from './node-link.ts';
-import { ObjectStore } from './objects.ts';
 import { EXIT_USER_ERROR } from './restart-policy.ts';
-import { objectService } from './runtime-services.ts';
 import { ServingProcess } from './serving-process.ts';
 
 /** Time for `onStop` when the node is gone and nobody waits. */
@@ -52,15 +50,6 @@ async function serve<Client, Handlers>(
   const { actorId, incarnation, type } = environment;
   const serving = await ServingProcess.start({ labels: { actor: actorId, type }, log });
   const { address, pool, registry, dispatcher } = serving;
-  const { objectStoreBytes, objectCacheBytes } = options;
-  const objects = new ObjectStore({
-    owner: `${actorId}/${incarnation}`,
-    address,
-    pool,
-    registry,
-    ...(objectStoreBytes === undefined ? {} : { capacityBytes: objectStoreBytes }),
-    ...(objectCacheBytes === undefined ? {} : { cacheBytes: objectCacheBytes }),
-  });
   const onDisowned = () => void endOrphaned();
   const life = new ActorLife<Client, Handlers>({
     environment,
@@ -68,7 +57,6 @@ async function serve<Client, Handlers>(
     registry,
     transport: pool,
     dispatcher,
-    objects,
     address,
     onDisowned,
   });
@@ -89,9 +77,7 @@ async function serve<Client, Handlers>(
   whenNodeIsGone(() => void endOrphaned());
 
   const { service } = options;
-  await life.start({ service, start: (runtime) => options.start(runtime, serving) });
-  dispatcher.addService(objectService, objects.handlers());
-  serving.server.expose(objectService);
+  await life.start({ ...options, start: (runtime) => options.start(runtime, serving) });
   serving.server.expose(service);
   serving.servedServices.add(service.name);
   if (!life.isStopping) await life.register(serving.metricsAddress);

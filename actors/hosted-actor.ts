@@ -49,8 +49,6 @@ export interface ServeOptions<Client, Handlers> {
   readonly service: Service<Client, Handlers>;
   /** Makes the actor. A `UserError` from here ends it for good; other errors leave it to the restart policy. */
   start(runtime: ActorRuntime): Promise<StartedActor<Handlers>> | StartedActor<Handlers>;
-  /** Most bytes that its object store holds; 1 GiB by default. */
-  readonly objectStoreBytes?: number;
-  /** Most bytes that it keeps of pulled objects; 256 MiB by default. */
+  /** Most bytes that it keeps of objects put and got; 64 MiB by default. */
   readonly objectCacheBytes?: number;
 }

@@ -37,9 +37,12 @@ export type { ActorRuntime, Restart, ServeOptions, StartedActor } from './hosted
 export type { CallContext } from './dispatcher.ts';
 
 export { ObjectStore } from './objects.ts';
-export type { ObjectStoreOptions } from './objects.ts';
-export { ObjectError } from './object-transfer.ts';
-export type { ObjectRef } from './object-transfer.ts';
+export type { ObjectStoreOptions, PutOptions } from './objects.ts';
+export type { WaitOptions, WaitResult } from './object-wait.ts';
+export { NodeObjects } from './node-objects.ts';
+export type { NodeObjectsOptions } from './node-objects.ts';
+export { ObjectError } from './object-ref.ts';
+export type { ObjectRef } from './object-ref.ts';
 
 export type { BusEvent, EventBus, EventPayload, SubscribeOptions } from './event-bus.ts';
 export { openEventLog } from './event-log.ts';

@@ -14,8 +14,10 @@ import { openEventLog } from './event-log.ts';
 import { eventHandlers } from './event-service.ts';
 import { watchNodeMetrics } from './node-metrics.ts';
 import { nodeHandlers } from './node-service.ts';
+import type { NodeObjects } from './node-objects.ts';
+import { openNodeStore } from './node-store.ts';
 import { detectResources } from './node-resources.ts';
-import { eventService, nodeService } from './runtime-services.ts';
+import { eventService, nodeService, objectService } from './runtime-services.ts';
 import { ServingProcess } from './serving-process.ts';
 import type { Labels, NodeApi, Resources } from './status.ts';
 import { HEARTBEAT_MS, Supervisor } from './supervisor.ts';
@@ -38,6 +40,8 @@ export interface NodeOptions {
   /** Where it serves; a free loopback port by default. */
   readonly host?: string;
   readonly port?: number;
+  /** Most bytes of objects in memory; by default what suits the machine. */
+  readonly objectBytes?: number;
 }
 
 export interface Node extends NodeApi {
@@ -45,6 +49,8 @@ export interface Node extends NodeApi {
   /** host:port of its gRPC server. */
   readonly address: string;
   readonly events: EventBus;
+  /** The object store of the node. */
+  readonly objects: Pick<NodeObjects, 'folder' | 'free' | 'ownerEnded'>;
   /** Metrics of the node's own process. */
   readonly registry: MetricsRegistry;
   /** Ends every actor (SIGTERM, SIGKILL after `graceMs`), then the server. No process of it is left. */
@@ -66,6 +72,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     log,
     total,
     heartbeatMs,
+    onEnd: (actorId, incarnation) => freeOwned(`${actorId}/${incarnation}`),
     startProcess: (spec, processOptions) =>
       spec.isolation === 'thread' ? threadHost.start(processOptions) : startActorProcess(processOptions),
   });
@@ -83,19 +90,34 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const threadHost = new ThreadHost(ownNodeApi(cluster), pool, nodeId);
   dispatcher.addService(nodeService, nodeHandlers(cluster, supervisor, heartbeatMs));
   dispatcher.addService(eventService, eventHandlers(events));
+  const objects = openNodeStore({
+    nodeId,
+    address,
+    pool,
+    registry,
+    runDir,
+    capacityBytes: options.objectBytes,
+  });
+  const freeOwned = (owner: string) =>
+    void objects.ownerEnded(owner).catch((thrown: unknown) => {
+      log.error('objects of an ended actor were not freed', { owner, error: thrown });
+    });
+  dispatcher.addService(objectService, objects.handlers());
+  server.expose(objectService);
   server.expose(nodeService);
   server.expose(eventService);
   const stopMetrics = watchNodeMetrics(registry, cluster);
 
   return {
     ...nodeApi(cluster),
-    ...{ nodeId, address, events, registry },
+    ...{ nodeId, address, events, objects, registry },
     async close(graceMs) {
       await cluster.close();
       await supervisor.close(graceMs, THREAD_HOST_TYPE);
       await threadHost.close();
       stopMetrics();
       await serving.stop();
+      objects.close();
       if (options.events === undefined) await events.close();
     },
   };

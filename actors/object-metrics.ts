@@ -1,84 +1,134 @@
-/** What an object store tells Prometheus. */
+/** What object stores tell Prometheus: a node of what it holds and moves, a process of what it puts and gets. */
 
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { CallError } from './call-errors.ts';
 
-export interface StoreUse {
-  readonly storedBytes: number;
-  readonly storedObjects: number;
-  readonly cachedBytes: number;
+export interface Amount {
+  readonly bytes: number;
+  readonly count: number;
 }
 
-export class ObjectMetrics {
-  readonly #hits: Counter;
-  readonly #pulledBytes: Counter;
-  readonly #servedBytes: Counter;
-  readonly #failures: Counter<'code'>;
-  readonly #seconds: Histogram;
+/** Where a process got an object from. */
+export type GetSource = 'memory' | 'shm' | 'spill' | 'remote';
 
-  constructor(registry: Registry, use: () => StoreUse) {
+const SECONDS_BUCKETS = [0.002, 0.01, 0.05, 0.2, 1, 5, 20];
+
+function codeOf(thrown: unknown): string {
+  return thrown instanceof CallError ? thrown.code : 'UNKNOWN';
+}
+
+/** Metrics of a node's store. */
+export class NodeObjectMetrics {
+  readonly #transferBytes: Counter<'direction'>;
+  readonly #transferSeconds: Histogram;
+  readonly #digestSeconds: Counter;
+  readonly #evictions: Counter;
+  readonly #spills: Counter;
+  readonly #failures: Counter<'code'>;
+
+  constructor(registry: Registry, use: () => Readonly<Record<string, Amount>>) {
     const registers = [registry];
-    const gauge = (name: string, help: string, read: (use: StoreUse) => number) =>
+    const gauge = (name: string, help: string, part: keyof Amount) =>
       new Gauge({
         name,
         help,
+        labelNames: ['kind'],
         registers,
         collect() {
-          this.set(read(use()));
+          for (const [kind, amount] of Object.entries(use())) this.set({ kind }, amount[part]);
         },
       });
-    gauge('ballast_object_store_bytes', 'Bytes put and not yet freed', (now) => now.storedBytes);
-    gauge('ballast_object_store_objects', 'Objects put and not yet freed', (now) => now.storedObjects);
-    gauge('ballast_object_cache_bytes', 'Bytes kept of pulled objects', (now) => now.cachedBytes);
-    this.#hits = new Counter({
-      name: 'ballast_object_local_reads_total',
-      help: 'Pulls answered by this process itself',
+    gauge('ballast_object_store_bytes', 'Bytes in the store of the node, by kind', 'bytes');
+    gauge('ballast_object_store_objects', 'Objects in the store of the node, by kind', 'count');
+    const counter = <Label extends string>(name: string, help: string, labelNames: Label[] = []) =>
+      new Counter({ name, help, labelNames, registers });
+    this.#transferBytes = counter(
+      'ballast_object_transfer_bytes_total',
+      'Bytes between nodes, sent or received',
+      ['direction'],
+    );
+    this.#transferSeconds = new Histogram({
+      name: 'ballast_object_transfer_seconds',
+      help: 'Time to receive an object from other nodes, verified',
+      buckets: SECONDS_BUCKETS,
       registers,
     });
-    this.#pulledBytes = new Counter({
-      name: 'ballast_object_pulled_bytes_total',
-      help: 'Bytes pulled from other processes',
-      registers,
-    });
-    this.#servedBytes = new Counter({
-      name: 'ballast_object_served_bytes_total',
-      help: 'Bytes served to other processes',
-      registers,
-    });
-    this.#failures = new Counter({
-      name: 'ballast_object_pull_failures_total',
-      help: 'Pulls from a holder that failed, by status',
-      labelNames: ['code'],
-      registers,
-    });
-    this.#seconds = new Histogram({
-      name: 'ballast_object_pull_seconds',
-      help: 'Time of a pull from another process',
-      buckets: [0.002, 0.01, 0.05, 0.2, 1, 5, 20],
-      registers,
-    });
+    this.#digestSeconds = counter(
+      'ballast_object_digest_seconds_total',
+      'Time of verifying received objects',
+    );
+    this.#evictions = counter('ballast_object_evictions_total', 'Secondary copies dropped to make room');
+    this.#spills = counter('ballast_object_spills_total', 'Objects moved to disk to make room');
+    this.#failures = counter(
+      'ballast_object_transfer_failures_total',
+      'Attempts to receive an object that broke off, by status',
+      ['code'],
+    );
   }
 
-  hit(): void {
-    this.#hits.inc();
+  sent(bytes: number): void {
+    this.#transferBytes.inc({ direction: 'sent' }, bytes);
   }
 
-  served(bytes: number): void {
-    this.#servedBytes.inc(bytes);
+  received(bytes: number, seconds: number, digestSeconds: number): void {
+    this.#transferBytes.inc({ direction: 'received' }, bytes);
+    this.#transferSeconds.observe(seconds);
+    this.#digestSeconds.inc(digestSeconds);
   }
 
-  /** Runs and records one pull. */
-  async time(sizeBytes: number, pull: () => Promise<Uint8Array>): Promise<Uint8Array> {
-    const startMs = performance.now();
-    try {
-      const bytes = await pull();
-      this.#pulledBytes.inc(sizeBytes);
-      this.#seconds.observe((performance.now() - startMs) / 1000);
-      return bytes;
-    } catch (thrown) {
-      this.#failures.inc({ code: thrown instanceof CallError ? thrown.code : 'UNKNOWN' });
-      throw thrown;
-    }
+  evicted(): void {
+    this.#evictions.inc();
+  }
+
+  spilled(): void {
+    this.#spills.inc();
+  }
+
+  failed(code: string): void {
+    this.#failures.inc({ code });
+  }
+}
+
+/** Metrics of one process's use of the store. */
+export class ProcessObjectMetrics {
+  readonly #puts: Counter;
+  readonly #putBytes: Counter;
+  readonly #gets: Counter<'source'>;
+  readonly #getBytes: Counter<'source'>;
+  readonly #failures: Counter<'operation' | 'code'>;
+
+  constructor(registry: Registry) {
+    const counter = <Label extends string>(name: string, help: string, labelNames: Label[] = []) =>
+      new Counter({ name, help, labelNames, registers: [registry] });
+    this.#puts = counter('ballast_object_puts_total', 'Objects that this process put');
+    this.#putBytes = counter('ballast_object_put_bytes_total', 'Bytes that this process put');
+    this.#gets = counter('ballast_object_gets_total', 'Objects that this process got, by where they were', [
+      'source',
+    ]);
+    this.#getBytes = counter(
+      'ballast_object_get_bytes_total',
+      'Bytes that this process got, by where they were',
+      ['source'],
+    );
+    this.#failures = counter(
+      'ballast_object_failures_total',
+      'Failed uses of the store, by what and status',
+      ['operation', 'code'],
+    );
+  }
+
+  put(bytes: number): void {
+    this.#puts.inc();
+    this.#putBytes.inc(bytes);
+  }
+
+  got(source: GetSource, bytes: number): void {
+    this.#gets.inc({ source });
+    this.#getBytes.inc({ source }, bytes);
+  }
+
+  failed(operation: 'put' | 'get', thrown: unknown): void {
+    this.#failures.inc({ operation, code: codeOf(thrown) });
   }
 }

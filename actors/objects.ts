@@ -1,131 +1,147 @@
 /**
- * Bulk data by reference. `put` keeps bytes in this process and returns a ref that rides in messages; whoever needs the
- * bytes pulls them from a holder, as its gRPC client, and verifies them. Nothing is ever pushed.
+ * Bulk data by reference, for one process. `put` writes bytes into the store of this process's node and returns a ref
+ * that rides in messages; whoever needs the bytes gets them: from a file on the same machine, or through its own node
+ * from another. Nothing is ever pushed.
  *
- * Bytes are shared, not copied: neither who puts nor who pulls may change them afterwards.
+ * Bytes are shared, not copied, within a process: neither who puts nor who gets may change them afterwards.
  */
 
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Registry } from 'prom-client';
-import type { ObjectServiceHandlers } from '../gen/ballast/runtime/v1/ObjectService.ts';
+import type { ObjectServiceClient } from '../gen/ballast/runtime/v1/ObjectService.ts';
+import { errorCode, toError } from '../common/errors.ts';
 import { ByteCache } from './byte-cache.ts';
 import { CallError } from './call-errors.ts';
-import type { ChannelPool } from './channels.ts';
 import { DEFAULT_DEADLINE_MS } from './call-scope.ts';
-import { plainCalls } from './channels.ts';
-import type { ActorEnvironment } from './actor-environment.ts';
+import { withLimits } from './limits.ts';
+import { NODE_OWNER } from './object-directory.ts';
+import { ProcessObjectMetrics } from './object-metrics.ts';
+import type { GetSource } from './object-metrics.ts';
+import { digestOf, fileNameOf, ObjectError } from './object-ref.ts';
+import type { ObjectRef } from './object-ref.ts';
+import type { CallOptions, Calls } from './protos.ts';
+import { objectService } from './runtime-services.ts';
+import { readSealed, writeWhole } from './shared-memory.ts';
 import { serviceCalls } from './transport.ts';
 import type { Transport } from './transport.ts';
-import { withLimits } from './limits.ts';
-import { ObjectMetrics } from './object-metrics.ts';
-import { assemble, chunksOf, ObjectError, sha256Hex } from './object-transfer.ts';
-import type { ObjectRef } from './object-transfer.ts';
-import type { CallOptions, Implementation } from './protos.ts';
-import { objectService } from './runtime-services.ts';
-import type { CallContext } from './dispatcher.ts';
+import { waitForAll } from './object-wait.ts';
+import type { WaitOptions, WaitResult } from './object-wait.ts';
 
 const MIB = 1024 * 1024;
+/** Objects up to this size ride in the call that publishes them. */
+const INLINE_BYTES = 64 * 1024;
+/** Attempts to read an object that is moved each time. */
+const READ_ATTEMPTS = 4;
 
 export interface ObjectStoreOptions {
-  /** Prefix of ids; names the process, incarnation included, so that a successor never answers for it. */
+  /** Who owns what this process puts: actor id and incarnation, as `trainer/1`. */
   readonly owner: string;
-  /** host:port that serves this store. */
-  readonly address: string;
-  readonly pool: ChannelPool;
+  /** host:port of this process's node. */
+  readonly nodeAddress: string;
+  readonly transport: Transport;
   readonly registry: Registry;
-  /** Most bytes put at a time; 1 GiB by default. */
-  readonly capacityBytes?: number;
-  /** Most bytes kept of what was pulled; 256 MiB by default. */
+  /** Most bytes of own puts and gets kept in the process; 64 MiB by default. */
   readonly cacheBytes?: number;
 }
 
-interface Transfer {
+export interface PutOptions {
+  /** Whether it is freed with this process, or lives until it is freed or the node ends; `actor` by default. */
+  readonly owner?: 'actor' | 'node';
+}
+
+interface Home {
+  readonly nodeId: string;
+  readonly session: number;
+  readonly folder: string;
+}
+
+interface Read {
   readonly bytes: Promise<Uint8Array>;
   readonly controller: AbortController;
   waiters: number;
 }
 
-async function* chunksIn(messages: AsyncIterable<{ chunk: Uint8Array }>) {
-  for await (const { chunk } of messages) yield chunk;
-}
-
 export class ObjectStore {
   readonly #options: ObjectStoreOptions;
-  readonly #capacityBytes: number;
-  readonly #objects = new Map<string, Uint8Array>();
+  readonly #node: Calls<ObjectServiceClient>;
   readonly #cache: ByteCache;
-  readonly #transfers = new Map<string, Transfer>(); // by digest
-  readonly #metrics: ObjectMetrics;
-  #sizeBytes = 0;
+  readonly #reads = new Map<string, Read>(); // by digest
+  readonly #metrics: ProcessObjectMetrics;
+  #home: Promise<Home> | null = null;
   #count = 0;
 
   constructor(options: ObjectStoreOptions) {
     this.#options = options;
-    this.#capacityBytes = options.capacityBytes ?? 1024 * MIB;
-    this.#cache = new ByteCache(options.cacheBytes ?? 256 * MIB);
-    this.#metrics = new ObjectMetrics(options.registry, () => ({
-      storedBytes: this.#sizeBytes,
-      storedObjects: this.#objects.size,
-      cachedBytes: this.#cache.sizeBytes,
-    }));
-  }
-
-  /** Keeps bytes until they are freed. @throws ObjectError RESOURCE_EXHAUSTED when they do not fit. */
-  put(bytes: Uint8Array): Promise<ObjectRef> {
-    return new Promise((resolve) => {
-      const id = `${this.#options.owner}/${++this.#count}`;
-      const freeBytes = this.#capacityBytes - this.#sizeBytes;
-      if (bytes.byteLength > freeBytes) {
-        const use = `${freeBytes} of ${this.#capacityBytes} bytes are free in ${this.#objects.size} objects' store`;
-        throw new ObjectError(
-          'RESOURCE_EXHAUSTED',
-          id,
-          `${bytes.byteLength} bytes do not fit: ${use}; free some first`,
-        );
-      }
-      this.#objects.set(id, bytes);
-      this.#sizeBytes += bytes.byteLength;
-      const { address } = this.#options;
-      resolve({ id, sizeBytes: bytes.byteLength, digest: sha256Hex(bytes), holders: [address] });
-    });
+    this.#node = serviceCalls(objectService, options.transport, options.nodeAddress);
+    this.#cache = new ByteCache(options.cacheBytes ?? 64 * MIB);
+    this.#metrics = new ProcessObjectMetrics(options.registry);
   }
 
   /**
-   * The bytes of a ref: from this store, from what was pulled before, else from the first holder that gives them
-   * whole. Simultaneous pulls of one digest share a transfer. Default deadline: a minute.
-   * @throws ObjectError NOT_FOUND, UNAVAILABLE or DATA_LOSS, naming each holder tried; the signal's reason.
+   * Keeps bytes until they are freed or their owner ends.
+   * @throws ObjectError RESOURCE_EXHAUSTED when they do not fit, naming use and limit.
    */
-  async pull(ref: ObjectRef, options: CallOptions = {}): Promise<Uint8Array> {
-    options.signal?.throwIfAborted();
-    const here = this.#objects.get(ref.id) ?? this.#cache.get(ref.digest);
-    if (here !== undefined) {
-      this.#metrics.hit();
-      return here;
-    }
-    const transfer = this.#transfers.get(ref.digest) ?? this.#begin(ref);
-    transfer.waiters++;
+  async put(bytes: Uint8Array, { owner = 'actor' }: PutOptions = {}): Promise<ObjectRef> {
+    const { nodeId, session } = await this.#join();
+    const id = `${nodeId}/${this.#options.owner}/${session}-${++this.#count}`;
+    const ownerId = owner === 'node' ? NODE_OWNER : this.#options.owner;
     try {
-      return await withLimits(
-        transfer.bytes,
-        { deadlineMs: DEFAULT_DEADLINE_MS, ...options },
-        `pull of ${ref.id}`,
-      );
-    } finally {
-      if (--transfer.waiters === 0) this.#end(ref.digest, transfer);
+      const digest = await this.#publish(id, bytes, ownerId);
+      this.#cache.set(digest, bytes);
+      this.#metrics.put(bytes.byteLength);
+      return { id, sizeBytes: bytes.byteLength, digest, holders: [this.#options.nodeAddress] };
+    } catch (thrown) {
+      this.#metrics.failed('put', thrown);
+      throw asObjectError(id, thrown);
     }
   }
 
-  /** Frees objects wherever they are held. Holders that are gone have freed them already. */
-  async free(refs: readonly ObjectRef[], options: CallOptions = {}): Promise<void> {
-    const remote = new Map<string, string[]>();
-    for (const ref of refs) {
-      for (const holder of ref.holders) {
-        if (holder === this.#options.address) this.#freeOwn([ref.id]);
-        else remote.set(holder, [...(remote.get(holder) ?? []), ref.id]);
-      }
+  /**
+   * The bytes of a ref: those this process put or got lately, else from a file of this node, else from another node.
+   * Simultaneous gets of one digest share the work. Default deadline: a minute.
+   * @throws ObjectError NOT_FOUND, UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, naming each node tried; the signal's
+   * reason.
+   */
+  async get(ref: ObjectRef, options: CallOptions = {}): Promise<Uint8Array> {
+    options.signal?.throwIfAborted();
+    const here = this.#cache.get(ref.digest);
+    if (here !== undefined) {
+      this.#metrics.got('memory', here.byteLength);
+      return here;
     }
-    const requests = [...remote].map(([holder, ids]) =>
-      serviceCalls(objectService, this.#options.pool, holder).free({ ids }, options),
-    );
+    const read = this.#reads.get(ref.digest) ?? this.#begin(ref);
+    read.waiters++;
+    try {
+      return await withLimits(
+        read.bytes,
+        { deadlineMs: DEFAULT_DEADLINE_MS, ...options },
+        `get of ${ref.id}`,
+      );
+    } catch (thrown) {
+      this.#metrics.failed('get', thrown);
+      throw options.signal?.aborted === true ? thrown : asObjectError(ref.id, thrown);
+    } finally {
+      if (--read.waiters === 0) this.#end(ref.digest, read);
+    }
+  }
+
+  /**
+   * Brings objects to this node until `count` of them (by default all) are here, all have settled, or the deadline
+   * passes, whichever is first. Never throws for an object: one that cannot be had is `failed`.
+   */
+  wait(refs: readonly ObjectRef[], options: WaitOptions = {}): Promise<WaitResult> {
+    return waitForAll(refs, (ref, signal) => this.#bring(ref, signal), options);
+  }
+
+  /** Frees objects wherever they are held. Nodes that are gone have freed them already. */
+  async free(refs: readonly ObjectRef[], options: CallOptions = {}): Promise<void> {
+    for (const { digest } of refs) this.#cache.delete(digest);
+    const holders = new Set(refs.flatMap((ref) => ref.holders));
+    const requests = [...holders].map((holder) => {
+      const ids = refs.filter((ref) => ref.holders.includes(holder)).map(({ id }) => id);
+      return serviceCalls(objectService, this.#options.transport, holder).free({ ids }, options);
+    });
     for (const result of await Promise.allSettled(requests)) {
       if (result.status === 'fulfilled') continue;
       const isGone = result.reason instanceof CallError && result.reason.code === 'UNAVAILABLE';
@@ -133,76 +149,120 @@ export class ObjectStore {
     }
   }
 
-  /** Serves this store to other processes. */
-  handlers(): Implementation<ObjectServiceHandlers, CallContext> {
-    return {
-      pull: ({ id }) => this.#serve(id),
-      free: ({ ids }) => ({ freed: this.#freeOwn(ids) }),
-    };
-  }
-
-  // eslint-disable-next-line @typescript-eslint/require-await -- backpressure is the server's
-  async *#serve(id: string) {
-    const bytes = this.#objects.get(id);
-    if (bytes === undefined) throw new ObjectError('NOT_FOUND', id, 'it was freed, or its process restarted');
-    for (const chunk of chunksOf(bytes)) {
-      yield { chunk };
-      this.#metrics.served(chunk.byteLength);
+  /**
+   * Gives objects another owner: a process of the node where they were put, as `trainer/1`, or `node`, which keeps them
+   * until they are freed. @throws CallError NOT_FOUND, or FAILED_PRECONDITION when that process has ended.
+   */
+  async handOver(refs: readonly ObjectRef[], toOwner: string, options: CallOptions = {}): Promise<void> {
+    const originOf = (ref: ObjectRef) => ref.holders[0] ?? this.#options.nodeAddress;
+    for (const origin of new Set(refs.map(originOf))) {
+      const ids = refs.filter((ref) => originOf(ref) === origin).map(({ id }) => id);
+      await serviceCalls(objectService, this.#options.transport, origin).handOver(
+        { ids, owner: toOwner },
+        options,
+      );
     }
   }
 
-  #freeOwn(ids: readonly string[]): number {
-    let freed = 0;
-    for (const id of ids) {
-      const bytes = this.#objects.get(id);
-      if (bytes === undefined) continue;
-      this.#objects.delete(id);
-      this.#sizeBytes -= bytes.byteLength;
-      freed++;
-    }
-    return freed;
+  #join(): Promise<Home> {
+    this.#home ??= this.#node.join({ owner: this.#options.owner }).catch((thrown: unknown) => {
+      this.#home = null;
+      throw thrown;
+    });
+    return this.#home;
   }
 
-  #begin(ref: ObjectRef): Transfer {
+  async #publish(id: string, bytes: Uint8Array, owner: string): Promise<string> {
+    const { byteLength: sizeBytes } = bytes;
+    if (sizeBytes <= INLINE_BYTES) {
+      const digest = await digestOf(bytes);
+      await this.#node.seal({ object: { id, sizeBytes, digest }, owner, content: bytes });
+      return digest;
+    }
+    const { path } = await this.#node.reserve({ id, sizeBytes, owner });
+    try {
+      const [digest] = await Promise.all([digestOf(bytes), writeWhole(path, bytes)]);
+      await this.#node.seal({ object: { id, sizeBytes, digest }, owner });
+      return digest;
+    } catch (thrown) {
+      await this.#node.free({ ids: [id] }).catch(() => undefined); // the node is gone, or has dropped it by itself
+      throw thrown;
+    }
+  }
+
+  #begin(ref: ObjectRef): Read {
     const controller = new AbortController();
-    const transfer: Transfer = { bytes: this.#fetch(ref, controller.signal), controller, waiters: 0 };
-    this.#transfers.set(ref.digest, transfer);
-    return transfer;
+    const read: Read = { bytes: this.#read(ref, controller.signal), controller, waiters: 0 };
+    this.#reads.set(ref.digest, read);
+    return read;
   }
 
-  #end(digest: string, transfer: Transfer): void {
-    transfer.controller.abort();
-    if (this.#transfers.get(digest) === transfer) this.#transfers.delete(digest);
+  #end(digest: string, read: Read): void {
+    read.controller.abort(new CallError('CANCELLED', 'nobody waits any more'));
+    if (this.#reads.get(digest) === read) this.#reads.delete(digest);
   }
 
-  async #fetch(ref: ObjectRef, signal: AbortSignal): Promise<Uint8Array> {
-    const failures: CallError[] = [];
-    for (const holder of ref.holders) {
-      try {
-        const bytes = await this.#metrics.time(ref.sizeBytes, () => this.#fetchFrom(holder, ref, signal));
-        this.#cache.set(ref.digest, bytes);
-        return bytes;
-      } catch (thrown) {
-        if (signal.aborted || !(thrown instanceof CallError)) throw thrown;
-        failures.push(thrown);
-      }
+  async #read(ref: ObjectRef, signal: AbortSignal): Promise<Uint8Array> {
+    const { folder } = await this.#join();
+    const found = await readSealed(join(folder, fileNameOf(ref)), ref.sizeBytes);
+    const { bytes, source } =
+      found === null ? await this.#readLocated(ref, signal) : { bytes: found, source: 'shm' as const };
+    this.#metrics.got(source, bytes.byteLength);
+    this.#cache.set(ref.digest, bytes);
+    return bytes;
+  }
+
+  /** Reads an object that the node finds, or brings, and pins meanwhile. */
+  async #readLocated(ref: ObjectRef, signal: AbortSignal): Promise<{ bytes: Uint8Array; source: GetSource }> {
+    const { owner } = this.#options;
+    for (let attempt = 1; attempt <= READ_ATTEMPTS; attempt++) {
+      const { path, source } = await this.#node.locate(
+        { object: ref, owner },
+        { signal, deadlineMs: Infinity },
+      );
+      const bytes = await readSealed(path, ref.sizeBytes).finally(() => this.#unpin(ref.id));
+      if (bytes !== null) return { bytes, source: SOURCES[source] };
     }
-    const tried = failures.map((failure, index) => `${ref.holders[index]}: ${failure.message}`).join('; ');
-    const code = failures.at(-1)?.code ?? 'NOT_FOUND';
-    throw new ObjectError(code, ref.id, tried === '' ? 'its reference names no holder' : tried);
+    throw new ObjectError('DATA_LOSS', ref.id, `its file is gone, or has not its ${ref.sizeBytes} bytes`);
   }
 
-  #fetchFrom(holder: string, ref: ObjectRef, signal: AbortSignal): Promise<Uint8Array> {
-    const calls = plainCalls(objectService, this.#options.pool, holder);
-    return assemble(ref, chunksIn(calls.pull({ id: ref.id }, { signal, deadlineMs: Infinity })));
+  #unpin(id: string): void {
+    // Should the node never hear it, the pin ends with this process.
+    void this.#node.unpin({ id, owner: this.#options.owner }).catch(() => undefined);
+  }
+
+  async #bring(ref: ObjectRef, signal: AbortSignal): Promise<void> {
+    if (this.#cache.get(ref.digest) !== undefined) return;
+    const { folder } = await this.#join();
+    try {
+      await access(join(folder, fileNameOf(ref)));
+    } catch (thrown) {
+      if (errorCode(thrown) !== 'ENOENT') throw thrown;
+      await this.#node.locate({ object: ref, owner: this.#options.owner }, { signal, deadlineMs: Infinity });
+      this.#unpin(ref.id);
+    }
   }
 }
 
-/** The object store of an actor in a thread. */
-export function threadObjects(
-  environment: ActorEnvironment,
-  transport: Transport,
-  registry: Registry,
-): ObjectStore {
-  throw new Error(`not yet ${environment.actorId} ${typeof transport} ${typeof registry}`);
+const SOURCES = {
+  OBJECT_SOURCE_UNSPECIFIED: 'shm',
+  OBJECT_SOURCE_MEMORY: 'shm',
+  OBJECT_SOURCE_SPILL: 'spill',
+  OBJECT_SOURCE_REMOTE: 'remote',
+} as const;
+
+/** A failure as one of the object, whichever process noticed it. */
+function asObjectError(id: string, thrown: unknown): Error {
+  if (thrown instanceof ObjectError) return thrown;
+  const prefix = `Object ${id}: `;
+  if (thrown instanceof CallError) {
+    const message = thrown.message.startsWith(prefix) ? thrown.message.slice(prefix.length) : thrown.message;
+    return new ObjectError(thrown.code, id, message, { cause: thrown });
+  }
+  const code = errorCode(thrown);
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    const message = `the folder of the node's store is full: ${toError(thrown).message}`;
+    return new ObjectError('RESOURCE_EXHAUSTED', id, message, { cause: thrown });
+  }
+  return toError(thrown);
 }

@@ -10,8 +10,8 @@ import type {
 } from '../gen/ballast/runtime/v1/WatchEntriesResponse.ts';
 import type { WriteCondition__Output } from '../gen/ballast/runtime/v1/WriteCondition.ts';
 import { CallError } from './call-errors.ts';
-import { serviceCalls } from './channels.ts';
-import type { ChannelPool } from './channels.ts';
+import { serviceCalls } from './transport.ts';
+import type { Transport } from './transport.ts';
 import type { Implementation } from './protos.ts';
 import { checkKey, checkLeaseOptions, checkPrefix, encodeValue } from './registry.ts';
 import type { JsonObject, Registry, RegistryChange, RegistryEntry } from './registry.ts';
@@ -19,7 +19,7 @@ import { openRegistry } from './registry-client.ts';
 import type { RegistryOptions } from './registry-client.ts';
 import type { GrantRequest, RegistryStore, WriteCondition, WriteRequest } from './registry-store.ts';
 import { registryService } from './runtime-services.ts';
-import type { CallContext } from './server.ts';
+import type { CallContext } from './dispatcher.ts';
 
 const CONDITION_MESSAGES = {
   any: 'WRITE_CONDITION_ANY',
@@ -144,7 +144,7 @@ export function registryHandlers(store: RegistryStore): Implementation<RegistryS
 }
 
 /** The store that another process serves. */
-function remoteStore(pool: ChannelPool, address: string): RegistryStore {
+function remoteStore(pool: Transport, address: string): RegistryStore {
   const calls = serviceCalls(registryService, pool, address);
   return {
     async get(key, deadlineMs) {
@@ -181,6 +181,6 @@ function remoteStore(pool: ChannelPool, address: string): RegistryStore {
 }
 
 /** The registry that the process at `address` (host:port) serves. The pool stays the caller's to close. */
-export function remoteRegistry(pool: ChannelPool, address: string, options: RegistryOptions = {}): Registry {
+export function remoteRegistry(pool: Transport, address: string, options: RegistryOptions = {}): Registry {
   return openRegistry(remoteStore(pool, address), options);
 }

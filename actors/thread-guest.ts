@@ -14,7 +14,6 @@ import { Dispatcher } from './dispatcher.ts';
 import type { CallOutput, DispatchedCall, IncomingCall } from './dispatcher.ts';
 import type { ServeOptions } from './hosted-actor.ts';
 import { CallMetrics, createRegistry, watchMailboxes } from './metrics.ts';
-import { threadObjects } from './objects.ts';
 import { EXIT_USER_ERROR } from './restart-policy.ts';
 import { ownBytes } from './thread-protocol.ts';
 import type { FromThread, ThreadData, ToThread } from './thread-protocol.ts';
@@ -44,7 +43,6 @@ export async function serveInThread<Client, Handlers>(
       environment: data.environment,
       ...{ log, registry, dispatcher, onDisowned },
       transport: port,
-      objects: threadObjects(data.environment, port, registry),
       address: data.address,
     });
     port.onStop = async () => {

@@ -21,7 +21,7 @@ import {
 } from '../actors/index.ts';
 import type { Registry, RegistryChange, RegistryEntry, RegistryOptions } from '../actors/index.ts';
 import { registryService } from '../actors/runtime-services.ts';
-import { ServiceServer } from '../actors/server.ts';
+import { ServingProcess } from '../actors/serving-process.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { freePort, hasNats, startNats, type NatsServer } from './support/nats.ts';
 
@@ -110,15 +110,15 @@ const openEmbedded: Open = (cluster, options) => {
 };
 
 const openThroughGrpc: Open = async (cluster, options) => {
-  const server = new ServiceServer({ log: silentLog });
-  server.add(registryService, registryHandlers(storeOf(cluster)));
+  const serving = await ServingProcess.start({ labels: {}, log: silentLog });
+  serving.dispatcher.addService(registryService, registryHandlers(storeOf(cluster)));
   const pool = new ChannelPool();
-  const registry = remoteRegistry(pool, await server.listen(), options);
+  const registry = remoteRegistry(pool, serving.address, options);
   return Object.assign(registry, {
     close: async () => {
       await Object.getPrototypeOf(registry).close.call(registry);
       pool.close();
-      await server.stop();
+      await serving.stop();
     },
   });
 };
@@ -498,9 +498,9 @@ describe('announcers', () => {
 
   it('the process that serves the registry ends: the next one, empty, is filled again', async () => {
     const serve = async () => {
-      const server = new ServiceServer({ log: silentLog });
-      server.add(registryService, registryHandlers(new EmbeddedStore()));
-      return { server, port: Number((await server.listen()).split(':')[1]) };
+      const server = await ServingProcess.start({ labels: {}, log: silentLog });
+      server.dispatcher.addService(registryService, registryHandlers(new EmbeddedStore()));
+      return { server, port: Number(server.address.split(':')[1]) };
     };
     let serving = await serve();
     const door = await forward(() => serving.port);

@@ -95,7 +95,7 @@ export function trainerHandlers(
     },
     addShard: async ({ epoch, shardIndex, batch }, { signal }) => {
       if (batch === null) throw new UserError('batch: missing; name the shard’s images');
-      const bytes = await objects.pull(batch, { signal });
+      const bytes = await objects.get(batch, { signal });
       const images = await thread.call('addShard', { epoch, shardIndex, batch: bytes });
       metrics.shardTaken(images);
       return { images };

@@ -32,7 +32,7 @@ export function workerHandlers(
     const held = await thread.call('holds', refs.map(({ digest }) => digest)); // prettier-ignore
     for (const [i, ref] of refs.entries()) {
       if (held[i]) continue;
-      const bytes = await runtime.objects.pull(ref, { signal });
+      const bytes = await runtime.objects.get(ref, { signal });
       await thread.call('load', { digest: ref.digest, bytes });
     }
   }

@@ -1,0 +1,82 @@
+/** Processes that stand for machines, or for processes of one, in the object benchmarks. */
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findPlace } from '../actors/shared-memory.ts';
+import type { HostAnswer, HostRequest, HostSettings } from './object-process.ts';
+
+const PROCESS = fileURLToPath(new URL('./object-process.js', import.meta.url));
+
+/** One process, asked one thing at a time. */
+export class Host {
+  readonly #child: ChildProcess;
+  /** host:port of its node. */
+  readonly address: string;
+
+  constructor(child: ChildProcess, address: string) {
+    this.#child = child;
+    this.address = address;
+  }
+
+  /** @throws Error when the process ends before it answers. */
+  ask(request: HostRequest): Promise<HostAnswer> {
+    return ask(this.#child, request);
+  }
+
+  async close(): Promise<void> {
+    await this.ask({ kind: 'close' });
+    this.#child.disconnect();
+  }
+}
+
+async function ask(child: ChildProcess, request: HostRequest): Promise<HostAnswer> {
+  const ended = new AbortController();
+  const message = once(child, 'message', { signal: ended.signal });
+  const onExit = () => ended.abort(new Error('a process of the benchmark ended; its messages are above'));
+  child.once('exit', onExit);
+  try {
+    child.send(request);
+    return ((await message) as [HostAnswer])[0];
+  } finally {
+    child.off('exit', onExit);
+  }
+}
+
+/** Hosts whose stores lie side by side in shared memory. */
+export class HostGroup {
+  readonly #folder: string;
+  readonly #hosts: Host[] = [];
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  static async open(): Promise<HostGroup> {
+    const { root } = findPlace(tmpdir(), undefined);
+    return new HostGroup(await mkdtemp(join(root, 'bench-ballast-')));
+  }
+
+  async start(name: string, settings: Partial<HostSettings> = {}): Promise<Host> {
+    const child = fork(PROCESS);
+    const full: HostSettings = {
+      name,
+      nodeAddress: null,
+      uploadsPerNode: 2,
+      folder: this.#folder,
+      ...settings,
+    };
+    const { address } = await ask(child, { kind: 'open', settings: full });
+    const host = new Host(child, address!);
+    this.#hosts.push(host);
+    return host;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#hosts.map((host) => host.close()));
+    await rm(this.#folder, { recursive: true });
+  }
+}

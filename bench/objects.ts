@@ -1,0 +1,99 @@
+/** What object stores do in a second: between two processes of a machine, and between two machines. */
+import type { ObjectRef } from '../actors/object-ref.ts';
+import { HostGroup } from './object-hosts.ts';
+import type { Host } from './object-hosts.ts';
+import { median } from './statistics.ts';
+
+export interface ObjectRates {
+  /** Bytes a second of `put` alone, digest included. */
+  readonly put: number;
+  /** `put` in one process, then `get` in another of the same machine. */
+  readonly putAndRead: number;
+  /** SHA-256 alone, as `put` makes it. */
+  readonly digest: number;
+}
+
+export interface PullRates {
+  /** `get` of an object of another machine: stored, verified and read. Bytes a second. */
+  readonly pull: number;
+  /** The same without the time that SHA-256 took. */
+  readonly pullWithoutDigest: number;
+  /** A plain gRPC stream of the same chunks, from memory to nowhere. */
+  readonly rawStream: number;
+  /** `pull` over `rawStream`, median of rounds. */
+  readonly ratio: number;
+  readonly ratioWithoutDigest: number;
+  readonly spread: readonly [number, number];
+  readonly spreadWithoutDigest: readonly [number, number];
+}
+
+async function inGroup<T>(measure: (group: HostGroup) => Promise<T>): Promise<T> {
+  const group = await HostGroup.open();
+  try {
+    return await measure(group);
+  } finally {
+    await group.close();
+  }
+}
+
+async function putIn(
+  host: Host,
+  sizeBytes: number,
+  seed: number,
+): Promise<{ ref: ObjectRef; seconds: number }> {
+  const { ref, seconds } = await host.ask({ kind: 'put', sizeBytes, seed });
+  return { ref: ref!, seconds };
+}
+
+/** Two processes of one node, which is a third. The first rounds, with cold files, are not counted. */
+export function measureSameHost(sizeBytes: number, rounds: number): Promise<ObjectRates> {
+  return inGroup(async (group) => {
+    const node = await group.start('node');
+    const writer = await group.start('writer', { nodeAddress: node.address });
+    const reader = await group.start('reader', { nodeAddress: node.address });
+    const puts: number[] = [];
+    const both: number[] = [];
+    const digests: number[] = [];
+    for (let round = -2; round < rounds; round++) {
+      const { ref, seconds } = await putIn(writer, sizeBytes, round + 2);
+      const read = await reader.ask({ kind: 'get', ref });
+      await writer.ask({ kind: 'free', ref });
+      const digest = await writer.ask({ kind: 'digest', sizeBytes });
+      if (round < 0) continue;
+      puts.push(sizeBytes / seconds);
+      both.push(sizeBytes / (seconds + read.seconds));
+      digests.push(sizeBytes / digest.seconds);
+    }
+    return { put: median(puts), putAndRead: median(both), digest: median(digests) };
+  });
+}
+
+/** Two nodes, and the plain stream between the same two processes, in turns. */
+export function measurePull(sizeBytes: number, rounds: number): Promise<PullRates> {
+  return inGroup(async (group) => {
+    const origin = await group.start('origin');
+    const receiver = await group.start('receiver');
+    const { address } = await origin.ask({ kind: 'raw-serve', sizeBytes });
+    const seconds: { pull: number; bare: number; raw: number }[] = [];
+    for (let round = -2; round < rounds; round++) {
+      const { ref } = await putIn(origin, sizeBytes, round + 2);
+      const pull = await receiver.ask({ kind: 'get', ref });
+      await origin.ask({ kind: 'free', ref });
+      const raw = await receiver.ask({ kind: 'raw-pull', address: address! });
+      const bare = pull.seconds - (pull.digestSeconds ?? 0);
+      if (round >= 0) seconds.push({ pull: pull.seconds, bare, raw: raw.seconds });
+    }
+    const ratios = seconds.map(({ pull, raw }) => raw / pull);
+    const bareRatios = seconds.map(({ bare, raw }) => raw / bare);
+    const rate = (key: 'pull' | 'bare' | 'raw') => sizeBytes / median(seconds.map((one) => one[key]));
+    return {
+      pull: rate('pull'),
+      pullWithoutDigest: rate('bare'),
+      rawStream: rate('raw'),
+      ratio: median(ratios),
+      ratioWithoutDigest: median(bareRatios),
+      spread: [Math.min(...ratios), Math.max(...ratios)],
+      spreadWithoutDigest: [Math.min(...bareRatios), Math.max(...bareRatios)],
+    };
+  });
+}
