@@ -196,9 +196,10 @@ class EventLog implements EventBus {
     try {
       while (!signal.aborted) {
         const batch = await this.#eventsFrom(next);
-        for (const { id: _id, ...event } of batch) {
-          if (topicMatches(filter, event.topic)) yield { ...event, epoch: this.#epoch ?? '' };
-          next = event.sequence + 1;
+        for (const { sequence, topic, time, payload } of batch) {
+          const epoch = this.#epoch ?? '';
+          if (topicMatches(filter, topic)) yield { sequence, epoch, topic, time, payload };
+          next = sequence + 1;
           if (signal.aborted) return;
         }
         if (batch.length > 0) continue;

@@ -8,7 +8,7 @@ import { CallError } from './call-errors.ts';
 /** A subscription, and how many stored events it has yet to be given: asked when metrics are read. */
 export interface LagSource {
   readonly filter: string;
-  lag(): Promise<number> | number;
+  readonly lag: () => Promise<number> | number;
 }
 
 type BusName = 'embedded' | 'nats';

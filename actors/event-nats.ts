@@ -182,7 +182,8 @@ class NatsEventBus implements EventBus {
     start: Promise<Position>,
     outer: AbortSignal,
   ): AsyncGenerator<BusEvent, void, undefined> {
-    const { signal, release } = joinSignals([outer, this.#closing.signal]);
+    const joined = joinSignals([outer, this.#closing.signal]);
+    const { signal } = joined;
     try {
       const position = await start;
       for (let attempt = 1; !signal.aborted; attempt++) {
@@ -198,7 +199,7 @@ class NatsEventBus implements EventBus {
         await sleep(systemClock, retryDelayMs(attempt, Math.random()), signal);
       }
     } finally {
-      release();
+      joined.release();
     }
   }
 
@@ -210,26 +211,38 @@ class NatsEventBus implements EventBus {
   ): AsyncGenerator<BusEvent, void, undefined> {
     const { link } = this.#stream;
     await link.ready(Infinity, outer);
-    const { signal, release } = joinSignals([outer, link.session]);
-    const stream = await this.#request('subscribing', () => this.#stream.open());
-    Object.assign(position, resumePosition(position, epochOf(stream)));
-    const [consumer, messages] = await this.#consume(filter, position.next);
+    const joined = joinSignals([outer, link.session]);
+    try {
+      const stream = await this.#request('subscribing', () => this.#stream.open());
+      Object.assign(position, resumePosition(position, epochOf(stream)));
+      const [consumer, messages] = await this.#consume(filter, position.next);
+      const lag = { filter, lag: async () => (await consumer.info()).num_pending + messages.getPending() };
+      yield* this.#deliver(messages, position, lag, joined.signal);
+    } finally {
+      joined.release();
+    }
+  }
+
+  async *#deliver(
+    messages: ConsumerMessages,
+    position: Position,
+    lag: LagSource,
+    signal: AbortSignal,
+  ): AsyncGenerator<BusEvent, void, undefined> {
     const stop = () => messages.stop();
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
     const check = setInterval(() => void this.#stopIfReplaced(position.epoch, stop), EPOCH_CHECK_MS);
-    const lag = { filter, lag: async () => (await consumer.info()).num_pending + messages.getPending() };
     this.#lags.add(lag);
     try {
       for await (const message of messages) {
-        if (outer.aborted) return;
+        if (signal.aborted) return;
         if (message.seq >= position.next) yield this.#stream.toEvent(message, position.epoch);
       }
     } finally {
       this.#lags.delete(lag);
       clearInterval(check);
       signal.removeEventListener('abort', stop);
-      release();
       stop();
     }
   }

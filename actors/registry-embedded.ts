@@ -61,18 +61,8 @@ export class EmbeddedStore implements RegistryStore {
     return Promise.resolve(this.#present(prefix));
   }
 
-  async write(request: WriteRequest): Promise<WriteResult> {
-    this.#expire();
-    const { key, condition } = request;
-    const lease = request.leaseId === null ? null : this.#leaseOf(request.leaseId);
-    const present = this.#entries.get(key);
-    const holder = this.#leases.get(present?.leaseId ?? '') ?? null;
-    if (lease !== null && isFencedOff(lease, holder)) {
-      throw leaseLost(lease.id, `a later lease of ${lease.name} holds '${key}'`);
-    }
-    const current = present?.revision ?? 0;
-    if (!isMet(condition, current)) return { isDone: false, revision: current };
-    return this.#store(request, lease, holder);
+  write(request: WriteRequest): Promise<WriteResult> {
+    return new Promise((resolve) => resolve(this.#write(request)));
   }
 
   remove(key: string, revision: number): Promise<WriteResult> {
@@ -94,7 +84,7 @@ export class EmbeddedStore implements RegistryStore {
     return this.#follow(watcher, signal);
   }
 
-  async grant({ name, ttlMs, aboveToken }: GrantRequest): Promise<Grant> {
+  grant({ name, ttlMs, aboveToken }: GrantRequest): Promise<Grant> {
     this.#expire();
     this.#counter = Math.max(this.#counter, aboveToken) + 1;
     const fencingToken = this.#counter;
@@ -102,7 +92,7 @@ export class EmbeddedStore implements RegistryStore {
     const expiresAtMs = this.#clock.monotonicMs() + ttlMs;
     this.#leases.set(id, { id, name, ttlMs, fencingToken, keys: new Set(), expiresAtMs });
     this.#armTimer();
-    return { leaseId: id, fencingToken };
+    return Promise.resolve({ leaseId: id, fencingToken });
   }
 
   renew(leaseId: string): Promise<boolean> {
@@ -112,16 +102,18 @@ export class EmbeddedStore implements RegistryStore {
     return Promise.resolve(lease !== undefined);
   }
 
-  async release(leaseId: string): Promise<void> {
+  release(leaseId: string): Promise<void> {
     this.#expire();
     const lease = this.#leases.get(leaseId);
     if (lease !== undefined) this.#end(lease, 'removed');
+    return Promise.resolve();
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#cancelTimer();
     for (const { changes } of this.#watchers) changes.close();
     this.#watchers.clear();
+    return Promise.resolve();
   }
 
   async *#follow(watcher: Watcher, signal: AbortSignal): AsyncGenerator<RegistryChange, void, undefined> {
@@ -130,6 +122,20 @@ export class EmbeddedStore implements RegistryStore {
     } finally {
       this.#watchers.delete(watcher);
     }
+  }
+
+  #write(request: WriteRequest): WriteResult {
+    this.#expire();
+    const { key, condition } = request;
+    const lease = request.leaseId === null ? null : this.#leaseOf(request.leaseId);
+    const present = this.#entries.get(key);
+    const holder = this.#leases.get(present?.leaseId ?? '') ?? null;
+    if (lease !== null && isFencedOff(lease, holder)) {
+      throw leaseLost(lease.id, `a later lease of ${lease.name} holds '${key}'`);
+    }
+    const current = present?.revision ?? 0;
+    if (!isMet(condition, current)) return { isDone: false, revision: current };
+    return this.#store(request, lease, holder);
   }
 
   #leaseOf(leaseId: string): TableLease {

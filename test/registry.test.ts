@@ -114,13 +114,13 @@ const openThroughGrpc: Open = async (cluster, options) => {
   serving.dispatcher.addService(registryService, registryHandlers(storeOf(cluster)));
   const pool = new ChannelPool();
   const registry = remoteRegistry(pool, serving.address, options);
-  return Object.assign(registry, {
-    close: async () => {
-      await Object.getPrototypeOf(registry).close.call(registry);
-      pool.close();
-      await serving.stop();
-    },
-  });
+  const closeRegistry = registry.close.bind(registry);
+  registry.close = async () => {
+    await closeRegistry();
+    pool.close();
+    await serving.stop();
+  };
+  return registry;
 };
 
 const openNats: Open = (cluster, options) => openNatsRegistry({ url: nats?.url ?? '', cluster, ...options });
