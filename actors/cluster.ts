@@ -94,6 +94,7 @@ export class Cluster implements NodeApi {
       throw new UserError(`Actor ${spec.actorId} cannot be placed: ${choice.because}.`);
     }
     await this.#options.peers?.claimName(spec);
+    if (spec.lifetime === 'detached') await this.#options.peers?.keepDetached(spec);
     const home: Home = {
       spec,
       nodeId: null,
@@ -113,8 +114,8 @@ export class Cluster implements NodeApi {
     if (home !== undefined) home.isStopped = true;
     if (home?.nodeId === null) return this.#settle(home, { state: 'dead', reason: 'stopped' });
     const remote = this.#remoteNodeOf(actorId);
-    if (remote === null) return this.#options.supervisor.stop(actorId, graceMs);
-    await remote.stop(actorId, graceMs);
+    if (remote === null) await this.#options.supervisor.stop(actorId, graceMs);
+    else await remote.stop(actorId, graceMs);
   }
 
   async kill(actorId: string): Promise<void> {
@@ -194,13 +195,12 @@ export class Cluster implements NodeApi {
     await this.#options.supervisor.abandon(reason);
   }
 
-  close(): Promise<void> {
+  close(): void {
     this.#state = 'draining';
     clearInterval(this.#retry);
     for (const home of this.#homes.values()) home.isStopped = true;
     this.#following.abort();
     for (const queue of this.#watchers) queue.close();
-    return Promise.resolve();
   }
 
   #all(): ActorStatus[] {
@@ -208,22 +208,29 @@ export class Cluster implements NodeApi {
     const waiting = [...this.#homes.values()]
       .filter(({ nodeId }) => nodeId === null)
       .map(({ status }) => status);
-    const known = [...supervisor.list(), ...(peers?.actors() ?? [])];
-    const ids = new Set(known.map(({ actorId }) => actorId));
-    return [...known, ...waiting.filter(({ actorId }) => !ids.has(actorId))];
+    const newest = new Map<string, ActorStatus>();
+    for (const status of [...supervisor.list(), ...(peers?.actors() ?? []), ...waiting]) {
+      const known = newest.get(status.actorId);
+      if (known === undefined || known.incarnation <= status.incarnation) newest.set(status.actorId, status);
+    }
+    return [...newest.values()];
   }
 
   #find(actorId: string): ActorStatus | undefined {
     const { supervisor, peers } = this.#options;
     const home = this.#homes.get(actorId);
     if (home !== undefined && home.nodeId === null) return home.status;
-    return supervisor.get(actorId) ?? peers?.actor(actorId);
+    const own = supervisor.get(actorId);
+    const other = peers?.actor(actorId);
+    if (own === undefined || other === undefined) return own ?? other;
+    return own.incarnation >= other.incarnation ? own : other;
   }
 
   /** The other node that has an actor; null when this one has it, or nobody. */
   #remoteNodeOf(actorId: string): NodeApi | null {
-    if (this.#options.supervisor.has(actorId)) return null;
-    return this.#options.peers?.nodeOf(actorId) ?? null;
+    const { nodeId, peers } = this.#options;
+    if (this.#find(actorId)?.nodeId === nodeId) return null;
+    return peers?.nodeOf(actorId) ?? null;
   }
 
   #refuseTaken({ actorId, name, namespace }: ActorSpec): void {
@@ -264,9 +271,11 @@ export class Cluster implements NodeApi {
     }
   }
 
+  /** @throws CallError when the node refuses, or cannot be reached. */
   async #placeOn(home: Home, nodeId: string): Promise<void> {
     const { spec, movedBecause, savedState, status } = home;
-    const arrival = { firstIncarnation: status.incarnation, movedBecause, savedState };
+    const homeNodeId = this.#options.nodeId;
+    const arrival = { firstIncarnation: status.incarnation, movedBecause, savedState, homeNodeId };
     if (nodeId === this.#options.nodeId) {
       this.placeHere(spec, arrival);
       home.nodeId = nodeId;
@@ -308,6 +317,8 @@ export class Cluster implements NodeApi {
   }
 
   #onPeerActor(status: ActorStatus): void {
+    const home = this.#homes.get(status.actorId);
+    if (home !== undefined && home.nodeId !== status.nodeId) return; // what a node says that lost it
     this.#publish(status);
     if (status.state === 'dead') this.#onDead(status);
     else if (status.state === 'restarting') this.#endOwned(`${status.actorId}/${status.incarnation}`);
@@ -316,11 +327,18 @@ export class Cluster implements NodeApi {
   #onDead({ actorId, incarnation }: ActorStatus): void {
     this.#endOwned(`${actorId}/${incarnation}`);
     const home = this.#homes.get(actorId);
-    if (home !== undefined) {
-      this.#homes.delete(actorId);
-      this.#options.peers?.releaseName(home.spec);
-    }
+    if (home !== undefined) this.#forget(home);
     this.#placeWaiting();
+  }
+
+  #forget({ spec }: Home): void {
+    const { peers, log } = this.#options;
+    this.#homes.delete(spec.actorId);
+    peers?.releaseName(spec);
+    if (spec.lifetime === 'owner') return;
+    peers?.forgetDetached(spec.actorId).catch((thrown: unknown) => {
+      log.warn('a dead detached actor stays in the registry', { actorId: spec.actorId, error: thrown });
+    });
   }
 
   /** What an actor started ends with it, unless it is detached. */
@@ -339,20 +357,60 @@ export class Cluster implements NodeApi {
   #onPeerNode(node: NodeStatus, because: string | null): void {
     if (node.state === 'lost') {
       for (const home of this.#homes.values()) {
-        if (home.nodeId === node.nodeId)
-          this.#move(home, `node ${node.nodeId} is lost (${because ?? 'no reason'})`);
+        if (home.nodeId === node.nodeId) this.#move(home, `node ${node.nodeId} is lost (${because ?? '?'})`);
       }
+      this.#endOrphans(node.nodeId);
+      void this.#adoptDetached(node.nodeId);
     }
     this.#placeWaiting();
   }
 
+  /** Actors here whose home is lost have lost their owner with it. */
+  #endOrphans(homeNodeId: string): void {
+    const { supervisor, log } = this.#options;
+    for (const { actorId, lifetime } of supervisor.livingFrom(homeNodeId)) {
+      if (lifetime === 'detached') continue;
+      supervisor.stop(actorId).catch((thrown: unknown) => {
+        log.warn('an actor did not end with its home', { actorId, error: thrown });
+      });
+    }
+  }
+
+  /** Looks after a lost node's detached actors from now on, and moves those that were lost with it. */
+  async #adoptDetached(lostNodeId: string): Promise<void> {
+    const { peers, log } = this.#options;
+    try {
+      for (const { spec, last, savedState } of (await peers?.takeDetached(lostNodeId)) ?? []) {
+        const status = last ?? initialStatus(spec, 1);
+        const home: Home = {
+          ...{ spec, status, savedState, nodeId: status.nodeId },
+          movedBecause: null,
+          movesMs: [],
+          isStopped: false,
+        };
+        this.#homes.set(spec.actorId, home);
+        if (home.nodeId === lostNodeId || home.nodeId === null)
+          this.#move(home, `node ${lostNodeId} is lost`);
+      }
+      this.#placeWaiting();
+    } catch (thrown) {
+      log.error('detached actors could not be taken over', { from: lostNodeId, error: thrown });
+    }
+  }
+
+  /** The registry forgot everything: what must outlive this node is told again. */
+  async announceAgain(): Promise<void> {
+    for (const { spec } of this.#homes.values()) {
+      if (spec.lifetime === 'detached') await this.#options.peers?.keepDetached(spec);
+    }
+  }
+
   /** An actor whose node is lost starts again elsewhere, if its policy allows. */
   #move(home: Home, because: string): void {
-    const last = this.#options.peers?.actor(home.spec.actorId);
+    const last = this.#options.peers?.actor(home.spec.actorId) ?? home.status;
     const nowMs = performance.now();
     home.nodeId = null;
-    if (last !== undefined)
-      home.status = { ...last, pid: null, address: null, metricsAddress: null, nodeId: null };
+    home.status = { ...last, pid: null, address: null, metricsAddress: null, nodeId: null };
     const death = { exitCode: null, exitSignal: null };
     const decision = decideRestart(home.spec.restart, death, home.movesMs, nowMs);
     if (decision.kind === 'dead' || home.isStopped) {
@@ -395,6 +453,7 @@ export function nodeApi(cluster: Cluster): NodeApi {
 
 /** The same, but what is spawned through it starts on this very node. */
 export function ownNodeApi(cluster: Cluster): NodeApi {
-  const arrival = { firstIncarnation: 1, movedBecause: null, savedState: null };
+  const { nodeId } = cluster.ownStatus;
+  const arrival = { firstIncarnation: 1, movedBecause: null, savedState: null, homeNodeId: nodeId };
   return { ...nodeApi(cluster), spawn: async (spec) => Promise.resolve(cluster.placeHere(spec, arrival)) };
 }

@@ -3,6 +3,14 @@
 import type { ActorSpec, ActorStatus, NodeApi, NodeStatus } from './status.ts';
 import type { Arrival } from './supervisor.ts';
 
+/** A detached actor whose home is lost, now ours to look after. */
+export interface DetachedActor {
+  readonly spec: ActorSpec;
+  /** What was last known of it. */
+  readonly last: ActorStatus | undefined;
+  readonly savedState: unknown;
+}
+
 export interface NodeDirectory {
   nodes(): readonly NodeStatus[];
   actors(): readonly ActorStatus[];
@@ -17,6 +25,11 @@ export interface NodeDirectory {
   releaseName(spec: ActorSpec): void;
   /** Tells the others how this node is. */
   announce(own: NodeStatus): void;
+  /** Lets the actor outlive this node. */
+  keepDetached(spec: ActorSpec): Promise<void>;
+  forgetDetached(actorId: string): Promise<void>;
+  /** Takes over the detached actors of a lost node, as far as nobody else did. */
+  takeDetached(fromNodeId: string): Promise<DetachedActor[]>;
   onActor(listener: (status: ActorStatus) => void): void;
   /** `because` says why a node is lost. */
   onNode(listener: (node: NodeStatus, because: string | null) => void): void;

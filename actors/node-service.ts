@@ -49,11 +49,12 @@ export function nodeHandlers(
     async listNodes() {
       return { nodes: (await cluster.listNodes()).map(nodeStatusToMessage) };
     },
-    place({ spec, firstIncarnation, movedBecause, stateJson }) {
+    place({ spec, firstIncarnation, movedBecause, stateJson, homeNodeId }) {
       const status = cluster.placeHere(specFromMessage(spec), {
         firstIncarnation,
         movedBecause: movedBecause === '' ? null : movedBecause,
         savedState: stateJson === '' ? null : (JSON.parse(stateJson) as unknown),
+        homeNodeId,
       });
       return { status: statusToMessage(status) };
     },
@@ -61,7 +62,7 @@ export function nodeHandlers(
       for await (const change of cluster.watchLocal(signal)) {
         yield 'nodeId' in change && 'total' in change
           ? { node: nodeStatusToMessage(change) }
-          : { actor: statusToMessage(change) };
+          : { actor: statusToMessage(change), stateJson: savedJson(supervisor.savedState(change.actorId)) };
       }
     },
     async drain({ graceMs }) {
@@ -74,4 +75,8 @@ export function nodeHandlers(
       }
     },
   };
+}
+
+function savedJson(state: unknown): string {
+  return state === null ? '' : JSON.stringify(state);
 }

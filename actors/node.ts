@@ -17,11 +17,18 @@ import { nodeHandlers } from './node-service.ts';
 import type { NodeObjects } from './node-objects.ts';
 import { openNodeStore } from './node-store.ts';
 import { detectResources } from './node-resources.ts';
-import { eventService, nodeService, objectService } from './runtime-services.ts';
+import type { EmbeddedStore } from './registry-embedded.ts';
+import { NODE_TTL_MS, RegistryPeers } from './registry-peers.ts';
+import { registryHandlers } from './registry-service.ts';
+import type { Registry } from './registry.ts';
+import { eventService, nodeService, objectService, registryService } from './runtime-services.ts';
 import { ServingProcess } from './serving-process.ts';
 import type { Labels, NodeApi, Resources } from './status.ts';
 import { HEARTBEAT_MS, Supervisor } from './supervisor.ts';
 import { THREAD_HOST_TYPE, ThreadHost } from './actor-thread.ts';
+
+/** How long a node tries to join. */
+const JOIN_TIMEOUT_MS = 15_000;
 
 export interface NodeOptions {
   /** Run folder: gets `logs/` and, unless `events` is given, `events.jsonl`. */
@@ -40,6 +47,12 @@ export interface NodeOptions {
   /** Where it serves; a free loopback port by default. */
   readonly host?: string;
   readonly port?: number;
+  /** The registry of a cluster that it joins; alone by default. The node does not close it. */
+  readonly cluster?: Registry;
+  /** Serves a registry to other nodes, which join at this node's address. */
+  readonly registryStore?: EmbeddedStore;
+  /** How long the cluster counts a silent node as alive, milliseconds. */
+  readonly nodeTtlMs?: number;
   /** Most bytes of objects in memory; by default what suits the machine. */
   readonly objectBytes?: number;
 }
@@ -77,6 +90,15 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       spec.isolation === 'thread' ? threadHost.start(processOptions) : startActorProcess(processOptions),
   });
   supervisor.nodeAddress = address;
+  const peers =
+    options.cluster === undefined
+      ? null
+      : new RegistryPeers({
+          ...{ nodeId, log, transport: pool, registry: options.cluster },
+          ttlMs: options.nodeTtlMs ?? NODE_TTL_MS,
+          onLost: (reason) => void cluster.abandon(`the node lost its lease (${reason.message})`),
+          onRestored: () => void cluster.announceAgain(),
+        });
   const cluster: Cluster = new Cluster({
     nodeId,
     address,
@@ -84,7 +106,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     total,
     log,
     supervisor,
-    peers: null,
+    peers,
     entryRoots: [distRoot(), ...(options.entryRoots ?? [])],
   });
   const threadHost = new ThreadHost(ownNodeApi(cluster), pool, nodeId);
@@ -105,16 +127,23 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   dispatcher.addService(objectService, objects.handlers());
   server.expose(objectService);
   server.expose(nodeService);
+  if (options.registryStore !== undefined) {
+    dispatcher.addService(registryService, registryHandlers(options.registryStore));
+    server.expose(registryService);
+  }
   server.expose(eventService);
   const stopMetrics = watchNodeMetrics(registry, cluster);
+  peers?.announce(cluster.ownStatus);
+  await peers?.joined(AbortSignal.timeout(JOIN_TIMEOUT_MS));
 
   return {
     ...nodeApi(cluster),
     ...{ nodeId, address, events, objects, registry },
     async close(graceMs) {
-      await cluster.close();
+      cluster.close();
       await supervisor.close(graceMs, THREAD_HOST_TYPE);
       await threadHost.close();
+      await peers?.close();
       stopMetrics();
       await serving.stop();
       objects.close();

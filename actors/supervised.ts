@@ -11,6 +11,8 @@ export interface Supervised {
   readonly entry: string;
   /** What the actor saved last, a JSON value; null for nothing. */
   savedState: unknown;
+  /** The node that looks after it. */
+  readonly homeNodeId: string;
   /** How the process before the next one ended; null before the first. */
   lastEnd: string | null;
   /** Why somebody asked for a restart; null when nobody did. */

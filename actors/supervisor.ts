@@ -43,6 +43,8 @@ export interface Arrival {
   /** Why it was moved here; null for a new one. */
   readonly movedBecause: string | null;
   readonly savedState: unknown;
+  /** The node that looks after it. */
+  readonly homeNodeId: string;
 }
 
 export class Supervisor {
@@ -99,6 +101,7 @@ export class Supervisor {
       missedHeartbeats: 0,
       killReason: null,
       savedState: arrival.savedState,
+      homeNodeId: arrival.homeNodeId,
       lastEnd: arrival.movedBecause,
       restartAsked: null,
       stopping: new AbortController(),
@@ -178,7 +181,15 @@ export class Supervisor {
 
   /** Keeps a JSON value for the next incarnation. @throws CallError when the sender is not the current process. */
   saveState(actorId: string, incarnation: number, state: unknown): void {
-    this.#current(actorId, incarnation).savedState = state;
+    const actor = this.#current(actorId, incarnation);
+    actor.savedState = state;
+    this.#update(actor, {}); // whoever follows the actor keeps a copy
+  }
+
+  /** Actors here that `nodeId` looks after, and that are not dead. */
+  livingFrom(nodeId: string): ActorSpec[] {
+    const living = [...this.#actors.values()].filter(({ status }) => status.state !== 'dead');
+    return living.filter(({ homeNodeId }) => homeNodeId === nodeId).map(({ spec }) => spec);
   }
 
   /** Ends every actor, in one order of `last`: actors of that type end after the others. */
