@@ -27,6 +27,11 @@ export type {
 export { ActorSystem } from './system.ts';
 export type { ActorSystemOptions, SpawnOptions } from './system.ts';
 export type { ActorHandle, ActorType } from './handle.ts';
+export { ActorPool } from './pool.ts';
+export type { PoolOptions } from './pool.ts';
+export { GroupFailed, SupervisionGroup } from './supervision.ts';
+export type { GroupOptions } from './supervision.ts';
+export type { SupervisionStrategy } from './supervision-policy.ts';
 export { ChannelPool, plainCalls } from './channels.ts';
 export { serviceCalls } from './transport.ts';
 export { ActorError, CallError } from './call-errors.ts';
