@@ -180,7 +180,7 @@ export class ObjectStore {
     }
     const { path } = await this.#node.reserve({ id, sizeBytes, owner });
     try {
-      const [digest] = await Promise.all([digestOf(bytes), writeWhole(path, bytes)]);
+      const [, digest] = await Promise.all([writeWhole(path, bytes), digestOf(bytes)]);
       await this.#node.seal({ object: { id, sizeBytes, digest }, owner });
       return digest;
     } catch (thrown) {
