@@ -30,9 +30,11 @@ export async function freeWithActors(
   node: Pick<NodeApi, 'watch'>,
   log: Log,
 ): Promise<void> {
-  for await (const { actorId, incarnation, state } of node.watch(new AbortController().signal)) {
-    if (state !== 'restarting' && state !== 'dead') continue;
-    await store.ownerEnded(`${actorId}/${incarnation}`).catch((thrown: unknown) => {
+  for await (const { actorId, incarnation, state, pid } of node.watch(new AbortController().signal)) {
+    const hasEnded = pid === null && (state === 'restarting' || state === 'dead');
+    if (!hasEnded) continue;
+    // Not awaited: other nodes may take their time, the next owner's end does not wait for them.
+    store.ownerEnded(`${actorId}/${incarnation}`).catch((thrown: unknown) => {
       log.error('objects of an ended actor were not freed', { actorId, incarnation, error: thrown });
     });
   }
