@@ -55,6 +55,7 @@ export class NodeObjects {
   readonly #room: ObjectRoom;
   readonly #exchange: ObjectExchange;
   #sessions = 0;
+  #isClosed = false;
 
   /** Removes what killed nodes left in the folders, then makes its own. */
   constructor(options: NodeObjectsOptions) {
@@ -106,6 +107,7 @@ export class NodeObjects {
 
   /** Frees objects here and wherever this node knows copies. Returns how many there were here. */
   async free(ids: readonly string[]): Promise<number> {
+    if (this.#isClosed) return 0;
     const copies = new Map<string, string[]>(); // node → ids
     let freed = 0;
     for (const id of ids) {
@@ -125,6 +127,7 @@ export class NodeObjects {
 
   /** Ends the store: its files are gone. */
   close(): void {
+    this.#isClosed = true;
     this.#files.close();
   }
 

@@ -1,6 +1,7 @@
 /** References to objects, their names as files, their digests, and what can go wrong with them. */
 
-import { createHash, webcrypto } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { CallError } from './call-errors.ts';
 import type { StatusName } from './call-errors.ts';
 
@@ -51,16 +52,15 @@ export function sha256Hex(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Below it, hashing here is quicker than on another thread; above the upper limit the one-shot API refuses. */
-const OTHER_THREAD_BYTES = 256 * 1024;
-const ONE_SHOT_BYTES = 1024 ** 3;
+/** About three milliseconds of hashing. */
+const SLICE_BYTES = 4 * 1024 * 1024;
 
-/** SHA-256 in hex; of many bytes it is made on another thread. Bytes must not change meanwhile. */
+/** SHA-256 in hex, with turns for everything else in between. Bytes must not change meanwhile. */
 export async function digestOf(bytes: Uint8Array): Promise<string> {
-  const { byteLength, buffer } = bytes;
-  if (byteLength < OTHER_THREAD_BYTES || byteLength > ONE_SHOT_BYTES || !(buffer instanceof ArrayBuffer)) {
-    return sha256Hex(bytes);
+  const hash = createHash('sha256');
+  for (let start = 0; start < bytes.byteLength; start += SLICE_BYTES) {
+    if (start > 0) await setImmediate();
+    hash.update(bytes.subarray(start, start + SLICE_BYTES));
   }
-  const view = new Uint8Array(buffer, bytes.byteOffset, byteLength);
-  return Buffer.from(await webcrypto.subtle.digest('SHA-256', view)).toString('hex');
+  return hash.digest('hex');
 }

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CallError } from './call-errors.ts';
+import { CHUNK_BYTES } from './chunk-buffers.ts';
 import { sha256Hex } from './object-ref.ts';
 import type { ObjectRef } from './object-ref.ts';
-import { CHUNK_BYTES, chunksOf, Progress, receive } from './object-transfer.ts';
+import { chunksOf, Progress, receive } from './object-transfer.ts';
 
 const BYTES = new TextEncoder().encode('abcdef');
 const ref: ObjectRef = { id: 't/1', sizeBytes: 6, digest: sha256Hex(BYTES), holders: [] };

@@ -14,12 +14,11 @@ import type { FileHandle } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { toError } from '../common/errors.ts';
 import { CallError } from './call-errors.ts';
+import { CHUNK_BYTES, chunkBuffers } from './chunk-buffers.ts';
 import { ObjectError, wrongDigest } from './object-ref.ts';
 import type { ObjectRef } from './object-ref.ts';
 import { readAt, writeAt } from './shared-memory.ts';
 
-/** Large enough that calls cost little, small enough that several fit the receiver's window. */
-export const CHUNK_BYTES = 512 * 1024;
 /** Attempts in a row without a single byte before a source counts as failed. */
 const MAX_EMPTY_ATTEMPTS = 2;
 const RETRY_DELAY_MS = 50;
@@ -189,7 +188,7 @@ export async function* chunksOf(
   chunkBytes = CHUNK_BYTES,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const read = async (start: number) => {
-    const chunk = Buffer.allocUnsafeSlow(Math.min(chunkBytes, to - start));
+    const chunk = chunkBuffers.take(Math.min(chunkBytes, to - start));
     await readAt(file, chunk, start);
     return chunk;
   };

@@ -66,7 +66,7 @@ export class ObjectStore {
   readonly #options: ObjectStoreOptions;
   readonly #node: Calls<ObjectServiceClient>;
   readonly #cache: ByteCache;
-  readonly #reads = new Map<string, Read>(); // by digest
+  readonly #reads = new Map<string, Read>(); // by id and digest
   readonly #metrics: ProcessObjectMetrics;
   #home: Promise<Home> | null = null;
   #count = 0;
@@ -99,7 +99,7 @@ export class ObjectStore {
 
   /**
    * The bytes of a ref: those this process put or got lately, else from a file of this node, else from another node.
-   * Simultaneous gets of one digest share the work. Default deadline: a minute.
+   * Simultaneous gets of one object share the work. Default deadline: a minute.
    * @throws ObjectError NOT_FOUND, UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, naming each node tried; the signal's
    * reason.
    */
@@ -110,7 +110,7 @@ export class ObjectStore {
       this.#metrics.got('memory', here.byteLength);
       return here;
     }
-    const read = this.#reads.get(ref.digest) ?? this.#begin(ref);
+    const read = this.#reads.get(readKey(ref)) ?? this.#begin(ref);
     read.waiters++;
     try {
       return await withLimits(
@@ -122,7 +122,7 @@ export class ObjectStore {
       this.#metrics.failed('get', thrown);
       throw options.signal?.aborted === true ? thrown : asObjectError(ref.id, thrown);
     } finally {
-      if (--read.waiters === 0) this.#end(ref.digest, read);
+      if (--read.waiters === 0) this.#end(readKey(ref), read);
     }
   }
 
@@ -181,7 +181,7 @@ export class ObjectStore {
     }
     const { path } = await this.#node.reserve({ id, sizeBytes, owner });
     try {
-      const [digest] = await Promise.all([digestOf(bytes), writeWhole(path, bytes)]);
+      const [, digest] = await Promise.all([writeWhole(path, bytes), digestOf(bytes)]);
       await this.#node.seal({ object: { id, sizeBytes, digest }, owner });
       return digest;
     } catch (thrown) {
@@ -193,13 +193,13 @@ export class ObjectStore {
   #begin(ref: ObjectRef): Read {
     const controller = new AbortController();
     const read: Read = { bytes: this.#read(ref, controller.signal), controller, waiters: 0 };
-    this.#reads.set(ref.digest, read);
+    this.#reads.set(readKey(ref), read);
     return read;
   }
 
-  #end(digest: string, read: Read): void {
+  #end(key: string, read: Read): void {
     read.controller.abort(new CallError('CANCELLED', 'nobody waits any more'));
-    if (this.#reads.get(digest) === read) this.#reads.delete(digest);
+    if (this.#reads.get(key) === read) this.#reads.delete(key);
   }
 
   async #read(ref: ObjectRef, signal: AbortSignal): Promise<Uint8Array> {
@@ -242,6 +242,10 @@ export class ObjectStore {
       this.#unpin(ref.id);
     }
   }
+}
+
+function readKey({ id, digest }: ObjectRef): string {
+  return `${id} ${digest}`;
 }
 
 const SOURCES = {

@@ -3,6 +3,7 @@
 import type { EventServiceClient, EventServiceHandlers } from '../gen/ballast/runtime/v1/EventService.ts';
 import type { NodeServiceClient, NodeServiceHandlers } from '../gen/ballast/runtime/v1/NodeService.ts';
 import type { ObjectServiceClient, ObjectServiceHandlers } from '../gen/ballast/runtime/v1/ObjectService.ts';
+import { givingBackChunks } from './chunk-buffers.ts';
 import type {
   RegistryServiceClient,
   RegistryServiceHandlers,
@@ -18,9 +19,12 @@ export const nodeService = loadService<NodeServiceClient, NodeServiceHandlers>(
   'ballast.runtime.v1.NodeService',
 );
 
-export const objectService = loadService<ObjectServiceClient, ObjectServiceHandlers>(
-  'ballast/runtime/v1/object.proto',
-  'ballast.runtime.v1.ObjectService',
+export const objectService = givingBackChunks(
+  loadService<ObjectServiceClient, ObjectServiceHandlers>(
+    'ballast/runtime/v1/object.proto',
+    'ballast.runtime.v1.ObjectService',
+  ),
+  'pull',
 );
 
 export const eventService = loadService<EventServiceClient, EventServiceHandlers>(

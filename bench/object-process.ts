@@ -13,7 +13,7 @@ import { ChannelPool, plainCalls } from '../actors/channels.ts';
 import { NodeObjects } from '../actors/node-objects.ts';
 import { digestOf } from '../actors/object-ref.ts';
 import type { ObjectRef } from '../actors/object-ref.ts';
-import { CHUNK_BYTES } from '../actors/object-transfer.ts';
+import { CHUNK_BYTES } from '../actors/chunk-buffers.ts';
 import { ObjectStore } from '../actors/objects.ts';
 import type { Method } from '../actors/protos.ts';
 import { objectService } from '../actors/runtime-services.ts';
