@@ -193,6 +193,18 @@ const COMPOSITIONS: Readonly<Record<string, Case>> = {
     x: [8, 1, 5, 4],
     y: [8, 1, 3, 2],
   },
+  // The filter's gradient with error and image in each other's place: few outputs.
+  'conv2d of eight images and channels, two outputs': {
+    fn: (x, y) => ops.conv2d(tf.tile(x as Tensor4D, [1, 8, 1, 1]), tf.tile(y as Tensor4D, [1, 8, 1, 1])),
+    x: [8, 1, 3, 2],
+    y: [2, 1, 3, 3],
+    domain: (value) => value / 4,
+  },
+  'scaled 1×1 filter': {
+    fn: (x, y) => ops.conv2d(x as Tensor4D, tf.mul(0.5, tf.sub(y as Tensor4D, 1))),
+    x: [2, 3, 2, 2],
+    y: [4, 3, 1, 1],
+  },
   'scale and shift of each channel': {
     fn: (x, y) => tf.add(tf.reshape(y, [1, 3, 1, 1]), tf.mul(tf.tensor4d([2, -1, 0.5], [1, 3, 1, 1]), x)),
     x: [2, 3, 2, 2],

@@ -13,8 +13,9 @@ import type {
   Conv2DBackpropInputAttrs,
 } from '@tensorflow/tfjs';
 import { SUM_POOL_2X, UPSAMPLE_2X } from './fused-kernels.ts';
-import { equalShapes } from './graph.ts';
-import type { GraphBuilder, Value } from './graph.ts';
+import { equalShapes } from './graph-value.ts';
+import type { GraphBuilder } from './graph.ts';
+import type { Shape, Value } from './graph-value.ts';
 import { reverse, rule } from './trace-rule.ts';
 import type { KernelRule } from './trace-rule.ts';
 import tf from './tf.ts';
@@ -142,10 +143,13 @@ const LEAST_BLOCK = 8;
 
 /** dW [kh, kw, c, o] = Σ_{n, y, x} dY[n, o, y, x] · X[n, c, stride·y + i − top, stride·x + j − left]. */
 function filterGradient(graph: GraphBuilder, x: Value, dy: Value, info: Conv2DInfo): Value {
-  const { batchSize, outChannels, filterHeight, filterWidth } = info;
-  const isBlockable = batchSize % LEAST_BLOCK === 0 && outChannels % LEAST_BLOCK === 0;
-  return filterHeight * filterWidth > 1 && isBlockable
-    ? filterGradientAsConvolution(graph, x, dy, info)
+  const { batchSize, inChannels, outChannels, filterHeight, filterWidth, strideHeight, strideWidth } = info;
+  const isBlock = (extent: number) => extent % LEAST_BLOCK === 0;
+  if (filterHeight * filterWidth === 1 || !isBlock(batchSize))
+    return filterGradientAsProduct(graph, x, dy, info);
+  if (isBlock(outChannels)) return filterGradientAsConvolution(graph, x, dy, info);
+  return isBlock(inChannels) && strideHeight === 1 && strideWidth === 1
+    ? turnedFilterGradient(graph, x, dy, info)
     : filterGradientAsProduct(graph, x, dy, info);
 }
 
@@ -159,16 +163,45 @@ function filterGradientAsConvolution(graph: GraphBuilder, x: Value, dy: Value, i
   const { top, left } = info.padInfo;
   const bottom = (outHeight - 1) * strideHeight + filterHeight - inHeight - top;
   const right = (outWidth - 1) * strideWidth + filterWidth - inWidth - left;
-  const images = padImage(graph, graph.transpose(x, [1, 0, 2, 3]), [top, left, bottom, right]);
-  const attributes = {
-    kernel_shape: { ints: [outHeight, outWidth] },
-    dilations: { ints: [strideHeight, strideWidth] },
-    strides: { ints: [1, 1] },
-    pads: { ints: [0, 0, 0, 0] },
-  };
   const shape = [info.inChannels, info.outChannels, filterHeight, filterWidth];
-  const operands = [images, graph.transpose(dy, [1, 0, 2, 3])];
-  return graph.transpose(graph.apply('Conv', operands, attributes, { shape, dtype: x.dtype }), [2, 3, 0, 1]);
+  const strides = [strideHeight, strideWidth];
+  const gradient = convolveSwapped(graph, x, dy, [top, left, bottom, right], strides, shape);
+  return graph.transpose(gradient, [2, 3, 0, 1]);
+}
+
+/** The same with dY as the images and X as the filters, for stride 1: dW, turned by 180°. */
+function turnedFilterGradient(graph: GraphBuilder, x: Value, dy: Value, info: Conv2DInfo): Value {
+  const { filterHeight, filterWidth, padInfo } = info;
+  const pads = [
+    filterHeight - 1 - padInfo.top,
+    filterWidth - 1 - padInfo.left,
+    filterHeight - 1 - padInfo.bottom,
+    filterWidth - 1 - padInfo.right,
+  ] as const;
+  const shape = [info.outChannels, info.inChannels, filterHeight, filterWidth];
+  const turned = convolveSwapped(graph, dy, x, pads, [1, 1], shape);
+  return graph.transpose(reverse(graph, turned, [2, 3]), [2, 3, 1, 0]);
+}
+
+/** Images [n, a, H, W] and filters [n, b, h, w] convolved over the batch: [a, b, …]; negative pads crop the image. */
+function convolveSwapped(
+  graph: GraphBuilder,
+  images: Value,
+  filters: Value,
+  pads: Pads,
+  dilations: readonly number[],
+  shape: Shape,
+): Value {
+  const crops = pads.map((pad) => Math.min(pad, 0)) as unknown as Pads;
+  const attributes = {
+    kernel_shape: { ints: filters.shape.slice(2) },
+    dilations: { ints: dilations },
+    strides: { ints: [1, 1] },
+    pads: { ints: pads.map((pad) => Math.max(pad, 0)) },
+  };
+  const operands = [padImage(graph, images, crops), filters];
+  const [image, filter] = operands.map((operand) => graph.transpose(operand, [1, 0, 2, 3]));
+  return graph.apply('Conv', [image!, filter!], attributes, { shape, dtype: images.dtype });
 }
 
 /** dW as the product of dY and copies of X, one for each tap. */

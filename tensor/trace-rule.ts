@@ -1,5 +1,6 @@
 /** What a rule of the tracer is, and the graph fragments that several rules share. */
-import type { GraphBuilder, Value } from './graph.ts';
+import type { GraphBuilder } from './graph.ts';
+import type { Value } from './graph-value.ts';
 import tf from './tf.ts';
 
 export type Inputs = Readonly<Record<string, Value>>;

@@ -7,7 +7,7 @@
 import { UserError } from '../common/errors.ts';
 import type { TypedArray } from './array.ts';
 import { GraphBuilder } from './graph.ts';
-import type { Shape, Value } from './graph.ts';
+import type { Shape, Value } from './graph-value.ts';
 import tf from './tf.ts';
 import type { BackendValues, DataType, Tensor, TensorInfo } from './tf.ts';
 import { KERNEL_RULES } from './trace-kernels.ts';
