@@ -3,7 +3,8 @@
  * filters are [kh, kw, c, o], and its NHWC images are transposed on the way in and out (transposes that meet cancel).
  *
  * Gradients, with Y = X ∗ W:
- *   dX, stride 1: dY convolved with W turned by 180° and its channel axes swapped; else the transposed convolution;
+ *   dX, stride 1: dY convolved with W turned by 180° and its channel axes swapped; stride 2: four such convolutions
+ *   (trace-strided-gradient.ts); else the transposed convolution;
  *   dW: X convolved with dY, batch and channels swapped, or a matrix product with copies of X (`filterGradient`).
  */
 import type {
@@ -12,12 +13,12 @@ import type {
   Conv2DBackpropFilterAttrs,
   Conv2DBackpropInputAttrs,
 } from '@tensorflow/tfjs';
-import { SUM_POOL_2X, UPSAMPLE_2X } from './fused-kernels.ts';
 import { equalShapes } from './graph-value.ts';
 import type { GraphBuilder } from './graph.ts';
 import type { Shape, Value } from './graph-value.ts';
-import { reverse, rule } from './trace-rule.ts';
-import type { KernelRule } from './trace-rule.ts';
+import { padImage, reverse, rule } from './trace-rule.ts';
+import type { KernelRule, Pads } from './trace-rule.ts';
+import { stridedInputGradient } from './trace-strided-gradient.ts';
 import tf from './tf.ts';
 
 type Rank4 = [number, number, number, number];
@@ -60,8 +61,6 @@ function describe(
     throw new RangeError('dilated convolutions are not supported by the compiler');
   return info;
 }
-
-type Pads = readonly [top: number, left: number, bottom: number, right: number];
 
 function padsOf({ padInfo }: Conv2DInfo): Pads {
   return [padInfo.top, padInfo.left, padInfo.bottom, padInfo.right];
@@ -108,15 +107,6 @@ function inputGradientAsTransposed(graph: GraphBuilder, dy: Value, filter: Value
   const shape = [info.batchSize, info.inChannels, info.inHeight, info.inWidth];
   const oihw = graph.transpose(filter, FILTER_TO_OIHW);
   return graph.apply('ConvTranspose', [dy, oihw], attributes, { shape, dtype: dy.dtype });
-}
-
-/** Image padded (negative: cropped) by [top, left, bottom, right] zeros. */
-function padImage(graph: GraphBuilder, x: Value, [top, left, bottom, right]: Pads): Value {
-  if (top === 0 && left === 0 && bottom === 0 && right === 0) return x;
-  const [a, b, height, width] = x.shape as Rank4;
-  const shape = [a, b, height + top + bottom, width + left + right];
-  const pads = graph.integers([0, 0, top, left, 0, 0, bottom, right]);
-  return graph.apply('Pad', [x, pads, graph.scalar(0)], {}, { shape, dtype: x.dtype });
 }
 
 /** Stacks equal images [a, n, h, w] on the first axis and flattens the rest: [k·a, n·h·w]. */
@@ -247,6 +237,7 @@ export const CONVOLUTION_RULES: Readonly<Record<string, KernelRule>> = {
     const errors = layoutIn(graph, dy!, attributes.dataFormat);
     const dx =
       inputGradientAsConvolution(graph, errors, filter!, info) ??
+      stridedInputGradient(graph, errors, graph.transpose(filter!, FILTER_TO_IOHW), info) ??
       inputGradientAsTransposed(graph, errors, filter!, info);
     return layoutOut(graph, dx, attributes.dataFormat);
   }),
@@ -272,23 +263,4 @@ export const CONVOLUTION_RULES: Readonly<Record<string, KernelRule>> = {
     });
     return graph.transpose(y, TO_NHWC);
   }),
-  [SUM_POOL_2X]: (graph, { x }) => {
-    const [n, c, height, width] = x!.shape as Rank4;
-    const type = { shape: [n, c, height / 2, width / 2], dtype: x!.dtype };
-    const attributes = { kernel_shape: { ints: [2, 2] }, strides: { ints: [2, 2] } };
-    const mean = graph.apply('AveragePool', [x!], attributes, type);
-    return graph.apply('Mul', [mean, graph.scalar(4)], {}, type);
-  },
-  [UPSAMPLE_2X]: (graph, { x }) => {
-    const [n, c, height, width] = x!.shape as Rank4;
-    const scales = graph.constant([1, 1, 2, 2], { shape: [4], dtype: 'float32' });
-    const attributes = {
-      mode: { string: 'nearest' },
-      coordinate_transformation_mode: { string: 'asymmetric' },
-      nearest_mode: { string: 'floor' },
-    };
-    const shape = [n, c, height * 2, width * 2];
-    const noRegion = graph.constant([], { shape: [0], dtype: 'float32' });
-    return graph.apply('Resize', [x!, noRegion, scales], attributes, { shape, dtype: x!.dtype });
-  },
 };

@@ -35,6 +35,7 @@ import { CONVOLUTION_RULES } from './trace-convolution.ts';
 import { matMul, reverse, rule } from './trace-rule.ts';
 import type { Inputs, KernelRule } from './trace-rule.ts';
 import { scaleAndShift } from './trace-scale-shift.ts';
+import { sumOfQuarters } from './trace-strided-gradient.ts';
 import tf from './tf.ts';
 
 const { broadcast_util: broadcasting } = tf;
@@ -51,7 +52,11 @@ function binary(op: string, dtype?: OnnxDType): KernelRule {
 
 function applyBinary(graph: GraphBuilder, op: string, a: Value, b: Value, dtype: OnnxDType): Value {
   if (op === 'Add') {
-    const combined = addBias(graph, a, b) ?? scaleAndShift(graph, a, b) ?? scaleAndShift(graph, b, a);
+    const combined =
+      addBias(graph, a, b) ??
+      scaleAndShift(graph, a, b) ??
+      scaleAndShift(graph, b, a) ??
+      sumOfQuarters(graph, a, b);
     if (combined !== null) return combined;
   }
   const shape = broadcasting.assertAndGetBroadcastShape([...a.shape], [...b.shape]);

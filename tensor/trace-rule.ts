@@ -42,3 +42,14 @@ export function reverse(graph: GraphBuilder, x: Value, axes: readonly number[]):
   const beforeFirst = -(2 ** 31);
   return graph.apply('Slice', [x, each(-1), each(beforeFirst), graph.integers(reversed), each(-1)], {}, x);
 }
+
+export type Pads = readonly [top: number, left: number, bottom: number, right: number];
+
+/** Image padded (negative: cropped) by [top, left, bottom, right] zeros. */
+export function padImage(graph: GraphBuilder, x: Value, [top, left, bottom, right]: Pads): Value {
+  if (top === 0 && left === 0 && bottom === 0 && right === 0) return x;
+  const [a, b, height, width] = x.shape as [number, number, number, number];
+  const shape = [a, b, height + top + bottom, width + left + right];
+  const pads = graph.integers([0, 0, top, left, 0, 0, bottom, right]);
+  return graph.apply('Pad', [x, pads, graph.scalar(0)], {}, { shape, dtype: x.dtype });
+}
