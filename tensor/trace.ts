@@ -121,6 +121,11 @@ function withTraceBackend<T>(graph: GraphBuilder, body: () => T): T {
   }
 }
 
+/** Is a function being traced? Else it runs on an eager engine, operation by operation. */
+export function isTracing(): boolean {
+  return backend.graph !== undefined;
+}
+
 export interface TraceInput {
   readonly name: string;
   readonly shape: Shape;
