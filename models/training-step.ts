@@ -4,7 +4,7 @@
  */
 import type { ArrayMap } from '../tensor/array.ts';
 import type { TensorSpec } from '../tensor/compile.ts';
-import { clipByGlobalNorm, movingAverage, scalarNames } from '../tensor/optimizer.ts';
+import { clipByGlobalNorm, movingAverage, scalarNames, vectorsJoined } from '../tensor/optimizer.ts';
 import type { Optimizer, TensorMap } from '../tensor/optimizer.ts';
 import tf from '../tensor/tf.ts';
 import { isTracing } from '../tensor/trace.ts';
@@ -97,13 +97,26 @@ function advance(
   const gradients = Object.fromEntries(
     names.map((name, i) => [name, tf.addN(results.map(({ grads }) => grads[i]!))]),
   );
-  const clipped = clipByGlobalNorm(gradients, clipNorm);
-  const updated = optimizer.update(state.params, clipped.gradients, state.optimizer, scalars);
+  return { ...update(state, gradients, scalars, { optimizer, clipNorm }), loss: value };
+}
+
+/** The state after a step along `gradients`, and their norm. */
+function update(
+  state: TrainingState<Tensor>,
+  gradients: TensorMap,
+  scalars: TensorMap,
+  { optimizer, clipNorm }: StepOptions,
+): Omit<StepResult, 'loss'> {
+  const { join, split } = vectorsJoined(state.params);
+  const each = (slots: Readonly<Record<string, TensorMap>>, change: (map: TensorMap) => TensorMap) =>
+    Object.fromEntries(Object.entries(slots).map(([slot, map]) => [slot, change(map)]));
+  const clipped = clipByGlobalNorm(join(gradients), clipNorm);
+  const memory = each(state.optimizer, join);
+  const updated = optimizer.update(join(state.params), clipped.gradients, memory, scalars);
   return {
-    params: updated.params,
-    optimizer: updated.state,
-    average: movingAverage(state.average, updated.params, scalars['averageDecay']!),
-    loss: value,
+    params: split(updated.params),
+    optimizer: each(updated.state, split),
+    average: split(movingAverage(join(state.average), updated.params, scalars['averageDecay']!)),
     gradientNorm: clipped.norm,
   };
 }
