@@ -12,13 +12,22 @@ export interface ExampleWeights {
   readonly mask?: Tensor1D;
   /** [n]: each row's weight, not part of the divisor, so that λ = 0.5 on synthetic rows halves their pull. */
   readonly weights?: Tensor1D;
+  /** What the sum is divided by, where the rows are part of a larger batch: its `rowCount`. */
+  readonly divisor?: Scalar;
+}
+
+/** How many rows are real, 1 at least. */
+export function rowCount(mask: Tensor1D): Scalar {
+  return tf.maximum(tf.sum(mask), 1);
 }
 
 /** Σ mask·weight·value / Σ mask for values [n]; 0 where every row is padding. */
-export function weightedMean(values: Tensor1D, { mask, weights }: ExampleWeights = {}): Scalar {
+export function weightedMean(
+  values: Tensor1D,
+  { mask = tf.onesLike(values), weights, divisor = rowCount(mask) }: ExampleWeights = {},
+): Scalar {
   const weighted = weights === undefined ? values : tf.mul(values, weights);
-  if (mask === undefined) return tf.mean(weighted);
-  return tf.div(tf.sum(tf.mul(weighted, mask)), tf.maximum(tf.sum(mask), 1));
+  return tf.div(tf.sum(tf.mul(weighted, mask)), divisor);
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { sizeOf, zeros } from '../tensor/array.ts';
 import type { ArrayMap, NdArray } from '../tensor/array.ts';
-import { conv2d, groupNorm, linear } from '../tensor/ops.ts';
+import { conv2d, groupNorm, linear, upsampleConv2d } from '../tensor/ops.ts';
 import { foldIn, normal } from '../tensor/random.ts';
 import type { Key } from '../tensor/random.ts';
 import tf from '../tensor/tf.ts';
@@ -71,6 +71,12 @@ export function convLayer(
   const y = conv2d(x, parameter<Tensor4D>(params, `${name}.weight`), options);
   const bias = params[`${name}.bias`];
   return bias === undefined ? y : tf.add(y, tf.reshape(bias, [1, -1, 1, 1]));
+}
+
+/** Nearest-neighbour doubling, then the 3×3 convolution called `name`. [n, c, h, w] → [n, o, 2h, 2w]. */
+export function upsampleConvLayer(params: Parameters, name: string, x: Tensor4D): Tensor4D {
+  const weight = parameter<Tensor4D>(params, `${name}.weight`);
+  return upsampleConv2d(x, weight, parameter<Tensor1D>(params, `${name}.bias`));
 }
 
 /** Group normalisation with the scale and bias called `name`. */

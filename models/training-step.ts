@@ -4,15 +4,16 @@
  */
 import type { ArrayMap } from '../tensor/array.ts';
 import type { TensorSpec } from '../tensor/compile.ts';
-import { clipByGlobalNorm, movingAverage, scalarNames } from '../tensor/optimizer.ts';
+import { clipByGlobalNorm, movingAverage, scalarNames, vectorsJoined } from '../tensor/optimizer.ts';
 import type { Optimizer, TensorMap } from '../tensor/optimizer.ts';
 import tf from '../tensor/tf.ts';
+import { isTracing } from '../tensor/trace.ts';
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor4D } from '../tensor/tf.ts';
 import { classify } from './classifier.ts';
 import type { ClassifierConfig } from './classifier.ts';
 import { addNoise } from './denoiser.ts';
 import type { Prediction } from './denoiser.ts';
-import { crossEntropy, diffusionLoss } from './losses.ts';
+import { crossEntropy, diffusionLoss, rowCount } from './losses.ts';
 import { unet } from './unet.ts';
 import type { UNetConfig } from './unet.ts';
 
@@ -46,25 +47,76 @@ export function scalarsSignature(optimizer: Optimizer): Record<string, TensorSpe
   return Object.fromEntries([...scalarNames(optimizer), 'averageDecay'].map((name) => [name, scalarSpec]));
 }
 
+/** Rows of a batch [start, start + count). */
+type Rows = <T extends Tensor>(tensor: T) => T;
+
+/** Pixels of the images that go through a network together: then its values stay in a core's caches. */
+const PIXELS_TOGETHER = 2 ** 15;
+const MOST_PARTS = 4;
+/** Parts are multiples of this (see the filter's gradient in tensor/trace-convolution.ts). */
+const LEAST_ROWS = 8;
+
+/** Each part's forward and backward pass is done before the next. An eager engine, perhaps a GPU, takes the batch whole. */
+function partsHere(imageShape: readonly number[]): Rows[] {
+  return isTracing() ? partsOf(imageShape) : [(tensor) => tensor];
+}
+
+/** How a batch of images [n, c, h, w] is cut. */
+export function partsOf([n, , height, width]: readonly number[]): Rows[] {
+  let parts = 1;
+  while (
+    parts < MOST_PARTS &&
+    (n! / parts) * height! * width! > PIXELS_TOGETHER &&
+    n! % (2 * parts * LEAST_ROWS) === 0
+  )
+    parts *= 2;
+  const rows = n! / parts;
+  return Array.from(
+    { length: parts },
+    (_, i): Rows =>
+      (tensor) =>
+        tf.slice(tensor, i * rows, rows),
+  );
+}
+
 function advance(
   state: TrainingState<Tensor>,
   scalars: TensorMap,
   { optimizer, clipNorm }: StepOptions,
-  lossOf: (params: TensorMap) => Tensor,
+  parts: readonly Rows[],
+  lossOf: (params: TensorMap, rows: Rows) => Tensor,
 ): StepResult {
   const names = Object.keys(state.params);
-  const { value, grads } = tf.valueAndGrads(
-    (...tensors: Tensor[]) =>
-      lossOf(Object.fromEntries(names.map((name, i) => [name, tensors[i]!]))) as Scalar,
-  )(names.map((name) => state.params[name]!));
-  const gradients = Object.fromEntries(names.map((name, i) => [name, grads[i]!]));
-  const clipped = clipByGlobalNorm(gradients, clipNorm);
-  const updated = optimizer.update(state.params, clipped.gradients, state.optimizer, scalars);
+  const results = parts.map((rows) =>
+    tf.valueAndGrads(
+      (...tensors: Tensor[]) =>
+        lossOf(Object.fromEntries(names.map((name, i) => [name, tensors[i]!])), rows) as Scalar,
+    )(names.map((name) => state.params[name]!)),
+  );
+  const value = tf.addN(results.map((result) => result.value));
+  const gradients = Object.fromEntries(
+    names.map((name, i) => [name, tf.addN(results.map(({ grads }) => grads[i]!))]),
+  );
+  return { ...update(state, gradients, scalars, { optimizer, clipNorm }), loss: value };
+}
+
+/** The state after a step along `gradients`, and their norm. */
+function update(
+  state: TrainingState<Tensor>,
+  gradients: TensorMap,
+  scalars: TensorMap,
+  { optimizer, clipNorm }: StepOptions,
+): Omit<StepResult, 'loss'> {
+  const { join, split } = vectorsJoined(state.params);
+  const each = (slots: Readonly<Record<string, TensorMap>>, change: (map: TensorMap) => TensorMap) =>
+    Object.fromEntries(Object.entries(slots).map(([slot, map]) => [slot, change(map)]));
+  const clipped = clipByGlobalNorm(join(gradients), clipNorm);
+  const memory = each(state.optimizer, join);
+  const updated = optimizer.update(join(state.params), clipped.gradients, memory, scalars);
   return {
-    params: updated.params,
-    optimizer: updated.state,
-    average: movingAverage(state.average, updated.params, scalars['averageDecay']!),
-    loss: value,
+    params: split(updated.params),
+    optimizer: each(updated.state, split),
+    average: split(movingAverage(join(state.average), updated.params, scalars['averageDecay']!)),
     gradientNorm: clipped.norm,
   };
 }
@@ -93,11 +145,13 @@ export function denoiserStep(config: UNetConfig, prediction: Prediction, options
     scalars: TensorMap;
   }) => {
     const perImage = (values: Tensor) => tf.reshape(values, [-1, 1, 1, 1]);
-    const level = { t: perImage(batch.t), a: perImage(batch.a), s: perImage(batch.s) };
-    const [x0, noise] = [batch.images as Tensor4D, batch.noise as Tensor4D];
-    return advance(state, scalars, options, (params) => {
+    const divisor = tf.scalar(batch.images.shape[0]);
+    return advance(state, scalars, options, partsHere(batch.images.shape), (params, rows) => {
+      const [x0, noise] = [rows(batch.images as Tensor4D), rows(batch.noise as Tensor4D)];
+      const weights = rows(batch.weights as Tensor1D);
+      const level = { t: perImage(rows(batch.t)), a: perImage(rows(batch.a)), s: perImage(rows(batch.s)) };
       const output = unet(config, params, addNoise(x0, noise, level), level.t);
-      return diffusionLoss(prediction, output, x0, noise, level, { weights: batch.weights as Tensor1D });
+      return diffusionLoss(prediction, output, x0, noise, level, { weights, divisor });
     });
   };
 }
@@ -125,12 +179,15 @@ export function classifierStep(config: ClassifierConfig, options: StepOptions) {
     state: TrainingState<Tensor>;
     batch: ClassifierBatch<Tensor>;
     scalars: TensorMap;
-  }) =>
-    advance(state, scalars, options, (params) =>
-      crossEntropy(classify(config, params, batch.images as Tensor4D), batch.labels as Tensor2D, {
-        mask: batch.mask as Tensor1D,
-        weights: batch.weights as Tensor1D,
+  }) => {
+    const divisor = rowCount(batch.mask as Tensor1D);
+    return advance(state, scalars, options, partsHere(batch.images.shape), (params, rows) =>
+      crossEntropy(classify(config, params, rows(batch.images as Tensor4D)), rows(batch.labels as Tensor2D), {
+        mask: rows(batch.mask as Tensor1D),
+        weights: rows(batch.weights as Tensor1D),
         adjustment: batch.adjustment,
+        divisor,
       }),
     );
+  };
 }

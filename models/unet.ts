@@ -7,11 +7,11 @@
  */
 import { UserError } from '../common/errors.ts';
 import type { ArrayMap } from '../tensor/array.ts';
-import { depthToSpace, silu, spaceToDepth, upsample2x } from '../tensor/ops.ts';
+import { depthToSpace, silu, spaceToDepth } from '../tensor/ops.ts';
 import type { Key } from '../tensor/random.ts';
 import tf from '../tensor/tf.ts';
 import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from '../tensor/tf.ts';
-import { convLayer, Initializer, linearLayer, normLayer } from './parameters.ts';
+import { convLayer, Initializer, linearLayer, normLayer, upsampleConvLayer } from './parameters.ts';
 import type { Parameters } from './parameters.ts';
 
 export interface UNetConfig {
@@ -117,7 +117,7 @@ export function unet(config: UNetConfig, params: Parameters, x: Tensor4D, t: Ten
   }
   if (config.attention) h = attention(config, params, 'middle.attention', h);
   for (let level = last; level >= 0; level--) {
-    if (level < last) h = convLayer(params, `up.${level}.upsample`, upsample2x(h));
+    if (level < last) h = upsampleConvLayer(params, `up.${level}.upsample`, h);
     for (const block of up[level]!) h = run(block, tf.concat([h, skips.pop()!], 1));
   }
   h = convLayer(params, 'head.conv', silu(normLayer(params, 'head.norm', h, config.groups)));

@@ -3,117 +3,72 @@
  * b = 8 or 16 by processor) and its optimiser goes there by itself, but only where weights are constants. In training
  * they are inputs; so we write the operators of its `com.microsoft.nchwc` domain ourselves:
  *
- *   Conv(x, W)  →  ReorderOutput(Conv_b(ReorderInput(x), blocked W)),   W [o, i, kh, kw] → [o/b, i/b, kh, kw, b(i), b(o)]
+ *   Conv(x, W)  →  ReorderOutput(Conv_b(blocked x, blocked W))
  *
- * In a filter's gradient, W is the output's error with batch and channels swapped (trace-convolution.ts). It is as large
- * as an image then, and is made from the error's blocked form, whose rows of b numbers stay together.
+ * with operands from blocked-operands.ts. In a filter's gradient the rows of the "filter" are as long as the image's, and
+ * the output is as small as a filter: columns are padded beforehand, since the kernel takes padded ones one by one.
  *
  * The domain is not documented for use from outside. So it is used only after `findBlockSize` has seen it give right
  * results in this process, on this processor; otherwise convolutions stay as they are.
  */
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { BLOCKED_DOMAIN, BlockedOperands } from './blocked-operands.ts';
+import type { ConvolutionOperands, Shape4 } from './convolution-operands.ts';
 import { encodeModel } from './onnx.ts';
-import type { OnnxGraph, OnnxNode, OnnxTensor } from './onnx.ts';
+import type { OnnxGraph, OnnxNode } from './onnx.ts';
 
-const DOMAIN = 'com.microsoft.nchwc';
 const BLOCK_SIZES = [8, 16];
 
-export interface ConvolutionShapes {
-  /** Channels of the image. */
-  readonly inputs: number;
-  readonly outputs: number;
-  readonly kernel: readonly [number, number];
-}
-
-interface Lowered {
-  readonly nodes: OnnxNode[];
-  readonly initializers: OnnxTensor[];
-}
-
 /**
- * Replaces every convolution that `shapesOf` describes (null: leave it) and whose channels are multiples of `block`.
+ * Replaces every convolution that `operandsOf` describes (null: leave it) and whose channels are multiples of `block`.
  * Nodes that only the replaced ones read stay in the list.
  */
 export function blockConvolutions(
   nodes: readonly OnnxNode[],
   block: number,
-  shapesOf: (node: OnnxNode) => ConvolutionShapes | null,
-): Lowered {
-  const lowering = new Lowering(nodes, block);
+  operandsOf: (node: OnnxNode) => ConvolutionOperands | null,
+): Pick<OnnxGraph, 'nodes' | 'initializers'> {
+  const operands = new BlockedOperands(block);
   for (const node of nodes) {
-    const shapes = node.op === 'Conv' && node.domain === '' ? shapesOf(node) : null;
-    if (shapes === null || shapes.inputs % block !== 0 || shapes.outputs % block !== 0)
-      lowering.nodes.push(node);
-    else lowering.convolution(node, shapes);
+    const described = node.op === 'Conv' && node.domain === '' ? operandsOf(node) : null;
+    if (described === null || described.weights.shape.slice(0, 2).some((channels) => channels % block !== 0))
+      operands.nodes.push(node);
+    else writeConvolution(operands, node, described);
   }
-  return lowering;
+  return operands;
 }
 
-class Lowering implements Lowered {
-  readonly nodes: OnnxNode[] = [];
-  readonly initializers: OnnxTensor[] = [];
-  /** Names of values in blocked layout, by the name of the plain value. */
-  readonly #blocked = new Map<string, string>();
-  readonly #producers: ReadonlyMap<string, OnnxNode>;
-  readonly #block: number;
-
-  constructor(nodes: readonly OnnxNode[], block: number) {
-    this.#producers = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
-    this.#block = block;
-  }
-
-  convolution(node: OnnxNode, { inputs, outputs, kernel }: ConvolutionShapes): void {
-    const [x, weight, ...bias] = node.inputs as [string, string, ...string[]];
-    const y = node.outputs[0]!;
-    const b = this.#block;
-    const swapped = this.#batchAndChannelsSwapped(weight);
-    const split =
-      swapped === null
-        ? [outputs / b, b, inputs / b, b, ...kernel]
-        : [inputs / b, b, outputs / b, ...kernel, b];
-    const perm = swapped === null ? [0, 2, 4, 5, 3, 1] : [2, 0, 3, 4, 1, 5];
-    const source = swapped === null ? weight : this.#blockedForm(swapped);
-    this.nodes.push(
-      plain('Reshape', [source, this.#shape(`${y}:split`, split)], `${y}:w6`),
-      plain('Transpose', [`${y}:w6`], `${y}:wt`, { perm: { ints: perm } }),
-      plain('Reshape', [`${y}:wt`, this.#shape(`${y}:whole`, [outputs, inputs, ...kernel])], `${y}:w`),
-    );
-    const operands = [this.#blockedForm(x), `${y}:w`, ...bias];
-    this.#blocked.set(y, `${y}:blocked`);
-    this.nodes.push({ ...node, domain: DOMAIN, inputs: operands, outputs: [`${y}:blocked`] });
-    const channels = { channels: { int: outputs } };
-    this.nodes.push({ ...plain('ReorderOutput', [`${y}:blocked`], y, channels), domain: DOMAIN });
-  }
-
-  /** The image whose axes [n, c, h, w] the named value has as [c, n, h, w]; null for anything else. */
-  #batchAndChannelsSwapped(name: string): string | null {
-    const node = this.#producers.get(name);
-    const perm = node?.op === 'Transpose' ? node.attributes['perm'] : undefined;
-    return perm !== undefined && 'ints' in perm && perm.ints.join() === '1,0,2,3' ? node!.inputs[0]! : null;
-  }
-
-  #blockedForm(name: string): string {
-    const existing = this.#blocked.get(name);
-    if (existing !== undefined) return existing;
-    this.#blocked.set(name, `${name}:blocked`);
-    this.nodes.push({ ...plain('ReorderInput', [name], `${name}:blocked`), domain: DOMAIN });
-    return `${name}:blocked`;
-  }
-
-  #shape(name: string, extents: readonly number[]): string {
-    const bytes = new Uint8Array(BigInt64Array.from(extents.map(BigInt)).buffer);
-    this.initializers.push({ name, dtype: 'int64', shape: [extents.length], bytes });
-    return name;
-  }
+function writeConvolution(
+  operands: BlockedOperands,
+  node: OnnxNode,
+  { image, weights }: ConvolutionOperands,
+): void {
+  const [top, left, bottom, right] = padsOf(node);
+  const x = image.isSwapped
+    ? operands.swappedImage(image.source, image.shape, { left, right })
+    : operands.image(image.source);
+  const pads = image.isSwapped ? [top, 0, bottom, 0] : [top, left, bottom, right];
+  const y = node.outputs[0]!;
+  const blocked = `${y}:blocked`;
+  operands.nodes.push({
+    ...node,
+    domain: BLOCKED_DOMAIN,
+    inputs: [x, operands.weights(weights), ...node.inputs.slice(2)],
+    outputs: [blocked],
+    attributes: { ...node.attributes, pads: { ints: pads } },
+  });
+  operands.remember(y, blocked);
+  operands.nodes.push({
+    op: 'ReorderOutput',
+    domain: BLOCKED_DOMAIN,
+    inputs: [blocked],
+    outputs: [y],
+    attributes: { channels: { int: weights.shape[0] } },
+  });
 }
 
-function plain(
-  op: string,
-  inputs: readonly string[],
-  output: string,
-  attributes: OnnxNode['attributes'] = {},
-): OnnxNode {
-  return { op, domain: '', inputs, outputs: [output], attributes };
+function padsOf({ attributes: { pads } }: OnnxNode): Shape4 {
+  return pads !== undefined && 'ints' in pads ? (pads.ints as Shape4) : [0, 0, 0, 0];
 }
 
 let found: Promise<number | null> | undefined;
@@ -130,8 +85,8 @@ export function findBlockSize(): Promise<number | null> {
 /** A 3×3 convolution of 16 channels to 32 with a bias, plain against blocked. */
 async function givesRightResults(block: number): Promise<boolean> {
   const [inputs, outputs, size] = [16, 32, 5];
-  const image = [1, inputs, size, size];
-  const filter = [outputs, inputs, 3, 3];
+  const image = [1, inputs, size, size] as const;
+  const filter = [outputs, inputs, 3, 3] as const;
   const ramp = (shape: readonly number[]) =>
     new OrtTensor(
       'float32',
@@ -145,6 +100,10 @@ async function givesRightResults(block: number): Promise<boolean> {
     strides: { ints: [1, 1] },
   };
   const node: OnnxNode = { op: 'Conv', domain: '', inputs: ['x', 'w', 'b'], outputs: ['y'], attributes };
+  const operands = {
+    image: { source: 'x', isSwapped: false, shape: image },
+    weights: { source: 'w', form: 'plain', shape: filter },
+  } as const;
   const declared = {
     inputs: (['x', 'w', 'b'] as const).map(
       (name) => ({ name, dtype: 'float32', shape: feeds[name].dims }) as const,
@@ -161,7 +120,7 @@ async function givesRightResults(block: number): Promise<boolean> {
   };
   try {
     const expected = await run({ nodes: [node], initializers: [] });
-    const actual = await run(blockConvolutions([node], block, () => ({ inputs, outputs, kernel: [3, 3] })));
+    const actual = await run(blockConvolutions([node], block, () => operands));
     return expected.every((value, i) => Math.abs(value - actual[i]!) < 1e-4);
   } catch {
     return false; // no such operators, or not on this processor

@@ -20,7 +20,7 @@ const weight = float32([2, 2, 3, 3], Array.from({ length: 36 }, Math.cos)); // p
 /** A convolution and its gradient, with the weight built in: every kernel of our own is in it. */
 function compileLayer() {
   const layer = ({ x, w }: { x: Tensor4D; w: Tensor4D }) => {
-    const y = (v: Tensor4D) => ops.upsample2x(ops.silu(ops.conv2d(v, w, { stride: 2 })));
+    const y = (v: Tensor4D) => ops.silu(ops.conv2d(v, w, { stride: 2 }));
     return { y: y(x), slope: tf.grad((v) => tf.sum(y(v as Tensor4D)))(x) };
   };
   return compile(layer as never, { x: IMAGE }, { engine: ENGINE, constants: { w: weight } });

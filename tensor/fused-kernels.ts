@@ -6,16 +6,12 @@
  *   Silu(x)          = x · sigmoid(x)                                                     (Elfwing et al. 2017)
  *   GroupNorm(x)     = γ·x̂ + β per channel, x̂ = (x − mean)/√(var + ε) over each group of channels (Wu and He 1803.08494);
  *                      also gives x̂ [n, c, h, w] and 1/√(var + ε) [n, groups, 1] for its gradient
- *   Upsample2x(x)    = nearest-neighbour doubling of height and width, [n, c, h, w] → [n, c, 2h, 2w]
- *   SumPool2x(x)     = sums of 2×2 blocks, [n, c, h, w] → [n, c, h/2, w/2]: the gradient of Upsample2x, and the reverse
  */
 import tf from './tf.ts';
-import type { Tensor, Tensor4D } from './tf.ts';
+import type { Tensor } from './tf.ts';
 
 export const SILU = 'Silu';
 export const GROUP_NORM = 'GroupNorm';
-export const UPSAMPLE_2X = 'Upsample2x';
-export const SUM_POOL_2X = 'SumPool2x';
 
 /** Backends that run operations one by one; the tracing backend has rules of its own. */
 const EAGER_BACKENDS = ['cpu', 'tensorflow'];
@@ -88,27 +84,6 @@ tf.registerGradient({
       bias: () => tf.reshape(tf.sum(p, 0), [c]),
     };
   },
-});
-
-defineKernel(UPSAMPLE_2X, ({ x }) => {
-  const [, , height, width] = x!.shape as [number, number, number, number];
-  const channelsLast = tf.transpose(x!, [0, 2, 3, 1]) as Tensor4D;
-  const larger = tf.image.resizeNearestNeighbor(channelsLast, [height * 2, width * 2]);
-  return tf.transpose(larger, [0, 3, 1, 2]);
-});
-tf.registerGradient({
-  kernelName: UPSAMPLE_2X,
-  gradFunc: (dy) => ({ x: () => runFused(SUM_POOL_2X, { x: dy as Tensor })[0]! }),
-});
-
-defineKernel(SUM_POOL_2X, ({ x }) => {
-  const [n, c, height, width] = x!.shape as [number, number, number, number];
-  const blocks = tf.reshape(x!, [n * c, height / 2, 2, width / 2, 2]);
-  return tf.reshape(tf.sum(tf.sum(blocks, 4), 2), [n, c, height / 2, width / 2]);
-});
-tf.registerGradient({
-  kernelName: SUM_POOL_2X,
-  gradFunc: (dy) => ({ x: () => runFused(UPSAMPLE_2X, { x: dy as Tensor })[0]! }),
 });
 
 /** Runs one of the kernels above on the active backend. */

@@ -10,36 +10,11 @@
  */
 import { sizeOf } from './array.ts';
 import { blockConvolutions } from './blocked-convolution.ts';
-import type { ConvolutionShapes } from './blocked-convolution.ts';
+import { trainableConvolution } from './convolution-operands.ts';
+import { equalShapes, producer } from './graph-value.ts';
+import type { Attributes, GraphNode, Shape, Value, ValueType } from './graph-value.ts';
 import { encodeModel } from './onnx.ts';
-import type { OnnxAttribute, OnnxDType, OnnxNode, OnnxTensor } from './onnx.ts';
-
-export type Shape = readonly number[];
-export type Attributes = Readonly<Record<string, OnnxAttribute>>;
-
-interface GraphNode {
-  readonly op: string;
-  readonly domain: string;
-  readonly inputs: readonly Value[];
-  readonly attributes: Attributes;
-  readonly outputs: Value[];
-}
-
-export interface Value {
-  readonly name: string;
-  readonly shape: Shape;
-  readonly dtype: OnnxDType;
-  readonly source:
-    | { readonly kind: 'input' }
-    | { readonly kind: 'constant'; readonly bytes: Uint8Array }
-    | { readonly kind: 'splat'; readonly value: number }
-    | { readonly kind: 'node'; readonly node: GraphNode };
-}
-
-export interface ValueType {
-  readonly shape: Shape;
-  readonly dtype: OnnxDType;
-}
+import type { OnnxDType, OnnxNode, OnnxTensor } from './onnx.ts';
 
 const MICROSOFT_OPERATORS = new Set(['FusedMatMul', 'QuickGelu']);
 
@@ -154,11 +129,11 @@ export class GraphBuilder {
     const names = (values: readonly Value[]) => values.map((value) => value.name);
     const kept = this.nodes.filter((node) => live.has(node));
     const plain = kept.map((node) => ({ ...node, inputs: names(node.inputs), outputs: names(node.outputs) }));
-    const shapes = new Map(kept.map((node) => [node.outputs[0]!.name, trainableConvolution(node)]));
+    const operands = new Map(kept.map((node) => [node.outputs[0]!.name, trainableConvolution(node)]));
     const lowered =
       block === null
         ? { nodes: plain, initializers: [] }
-        : blockConvolutions(plain, block, (node) => shapes.get(node.outputs[0]!) ?? null);
+        : blockConvolutions(plain, block, (node) => operands.get(node.outputs[0]!) ?? null);
     const read = outputs.map(({ value }) => value.name);
     const bytes = encodeModel({
       nodes: [
@@ -209,18 +184,6 @@ function withoutUnread(nodes: readonly OnnxNode[], results: readonly string[]): 
   return needed.reverse();
 }
 
-/** Shapes of a convolution whose weights change from run to run; null for any other node. */
-function trainableConvolution({ op, inputs }: GraphNode): ConvolutionShapes | null {
-  if (op !== 'Conv' || isConstant(inputs[1]!)) return null;
-  const [outputs, channels, height, width] = inputs[1]!.shape as [number, number, number, number];
-  return { inputs: channels, outputs, kernel: [height, width] };
-}
-
-function isConstant({ source }: Value): boolean {
-  if (source.kind === 'node') return source.node.inputs.every(isConstant);
-  return source.kind !== 'input';
-}
-
 function flopsOf({ op, inputs, outputs, attributes }: GraphNode): number {
   const [first, second] = inputs;
   const size = sizeOf(outputs[0]!.shape);
@@ -240,15 +203,6 @@ function flopsOf({ op, inputs, outputs, attributes }: GraphNode): number {
     default:
       return 0;
   }
-}
-
-/** The node that made `value`, when it is an `op`. */
-export function producer(value: Value, op: string): GraphNode | undefined {
-  return value.source.kind === 'node' && value.source.node.op === op ? value.source.node : undefined;
-}
-
-export function equalShapes(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
 }
 
 /** Does the permutation leave the elements in memory order (it moves only axes of extent 1)? */

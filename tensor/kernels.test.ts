@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { float32, sizeOf } from './array.ts';
 import type { NdArray } from './array.ts';
 import { compile } from './compile.ts';
-import { runFused, SUM_POOL_2X } from './fused-kernels.ts';
 import * as ops from './ops.ts';
 import { foldIn, keyFromSeed, normal } from './random.ts';
 import tf from './tf.ts';
@@ -136,8 +135,6 @@ const CASES: Readonly<Record<string, Case>> = {
     y: [4, 3, 3, 2],
   },
   AvgPool: { fn: (x) => tf.avgPool(x as Tensor4D, 2, 2, 'valid'), x: [2, 4, 4, 3], forwardOnly: true },
-  Upsample2x: { fn: (x) => ops.upsample2x(x as Tensor4D), x: [2, 3, 2, 4] },
-  SumPool2x: { fn: (x) => runFused(SUM_POOL_2X, { x })[0]!, x: [2, 3, 4, 2] },
 };
 
 /** More shapes and compositions that meet in networks. */
@@ -160,6 +157,11 @@ const COMPOSITIONS: Readonly<Record<string, Case>> = {
     fn: (x, y) => ops.conv2d(x as Tensor4D, y as Tensor4D, { stride: 2 }),
     x: [1, 2, 7, 8],
     y: [3, 2, 5, 5],
+  },
+  'conv2d 5×5 stride 2 over even sides': {
+    fn: (x, y) => ops.conv2d(x as Tensor4D, y as Tensor4D, { stride: 2 }),
+    x: [1, 1, 6, 4],
+    y: [2, 1, 5, 5],
   },
   'conv2d NHWC stride 2 valid': {
     fn: (x, y) => tf.conv2d(x as Tensor4D, y as Tensor4D, 2, 'valid'),
@@ -192,6 +194,36 @@ const COMPOSITIONS: Readonly<Record<string, Case>> = {
     fn: (x, y) => ops.conv2d(x as Tensor4D, y as Tensor4D, { pad: 0 }),
     x: [8, 1, 5, 4],
     y: [8, 1, 3, 2],
+  },
+  // The filter's gradient with error and image in each other's place: few outputs.
+  'conv2d of eight images and channels, two outputs': {
+    fn: (x, y) => ops.conv2d(tf.tile(x as Tensor4D, [1, 8, 1, 1]), tf.tile(y as Tensor4D, [1, 8, 1, 1])),
+    x: [8, 1, 3, 2],
+    y: [2, 1, 3, 3],
+    domain: (value) => value / 4,
+  },
+  upsampleConv2d: {
+    fn: (x, y) => ops.upsampleConv2d(x as Tensor4D, y as Tensor4D, tf.tensor1d([1, 2])),
+    x: [1, 2, 3, 2],
+    y: [2, 2, 3, 3],
+  },
+  'conv2d 3×3 stride 2 with a shortcut': {
+    fn: (x, y) => {
+      const shortcut = ops.conv2d(x as Tensor4D, tf.slice(y as Tensor4D, [0, 0, 1, 1], [-1, -1, 1, 1]), { stride: 2 }); // prettier-ignore
+      return tf.add(ops.conv2d(x as Tensor4D, y as Tensor4D, { stride: 2 }), tf.square(shortcut));
+    },
+    x: [1, 2, 4, 6],
+    y: [3, 2, 3, 3],
+  },
+  'conv2d 2×3 stride 2, unpadded': {
+    fn: (x, y) => ops.conv2d(x as Tensor4D, y as Tensor4D, { stride: 2, pad: 0 }),
+    x: [1, 2, 6, 4],
+    y: [3, 2, 2, 3],
+  },
+  'scaled 1×1 filter': {
+    fn: (x, y) => ops.conv2d(x as Tensor4D, tf.mul(0.5, tf.sub(y as Tensor4D, 1))),
+    x: [2, 3, 2, 2],
+    y: [4, 3, 1, 1],
   },
   'scale and shift of each channel': {
     fn: (x, y) => tf.add(tf.reshape(y, [1, 3, 1, 1]), tf.mul(tf.tensor4d([2, -1, 0.5], [1, 3, 1, 1]), x)),

@@ -80,10 +80,17 @@ describe('other layers', () => {
     checkGradient((x) => ops.silu(x), image);
   });
 
-  it('upsample2x copies pixels; its gradient sums them', () => {
-    const x = tf.tensor4d([1, 2, 3, 4], [1, 1, 2, 2]);
-    expect(values(ops.upsample2x(x))).toEqual([1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4]);
-    checkGradient((input) => ops.upsample2x(input as Tensor4D), image);
+  it('upsampleConv2d convolves the doubled image', () => {
+    const weight = tf.tensor4d(
+      Array.from({ length: 3 * 4 * 9 }, (_, i) => Math.cos(i)),
+      [3, 4, 3, 3],
+    );
+    const channelsLast = tf.transpose<Tensor4D>(image, [0, 2, 3, 1]);
+    const doubled = tf.transpose<Tensor4D>(tf.image.resizeNearestNeighbor(channelsLast, [8, 8]), [0, 3, 1, 2]); // prettier-ignore
+    const expected = values(tf.add(ops.conv2d(doubled, weight), tf.tensor4d([1, 2, 3], [1, 3, 1, 1])));
+    const actual = ops.upsampleConv2d(image, weight, tf.tensor1d([1, 2, 3]));
+    expect(actual.shape).toEqual([2, 3, 8, 8]);
+    values(actual).forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 4));
   });
 
   it('spaceToDepth gathers blocks, depthToSpace undoes it', () => {

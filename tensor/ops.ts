@@ -2,7 +2,7 @@
  * Network layers as plain tfjs functions in one layout: images [n, c, h, w], parameters as PyTorch stores them
  * (convolution [out, in, kh, kw], linear [out, in]), so that one trace never changes layout on the way.
  */
-import { GROUP_NORM, runFused, SILU, UPSAMPLE_2X } from './fused-kernels.ts';
+import { GROUP_NORM, runFused, SILU } from './fused-kernels.ts';
 import tf from './tf.ts';
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from './tf.ts';
 
@@ -15,15 +15,52 @@ export function conv2d(
   weight: Tensor4D,
   { stride = 1, pad = (weight.shape[2] - 1) / 2 }: { stride?: number; pad?: number } = {},
 ): Tensor4D {
+  return padded(x, weight, stride, [pad, pad], [pad, pad]);
+}
+
+type Pads = [before: number, after: number];
+
+/** Spelt out per axis: with a single number for the padding tfjs takes the kernel's height for its width. */
+function padded(x: Tensor4D, weight: Tensor4D, stride: number, rows: Pads, columns: Pads): Tensor4D {
   const kernel = tf.transpose(weight, [2, 3, 1, 0]);
-  // Spelt out per axis: with a single number tfjs takes the kernel's height for its width.
-  const padding: Parameters<typeof tf.conv2d>[3] = [
-    [0, 0],
-    [0, 0],
-    [pad, pad],
-    [pad, pad],
-  ];
-  return tf.conv2d(x, kernel, stride, padding, 'NCHW', 1, 'floor');
+  return tf.conv2d(x, kernel, stride, [[0, 0], [0, 0], rows, columns], 'NCHW', 1, 'floor'); // prettier-ignore
+}
+
+/**
+ * Nearest-neighbour doubling of height and width, then a 3×3 convolution: x [n, c, h, w], weight [o, c, 3, 3],
+ * bias [o] → [n, o, 2h, 2w]. Copied pixels meet sums of taps: the outputs with the same parities of row and column are a
+ * 2×2 convolution of x itself, so that four of them do with 4/9 of the multiplications.
+ */
+export function upsampleConv2d(x: Tensor4D, weight: Tensor4D, bias: Tensor1D): Tensor4D {
+  const [o, c] = weight.shape;
+  const flat = tf.reshape(weight, [o * c, 9]);
+  const quarter = (r: 0 | 1, s: 0 | 1) => {
+    const kernel: Tensor4D = tf.reshape(tf.matMul(flat, tf.tensor2d(sumsOfTaps(r, s))), [o, c, 2, 2]);
+    return tf.add<Tensor4D>(padded(x, kernel, 1, [1 - r, r], [1 - s, s]), tf.reshape(bias, [1, o, 1, 1]));
+  };
+  return interleave([quarter(0, 0), quarter(0, 1), quarter(1, 0), quarter(1, 1)]);
+}
+
+/** Which taps of a row of three fall on each of the two pixels that an even (odd) output sees. */
+const TAPS = [[[0], [1, 2]], [[0, 1], [2]]] as const; // prettier-ignore
+
+/** [9, 4]: 1 where tap (i, j) of 3×3 falls on pixel (a, b) of the 2×2 that outputs of parities (r, s) see. */
+function sumsOfTaps(r: 0 | 1, s: 0 | 1): number[][] {
+  const meets = (taps: readonly number[], tap: number) => Number(taps.includes(tap));
+  return Array.from({ length: 9 }, (_, tap) =>
+    TAPS[r].flatMap((rows) =>
+      TAPS[s].map((columns) => meets(rows, Math.floor(tap / 3)) * meets(columns, tap % 3)),
+    ),
+  );
+}
+
+/** Four images [n, c, h, w], by the parities (0, 0), (0, 1), (1, 0), (1, 1) of row and column → [n, c, 2h, 2w]. */
+function interleave(quarters: readonly [Tensor4D, Tensor4D, Tensor4D, Tensor4D]): Tensor4D {
+  const [n, c, height, width] = quarters[0].shape;
+  const [a, b, d, e] = quarters.map((quarter) => tf.reshape(quarter, [n * c * height * width, 1]));
+  const rows = [tf.concat([a!, b!], 1), tf.concat([d!, e!], 1)];
+  const sides = rows.map((row) => tf.reshape(row, [n * c * height, 2 * width]));
+  return tf.reshape(tf.concat(sides, 1), [n, c, 2 * height, 2 * width]);
 }
 
 /**
@@ -38,11 +75,6 @@ export function groupNorm(x: Tensor4D, scale: Tensor1D, bias: Tensor1D, groups: 
 /** x · sigmoid(x), any shape. */
 export function silu<T extends Tensor>(x: T): T {
   return runFused(SILU, { x })[0] as T;
-}
-
-/** Nearest-neighbour doubling: [n, c, h, w] → [n, c, 2h, 2w]. */
-export function upsample2x(x: Tensor4D): Tensor4D {
-  return runFused(UPSAMPLE_2X, { x })[0] as Tensor4D;
 }
 
 /** [n, c, h, w] → [n, c·b², h/b, w/b]: each b×b block's pixels become channels. `block` divides h and w. */

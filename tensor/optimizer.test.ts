@@ -9,6 +9,7 @@ import {
   movingAverage,
   sgd,
   stepSchedule,
+  vectorsJoined,
   withWarmup,
 } from './optimizer.ts';
 import type { Optimizer, TensorMap } from './optimizer.ts';
@@ -127,4 +128,18 @@ describe('schedules, by hand', () => {
     expect([1, 2, 3, 4, 5].map((step) => schedule(step, 10))).toEqual([0.25, 0.5, 0.75, 1, 1]);
     expect(withWarmup(0, () => 1)(1, 10)).toBe(1);
   });
+});
+
+it('joins vectors into one, and splits them again', async () => {
+  await tf.setBackend('cpu');
+  const params = { a: tf.tensor1d([1, 2]), w: tf.tensor2d([[3]]), b: tf.tensor1d([4]) };
+  const { join, split } = vectorsJoined(params);
+  const joined = join({ a: tf.tensor1d([5, 6]), w: tf.tensor2d([[7]]), b: tf.tensor1d([8]) });
+  expect(Object.values(joined).map((tensor) => Array.from(tensor.dataSync()))).toEqual([[7], [5, 6, 8]]);
+  const doubled = Object.fromEntries(Object.entries(joined).map(([name, t]) => [name, tf.mul(t, 2)]));
+  expect(Object.entries(split(doubled)).map(([name, t]) => [name, Array.from(t.dataSync())])).toEqual([
+    ['w', [14]],
+    ['a', [10, 12]],
+    ['b', [16]],
+  ]);
 });

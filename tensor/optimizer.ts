@@ -103,6 +103,30 @@ export function movingAverage(average: TensorMap, params: TensorMap, decay: Tens
   return mapTensors(average, (old, name) => tf.add(tf.mul(tf.sub(old, params[name]!), decay), params[name]!));
 }
 
+/**
+ * Maps with the names of `params`, whose vectors (biases, scales) are joined into one, and back: what is done to each
+ * parameter alone is then done to all vectors at once, with hundreds of small operations fewer.
+ */
+export function vectorsJoined(params: TensorMap): {
+  readonly join: (map: TensorMap) => TensorMap;
+  readonly split: (map: TensorMap) => TensorMap;
+} {
+  const joined = 'vectors';
+  const names = Object.keys(params);
+  const vectors = names.filter((name) => params[name]!.rank === 1);
+  if (vectors.length < 2) return { join: (map) => map, split: (map) => map };
+  const others = names.filter((name) => !vectors.includes(name));
+  const take = (map: TensorMap) => Object.fromEntries(others.map((name) => [name, map[name]!]));
+  const sizes = vectors.map((name) => params[name]!.size);
+  return {
+    join: (map) => ({ ...take(map), [joined]: tf.concat(vectors.map((name) => map[name]!)) }),
+    split: (map) => {
+      const pieces = tf.split(map[joined]!, sizes);
+      return { ...take(map), ...Object.fromEntries(vectors.map((name, i) => [name, pieces[i]!])) };
+    },
+  };
+}
+
 /** Learning-rate factor in [0, 1] at a step (from 1 to `total`). */
 export type Schedule = (step: number, total: number) => number;
 

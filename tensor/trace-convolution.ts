@@ -3,7 +3,8 @@
  * filters are [kh, kw, c, o], and its NHWC images are transposed on the way in and out (transposes that meet cancel).
  *
  * Gradients, with Y = X ∗ W:
- *   dX, stride 1: dY convolved with W turned by 180° and its channel axes swapped; else the transposed convolution;
+ *   dX, stride 1: dY convolved with W turned by 180° and its channel axes swapped; stride 2: four such convolutions
+ *   (trace-strided-gradient.ts); else the transposed convolution;
  *   dW: X convolved with dY, batch and channels swapped, or a matrix product with copies of X (`filterGradient`).
  */
 import type {
@@ -12,11 +13,12 @@ import type {
   Conv2DBackpropFilterAttrs,
   Conv2DBackpropInputAttrs,
 } from '@tensorflow/tfjs';
-import { SUM_POOL_2X, UPSAMPLE_2X } from './fused-kernels.ts';
-import { equalShapes } from './graph.ts';
-import type { GraphBuilder, Value } from './graph.ts';
-import { reverse, rule } from './trace-rule.ts';
-import type { KernelRule } from './trace-rule.ts';
+import { equalShapes } from './graph-value.ts';
+import type { GraphBuilder } from './graph.ts';
+import type { Shape, Value } from './graph-value.ts';
+import { padImage, reverse, rule } from './trace-rule.ts';
+import type { KernelRule, Pads } from './trace-rule.ts';
+import { stridedInputGradient } from './trace-strided-gradient.ts';
 import tf from './tf.ts';
 
 type Rank4 = [number, number, number, number];
@@ -59,8 +61,6 @@ function describe(
     throw new RangeError('dilated convolutions are not supported by the compiler');
   return info;
 }
-
-type Pads = readonly [top: number, left: number, bottom: number, right: number];
 
 function padsOf({ padInfo }: Conv2DInfo): Pads {
   return [padInfo.top, padInfo.left, padInfo.bottom, padInfo.right];
@@ -109,15 +109,6 @@ function inputGradientAsTransposed(graph: GraphBuilder, dy: Value, filter: Value
   return graph.apply('ConvTranspose', [dy, oihw], attributes, { shape, dtype: dy.dtype });
 }
 
-/** Image padded (negative: cropped) by [top, left, bottom, right] zeros. */
-function padImage(graph: GraphBuilder, x: Value, [top, left, bottom, right]: Pads): Value {
-  if (top === 0 && left === 0 && bottom === 0 && right === 0) return x;
-  const [a, b, height, width] = x.shape as Rank4;
-  const shape = [a, b, height + top + bottom, width + left + right];
-  const pads = graph.integers([0, 0, top, left, 0, 0, bottom, right]);
-  return graph.apply('Pad', [x, pads, graph.scalar(0)], {}, { shape, dtype: x.dtype });
-}
-
 /** Stacks equal images [a, n, h, w] on the first axis and flattens the rest: [k·a, n·h·w]. */
 function stackRows(graph: GraphBuilder, images: readonly Value[]): Value {
   const [a, n, height, width] = images[0]!.shape as Rank4;
@@ -142,10 +133,13 @@ const LEAST_BLOCK = 8;
 
 /** dW [kh, kw, c, o] = Σ_{n, y, x} dY[n, o, y, x] · X[n, c, stride·y + i − top, stride·x + j − left]. */
 function filterGradient(graph: GraphBuilder, x: Value, dy: Value, info: Conv2DInfo): Value {
-  const { batchSize, outChannels, filterHeight, filterWidth } = info;
-  const isBlockable = batchSize % LEAST_BLOCK === 0 && outChannels % LEAST_BLOCK === 0;
-  return filterHeight * filterWidth > 1 && isBlockable
-    ? filterGradientAsConvolution(graph, x, dy, info)
+  const { batchSize, inChannels, outChannels, filterHeight, filterWidth, strideHeight, strideWidth } = info;
+  const isBlock = (extent: number) => extent % LEAST_BLOCK === 0;
+  if (filterHeight * filterWidth === 1 || !isBlock(batchSize))
+    return filterGradientAsProduct(graph, x, dy, info);
+  if (isBlock(outChannels)) return filterGradientAsConvolution(graph, x, dy, info);
+  return isBlock(inChannels) && strideHeight === 1 && strideWidth === 1
+    ? turnedFilterGradient(graph, x, dy, info)
     : filterGradientAsProduct(graph, x, dy, info);
 }
 
@@ -159,16 +153,45 @@ function filterGradientAsConvolution(graph: GraphBuilder, x: Value, dy: Value, i
   const { top, left } = info.padInfo;
   const bottom = (outHeight - 1) * strideHeight + filterHeight - inHeight - top;
   const right = (outWidth - 1) * strideWidth + filterWidth - inWidth - left;
-  const images = padImage(graph, graph.transpose(x, [1, 0, 2, 3]), [top, left, bottom, right]);
-  const attributes = {
-    kernel_shape: { ints: [outHeight, outWidth] },
-    dilations: { ints: [strideHeight, strideWidth] },
-    strides: { ints: [1, 1] },
-    pads: { ints: [0, 0, 0, 0] },
-  };
   const shape = [info.inChannels, info.outChannels, filterHeight, filterWidth];
-  const operands = [images, graph.transpose(dy, [1, 0, 2, 3])];
-  return graph.transpose(graph.apply('Conv', operands, attributes, { shape, dtype: x.dtype }), [2, 3, 0, 1]);
+  const strides = [strideHeight, strideWidth];
+  const gradient = convolveSwapped(graph, x, dy, [top, left, bottom, right], strides, shape);
+  return graph.transpose(gradient, [2, 3, 0, 1]);
+}
+
+/** The same with dY as the images and X as the filters, for stride 1: dW, turned by 180°. */
+function turnedFilterGradient(graph: GraphBuilder, x: Value, dy: Value, info: Conv2DInfo): Value {
+  const { filterHeight, filterWidth, padInfo } = info;
+  const pads = [
+    filterHeight - 1 - padInfo.top,
+    filterWidth - 1 - padInfo.left,
+    filterHeight - 1 - padInfo.bottom,
+    filterWidth - 1 - padInfo.right,
+  ] as const;
+  const shape = [info.outChannels, info.inChannels, filterHeight, filterWidth];
+  const turned = convolveSwapped(graph, dy, x, pads, [1, 1], shape);
+  return graph.transpose(reverse(graph, turned, [2, 3]), [2, 3, 1, 0]);
+}
+
+/** Images [n, a, H, W] and filters [n, b, h, w] convolved over the batch: [a, b, …]; negative pads crop the image. */
+function convolveSwapped(
+  graph: GraphBuilder,
+  images: Value,
+  filters: Value,
+  pads: Pads,
+  dilations: readonly number[],
+  shape: Shape,
+): Value {
+  const crops = pads.map((pad) => Math.min(pad, 0)) as unknown as Pads;
+  const attributes = {
+    kernel_shape: { ints: filters.shape.slice(2) },
+    dilations: { ints: dilations },
+    strides: { ints: [1, 1] },
+    pads: { ints: pads.map((pad) => Math.max(pad, 0)) },
+  };
+  const operands = [padImage(graph, images, crops), filters];
+  const [image, filter] = operands.map((operand) => graph.transpose(operand, [1, 0, 2, 3]));
+  return graph.apply('Conv', [image!, filter!], attributes, { shape, dtype: images.dtype });
 }
 
 /** dW as the product of dY and copies of X, one for each tap. */
@@ -214,6 +237,7 @@ export const CONVOLUTION_RULES: Readonly<Record<string, KernelRule>> = {
     const errors = layoutIn(graph, dy!, attributes.dataFormat);
     const dx =
       inputGradientAsConvolution(graph, errors, filter!, info) ??
+      stridedInputGradient(graph, errors, graph.transpose(filter!, FILTER_TO_IOHW), info) ??
       inputGradientAsTransposed(graph, errors, filter!, info);
     return layoutOut(graph, dx, attributes.dataFormat);
   }),
@@ -239,23 +263,4 @@ export const CONVOLUTION_RULES: Readonly<Record<string, KernelRule>> = {
     });
     return graph.transpose(y, TO_NHWC);
   }),
-  [SUM_POOL_2X]: (graph, { x }) => {
-    const [n, c, height, width] = x!.shape as Rank4;
-    const type = { shape: [n, c, height / 2, width / 2], dtype: x!.dtype };
-    const attributes = { kernel_shape: { ints: [2, 2] }, strides: { ints: [2, 2] } };
-    const mean = graph.apply('AveragePool', [x!], attributes, type);
-    return graph.apply('Mul', [mean, graph.scalar(4)], {}, type);
-  },
-  [UPSAMPLE_2X]: (graph, { x }) => {
-    const [n, c, height, width] = x!.shape as Rank4;
-    const scales = graph.constant([1, 1, 2, 2], { shape: [4], dtype: 'float32' });
-    const attributes = {
-      mode: { string: 'nearest' },
-      coordinate_transformation_mode: { string: 'asymmetric' },
-      nearest_mode: { string: 'floor' },
-    };
-    const shape = [n, c, height * 2, width * 2];
-    const noRegion = graph.constant([], { shape: [0], dtype: 'float32' });
-    return graph.apply('Resize', [x!, noRegion, scales], attributes, { shape, dtype: x!.dtype });
-  },
 };

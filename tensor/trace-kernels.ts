@@ -27,13 +27,15 @@ import type {
 } from '@tensorflow/tfjs';
 import { sizeOf } from './array.ts';
 import { GROUP_NORM, SILU } from './fused-kernels.ts';
-import { equalShapes, producer } from './graph.ts';
-import type { GraphBuilder, Shape, Value, ValueType } from './graph.ts';
+import { equalShapes, producer } from './graph-value.ts';
+import type { GraphBuilder } from './graph.ts';
+import type { Shape, Value, ValueType } from './graph-value.ts';
 import type { OnnxDType } from './onnx.ts';
 import { CONVOLUTION_RULES } from './trace-convolution.ts';
 import { matMul, reverse, rule } from './trace-rule.ts';
 import type { Inputs, KernelRule } from './trace-rule.ts';
 import { scaleAndShift } from './trace-scale-shift.ts';
+import { sumOfQuarters } from './trace-strided-gradient.ts';
 import tf from './tf.ts';
 
 const { broadcast_util: broadcasting } = tf;
@@ -50,7 +52,11 @@ function binary(op: string, dtype?: OnnxDType): KernelRule {
 
 function applyBinary(graph: GraphBuilder, op: string, a: Value, b: Value, dtype: OnnxDType): Value {
   if (op === 'Add') {
-    const combined = addBias(graph, a, b) ?? scaleAndShift(graph, a, b) ?? scaleAndShift(graph, b, a);
+    const combined =
+      addBias(graph, a, b) ??
+      scaleAndShift(graph, a, b) ??
+      scaleAndShift(graph, b, a) ??
+      sumOfQuarters(graph, a, b);
     if (combined !== null) return combined;
   }
   const shape = broadcasting.assertAndGetBroadcastShape([...a.shape], [...b.shape]);
@@ -60,7 +66,20 @@ function applyBinary(graph: GraphBuilder, op: string, a: Value, b: Value, dtype:
     const commutes = op === 'Mul' || op === 'Add';
     if (commutes && graph.splatOf(a) === neutral && equalShapes(b.shape, shape)) return b;
   }
-  return graph.apply(op, [asScalar(graph, a, b), asScalar(graph, b, a)], {}, { shape, dtype });
+  return elementwise(graph, op, asScalar(graph, a, b), asScalar(graph, b, a), { shape, dtype });
+}
+
+/**
+ * One node over two inputs that broadcast. A scalar against axes that end in 1, as those of a 1×1 filter, would be taken
+ * element by element: there the other operand is flattened.
+ */
+function elementwise(graph: GraphBuilder, op: string, a: Value, b: Value, type: ValueType): Value {
+  const isOneRow = type.shape.length > 1 && type.shape.at(-1) === 1;
+  const isScalar = ({ shape }: Value) => shape.length === 0;
+  if (!isOneRow || !(isScalar(a) || isScalar(b))) return graph.apply(op, [a, b], {}, type);
+  const size = sizeOf(type.shape);
+  const [flatA, flatB] = [a, b].map((value) => (isScalar(value) ? value : graph.reshape(value, [size])));
+  return graph.reshape(graph.apply(op, [flatA!, flatB!], {}, { ...type, shape: [size] }), type.shape);
 }
 
 /** Conv(x, w) + bias [1, c, 1, 1] as the convolution's own bias; null where the sum is no such thing. */

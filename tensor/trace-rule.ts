@@ -1,5 +1,6 @@
 /** What a rule of the tracer is, and the graph fragments that several rules share. */
-import type { GraphBuilder, Value } from './graph.ts';
+import type { GraphBuilder } from './graph.ts';
+import type { Value } from './graph-value.ts';
 import tf from './tf.ts';
 
 export type Inputs = Readonly<Record<string, Value>>;
@@ -40,4 +41,15 @@ export function reverse(graph: GraphBuilder, x: Value, axes: readonly number[]):
   const each = (element: number) => graph.integers(reversed.map(() => element));
   const beforeFirst = -(2 ** 31);
   return graph.apply('Slice', [x, each(-1), each(beforeFirst), graph.integers(reversed), each(-1)], {}, x);
+}
+
+export type Pads = readonly [top: number, left: number, bottom: number, right: number];
+
+/** Image padded (negative: cropped) by [top, left, bottom, right] zeros. */
+export function padImage(graph: GraphBuilder, x: Value, [top, left, bottom, right]: Pads): Value {
+  if (top === 0 && left === 0 && bottom === 0 && right === 0) return x;
+  const [a, b, height, width] = x.shape as [number, number, number, number];
+  const shape = [a, b, height + top + bottom, width + left + right];
+  const pads = graph.integers([0, 0, top, left, 0, 0, bottom, right]);
+  return graph.apply('Pad', [x, pads, graph.scalar(0)], {}, { shape, dtype: x.dtype });
 }

@@ -4,8 +4,9 @@
  *   x · scale + shift                       one BatchNormalization with mean 0, variance 1 and ε = 0
  *   (x · scale₁ + shift₁) · scale₂ + shift₂   the same, with scale₁·scale₂ and shift₁·scale₂ + shift₂
  */
-import { equalShapes, producer } from './graph.ts';
-import type { GraphBuilder, Value } from './graph.ts';
+import { equalShapes, producer } from './graph-value.ts';
+import type { GraphBuilder } from './graph.ts';
+import type { Value } from './graph-value.ts';
 import tf from './tf.ts';
 
 /**

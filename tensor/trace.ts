@@ -7,7 +7,7 @@
 import { UserError } from '../common/errors.ts';
 import type { TypedArray } from './array.ts';
 import { GraphBuilder } from './graph.ts';
-import type { Shape, Value } from './graph.ts';
+import type { Shape, Value } from './graph-value.ts';
 import tf from './tf.ts';
 import type { BackendValues, DataType, Tensor, TensorInfo } from './tf.ts';
 import { KERNEL_RULES } from './trace-kernels.ts';
@@ -119,6 +119,11 @@ function withTraceBackend<T>(graph: GraphBuilder, body: () => T): T {
     backend.graph = undefined;
     if (previous) void tf.setBackend(previous);
   }
+}
+
+/** Is a function being traced? Else it runs on an eager engine, operation by operation. */
+export function isTracing(): boolean {
+  return backend.graph !== undefined;
 }
 
 export interface TraceInput {

@@ -18,9 +18,12 @@ export const STREAM_WINDOW = 16;
 /** How long a connection that once stood is dialled again before its calls fail. */
 const RECONNECT_MS = 5000;
 const FIRST_REDIAL_MS = 50;
-const RESEND_MS = 2000;
-const MAX_RESEND_MS = 20_000;
+const RESEND_MS = 1000;
+const RESEND_FACTOR = 1.5;
+const MAX_RESEND_MS = 10_000;
 const SWEEP_MS = 500;
+/** How long a gap in a stream may close by itself. */
+const GAP_MS = 50;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Hears one call's answers. */
@@ -57,6 +60,7 @@ interface Pending {
   readonly timer: NodeJS.Timeout | undefined;
   sentMs: number;
   resendMs: number;
+  gapTimer: NodeJS.Timeout | undefined;
 }
 
 export class Caller {
@@ -112,6 +116,7 @@ export class Caller {
       timer,
       sentMs: nowMs,
       resendMs: RESEND_MS,
+      gapTimer: undefined,
     };
     this.#pending.set(id, pending);
     this.#sweep ??= setInterval(() => this.#resendSilent(), SWEEP_MS).unref();
@@ -145,12 +150,13 @@ export class Caller {
     const pending = this.#pending.get(reply.callId);
     if (pending === undefined) return;
     const { call, sink } = pending;
+    if (reply.index > call.received) return this.#noticeGap(pending, reply.index);
     pending.sentMs = performance.now();
+    pending.resendMs = RESEND_MS;
     if (hasMessage(reply) && reply.index === call.received) {
       call.received++;
       sink.message(reply.message);
     }
-    // An end that overtook a lost message waits: the call is sent again, and what is missing comes again with it.
     const count = reply.index + (hasMessage(reply) ? 1 : 0);
     if (reply.end && (reply.failure || count === call.received)) {
       this.#settle(reply.callId, reply.failure ? new WireError(fromFailureMessage(reply.failure)) : null);
@@ -214,9 +220,17 @@ export class Caller {
     const nowMs = performance.now();
     for (const pending of this.#pending.values()) {
       if (nowMs - pending.sentMs < pending.resendMs) continue;
-      pending.resendMs = Math.min(MAX_RESEND_MS, pending.resendMs * 2);
+      pending.resendMs = Math.min(MAX_RESEND_MS, pending.resendMs * RESEND_FACTOR);
       this.#send(pending);
     }
+  }
+
+  /** A message before this one was lost or overtaken: unless it comes soon, the call is sent again, to get it too. */
+  #noticeGap(pending: Pending, index: number): void {
+    pending.gapTimer ??= setTimeout(() => {
+      pending.gapTimer = undefined;
+      if (this.#isReady && pending.call.received <= index && this.#pending.has(pending.id)) this.#send(pending);
+    }, GAP_MS);
   }
 
   #cancel(id: number): void {
@@ -244,6 +258,7 @@ export class Caller {
     const pending = this.#pending.get(id);
     if (pending === undefined) return undefined;
     clearTimeout(pending.timer);
+    clearTimeout(pending.gapTimer);
     this.#pending.delete(id);
     if (this.#channel !== null) {
       const [oldest] = this.#pending.keys();

@@ -45,7 +45,7 @@ export class Faults {
 
   constructor(options: FaultOptions) {
     this.#options = options;
-    this.#state = (options.seed ^ (process.pid * 0x9e3779b1)) >>> 0 || 1;
+    this.#state = Math.imul(options.seed + 1, 0x9e3779b1) >>> 0 || 1;
   }
 
   /** Sends once, twice, later or never. */
