@@ -4,6 +4,7 @@
  */
 import type { ArrayMap } from '../tensor/array.ts';
 import type { TensorSpec } from '../tensor/compile.ts';
+import { named } from '../tensor/named.ts';
 import { clipByGlobalNorm, movingAverage, scalarNames } from '../tensor/optimizer.ts';
 import type { Optimizer, TensorMap } from '../tensor/optimizer.ts';
 import tf from '../tensor/tf.ts';
@@ -82,25 +83,28 @@ export type DenoiserBatch<Leaf> = {
 };
 
 /** One step of an unlabelled denoiser (Ho et al. 2006.11239, with `diffusionLoss`). */
-export function denoiserStep(config: UNetConfig, prediction: Prediction, options: StepOptions) {
-  return ({
-    state,
-    batch,
-    scalars,
-  }: {
-    state: TrainingState<Tensor>;
-    batch: DenoiserBatch<Tensor>;
-    scalars: TensorMap;
-  }) => {
-    const perImage = (values: Tensor) => tf.reshape(values, [-1, 1, 1, 1]);
-    const level = { t: perImage(batch.t), a: perImage(batch.a), s: perImage(batch.s) };
-    const [x0, noise] = [batch.images as Tensor4D, batch.noise as Tensor4D];
-    return advance(state, scalars, options, (params) => {
-      const output = unet(config, params, addNoise(x0, noise, level), level.t);
-      return diffusionLoss(prediction, output, x0, noise, level, { weights: batch.weights as Tensor1D });
-    });
-  };
-}
+export const denoiserStep = named(
+  'denoiserStep',
+  (config: UNetConfig, prediction: Prediction, options: StepOptions) => {
+    return ({
+      state,
+      batch,
+      scalars,
+    }: {
+      state: TrainingState<Tensor>;
+      batch: DenoiserBatch<Tensor>;
+      scalars: TensorMap;
+    }) => {
+      const perImage = (values: Tensor) => tf.reshape(values, [-1, 1, 1, 1]);
+      const level = { t: perImage(batch.t), a: perImage(batch.a), s: perImage(batch.s) };
+      const [x0, noise] = [batch.images as Tensor4D, batch.noise as Tensor4D];
+      return advance(state, scalars, options, (params) => {
+        const output = unet(config, params, addNoise(x0, noise, level), level.t);
+        return diffusionLoss(prediction, output, x0, noise, level, { weights: batch.weights as Tensor1D });
+      });
+    };
+  },
+);
 
 export type ClassifierBatch<Leaf> = {
   /** Images [n, c, h, w] in [−1, 1]. */
@@ -116,7 +120,7 @@ export type ClassifierBatch<Leaf> = {
 };
 
 /** One step of the classifier (`crossEntropy`). */
-export function classifierStep(config: ClassifierConfig, options: StepOptions) {
+export const classifierStep = named('classifierStep', (config: ClassifierConfig, options: StepOptions) => {
   return ({
     state,
     batch,
@@ -133,4 +137,4 @@ export function classifierStep(config: ClassifierConfig, options: StepOptions) {
         adjustment: batch.adjustment,
       }),
     );
-}
+});
