@@ -37,7 +37,9 @@ describe.skipIf(python === '')(
     beforeAll(async () => {
       folder = newFolder('gradients');
       for (const [name, { example }] of Object.entries(CASES)) {
-        const params = Object.entries(example.params).map(([path, array]) => [`params/${path}`, array]);
+        const params = Object.entries(example.params).map(
+          ([path, array]) => [`params/${path}`, array] as const,
+        );
         const tensors: ArrayMap = { ...Object.fromEntries(params), ...example.batch };
         await writeFile(join(folder, `${name}.safetensors`), encodeSafetensors(tensors));
       }
