@@ -15,6 +15,12 @@ const MAY_IMPORT = {
 };
 const FOLDERS = [...Object.keys(MAY_IMPORT), 'cli', 'gen', 'bench', 'test', 'scripts', 'docs', 'examples'];
 
+/** Graphs of named functions are found again by a digest of tensor/ and models/: code elsewhere may not name any. */
+const NAMED = {
+  regex: '/tensor/named\\.ts$',
+  message: 'A named function must lie in models/ or tensor/ (tensor/named.ts).',
+};
+
 const importDirection = Object.entries(MAY_IMPORT).map(([folder, allowed]) => {
   const files = allowed.filter((path) => path.endsWith('.ts'));
   const forbidden = FOLDERS.filter((other) => other !== folder && !allowed.includes(other));
@@ -29,6 +35,7 @@ const importDirection = Object.entries(MAY_IMPORT).map(([folder, allowed]) => {
               regex: `^(\\.\\./)+(?!(${files.join('|') || '-'})$)(${forbidden.join('|')})/`,
               message: `${folder}/ may import only: ${['node packages', ...allowed].join(', ')}.`,
             },
+            ...(['tensor', 'models'].includes(folder) ? [] : [NAMED]),
           ],
         },
       ],
@@ -57,4 +64,8 @@ export default tseslint.config(
     },
   },
   ...importDirection,
+  {
+    files: ['{cli,bench,examples}/**/*.ts'],
+    rules: { 'no-restricted-imports': ['error', { patterns: [NAMED] }] },
+  },
 );

@@ -14,6 +14,7 @@ export default defineConfig({
           ],
           // Loading TensorFlow.js takes most of a second, several on a busy machine.
           testTimeout: 30_000,
+          env: { BALLAST_GRAPH_CACHE: 'off' },
         },
       },
       {

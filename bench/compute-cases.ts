@@ -9,7 +9,7 @@ import type { ClassifierConfig } from '../models/classifier.ts';
 import { minSnrWeight } from '../models/denoiser.ts';
 import { samplerSteps } from '../models/sampler.ts';
 import { cosineLevel, uniformLevels } from '../models/schedule.ts';
-import { classifierStep, denoiserStep, initialState } from '../models/training-step.ts';
+import { classifierStep, denoiserStep, initialState, scalarInputs } from '../models/training-step.ts';
 import type { TrainingState } from '../models/training-step.ts';
 import { scalarsOf } from '../services/prior-trainer/sample.ts';
 import { float32, sizeOf, zeros } from '../tensor/array.ts';
@@ -44,6 +44,7 @@ export interface PreparedCase {
 
 const BATCH = 64;
 const OPTIMIZER = adamW({ weightDecay: 1e-4 });
+const SCALARS = scalarInputs(OPTIMIZER, { step: 1, learningRate: 1e-3, averageDecay: 0.999 });
 const STEP = { optimizer: OPTIMIZER, clipNorm: 1 };
 const key = foldIn(keyFromSeed(0), 'bench');
 
@@ -113,11 +114,6 @@ function prepared(compiled: Compiled, run: PreparedCase['run']): PreparedCase {
   return { flops: flops ?? 0, compileSeconds, run, dispose: () => compiled.dispose() };
 }
 
-function stepScalars(): ArrayMap {
-  const scalars = { ...OPTIMIZER.scalars(1, 1e-3), averageDecay: 0.999 };
-  return Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, float32([], [value])]));
-}
-
 /** Runs a training step again and again on its own results. */
 function training(
   compiled: Compiled & {
@@ -148,7 +144,7 @@ function classifierTraining(name: string, size: number, channels: number, classe
     async prepare() {
       const ones = float32([BATCH], new Array<number>(BATCH).fill(1));
       const batch = { images, labels, mask: ones, weights: ones, adjustment: zeros([classes]) };
-      const scalars = stepScalars();
+      const scalars = SCALARS;
       const state = initialState(params, OPTIMIZER);
       const step = await compile(classifierStep(network, STEP), specOf({ state, batch, scalars }));
       return training({ ...step, run: (state) => step.run({ state, batch, scalars }) }, params);
@@ -164,7 +160,7 @@ const priorTraining: ComputeCase = {
   tensors: { ...prefixed('params', prior), ...denoiserBatch() },
   async prepare() {
     const batch = denoiserBatch();
-    const scalars = stepScalars();
+    const scalars = SCALARS;
     const state = initialState(prior, OPTIMIZER);
     const step = await compile(denoiserStep(DEFAULT_UNET, 'v', STEP), specOf({ state, batch, scalars }));
     return training({ ...step, run: (state) => step.run({ state, batch, scalars }) }, prior);

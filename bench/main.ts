@@ -8,6 +8,8 @@ type Benchmark = (args: readonly string[]) => Promise<void>;
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = { broadcast, compute, fidelity };
 
+process.env['BALLAST_GRAPH_CACHE'] = 'off'; // compiling is measured too
+
 try {
   const [name = '', ...args] = process.argv.slice(2);
   const benchmark = BENCHMARKS[name];

@@ -6,10 +6,11 @@
  */
 import { UserError } from '../common/errors.ts';
 import type { ArrayMap } from '../tensor/array.ts';
+import { named } from '../tensor/named.ts';
 import { avgPoolGlobal, silu } from '../tensor/ops.ts';
 import type { Key } from '../tensor/random.ts';
 import tf from '../tensor/tf.ts';
-import type { Tensor2D, Tensor4D } from '../tensor/tf.ts';
+import type { Tensor, Tensor2D, Tensor4D } from '../tensor/tf.ts';
 import { convLayer, Initializer, linearLayer, normLayer } from './parameters.ts';
 import type { Parameters } from './parameters.ts';
 
@@ -81,6 +82,15 @@ export function features(config: ClassifierConfig, params: Parameters, x: Tensor
 export function classify(config: ClassifierConfig, params: Parameters, x: Tensor4D): Tensor2D {
   return linearLayer(params, 'head', features(config, params, x));
 }
+
+/** The forward pass as a function for `compile`. */
+export const classifierForward = named(
+  'classifierForward',
+  (config: ClassifierConfig) =>
+    ({ params, images }: { params: Parameters; images: Tensor }) => ({
+      logits: classify(config, params, images as Tensor4D),
+    }),
+);
 
 function residualBlock(
   { groups }: ClassifierConfig,

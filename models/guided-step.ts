@@ -2,6 +2,7 @@
  * One sampling step as a single function, ready for `compile`: denoiser, guidance's classifier gradient and the
  * sampler's update. Everything that changes from step to step is an input, so one compiled graph serves all steps.
  */
+import { named } from '../tensor/named.ts';
 import tf from '../tensor/tf.ts';
 import type { Scalar, Tensor, Tensor2D, Tensor4D } from '../tensor/tf.ts';
 import { classify } from './classifier.ts';
@@ -66,24 +67,30 @@ function denoiserOfPrior(
 }
 
 /** Unguided step of a prior; `clip` bounds x̂0 to [−1, 1]. */
-export function samplingStep(prior: PriorConfig, { clip }: { readonly clip: boolean }) {
-  return (inputs: SamplingInputs): SamplingResult => {
-    const denoise = denoiserOfPrior(prior, inputs.prior);
-    return advance((x, level) => {
-      const x0 = denoise(x, level);
-      return clip ? tf.clipByValue(x0, -1, 1) : x0;
-    }, inputs);
-  };
-}
+export const samplingStep = named(
+  'samplingStep',
+  (prior: PriorConfig, { clip }: { readonly clip: boolean }) => {
+    return (inputs: SamplingInputs): SamplingResult => {
+      const denoise = denoiserOfPrior(prior, inputs.prior);
+      return advance((x, level) => {
+        const x0 = denoise(x, level);
+        return clip ? tf.clipByValue(x0, -1, 1) : x0;
+      }, inputs);
+    };
+  },
+);
 
 /** Guided step of a prior and a classifier. With rule `none` the classifier, weight and labels are not used. */
-export function guidedStep(prior: PriorConfig, classifier: ClassifierConfig, guidance: GuidanceConfig) {
-  return (inputs: GuidedInputs): SamplingResult => {
-    const guided = guide(
-      denoiserOfPrior(prior, inputs.prior),
-      (x) => classify(classifier, inputs.classifier, x),
-      { ...guidance, labelsOneHot: inputs.labelsOneHot as Tensor2D, weight: inputs.weight as Scalar },
-    );
-    return advance(guided, inputs);
-  };
-}
+export const guidedStep = named(
+  'guidedStep',
+  (prior: PriorConfig, classifier: ClassifierConfig, guidance: GuidanceConfig) => {
+    return (inputs: GuidedInputs): SamplingResult => {
+      const guided = guide(
+        denoiserOfPrior(prior, inputs.prior),
+        (x) => classify(classifier, inputs.classifier, x),
+        { ...guidance, labelsOneHot: inputs.labelsOneHot as Tensor2D, weight: inputs.weight as Scalar },
+      );
+      return advance(guided, inputs);
+    };
+  },
+);

@@ -2,8 +2,10 @@
  * One optimiser step of a model as a single function, ready for `compile`: forward pass, loss, gradients, clipping,
  * update and moving average. Randomness (noise, times) and everything that varies with the step come in as inputs.
  */
-import type { ArrayMap } from '../tensor/array.ts';
+import { float32 } from '../tensor/array.ts';
+import type { ArrayMap, NdArray } from '../tensor/array.ts';
 import type { TensorSpec } from '../tensor/compile.ts';
+import { named } from '../tensor/named.ts';
 import { clipByGlobalNorm, movingAverage, scalarNames, vectorsJoined } from '../tensor/optimizer.ts';
 import type { Optimizer, TensorMap } from '../tensor/optimizer.ts';
 import tf from '../tensor/tf.ts';
@@ -47,6 +49,21 @@ export function scalarsSignature(optimizer: Optimizer): Record<string, TensorSpe
   return Object.fromEntries([...scalarNames(optimizer), 'averageDecay'].map((name) => [name, scalarSpec]));
 }
 
+/** Those scalars as inputs of a step, counted from 1. */
+export function scalarInputs(
+  optimizer: Optimizer,
+  { step, learningRate, averageDecay }: StepNumbers,
+): Record<string, NdArray> {
+  const numbers = { ...optimizer.scalars(step, learningRate), averageDecay };
+  return Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, float32([], [value])]));
+}
+
+export interface StepNumbers {
+  readonly step: number;
+  readonly learningRate: number;
+  readonly averageDecay: number;
+}
+
 /** Rows of a batch [start, start + count). */
 type Rows = <T extends Tensor>(tensor: T) => T;
 
@@ -79,24 +96,36 @@ export function partsOf([n, , height, width]: readonly number[]): Rows[] {
   );
 }
 
-function advance(
-  state: TrainingState<Tensor>,
-  scalars: TensorMap,
-  { optimizer, clipNorm }: StepOptions,
-  parts: readonly Rows[],
-  lossOf: (params: TensorMap, rows: Rows) => Tensor,
-): StepResult {
-  const names = Object.keys(state.params);
+/** A loss with its gradient for each parameter. */
+export type LossGradients = { readonly loss: Tensor; readonly gradients: TensorMap };
+
+/** A loss as a sum over parts of the batch. */
+interface PartedLoss {
+  readonly parts: readonly Rows[];
+  readonly lossOf: (params: TensorMap, rows: Rows) => Tensor;
+}
+
+function withGradients(params: TensorMap, { parts, lossOf }: PartedLoss): LossGradients {
+  const names = Object.keys(params);
   const results = parts.map((rows) =>
     tf.valueAndGrads(
       (...tensors: Tensor[]) =>
         lossOf(Object.fromEntries(names.map((name, i) => [name, tensors[i]!])), rows) as Scalar,
-    )(names.map((name) => state.params[name]!)),
+    )(names.map((name) => params[name]!)),
   );
-  const value = tf.addN(results.map((result) => result.value));
   const gradients = Object.fromEntries(
     names.map((name, i) => [name, tf.addN(results.map(({ grads }) => grads[i]!))]),
   );
+  return { loss: tf.addN(results.map(({ value }) => value)), gradients };
+}
+
+function advance(
+  state: TrainingState<Tensor>,
+  scalars: TensorMap,
+  { optimizer, clipNorm }: StepOptions,
+  loss: PartedLoss,
+): StepResult {
+  const { loss: value, gradients } = withGradients(state.params, loss);
   return { ...update(state, gradients, scalars, { optimizer, clipNorm }), loss: value };
 }
 
@@ -133,28 +162,45 @@ export type DenoiserBatch<Leaf> = {
   readonly weights: Leaf;
 };
 
-/** One step of an unlabelled denoiser (Ho et al. 2006.11239, with `diffusionLoss`). */
-export function denoiserStep(config: UNetConfig, prediction: Prediction, options: StepOptions) {
-  return ({
-    state,
-    batch,
-    scalars,
-  }: {
-    state: TrainingState<Tensor>;
-    batch: DenoiserBatch<Tensor>;
-    scalars: TensorMap;
-  }) => {
-    const perImage = (values: Tensor) => tf.reshape(values, [-1, 1, 1, 1]);
-    const divisor = tf.scalar(batch.images.shape[0]);
-    return advance(state, scalars, options, partsHere(batch.images.shape), (params, rows) => {
-      const [x0, noise] = [rows(batch.images as Tensor4D), rows(batch.noise as Tensor4D)];
-      const weights = rows(batch.weights as Tensor1D);
-      const level = { t: perImage(rows(batch.t)), a: perImage(rows(batch.a)), s: perImage(rows(batch.s)) };
-      const output = unet(config, params, addNoise(x0, noise, level), level.t);
-      return diffusionLoss(prediction, output, x0, noise, level, { weights, divisor });
-    });
+function denoiserLoss(config: UNetConfig, prediction: Prediction, batch: DenoiserBatch<Tensor>): PartedLoss {
+  const perImage = (values: Tensor) => tf.reshape(values, [-1, 1, 1, 1]);
+  const divisor = tf.scalar(batch.images.shape[0]);
+  const lossOf = (params: TensorMap, rows: Rows) => {
+    const [x0, noise] = [rows(batch.images as Tensor4D), rows(batch.noise as Tensor4D)];
+    const weights = rows(batch.weights as Tensor1D);
+    const level = { t: perImage(rows(batch.t)), a: perImage(rows(batch.a)), s: perImage(rows(batch.s)) };
+    const output = unet(config, params, addNoise(x0, noise, level), level.t);
+    return diffusionLoss(prediction, output, x0, noise, level, { weights, divisor });
   };
+  return { parts: partsHere(batch.images.shape), lossOf };
 }
+
+interface StepInputs<Batch> {
+  readonly state: TrainingState<Tensor>;
+  readonly batch: Batch;
+  readonly scalars: TensorMap;
+}
+
+interface GradientInputs<Batch> {
+  readonly params: TensorMap;
+  readonly batch: Batch;
+}
+
+/** One step of an unlabelled denoiser (Ho et al. 2006.11239, with `diffusionLoss`). */
+export const denoiserStep = named(
+  'denoiserStep',
+  (config: UNetConfig, prediction: Prediction, options: StepOptions) =>
+    ({ state, batch, scalars }: StepInputs<DenoiserBatch<Tensor>>) =>
+      advance(state, scalars, options, denoiserLoss(config, prediction, batch)),
+);
+
+/** The gradients of that step, before clipping. */
+export const denoiserGradients = named(
+  'denoiserGradients',
+  (config: UNetConfig, prediction: Prediction) =>
+    ({ params, batch }: GradientInputs<DenoiserBatch<Tensor>>) =>
+      withGradients(params, denoiserLoss(config, prediction, batch)),
+);
 
 export type ClassifierBatch<Leaf> = {
   /** Images [n, c, h, w] in [−1, 1]. */
@@ -169,25 +215,30 @@ export type ClassifierBatch<Leaf> = {
   readonly adjustment: Leaf;
 };
 
-/** One step of the classifier (`crossEntropy`). */
-export function classifierStep(config: ClassifierConfig, options: StepOptions) {
-  return ({
-    state,
-    batch,
-    scalars,
-  }: {
-    state: TrainingState<Tensor>;
-    batch: ClassifierBatch<Tensor>;
-    scalars: TensorMap;
-  }) => {
-    const divisor = rowCount(batch.mask as Tensor1D);
-    return advance(state, scalars, options, partsHere(batch.images.shape), (params, rows) =>
-      crossEntropy(classify(config, params, rows(batch.images as Tensor4D)), rows(batch.labels as Tensor2D), {
-        mask: rows(batch.mask as Tensor1D),
-        weights: rows(batch.weights as Tensor1D),
-        adjustment: batch.adjustment,
-        divisor,
-      }),
-    );
-  };
+function classifierLoss(config: ClassifierConfig, batch: ClassifierBatch<Tensor>): PartedLoss {
+  const divisor = rowCount(batch.mask as Tensor1D);
+  const lossOf = (params: TensorMap, rows: Rows) =>
+    crossEntropy(classify(config, params, rows(batch.images as Tensor4D)), rows(batch.labels as Tensor2D), {
+      mask: rows(batch.mask as Tensor1D),
+      weights: rows(batch.weights as Tensor1D),
+      adjustment: batch.adjustment,
+      divisor,
+    });
+  return { parts: partsHere(batch.images.shape), lossOf };
 }
+
+/** One step of the classifier (`crossEntropy`). */
+export const classifierStep = named(
+  'classifierStep',
+  (config: ClassifierConfig, options: StepOptions) =>
+    ({ state, batch, scalars }: StepInputs<ClassifierBatch<Tensor>>) =>
+      advance(state, scalars, options, classifierLoss(config, batch)),
+);
+
+/** The gradients of that step, before clipping. */
+export const classifierGradients = named(
+  'classifierGradients',
+  (config: ClassifierConfig) =>
+    ({ params, batch }: GradientInputs<ClassifierBatch<Tensor>>) =>
+      withGradients(params, classifierLoss(config, batch)),
+);

@@ -7,7 +7,9 @@ import { UserError } from '../common/errors.ts';
 import type { NdArray } from './array.ts';
 import { sizeOf } from './array.ts';
 import { engineNamed } from './engine.ts';
-import type { EngineOptions } from './engine.ts';
+import type { EngineOptions, ResultForm, ResultName } from './engine.ts';
+import { countGraph } from './graph-totals.ts';
+import { identityOf } from './named.ts';
 import tf from './tf.ts';
 import type { Tensor } from './tf.ts';
 import { flatten, mapTree } from './tree.ts';
@@ -46,8 +48,10 @@ export interface Executable<S, R> {
   readonly digest: string | null;
   /** Floating-point operations of one run's convolutions and matrix products (a multiply-add is two); null like `digest`. */
   readonly flops: number | null;
-  /** Seconds that tracing and building took. */
+  /** Seconds that tracing and building took, or reading what was built before. */
   readonly compileSeconds: number;
+  /** Whether the graph came from the cache on disk (graph-cache.ts) instead of being compiled. */
+  readonly wasCached: boolean;
   dispose(): Promise<void>;
 }
 
@@ -77,29 +81,34 @@ export async function compile<
     dtype: computable(path, spec.dtype),
     ...('data' in spec ? { constant: spec.data } : {}),
   }));
-  let form: TensorTree | undefined;
+  let form: ResultForm | undefined;
   const program = await engineNamed(engine).build(
     {
       inputs,
       fn: (tensors) => {
         const byPath = new Map(leaves.map(([path], i) => [path, tensors[i]!]));
         const argument = mapTree(argumentForm, isLeaf, (_, path) => byPath.get(path)!);
-        form = fn(argument as TensorsOf<S> & TensorsOf<C>);
-        return Object.fromEntries(flatten(form, isTensor).map(([path, tensor]) => [`out:${path}`, tensor]));
+        const result = fn(argument as TensorsOf<S> & TensorsOf<C>);
+        form = mapTree(result, isTensor, (_, path) => ({ result: `out:${path}` }));
+        return Object.fromEntries(flatten(result, isTensor).map(([path, tensor]) => [`out:${path}`, tensor]));
       },
+      identity: identityOf(fn),
+      form: () => form!,
     },
     { threads },
   );
   const expected = inputs.filter((input) => input.constant === undefined);
+  const { digest, flops, keptForm } = program;
+  const compileSeconds = (performance.now() - start) / 1000;
+  const wasCached = keptForm !== undefined;
+  if (digest !== null) countGraph(wasCached, compileSeconds);
   return {
-    digest: program.digest,
-    flops: program.flops,
-    compileSeconds: (performance.now() - start) / 1000,
+    ...{ digest, flops, compileSeconds, wasCached },
     dispose: () => program.dispose(),
     run: async (argument) => {
       const feeds = feedsFrom(argument, expected);
       const results = await program.run(feeds);
-      return mapTree(form!, isTensor, (_, path) => results[`out:${path}`]!) as ArraysOf<R>;
+      return mapTree(keptForm ?? form!, isResult, ({ result }) => results[result]!) as ArraysOf<R>;
     },
   };
 }
@@ -135,6 +144,10 @@ function isLeaf(node: Tree<TensorSpec | NdArray>): node is TensorSpec | NdArray 
 
 function isArray(node: ArrayTree): node is NdArray {
   return 'data' in node && ArrayBuffer.isView(node.data);
+}
+
+function isResult(node: ResultForm): node is ResultName {
+  return typeof node['result'] === 'string';
 }
 
 function isTensor(node: TensorTree): node is Tensor {

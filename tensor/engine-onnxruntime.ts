@@ -1,6 +1,7 @@
 /**
  * The `onnxruntime` engine: traces the function into one ONNX graph and runs it with onnxruntime-node, on a GPU where
- * onnxruntime-device.ts finds one, else on the CPU.
+ * onnxruntime-device.ts finds one, else on the CPU. Graphs of named functions are kept on disk as they are after
+ * optimisation (graph-cache.ts); read from there they give the same bits.
  * `run` blocks its thread for the whole graph, so services call it from a worker thread.
  */
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
@@ -8,8 +9,13 @@ import { createRequire } from 'node:module';
 import type { NdArray, TypedArray } from './array.ts';
 import type { Engine, EngineOptions, Program, RunnableProgram } from './engine.ts';
 import { findBlockSize } from './blocked-convolution.ts';
+import { graphCache } from './graph-cache.ts';
+import type { GraphCache, GraphFacts } from './graph-cache.ts';
+import { graphKey } from './graph-key.ts';
+import type { GraphKey } from './graph-key.ts';
 import { modelDigest } from './onnx.ts';
 import { findDevice } from './onnxruntime-device.ts';
+import type { Device } from './onnxruntime-device.ts';
 import { trace } from './trace.ts';
 
 const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string };
@@ -20,11 +26,76 @@ export const onnxRuntimeEngine: Engine = {
   build,
 };
 
-async function build({ inputs, fn }: Program, { threads }: EngineOptions): Promise<RunnableProgram> {
-  const { executionProviders, isGpu } = await findDevice();
+async function build(program: Program, { threads }: EngineOptions): Promise<RunnableProgram> {
+  const device = await findDevice();
+  const cache = device.isGpu ? null : graphCache(); // what is optimised for a GPU was never tried
+  const key = cache === null ? null : graphKey(program, `onnxruntime ${version}`, threads);
+  if (cache === null || key === null) {
+    const { bytes, facts } = await traceFor(device, program);
+    return runnable(await createSession(bytes, device, threads), facts);
+  }
+  return (
+    (await load(cache, key, device, threads)) ?? (await buildAndKeep(cache, key, program, device, threads))
+  );
+}
+
+/** The kept graph, which is optimised already; null where there is none that works. */
+async function load(
+  cache: GraphCache,
+  key: GraphKey,
+  device: Device,
+  threads: number,
+): Promise<RunnableProgram | null> {
+  const kept = await cache.read(key);
+  if (kept === null) return null;
+  try {
+    const session = await createSession(kept.model, device, threads, { graphOptimizationLevel: 'disabled' });
+    return { ...runnable(session, kept.facts), keptForm: kept.facts.form };
+  } catch {
+    await cache.forget(key);
+    return null;
+  }
+}
+
+async function buildAndKeep(
+  cache: GraphCache,
+  key: GraphKey,
+  program: Program,
+  device: Device,
+  threads: number,
+): Promise<RunnableProgram> {
+  const { bytes, facts } = await traceFor(device, program);
+  const path = await cache.reserve();
+  if (path === null) return runnable(await createSession(bytes, device, threads), facts);
+  try {
+    const session = await createSession(bytes, device, threads, { optimizedModelFilePath: path });
+    await cache.keep(key, { identity: program.identity!, ...facts, form: program.form() }, path);
+    return runnable(session, facts);
+  } catch (thrown) {
+    const session = await createSession(bytes, device, threads); // throws as well, unless writing was what failed
+    await cache.abandon(path, thrown);
+    return runnable(session, facts);
+  }
+}
+
+type TraceFacts = Pick<GraphFacts, 'digest' | 'usedInputs' | 'flops'>;
+
+async function traceFor(
+  { isGpu }: Device,
+  { fn, inputs }: Program,
+): Promise<{ bytes: Uint8Array; facts: TraceFacts }> {
   const block = isGpu ? null : await findBlockSize(); // the blocked layout is for processors only
   const { bytes, usedInputs, flops } = trace(fn, inputs, block);
-  const session = await InferenceSession.create(bytes, {
+  return { bytes, facts: { digest: modelDigest(bytes), usedInputs, flops } };
+}
+
+function createSession(
+  model: Uint8Array,
+  { executionProviders }: Device,
+  threads: number,
+  options: InferenceSession.SessionOptions = {},
+): Promise<InferenceSession> {
+  return InferenceSession.create(model, {
     executionProviders,
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
@@ -36,9 +107,13 @@ async function build({ inputs, fn }: Program, { threads }: EngineOptions): Promi
     ...(process.env['BALLAST_ORT_PROFILE']
       ? { enableProfiling: true, profileFilePrefix: process.env['BALLAST_ORT_PROFILE'] }
       : {}),
+    ...options,
   });
+}
+
+function runnable(session: InferenceSession, { digest, usedInputs, flops }: TraceFacts): RunnableProgram {
   return {
-    digest: modelDigest(bytes),
+    digest,
     flops,
     run: async (feeds) => {
       const tensors = usedInputs.map((name) => [name, toOrt(feeds[name]!)] as const);

@@ -11,11 +11,22 @@ import { referenceEngine } from './engine-reference.ts';
 import { tensorFlowEngine } from './engine-tensorflow.ts';
 import type { TraceInput } from './trace.ts';
 import type { Tensor } from './tf.ts';
+import type { Tree } from './tree.ts';
 
 /** A function over flat lists, ready for an engine. */
 export interface Program {
   readonly inputs: readonly TraceInput[];
   readonly fn: (tensors: Tensor[]) => Readonly<Record<string, Tensor>>;
+  /** What `fn` is (named.ts); null: nobody can tell, so what is built from it is not kept. */
+  readonly identity: string | null;
+  /** Form of the function's result; known once `fn` was called. */
+  form(): ResultForm;
+}
+
+/** A tree of the names of results. */
+export type ResultForm = Tree<ResultName>;
+export interface ResultName {
+  readonly result: string;
 }
 
 export interface RunnableProgram {
@@ -25,6 +36,8 @@ export interface RunnableProgram {
   readonly digest: string | null;
   /** Floating-point operations of a run's convolutions and matrix products; null where nothing is compiled. */
   readonly flops: number | null;
+  /** Form of the result, when the program was built without calling its `fn`. */
+  readonly keptForm?: ResultForm;
   dispose(): Promise<void>;
 }
 

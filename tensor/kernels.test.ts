@@ -1,26 +1,21 @@
 import { describe, expect, it } from 'vitest';
-import { float32, sizeOf } from './array.ts';
+import { float32 } from './array.ts';
 import type { NdArray } from './array.ts';
 import { compile } from './compile.ts';
 import * as ops from './ops.ts';
-import { foldIn, keyFromSeed, normal } from './random.ts';
 import tf from './tf.ts';
+import {
+  awayFromZero,
+  draw,
+  expectClose,
+  positive,
+  runOn,
+  withGradients,
+} from './testing/kernel-comparison.ts';
+import type { Case } from './testing/kernel-comparison.ts';
 import { itOnTensorFlow } from './testing/tensorflow.ts';
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from './tf.ts';
 import { KERNEL_RULES } from './trace-kernels.ts';
-
-interface Case {
-  readonly fn: (x: Tensor, y: Tensor) => Tensor;
-  readonly x: readonly number[];
-  readonly y?: readonly number[];
-  /** Maps standard normal inputs into the function's domain (default: as they are). */
-  readonly domain?: (value: number) => number;
-  /** No gradient: comparisons and the like. */
-  readonly forwardOnly?: boolean;
-}
-
-const positive = (value: number) => Math.abs(value) + 0.5;
-const awayFromZero = (value: number) => value + Math.sign(value) * 0.2;
 
 function unary(fn: (x: Tensor) => Tensor, domain?: Case['domain']): Case {
   return { fn, x: [2, 3], ...(domain ? { domain } : {}) };
@@ -255,49 +250,6 @@ const COMPOSITIONS: Readonly<Record<string, Case>> = {
     y: [4],
   },
 };
-
-function draw(shape: readonly number[], stream: string, domain: Case['domain'] = (value) => value): NdArray {
-  return float32(shape, normal(foldIn(keyFromSeed(1), stream), sizeOf(shape)).map(domain));
-}
-
-/** f and, unless forward only, the gradients of Σ f·cos(i) for both inputs. */
-function withGradients({ fn, forwardOnly }: Case) {
-  return ({ x, y }: { x: Tensor; y: Tensor }): Record<string, Tensor> => {
-    const output = fn(x, y);
-    if (forwardOnly) return { output };
-    const weights = tf.tensor(
-      Array.from({ length: output.size }, (_, i) => Math.cos(i)),
-      output.shape,
-    );
-    const objective = (a: Tensor, b: Tensor) => tf.sum(tf.add(tf.mul(fn(a, b), weights), 0)).asScalar();
-    const used = (a: Tensor, b: Tensor) =>
-      tf.add(objective(a, b), tf.mul(0, tf.add(tf.sum(a), tf.sum(b)))).asScalar();
-    const [dx, dy] = tf.grads(used)([x, y]);
-    return { output, objective: objective(x, y), dx: dx!, dy: dy! };
-  };
-}
-
-async function runOn(engine: string, example: Case): Promise<Record<string, NdArray>> {
-  const x = draw(example.x, 'x', example.domain);
-  const y = draw(example.y ?? [1], 'y', example.domain);
-  const signature = {
-    x: { shape: x.shape, dtype: 'float32' },
-    y: { shape: y.shape, dtype: 'float32' },
-  } as const;
-  const executable = await compile(withGradients(example), signature, { engine });
-  const result = await executable.run({ x, y });
-  await executable.dispose();
-  return result;
-}
-
-function expectClose(actual: NdArray, expected: NdArray, tolerance: number, what: string): void {
-  expect(actual.shape, what).toEqual(expected.shape);
-  for (let i = 0; i < expected.data.length; i++) {
-    const [a, e] = [Number(actual.data[i]), Number(expected.data[i])];
-    const close = Math.abs(a - e) <= tolerance * Math.max(1, Math.abs(e)); // false for NaN
-    expect(close, `${what}[${i}]: ${a} against ${e}`).toBe(true);
-  }
-}
 
 /** Central differences of the objective, on the reference engine. */
 async function finiteDifferences(example: Case, name: 'x' | 'y'): Promise<NdArray> {

@@ -11,6 +11,7 @@
  */
 import { zeros } from './array.ts';
 import type { ArrayMap } from './array.ts';
+import { named } from './named.ts';
 import tf from './tf.ts';
 import type { Tensor } from './tf.ts';
 
@@ -39,7 +40,7 @@ export function scalarNames(optimizer: Optimizer): string[] {
   return Object.keys(optimizer.scalars(1, 0));
 }
 
-export function sgd({ momentum = 0.9, weightDecay = 0 } = {}): Optimizer {
+export const sgd = named('sgd', ({ momentum = 0.9, weightDecay = 0 } = {}): Optimizer => {
   return {
     init: (params) => ({ momentum: likeZeros(params) }),
     scalars: (_step, learningRate) => ({ learningRate }),
@@ -56,36 +57,39 @@ export function sgd({ momentum = 0.9, weightDecay = 0 } = {}): Optimizer {
       };
     },
   };
-}
+});
 
-export function adamW({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 } = {}): Optimizer {
-  return {
-    init: (params) => ({ mean: likeZeros(params), variance: likeZeros(params) }),
-    // θ − (η/c₁) m / (√v/√c₂ + ε), with both corrections folded into scalars
-    scalars: (step, learningRate) => ({
-      learningRate: learningRate / (1 - beta1 ** step),
-      varianceScale: 1 / Math.sqrt(1 - beta2 ** step),
-      decay: learningRate * weightDecay,
-    }),
-    update: (params, gradients, state, { learningRate, varianceScale, decay }) => {
-      const blend = (slot: string, beta: number, of: (g: Tensor) => Tensor) =>
-        mapTensors(params, (_, name) =>
-          tf.add(tf.mul(state[slot]![name]!, beta), tf.mul(of(gradients[name]!), 1 - beta)),
-        );
-      const mean = blend('mean', beta1, (g) => g);
-      const variance = blend('variance', beta2, (g) => tf.square(g));
-      const updated = mapTensors(params, (theta, name) => {
-        const deviation = tf.add(tf.mul(tf.sqrt(variance[name]!), varianceScale!), epsilon);
-        const change = tf.div(tf.mul(mean[name]!, learningRate!), deviation);
-        return tf.sub(
-          decays(theta) && weightDecay > 0 ? tf.sub(theta, tf.mul(theta, decay!)) : theta,
-          change,
-        );
-      });
-      return { params: updated, state: { mean, variance } };
-    },
-  };
-}
+export const adamW = named(
+  'adamW',
+  ({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 } = {}): Optimizer => {
+    return {
+      init: (params) => ({ mean: likeZeros(params), variance: likeZeros(params) }),
+      // θ − (η/c₁) m / (√v/√c₂ + ε), with both corrections folded into scalars
+      scalars: (step, learningRate) => ({
+        learningRate: learningRate / (1 - beta1 ** step),
+        varianceScale: 1 / Math.sqrt(1 - beta2 ** step),
+        decay: learningRate * weightDecay,
+      }),
+      update: (params, gradients, state, { learningRate, varianceScale, decay }) => {
+        const blend = (slot: string, beta: number, of: (g: Tensor) => Tensor) =>
+          mapTensors(params, (_, name) =>
+            tf.add(tf.mul(state[slot]![name]!, beta), tf.mul(of(gradients[name]!), 1 - beta)),
+          );
+        const mean = blend('mean', beta1, (g) => g);
+        const variance = blend('variance', beta2, (g) => tf.square(g));
+        const updated = mapTensors(params, (theta, name) => {
+          const deviation = tf.add(tf.mul(tf.sqrt(variance[name]!), varianceScale!), epsilon);
+          const change = tf.div(tf.mul(mean[name]!, learningRate!), deviation);
+          return tf.sub(
+            decays(theta) && weightDecay > 0 ? tf.sub(theta, tf.mul(theta, decay!)) : theta,
+            change,
+          );
+        });
+        return { params: updated, state: { mean, variance } };
+      },
+    };
+  },
+);
 
 /** Scales all gradients by min(1, limit / ‖g‖), ‖g‖ over all of them together (Pascanu et al. 1211.5063). */
 export function clipByGlobalNorm(

@@ -1,5 +1,5 @@
 // `ballast prior`, `ballast judge` and `ballast compare` as a person runs them, on drawn shapes.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
@@ -48,6 +48,20 @@ describe('ballast prior', () => {
     const second = await ballast(await priorArgs(out));
     expect(second.code).toBe(1);
     expect(second.stderr).toContain(`${out}: holds a prior already; continue it with --resume`);
+  });
+
+  it('that diverges says at which tensor, and keeps its last good checkpoint', async () => {
+    const out = join(newFolder('prior'), 'diverging');
+    expect((await ballast([...(await priorArgs(out)), '--steps', '7'])).code).toBe(0);
+    const [config, checkpoint] = ['config.json', 'checkpoint.safetensors'].map((name) => join(out, name));
+    const good = readFileSync(checkpoint!);
+    const settings = JSON.parse(readFileSync(config!, 'utf8')) as object;
+    writeFileSync(config!, JSON.stringify({ ...settings, steps: STEPS, learningRate: 1e30 }));
+    const end = await ballast(['prior', 'train', '--resume', '--out', out]);
+    expect(end.code).toBe(1);
+    expect(end.stderr).toMatch(/^error: training diverged at step \d+: .*'[a-z]+\.\S+' is not finite/);
+    expect(end.stderr.trim().split('\n')).toHaveLength(1);
+    expect(readFileSync(checkpoint!).equals(good)).toBe(true);
   });
 
   it('samples the same picture for the same seed', async () => {

@@ -89,7 +89,8 @@ def unet(c, p, x, t):
 class Trained:
     """A network's parameters with AdamW, clipping and a moving average: what one training step of ours does."""
 
-    def __init__(self, params):
+    def __init__(self, params, loss_of):
+        self.loss_of = loss_of
         self.params = {name: value.clone().requires_grad_() for name, value in params.items()}
         decayed = [value for value in self.params.values() if value.dim() >= 2]
         others = [value for value in self.params.values() if value.dim() < 2]
@@ -97,15 +98,20 @@ class Trained:
         self.optimizer = torch.optim.AdamW(groups, lr=1e-3)
         self.average = [value.detach().clone() for value in self.params.values()]
 
-    def step(self, loss_of):
+    def gradients(self):
+        """The loss and the gradient of each parameter, before clipping."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss = loss_of(self.params)
+        loss = self.loss_of(self.params)
         loss.backward()
+        return {"loss": loss.detach().reshape(1), **{name: value.grad for name, value in self.params.items()}}
+
+    def step(self):
+        loss = self.gradients()["loss"]
         norm = torch.nn.utils.clip_grad_norm_(list(self.params.values()), 1.0)
         self.optimizer.step()
         with torch.no_grad():
             torch._foreach_lerp_(self.average, list(self.params.values()), 0.001)
-        return {"loss": loss.detach().reshape(1), "gradientNorm": norm.reshape(1)}
+        return {"loss": loss, "gradientNorm": norm.reshape(1)}
 
 
 class Peer:
@@ -128,16 +134,29 @@ class Peer:
         return run
 
     def classifierStep(self, kind, params, prior, tensors):
-        trained = Trained(params)
-
         def loss_of(p):
             log_probability = F.log_softmax(classifier(kind["classifier"], p, tensors["images"]), -1)
             return -(tensors["labels"] * log_probability).sum(-1).mean()
 
-        return lambda: trained.step(loss_of)
+        return Trained(params, loss_of).step
+
+    def classifierGradients(self, kind, params, prior, tensors):
+        mask = tensors["mask"]
+
+        def loss_of(p):
+            logits = classifier(kind["classifier"], p, tensors["images"]) + tensors["adjustment"]
+            losses = F.cross_entropy(logits, tensors["labels"], reduction="none")
+            return (losses * tensors["weights"] * mask).sum() / mask.sum()
+
+        return Trained(params, loss_of).gradients
 
     def denoiserStep(self, kind, params, prior, tensors):
-        trained = Trained(params)
+        return self.denoiserTrained(kind, params, tensors).step
+
+    def denoiserGradients(self, kind, params, prior, tensors):
+        return self.denoiserTrained(kind, params, tensors).gradients
+
+    def denoiserTrained(self, kind, params, tensors):
         a, s = tensors["a"].reshape(-1, 1, 1, 1), tensors["s"].reshape(-1, 1, 1, 1)
         x0, noise = tensors["images"], tensors["noise"]
 
@@ -146,7 +165,7 @@ class Peer:
             error = (output - (a * noise - s * x0)) ** 2
             return (error.mean((1, 2, 3)) * tensors["weights"]).mean()
 
-        return lambda: trained.step(loss_of)
+        return Trained(params, loss_of)
 
     def guidedSampling(self, kind, params, prior, tensors):
         """The default rule: detached x0, softened logits, a step of fixed length, clipped."""

@@ -2,6 +2,7 @@
 import { serveComputeThread } from '../../actors/compute-worker.ts';
 import type { ComputeContext } from '../../actors/compute-worker.ts';
 import type { RunConfig } from '../../config/run-config.ts';
+import { graphTotals } from '../../tensor/graph-totals.ts';
 import { TrainerRun } from './run.ts';
 import type { SplitName } from './run.ts';
 
@@ -44,6 +45,7 @@ const operations = {
   renderGrid: ({ epoch, path }: { epoch: number; path: string }) => run().renderGrid(epoch, path),
   saveCheckpoint: (dir: string) => run().saveCheckpoint(dir),
   exportModel: (dir: string) => run().exportModel(dir),
+  graphTotals,
 };
 export type TrainerOperations = typeof operations;
 

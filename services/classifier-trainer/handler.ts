@@ -28,6 +28,8 @@ export function trainerHandlers(
   thread: ComputeThread<TrainerOperations>,
 ): Implementation<ClassifierTrainerServiceHandlers, CallContext> {
   const metrics = new TrainerMetrics(registry);
+  /** After every operation that may have needed a new graph. */
+  const countGraphs = async () => metrics.graphs.update(await thread.call('graphTotals', undefined));
   const publish = (bytes: Uint8Array | null) => (bytes === null ? null : objects.put(bytes));
 
   async function open({ configJson, checkpointDir }: OpenRequest__Output): Promise<OpenResponse> {
@@ -36,6 +38,7 @@ export function trainerHandlers(
       config,
       checkpointDir,
     });
+    await countGraphs();
     return {
       ...rest,
       classes: [...classes],
@@ -86,6 +89,7 @@ export function trainerHandlers(
       if (name === undefined) throw new UserError('split: missing; name train, validation or test');
       const start = performance.now();
       const measured = await thread.call('evaluate', name, { signal });
+      await countGraphs();
       return { metricsJson: JSON.stringify(measured), seconds: (performance.now() - start) / 1000 };
     },
     publishWeights: async () => {
@@ -100,7 +104,11 @@ export function trainerHandlers(
       metrics.shardTaken(images);
       return { images };
     },
-    judgeEpoch: ({ epoch }) => thread.call('judgeEpoch', epoch),
+    judgeEpoch: async ({ epoch }) => {
+      const judged = await thread.call('judgeEpoch', epoch);
+      await countGraphs();
+      return judged;
+    },
     trainEpoch: (request, { signal }) => trainEpoch(request, signal),
     renderGrid: async ({ epoch, path }) => {
       await thread.call('renderGrid', { epoch, path });

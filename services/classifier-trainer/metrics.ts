@@ -1,6 +1,7 @@
 /** The classifier trainer's metrics. */
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
+import { GraphMetrics } from '../graph-metrics.ts';
 
 export class TrainerMetrics {
   readonly #steps: Counter;
@@ -8,9 +9,11 @@ export class TrainerMetrics {
   readonly #epochSeconds: Histogram;
   readonly #images: Counter;
   readonly #weights: Gauge;
+  readonly graphs: GraphMetrics;
 
   constructor(registry: Registry) {
     const registers = [registry];
+    this.graphs = new GraphMetrics(registry);
     this.#steps = new Counter({
       name: 'ballast_trainer_steps_total',
       help: 'Optimiser steps done.',

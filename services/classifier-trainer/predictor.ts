@@ -1,12 +1,11 @@
 /** Runs a classifier over whole image sets, each image exactly once, and measures it. */
 import { preprocess } from '../../data/preprocess.ts';
-import { classify } from '../../models/classifier.ts';
+import { classifierForward } from '../../models/classifier.ts';
 import { argmaxRows, classificationMetrics, softmaxRows } from '../../models/metrics.ts';
 import type { ClassificationMetrics } from '../../models/metrics.ts';
 import type { ClassifierModel } from '../../models/model-file.ts';
 import type { ArrayMap } from '../../tensor/array.ts';
 import { compile } from '../../tensor/compile.ts';
-import type { Tensor4D } from '../../tensor/tf.ts';
 
 /** Images of one graph run; the last batch is padded. */
 const BATCH = 128;
@@ -35,7 +34,7 @@ export class Predictor {
     const { image, network } = this.#model;
     const shape = [BATCH, image.channels, image.height, image.width];
     const executable = await compile(
-      ({ params, images }) => ({ logits: classify(network, params, images as Tensor4D) }),
+      classifierForward(network),
       { images: { shape, dtype: 'float32' } },
       { ...this.#choice, constants: { params } },
     );

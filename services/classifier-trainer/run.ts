@@ -16,6 +16,7 @@ import { readModelFile } from '../../models/model-file.ts';
 import type { ClassifierModel, LoadedModel } from '../../models/model-file.ts';
 import { pngGrid } from '../../report/png-grid.ts';
 import { engineNamed } from '../../tensor/engine.ts';
+import { describeTotals, graphTotals } from '../../tensor/graph-totals.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../tensor/safetensors.ts';
 import { classCounts } from './epoch-order.ts';
 import { Predictor } from './predictor.ts';
@@ -94,6 +95,7 @@ export class TrainerRun {
         engine: await engineNamed(engine).describe({ threads }),
         processor: cpus()[0]?.model.trim() ?? 'unknown',
         threads: String(threads),
+        graphs: describeTotals(graphTotals()), // of training; those with weights built in come later
       },
       anchors: withImages ? anchorsFile(dataset) : null,
       prior: withImages ? await readPrior(prior, dataset) : null,

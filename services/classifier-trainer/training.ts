@@ -11,13 +11,19 @@ import type { TrainingConfig } from '../../config/training-config.ts';
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
 import { initClassifier } from '../../models/classifier.ts';
 import type { ClassifierConfig } from '../../models/classifier.ts';
+import { brokenState, explainDivergence } from '../../models/divergence.ts';
 import { logitAdjustment } from '../../models/losses.ts';
 import type { ClassificationMetrics } from '../../models/metrics.ts';
 import { decodeState, encodeModelFile, encodeState, parametersDigest } from '../../models/model-file.ts';
 import type { ClassifierModel } from '../../models/model-file.ts';
-import { classifierStep, initialState, scalarsSignature } from '../../models/training-step.ts';
+import {
+  classifierGradients,
+  classifierStep,
+  initialState,
+  scalarInputs,
+  scalarsSignature,
+} from '../../models/training-step.ts';
 import type { ClassifierBatch, TrainingState } from '../../models/training-step.ts';
-import { float32 } from '../../tensor/array.ts';
 import type { ArrayMap, NdArray } from '../../tensor/array.ts';
 import { compile } from '../../tensor/compile.ts';
 import {
@@ -190,23 +196,25 @@ export class ClassifierTraining {
     const { learningRate, warmupSteps, schedule } = config.training;
     const step = this.step + 1;
     const rate = learningRate * withWarmup(warmupSteps, SCHEDULES[schedule])(step, this.#totalSteps);
-    const scalars = { ...optimizer.scalars(step, rate), averageDecay: 0 };
-    const { loss, gradientNorm, ...state } = await runStep({
-      state: this.#state,
-      batch,
-      scalars: Object.fromEntries(
-        Object.entries(scalars).map(([name, value]) => [name, float32([], [value])]),
-      ),
-    });
+    const scalars = scalarInputs(optimizer, { step, learningRate: rate, averageDecay: 0 });
+    const { loss, gradientNorm, ...state } = await runStep({ state: this.#state, batch, scalars });
     const [value, norm] = [loss.data[0]!, gradientNorm.data[0]!];
-    if (!Number.isFinite(value) || !Number.isFinite(norm))
-      throw new UserError(
-        `training diverged at step ${step}: the loss is ${value}, the gradient's norm ${norm}; ` +
-          `choose a smaller training.learningRate than ${learningRate}, or a smaller training.clipNorm`,
-      );
+    if (!Number.isFinite(value) || !Number.isFinite(norm)) {
+      const gradientsOf = classifierGradients(this.#parts.model.network);
+      const cause = await explainDivergence(gradientsOf, { state: this.#state, batch }, config);
+      throw this.#diverged(step, `the loss is ${value}, the gradient's norm ${norm}, ${cause}`);
+    }
     this.#state = state;
     this.step = step;
     return value;
+  }
+
+  #diverged(step: number, cause: string): UserError {
+    const { learningRate } = this.#parts.config.training;
+    return new UserError(
+      `training diverged at step ${step}: ${cause}; ` +
+        `choose a smaller training.learningRate than ${learningRate}, or a smaller training.clipNorm`,
+    );
   }
 
   /** Metrics on one of the data set's parts; null when it has none. */
@@ -221,7 +229,10 @@ export class ClassifierTraining {
     return { bytes: encodeModelFile(model, this.params), digest: parametersDigest(this.params) };
   }
 
+  /** Everything that `restore` needs. Throws UserError for a state that is not finite: the last good one stays. */
   checkpoint(): Uint8Array {
+    const broken = brokenState(this.#state);
+    if (broken !== null) throw this.#diverged(this.step, broken);
     return encodeState(this.#state, { step: String(this.step), dataset: this.dataset.digest });
   }
 

@@ -45,7 +45,7 @@ export function workerHandlers(
     const { job, refs, weightsVersion } = readRequest(request);
     await loadIntoThread(refs, signal);
     const start = performance.now();
-    const { images, shape } = await thread.call('synthesize', job, { signal });
+    const { images, shape, graphs } = await thread.call('synthesize', job, { signal });
     const seconds = (performance.now() - start) / 1000;
     const count = job.items.length;
     const batch = await runtime.objects.put(
@@ -55,6 +55,7 @@ export function workerHandlers(
         imageIds: int32([count], job.items.map((item) => item.imageId)), // prettier-ignore
       }),
     );
+    metrics.graphs.update(graphs);
     metrics.shardMade(count, seconds, weightsVersion);
     return { batch, seconds, weightsVersion };
   }

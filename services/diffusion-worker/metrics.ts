@@ -1,15 +1,18 @@
 /** The diffusion worker's metrics. */
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
+import { GraphMetrics } from '../graph-metrics.ts';
 
 export class WorkerMetrics {
   readonly #images: Counter;
   readonly #seconds: Histogram;
   readonly #queue: Gauge;
   readonly #weights: Gauge;
+  readonly graphs: GraphMetrics;
 
   constructor(registry: Registry) {
     const registers = [registry];
+    this.graphs = new GraphMetrics(registry);
     this.#images = new Counter({
       name: 'ballast_worker_images_total',
       help: 'Images made by this worker.',

@@ -6,11 +6,18 @@ import { UserError } from '../../common/errors.ts';
 import { augmentBatch } from '../../data/augment.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { preprocess } from '../../data/preprocess.ts';
+import { brokenState, explainDivergence } from '../../models/divergence.ts';
 import { minSnrWeight } from '../../models/denoiser.ts';
 import { decodeState, encodeState } from '../../models/model-file.ts';
 import type { DenoiserModel } from '../../models/model-file.ts';
 import { cosineLevel } from '../../models/schedule.ts';
-import { denoiserStep, initialState, scalarsSignature } from '../../models/training-step.ts';
+import {
+  denoiserGradients,
+  denoiserStep,
+  initialState,
+  scalarInputs,
+  scalarsSignature,
+} from '../../models/training-step.ts';
 import type { DenoiserBatch, TrainingState } from '../../models/training-step.ts';
 import { initUNet, requireImage } from '../../models/unet.ts';
 import type { UNetConfig } from '../../models/unet.ts';
@@ -95,26 +102,28 @@ export class PriorTraining {
     const step = this.step + 1;
     const { learningRate, warmupSteps, steps, averageDecay } = this.#config;
     const rate = learningRate * withWarmup(warmupSteps, cosineSchedule)(step, steps);
-    const scalars = {
-      ...this.#optimizer.scalars(step, rate),
+    const scalars = scalarInputs(this.#optimizer, {
+      step,
+      learningRate: rate,
       averageDecay: Math.min(averageDecay, (1 + step) / (10 + step)),
-    };
-    const { loss, gradientNorm, ...state } = await this.#run({
-      state: this.#state,
-      batch: this.#batch(step),
-      scalars: Object.fromEntries(
-        Object.entries(scalars).map(([name, value]) => [name, float32([], [value])]),
-      ),
     });
-    const value = loss.data[0]!;
-    if (!Number.isFinite(value) || !Number.isFinite(gradientNorm.data[0]!))
-      throw new UserError(
-        `training diverged at step ${step}: the loss is ${value}, the gradient's norm ${gradientNorm.data[0]}; ` +
-          `choose a smaller learningRate than ${learningRate}`,
-      );
+    const batch = this.#batch(step);
+    const { loss, gradientNorm, ...state } = await this.#run({ state: this.#state, batch, scalars });
+    const [value, norm] = [loss.data[0]!, gradientNorm.data[0]!];
+    if (!Number.isFinite(value) || !Number.isFinite(norm)) {
+      const gradientsOf = denoiserGradients(this.model.network, this.model.prediction);
+      const cause = await explainDivergence(gradientsOf, { state: this.#state, batch }, this.#config);
+      throw this.#diverged(step, `the loss is ${value}, the gradient's norm ${norm}, ${cause}`);
+    }
     this.#state = state;
     this.step = step;
     return { step, loss: value };
+  }
+
+  #diverged(step: number, cause: string): UserError {
+    return new UserError(
+      `training diverged at step ${step}: ${cause}; choose a smaller learningRate than ${this.#config.learningRate}`,
+    );
   }
 
   /** Images in a keyed order, epoch after epoch; times spread evenly over the batch (Kingma et al. 2107.00630). */
@@ -157,8 +166,10 @@ export class PriorTraining {
     return order;
   }
 
-  /** Everything that `restore` needs. */
+  /** Everything that `restore` needs. Throws UserError for a state that is not finite: the last good one stays. */
   checkpoint(): Uint8Array {
+    const broken = brokenState(this.#state);
+    if (broken !== null) throw this.#diverged(this.step, broken);
     return encodeState(this.#state, { step: String(this.step) });
   }
 

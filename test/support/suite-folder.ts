@@ -14,5 +14,6 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'ballast-system-'));
   project.provide('suiteFolder', folder);
+  process.env['BALLAST_GRAPH_CACHE'] = join(folder, 'graphs'); // processes of the tests inherit it
   return () => rm(folder, { recursive: true, force: true });
 }
