@@ -10,6 +10,8 @@ import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from './call-scope.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { fromServiceError } from './grpc-errors.ts';
 import type { CallOptions, Calls, Method, Service } from './protos.ts';
+import { callMetadata, channelCredentials, channelOptions, readSecurity } from './security.ts';
+import type { Security } from './security.ts';
 import type { Transport } from './transport.ts';
 import type { CallSink, CallStart, StartedCall } from './transport/caller.ts';
 import type { FrameDuplex } from './transport/channel.ts';
@@ -32,25 +34,23 @@ export interface ChannelPoolOptions {
   readonly dispatcher?: Dispatcher;
   /** host:port where this process can be called. */
   readonly ownAddress?: () => string;
-  readonly credentials?: grpc.ChannelCredentials;
+  /** What the environment says, by default. */
+  readonly security?: Security;
 }
 
 /** Connections by address. `close` when the process has no more calls to make. */
 export class ChannelPool implements Transport {
   readonly #clients = new Map<string, grpc.Client>();
   readonly #links: LinkPool;
-  readonly #credentials: grpc.ChannelCredentials;
+  readonly #security: Security;
 
   constructor(options: ChannelPoolOptions = {}) {
-    const {
-      dispatcher = null,
-      ownAddress = () => '',
-      credentials = grpc.credentials.createInsecure(),
-    } = options;
+    const { dispatcher = null, ownAddress = () => '', security = readSecurity(process.env) } = options;
     const faultOptions = readFaultOptions(process.env);
-    this.#credentials = credentials;
+    this.#security = security;
     this.#links = new LinkPool({
       client: (address) => this.client(address),
+      metadata: () => this.metadata(),
       dispatcher,
       ownAddress,
       faults: faultOptions === null ? null : new Faults(faultOptions),
@@ -61,10 +61,18 @@ export class ChannelPool implements Transport {
   client(address: string): grpc.Client {
     let client = this.#clients.get(address);
     if (client === undefined) {
-      client = new grpc.Client(address, this.#credentials, CHANNEL_OPTIONS);
+      client = new grpc.Client(address, channelCredentials(this.#security), {
+        ...CHANNEL_OPTIONS,
+        ...channelOptions(this.#security),
+      });
       this.#clients.set(address, client);
     }
     return client;
+  }
+
+  /** Metadata of every call. */
+  metadata(): grpc.Metadata {
+    return callMetadata(this.#security);
   }
 
   start(address: string, call: CallStart, sink: CallSink): StartedCall {
@@ -98,10 +106,8 @@ export function plainCalls<Client, Handlers>(
   const calls: Record<string, unknown> = {};
   for (const [name, method] of service.methods) {
     calls[name] = method.responseStream
-      ? (request: object, options: CallOptions = {}) =>
-          plainStream(pool.client(address), method, request, options)
-      : (request: object, options: CallOptions = {}) =>
-          plainUnary(pool.client(address), method, request, options);
+      ? (request: object, options: CallOptions = {}) => plainStream(pool, address, method, request, options)
+      : (request: object, options: CallOptions = {}) => plainUnary(pool, address, method, request, options);
   }
   return calls as Calls<Client>;
 }
@@ -118,7 +124,8 @@ function failure(error: unknown, signal: AbortSignal | undefined): Error {
 }
 
 function plainUnary(
-  client: grpc.Client,
+  pool: ChannelPool,
+  address: string,
   method: Method,
   request: object,
   options: CallOptions,
@@ -127,40 +134,45 @@ function plainUnary(
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const onAbort = () => call.cancel();
-    const call = client.makeUnaryRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      request,
-      new grpc.Metadata(),
-      deadlineOf(options),
-      (error, response) => {
-        signal?.removeEventListener('abort', onAbort);
-        if (error !== null) reject(failure(error, signal));
-        else resolve(response ?? {});
-      },
-    );
+    const call = pool
+      .client(address)
+      .makeUnaryRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        pool.metadata(),
+        deadlineOf(options),
+        (error, response) => {
+          signal?.removeEventListener('abort', onAbort);
+          if (error !== null) reject(failure(error, signal));
+          else resolve(response ?? {});
+        },
+      );
     signal?.addEventListener('abort', onAbort, { once: true });
   });
 }
 
 /** Ending the iteration cancels the call. */
 async function* plainStream(
-  client: grpc.Client,
+  pool: ChannelPool,
+  address: string,
   method: Method,
   request: object,
   options: CallOptions,
 ): AsyncGenerator<object, void, undefined> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const stream = client.makeServerStreamRequest(
-    method.path,
-    method.requestSerialize,
-    method.responseDeserialize,
-    request,
-    new grpc.Metadata(),
-    deadlineOf(options),
-  );
+  const stream = pool
+    .client(address)
+    .makeServerStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      pool.metadata(),
+      deadlineOf(options),
+    );
   const onAbort = () => stream.cancel();
   stream.on('error', () => undefined); // a cancelled stream reports its own cancellation after iteration ended
   signal?.addEventListener('abort', onAbort, { once: true });

@@ -10,6 +10,8 @@ import type { Failure } from './call-errors.ts';
 import type { CallOutput, Dispatcher } from './dispatcher.ts';
 import { toStatus } from './grpc-errors.ts';
 import type { AnyService, Method } from './protos.ts';
+import { checkExposure, isAuthorized, serverCredentials } from './security.ts';
+import type { Security } from './security.ts';
 import type { FrameDuplex } from './transport/channel.ts';
 import { CONNECT_PATH, decodeFrame, encodeFrame } from './transport/frames.ts';
 
@@ -20,7 +22,7 @@ export interface ServiceServerOptions {
   readonly dispatcher: Dispatcher;
   /** Takes a shared stream that another process opened. */
   readonly accept: (duplex: FrameDuplex) => void;
-  readonly credentials?: grpc.ServerCredentials;
+  readonly security: Security;
 }
 
 export interface ListenOptions {
@@ -29,6 +31,13 @@ export interface ListenOptions {
   /** 0, the default, takes a free port. */
   readonly port?: number;
 }
+
+type AuthenticDuplex = FrameDuplex & {
+  readonly metadata: grpc.Metadata;
+  emit(event: 'error', status: Partial<grpc.StatusObject>): boolean;
+};
+
+const HEALTH_PREFIX = '/grpc.health.v1.Health/';
 
 const passThrough = (bytes: Uint8Array) => bytes as Buffer;
 
@@ -51,7 +60,7 @@ export class ServiceServer {
       responseSerialize: encodeFrame,
       responseDeserialize: decodeFrame,
     };
-    this.#server.addService({ connect }, { connect: (duplex: FrameDuplex) => options.accept(duplex) });
+    this.#server.addService({ connect }, { connect: (duplex: AuthenticDuplex) => this.#accept(duplex) });
   }
 
   /** Offers a service to plain gRPC clients; its calls go to the dispatcher. Once is enough for each service. */
@@ -75,7 +84,9 @@ export class ServiceServer {
 
   /** Begins to serve. Resolves to host:port. @throws Error when the port is taken. */
   async listen({ host = LOOPBACK, port = 0 }: ListenOptions = {}): Promise<string> {
-    const credentials = this.#options.credentials ?? grpc.ServerCredentials.createInsecure();
+    const { security } = this.#options;
+    checkExposure(host, security);
+    const credentials = serverCredentials(security);
     const bound = await new Promise<number>((resolve, reject) =>
       this.#server.bindAsync(`${host}:${port}`, credentials, (error, boundPort) =>
         error === null ? resolve(boundPort) : reject(error),
@@ -124,6 +135,7 @@ export class ServiceServer {
     const deadline = call.getDeadline();
     const deadlineMs = (typeof deadline === 'number' ? deadline : deadline.getTime()) - Date.now();
     try {
+      this.#authorize(method.path, call.metadata);
       const actorId = this.#actorOf(method, call.metadata);
       const { path } = method;
       const incoming = { actorId, incarnation: 0, method: path, request: call.request, deadlineMs };
@@ -132,6 +144,21 @@ export class ServiceServer {
     } catch (thrown) {
       output.fail(toFailure(thrown, this.#options.dispatcher.log));
     }
+  }
+
+  #accept(duplex: AuthenticDuplex): void {
+    try {
+      this.#authorize(CONNECT_PATH, duplex.metadata);
+      this.#options.accept(duplex);
+    } catch (thrown) {
+      duplex.emit('error', toStatus(toFailure(thrown, this.#options.dispatcher.log)));
+    }
+  }
+
+  /** Health is for probes, which have no token. */
+  #authorize(path: string, metadata: grpc.Metadata): void {
+    if (path.startsWith(HEALTH_PREFIX) || isAuthorized(this.#options.security, metadata)) return;
+    throw new CallError('UNAUTHENTICATED', "this process wants a token: 'authorization: Bearer TOKEN'");
   }
 
   /** The actor that a plain call means: the one it names, else the only one that serves the method. */

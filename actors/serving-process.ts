@@ -7,6 +7,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { addHealth } from './health.ts';
 import { CallMetrics, createRegistry, serveMetrics, watchMailboxes } from './metrics.ts';
 import type { MetricsServer } from './metrics.ts';
+import { readSecurity } from './security.ts';
 import { ServiceServer } from './server.ts';
 import type { ListenOptions } from './server.ts';
 
@@ -33,9 +34,11 @@ export class ServingProcess {
     this.registry = createRegistry(labels);
     this.dispatcher = new Dispatcher({ log, metrics: new CallMetrics(this.registry) });
     watchMailboxes(this.registry, this.dispatcher);
+    const security = readSecurity(process.env);
     this.pool = new ChannelPool({ dispatcher: this.dispatcher, ownAddress: () => this.#address });
     this.server = new ServiceServer({
       dispatcher: this.dispatcher,
+      security,
       accept: (duplex) => this.pool.accept(duplex),
     });
     addHealth(this.server, this.dispatcher, (service) => this.servedServices.has(service));

@@ -10,6 +10,7 @@ import { WireError } from '../call-errors.ts';
 import type { Failure, StatusName } from '../call-errors.ts';
 import { MAX_MESSAGE_BYTES } from './channel.ts';
 import type { Channel } from './channel.ts';
+import { statusName } from '../status-codes.ts';
 import { fromFailureMessage, hasMessage } from './frames.ts';
 import type { Call, Hello, Reply } from './frames.ts';
 
@@ -169,6 +170,11 @@ export class Caller {
     this.#channel = null;
     this.#isReady = false;
     if (this.#isClosed || this.#pending.size === 0) return;
+    const refusal = refusalOf(error);
+    if (refusal !== null) {
+      for (const id of [...this.#pending.keys()]) this.#settle(id, new WireError(refusal));
+      return;
+    }
     const nowMs = performance.now();
     this.#brokenMs ??= nowMs;
     const reason = error?.message ?? 'the other process ended it';
@@ -229,7 +235,8 @@ export class Caller {
   #noticeGap(pending: Pending, index: number): void {
     pending.gapTimer ??= setTimeout(() => {
       pending.gapTimer = undefined;
-      if (this.#isReady && pending.call.received <= index && this.#pending.has(pending.id)) this.#send(pending);
+      if (this.#isReady && pending.call.received <= index && this.#pending.has(pending.id))
+        this.#send(pending);
     }, GAP_MS);
   }
 
@@ -270,6 +277,14 @@ export class Caller {
   #failAll(reason: string): void {
     for (const id of [...this.#pending.keys()]) this.#settle(id, unanswered('UNAVAILABLE', reason));
   }
+}
+
+/** Why the other process wants nothing of this one; null when it is merely out of reach. */
+function refusalOf(error: Error | null): Failure | null {
+  if (error === null || !('code' in error) || typeof error.code !== 'number') return null;
+  const code = statusName(error.code);
+  const isRefusal = code === 'UNAUTHENTICATED' || code === 'PERMISSION_DENIED' || code === 'UNIMPLEMENTED';
+  return isRefusal ? { code, message: error.message, kind: 'status' } : null;
 }
 
 /** The failure of a message that cannot be sent. */

@@ -16,6 +16,7 @@ import type { Hello } from './frames.ts';
 export interface LinkPoolOptions {
   /** A gRPC client of an address. */
   readonly client: (address: string) => grpc.Client;
+  readonly metadata: () => grpc.Metadata;
   /** Answers calls that come in; null in a process that serves nothing. */
   readonly dispatcher: Dispatcher | null;
   /** host:port where this process can be called; empty for nowhere. */
@@ -81,7 +82,7 @@ export class LinkPool {
   #dial(address: string): Channel {
     const duplex = this.#options
       .client(address)
-      .makeBidiStreamRequest(CONNECT_PATH, encodeFrame, decodeFrame);
+      .makeBidiStreamRequest(CONNECT_PATH, encodeFrame, decodeFrame, this.#options.metadata());
     const caller = this.#callers.get(address)!;
     const link = new LinkListener(this.#callee, (hello) => {
       caller.onHello(hello);

@@ -1,0 +1,106 @@
+/**
+ * Who may talk to a process of ours: TLS with certificates on both sides, and a token, as the environment names them.
+ * Children inherit the environment, so a whole cluster is set up by setting it for each node. Secrets are named by
+ * file and never printed. Without TLS a process serves on loopback only.
+ */
+
+import { timingSafeEqual, createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import * as grpc from '@grpc/grpc-js';
+import { toError, UserError } from '../common/errors.ts';
+
+export const TLS_CA_KEY = 'BALLAST_TLS_CA';
+export const TLS_CERT_KEY = 'BALLAST_TLS_CERT';
+export const TLS_KEY_KEY = 'BALLAST_TLS_KEY';
+export const TOKEN_KEY = 'BALLAST_TOKEN_FILE';
+
+/** The name that every certificate of a cluster carries: nodes are reached by addresses that no certificate can know. */
+export const CERTIFICATE_NAME = 'ballast';
+
+export interface TlsFiles {
+  /** The authority that signed every certificate of the cluster, PEM. */
+  readonly ca: Buffer;
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+export interface Security {
+  /** Null: plain text, on loopback only. */
+  readonly tls: TlsFiles | null;
+  /** Null: none is asked for. */
+  readonly token: string | null;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads the files that the environment names. @throws UserError for a missing one, naming variable and file. */
+export function readSecurity(environment: Environment): Security {
+  const [ca, cert, key] = [TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY].map((name) => readNamed(environment, name));
+  const tokenFile = readNamed(environment, TOKEN_KEY);
+  const token = tokenFile === null ? null : tokenFile.toString('utf8').trim();
+  if (token === '') throw new UserError(`${TOKEN_KEY}=${environment[TOKEN_KEY]}: the file is empty.`);
+  if (!ca && !cert && !key) return { tls: null, token };
+  if (!ca || !cert || !key) {
+    throw new UserError(`TLS needs all three: ${TLS_CA_KEY}, ${TLS_CERT_KEY} and ${TLS_KEY_KEY}.`);
+  }
+  return { tls: { ca, cert, key }, token };
+}
+
+function readNamed(environment: Environment, name: string): Buffer | null {
+  const path = environment[name];
+  if (path === undefined || path === '') return null;
+  try {
+    return readFileSync(path);
+  } catch (thrown) {
+    throw new UserError(`${name}=${path}: cannot be read (${toError(thrown).message}).`, { cause: thrown });
+  }
+}
+
+export function channelCredentials({ tls }: Security): grpc.ChannelCredentials {
+  if (tls === null) return grpc.credentials.createInsecure();
+  return grpc.credentials.createSsl(tls.ca, tls.key, tls.cert);
+}
+
+/** Channel options that go with the credentials. */
+export function channelOptions({ tls }: Security): grpc.ChannelOptions {
+  if (tls === null) return {};
+  return { 'grpc.ssl_target_name_override': CERTIFICATE_NAME, 'grpc.default_authority': CERTIFICATE_NAME };
+}
+
+/** Callers must show a certificate of the same authority. */
+export function serverCredentials({ tls }: Security): grpc.ServerCredentials {
+  if (tls === null) return grpc.ServerCredentials.createInsecure();
+  return grpc.ServerCredentials.createSsl(tls.ca, [{ cert_chain: tls.cert, private_key: tls.key }], true);
+}
+
+const AUTHORIZATION = 'authorization';
+
+/** Metadata of every call. */
+export function callMetadata({ token }: Security): grpc.Metadata {
+  const metadata = new grpc.Metadata();
+  if (token !== null) metadata.set(AUTHORIZATION, `Bearer ${token}`);
+  return metadata;
+}
+
+/** Whether a call shows the token that is asked for. */
+export function isAuthorized({ token }: Security, metadata: grpc.Metadata): boolean {
+  if (token === null) return true;
+  const [shown] = metadata.get(AUTHORIZATION);
+  return typeof shown === 'string' && isSame(shown, `Bearer ${token}`);
+}
+
+/** Compares in a time that does not tell where the first difference is. */
+function isSame(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(a), digest(b));
+}
+
+const LOOPBACK = /^(127\.|localhost$|\[?::1\]?$)/;
+
+/** @throws UserError for a host that others reach, without TLS. */
+export function checkExposure(host: string, { tls }: Security): void {
+  if (tls !== null || LOOPBACK.test(host)) return;
+  throw new UserError(
+    `Serving on ${host} needs TLS: set ${TLS_CA_KEY}, ${TLS_CERT_KEY} and ${TLS_KEY_KEY}, or serve on 127.0.0.1.`,
+  );
+}
