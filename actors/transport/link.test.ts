@@ -72,7 +72,7 @@ async function proxyTo(address: string) {
   const sockets = new Set<Socket>();
   const [host, port] = address.split(':');
   const server = createServer((inner) => {
-    const outer = createConnection(Number(port), host!);
+    const outer = createConnection(Number(port), host);
     for (const [from, to] of [
       [inner, outer],
       [outer, inner],
