@@ -48,7 +48,11 @@ async function serve<Client, Handlers>(
   log: ReturnType<typeof createLog>,
 ): Promise<void> {
   const { actorId, incarnation, type } = environment;
-  const serving = await ServingProcess.start({ labels: { actor: actorId, type }, log });
+  const serving = await ServingProcess.start({
+    labels: { actor: actorId, type },
+    log,
+    ...environment.listen,
+  });
   const { address, pool, registry, dispatcher } = serving;
   const onDisowned = () => void endOrphaned();
   const life = new ActorLife<Client, Handlers>({

@@ -9,6 +9,7 @@
 import type { Log } from '../common/log.ts';
 import { UserError } from '../common/errors.ts';
 import { checkSpec, resolveEntry } from './actor-spec.ts';
+import { THREAD_HOST_TYPE } from './actor-thread.ts';
 import { AsyncQueue } from './async-queue.ts';
 import { CallError } from './call-errors.ts';
 import { tailLog } from './log-tail.ts';
@@ -24,6 +25,8 @@ export interface ClusterOptions {
   readonly nodeId: string;
   /** host:port of this node. */
   readonly address: string;
+  /** host:port of this node's /metrics. */
+  readonly metricsAddress: string;
   readonly labels: Labels;
   readonly total: Resources;
   readonly log: Log;
@@ -72,11 +75,10 @@ export class Cluster implements NodeApi {
 
   /** This node. */
   get ownStatus(): NodeStatus {
-    const { nodeId, address, labels, total, supervisor } = this.#options;
+    const { nodeId, address, metricsAddress, labels, total, supervisor } = this.#options;
     const reason = this.#state === 'alive' ? 'takes actors' : 'takes no new actors';
     return {
-      ...{ nodeId, address, labels, total, reason },
-      metricsAddress: null,
+      ...{ nodeId, address, metricsAddress, labels, total, reason },
       free: supervisor.free,
       state: this.#state,
       actors: supervisor.liveCount,
@@ -181,13 +183,23 @@ export class Cluster implements NodeApi {
     }
   }
 
-  /** Takes no new actors; ends those that are here, each within `graceMs`. */
+  /**
+   * Takes no new actors; ends those that are here, each within `graceMs`. Those that another node looks after, or may
+   * take over, go on there when this node has left.
+   */
   async drain(graceMs: number): Promise<void> {
-    const { supervisor, peers } = this.#options;
+    const { nodeId, supervisor, peers } = this.#options;
     this.#state = 'draining';
     peers?.announce(this.ownStatus);
-    const live = supervisor.list().filter(({ state }) => state !== 'dead');
-    await Promise.all(live.map(({ actorId }) => supervisor.stop(actorId, graceMs)));
+    // Threads end before their host, which ends with the node.
+    const live = supervisor.list().filter(({ state, type }) => state !== 'dead' && type !== THREAD_HOST_TYPE);
+    await Promise.all(
+      live.map((status) =>
+        this.#canMove(status)
+          ? supervisor.moveAway(status.actorId, `node ${nodeId} drains`, graceMs)
+          : supervisor.stop(status.actorId, graceMs),
+      ),
+    );
   }
 
   /** Another node may have taken over what was here: nothing of it may go on. */
@@ -201,6 +213,13 @@ export class Cluster implements NodeApi {
     for (const home of this.#homes.values()) home.isStopped = true;
     this.#following.abort();
     for (const queue of this.#watchers) queue.close();
+  }
+
+  /** Whether an actor that is here goes on when this node leaves. */
+  #canMove({ actorId, lifetime }: ActorStatus): boolean {
+    const { nodeId, supervisor, peers } = this.#options;
+    const others = (peers?.nodes() ?? []).filter(({ state }) => state === 'alive');
+    return others.length > 0 && (lifetime === 'detached' || supervisor.homeOf(actorId) !== nodeId);
   }
 
   #all(): ActorStatus[] {
