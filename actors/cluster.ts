@@ -239,10 +239,7 @@ export class Cluster implements NodeApi {
     const { supervisor, peers } = this.#options;
     const home = this.#homes.get(actorId);
     if (home !== undefined && home.nodeId === null) return home.status;
-    const own = supervisor.get(actorId);
-    const other = peers?.actor(actorId);
-    if (own === undefined || other === undefined) return own ?? other;
-    return own.incarnation >= other.incarnation ? own : other;
+    return newer(supervisor.get(actorId), peers?.actor(actorId));
   }
 
   /** The other node that has an actor; null when this one has it, or nobody. */
@@ -397,10 +394,10 @@ export class Cluster implements NodeApi {
 
   /** Looks after a lost node's detached actors from now on, and moves those that were lost with it. */
   async #adoptDetached(lostNodeId: string): Promise<void> {
-    const { peers, log } = this.#options;
+    const { supervisor, peers, log } = this.#options;
     try {
       for (const { spec, last, savedState } of (await peers?.takeDetached(lostNodeId)) ?? []) {
-        const status = last ?? initialStatus(spec, 1);
+        const status = newer(supervisor.get(spec.actorId), last) ?? initialStatus(spec, 1);
         const home: Home = {
           ...{ spec, status, savedState, nodeId: status.nodeId },
           movedBecause: null,
@@ -454,6 +451,12 @@ export class Cluster implements NodeApi {
   #publish(status: ActorStatus): void {
     for (const queue of this.#watchers) queue.push(status);
   }
+}
+
+/** Of what two nodes say of one actor, what is true: the later incarnation; of the same, what this node says. */
+function newer(own: ActorStatus | undefined, other: ActorStatus | undefined): ActorStatus | undefined {
+  if (own === undefined || other === undefined) return own ?? other;
+  return own.incarnation >= other.incarnation ? own : other;
 }
 
 /** The cluster's API as a plain object, to be extended. */

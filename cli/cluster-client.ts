@@ -93,6 +93,11 @@ export class ClusterClient {
   }
 }
 
+/** Why a call failed, without what gRPC says around it. */
+export function plainReason({ message }: Error): string {
+  return /Last error: (?:Error: )?(.*?)\.? Resolution note/.exec(message)?.[1] ?? message;
+}
+
 /** Does `work` with a cluster. @throws UserError when the node cannot be reached, or refuses. */
 export async function withCluster(
   address: string,
@@ -104,7 +109,7 @@ export async function withCluster(
   } catch (thrown) {
     if (!(thrown instanceof CallError)) throw thrown;
     const what = AWAY.includes(thrown.code) ? `Node ${address} cannot be reached` : `Node ${address} refuses`;
-    throw new UserError(`${what}: ${thrown.message}`, { cause: thrown });
+    throw new UserError(`${what}: ${plainReason(thrown)}`, { cause: thrown });
   } finally {
     cluster.close();
   }

@@ -9,6 +9,7 @@ import { openNatsRegistry } from '../actors/registry-nats.ts';
 import { remoteRegistry } from '../actors/registry-service.ts';
 import type { Registry } from '../actors/registry.ts';
 import { UserError } from '../common/errors.ts';
+import { plainReason } from './cluster-client.ts';
 import type { NodeSettings } from './node-settings.ts';
 
 export interface ControlPlane {
@@ -79,6 +80,6 @@ function joinFailure(address: string, thrown: unknown): unknown {
   const reason =
     thrown.code === 'UNIMPLEMENTED'
       ? 'that node serves no registry; join where it has joined'
-      : `no node can be reached there (${thrown.message})`;
+      : `no node can be reached there (${plainReason(thrown)})`;
   return new UserError(`--join grpc://${address}: ${reason}`, { cause: thrown });
 }
