@@ -67,13 +67,15 @@ export interface Node extends NodeApi {
   readonly address: string;
   readonly events: EventBus;
   /** The object store of the node. */
-  readonly objects: Pick<NodeObjects, 'folder' | 'free' | 'ownerEnded' | 'close'>;
+  readonly objects: Pick<NodeObjects, 'folder' | 'free' | 'ownerEnded'>;
   /** Metrics of the node's own process. */
   readonly registry: MetricsRegistry;
   /** Aborted when somebody drained the node through gRPC: close it. */
   readonly drained: AbortSignal;
   /** Takes no new actors and ends its own; those that can go on elsewhere do when it is closed. */
   drain(graceMs: number): Promise<void>;
+  /** Kills every actor and removes the objects at once, for a process that is about to exit. */
+  abandon(): void;
   /** Ends every actor (SIGTERM, SIGKILL after `graceMs`), then the server. No process of it is left. */
   close(graceMs?: number): Promise<void>;
 }
@@ -160,6 +162,10 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     ...nodeApi(cluster),
     ...{ nodeId, address, events, objects, registry, drained: drained.signal },
     drain: (graceMs) => cluster.drain(graceMs),
+    abandon() {
+      void cluster.abandon('the node ends at once');
+      objects.close();
+    },
     async close(graceMs) {
       cluster.close();
       await supervisor.close(graceMs, THREAD_HOST_TYPE);

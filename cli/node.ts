@@ -61,7 +61,7 @@ async function nodeCommand(flags: NodeFlags, context: CommandContext): Promise<v
   const interrupts = listenForInterrupts((line) => context.stderr.write(`${line}\n`), process, {
     notice: `Draining; actors get ${settings.graceMs / 1000} s. Another signal ends it at once.`,
     onSecond(name) {
-      node?.objects.close(); // the actors end by themselves when this process is gone
+      node?.abandon();
       process.exit(name === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
     },
   });

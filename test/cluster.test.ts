@@ -1,11 +1,12 @@
 // A cluster of real processes: nodes join, see each other, lose each other, drain; the commands that look at it.
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ActorSystem, ChannelPool, connectNode } from '../actors/index.ts';
-import type { ActorHandle, ActorStatus, NodeStatus } from '../actors/index.ts';
+import type { ActorHandle, ActorStatus, BusEvent, NodeStatus } from '../actors/index.ts';
+import { remoteEventBus } from '../actors/event-service.ts';
 import type { ObjectRow } from '../cli/cluster-tables.ts';
 import { echo } from './fixtures/actors/echo.ts';
 import type { EchoServiceClient } from './fixtures/actors/echo.ts';
@@ -65,7 +66,8 @@ describe.each([
   });
 
   it.skipIf(isSkipped)('places an actor where its label is, and its calls go there', async () => {
-    const options = { actorId: 'worker', labels: { role: 'worker' }, resources: { cpu: 1 } };
+    const args = { stopNote: join(folder, 'worker-stopped') };
+    const options = { actorId: 'worker', labels: { role: 'worker' }, resources: { cpu: 1 }, args };
     worker = await system.spawn(echo, { ...options, restart: { initialBackoffMs: 100 } });
     expect(await worker.say({ text: 'hello' })).toMatchObject({ text: 'hello', incarnation: 1 });
     expect(await actor('worker')).toMatchObject({ nodeId: second.nodeId, state: 'alive' });
@@ -101,6 +103,15 @@ describe.each([
       code: 1,
       stderr: "error: No actor 'nobody' here; `ballast actors` lists them\n",
     });
+  });
+
+  it.skipIf(isSkipped)('has one stream of events, on every node', async () => {
+    const bus = remoteEventBus(pool, second.address);
+    await bus.publish('epoch.finished', { epoch: 1 });
+    await bus.publish('epoch.finished', { epoch: 2 });
+    const seen = await jsonOf<BusEvent>(['events', '--from', '2'], first);
+    expect(seen).toMatchObject([{ sequence: 2, topic: 'epoch.finished', payload: { epoch: 2 } }]);
+    expect(await jsonOf(['events', '--from', '3'], second)).toEqual([]);
   });
 
   it.skipIf(isSkipped)('refuses the id of a living node', async () => {
@@ -140,6 +151,7 @@ describe.each([
 
     third.cli.signal('SIGTERM');
     expect(await third.cli.ended).toMatchObject({ code: 0, stderr: '' });
+    expect(await readFile(join(folder, 'worker-stopped'), 'utf8')).toBe('stopped cleanly');
     expect(livingActors([third])).toEqual([]);
     expect(existsSync(join(third.dir, 'node.json'))).toBe(false);
     expect(sharedFolders(third.nodeId)).toEqual([]);
@@ -155,9 +167,27 @@ describe.each([
     const fourth = await start('fourth', [...joinFlags(), ...WORKER]);
     expect(await worker.repeat({ text: '' })).toMatchObject({ incarnation: 3 });
     expect(await actor('worker')).toMatchObject({ nodeId: fourth.nodeId });
-    const drained = await ballast(['drain', fourth.nodeId, '--node', first.address]);
+    process.kill((await actor('worker')).pid ?? 0, 'SIGSTOP'); // it will not end by itself
+    const drained = await ballast(['drain', fourth.nodeId, '--node', first.address, '--grace', '1']);
     expect(drained).toMatchObject({ code: 0, stdout: `${fourth.nodeId}: drained; it leaves the cluster\n` });
     expect(await fourth.cli.ended).toMatchObject({ code: 0 });
+    expect(livingActors([fourth])).toEqual([]);
+  });
+
+  it.skipIf(isSkipped)('ends a node at once at the second signal', async () => {
+    const fifth = await start('fifth', [...joinFlags(), '--labels', 'role=stubborn']);
+    const stubborn = await system.spawn(echo, { actorId: 'stubborn', labels: { role: 'stubborn' } });
+    const { pid } = await stubborn.say({ text: '' });
+    process.kill(pid, 'SIGSTOP');
+    fifth.cli.signal('SIGTERM');
+    await vi.waitFor(async () => {
+      const nodes = await connectNode(pool, first.address).listNodes();
+      expect(nodes.find(({ nodeId }) => nodeId === fifth.nodeId)?.state).toBe('draining');
+    }, SOON);
+    fifth.cli.signal('SIGTERM');
+    expect(await fifth.cli.ended).toMatchObject({ code: 143 });
+    expect(sharedFolders(fifth.nodeId)).toEqual([]);
+    await vi.waitFor(() => expect(livingActors([fifth])).toEqual([]), SOON);
   });
 
   it.skipIf(isSkipped)('leaves nothing behind', async () => {
