@@ -47,7 +47,7 @@ async function serve<Client, Handlers>(
   options: ProcessOptions<Client, Handlers>,
   log: ReturnType<typeof createLog>,
 ): Promise<void> {
-  const { actorId, incarnation, type } = environment;
+  const { actorId, type } = environment;
   const serving = await ServingProcess.start({
     labels: { actor: actorId, type },
     log,

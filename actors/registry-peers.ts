@@ -131,8 +131,8 @@ export class RegistryPeers implements NodeDirectory {
   }
 
   announce(own: NodeStatus): void {
-    const { free: _free, actors: _actors, ...lasting } = own;
-    this.#announcer.set(NODES + own.nodeId, { ...lasting });
+    const lasting = Object.entries(own).filter(([field]) => field !== 'free' && field !== 'actors');
+    this.#announcer.set(NODES + own.nodeId, Object.fromEntries(lasting));
   }
 
   async keepDetached(spec: ActorSpec): Promise<void> {
