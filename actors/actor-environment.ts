@@ -9,11 +9,19 @@ import type { MailboxLimits } from './mailbox.ts';
 
 export const ENVIRONMENT_KEY = 'BALLAST_ACTOR';
 
+/** Where the processes of a node listen, and where others reach them. */
+export interface ActorListen {
+  readonly host?: string;
+  readonly advertisedHost?: string;
+}
+
 export interface ActorEnvironment {
   readonly actorId: string;
   readonly type: string;
   readonly incarnation: number;
   readonly nodeAddress: string;
+  /** Where it serves; loopback by default. */
+  readonly listen?: ActorListen;
   readonly runDir: string;
   readonly args: unknown;
   readonly mailbox: MailboxLimits;

@@ -47,8 +47,12 @@ async function serve<Client, Handlers>(
   options: ProcessOptions<Client, Handlers>,
   log: ReturnType<typeof createLog>,
 ): Promise<void> {
-  const { actorId, incarnation, type } = environment;
-  const serving = await ServingProcess.start({ labels: { actor: actorId, type }, log });
+  const { actorId, type } = environment;
+  const serving = await ServingProcess.start({
+    labels: { actor: actorId, type },
+    log,
+    ...environment.listen,
+  });
   const { address, pool, registry, dispatcher } = serving;
   const onDisowned = () => void endOrphaned();
   const life = new ActorLife<Client, Handlers>({

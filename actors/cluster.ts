@@ -9,6 +9,7 @@
 import type { Log } from '../common/log.ts';
 import { UserError } from '../common/errors.ts';
 import { checkSpec, resolveEntry } from './actor-spec.ts';
+import { THREAD_HOST_TYPE } from './actor-thread.ts';
 import { AsyncQueue } from './async-queue.ts';
 import { CallError } from './call-errors.ts';
 import { tailLog } from './log-tail.ts';
@@ -24,6 +25,8 @@ export interface ClusterOptions {
   readonly nodeId: string;
   /** host:port of this node. */
   readonly address: string;
+  /** host:port of this node's /metrics. */
+  readonly metricsAddress: string;
   readonly labels: Labels;
   readonly total: Resources;
   readonly log: Log;
@@ -72,11 +75,10 @@ export class Cluster implements NodeApi {
 
   /** This node. */
   get ownStatus(): NodeStatus {
-    const { nodeId, address, labels, total, supervisor } = this.#options;
+    const { nodeId, address, metricsAddress, labels, total, supervisor } = this.#options;
     const reason = this.#state === 'alive' ? 'takes actors' : 'takes no new actors';
     return {
-      ...{ nodeId, address, labels, total, reason },
-      metricsAddress: null,
+      ...{ nodeId, address, metricsAddress, labels, total, reason },
       free: supervisor.free,
       state: this.#state,
       actors: supervisor.liveCount,
@@ -181,13 +183,23 @@ export class Cluster implements NodeApi {
     }
   }
 
-  /** Takes no new actors; ends those that are here, each within `graceMs`. */
+  /**
+   * Takes no new actors; ends those that are here, each within `graceMs`. Those that another node looks after, or may
+   * take over, go on there when this node has left.
+   */
   async drain(graceMs: number): Promise<void> {
-    const { supervisor, peers } = this.#options;
+    const { nodeId, supervisor, peers } = this.#options;
     this.#state = 'draining';
     peers?.announce(this.ownStatus);
-    const live = supervisor.list().filter(({ state }) => state !== 'dead');
-    await Promise.all(live.map(({ actorId }) => supervisor.stop(actorId, graceMs)));
+    // Threads end before their host, which ends with the node.
+    const live = supervisor.list().filter(({ state, type }) => state !== 'dead' && type !== THREAD_HOST_TYPE);
+    await Promise.all(
+      live.map((status) =>
+        this.#canMove(status)
+          ? supervisor.moveAway(status.actorId, `node ${nodeId} drains`, graceMs)
+          : supervisor.stop(status.actorId, graceMs),
+      ),
+    );
   }
 
   /** Another node may have taken over what was here: nothing of it may go on. */
@@ -201,6 +213,13 @@ export class Cluster implements NodeApi {
     for (const home of this.#homes.values()) home.isStopped = true;
     this.#following.abort();
     for (const queue of this.#watchers) queue.close();
+  }
+
+  /** Whether an actor that is here goes on when this node leaves. */
+  #canMove({ actorId, lifetime }: ActorStatus): boolean {
+    const { nodeId, supervisor, peers } = this.#options;
+    const others = (peers?.nodes() ?? []).filter(({ state }) => state === 'alive');
+    return others.length > 0 && (lifetime === 'detached' || supervisor.homeOf(actorId) !== nodeId);
   }
 
   #all(): ActorStatus[] {
@@ -220,10 +239,7 @@ export class Cluster implements NodeApi {
     const { supervisor, peers } = this.#options;
     const home = this.#homes.get(actorId);
     if (home !== undefined && home.nodeId === null) return home.status;
-    const own = supervisor.get(actorId);
-    const other = peers?.actor(actorId);
-    if (own === undefined || other === undefined) return own ?? other;
-    return own.incarnation >= other.incarnation ? own : other;
+    return newer(supervisor.get(actorId), peers?.actor(actorId));
   }
 
   /** The other node that has an actor; null when this one has it, or nobody. */
@@ -378,10 +394,10 @@ export class Cluster implements NodeApi {
 
   /** Looks after a lost node's detached actors from now on, and moves those that were lost with it. */
   async #adoptDetached(lostNodeId: string): Promise<void> {
-    const { peers, log } = this.#options;
+    const { supervisor, peers, log } = this.#options;
     try {
       for (const { spec, last, savedState } of (await peers?.takeDetached(lostNodeId)) ?? []) {
-        const status = last ?? initialStatus(spec, 1);
+        const status = newer(supervisor.get(spec.actorId), last) ?? initialStatus(spec, 1);
         const home: Home = {
           ...{ spec, status, savedState, nodeId: status.nodeId },
           movedBecause: null,
@@ -435,6 +451,12 @@ export class Cluster implements NodeApi {
   #publish(status: ActorStatus): void {
     for (const queue of this.#watchers) queue.push(status);
   }
+}
+
+/** Of what two nodes say of one actor, what is true: the later incarnation; of the same, what this node says. */
+function newer(own: ActorStatus | undefined, other: ActorStatus | undefined): ActorStatus | undefined {
+  if (own === undefined || other === undefined) return own ?? other;
+  return own.incarnation >= other.incarnation ? own : other;
 }
 
 /** The cluster's API as a plain object, to be extended. */

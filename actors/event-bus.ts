@@ -60,6 +60,8 @@ export interface EventBus {
    * Filter: a topic, with `*` for any one token and `>` as last token for one or more.
    */
   subscribe(topicFilter: string, options: SubscribeOptions, signal: AbortSignal): AsyncIterable<BusEvent>;
+  /** Sequence of the last event that is stored; 0 when there is none. */
+  lastSequence(): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -131,6 +131,10 @@ class EventLog implements EventBus {
     return this.#follow(filter, epoch === this.#epoch ? Math.min(fromSequence, next) : 1, signal);
   }
 
+  lastSequence(): Promise<number> {
+    return Promise.resolve(this.#lastSequence);
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

@@ -141,6 +141,10 @@ class NatsEventBus implements EventBus {
     return this.#follow(filter, start, signal);
   }
 
+  async lastSequence(): Promise<number> {
+    return epochOf(await this.#request('looking', () => this.#stream.open())).lastSequence;
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
     this.#metrics?.drop(this.#lags);

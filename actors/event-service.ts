@@ -24,6 +24,9 @@ export function eventHandlers(bus: EventBus): Implementation<EventServiceHandler
       const options = id === '' ? {} : { id };
       return { sequence: await bus.publish(topic, parsePayload(payloadJson), options) };
     },
+    async getLastSequence() {
+      return { sequence: await bus.lastSequence() };
+    },
     async *subscribe({ topicFilter, fromSequence, epoch }, { signal }) {
       const options = {
         ...(fromSequence === 0 ? {} : { fromSequence }),
@@ -58,6 +61,9 @@ export function remoteEventBus(transport: Transport, address: string): EventBus 
       checkTopicFilter(topicFilter);
       const options = { signal, deadlineMs: Infinity };
       return fromMessages(calls.subscribe({ topicFilter, fromSequence, epoch }, options), signal);
+    },
+    async lastSequence() {
+      return (await calls.getLastSequence({})).sequence;
     },
     close: () => Promise.resolve(),
   };

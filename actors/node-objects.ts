@@ -6,6 +6,7 @@
 import type { Registry } from 'prom-client';
 import { writeFileSync } from 'node:fs';
 import type { ObjectServiceHandlers } from '../gen/ballast/runtime/v1/ObjectService.ts';
+import type { ObjectStatus } from '../gen/ballast/runtime/v1/ObjectStatus.ts';
 import { CallError } from './call-errors.ts';
 import type { ChannelPool } from './channels.ts';
 import { serviceCalls } from './transport.ts';
@@ -24,6 +25,7 @@ import { StoreFiles } from './shared-memory.ts';
 import { removeLeftovers } from './store-leftovers.ts';
 
 const FREE_DEADLINE_MS = 5000;
+const KINDS = { primary: 'OBJECT_KIND_PRIMARY', secondary: 'OBJECT_KIND_SECONDARY' } as const;
 
 export interface NodeObjectsOptions {
   /** Unique, of letters, digits, `-` and `_`; the first part of its objects' ids. */
@@ -162,7 +164,19 @@ export class NodeObjects {
         return {};
       },
       pull: ({ id, digest, offset }) => this.#chunks(id, digest, offset),
+      listObjects: () => ({ objects: this.#list() }),
     };
+  }
+
+  #list(): ObjectStatus[] {
+    const statuses = [...this.#directory.all()].map(({ ref, kind, owner, place }) => ({
+      ...ref,
+      kind: place === 'spill' ? ('OBJECT_KIND_SPILLED' as const) : KINDS[kind],
+      owner,
+      pins: this.#directory.pinCount(ref.id),
+      holders: [this.#options.address, ...this.#exchange.holders(ref.id)],
+    }));
+    return statuses.sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   async *#chunks(id: string, digest: string, offset: number) {

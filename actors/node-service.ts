@@ -11,6 +11,7 @@ export function nodeHandlers(
   cluster: Cluster,
   supervisor: Supervisor,
   heartbeatMs: number,
+  onDrained: () => void,
 ): Implementation<NodeServiceHandlers, CallContext> {
   return {
     async spawn({ spec }) {
@@ -67,6 +68,7 @@ export function nodeHandlers(
     },
     async drain({ graceMs }) {
       await cluster.drain(graceMs);
+      onDrained();
       return {};
     },
     async *readLog({ actorId, lastLines, follow }, { signal }) {

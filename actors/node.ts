@@ -8,6 +8,7 @@ import type { Registry as MetricsRegistry } from 'prom-client';
 import type { Log } from '../common/log.ts';
 import { distRoot } from '../common/package-root.ts';
 import { startActorProcess } from './actor-process.ts';
+import { CallError } from './call-errors.ts';
 import { Cluster, nodeApi, ownNodeApi } from './cluster.ts';
 import type { EventBus } from './event-bus.ts';
 import { openEventLog } from './event-log.ts';
@@ -24,6 +25,7 @@ import type { Registry } from './registry.ts';
 import { eventService, nodeService, objectService, registryService } from './runtime-services.ts';
 import { ServingProcess } from './serving-process.ts';
 import type { Labels, NodeApi, Resources } from './status.ts';
+import { refuseTakenId } from './node-identity.ts';
 import { HEARTBEAT_MS, Supervisor } from './supervisor.ts';
 import { THREAD_HOST_TYPE, ThreadHost } from './actor-thread.ts';
 
@@ -47,6 +49,8 @@ export interface NodeOptions {
   /** Where it serves; a free loopback port by default. */
   readonly host?: string;
   readonly port?: number;
+  /** Where others reach it and its actors, if not at `host`. */
+  readonly advertisedHost?: string;
   /** The registry of a cluster that it joins; alone by default. The node does not close it. */
   readonly cluster?: Registry;
   /** Serves a registry to other nodes, which join at this node's address. */
@@ -66,18 +70,32 @@ export interface Node extends NodeApi {
   readonly objects: Pick<NodeObjects, 'folder' | 'free' | 'ownerEnded'>;
   /** Metrics of the node's own process. */
   readonly registry: MetricsRegistry;
+  /** Aborted when somebody drained the node through gRPC: close it. */
+  readonly drained: AbortSignal;
+  /** Takes no new actors and ends its own; those that can go on elsewhere do when it is closed. */
+  drain(graceMs: number): Promise<void>;
+  /** Kills every actor and removes the objects at once, for a process that is about to exit. */
+  abandon(): void;
   /** Ends every actor (SIGTERM, SIGKILL after `graceMs`), then the server. No process of it is left. */
   close(graceMs?: number): Promise<void>;
 }
 
-/** Starts a node in this process. @throws UserError when the run folder cannot be written. */
+/**
+ * Starts a node in this process. @throws UserError when the run folder cannot be written, or a living node has its id;
+ * CallError when the registry cannot be reached.
+ */
 export async function startNode(options: NodeOptions): Promise<Node> {
-  const { runDir, log, heartbeatMs = HEARTBEAT_MS, host, port } = options;
+  const { runDir, log, heartbeatMs = HEARTBEAT_MS, host, port, advertisedHost } = options;
   const nodeId = options.nodeId ?? `node-${crypto.randomUUID().slice(0, 8)}`;
+  if (options.cluster !== undefined) await refuseTakenId(options.cluster, nodeId);
   const events = options.events ?? (await openEventLog({ path: join(runDir, 'events.jsonl') }));
-  const listen = { ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) };
-  const serving = await ServingProcess.start({ labels: { process: 'node' }, log, ...listen });
-  const { registry, dispatcher, server, pool, address } = serving;
+  const listen = {
+    ...(host === undefined ? {} : { host }),
+    ...(advertisedHost === undefined ? {} : { advertisedHost }),
+  };
+  const ownPort = port === undefined ? {} : { port };
+  const serving = await ServingProcess.start({ labels: { process: 'node' }, log, ...listen, ...ownPort });
+  const { registry, dispatcher, server, pool, address, metricsAddress } = serving;
   const total = { ...detectResources(), ...options.resources };
   const supervisor = new Supervisor({
     nodeId,
@@ -85,6 +103,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     log,
     total,
     heartbeatMs,
+    listen,
     onEnd: (actorId, incarnation) => freeOwned(`${actorId}/${incarnation}`),
     startProcess: (spec, processOptions) =>
       spec.isolation === 'thread' ? threadHost.start(processOptions) : startActorProcess(processOptions),
@@ -102,6 +121,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const cluster: Cluster = new Cluster({
     nodeId,
     address,
+    metricsAddress,
     labels: options.labels ?? {},
     total,
     log,
@@ -109,8 +129,12 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     peers,
     entryRoots: [distRoot(), ...(options.entryRoots ?? [])],
   });
+  const drained = new AbortController();
   const threadHost = new ThreadHost(ownNodeApi(cluster), pool, nodeId);
-  dispatcher.addService(nodeService, nodeHandlers(cluster, supervisor, heartbeatMs));
+  dispatcher.addService(
+    nodeService,
+    nodeHandlers(cluster, supervisor, heartbeatMs, () => drained.abort()),
+  );
   dispatcher.addService(eventService, eventHandlers(events));
   const objects = openNodeStore({
     nodeId,
@@ -133,12 +157,15 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   }
   server.expose(eventService);
   const stopMetrics = watchNodeMetrics(registry, cluster);
-  peers?.announce(cluster.ownStatus);
-  await peers?.joined(AbortSignal.timeout(JOIN_TIMEOUT_MS));
 
-  return {
+  const node: Node = {
     ...nodeApi(cluster),
-    ...{ nodeId, address, events, objects, registry },
+    ...{ nodeId, address, events, objects, registry, drained: drained.signal },
+    drain: (graceMs) => cluster.drain(graceMs),
+    abandon() {
+      void cluster.abandon('the node ends at once');
+      objects.close();
+    },
     async close(graceMs) {
       cluster.close();
       await supervisor.close(graceMs, THREAD_HOST_TYPE);
@@ -150,4 +177,25 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       if (options.events === undefined) await events.close();
     },
   };
+  await enterCluster(peers, cluster, node);
+  return node;
+}
+
+/** Enters the cluster; a node that cannot is closed. */
+async function enterCluster(peers: RegistryPeers | null, cluster: Cluster, node: Node): Promise<void> {
+  if (peers === null) return;
+  try {
+    peers.announce(cluster.ownStatus);
+    await peers.joined(AbortSignal.timeout(JOIN_TIMEOUT_MS));
+  } catch (thrown) {
+    await node.close();
+    const seconds = JOIN_TIMEOUT_MS / 1000;
+    throw new CallError(
+      'UNAVAILABLE',
+      `the registry took no entry of node ${node.nodeId} within ${seconds} s`,
+      {
+        cause: thrown,
+      },
+    );
+  }
 }

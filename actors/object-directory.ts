@@ -160,6 +160,11 @@ export class ObjectDirectory {
     return this.#pins.has(id);
   }
 
+  /** Reads in progress of an object. */
+  pinCount(id: string): number {
+    return [...(this.#pins.get(id)?.values() ?? [])].reduce((sum, count) => sum + count, 0);
+  }
+
   /** What has to leave so that `sizeBytes` more fit: secondary copies first, then primaries to disk, oldest use first. */
   planRoom(sizeBytes: number): RoomPlan {
     let missingBytes = this.#memoryBytes + sizeBytes - this.capacityBytes;

@@ -112,6 +112,11 @@ export class ObjectExchange {
     return source;
   }
 
+  /** Other nodes that hold the whole object, as far as this one knows. */
+  holders(id: string): string[] {
+    return [...(this.#broadcasts.get(id)?.holders ?? [])];
+  }
+
   /** A receiver has ended. */
   report(id: string, receiver: string, isHolder: boolean): void {
     const broadcast = this.#broadcasts.get(id);

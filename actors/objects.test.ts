@@ -12,6 +12,7 @@ import { sha256Hex } from './object-ref.ts';
 import { ObjectStore } from './objects.ts';
 import { objectService } from './runtime-services.ts';
 import { ServingProcess } from './serving-process.ts';
+import { serviceCalls } from './transport.ts';
 
 const MIB = 1024 * 1024;
 const cleanUps: (() => Promise<void> | void)[] = [];
@@ -54,7 +55,8 @@ async function openHost(nodeId: string, { capacityBytes = 64 * MIB, proxy }: Hos
   const openStore = (owner = 'a/1', cacheBytes = 0) =>
     new ObjectStore({ owner, nodeAddress: address, transport: pool, registry: new Registry(), cacheBytes });
   const files = () => readdirSync(node.folder).filter((name) => name.startsWith(`${nodeId}.`));
-  return { node, address, server, dirs, metric, openStore, files, store: openStore() };
+  const list = async () => (await serviceCalls(objectService, pool, own).listObjects({})).objects;
+  return { node, address, server, dirs, metric, openStore, files, list, store: openStore() };
 }
 
 function pattern(length: number, seed = 31): Uint8Array {
@@ -85,6 +87,28 @@ describe('on one node', () => {
     expect(await host.openStore('b/1').get(empty)).toHaveLength(0);
     expect(await host.metric('transfer_bytes_total')).toBe(0);
     expect(await host.metric('store_objects', { kind: 'primary' })).toBe(3);
+  });
+
+  it('lists what it holds: owner, reads in progress, holders; copies and spilled ones as such', async () => {
+    const [origin, other] = [await openHost('h', { capacityBytes: 3 * MIB }), await openHost('o')];
+    const ref = await origin.store.put(pattern(2 * MIB));
+    await other.store.get(ref);
+    const { id, digest, sizeBytes } = ref;
+    const holders = [origin.address, other.address];
+    const shared = { id, digest, sizeBytes, pins: 0 };
+    await vi.waitFor(async () =>
+      expect(await origin.list()).toEqual([
+        { ...shared, kind: 'OBJECT_KIND_PRIMARY', owner: 'a/1', holders },
+      ]),
+    );
+    expect(await other.list()).toEqual([
+      { ...shared, kind: 'OBJECT_KIND_SECONDARY', owner: 'node', holders: [other.address] },
+    ]);
+    await origin.store.put(pattern(2 * MIB, 7)); // makes room for itself
+    expect((await origin.list()).map(({ kind }) => kind)).toEqual([
+      'OBJECT_KIND_SPILLED',
+      'OBJECT_KIND_PRIMARY',
+    ]);
   });
 
   it('what a process put or got lately it gets back itself, not a copy', async () => {

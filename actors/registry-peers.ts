@@ -32,7 +32,7 @@ export interface RegistryPeersOptions {
 
 export const NODE_TTL_MS = 10_000;
 const PLACE_DEADLINE_MS = 10_000;
-const NODES = 'nodes/';
+export const NODES = 'nodes/';
 const DETACHED = 'detached/';
 
 interface Peer {
@@ -131,8 +131,8 @@ export class RegistryPeers implements NodeDirectory {
   }
 
   announce(own: NodeStatus): void {
-    const { free: _free, actors: _actors, ...lasting } = own;
-    this.#announcer.set(NODES + own.nodeId, { ...lasting });
+    const lasting = Object.entries(own).filter(([field]) => field !== 'free' && field !== 'actors');
+    this.#announcer.set(NODES + own.nodeId, Object.fromEntries(lasting));
   }
 
   async keepDetached(spec: ActorSpec): Promise<void> {
@@ -146,6 +146,7 @@ export class RegistryPeers implements NodeDirectory {
 
   async takeDetached(fromNodeId: string): Promise<DetachedActor[]> {
     const { registry, nodeId } = this.#options;
+    const known = new Map(this.#actors); // the lost node's are forgotten meanwhile
     const taken: DetachedActor[] = [];
     for (const { key, value, revision } of await registry.list(DETACHED)) {
       if (value.homeNodeId !== fromNodeId) continue;
@@ -154,8 +155,8 @@ export class RegistryPeers implements NodeDirectory {
         () => true,
         () => false, // another node was quicker
       );
-      if (isMine)
-        taken.push({ spec, last: this.actor(spec.actorId), savedState: this.savedState(spec.actorId) });
+      const last = known.get(spec.actorId);
+      if (isMine) taken.push({ spec, last: last?.status, savedState: last?.savedState ?? null });
     }
     return taken;
   }

@@ -17,6 +17,8 @@ export interface ServingProcessOptions extends ListenOptions {
   readonly log: Log;
   /** 0, the default, takes a free port. */
   readonly metricsPort?: number;
+  /** Where others reach it, if not at the host that it listens on. */
+  readonly advertisedHost?: string;
 }
 
 export class ServingProcess {
@@ -28,6 +30,7 @@ export class ServingProcess {
   readonly servedServices = new Set<string>();
   readonly #pages = new Map<string, () => Promise<string>>();
   #address = '';
+  #advertisedHost: string | null = null;
   #metrics: MetricsServer | null = null;
 
   private constructor({ labels, log }: ServingProcessOptions) {
@@ -47,8 +50,9 @@ export class ServingProcess {
   /** Begins to serve. @throws Error when the port is taken. */
   static async start(options: ServingProcessOptions): Promise<ServingProcess> {
     const serving = new ServingProcess(options);
-    serving.#address = await serving.server.listen(options);
-    const { host, metricsPort } = options;
+    const { host, metricsPort, advertisedHost } = options;
+    serving.#advertisedHost = advertisedHost ?? null;
+    serving.#address = serving.#advertised(await serving.server.listen(options));
     serving.#metrics = await serveMetrics(serving.registry, {
       ...(host === undefined ? {} : { host }),
       ...(metricsPort === undefined ? {} : { port: metricsPort }),
@@ -59,7 +63,7 @@ export class ServingProcess {
 
   /** host:port of its /metrics. */
   get metricsAddress(): string {
-    return this.#metrics?.address ?? '';
+    return this.#advertised(this.#metrics?.address ?? '');
   }
 
   /** Serves another page at `/<path>/metrics` until the returned function is called. */
@@ -71,6 +75,11 @@ export class ServingProcess {
   /** host:port of its gRPC server. */
   get address(): string {
     return this.#address;
+  }
+
+  #advertised(address: string): string {
+    if (this.#advertisedHost === null || address === '') return address;
+    return this.#advertisedHost + address.slice(address.lastIndexOf(':'));
   }
 
   /** Ends the calls in progress, then all connections. */

@@ -23,6 +23,8 @@ export interface Supervised {
   missedHeartbeats: number;
   /** Why the node killed the process, if it did. */
   killReason: string | null;
+  /** Why it ends here and goes on elsewhere; null unless it does. */
+  movesBecause: string | null;
   /** Aborted when the actor is to end; the actor's loop then starts nothing more. */
   readonly stopping: AbortController;
   /** The actor's whole life. */

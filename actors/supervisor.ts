@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { join } from 'node:path';
 import { toError } from '../common/errors.ts';
 import type { Log } from '../common/log.ts';
+import type { ActorListen } from './actor-environment.ts';
 import type { ActorProcess, ActorProcessOptions, ProcessEnd } from './actor-process.ts';
 import { AsyncQueue } from './async-queue.ts';
 import { CallError } from './call-errors.ts';
@@ -28,6 +29,7 @@ export interface SupervisorOptions {
   readonly log: Log;
   readonly total: Resources;
   readonly heartbeatMs?: number;
+  readonly listen?: ActorListen;
   /** Starts what an actor lives in. */
   readonly startProcess: (spec: ActorSpec, options: ActorProcessOptions) => ActorProcess;
   /** An actor's incarnation is over, its process really gone. */
@@ -100,6 +102,7 @@ export class Supervisor {
       restartsMs: [],
       missedHeartbeats: 0,
       killReason: null,
+      movesBecause: null,
       savedState: arrival.savedState,
       homeNodeId: arrival.homeNodeId,
       lastEnd: arrival.movedBecause,
@@ -110,6 +113,11 @@ export class Supervisor {
     this.#actors.set(spec.actorId, actor);
     actor.life = this.#live(actor);
     return actor.status;
+  }
+
+  /** The node that looks after an actor here. */
+  homeOf(actorId: string): string | undefined {
+    return this.#actors.get(actorId)?.homeNodeId;
   }
 
   has(actorId: string): boolean {
@@ -135,6 +143,12 @@ export class Supervisor {
     const timer = this.#terminate(actor, graceMs);
     await actor.life;
     clearTimeout(timer);
+  }
+
+  /** Ends an actor here as `stop` does; whoever looks after it starts it elsewhere when this node has left. */
+  async moveAway(actorId: string, because: string, graceMs: number): Promise<void> {
+    this.#get(actorId).movesBecause = because;
+    await this.stop(actorId, graceMs);
   }
 
   kill(actorId: string, reason = 'kill was asked for'): void {
@@ -268,6 +282,7 @@ export class Supervisor {
     actor.missedHeartbeats = 0;
     const { actorId, type, args, mailbox } = spec;
     const { incarnation, gpuIds } = status;
+    const { listen } = this.#options;
     const restart = actor.lastEnd === null ? null : { state: actor.savedState, reason: actor.lastEnd };
     const gpus: Record<string, string> =
       gpuIds.length === 0
@@ -282,6 +297,7 @@ export class Supervisor {
           ...{ actorId, type, incarnation, args, mailbox, restart },
           nodeAddress: this.#nodeAddress,
           runDir: this.#options.runDir,
+          ...(listen === undefined ? {} : { listen }),
         },
       });
     } catch (thrown) {
@@ -295,7 +311,9 @@ export class Supervisor {
 
   #bury(actor: Supervised, end: ProcessEnd, reason: string): void {
     this.#ledger = release(this.#ledger, actor.spec.actorId);
-    this.#update(actor, { ...endFacts(end), state: 'dead', reason });
+    const { movesBecause } = actor;
+    const state = movesBecause === null ? 'dead' : 'restarting';
+    this.#update(actor, { ...endFacts(end), state, reason: movesBecause ?? reason });
   }
 
   #update(actor: Supervised, change: Partial<ActorStatus>): void {

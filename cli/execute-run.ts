@@ -14,6 +14,7 @@ import { lastMessage } from '../coordinator/crew-node.ts';
 import { RunFolder } from '../coordinator/run-folder.ts';
 import type { RunEvent, RunReport } from '../report/records.ts';
 import { RunFailed } from './failure.ts';
+import { removeNodeFile, writeNodeFile } from './node-file.ts';
 import { openRunBus } from './run-events-bus.ts';
 import { lockRunFolder } from './run-lock.ts';
 
@@ -63,6 +64,7 @@ async function executeLocked(options: ExecuteOptions, logDir: string): Promise<R
   let node: Node | null = null;
   try {
     node = await startNode({ runDir, log, events: bus });
+    await writeNodeFile(runDir, node.address);
     options.onNode?.(node);
     const system = new ActorSystem({ node, transport: pool, log });
     try {
@@ -77,6 +79,7 @@ async function executeLocked(options: ExecuteOptions, logDir: string): Promise<R
     throw new RunFailed(toError(thrown).message, logDir, { cause: thrown });
   } finally {
     options.onNode?.(null);
+    await removeNodeFile(runDir);
     await node?.close();
     pool.close();
     await bus.close();

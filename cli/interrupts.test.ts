@@ -29,6 +29,18 @@ describe('listenForInterrupts', () => {
     expect(exits).toEqual([]);
   });
 
+  it('tells the command of any second signal where it wants to know', () => {
+    const source = Object.assign(new EventEmitter(), { exit: () => undefined });
+    const said: string[] = [];
+    const seconds: string[] = [];
+    const options = { notice: 'draining', onSecond: (name: string) => void seconds.push(name) };
+    listenForInterrupts((line) => said.push(line), source, options);
+    source.emit('SIGINT');
+    expect({ said, seconds }).toEqual({ said: ['draining'], seconds: [] });
+    source.emit('SIGTERM');
+    expect(seconds).toEqual(['SIGTERM']);
+  });
+
   it('listens no more once released', () => {
     const { source, interrupts } = setUp();
     interrupts.release();

@@ -1,4 +1,4 @@
-/** Ctrl-C and SIGTERM: the first asks to stop cleanly, a second Ctrl-C ends the process at once. */
+/** Ctrl-C and SIGTERM: the first asks to stop cleanly; a second Ctrl-C, or what the command says, ends the process at once. */
 import { EXIT } from './failure.ts';
 
 export interface Interrupts {
@@ -9,6 +9,15 @@ export interface Interrupts {
   release(): void;
 }
 
+export interface InterruptOptions {
+  /** Told at the first Ctrl-C. */
+  readonly notice?: string;
+  /** Ends the process at any second signal. By default only a second Ctrl-C does. */
+  readonly onSecond?: (name: 'SIGINT' | 'SIGTERM') => void;
+}
+
+const RUN_NOTICE = 'Stopping; the last complete epoch is kept. Ctrl-C again ends it at once.';
+
 interface SignalSource {
   on(name: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
   off(name: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
@@ -16,16 +25,21 @@ interface SignalSource {
 }
 
 /** Listens until `release`. `say` prints a line for a person. */
-export function listenForInterrupts(say: (line: string) => void, source: SignalSource = process): Interrupts {
+export function listenForInterrupts(
+  say: (line: string) => void,
+  source: SignalSource = process,
+  { notice = RUN_NOTICE, onSecond }: InterruptOptions = {},
+): Interrupts {
   const controller = new AbortController();
   let received: 'SIGINT' | 'SIGTERM' | null = null;
   const stop = (name: 'SIGINT' | 'SIGTERM') => {
     if (received !== null) {
-      if (name === 'SIGINT') source.exit(EXIT.interrupted); // children end by themselves when this process is gone
+      if (onSecond !== undefined) onSecond(name);
+      else if (name === 'SIGINT') source.exit(EXIT.interrupted); // children end by themselves when this process is gone
       return;
     }
     received = name;
-    if (name === 'SIGINT') say('Stopping; the last complete epoch is kept. Ctrl-C again ends it at once.');
+    if (name === 'SIGINT') say(notice);
     controller.abort(new Error(`stopped by ${name}`));
   };
   const onInterrupt = () => stop('SIGINT');

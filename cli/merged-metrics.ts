@@ -6,9 +6,9 @@ const FETCH_TIMEOUT_MS = 2000;
 
 /** A registry whose page is gathered anew at each request. An actor that does not answer in time is left out. */
 export class MergedRegistry extends Registry {
-  readonly #node: () => Node | null;
+  readonly #node: () => Pick<Node, 'list' | 'registry'> | null;
 
-  constructor(node: () => Node | null) {
+  constructor(node: () => Pick<Node, 'list' | 'registry'> | null) {
     super();
     this.#node = node;
   }

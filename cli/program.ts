@@ -3,10 +3,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../common/package-root.ts';
+import { addClusterCommands } from './cluster-commands.ts';
 import { addCompareCommand, addDemoCommand } from './compare.ts';
 import type { CommandContext } from './context.ts';
 import { addDataCommand } from './data.ts';
 import { addJudgeCommand } from './judge.ts';
+import { addNodeCommand } from './node.ts';
 import { addPriorCommand } from './prior.ts';
 import { addReportCommand } from './report.ts';
 import { addRunCommand } from './run.ts';
@@ -35,6 +37,8 @@ export function createProgram(context: CommandContext): Command {
   addPriorCommand(program, context);
   addJudgeCommand(program, context);
   addDataCommand(program, context);
+  addNodeCommand(program, context);
+  addClusterCommands(program, context);
   return program;
 }
 

@@ -31,6 +31,7 @@ function both(file: EventBus, shared: EventBus): EventBus {
       return shared.publish(topic, payload, options);
     },
     subscribe: (filter, options, signal) => shared.subscribe(filter, options, signal),
+    lastSequence: () => shared.lastSequence(),
     async close() {
       await file.close();
       await shared.close();

@@ -4,6 +4,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode, UserError } from '../common/errors.ts';
 import { ensureDirectory } from '../common/files.ts';
+import { NODE_FILE } from './node-file.ts';
 import { LOCK_NAME, refuseLocked } from './run-lock.ts';
 
 /** Everything that a run or a comparison writes at the top of its folder. */
@@ -21,9 +22,10 @@ const OWN_NAMES = new Set([
   'report.html',
   'report.json',
   LOCK_NAME,
+  NODE_FILE,
 ]);
 /** What is left when a run failed before it began; nothing of value. */
-const PREAMBLE = new Set(['events.jsonl', 'logs', 'metrics.jsonl', LOCK_NAME]);
+const PREAMBLE = new Set(['events.jsonl', 'logs', 'metrics.jsonl', LOCK_NAME, NODE_FILE]);
 
 /**
  * Makes `dir` ready for a new run. Throws UserError when it holds anything, unless `overwrite` and all of it is a run's

@@ -11,12 +11,12 @@ export interface RunServices {
   readonly onNode: (node: Node | null) => void;
 }
 
-/** Port of `--metrics-port`; null where it was not given. Throws UserError for what is no port. */
-export function parsePort(text: string | undefined): number | null {
+/** The port that a flag names; null where it was not given. Throws UserError for what is no port. */
+export function parsePort(text: string | undefined, flag = '--metrics-port'): number | null {
   if (text === undefined) return null;
-  const port = Number(text);
+  const port = text === '' ? NaN : Number(text);
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new UserError(`--metrics-port ${text}: it must be a whole number from 0 (any free port) to 65535`);
+    throw new UserError(`${flag} ${text}: it must be a whole number from 0 (any free port) to 65535`);
   return port;
 }
 

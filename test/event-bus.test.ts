@@ -79,8 +79,10 @@ describe.each(implementations)('event bus: %s', (_name, skip, open) => {
 
   it.skipIf(skip)('numbers events from 1 and replays them in order', async () => {
     const bus = await openRun(newRun());
+    expect(await bus.lastSequence()).toBe(0);
     expect(await bus.publish('epoch.started', { epoch: 1 })).toBe(1);
     expect(await bus.publish('epoch.finished', { epoch: 1, classes: ['a', 'b'] })).toBe(2);
+    expect(await bus.lastSequence()).toBe(2);
     const events = await take(2, bus.subscribe('>', { fromSequence: 1 }, never));
     expect(events.map(({ sequence, topic, payload }) => ({ sequence, topic, payload }))).toEqual([
       { sequence: 1, topic: 'epoch.started', payload: { epoch: 1 } },

@@ -204,6 +204,21 @@ describe('a run', () => {
   });
 });
 
+describe('a run that goes on', () => {
+  it('is shown by the commands that are given its folder, which names no node afterwards', async () => {
+    const { cli, dir } = await runUntil('shown', /"type":"synthesis","epoch":1,/);
+    const { stdout, code } = await ballast(['actors', '--node', dir]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ACTOR +STATE .*\ncoordinator +alive /);
+    cli.signal('SIGTERM');
+    await cli.ended;
+    expect(existsSync(join(dir, 'node.json'))).toBe(false);
+    const after = await ballast(['actors', '--node', dir]);
+    expect(after).toMatchObject({ code: 1, stdout: '' });
+    expect(after.stderr).toContain(`${dir}: no node works in this folder now`);
+  });
+});
+
 describe('a run that was stopped', () => {
   it('by Ctrl-C ends cleanly and resumes to the same end', async () => {
     const { cli, dir } = await runUntil('ctrl-c', /"type":"epoch","record":\{"epoch":1,/);

@@ -127,13 +127,12 @@ export class Caller {
   }
 
   /** Uses a channel that the other process opened, unless there is one already. */
-  adopt(channel: Channel, hello: Hello): boolean {
-    if (this.#isClosed || (this.#channel !== null && !this.#channel.isClosed)) return false;
+  adopt(channel: Channel, hello: Hello): void {
+    if (this.#isClosed || (this.#channel !== null && !this.#channel.isClosed)) return;
     clearTimeout(this.#redial);
     this.#redial = undefined;
     this.#channel = channel;
     this.onHello(hello);
-    return true;
   }
 
   onHello({ processId }: Hello): void {

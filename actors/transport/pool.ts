@@ -46,7 +46,8 @@ export class LinkPool {
     const link: LinkListener = new LinkListener(this.#callee, (hello) => {
       if (hello.address === '') return null;
       const caller = this.#caller(hello.address);
-      return caller.adopt(link.channel, hello) ? caller : null;
+      caller.adopt(link.channel, hello);
+      return caller; // when both have dialled, answers to the calls of one come on the channel of the other
     });
     const channel = new Channel(duplex, this.#hello(), link, this.#options.faults);
     link.channel = channel;

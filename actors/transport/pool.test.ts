@@ -1,0 +1,26 @@
+import { afterEach, expect, it } from 'vitest';
+import { silentLog } from '../../common/log.ts';
+import { healthService } from '../health.ts';
+import { ServingProcess } from '../serving-process.ts';
+import { serviceCalls } from '../transport.ts';
+
+const processes: ServingProcess[] = [];
+afterEach(async () => {
+  for (const serving of processes.splice(0)) await serving.stop();
+});
+
+async function start(): Promise<ServingProcess> {
+  const serving = await ServingProcess.start({ labels: {}, log: silentLog });
+  processes.push(serving);
+  return serving;
+}
+
+it('answers both processes when each has dialled the other at the same time', async () => {
+  const [one, other] = [await start(), await start()];
+  const check = (from: ServingProcess, to: ServingProcess) =>
+    serviceCalls(healthService(), from.pool, to.address).check({ service: '' }, { deadlineMs: 5000 });
+  for (let round = 1; round <= 3; round++) {
+    const answers = await Promise.all([check(one, other), check(other, one)]);
+    expect(answers.map(({ status }) => status)).toEqual(['SERVING', 'SERVING']);
+  }
+});

@@ -1,0 +1,85 @@
+/** The registry and the events of the cluster that a node enters: its own, those of another node, or those on NATS. */
+import { CallError } from '../actors/call-errors.ts';
+import { ChannelPool } from '../actors/channels.ts';
+import type { EventBus } from '../actors/event-bus.ts';
+import { openNatsEventBus } from '../actors/event-nats.ts';
+import { remoteEventBus } from '../actors/event-service.ts';
+import { EmbeddedStore, openEmbeddedRegistry } from '../actors/registry-embedded.ts';
+import { openNatsRegistry } from '../actors/registry-nats.ts';
+import { remoteRegistry } from '../actors/registry-service.ts';
+import type { Registry } from '../actors/registry.ts';
+import { UserError } from '../common/errors.ts';
+import { plainReason } from './cluster-client.ts';
+import type { NodeSettings } from './node-settings.ts';
+
+export interface ControlPlane {
+  readonly registry: Registry;
+  /** What the node serves to those that join it; null where the registry is elsewhere. */
+  readonly store: EmbeddedStore | null;
+  /** The cluster's events; null for a file of the node's own. */
+  readonly events: EventBus | null;
+  close(): Promise<void>;
+}
+
+/** @throws UserError within a few seconds when the registry cannot be reached. */
+export async function openControlPlane({
+  join,
+  cluster,
+}: Pick<NodeSettings, 'join' | 'cluster'>): Promise<ControlPlane> {
+  switch (join.kind) {
+    case 'none':
+      return ownControlPlane();
+    case 'nats':
+      return natsControlPlane(join.url, cluster);
+    case 'grpc':
+      return joinedControlPlane(join.address);
+    default:
+      return join satisfies never;
+  }
+}
+
+function ownControlPlane(): ControlPlane {
+  const store = new EmbeddedStore();
+  const registry = openEmbeddedRegistry({ store });
+  return { registry, store, events: null, close: () => registry.close() };
+}
+
+async function natsControlPlane(url: string, cluster: string): Promise<ControlPlane> {
+  const registry = await openNatsRegistry({ url, cluster });
+  try {
+    const events = await openNatsEventBus({ url, runId: `cluster-${cluster}` });
+    const close = async () => {
+      await events.close();
+      await registry.close();
+    };
+    return { registry, store: null, events, close };
+  } catch (thrown) {
+    await registry.close();
+    throw thrown;
+  }
+}
+
+async function joinedControlPlane(address: string): Promise<ControlPlane> {
+  const pool = new ChannelPool();
+  const registry = remoteRegistry(pool, address);
+  const close = async () => {
+    await registry.close();
+    pool.close();
+  };
+  try {
+    await registry.list('nodes/');
+  } catch (thrown) {
+    await close();
+    throw joinFailure(address, thrown);
+  }
+  return { registry, store: null, events: remoteEventBus(pool, address), close };
+}
+
+function joinFailure(address: string, thrown: unknown): unknown {
+  if (!(thrown instanceof CallError)) return thrown;
+  const reason =
+    thrown.code === 'UNIMPLEMENTED'
+      ? 'that node serves no registry; join where it has joined'
+      : `no node can be reached there (${plainReason(thrown)})`;
+  return new UserError(`--join grpc://${address}: ${reason}`, { cause: thrown });
+}

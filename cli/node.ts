@@ -1,0 +1,183 @@
+/** `ballast node`: this machine's part of a cluster, until SIGTERM or Ctrl-C. */
+import { appendFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { CallError } from '../actors/call-errors.ts';
+import { serveMetrics } from '../actors/metrics.ts';
+import { type Node, startNode } from '../actors/node.ts';
+import { errorCode, toError, UserError } from '../common/errors.ts';
+import { ensureDirectory } from '../common/files.ts';
+import { createLog } from '../common/log.ts';
+import type { CommandContext } from './context.ts';
+import { type ControlPlane, openControlPlane } from './control-plane.ts';
+import { EXIT } from './failure.ts';
+import { listenForInterrupts } from './interrupts.ts';
+import { MergedRegistry } from './merged-metrics.ts';
+import { removeNodeFile, writeNodeFile } from './node-file.ts';
+import { type JoinTarget, type NodeFlags, type NodeSettings, parseNodeSettings } from './node-settings.ts';
+import { formatLabels, formatResources } from './table.ts';
+
+const EXAMPLES = `
+Examples:
+  ballast node --port 4700                                      the first node: others join it
+  ballast node --join grpc://10.0.0.1:4700 --labels gpu=a100 --host 0.0.0.0
+  ballast node --join nats://nats:4222 --resources cpu=8,licence=1
+`;
+
+export function addNodeCommand(program: Command, context: CommandContext): void {
+  const command = program
+    .command('node')
+    .summary('be a node of a cluster')
+    .description(
+      'Runs a node until SIGTERM or Ctrl-C: it starts actors that it has room for. Then it takes no new ones, ends its ' +
+        'own within the grace period, and leaves the cluster. Without --join it begins a cluster that others join.',
+    )
+    .option('--join <url>', 'nats://HOST:PORT, or grpc://HOST:PORT of a cluster’s first node')
+    .option('--node-id <id>', 'unique in the cluster (default: a random one)')
+    .option('--cluster <name>', 'which cluster, where several share a NATS', 'default')
+    .option('--labels <list>', 'name=value,… that actors may ask for')
+    .option('--resources <list>', 'cpu=4,gpu=1,custom=2: beside, or instead of, what it sees')
+    .option('--host <host>', 'where it listens; 0.0.0.0 for everywhere', '127.0.0.1')
+    .option('--port <port>', 'where it listens (default: a free port)')
+    .option('--advertise <host>', 'where other nodes reach it, if not at --host')
+    .option('--metrics-port <port>', 'serve Prometheus metrics of the node and its actors')
+    .option('--dir <dir>', 'folder of its logs (default: one in the temporary folder)')
+    .option('--entry-root <dir>', 'folder whose modules actors may run; repeatable', collect, [])
+    .option('--grace <seconds>', 'time that its actors get to end', '30')
+    .option('--lease <seconds>', 'silence after which the cluster counts it as lost', '10')
+    .addHelpText('after', EXAMPLES);
+  command.action(() => nodeCommand(command.opts<NodeFlags>(), context));
+}
+
+async function nodeCommand(flags: NodeFlags, context: CommandContext): Promise<void> {
+  const settings = parseNodeSettings(flags, context.cwd, networkInterfaces());
+  await refuseTakenPort('--port', settings.host, settings.port);
+  if (settings.metricsPort !== null)
+    await refuseTakenPort('--metrics-port', settings.host, settings.metricsPort);
+  await ensureDirectory(join(settings.dir, 'logs'));
+  let node: Node | null = null;
+  const interrupts = listenForInterrupts((line) => context.stderr.write(`${line}\n`), process, {
+    notice: `Draining; actors get ${settings.graceMs / 1000} s. Another signal ends it at once.`,
+    onSecond(name) {
+      node?.abandon();
+      process.exit(name === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
+    },
+  });
+  const controlPlane = await openControlPlane(settings);
+  try {
+    node = await enter(settings, controlPlane);
+    await serveUntilTold(node, settings, interrupts.signal, context);
+  } finally {
+    await removeNodeFile(settings.dir);
+    await node?.close(settings.graceMs);
+    await controlPlane.close();
+    interrupts.release();
+  }
+}
+
+async function enter(settings: NodeSettings, { registry, store, events }: ControlPlane): Promise<Node> {
+  const { nodeId, dir, host, port, labels, resources, advertisedHost, entryRoots, leaseMs } = settings;
+  const logPath = join(dir, 'logs', 'node.log');
+  const log = createLog({ write: (line) => appendFileSync(logPath, line), fields: { process: 'node' } });
+  try {
+    return await startNode({
+      ...{ nodeId, log, host, port, labels, resources, advertisedHost, entryRoots },
+      runDir: dir,
+      cluster: registry,
+      nodeTtlMs: leaseMs,
+      ...(store === null ? {} : { registryStore: store }),
+      ...(events === null ? {} : { events }),
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof CallError)) throw thrown;
+    throw new UserError(`The cluster cannot be entered: ${thrown.message}`, { cause: thrown });
+  }
+}
+
+async function serveUntilTold(
+  node: Node,
+  settings: NodeSettings,
+  stopped: AbortSignal,
+  { stdout }: CommandContext,
+): Promise<void> {
+  const { metricsPort, host, dir, graceMs } = settings;
+  const metrics =
+    metricsPort === null
+      ? null
+      : await serveMetrics(new MergedRegistry(() => ownPart(node)), { port: metricsPort, host });
+  try {
+    await writeNodeFile(dir, node.address);
+    stdout.write(await welcome(node, settings));
+    if (metrics !== null) stdout.write(`metrics: http://${metrics.address}/metrics\n`);
+    await whenAborted([stopped, node.drained]);
+    await node.drain(graceMs);
+  } finally {
+    await metrics?.close();
+  }
+}
+
+/** The node with the actors that are on it, not those of the whole cluster. */
+function ownPart(node: Node): Pick<Node, 'list' | 'registry'> {
+  const list = async () => (await node.list()).filter(({ nodeId }) => nodeId === node.nodeId);
+  return { registry: node.registry, list };
+}
+
+async function welcome(node: Node, { join: target, dir }: NodeSettings): Promise<string> {
+  const own = (await node.listNodes()).find(({ nodeId }) => nodeId === node.nodeId);
+  const labels = formatLabels(own?.labels ?? {});
+  const has = formatResources(own?.total ?? {});
+  return [
+    `node ${node.nodeId} serves at ${node.address}: ${has}${labels === '' ? '' : `; labels ${labels}`}`,
+    `join:   ballast node --join ${joinUrl(target, node.address)}`,
+    `look:   ballast status --node ${node.address}`,
+    `logs:   ${join(dir, 'logs')}`,
+    '',
+  ].join('\n');
+}
+
+/** How other nodes enter the same cluster; a password in the address is left out. */
+function joinUrl(target: JoinTarget, ownAddress: string): string {
+  switch (target.kind) {
+    case 'none':
+      return `grpc://${ownAddress}`;
+    case 'grpc':
+      return `grpc://${target.address}`;
+    case 'nats':
+      return target.url.replace(/\/\/[^/]*@/, '//…@');
+    default:
+      return target satisfies never;
+  }
+}
+
+function whenAborted(signals: readonly AbortSignal[]): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of signals) {
+      if (signal.aborted) resolve();
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    }
+  });
+}
+
+/** gRPC says little about a port that it cannot have. @throws UserError */
+async function refuseTakenPort(flag: string, host: string, port: number): Promise<void> {
+  const probe = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      probe.once('error', reject);
+      probe.listen(port, host, resolve);
+    });
+  } catch (thrown) {
+    const code = errorCode(thrown);
+    if (code === 'EADDRINUSE')
+      throw new UserError(`${flag} ${port}: another process listens there, on ${host}`);
+    if (code === 'EACCES') throw new UserError(`${flag} ${port}: not allowed; choose one above 1023`);
+    throw new UserError(`--host ${host}: it is no address of this machine (${toError(thrown).message})`);
+  }
+  await new Promise((resolve) => probe.close(resolve));
+}
+
+function collect(value: string, previous: readonly string[]): string[] {
+  return [...previous, value];
+}

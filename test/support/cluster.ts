@@ -1,0 +1,50 @@
+/** Nodes of a test cluster, each a `ballast node` of its own. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { FIXTURES } from '../fixtures/actors/echo.ts';
+import { ballast, Cli } from './cli.ts';
+import { actorsOf } from './processes.ts';
+
+/** Short, so that a lost node is soon noticed; long enough for a busy machine. */
+const LEASE_SECONDS = '3';
+const GRACE_SECONDS = '5';
+
+export interface TestNode {
+  readonly cli: Cli;
+  readonly nodeId: string;
+  readonly address: string;
+  readonly dir: string;
+}
+
+/** Starts a node; resolves when it serves. */
+export async function startTestNode(
+  folder: string,
+  nodeId: string,
+  flags: readonly string[],
+): Promise<TestNode> {
+  const dir = join(folder, nodeId);
+  const own = ['--node-id', nodeId, '--dir', dir, '--entry-root', FIXTURES];
+  const cli = Cli.start(['node', ...own, '--lease', LEASE_SECONDS, '--grace', GRACE_SECONDS, ...flags]);
+  const [, address = ''] = await cli.waitFor(/serves at (\S+:\d+)/);
+  return { cli, nodeId, address, dir };
+}
+
+/** The objects that a command prints with `--json`. */
+export async function jsonOf<Item>(args: readonly string[], { address }: TestNode): Promise<Item[]> {
+  const { stdout, stderr, code } = await ballast([...args, '--node', address, '--json']);
+  if (code !== 0) throw new Error(`ballast ${args.join(' ')} failed: ${stderr}`);
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Item);
+}
+
+/** Folders in shared memory of nodes whose id begins with `prefix`. */
+export function sharedFolders(prefix: string): string[] {
+  return readdirSync('/dev/shm').filter((name) => name.startsWith(`ballast-${prefix}`));
+}
+
+/** Ids of the living actor processes of nodes. */
+export function livingActors(nodes: readonly TestNode[]): string[] {
+  return nodes.flatMap(({ dir }) => actorsOf(dir).map(({ actorId }) => actorId));
+}
