@@ -57,6 +57,8 @@ export interface NodeOptions {
   readonly registryStore?: EmbeddedStore;
   /** How long the cluster counts a silent node as alive, milliseconds. */
   readonly nodeTtlMs?: number;
+  /** Where metrics go; a registry of its own by default. */
+  readonly metrics?: MetricsRegistry;
   /** Most bytes of objects in memory; by default what suits the machine. */
   readonly objectBytes?: number;
 }
@@ -94,7 +96,13 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     ...(advertisedHost === undefined ? {} : { advertisedHost }),
   };
   const ownPort = port === undefined ? {} : { port };
-  const serving = await ServingProcess.start({ labels: { process: 'node' }, log, ...listen, ...ownPort });
+  const serving = await ServingProcess.start({
+    labels: { process: 'node' },
+    log,
+    ...listen,
+    ...ownPort,
+    ...(options.metrics === undefined ? {} : { registry: options.metrics }),
+  });
   const { registry, dispatcher, server, pool, address, metricsAddress } = serving;
   const total = { ...detectResources(), ...options.resources };
   const supervisor = new Supervisor({

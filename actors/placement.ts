@@ -1,6 +1,6 @@
 /** Which node takes an actor: a pure choice among what is known of the nodes. */
 
-import { shortfalls } from './resources.ts';
+import { minus, shortfalls } from './resources.ts';
 import type { Labels, NodeStatus, PlacementStrategy, Resources } from './status.ts';
 
 export interface PlacementAsk {
@@ -81,10 +81,4 @@ function fullness({ total, free }: NodeStatus): number {
     amount > 0 ? 1 - (free[name] ?? 0) / amount : 0,
   );
   return Math.max(0, ...shares);
-}
-
-function minus(free: Resources, taken: Resources): Resources {
-  const left: Record<string, number> = { ...free };
-  for (const [name, amount] of Object.entries(taken)) left[name] = (left[name] ?? 0) - amount;
-  return left;
 }

@@ -11,6 +11,7 @@ import { nodeStatusFromMessage, specToMessage, statusFromMessage } from './messa
 import { connectNode } from './node-client.ts';
 import type { DetachedActor, NodeDirectory } from './node-directory.ts';
 import type { Registry, RegistryChange } from './registry.ts';
+import { minus } from './resources.ts';
 import { retryDelayMs } from './retry.ts';
 import { nodeService } from './runtime-services.ts';
 import type { ActorSpec, ActorStatus, NodeApi, NodeStatus } from './status.ts';
@@ -105,7 +106,12 @@ export class RegistryPeers implements NodeDirectory {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) throw new Error(`no node ${nodeId}`);
     const calls = serviceCalls(nodeService, this.#options.transport, peer.status.address);
-    const { status } = await calls.place(
+    // Until the node itself says so: the next choice must count what this one takes.
+    const before = peer.status;
+    const { free, actors } = before;
+    const expected = { ...before, free: minus(free, spec.resources), actors: actors + 1 };
+    peer.status = expected;
+    const placing = calls.place(
       {
         spec: specToMessage(spec),
         firstIncarnation: arrival.firstIncarnation,
@@ -115,6 +121,10 @@ export class RegistryPeers implements NodeDirectory {
       },
       { deadlineMs: PLACE_DEADLINE_MS },
     );
+    const { status } = await placing.catch((thrown: unknown) => {
+      if (peer.status === expected) peer.status = before;
+      throw thrown;
+    });
     this.#learn(statusFromMessage(status), arrival.savedState);
   }
 

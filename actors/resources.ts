@@ -45,6 +45,13 @@ export function shortfalls(ask: Resources, have: Resources, total: Resources = h
     });
 }
 
+/** `free` without what was taken. */
+export function minus(free: Resources, taken: Resources): Resources {
+  const left: Record<string, number> = { ...free };
+  for (const [name, amount] of Object.entries(taken)) left[name] = (left[name] ?? 0) - amount;
+  return left;
+}
+
 /** The ledger with `holder` having what it asks for; null when that is not free. */
 export function acquire(ledger: Ledger, holder: string, resources: Resources): Ledger | null {
   if (shortfalls(resources, freeResources(ledger)).length > 0) return null;

@@ -15,6 +15,8 @@ export interface ServingProcessOptions extends ListenOptions {
   /** Labels of every metric of this process. */
   readonly labels: Readonly<Record<string, string>>;
   readonly log: Log;
+  /** Where metrics go; a registry of its own with these labels by default. */
+  readonly registry?: Registry;
   /** 0, the default, takes a free port. */
   readonly metricsPort?: number;
   /** Where others reach it, if not at the host that it listens on. */
@@ -33,8 +35,8 @@ export class ServingProcess {
   #advertisedHost: string | null = null;
   #metrics: MetricsServer | null = null;
 
-  private constructor({ labels, log }: ServingProcessOptions) {
-    this.registry = createRegistry(labels);
+  private constructor({ labels, log, registry }: ServingProcessOptions) {
+    this.registry = registry ?? createRegistry(labels);
     this.dispatcher = new Dispatcher({ log, metrics: new CallMetrics(this.registry) });
     watchMailboxes(this.registry, this.dispatcher);
     const security = readSecurity(process.env);

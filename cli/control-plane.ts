@@ -1,4 +1,5 @@
 /** The registry and the events of the cluster that a node enters: its own, those of another node, or those on NATS. */
+import type { Registry as MetricsRegistry } from 'prom-client';
 import { CallError } from '../actors/call-errors.ts';
 import { ChannelPool } from '../actors/channels.ts';
 import type { EventBus } from '../actors/event-bus.ts';
@@ -25,29 +26,34 @@ export interface ControlPlane {
 export async function openControlPlane({
   join,
   cluster,
-}: Pick<NodeSettings, 'join' | 'cluster'>): Promise<ControlPlane> {
+  metrics,
+}: Pick<NodeSettings, 'join' | 'cluster'> & { readonly metrics: MetricsRegistry }): Promise<ControlPlane> {
   switch (join.kind) {
     case 'none':
-      return ownControlPlane();
+      return ownControlPlane(metrics);
     case 'nats':
-      return natsControlPlane(join.url, cluster);
+      return natsControlPlane(join.url, cluster, metrics);
     case 'grpc':
-      return joinedControlPlane(join.address);
+      return joinedControlPlane(join.address, metrics);
     default:
       return join satisfies never;
   }
 }
 
-function ownControlPlane(): ControlPlane {
+function ownControlPlane(metrics: MetricsRegistry): ControlPlane {
   const store = new EmbeddedStore();
-  const registry = openEmbeddedRegistry({ store });
+  const registry = openEmbeddedRegistry({ store, metrics });
   return { registry, store, events: null, close: () => registry.close() };
 }
 
-async function natsControlPlane(url: string, cluster: string): Promise<ControlPlane> {
-  const registry = await openNatsRegistry({ url, cluster });
+async function natsControlPlane(
+  url: string,
+  cluster: string,
+  metrics: MetricsRegistry,
+): Promise<ControlPlane> {
+  const registry = await openNatsRegistry({ url, cluster, metrics });
   try {
-    const events = await openNatsEventBus({ url, runId: `cluster-${cluster}` });
+    const events = await openNatsEventBus({ url, runId: `cluster-${cluster}`, metrics });
     const close = async () => {
       await events.close();
       await registry.close();
@@ -59,9 +65,9 @@ async function natsControlPlane(url: string, cluster: string): Promise<ControlPl
   }
 }
 
-async function joinedControlPlane(address: string): Promise<ControlPlane> {
+async function joinedControlPlane(address: string, metrics: MetricsRegistry): Promise<ControlPlane> {
   const pool = new ChannelPool();
-  const registry = remoteRegistry(pool, address);
+  const registry = remoteRegistry(pool, address, { metrics });
   const close = async () => {
     await registry.close();
     pool.close();

@@ -3,19 +3,22 @@ import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ActorError } from '../actors/call-errors.ts';
 import { ChannelPool } from '../actors/channels.ts';
+import { createRegistry } from '../actors/metrics.ts';
 import { type Node, startNode } from '../actors/node.ts';
-import { ActorSystem } from '../actors/system.ts';
+import { ActorSystem, type SpawnOptions } from '../actors/system.ts';
 import { toError, UserError } from '../common/errors.ts';
 import { ensureDirectory } from '../common/files.ts';
 import { createLog, type Log } from '../common/log.ts';
 import type { RunConfig } from '../config/run-config.ts';
 import { coordinatorType } from '../coordinator/actor-types.ts';
-import { lastMessage } from '../coordinator/crew-node.ts';
+import { type CrewPlace, lastMessage } from '../coordinator/crew-node.ts';
 import { RunFolder } from '../coordinator/run-folder.ts';
 import type { RunEvent, RunReport } from '../report/records.ts';
+import { type ControlPlane, openControlPlane } from './control-plane.ts';
 import { RunFailed } from './failure.ts';
+import type { JoinTarget } from './node-settings.ts';
 import { removeNodeFile, writeNodeFile } from './node-file.ts';
-import { openRunBus } from './run-events-bus.ts';
+import { openRunBus, runId } from './run-events-bus.ts';
 import { lockRunFolder } from './run-lock.ts';
 
 export interface ExecuteOptions {
@@ -24,11 +27,19 @@ export interface ExecuteOptions {
   /** Continue what the folder holds. */
   readonly resume: boolean;
   readonly natsUrl: string | null;
+  /** The cluster whose nodes make images too; null to stay alone. */
+  readonly cluster?: ClusterChoice | null;
   /** Stops the run cleanly. */
   readonly signal: AbortSignal;
   readonly onEvent: (event: RunEvent) => void;
   /** Told of the node while it lives (for /metrics), then null. */
   readonly onNode?: (node: Node | null) => void;
+}
+
+/** The cluster that a run's node joins, and where others reach it. */
+export interface ClusterChoice {
+  readonly join: JoinTarget;
+  readonly host: string;
 }
 
 export type RunEnd =
@@ -59,11 +70,19 @@ export async function executeRun(options: ExecuteOptions): Promise<RunEnd> {
 async function executeLocked(options: ExecuteOptions, logDir: string): Promise<RunEnd> {
   const runDir = options.config.out;
   const log = createLog({ write: fileWriter(join(logDir, 'node.log')), fields: { process: 'node' } });
-  const bus = await openRunBus(runDir, options.natsUrl);
+  const metrics = createRegistry({ process: 'node' });
+  const bus = await openRunBus(runDir, options.natsUrl, metrics);
   const pool = new ChannelPool();
   let node: Node | null = null;
+  let controlPlane: ControlPlane | null = null;
   try {
-    node = await startNode({ runDir, log, events: bus });
+    if (options.cluster)
+      controlPlane = await openControlPlane({ join: options.cluster.join, cluster: 'default', metrics });
+    const membership =
+      controlPlane && options.cluster
+        ? { cluster: controlPlane.registry, host: options.cluster.host, labels: { run: runId(runDir) } }
+        : {};
+    node = await startNode({ runDir, log, events: bus, metrics, ...membership });
     await writeNodeFile(runDir, node.address);
     options.onNode?.(node);
     const system = new ActorSystem({ node, transport: pool, log });
@@ -82,6 +101,7 @@ async function executeLocked(options: ExecuteOptions, logDir: string): Promise<R
     await removeNodeFile(runDir);
     await node?.close();
     pool.close();
+    await controlPlane?.close();
     await bus.close();
   }
 }
@@ -90,10 +110,11 @@ async function executeLocked(options: ExecuteOptions, logDir: string): Promise<R
 async function drive(options: ExecuteOptions, system: ActorSystem, log: Log): Promise<RunEnd> {
   const { config, signal, onEvent } = options;
   const folder = new RunFolder(config.out);
-  const coordinator = await system.spawn(coordinatorType, { actorId: COORDINATOR_ID });
+  const { actorId, spawning } = coordinatorSpawn(options);
+  const coordinator = await system.spawn(coordinatorType, { actorId, ...spawning });
   for (let attempt = 0, resume = options.resume; ; attempt++) {
     try {
-      await system.ready(COORDINATOR_ID, { signal, deadlineMs: READY_DEADLINE_MS });
+      await system.ready(actorId, { signal, deadlineMs: READY_DEADLINE_MS });
       const request = { configJson: JSON.stringify(config), runDir: config.out, resume };
       let report: RunReport | null = null;
       for await (const { eventJson } of coordinator.run(request, { signal, deadlineMs: Infinity })) {
@@ -106,10 +127,18 @@ async function drive(options: ExecuteOptions, system: ActorSystem, log: Log): Pr
     } catch (thrown) {
       if (signal.aborted || !isLost(thrown) || attempt >= MAX_RESUMES) throw mistakeOf(thrown) ?? thrown;
       log.warn('the coordinator was lost; taking the run up again', { error: thrown });
-      onEvent({ type: 'actor', actor: COORDINATOR_ID, state: 'restarting', reason: thrown.message });
+      onEvent({ type: 'actor', actor: actorId, state: 'restarting', reason: thrown.message });
       resume ||= await folder.holdsRun();
     }
   }
+}
+
+/** Alone, its actors have plain names; in a cluster, names of the run's own, and the run's node. */
+function coordinatorSpawn({ cluster, config }: ExecuteOptions): { actorId: string; spawning: SpawnOptions } {
+  if (!cluster) return { actorId: COORDINATOR_ID, spawning: {} };
+  const run = runId(config.out);
+  const args: CrewPlace = { prefix: `${run}-`, labels: { run } };
+  return { actorId: `${run}-${COORDINATOR_ID}`, spawning: { args, labels: args.labels } };
 }
 
 async function cancelled({ config, onEvent }: ExecuteOptions): Promise<RunEnd> {

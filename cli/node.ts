@@ -4,8 +4,9 @@ import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import type { Registry as MetricsRegistry } from 'prom-client';
 import { CallError } from '../actors/call-errors.ts';
-import { serveMetrics } from '../actors/metrics.ts';
+import { createRegistry, serveMetrics } from '../actors/metrics.ts';
 import { type Node, startNode } from '../actors/node.ts';
 import { errorCode, toError, UserError } from '../common/errors.ts';
 import { ensureDirectory } from '../common/files.ts';
@@ -65,9 +66,10 @@ async function nodeCommand(flags: NodeFlags, context: CommandContext): Promise<v
       process.exit(name === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
     },
   });
-  const controlPlane = await openControlPlane(settings);
+  const metrics = createRegistry({ process: 'node' });
+  const controlPlane = await openControlPlane({ ...settings, metrics });
   try {
-    node = await enter(settings, controlPlane);
+    node = await enter(settings, controlPlane, metrics);
     await serveUntilTold(node, settings, interrupts.signal, context);
   } finally {
     await removeNodeFile(settings.dir);
@@ -77,7 +79,11 @@ async function nodeCommand(flags: NodeFlags, context: CommandContext): Promise<v
   }
 }
 
-async function enter(settings: NodeSettings, { registry, store, events }: ControlPlane): Promise<Node> {
+async function enter(
+  settings: NodeSettings,
+  { registry, store, events }: ControlPlane,
+  metrics: MetricsRegistry,
+): Promise<Node> {
   const { nodeId, dir, host, port, labels, resources, advertisedHost, entryRoots, leaseMs } = settings;
   const logPath = join(dir, 'logs', 'node.log');
   const log = createLog({ write: (line) => appendFileSync(logPath, line), fields: { process: 'node' } });
@@ -86,6 +92,7 @@ async function enter(settings: NodeSettings, { registry, store, events }: Contro
       ...{ nodeId, log, host, port, labels, resources, advertisedHost, entryRoots },
       runDir: dir,
       cluster: registry,
+      metrics,
       nodeTtlMs: leaseMs,
       ...(store === null ? {} : { registryStore: store }),
       ...(events === null ? {} : { events }),

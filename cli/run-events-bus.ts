@@ -1,14 +1,19 @@
 /** Where a run's events go: always to the run folder's events.jsonl, and to NATS too where it is asked for. */
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
+import type { Registry } from 'prom-client';
 import type { EventBus } from '../actors/event-bus.ts';
 import { openEventLog } from '../actors/event-log.ts';
 import { openNatsEventBus } from '../actors/event-nats.ts';
 
 /** Opens the bus of a run. Throws UserError when NATS cannot be reached or the folder not be written. */
-export async function openRunBus(runDir: string, natsUrl: string | null): Promise<EventBus> {
-  if (natsUrl === null) return openEventLog({ path: join(runDir, 'events.jsonl') });
-  const nats = await openNatsEventBus({ url: natsUrl, runId: runId(runDir) });
+export async function openRunBus(
+  runDir: string,
+  natsUrl: string | null,
+  metrics: Registry,
+): Promise<EventBus> {
+  if (natsUrl === null) return openEventLog({ path: join(runDir, 'events.jsonl'), metrics });
+  const nats = await openNatsEventBus({ url: natsUrl, runId: runId(runDir), metrics });
   try {
     return both(await openEventLog({ path: join(runDir, 'events.jsonl') }), nats);
   } catch (thrown) {

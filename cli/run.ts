@@ -1,12 +1,14 @@
 /** `ballast run`: trains one classifier by one method. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { LOOPBACK } from '../actors/server.ts';
 import { layerFlags, loadConfigFile } from '../config/load.ts';
 import { parseRunConfig, resolvePaths, type RunConfig } from '../config/run-config.ts';
 import { RunFolder } from '../coordinator/run-folder.ts';
 import type { CommandContext } from './context.ts';
 import { executeRun } from './execute-run.ts';
 import { EXIT, Interrupted } from './failure.ts';
+import { parseJoin } from './node-settings.ts';
 import { addConfigFlags, configFromFlags, givenFlags, RUN_FLAGS } from './flags.ts';
 import { createSink } from './output.ts';
 import { checkResumable, prepareRunFolder } from './run-folder-check.ts';
@@ -18,6 +20,8 @@ interface RunOptions {
   readonly resume?: string;
   readonly overwrite?: boolean;
   readonly nats?: string;
+  readonly join?: string;
+  readonly host?: string;
   readonly metricsPort?: string;
   readonly json?: boolean;
 }
@@ -42,6 +46,11 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .option('--out <dir>', 'run folder (default: runs/<method>-seed<seed>)')
     .option('--resume <dir>', 'continue the run of this folder; its own configuration rules')
     .option('--overwrite', 'replace the run that the folder holds')
+    .option(
+      '--join <url>',
+      'make images on the nodes of a cluster too: nats://HOST:PORT, or grpc://HOST:PORT',
+    )
+    .option('--host <host>', 'with --join: where those nodes reach this one (default: 127.0.0.1)')
     .option('--nats <url>', 'publish events on this NATS server too (nats://host:4222)')
     .option('--metrics-port <port>', 'serve Prometheus metrics of all processes of the run')
     .option('--json', 'print one event a line, as JSON')
@@ -55,6 +64,8 @@ async function runCommand(command: Command, context: CommandContext): Promise<vo
   const metricsPort = parsePort(options.metricsPort);
   const config =
     options.resume === undefined ? await newRun(command, context) : await oldRun(command, context);
+  const cluster =
+    options.join === undefined ? null : { join: parseJoin(options.join), host: options.host ?? LOOPBACK };
   const natsUrl = options.nats ?? config.eventsUrl;
   await withRunServices(context, metricsPort, async ({ interrupts, onNode }) => {
     const sink = createSink(context.stdout, { json: options.json === true });
@@ -65,6 +76,7 @@ async function runCommand(command: Command, context: CommandContext): Promise<vo
         config,
         resume,
         natsUrl,
+        cluster,
         signal,
         onEvent: (e) => sink.onEvent(e),
         onNode,

@@ -2,11 +2,20 @@
 import type { ActorRuntime } from '../actors/hosted-actor.ts';
 import { EXIT_USER_ERROR } from '../actors/restart-policy.ts';
 import type { ActorStatus, RestartPolicy } from '../actors/status.ts';
+import type { SpawnOptions } from '../actors/system.ts';
 import { toError } from '../common/errors.ts';
 import { makesImages, resolveMethod } from '../config/method.ts';
 import type { RunConfig } from '../config/run-config.ts';
 import { trainerType, workerType } from './actor-types.ts';
 import type { ActorLink, Crew, LinkStatus } from './crew.ts';
+
+/** Where the crew of a run lives in a cluster; what a coordinator is given as its arguments. */
+export interface CrewPlace {
+  /** Begins the ids of the run's actors. */
+  readonly prefix: string;
+  /** Labels of the run's own node, which has its folder and data; workers may be anywhere. */
+  readonly labels: Readonly<Record<string, string>>;
+}
 
 export interface SpawnedCrew extends Crew {
   /** Ends every actor of the crew. */
@@ -21,30 +30,46 @@ const TRAINER_RESTARTS: Partial<RestartPolicy> = { maxRestarts: 10 };
 const UNKNOWN: LinkStatus = { state: 'pending', incarnation: 0, reason: 'not started yet' };
 
 /** Starts the actors that the configuration needs; actors of these names that an earlier coordinator left are ended. */
-export async function spawnCrew(config: RunConfig, { system, objects, log }: Runtime): Promise<SpawnedCrew> {
+export async function spawnCrew(
+  config: RunConfig,
+  place: CrewPlace | null,
+  { system, objects, log }: Runtime,
+): Promise<SpawnedCrew> {
+  const prefix = place?.prefix ?? '';
+  const trainerId = prefix + TRAINER_ID;
   const needsWorkers = makesImages(resolveMethod(config.method)) && config.synthesis.budget > 0;
   const workerIds = Array.from(
     { length: needsWorkers ? config.workers : 0 },
-    (_, i) => `${workerType.name}-${i}`,
+    (_, i) => `${prefix}${workerType.name}-${i}`,
   );
-  const ids = [TRAINER_ID, ...workerIds];
+  const ids = [trainerId, ...workerIds];
   const left = (await system.node.list()).filter(
     ({ actorId, state }) => ids.includes(actorId) && state !== 'dead',
   );
   await Promise.all(left.map(({ actorId }) => system.stop(actorId)));
 
+  // In a cluster workers take cores that are free, wherever; alone, the machine's owner has chosen their number.
+  const workerPlace: SpawnOptions =
+    place === null ? {} : { placement: 'spread', resources: { cpu: config.threads } };
   const board = new StatusBoard();
   const args = { engine: config.engine, threads: config.threads };
-  const trainer = await system.spawn(trainerType, { actorId: TRAINER_ID, args, restart: TRAINER_RESTARTS });
+  const trainer = await system.spawn(trainerType, {
+    actorId: trainerId,
+    args,
+    restart: TRAINER_RESTARTS,
+    labels: place?.labels ?? {},
+  });
   const workers = await Promise.all(
-    workerIds.map((actorId) => system.spawn(workerType, { actorId, args, restart: WORKER_RESTARTS })),
+    workerIds.map((actorId) =>
+      system.spawn(workerType, { actorId, args, restart: WORKER_RESTARTS, ...workerPlace }),
+    ),
   );
   const watch = new AbortController();
   const watching = board.follow(system.node.watch(watch.signal)).catch((thrown: unknown) => {
     for (const id of ids) board.set(id, { state: 'dead', incarnation: 0, reason: toError(thrown).message });
   });
   return {
-    trainer: board.link(TRAINER_ID, trainer),
+    trainer: board.link(trainerId, trainer),
     workers: workers.map((handle) => board.link(handle.actorId, handle)),
     release: (object) =>
       void objects.free([object]).catch((thrown: unknown) => {

@@ -16,7 +16,7 @@ import type { RunResponse } from '../gen/ballast/v1/RunResponse.ts';
 import { writeReportHtml } from '../report/html.ts';
 import { writeLearningCurves } from '../report/learning-curves.ts';
 import type { RunEvent } from '../report/records.ts';
-import { spawnCrew } from './crew-node.ts';
+import { type CrewPlace, spawnCrew } from './crew-node.ts';
 import { createRunEvents } from './run-events.ts';
 import { RunFolder } from './run-folder.ts';
 import { runLoop } from './run-loop.ts';
@@ -67,7 +67,7 @@ async function doRun(
   const config = await openFolder(request, folder);
   const finished = await folder.readReport();
   if (finished) return onEvent({ type: 'finished', report: finished });
-  const crew = await spawnCrew(config, runtime);
+  const crew = await spawnCrew(config, runtime.args as CrewPlace | null, runtime);
   try {
     await runLoop({
       config,
