@@ -148,8 +148,7 @@ export class Cluster implements NodeApi {
   }
 
   listNodes(): Promise<readonly NodeStatus[]> {
-    const nodes = [this.ownStatus, ...(this.#options.peers?.nodes() ?? [])];
-    return Promise.resolve(nodes.sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1)));
+    return Promise.resolve(this.#nodes());
   }
 
   async *readLog(
@@ -222,6 +221,12 @@ export class Cluster implements NodeApi {
     return others.length > 0 && (lifetime === 'detached' || supervisor.homeOf(actorId) !== nodeId);
   }
 
+  /** As they are now: a choice and what it takes must have no await between them. */
+  #nodes(): NodeStatus[] {
+    const nodes = [this.ownStatus, ...(this.#options.peers?.nodes() ?? [])];
+    return nodes.sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+  }
+
   #all(): ActorStatus[] {
     const { supervisor, peers } = this.#options;
     const waiting = [...this.#homes.values()]
@@ -269,7 +274,7 @@ export class Cluster implements NodeApi {
   async #tryPlace(home: Home): Promise<void> {
     const { spec } = home;
     for (const refused = new Set<string>(); ;) {
-      const nodes = (await this.listNodes()).filter(({ nodeId }) => !refused.has(nodeId));
+      const nodes = this.#nodes().filter(({ nodeId }) => !refused.has(nodeId));
       if (home.isStopped || home.nodeId !== null) return;
       const choice = place(spec, nodes);
       if (choice.kind !== 'node') {
