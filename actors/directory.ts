@@ -114,7 +114,9 @@ export class ActorDirectory {
 
   async #lookUp(actorId: string): Promise<ActorStatus> {
     const listed = (await this.#node.list()).find((status) => status.actorId === actorId);
-    const status = this.#statuses.get(actorId) ?? listed;
+    const known = this.#statuses.get(actorId); // the watch may have been quicker
+    if (known === undefined && listed !== undefined) this.#set(listed);
+    const status = known ?? listed;
     if (status !== undefined) return status;
     const reason = 'the node knows no such actor';
     throw new ActorError({ actorId, incarnation: 0, code: 'NOT_FOUND', retryable: false, reason });
