@@ -61,6 +61,8 @@ export class Cluster implements NodeApi {
   readonly #startedAt = new Date().toISOString();
   readonly #retry: NodeJS.Timeout;
   #state: NodeState = 'alive';
+  /** Why the others count this node as lost; null while they do not. */
+  #lostBecause: string | null = null;
   #placing: Promise<void> | null = null;
   #placeAgain = false;
 
@@ -76,7 +78,7 @@ export class Cluster implements NodeApi {
   /** This node. */
   get ownStatus(): NodeStatus {
     const { nodeId, address, metricsAddress, labels, total, supervisor } = this.#options;
-    const reason = this.#state === 'alive' ? 'takes actors' : 'takes no new actors';
+    const reason = this.#lostBecause ?? (this.#state === 'alive' ? 'takes actors' : 'takes no new actors');
     return {
       ...{ nodeId, address, metricsAddress, labels, total, reason },
       free: supervisor.free,
@@ -201,8 +203,10 @@ export class Cluster implements NodeApi {
     );
   }
 
-  /** Another node may have taken over what was here: nothing of it may go on. */
+  /** Another node may have taken over what was here: nothing of it may go on, and nothing new begin. */
   async abandon(reason: string): Promise<void> {
+    this.#lostBecause = reason;
+    if (this.#state === 'alive') this.#state = 'lost';
     await this.#options.supervisor.abandon(reason);
   }
 
@@ -419,8 +423,11 @@ export class Cluster implements NodeApi {
     }
   }
 
-  /** The registry forgot everything: what must outlive this node is told again. */
+  /** This node is in the registry again, which may have forgotten everything: what must outlive the node is told again. */
   async announceAgain(): Promise<void> {
+    this.#lostBecause = null;
+    if (this.#state === 'lost') this.#state = 'alive';
+    this.#placeWaiting();
     for (const { spec } of this.#homes.values()) {
       if (spec.lifetime === 'detached') await this.#options.peers?.keepDetached(spec);
     }

@@ -12,7 +12,7 @@ import { echo } from './fixtures/actors/echo.ts';
 import type { EchoServiceClient } from './fixtures/actors/echo.ts';
 import { ballast } from './support/cli.ts';
 import { jsonOf, livingActors, sharedFolders, startTestNode, type TestNode } from './support/cluster.ts';
-import { hasNats, startNats, stopNats, type NatsServer } from './support/nats.ts';
+import { freePort, hasNats, startNats, stopNats, type NatsServer } from './support/nats.ts';
 
 const SOON = { timeout: 30_000, interval: 100 };
 const WORKER = ['--labels', 'role=worker', '--resources', 'cpu=4'];
@@ -197,6 +197,35 @@ describe.each([
     expect(await first.cli.ended).toMatchObject({ code: 0, stderr: '' });
     expect(livingActors(started)).toEqual([]);
     expect(sharedFolders(prefix)).toEqual([]);
+  });
+});
+
+describe('a node whose registry is gone', () => {
+  it('says so, and returns when a first node serves at that address again', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ballast-registry-'));
+    const prefix = `t${process.pid}head`;
+    const flags = ['--port', String(await freePort())];
+    const head = await startTestNode(folder, `${prefix}-first`, flags);
+    const joined = await startTestNode(folder, `${prefix}-joined`, ['--join', `grpc://${head.address}`]);
+    const pool = new ChannelPool();
+    const stateAt = async ({ address }: TestNode) =>
+      (await connectNode(pool, address).listNodes()).find(({ nodeId }) => nodeId === joined.nodeId);
+    head.cli.signal('SIGKILL');
+    await vi.waitFor(async () => {
+      const { state, reason } = (await stateAt(joined))!;
+      expect(state).toBe('lost');
+      expect(reason).toContain('the node lost its lease');
+    }, SOON);
+    const again = await startTestNode(folder, `${prefix}-first`, flags);
+    await vi.waitFor(async () => expect((await stateAt(again))?.state).toBe('alive'), SOON);
+    expect(await stateAt(joined)).toMatchObject({ state: 'alive', reason: 'takes actors' });
+    pool.close();
+    for (const { cli } of [joined, again]) {
+      cli.signal('SIGTERM');
+      expect(await cli.ended).toMatchObject({ code: 0, stderr: '' });
+    }
+    expect(sharedFolders(prefix)).toEqual([]);
+    await rm(folder, { recursive: true });
   });
 });
 
