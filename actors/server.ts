@@ -3,7 +3,6 @@
  * methods plainly, and names the actor that it means in the metadata `ballast-actor` where several serve a method.
  */
 
-import { once } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
 import { CallError, toFailure } from './call-errors.ts';
 import type { Failure } from './call-errors.ts';
@@ -38,6 +37,11 @@ type AuthenticDuplex = FrameDuplex & {
 };
 
 const HEALTH_PREFIX = '/grpc.health.v1.Health/';
+
+/** Never rejects: a call that fails meanwhile is ended by its signal. */
+function drained(call: grpc.ServerWritableStream<Uint8Array, Uint8Array>): Promise<void> {
+  return new Promise((resolve) => call.once('drain', resolve));
+}
 
 const passThrough = (bytes: Uint8Array) => bytes as Buffer;
 
@@ -121,7 +125,7 @@ export class ServiceServer {
           call.write(message);
           call.end();
         },
-        message: (message) => (call.write(message) ? null : once(call, 'drain').then(() => undefined)),
+        message: (message) => (call.write(message) ? null : drained(call)),
         end: () => call.end(),
         fail: (failure: Failure) => call.emit('error', toStatus(failure)),
       });

@@ -81,7 +81,7 @@ class ServedCall implements CallOutput {
   }
 }
 
-/** All calls of one calling process. */
+/** All calls of one caller: of one process, that is, to one address of this one. */
 class Session {
   readonly #dispatcher: Dispatcher;
   readonly #calls = new Map<number, ServedCall>();
@@ -95,7 +95,9 @@ class Session {
   }
 
   attach(channel: Channel): void {
+    if (this.#channel === channel && this.#absence === undefined) return;
     clearTimeout(this.#absence);
+    this.#absence = undefined;
     this.#channel = channel;
   }
 
@@ -160,19 +162,21 @@ export class Callee {
     this.#dispatcher = dispatcher;
   }
 
-  /** The session of a calling process, which now speaks on `channel`. */
-  session(processId: string, channel: Channel): Session {
-    let session = this.#sessions.get(processId);
+  /** The session of a caller, which now speaks on `channel`. */
+  session(callerId: string, channel: Channel): Session {
+    let session = this.#sessions.get(callerId);
     if (session === undefined) {
       session = new Session(this.#dispatcher, channel);
-      this.#sessions.set(processId, session);
+      this.#sessions.set(callerId, session);
     }
     session.attach(channel);
     return session;
   }
 
-  onClose(processId: string, channel: Channel): void {
-    this.#sessions.get(processId)?.detach(channel, () => this.#sessions.delete(processId));
+  onClose(channel: Channel): void {
+    for (const [callerId, session] of this.#sessions) {
+      session.detach(channel, () => this.#sessions.delete(callerId));
+    }
   }
 
   close(): void {

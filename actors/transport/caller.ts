@@ -65,6 +65,8 @@ interface Pending {
 }
 
 export class Caller {
+  /** Names this numbering of calls. */
+  readonly #id = crypto.randomUUID();
   readonly #dial: () => Channel;
   readonly #address: string;
   readonly #pending = new Map<number, Pending>();
@@ -131,7 +133,7 @@ export class Caller {
     if (this.#isClosed || (this.#channel !== null && !this.#channel.isClosed)) return;
     clearTimeout(this.#redial);
     this.#redial = undefined;
-    this.#channel = channel;
+    this.#use(channel);
     this.onHello(hello);
   }
 
@@ -202,10 +204,15 @@ export class Caller {
   #connect(): void {
     this.#isReady = this.#processId === null;
     try {
-      this.#channel = this.#dial();
+      this.#use(this.#dial());
     } catch (thrown) {
       this.#failAll(`no connection to ${this.#address} (${toError(thrown).message})`);
     }
+  }
+
+  #use(channel: Channel): void {
+    channel.callerId = this.#id;
+    this.#channel = channel;
   }
 
   #send(pending: Pending): void {

@@ -18,10 +18,10 @@ export interface FrameDuplex {
 /** Who hears what the other process says. */
 export interface ChannelListener {
   onHello(hello: Hello): void;
-  onRequest(request: Request): void;
+  onRequest(request: Request, callerId: string): void;
   onReply(reply: Reply): void;
-  /** The other side keeps no answer to its calls below this id. */
-  onAnswered(below: number): void;
+  /** This caller wants no answer of its calls below this id again. */
+  onAnswered(below: number, callerId: string): void;
   /** Called once, when nothing more can come. */
   onClose(error: Error | null): void;
 }
@@ -42,6 +42,8 @@ export class Channel {
   #isScheduled = false;
   #isCongested = false;
   #isClosed = false;
+  /** Whose calls this side sends; set before the first one. */
+  callerId = '';
   /** Calls of ours below this id are answered. */
   answeredBelow = 0;
 
@@ -107,7 +109,13 @@ export class Channel {
       if (this.#hello === null && this.#requests.length === 0 && this.#replies.length === 0) return;
       const requests = takeWithin(this.#requests, FRAME_BYTES);
       const replies = takeWithin(this.#replies, FRAME_BYTES - sum(requests));
-      const frame: Frame = { hello: this.#hello, requests, replies, answeredBelow: this.answeredBelow };
+      const frame: Frame = {
+        hello: this.#hello,
+        requests,
+        replies,
+        answeredBelow: this.answeredBelow,
+        callerId: this.callerId,
+      };
       this.#hello = null;
       this.#isCongested = !this.#duplex.write(frame);
     }
@@ -116,8 +124,9 @@ export class Channel {
   #receive(frame: Frame): void {
     if (this.#isClosed) return;
     if (frame.hello) this.#listener.onHello(frame.hello);
-    if (frame.answeredBelow > 0) this.#listener.onAnswered(frame.answeredBelow);
-    for (const request of frame.requests) this.#listener.onRequest(request);
+    const { callerId, answeredBelow } = frame;
+    if (answeredBelow > 0) this.#listener.onAnswered(answeredBelow, callerId);
+    for (const request of frame.requests) this.#listener.onRequest(request, callerId);
     for (const reply of frame.replies) this.#listener.onReply(reply);
   }
 

@@ -66,6 +66,8 @@ export interface Frame {
   readonly requests: readonly Request[];
   readonly replies: readonly Reply[];
   readonly answeredBelow: number;
+  /** Who numbered the requests. */
+  readonly callerId: string;
 }
 
 function loadTypes() {

@@ -1,3 +1,5 @@
+import { createConnection, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { silentLog } from '../../common/log.ts';
 import { healthService } from '../health.ts';
@@ -23,4 +25,20 @@ it('answers both processes when each has dialled the other at the same time', as
     const answers = await Promise.all([check(one, other), check(other, one)]);
     expect(answers.map(({ status }) => status)).toEqual(['SERVING', 'SERVING']);
   }
+});
+
+it('answers a process that calls itself by another address', async () => {
+  const serving = await start();
+  const door = createServer((inner) => {
+    const outer = createConnection(Number(serving.address.split(':')[1]), '127.0.0.1');
+    inner.on('error', () => outer.destroy()).pipe(outer);
+    outer.on('error', () => inner.destroy()).pipe(inner);
+  });
+  await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve));
+  const address = `127.0.0.1:${(door.address() as AddressInfo).port}`;
+  for (const to of [address, serving.address, address]) {
+    const health = serviceCalls(healthService(), serving.pool, to);
+    expect(await health.check({ service: '' }, { deadlineMs: 5000 })).toEqual({ status: 'SERVING' });
+  }
+  door.close();
 });

@@ -6,12 +6,11 @@ import type { Dispatcher } from '../dispatcher.ts';
 import { Caller } from './caller.ts';
 import type { CallSink, CallStart, StartedCall } from './caller.ts';
 import { Callee } from './callee.ts';
-import type { Session } from './callee.ts';
 import { Channel } from './channel.ts';
 import type { ChannelListener, FrameDuplex } from './channel.ts';
 import type { Faults } from './faults.ts';
 import { CONNECT_PATH, decodeFrame, encodeFrame } from './frames.ts';
-import type { Hello } from './frames.ts';
+import type { Hello, Reply, Request } from './frames.ts';
 
 export interface LinkPoolOptions {
   /** A gRPC client of an address. */
@@ -100,12 +99,10 @@ export class LinkPool {
   }
 }
 
-/** Passes on what comes in on one channel: requests to the callee's session, replies to the caller. */
+/** Passes on what comes in on one channel: requests to their caller's session, replies to our caller. */
 class LinkListener implements ChannelListener {
   readonly #callee: Callee | null;
   readonly #greet: (hello: Hello) => Caller | null;
-  #session: Session | null = null;
-  #processId = '';
   channel!: Channel;
   caller: Caller | null = null;
   onGone: () => void = () => undefined;
@@ -116,26 +113,24 @@ class LinkListener implements ChannelListener {
   }
 
   onHello(hello: Hello): void {
-    this.#processId = hello.processId;
-    this.#session = this.#callee?.session(hello.processId, this.channel) ?? null;
     this.caller = this.#greet(hello);
   }
 
-  onRequest(request: Parameters<ChannelListener['onRequest']>[0]): void {
-    this.#session?.onRequest(request);
+  onRequest(request: Request, callerId: string): void {
+    this.#callee?.session(callerId, this.channel).onRequest(request);
   }
 
-  onReply(reply: Parameters<ChannelListener['onReply']>[0]): void {
+  onReply(reply: Reply): void {
     this.caller?.onReply(reply);
   }
 
-  onAnswered(below: number): void {
-    this.#session?.onAnswered(below);
+  onAnswered(below: number, callerId: string): void {
+    this.#callee?.session(callerId, this.channel).onAnswered(below);
   }
 
   onClose(error: Error | null): void {
     this.caller?.onClose(this.channel, error);
-    this.#callee?.onClose(this.#processId, this.channel);
+    this.#callee?.onClose(this.channel);
     this.onGone();
   }
 }
