@@ -114,7 +114,8 @@ export class ActorDirectory {
 
   async #lookUp(actorId: string): Promise<ActorStatus> {
     const listed = (await this.#node.list()).find((status) => status.actorId === actorId);
-    const status = this.#statuses.get(actorId) ?? listed;
+    if (listed !== undefined && !this.#statuses.has(actorId)) this.#set(listed); // the watch tells of it later
+    const status = this.#statuses.get(actorId);
     if (status !== undefined) return status;
     const reason = 'the node knows no such actor';
     throw new ActorError({ actorId, incarnation: 0, code: 'NOT_FOUND', retryable: false, reason });
