@@ -29,6 +29,11 @@ export class ActorDirectory {
     if (known === undefined || isNewLife) this.#set(status);
   }
 
+  /** Whether the node is gone, so that nothing more is heard of its actors. */
+  get isLost(): boolean {
+    return this.#nodeLoss !== null;
+  }
+
   /** The last known status. */
   get(actorId: string): ActorStatus | undefined {
     return this.#statuses.get(actorId);

@@ -17,6 +17,8 @@ export interface FrameDuplex {
 
 /** Who hears what the other process says. */
 export interface ChannelListener {
+  /** Calls of ours below this id are answered; asked for each frame. */
+  readonly answeredBelow: number;
   onHello(hello: Hello): void;
   onRequest(request: Request): void;
   onReply(reply: Reply): void;
@@ -42,8 +44,6 @@ export class Channel {
   #isScheduled = false;
   #isCongested = false;
   #isClosed = false;
-  /** Calls of ours below this id are answered. */
-  answeredBelow = 0;
 
   constructor(duplex: FrameDuplex, hello: Hello, listener: ChannelListener, faults: Faults | null = null) {
     this.#duplex = duplex;
@@ -107,7 +107,8 @@ export class Channel {
       if (this.#hello === null && this.#requests.length === 0 && this.#replies.length === 0) return;
       const requests = takeWithin(this.#requests, FRAME_BYTES);
       const replies = takeWithin(this.#replies, FRAME_BYTES - sum(requests));
-      const frame: Frame = { hello: this.#hello, requests, replies, answeredBelow: this.answeredBelow };
+      const { answeredBelow } = this.#listener;
+      const frame: Frame = { hello: this.#hello, requests, replies, answeredBelow };
       this.#hello = null;
       this.#isCongested = !this.#duplex.write(frame);
     }

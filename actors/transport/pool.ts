@@ -113,6 +113,10 @@ class LinkListener implements ChannelListener {
     this.#greet = greet;
   }
 
+  get answeredBelow(): number {
+    return this.caller?.answeredBelow ?? 0;
+  }
+
   onHello(hello: Hello): void {
     this.#processId = hello.processId;
     this.#session = this.#callee?.session(hello.processId, this.channel) ?? null;
