@@ -67,7 +67,9 @@ export interface Frame {
 }
 
 // Both directions wrap a Frame as field 1, so one codec serves both.
-const envelope = loadRoot('ballast/runtime/v1/transport.proto').lookupType('ballast.runtime.v1.ConnectRequest');
+const envelope = loadRoot('ballast/runtime/v1/transport.proto').lookupType(
+  'ballast.runtime.v1.ConnectRequest',
+);
 
 export function encodeFrame(frame: Frame): Buffer {
   return envelope.encode({ frame }).finish() as Buffer;

@@ -42,7 +42,7 @@ export class LinkPool {
 
   /** Takes the stream that another process opened (the handler of `Connect`). */
   accept(duplex: FrameDuplex): void {
-    const link: LinkListener = new LinkListener(this.#callee, (hello) => {
+    const link: LinkListener = new LinkListener(this.#callee, this.#processId, (hello) => {
       if (hello.address === '') return null;
       const caller = this.#caller(hello.address);
       return caller.adopt(link.channel, hello) ? caller : null;
@@ -83,7 +83,7 @@ export class LinkPool {
       .client(address)
       .makeBidiStreamRequest(CONNECT_PATH, encodeFrame, decodeFrame);
     const caller = this.#callers.get(address)!;
-    const link = new LinkListener(this.#callee, (hello) => {
+    const link = new LinkListener(this.#callee, this.#processId, (hello) => {
       caller.onHello(hello);
       return caller;
     });
@@ -101,6 +101,7 @@ export class LinkPool {
 /** Passes on what comes in on one channel: requests to the callee's session, replies to the caller. */
 class LinkListener implements ChannelListener {
   readonly #callee: Callee | null;
+  readonly #ownProcessId: string;
   readonly #greet: (hello: Hello) => Caller | null;
   #session: Session | null = null;
   #processId = '';
@@ -108,8 +109,9 @@ class LinkListener implements ChannelListener {
   caller: Caller | null = null;
   onGone: () => void = () => undefined;
 
-  constructor(callee: Callee | null, greet: (hello: Hello) => Caller | null) {
+  constructor(callee: Callee | null, ownProcessId: string, greet: (hello: Hello) => Caller | null) {
     this.#callee = callee;
+    this.#ownProcessId = ownProcessId;
     this.#greet = greet;
   }
 
@@ -119,7 +121,9 @@ class LinkListener implements ChannelListener {
 
   onHello(hello: Hello): void {
     this.#processId = hello.processId;
-    this.#session = this.#callee?.session(hello.processId, this.channel) ?? null;
+    // A process that calls itself answers on the end that it accepted, and hears on the end that it dialled.
+    const isOwnDial = hello.processId === this.#ownProcessId && this.caller !== null;
+    if (!isOwnDial) this.#session = this.#callee?.session(hello.processId, this.channel) ?? null;
     this.caller = this.#greet(hello);
   }
 
@@ -137,7 +141,7 @@ class LinkListener implements ChannelListener {
 
   onClose(error: Error | null): void {
     this.caller?.onClose(this.channel, error);
-    this.#callee?.onClose(this.#processId, this.channel);
+    if (this.#session !== null) this.#callee?.onClose(this.#processId, this.channel);
     this.onGone();
   }
 }
