@@ -4,10 +4,11 @@ import { actors } from './actors.ts';
 import { broadcast } from './broadcast.ts';
 import { compute } from './compute.ts';
 import { fidelity } from './fidelity.ts';
+import { scale } from './scale.ts';
 
 type Benchmark = (args: readonly string[]) => Promise<void>;
 
-const BENCHMARKS: Readonly<Record<string, Benchmark>> = { actors, broadcast, compute, fidelity };
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = { actors, broadcast, compute, fidelity, scale };
 
 try {
   const [name = '', ...args] = process.argv.slice(2);
