@@ -34,9 +34,9 @@ export function loadRoot(protoFile: string, includeDirs: readonly string[] = [])
 /** A message type as bytes and back. */
 export interface Codec<Input, Output> {
   /** @throws Error for a value that is no such message. */
-  serialize(value: Input): Buffer;
+  readonly serialize: (value: Input) => Buffer;
   /** @throws Error for bytes that are no such message. */
-  deserialize(bytes: Uint8Array): Output;
+  readonly deserialize: (bytes: Uint8Array) => Output;
 }
 
 export function codecOf<Input extends object, Output>(type: protobuf.Type): Codec<Input, Output> {

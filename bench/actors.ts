@@ -74,7 +74,7 @@ async function findRay(): Promise<Ray | null> {
   const { version, missing } = await peer.ask({ version: true });
   if (missing === undefined) return { name: `Ray ${String(version)}`, python, peer };
   await peer.close();
-  process.stderr.write(`no peer: ${python} has no Ray (${String(missing)})\n`);
+  process.stderr.write(`no peer: ${python} has no Ray (${JSON.stringify(missing)})\n`);
   return null;
 }
 

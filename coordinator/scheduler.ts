@@ -7,6 +7,8 @@
  * with the shards, not looked for among them. Only a worker's death looks at every shard.
  */
 import { PersistentList } from './persistent-list.ts';
+import { addWorker, changeLoad, emptyRoom, leastLoaded, removeWorker } from './worker-room.ts';
+import type { WorkerRoom } from './worker-room.ts';
 
 /** Where made images lie, as the worker reported it; opaque here. */
 export type BatchRef = unknown;
@@ -57,8 +59,8 @@ export interface Schedule {
   readonly returned: readonly number[];
   /** Incarnation of each living worker, by name. */
   readonly workers: Readonly<Record<string, number>>;
-  /** Names of the living workers with credit left, sorted, at the number of unfinished shards that they hold. */
-  readonly room: readonly (readonly string[])[];
+  /** The living workers that have credit left. */
+  readonly room: WorkerRoom;
   /** Shards that had to be made again. */
   readonly redone: number;
 }
@@ -95,7 +97,7 @@ export function createSchedule(
     firstFresh: 0,
     returned: [],
     workers: {},
-    room: new Array<readonly string[]>(options.creditsPerWorker).fill([]),
+    room: emptyRoom(options.creditsPerWorker),
     redone: 0,
   };
 }
@@ -145,7 +147,7 @@ export function assign(schedule: Schedule, nowMs: number): { schedule: Schedule;
   let after = schedule;
   const assignments: Assignment[] = [];
   for (const shard of pendingNow(schedule, nowMs)) {
-    const worker = after.room.find((names) => names.length > 0)?.[0];
+    const worker = leastLoaded(after.room);
     if (worker === undefined) break;
     const holder = { worker, incarnation: schedule.workers[worker]! };
     after = give(after, shard, holder, nowMs);
@@ -209,7 +211,7 @@ function workerAlive(schedule: Schedule, holder: Holder, nowMs: number): Schedul
     known === undefined
       ? schedule
       : workerDead(schedule, { worker, incarnation: known }, 'its worker was restarted', nowMs);
-  const room = settled.room.map((names, held) => (held === 0 ? including(names, worker) : names));
+  const room = addWorker(settled.room, worker);
   return { ...settled, workers: { ...settled.workers, [worker]: incarnation }, room };
 }
 
@@ -222,7 +224,7 @@ function workerDead(schedule: Schedule, holder: Holder, reason: string, nowMs: n
     index++;
   }
   const workers = Object.fromEntries(Object.entries(schedule.workers).filter(([w]) => w !== holder.worker));
-  const room = schedule.room.map((names) => without(names, holder.worker));
+  const room = removeWorker(schedule.room, holder.worker);
   return release({ ...schedule, workers, room }, lost, `worker ${holder.worker} died: ${reason}`, nowMs);
 }
 
@@ -274,41 +276,10 @@ function retryTime(schedule: Schedule, event: { readonly assignment: Assignment 
 
 /** A worker got a shard. */
 function burden(schedule: Schedule, { worker }: Holder): Schedule {
-  return changeLoad(schedule, worker, 1);
+  return { ...schedule, room: changeLoad(schedule.room, worker, 1) };
 }
 
 /** A worker is done with a shard: a made one no longer binds it. */
 function unburden(schedule: Schedule, { worker }: Holder): Schedule {
-  return changeLoad(schedule, worker, -1);
-}
-
-function changeLoad(schedule: Schedule, worker: string, by: number): Schedule {
-  const found = schedule.room.findIndex((names) => names[place(names, worker)] === worker);
-  const held = found < 0 ? schedule.room.length : found; // without credit
-  const room = schedule.room.map((names, load) => {
-    if (load === held) return without(names, worker);
-    return load === held + by ? including(names, worker) : names;
-  });
-  return { ...schedule, room };
-}
-
-/** Where a name is, or would be, among sorted names. */
-function place(names: readonly string[], name: string): number {
-  let low = 0;
-  let high = names.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (names[middle]! < name) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function including(names: readonly string[], name: string): readonly string[] {
-  return names.toSpliced(place(names, name), 0, name);
-}
-
-function without(names: readonly string[], name: string): readonly string[] {
-  const index = place(names, name);
-  return names[index] === name ? names.toSpliced(index, 1) : names;
+  return { ...schedule, room: changeLoad(schedule.room, worker, -1) };
 }
