@@ -74,6 +74,8 @@ export class ThreadHost {
     });
     try {
       const host = await this.#host();
+      // A host that was killed comes back: waiting for it costs its threads no restart of theirs.
+      await this.#system.ready(this.#actorId, { signal });
       const request = { environmentJson: JSON.stringify(environment), entry, logPath };
       for await (const { ended, exitCode } of host.runThread(request, { signal, deadlineMs: Infinity })) {
         if (ended) return end(exitCode, null);

@@ -29,6 +29,11 @@ export class ActorDirectory {
     if (known === undefined || isNewLife) this.#set(status);
   }
 
+  /** Whether the node is gone, so that nothing more is heard of its actors. */
+  get isLost(): boolean {
+    return this.#nodeLoss !== null;
+  }
+
   /** The last known status. */
   get(actorId: string): ActorStatus | undefined {
     return this.#statuses.get(actorId);
@@ -114,9 +119,8 @@ export class ActorDirectory {
 
   async #lookUp(actorId: string): Promise<ActorStatus> {
     const listed = (await this.#node.list()).find((status) => status.actorId === actorId);
-    const known = this.#statuses.get(actorId); // the watch may have been quicker
-    if (known === undefined && listed !== undefined) this.#set(listed);
-    const status = known ?? listed;
+    if (listed !== undefined && !this.#statuses.has(actorId)) this.#set(listed); // the watch tells of it later
+    const status = this.#statuses.get(actorId);
     if (status !== undefined) return status;
     const reason = 'the node knows no such actor';
     throw new ActorError({ actorId, incarnation: 0, code: 'NOT_FOUND', retryable: false, reason });

@@ -9,8 +9,8 @@ import { UserError } from '../common/errors.ts';
 import { ActorError, WireError } from './call-errors.ts';
 import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from './call-scope.ts';
 import type { ActorDirectory } from './directory.ts';
-import { joinSignals } from './limits.ts';
-import { isDeclaredIdempotent } from './protos.ts';
+import { LossWatch } from './loss-watch.ts';
+import type { AliveStatus } from './loss-watch.ts';
 import type { CallOptions, Calls, Method, MethodName, Service } from './protos.ts';
 import { retryDelayMs } from './retry.ts';
 import type { ActorStatus } from './status.ts';
@@ -59,7 +59,7 @@ export function actorHandle<Client, Handlers>(
   const idempotent = new Set<string>(type.idempotent ?? []);
   const handle: Record<string, unknown> = { actorId };
   for (const [name, method] of type.service.methods) {
-    const target = { actorId, method, isIdempotent: idempotent.has(name) || isDeclaredIdempotent(method) };
+    const target = { actorId, method, isIdempotent: idempotent.has(name) || method.isIdempotent };
     handle[name] = method.responseStream
       ? (request: object, options: CallOptions = {}) => streamActor(context, target, request, options)
       : (request: object, options: CallOptions = {}) => callActor(context, target, request, options);
@@ -70,15 +70,15 @@ export function actorHandle<Client, Handlers>(
 async function callActor(context: HandleContext, target: Target, request: object, options: CallOptions) {
   const limits = startLimits(context, options);
   for (let attempt = 1; ; attempt++) {
-    const status = await waitUntilCallable(context, target, limits);
-    const loss = watchLoss(context, status, options.signal);
+    const status = callableNow(context, target) ?? (await waitUntilCallable(context, target, limits));
+    const loss = new LossWatch(context.directory, context.transport, status, options.signal);
     try {
       const start = startOf(target, status, request, limits);
-      const answer = await callUnary(context.transport, status.address, start, loss.signal);
+      const answer = await callUnary(context.transport, status.address, start, loss);
       return target.method.responseDeserialize(answer as Buffer);
     } catch (thrown) {
       options.signal?.throwIfAborted();
-      if (!isLoss(thrown, loss.signal)) throw asCallerError(thrown, status);
+      if (!isLoss(thrown, loss)) throw asCallerError(thrown, status);
       const waitMs = retryDelayMs(attempt, Math.random());
       if (!target.isIdempotent || waitMs >= limits.leftMs()) throw await lossError(context, status, thrown);
       await delay(waitMs, undefined, { ...(options.signal && { signal: options.signal }) }).catch(
@@ -93,15 +93,15 @@ async function callActor(context: HandleContext, target: Target, request: object
 /** Streams are never retried: the receiver has seen a part. */
 async function* streamActor(context: HandleContext, target: Target, request: object, options: CallOptions) {
   const limits = startLimits(context, options);
-  const status = await waitUntilCallable(context, target, limits);
-  const loss = watchLoss(context, status, options.signal);
+  const status = callableNow(context, target) ?? (await waitUntilCallable(context, target, limits));
+  const loss = new LossWatch(context.directory, context.transport, status, options.signal);
   try {
     const start = startOf(target, status, request, limits);
-    const messages = callStream(context.transport, status.address, start, loss.signal);
+    const messages = callStream(context.transport, status.address, start, loss);
     for await (const bytes of messages) yield target.method.responseDeserialize(bytes as Buffer);
   } catch (thrown) {
     options.signal?.throwIfAborted();
-    if (isLoss(thrown, loss.signal)) throw await lossError(context, status, thrown);
+    if (isLoss(thrown, loss)) throw await lossError(context, status, thrown);
     throw asCallerError(thrown, status);
   } finally {
     loss.release();
@@ -131,7 +131,11 @@ function startLimits(context: HandleContext, options: CallOptions): CallLimits {
   return { signal: options.signal, leftMs: () => endMs - performance.now() };
 }
 
-type AliveStatus = ActorStatus & { readonly address: string };
+/** The actor's status when it can be called at once, as nearly always. */
+function callableNow({ directory }: HandleContext, { actorId }: Target): AliveStatus | null {
+  const status = directory.get(actorId);
+  return status?.state === 'alive' && !directory.isLost ? (status as AliveStatus) : null;
+}
 
 async function waitUntilCallable(
   context: HandleContext,
@@ -147,33 +151,9 @@ async function waitUntilCallable(
   return (await context.directory.waitFor(target.actorId, choose, waitLimits)) as AliveStatus;
 }
 
-class IncarnationEnded extends Error {
-  override readonly name = 'IncarnationEnded';
-}
-
-/** A signal for one call: aborted by the caller, or when the node says that this incarnation is over. */
-function watchLoss(context: HandleContext, called: AliveStatus, signal: AbortSignal | undefined) {
-  const ended = new AbortController();
-  const check = (status: ActorStatus | undefined) => {
-    if (status?.state === 'alive' && status.incarnation === called.incarnation) return;
-    context.directory.dropIfUnused(called.address, context.transport);
-    ended.abort(new IncarnationEnded(`incarnation ${called.incarnation} ended`));
-  };
-  check(context.directory.get(called.actorId));
-  const stop = context.directory.listen(called.actorId, check);
-  const joined = joinSignals([signal, ended.signal]);
-  return {
-    signal: joined.signal,
-    release: () => {
-      stop();
-      joined.release();
-    },
-  };
-}
-
 /** Whether the process or the connection went away, rather than the handler answering. */
-function isLoss(thrown: unknown, signal: AbortSignal): boolean {
-  if (signal.aborted && signal.reason instanceof IncarnationEnded) return true;
+function isLoss(thrown: unknown, watch: LossWatch): boolean {
+  if (watch.isOver) return true;
   if (!(thrown instanceof WireError) || thrown.kind !== null) return false;
   return thrown.code !== 'DEADLINE_EXCEEDED' && thrown.code !== 'RESOURCE_EXHAUSTED';
 }

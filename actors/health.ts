@@ -1,8 +1,9 @@
 /** gRPC health checking (grpc.health.v1, as the gRPC health-checking protocol defines it), for probes and load balancers. */
 
 import type * as grpc from '@grpc/grpc-js';
-import protoLoader from '@grpc/proto-loader';
-import type { Method, Service } from './protos.ts';
+import protobuf from 'protobufjs';
+import { methodsOf } from './proto-root.ts';
+import type { Service } from './protos.ts';
 import { CallError } from './call-errors.ts';
 import type { CallContext, Dispatcher } from './dispatcher.ts';
 import type { ServiceServer } from './server.ts';
@@ -55,18 +56,11 @@ const DESCRIPTOR = {
   },
 };
 
-/** Loads the standard health service. */
+/** The standard health service. */
 export function healthService(): Service<HealthClient, unknown> {
-  const descriptor = DESCRIPTOR as unknown as Parameters<typeof protoLoader.fromJSON>[0];
-  const definition = protoLoader.fromJSON(descriptor, { enums: String, defaults: true })[SERVICE];
-  if (definition === undefined || 'format' in definition) throw new Error(`${SERVICE} did not load`);
-  const { Check, Watch } = definition;
   return {
     name: SERVICE,
-    methods: new Map([
-      ['check', Check as Method],
-      ['watch', Watch as Method],
-    ]),
+    methods: methodsOf(protobuf.Root.fromJSON(DESCRIPTOR as unknown as protobuf.INamespace), SERVICE),
   };
 }
 

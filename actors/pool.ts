@@ -10,7 +10,6 @@ import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from './call-scope.ts';
 import type { ActorHandle, ActorType } from './handle.ts';
 import { leastLoaded, membersToAdd, membersToEnd, REMEMBERED_CALLS, stragglerMs } from './pool-policy.ts';
 import type { MemberLoad, PoolLimits } from './pool-policy.ts';
-import { isDeclaredIdempotent } from './protos.ts';
 import type { CallOptions, Calls } from './protos.ts';
 import type { ActorSystem, SpawnOptions } from './system.ts';
 
@@ -102,7 +101,7 @@ export class ActorPool<Client, Handlers = unknown> {
     const calls: Record<string, unknown> = {};
     const declared = new Set<string>(this.#type.idempotent ?? []);
     for (const [name, method] of this.#type.service.methods) {
-      const mayRunTwice = declared.has(name) || isDeclaredIdempotent(method);
+      const mayRunTwice = declared.has(name) || method.isIdempotent;
       calls[name] = method.responseStream
         ? (request: object, options: CallOptions = {}) => this.#stream(name, request, options)
         : (request: object, options: CallOptions = {}) => this.#unary(name, mayRunTwice, request, options);

@@ -1,17 +1,15 @@
 /**
- * Services from `proto/`, loaded at run time with the options that `npm run generate` used for their types, so that
+ * Services from `proto/`, read at run time with the options that `npm run generate` used for their types, so that
  * types and messages agree: int64 as number, enums as names, defaults filled in, oneofs named.
  *
  * TypeScript names are the proto's with a small first letter: `SynthesizeShard` becomes `synthesizeShard`.
  */
 
-import { join } from 'node:path';
 import type * as grpc from '@grpc/grpc-js';
-import protoLoader from '@grpc/proto-loader';
-import type { MessageTypeDefinition, MethodDefinition, PackageDefinition } from '@grpc/proto-loader';
-import { packageRoot } from '../common/package-root.ts';
+import { codecOf, loadRoot, methodsOf } from './proto-root.ts';
+import type { Codec, Method } from './proto-root.ts';
 
-export type Method = MethodDefinition<object, object>;
+export type { Method };
 
 /** A proto service with the types of its generated client and handlers. */
 export interface Service<Client, Handlers> {
@@ -72,53 +70,29 @@ export interface LoadOptions {
   readonly includeDirs?: readonly string[];
 }
 
-const LOADER_OPTIONS = { longs: Number, enums: String, defaults: true, oneofs: true } as const;
-
-function load(protoFile: string, options: LoadOptions): PackageDefinition {
-  const includeDirs = [...(options.includeDirs ?? []), join(packageRoot(), 'proto')];
-  return protoLoader.loadSync(protoFile, { ...LOADER_OPTIONS, includeDirs });
-}
-
-/** `SynthesizeShard` → `synthesizeShard`. */
-function methodName(protoName: string): string {
-  return protoName.charAt(0).toLowerCase() + protoName.slice(1);
-}
-
 /**
- * Loads a service: `loadService<XServiceClient, XServiceHandlers>('ballast/v1/x.proto', 'ballast.v1.XService')`, the
- * type arguments from `gen/`. @throws Error when the file has no such service.
+ * A service: `loadService<XServiceClient, XServiceHandlers>('ballast/v1/x.proto', 'ballast.v1.XService')`, the type
+ * arguments from `gen/`. Its file is read when its methods are first used, which throws when it has no such service.
  */
 export function loadService<Client, Handlers>(
   protoFile: string,
   fullName: string,
-  options: LoadOptions = {},
+  { includeDirs }: LoadOptions = {},
 ): Service<Client, Handlers> {
-  const definition = load(protoFile, options)[fullName];
-  if (definition === undefined || 'format' in definition) {
-    throw new Error(`${protoFile} has no service ${fullName}`);
-  }
-  const methods = Object.entries(definition).map(([name, method]) => [methodName(name), method] as const);
-  return { name: fullName, methods: new Map(methods) };
+  let methods: ReadonlyMap<string, Method> | null = null;
+  return {
+    name: fullName,
+    get methods() {
+      methods ??= methodsOf(loadRoot(protoFile, includeDirs), fullName);
+      return methods;
+    },
+  };
 }
 
-/** Loads one message type, to encode and decode it by itself. @throws Error when the file has no such message. */
-export function loadMessage<Input, Output>(
+/** One message type, to encode and decode it by itself. @throws Error when the file has no such message. */
+export function loadMessage<Input extends object, Output>(
   protoFile: string,
   fullName: string,
-): MessageTypeDefinition<Input, Output> {
-  const definition = load(protoFile, {})[fullName];
-  if (
-    definition === undefined ||
-    !('serialize' in definition) ||
-    typeof definition.serialize !== 'function'
-  ) {
-    throw new Error(`${protoFile} has no message ${fullName}`);
-  }
-  return definition as unknown as MessageTypeDefinition<Input, Output>;
-}
-
-/** Whether the proto says `option idempotency_level = IDEMPOTENT` (or NO_SIDE_EFFECTS). */
-export function isDeclaredIdempotent(method: Method): boolean {
-  const level: string = method.options.idempotency_level;
-  return level === 'IDEMPOTENT' || level === 'NO_SIDE_EFFECTS';
+): Codec<Input, Output> {
+  return codecOf(loadRoot(protoFile).lookupType(fullName));
 }

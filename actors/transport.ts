@@ -16,15 +16,27 @@ export interface Transport {
   drop(address: string): void;
 }
 
+/** What ends a call before its answer: an AbortSignal, or something lighter. */
+export interface CallSignal {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(type: 'abort', listener: () => void, options?: { readonly once: true }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
+function throwIfAborted(signal: CallSignal | undefined): void {
+  if (signal?.aborted === true) throw toError(signal.reason);
+}
+
 /** Calls a unary method once. @throws WireError, or the signal's reason. */
 export function callUnary(
   transport: Transport,
   address: string,
   call: CallStart,
-  signal: AbortSignal | undefined,
+  signal: CallSignal | undefined,
 ): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     let answer: Uint8Array | null = null;
     const started = transport.start(address, call, {
       message: (bytes) => (answer = bytes),
@@ -47,9 +59,9 @@ export async function* callStream(
   transport: Transport,
   address: string,
   call: CallStart,
-  signal: AbortSignal | undefined,
+  signal: CallSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  signal?.throwIfAborted();
+  throwIfAborted(signal);
   const messages: Uint8Array[] = [];
   let ended: { readonly failure: Error | null } | null = null;
   let wake: () => void = () => undefined;
@@ -67,7 +79,7 @@ export async function* callStream(
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     for (;;) {
-      if (signal?.aborted === true) throw toError(signal.reason);
+      throwIfAborted(signal);
       const message = messages.shift();
       if (message !== undefined) {
         started.consumed();

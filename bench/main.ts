@@ -1,12 +1,14 @@
 /** `npm run bench -- NAME [--json] [options]`: measures, prints a table or JSON. Each benchmark is one file here. */
 import { UserError } from '../common/errors.ts';
+import { actors } from './actors.ts';
 import { broadcast } from './broadcast.ts';
 import { compute } from './compute.ts';
 import { fidelity } from './fidelity.ts';
+import { scale } from './scale.ts';
 
 type Benchmark = (args: readonly string[]) => Promise<void>;
 
-const BENCHMARKS: Readonly<Record<string, Benchmark>> = { broadcast, compute, fidelity };
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = { actors, broadcast, compute, fidelity, scale };
 
 process.env['BALLAST_GRAPH_CACHE'] = 'off'; // compiling is measured too
 

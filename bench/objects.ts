@@ -45,27 +45,45 @@ async function putIn(
   return { ref: ref!, seconds };
 }
 
-/** Two processes of one node, which is a third. The first rounds, with cold files, are not counted. */
-export function measureSameHost(sizeBytes: number, rounds: number): Promise<ObjectRates> {
+/** Seconds of one round. */
+export interface SameHostRound {
+  readonly put: number;
+  readonly read: number;
+  readonly digest: number;
+}
+
+/** Two processes of one node, which is a third. The first rounds, with cold files, are not to be counted. */
+export function eachSameHostRound(
+  sizeBytes: number,
+  rounds: number,
+  onRound: (round: SameHostRound, isCounted: boolean) => Promise<void> | void,
+): Promise<void> {
   return inGroup(async (group) => {
     const node = await group.start('node');
     const writer = await group.start('writer', { nodeAddress: node.address });
     const reader = await group.start('reader', { nodeAddress: node.address });
-    const puts: number[] = [];
-    const both: number[] = [];
-    const digests: number[] = [];
     for (let round = -2; round < rounds; round++) {
-      const { ref, seconds } = await putIn(writer, sizeBytes, round + 2);
-      const read = await reader.ask({ kind: 'get', ref });
+      const { ref, seconds: put } = await putIn(writer, sizeBytes, round + 2);
+      const { seconds: read } = await reader.ask({ kind: 'get', ref });
       await writer.ask({ kind: 'free', ref });
-      const digest = await writer.ask({ kind: 'digest', sizeBytes });
-      if (round < 0) continue;
-      puts.push(sizeBytes / seconds);
-      both.push(sizeBytes / (seconds + read.seconds));
-      digests.push(sizeBytes / digest.seconds);
+      const { seconds: digest } = await writer.ask({ kind: 'digest', sizeBytes });
+      await onRound({ put, read, digest }, round >= 0);
     }
-    return { put: median(puts), putAndRead: median(both), digest: median(digests) };
   });
+}
+
+/** What two processes of one machine reach. */
+export async function measureSameHost(sizeBytes: number, rounds: number): Promise<ObjectRates> {
+  const counted: SameHostRound[] = [];
+  await eachSameHostRound(sizeBytes, rounds, (round, isCounted) => {
+    if (isCounted) counted.push(round);
+  });
+  const rate = (secondsOf: (round: SameHostRound) => number) => sizeBytes / median(counted.map(secondsOf));
+  return {
+    put: rate(({ put }) => put),
+    putAndRead: rate(({ put, read }) => put + read),
+    digest: rate(({ digest }) => digest),
+  };
 }
 
 /** Two nodes, and the plain stream between the same two processes, in turns. */

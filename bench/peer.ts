@@ -11,14 +11,24 @@ export interface Peer {
   close(): Promise<void>;
 }
 
-/** Starts bench/peer/SCRIPT; null, with a line on stderr, where no interpreter is named. */
-export function startPeer(script: string): Peer | null {
+/** The interpreter; null, with a line on stderr that says what it has to have, where none is named. */
+export function peerPython(needs: string): string | null {
   const python = process.env['BALLAST_PEER_PYTHON'];
-  if (python === undefined || python === '') {
-    process.stderr.write('no peer: set BALLAST_PEER_PYTHON to a Python that has PyTorch and safetensors\n');
-    return null;
-  }
-  const child = spawn(python, [join(packageRoot(), 'bench', 'peer', script)], {
+  if (python !== undefined && python !== '') return python;
+  process.stderr.write(`no peer: set BALLAST_PEER_PYTHON to a Python that has ${needs}\n`);
+  return null;
+}
+
+/** Path of bench/peer/SCRIPT. */
+export function peerScript(script: string): string {
+  return join(packageRoot(), 'bench', 'peer', script);
+}
+
+/** Starts a script of bench/peer; null, with a line on stderr, where no interpreter is named. */
+export function startPeer(script: string, needs = 'PyTorch and safetensors'): Peer | null {
+  const python = peerPython(needs);
+  if (python === null) return null;
+  const child = spawn(python, [peerScript(script)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

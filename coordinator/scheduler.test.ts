@@ -79,7 +79,7 @@ describe('advance', () => {
     );
     const regiven = assign(dead, 0).schedule; // worker a takes shard 4
     const lost = after(regiven, { type: 'worker-dead', holder: A1, reason: 'SIGKILL' });
-    expect(lost.shards.map(({ current }) => current.state)).toEqual([
+    expect([...lost.shards].map(({ current }) => current.state)).toEqual([
       'committed',
       'assigned',
       'pending',
@@ -87,7 +87,7 @@ describe('advance', () => {
       'pending',
     ]);
     expect(lost.redone).toBe(2);
-    expect(lost.shards[2]!.lastFailure).toBe('worker a died: SIGKILL');
+    expect(lost.shards.at(2)!.lastFailure).toBe('worker a died: SIGKILL');
     const again = after(lost, { type: 'made', assignment: assignments[1]!, batch: 'r1' });
     expect(assign(again, 0).assignments).toEqual([{ shard: 2, holder: B1, attempt: 2 }]);
   });
@@ -103,7 +103,7 @@ describe('advance', () => {
   it('takes a new incarnation as the death of the old one', () => {
     const { schedule } = started(1);
     const renewed = after(schedule, { type: 'worker-alive', holder: A2 });
-    expect(renewed.shards[0]!.current.state).toBe('pending');
+    expect(renewed.shards.at(0)!.current.state).toBe('pending');
     expect(renewed.workers).toEqual({ a: 2, b: 1 });
     expect(after(renewed, { type: 'worker-alive', holder: A1 })).toBe(renewed);
     expect(after(renewed, { type: 'worker-dead', holder: A1, reason: 'late' })).toBe(renewed);

@@ -2,7 +2,13 @@
  * Which worker makes which shard: a state machine of plain values, with the clock as an argument. A shard goes
  * pending → assigned → made → committed; what a dead worker was given, or had made without the trainer holding it yet,
  * becomes pending again. No effects: the caller sends the assignments and reports what came of them.
+ *
+ * What an event costs does not grow with the number of shards: counts, pending shards and the workers' room are kept
+ * with the shards, not looked for among them. Only a worker's death looks at every shard.
  */
+import { PersistentList } from './persistent-list.ts';
+import { addWorker, changeLoad, emptyRoom, leastLoaded, removeWorker } from './worker-room.ts';
+import type { WorkerRoom } from './worker-room.ts';
 
 /** Where made images lie, as the worker reported it; opaque here. */
 export type BatchRef = unknown;
@@ -45,9 +51,16 @@ export const DEFAULT_SCHEDULER_OPTIONS: SchedulerOptions = {
 /** The shards of one epoch and the workers that live. */
 export interface Schedule {
   readonly options: SchedulerOptions;
-  readonly shards: readonly ShardRecord[];
+  readonly shards: PersistentList<ShardRecord>;
+  readonly counts: Readonly<Record<ShardState['state'], number>>;
+  /** The first shard that was never assigned; all after it were not either. */
+  readonly firstFresh: number;
+  /** Shards before it that are pending again, in order. */
+  readonly returned: readonly number[];
   /** Incarnation of each living worker, by name. */
   readonly workers: Readonly<Record<string, number>>;
+  /** The living workers that have credit left. */
+  readonly room: WorkerRoom;
   /** Shards that had to be made again. */
   readonly redone: number;
 }
@@ -77,7 +90,16 @@ export function createSchedule(
     attempts: 0,
     lastFailure: null,
   };
-  return { options, shards: new Array<ShardRecord>(shardCount).fill(fresh), workers: {}, redone: 0 };
+  return {
+    options,
+    shards: PersistentList.filled(shardCount, fresh),
+    counts: { pending: shardCount, assigned: 0, made: 0, committed: 0 },
+    firstFresh: 0,
+    returned: [],
+    workers: {},
+    room: emptyRoom(options.creditsPerWorker),
+    redone: 0,
+  };
 }
 
 /**
@@ -93,17 +115,22 @@ export function advance(schedule: Schedule, event: ScheduleEvent, nowMs: number)
       return workerDead(schedule, event.holder, event.reason, nowMs);
     case 'made':
       if (!stands(schedule, event.assignment, 'assigned')) return schedule;
-      return put(schedule, event.assignment.shard, {
+      return move(unburden(schedule, event.assignment.holder), event.assignment.shard, {
         state: 'made',
         holder: event.assignment.holder,
         batch: event.batch,
       });
     case 'failed':
       if (!stands(schedule, event.assignment, 'assigned')) return schedule;
-      return release(schedule, [event.assignment.shard], event.reason, retryTime(schedule, event, nowMs));
+      return release(
+        unburden(schedule, event.assignment.holder),
+        [event.assignment.shard],
+        event.reason,
+        retryTime(schedule, event, nowMs),
+      );
     case 'committed':
       if (!stands(schedule, event.assignment, 'made')) return schedule;
-      return put(schedule, event.assignment.shard, { state: 'committed' });
+      return move(schedule, event.assignment.shard, { state: 'committed' });
     case 'commit-failed':
       if (!stands(schedule, event.assignment, 'made')) return schedule;
       return release(schedule, [event.assignment.shard], event.reason, retryTime(schedule, event, nowMs));
@@ -117,94 +144,120 @@ export function advance(schedule: Schedule, event: ScheduleEvent, nowMs: number)
  * name), while any has credit. Returns the schedule with them assigned and the orders to send.
  */
 export function assign(schedule: Schedule, nowMs: number): { schedule: Schedule; assignments: Assignment[] } {
-  const load = unfinishedByWorker(schedule);
-  const shards = [...schedule.shards];
+  let after = schedule;
   const assignments: Assignment[] = [];
-  for (const [index, record] of shards.entries()) {
-    if (record.current.state !== 'pending' || record.current.notBeforeMs > nowMs) continue;
-    const worker = leastLoaded(load, schedule.options.creditsPerWorker);
+  for (const shard of pendingNow(schedule, nowMs)) {
+    const worker = leastLoaded(after.room);
     if (worker === undefined) break;
-    load.set(worker, load.get(worker)! + 1);
     const holder = { worker, incarnation: schedule.workers[worker]! };
-    const attempt = record.attempts + 1;
-    shards[index] = { ...record, attempts: attempt, current: { state: 'assigned', holder, sinceMs: nowMs } };
-    assignments.push({ shard: index, holder, attempt });
+    after = give(after, shard, holder, nowMs);
+    assignments.push({ shard, holder, attempt: after.shards.at(shard)!.attempts });
   }
-  return assignments.length > 0
-    ? { schedule: { ...schedule, shards }, assignments }
-    : { schedule, assignments };
+  return { schedule: after, assignments };
 }
 
 /** Shards in each state. */
-export function countByState(schedule: Schedule): Record<ShardState['state'], number> {
-  const counts = { pending: 0, assigned: 0, made: 0, committed: 0 };
-  for (const { current } of schedule.shards) counts[current.state]++;
-  return counts;
+export function countByState(schedule: Schedule): Readonly<Record<ShardState['state'], number>> {
+  return schedule.counts;
 }
 
 /** Whether the trainer holds every shard. */
 export function isComplete(schedule: Schedule): boolean {
-  return schedule.shards.every(({ current }) => current.state === 'committed');
+  return schedule.counts.committed === schedule.shards.length;
 }
 
 /** Why the epoch cannot be completed, or null: a shard that used up its attempts and waits again. */
 export function hopeless(schedule: Schedule): string | null {
   const { maxAttempts } = schedule.options;
-  const index = schedule.shards.findIndex(
-    ({ current, attempts }) => current.state === 'pending' && attempts >= maxAttempts,
-  );
-  if (index < 0) return null;
-  return `shard ${index} failed ${maxAttempts} times; the last time: ${schedule.shards[index]!.lastFailure}`;
+  const shard = schedule.returned.find((index) => schedule.shards.at(index)!.attempts >= maxAttempts);
+  if (shard === undefined) return null;
+  return `shard ${shard} failed ${maxAttempts} times; the last time: ${schedule.shards.at(shard)!.lastFailure}`;
 }
 
 /** When the next shard that waits for a retry may be assigned; null when none waits. */
 export function nextRetryMs(schedule: Schedule, nowMs: number): number | null {
-  const waiting = schedule.shards.flatMap(({ current }) =>
-    current.state === 'pending' && current.notBeforeMs > nowMs ? [current.notBeforeMs] : [],
-  );
-  return waiting.length > 0 ? Math.min(...waiting) : null;
+  let next = Infinity;
+  for (const shard of schedule.returned) {
+    const notBeforeMs = notBefore(schedule, shard);
+    if (notBeforeMs > nowMs) next = Math.min(next, notBeforeMs);
+  }
+  return next === Infinity ? null : next;
+}
+
+/** Shards that may be assigned, lowest index first. */
+function* pendingNow(schedule: Schedule, nowMs: number): Generator<number, void, undefined> {
+  for (const shard of schedule.returned) if (notBefore(schedule, shard) <= nowMs) yield shard;
+  for (let shard = schedule.firstFresh; shard < schedule.shards.length; shard++) yield shard;
+}
+
+function notBefore({ shards }: Schedule, shard: number): number {
+  const { current } = shards.at(shard)!;
+  return current.state === 'pending' ? current.notBeforeMs : Infinity;
+}
+
+function give(schedule: Schedule, shard: number, holder: Holder, nowMs: number): Schedule {
+  const { firstFresh, returned } = schedule;
+  const assigned = move(burden(schedule, holder), shard, { state: 'assigned', holder, sinceMs: nowMs }, 1);
+  return shard === firstFresh
+    ? { ...assigned, firstFresh: firstFresh + 1 }
+    : { ...assigned, returned: returned.filter((index) => index !== shard) };
 }
 
 function workerAlive(schedule: Schedule, holder: Holder, nowMs: number): Schedule {
-  const known = schedule.workers[holder.worker];
-  if (known !== undefined && known >= holder.incarnation) return schedule;
+  const { worker, incarnation } = holder;
+  const known = schedule.workers[worker];
+  if (known !== undefined && known >= incarnation) return schedule;
   const settled =
     known === undefined
       ? schedule
-      : workerDead(schedule, { ...holder, incarnation: known }, 'its worker was restarted', nowMs);
-  return { ...settled, workers: { ...settled.workers, [holder.worker]: holder.incarnation } };
+      : workerDead(schedule, { worker, incarnation: known }, 'its worker was restarted', nowMs);
+  const room = addWorker(settled.room, worker);
+  return { ...settled, workers: { ...settled.workers, [worker]: incarnation }, room };
 }
 
 function workerDead(schedule: Schedule, holder: Holder, reason: string, nowMs: number): Schedule {
-  const lost = schedule.shards.flatMap(({ current }, index) =>
-    (current.state === 'assigned' || current.state === 'made') && sameHolder(current.holder, holder)
-      ? [index]
-      : [],
-  );
+  const lost: number[] = [];
+  let index = 0;
+  for (const { current } of schedule.shards) {
+    const isHeld = current.state === 'assigned' || current.state === 'made';
+    if (isHeld && sameHolder(current.holder, holder)) lost.push(index);
+    index++;
+  }
   const workers = Object.fromEntries(Object.entries(schedule.workers).filter(([w]) => w !== holder.worker));
-  return release({ ...schedule, workers }, lost, `worker ${holder.worker} died: ${reason}`, nowMs);
+  const room = removeWorker(schedule.room, holder.worker);
+  return release({ ...schedule, workers, room }, lost, `worker ${holder.worker} died: ${reason}`, nowMs);
 }
 
+/** Makes shards pending again. */
 function release(
   schedule: Schedule,
   indices: readonly number[],
-  reason: string,
+  lastFailure: string,
   notBeforeMs: number,
 ): Schedule {
   if (indices.length === 0) return schedule;
-  const shards = [...schedule.shards];
-  for (const index of indices)
-    shards[index] = { ...shards[index]!, current: { state: 'pending', notBeforeMs }, lastFailure: reason };
-  return { ...schedule, shards, redone: schedule.redone + indices.length };
+  let after = schedule;
+  for (const index of indices) {
+    after = move(after, index, { state: 'pending', notBeforeMs });
+    after = { ...after, shards: after.shards.with(index, { ...after.shards.at(index)!, lastFailure }) };
+  }
+  const returned = [...schedule.returned, ...indices].sort((a, b) => a - b);
+  return { ...after, returned, redone: schedule.redone + indices.length };
 }
 
-function put(schedule: Schedule, index: number, current: ShardState): Schedule {
-  return { ...schedule, shards: schedule.shards.with(index, { ...schedule.shards[index]!, current }) };
+/** A shard in another state, with so many more attempts. */
+function move(schedule: Schedule, index: number, current: ShardState, attempts = 0): Schedule {
+  const before = schedule.shards.at(index)!;
+  const counts = { ...schedule.counts };
+  counts[before.current.state]--;
+  counts[current.state]++;
+  const record = { ...before, current, attempts: before.attempts + attempts };
+  return { ...schedule, counts, shards: schedule.shards.with(index, record) };
 }
 
 /** Whether an answer still concerns its shard: same state, same holder, same attempt. */
 function stands(schedule: Schedule, assignment: Assignment, state: 'assigned' | 'made'): boolean {
-  const record = schedule.shards[assignment.shard];
+  const record = schedule.shards.at(assignment.shard);
   return (
     record !== undefined &&
     record.current.state === state &&
@@ -221,21 +274,12 @@ function retryTime(schedule: Schedule, event: { readonly assignment: Assignment 
   return nowMs + schedule.options.retryDelayMs * 2 ** (event.assignment.attempt - 1);
 }
 
-/** Shards that each living worker is at work on; made ones no longer bind it. */
-function unfinishedByWorker(schedule: Schedule): Map<string, number> {
-  const load = new Map(Object.keys(schedule.workers).map((worker) => [worker, 0]));
-  for (const { current } of schedule.shards)
-    if (current.state === 'assigned')
-      load.set(current.holder.worker, (load.get(current.holder.worker) ?? 0) + 1);
-  return load;
+/** A worker got a shard. */
+function burden(schedule: Schedule, { worker }: Holder): Schedule {
+  return { ...schedule, room: changeLoad(schedule.room, worker, 1) };
 }
 
-function leastLoaded(load: ReadonlyMap<string, number>, credits: number): string | undefined {
-  let best: string | undefined;
-  for (const [worker, held] of load) {
-    if (held >= credits) continue;
-    const lead = best === undefined ? Infinity : load.get(best)!;
-    if (held < lead || (held === lead && worker < best!)) best = worker;
-  }
-  return best;
+/** A worker is done with a shard: a made one no longer binds it. */
+function unburden(schedule: Schedule, { worker }: Holder): Schedule {
+  return { ...schedule, room: changeLoad(schedule.room, worker, -1) };
 }

@@ -59,6 +59,8 @@ class EpochSynthesis {
   readonly #job: SynthesisJob;
   readonly #tools: SynthesisTools;
   readonly #startMs: number;
+  readonly #workers: ReadonlyMap<string, ActorLink<WorkerHandle>>;
+  readonly #totalImages: number;
   readonly #calls = new Set<Promise<void>>();
   readonly #stopCalls = new AbortController();
   #schedule: Schedule;
@@ -70,6 +72,8 @@ class EpochSynthesis {
     this.#job = job;
     this.#tools = tools;
     this.#startMs = tools.clock();
+    this.#workers = new Map(tools.crew.workers.map((worker) => [worker.name, worker]));
+    this.#totalImages = job.shards.reduce((sum, shard) => sum + shard.items.length, 0);
     this.#schedule = createSchedule(job.shards.length);
   }
 
@@ -112,7 +116,7 @@ class EpochSynthesis {
     const { crew, metrics, events } = this.#tools;
     const { epoch, shards, request } = this.#job;
     const shard = shards[assignment.shard]!;
-    const worker = crew.workers.find(({ name }) => name === assignment.holder.worker)!;
+    const worker = this.#workers.get(assignment.holder.worker)!;
     let made;
     try {
       made = await worker.handle.synthesizeShard(
@@ -186,10 +190,10 @@ class EpochSynthesis {
   }
 
   #tellRedone(before: Schedule): void {
-    this.#schedule.shards.forEach((record, shard) => {
-      const { current, attempts } = before.shards[shard]!;
-      if (record.current.state !== 'pending' || (current.state !== 'assigned' && current.state !== 'made'))
-        return;
+    if (this.#schedule.redone === before.redone) return;
+    for (const shard of this.#schedule.returned) {
+      const { current, attempts } = before.shards.at(shard)!;
+      if (current.state !== 'assigned' && current.state !== 'made') continue;
       this.#tools.events.publish({
         topic: 'shard.redone',
         payload: {
@@ -197,10 +201,10 @@ class EpochSynthesis {
           shard,
           worker: current.holder.worker,
           attempt: attempts,
-          reason: record.lastFailure ?? '',
+          reason: this.#schedule.shards.at(shard)!.lastFailure ?? '',
         },
       });
-    });
+    }
   }
 
   #showProgress(): void {
@@ -209,7 +213,7 @@ class EpochSynthesis {
       type: 'synthesis',
       epoch: this.#job.epoch,
       done: this.#imagesDone,
-      total: this.#job.shards.reduce((sum, shard) => sum + shard.items.length, 0),
+      total: this.#totalImages,
       imagesPerSecond: seconds > 0 ? this.#imagesDone / seconds : 0,
     });
   }
@@ -217,8 +221,9 @@ class EpochSynthesis {
   #throwIfHopeless(): void {
     const reason = hopeless(this.#schedule);
     if (reason) throw new Error(`Epoch ${this.#job.epoch}: ${reason}`);
-    const statuses = this.#tools.crew.workers.map((worker) => ({ name: worker.name, ...worker.status() }));
-    if (statuses.some(({ state }) => state !== 'dead')) return;
+    const { workers } = this.#tools.crew;
+    if (workers.some((worker) => worker.status().state !== 'dead')) return;
+    const statuses = workers.map((worker) => ({ name: worker.name, ...worker.status() }));
     const mistake = statuses.find((status) => status.mistake)?.mistake;
     if (mistake) throw new UserError(mistake);
     const reasons = statuses.map(({ name, reason: why }) => `${name}: ${why}`).join('; ');

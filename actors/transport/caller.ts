@@ -191,6 +191,12 @@ export class Caller {
     this.#redialMs = Math.min(1000, this.#redialMs * 2);
   }
 
+  /** Every call below this id is answered, or given up. */
+  get answeredBelow(): number {
+    const [oldest] = this.#pending.keys();
+    return oldest ?? this.#lastId + 1;
+  }
+
   /** Fails every call. The link is of no use afterwards. */
   close(): void {
     this.#isClosed = true;
@@ -273,10 +279,6 @@ export class Caller {
     clearTimeout(pending.timer);
     clearTimeout(pending.gapTimer);
     this.#pending.delete(id);
-    if (this.#channel !== null) {
-      const [oldest] = this.#pending.keys();
-      this.#channel.answeredBelow = oldest ?? this.#lastId + 1;
-    }
     return pending;
   }
 

@@ -17,6 +17,8 @@ export interface FrameDuplex {
 
 /** Who hears what the other process says. */
 export interface ChannelListener {
+  /** Calls of ours below this id are answered; asked for each frame. */
+  readonly answeredBelow: number;
   onHello(hello: Hello): void;
   onRequest(request: Request, callerId: string): void;
   onReply(reply: Reply): void;
@@ -44,8 +46,6 @@ export class Channel {
   #isClosed = false;
   /** Whose calls this side sends; set before the first one. */
   callerId = '';
-  /** Calls of ours below this id are answered. */
-  answeredBelow = 0;
 
   constructor(duplex: FrameDuplex, hello: Hello, listener: ChannelListener, faults: Faults | null = null) {
     this.#duplex = duplex;
@@ -109,11 +109,12 @@ export class Channel {
       if (this.#hello === null && this.#requests.length === 0 && this.#replies.length === 0) return;
       const requests = takeWithin(this.#requests, FRAME_BYTES);
       const replies = takeWithin(this.#replies, FRAME_BYTES - sum(requests));
+      const answeredBelow = this.callerId === '' ? 0 : this.#listener.answeredBelow;
       const frame: Frame = {
         hello: this.#hello,
         requests,
         replies,
-        answeredBelow: this.answeredBelow,
+        answeredBelow,
         callerId: this.callerId,
       };
       this.#hello = null;

@@ -1,9 +1,7 @@
 /** Frames as bytes. Decoded without copies: `bytes` fields are views of the frame that they came in. */
 
-import { join } from 'node:path';
-import protobuf from 'protobufjs';
-import { packageRoot } from '../../common/package-root.ts';
 import type { Failure, FailureKind } from '../call-errors.ts';
+import { loadRoot } from '../proto-root.ts';
 import { STATUS_CODES, statusName } from '../status-codes.ts';
 
 /** Path of the one method of `ballast.runtime.v1.TransportService`. */
@@ -70,15 +68,10 @@ export interface Frame {
   readonly callerId: string;
 }
 
-function loadTypes() {
-  const root = new protobuf.Root();
-  root.resolvePath = (_origin, target) => join(packageRoot(), 'proto', target);
-  root.loadSync('ballast/runtime/v1/transport.proto');
-  // Both directions wrap a Frame as field 1, so one codec serves both.
-  return root.lookupType('ballast.runtime.v1.ConnectRequest');
-}
-
-const envelope = loadTypes();
+// Both directions wrap a Frame as field 1, so one codec serves both.
+const envelope = loadRoot('ballast/runtime/v1/transport.proto').lookupType(
+  'ballast.runtime.v1.ConnectRequest',
+);
 
 export function encodeFrame(frame: Frame): Buffer {
   return envelope.encode({ frame }).finish() as Buffer;

@@ -112,6 +112,10 @@ class LinkListener implements ChannelListener {
     this.#greet = greet;
   }
 
+  get answeredBelow(): number {
+    return this.caller?.answeredBelow ?? 0;
+  }
+
   onHello(hello: Hello): void {
     this.caller = this.#greet(hello);
   }

@@ -1,0 +1,18 @@
+/** A fresh system that starts, spawns an actor and calls it: prints a line when it is ready, another when it is answered. */
+import { ChannelPool } from '../actors/channels.ts';
+import { startNode } from '../actors/node.ts';
+import { ActorSystem } from '../actors/system.ts';
+import { silentLog } from '../common/log.ts';
+import { callType } from './call-service.ts';
+
+const [runDir = '', isolation = 'process'] = process.argv.slice(2);
+const node = await startNode({ runDir, log: silentLog });
+process.stdout.write('ready\n');
+const pool = new ChannelPool();
+const system = new ActorSystem({ node, transport: pool });
+const actor = await system.spawn(callType, { isolation: isolation === 'thread' ? 'thread' : 'process' });
+await actor.call({});
+process.stdout.write('answered\n');
+await system.close();
+await node.close();
+pool.close();
