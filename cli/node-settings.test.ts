@@ -26,7 +26,7 @@ const INTERFACES = { lo: [address('127.0.0.1', true)], eth0: [address('10.0.0.7'
 
 describe('parseNodeSettings', () => {
   it('fills in what is not given', () => {
-    expect(parseNodeSettings({ ...DEFAULTS, nodeId: 'a', dir: 'nodes/a' }, '/work', {})).toEqual({
+    expect(parseNodeSettings({ ...DEFAULTS, nodeId: 'a', dir: 'nodes/a' }, '/srv', {})).toEqual({
       nodeId: 'a',
       join: { kind: 'none' },
       cluster: 'default',
@@ -36,7 +36,7 @@ describe('parseNodeSettings', () => {
       port: 0,
       advertisedHost: '127.0.0.1',
       metricsPort: null,
-      dir: '/work/nodes/a',
+      dir: '/srv/nodes/a',
       entryRoots: [],
       graceMs: 30_000,
       leaseMs: 10_000,
