@@ -265,7 +265,6 @@ export class ActorPool<Client, Handlers = unknown> {
   }
 
   async #add(): Promise<void> {
-    const { min: _min, max: _max, ...options } = this.#options;
     const actorId = `${this.#type.name}-${crypto.randomUUID().slice(0, 8)}`;
     const member: Member<Client> = {
       ...{ actorId, handle: this.#system.handle(this.#type, actorId) },
@@ -274,7 +273,7 @@ export class ActorPool<Client, Handlers = unknown> {
     };
     this.#members.set(actorId, member);
     try {
-      await this.#system.spawn(this.#type, { ...options, actorId });
+      await this.#system.spawn(this.#type, { ...this.#options, actorId });
       if (this.#ended !== null) await this.#system.stop(actorId);
     } catch (thrown) {
       this.#onFailedStart(member, toError(thrown));

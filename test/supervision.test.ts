@@ -106,7 +106,9 @@ describe('a group', () => {
     await vi.waitFor(() => expect(failed).not.toBeNull(), SLOW);
     expect(failed).toMatchObject({
       name: 'GroupFailed',
-      message: expect.stringMatching(/more than 2 failures in 600 s, the last: actor intense-a was ended by/),
+      message: expect.stringMatching(
+        /more than 2 failures in 600 s, the last: actor intense-a was ended by/,
+      ) as string,
     });
     expect(await states(ids)).toEqual(['dead', 'dead', 'dead']);
   });
