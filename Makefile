@@ -44,7 +44,7 @@ build: check-node $(BUILT) ## compile into dist/
 
 .PHONY: docs
 docs: check-node $(NODE_MODULES) ## write the generated parts of docs/ again
-	npx vitest run --project unit --update docs
+	npx vitest run --project unit docs --update
 
 .PHONY: clean
 clean: ## remove what was built (runs/ and node_modules/ stay)

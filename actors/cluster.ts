@@ -57,6 +57,8 @@ export class Cluster implements NodeApi {
   readonly #options: ClusterOptions;
   readonly #homes = new Map<string, Home>();
   readonly #watchers = new Set<AsyncQueue<ActorStatus>>();
+  /** Spawns that are being decided, by id and name. */
+  readonly #arriving = new Map<string, Promise<void>>();
   readonly #following = new AbortController();
   readonly #startedAt = new Date().toISOString();
   readonly #retry: NodeJS.Timeout;
@@ -89,9 +91,28 @@ export class Cluster implements NodeApi {
     };
   }
 
+  /** One at a time for each id and name: who comes second finds the first. */
   async spawn(spec: ActorSpec): Promise<ActorStatus> {
     checkSpec(spec);
     resolveEntry(spec.entry, this.#options.entryRoots);
+    const { actorId, name, namespace } = spec;
+    const keys = [`id ${actorId}`, ...(name === null ? [] : [`name ${namespace}/${name}`])];
+    for (let key; (key = keys.find((taken) => this.#arriving.has(taken))) !== undefined;) {
+      await this.#arriving.get(key);
+    }
+    const accepted = this.#accept(spec);
+    const settled = accepted.then(
+      () => undefined,
+      () => undefined,
+    );
+    for (const key of keys) this.#arriving.set(key, settled);
+    return accepted.finally(() => {
+      for (const key of keys) this.#arriving.delete(key);
+    });
+  }
+
+  async #accept(spec: ActorSpec): Promise<ActorStatus> {
+    await this.#awaitLeaving(spec);
     this.#refuseTaken(spec);
     const choice = place(spec, await this.listNodes());
     if (choice.kind === 'infeasible') {
@@ -258,6 +279,15 @@ export class Cluster implements NodeApi {
     return peers?.nodeOf(actorId) ?? null;
   }
 
+  /** What has this id or name, and is being ended already, is gone soon: a restarted owner spawns its own again. */
+  async #awaitLeaving({ actorId, name, namespace }: ActorSpec): Promise<void> {
+    for (const { spec, isStopped, nodeId } of [...this.#homes.values()]) {
+      const isNamesake = name !== null && spec.name === name && spec.namespace === namespace;
+      if (isStopped && nodeId !== null && (isNamesake || spec.actorId === actorId))
+        await this.stop(spec.actorId);
+    }
+  }
+
   #refuseTaken({ actorId, name, namespace }: ActorSpec): void {
     const known = this.#find(actorId);
     if (known !== undefined && known.state !== 'dead') {
@@ -352,7 +382,8 @@ export class Cluster implements NodeApi {
   #onDead({ actorId, incarnation }: ActorStatus): void {
     this.#endOwned(`${actorId}/${incarnation}`);
     const home = this.#homes.get(actorId);
-    if (home !== undefined) this.#forget(home);
+    // Its successor of the same id may be here already.
+    if (home !== undefined && this.#find(actorId)?.state === 'dead') this.#forget(home);
     this.#placeWaiting();
   }
 

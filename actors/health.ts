@@ -58,10 +58,8 @@ const DESCRIPTOR = {
 
 /** The standard health service. */
 export function healthService(): Service<HealthClient, unknown> {
-  return {
-    name: SERVICE,
-    methods: methodsOf(protobuf.Root.fromJSON(DESCRIPTOR as unknown as protobuf.INamespace), SERVICE),
-  };
+  const root = protobuf.Root.fromJSON(DESCRIPTOR as unknown as protobuf.INamespace);
+  return { name: SERVICE, root: () => root, methods: methodsOf(root, SERVICE) };
 }
 
 /** Answers SERVING for the server as a whole ('') and for each service that `isServed` knows, while the server runs. */

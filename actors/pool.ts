@@ -4,13 +4,16 @@
  * longer than its kind and may run twice. Streams hold a credit until they end and are never tried twice.
  */
 
-import { UserError } from '../common/errors.ts';
+import { toError, UserError } from '../common/errors.ts';
 import { ActorError, CallError } from './call-errors.ts';
 import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from './call-scope.ts';
 import type { ActorHandle, ActorType } from './handle.ts';
 import { leastLoaded, membersToAdd, membersToEnd, REMEMBERED_CALLS, stragglerMs } from './pool-policy.ts';
 import type { MemberLoad, PoolLimits } from './pool-policy.ts';
 import type { CallOptions, Calls } from './protos.ts';
+import { retryDelayMs } from './retry.ts';
+import type { ActorState, ActorStatus } from './status.ts';
+import { firstAnswer, isLost } from './straggler.ts';
 import type { ActorSystem, SpawnOptions } from './system.ts';
 
 export interface PoolOptions extends Omit<SpawnOptions, 'actorId' | 'name' | 'getIfExists'> {
@@ -28,6 +31,8 @@ export interface PoolOptions extends Omit<SpawnOptions, 'actorId' | 'name' | 'ge
 
 interface Member<Client> extends MemberLoad {
   readonly handle: ActorHandle<Client>;
+  state: ActorState;
+  hasServed: boolean;
   inFlight: number;
   isUsable: boolean;
   lastUsedMs: number;
@@ -57,8 +62,12 @@ export class ActorPool<Client, Handlers = unknown> {
   readonly #waiting = new Set<Waiting<Client>>();
   readonly #latestMs = new Map<string, number[]>();
   readonly #check: NodeJS.Timeout;
-  #starting = 0;
-  #closed = false;
+  readonly #watch = new AbortController();
+  /** Members that ended before they served, since one last did. */
+  #failedStarts = 0;
+  #growAfterMs = 0;
+  /** Why it takes no calls any more. */
+  #ended: Error | null = null;
 
   /** Starts `min` members. @throws UserError for limits that cannot be. */
   constructor(system: ActorSystem, type: ActorType<Client, Handlers>, options: PoolOptions) {
@@ -74,13 +83,14 @@ export class ActorPool<Client, Handlers = unknown> {
     this.#options = options;
     this.#limits = { min, max, creditsPerMember, idleMs };
     this.calls = this.#methods();
-    this.#check = setInterval(() => void this.#tend(), CHECK_MS).unref();
+    this.#check = setInterval(() => this.#tend(), CHECK_MS).unref();
+    void this.#follow().catch((thrown: unknown) => this.#end(toError(thrown)));
     this.#grow();
   }
 
-  /** Members that can be given calls. */
+  /** Members that serve. */
   get size(): number {
-    return [...this.#members.values()].filter(({ isUsable }) => isUsable).length;
+    return this.#ready().length;
   }
 
   /** Calls that wait for a credit. */
@@ -90,11 +100,19 @@ export class ActorPool<Client, Handlers = unknown> {
 
   /** Refuses what waits and ends every member. */
   async close(): Promise<void> {
-    this.#closed = true;
-    clearInterval(this.#check);
-    for (const waiting of this.#waiting) waiting.refuse(new CallError('UNAVAILABLE', 'the pool was closed'));
-    this.#waiting.clear();
+    this.#end(new CallError('UNAVAILABLE', 'the pool is closed'));
     await Promise.all([...this.#members.keys()].map((actorId) => this.#system.stop(actorId)));
+  }
+
+  #end(reason: Error): void {
+    this.#ended ??= reason;
+    clearInterval(this.#check);
+    this.#watch.abort();
+    this.#refuseAll(reason);
+  }
+
+  #refuseAll(reason: Error): void {
+    for (const waiting of [...this.#waiting]) waiting.refuse(reason);
   }
 
   #methods(): Calls<Client> {
@@ -116,8 +134,7 @@ export class ActorPool<Client, Handlers = unknown> {
       try {
         return await this.#race(name, mayRunTwice, request, options, endMs, tried);
       } catch (thrown) {
-        const isLost = thrown instanceof ActorError && thrown.code === 'UNAVAILABLE';
-        if (!isLost || !mayRunTwice || attempt >= MAX_ATTEMPTS || this.#closed) throw thrown;
+        if (!isLost(thrown) || !mayRunTwice || attempt >= MAX_ATTEMPTS || this.#ended !== null) throw thrown;
       }
     }
   }
@@ -143,6 +160,9 @@ export class ActorPool<Client, Handlers = unknown> {
         const answer = await method(request, { deadlineMs: endMs - performance.now(), signal });
         this.#remember(name, performance.now() - startMs);
         return answer;
+      } catch (thrown) {
+        if (isLost(thrown) && !thrown.retryable) member.isUsable = false; // its end is not told yet
+        throw thrown;
       } finally {
         this.#release(member);
       }
@@ -152,21 +172,14 @@ export class ActorPool<Client, Handlers = unknown> {
       mayRunTwice && stragglerFactor > 0
         ? stragglerMs(this.#latestMs.get(name) ?? [], stragglerFactor)
         : Infinity;
-    let timer: NodeJS.Timeout | undefined;
+    const second = () => {
+      // Only onto a member that is free now: a straggler must not delay others.
+      const isFree = this.#waiting.size === 0 && leastLoaded(this.#ready(), this.#limits, tried) !== null;
+      return isFree ? run(tried) : null;
+    };
     try {
-      const first = run(new Set());
-      if (lateMs === Infinity) return await first;
-      const second = new Promise<object>((resolve, reject) => {
-        timer = setTimeout(() => {
-          // Only onto a member that is free now: a straggler must not delay others.
-          if (this.#waiting.size > 0 || leastLoaded(this.#loads(), this.#limits, tried) === null) return;
-          run(tried).then(resolve, reject);
-        }, lateMs);
-      });
-      second.catch(() => undefined);
-      return await Promise.race([first, second]);
+      return await firstAnswer(run(new Set()), second, lateMs);
     } finally {
-      clearTimeout(timer);
       over.abort(new CallError('CANCELLED', 'another member answered'));
     }
   }
@@ -195,7 +208,7 @@ export class ActorPool<Client, Handlers = unknown> {
     const { maxWaitingCalls = 10_000 } = this.#options;
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
-      if (this.#closed) throw new CallError('UNAVAILABLE', 'the pool is closed');
+      if (this.#ended !== null) throw this.#ended;
       if (this.#waiting.size >= maxWaitingCalls) {
         throw new CallError('RESOURCE_EXHAUSTED', `the pool is full (${maxWaitingCalls} calls wait)`);
       }
@@ -230,12 +243,13 @@ export class ActorPool<Client, Handlers = unknown> {
   #release(member: Member<Client>): void {
     member.inFlight--;
     member.lastUsedMs = performance.now();
+    if (!member.isUsable && member.inFlight === 0) this.#members.delete(member.actorId);
     this.#assign();
   }
 
   #assign(): void {
     for (const waiting of this.#waiting) {
-      const actorId = leastLoaded(this.#loads(), this.#limits, waiting.except);
+      const actorId = leastLoaded(this.#ready(), this.#limits, waiting.except);
       if (actorId === null) continue;
       const member = this.#members.get(actorId)!;
       member.inFlight++;
@@ -244,45 +258,76 @@ export class ActorPool<Client, Handlers = unknown> {
   }
 
   #grow(): void {
-    if (this.#closed) return;
-    const promised = Array.from({ length: this.#starting }, (_, i) => startingMember(i));
-    const count = membersToAdd([...this.#loads(), ...promised], this.#waiting.size, this.#limits);
+    if (this.#ended !== null || performance.now() < this.#growAfterMs) return;
+    const count = membersToAdd(this.#loads(), this.#waiting.size, this.#limits);
     for (let i = 0; i < count; i++) void this.#add();
   }
 
   async #add(): Promise<void> {
-    const { min: _min, max: _max, ...options } = this.#options;
-    this.#starting++;
+    const actorId = `${this.#type.name}-${crypto.randomUUID().slice(0, 8)}`;
+    const member: Member<Client> = {
+      ...{ actorId, handle: this.#system.handle(this.#type, actorId) },
+      ...{ state: 'pending', hasServed: false, isUsable: true },
+      ...{ inFlight: 0, lastUsedMs: performance.now() },
+    };
+    this.#members.set(actorId, member);
     try {
-      const handle = await this.#system.spawn(this.#type, options);
-      const { actorId } = handle;
-      const member = { actorId, handle, inFlight: 0, isUsable: true, lastUsedMs: performance.now() };
-      this.#members.set(actorId, member);
-      if (this.#closed) await this.#system.stop(actorId);
+      await this.#system.spawn(this.#type, { ...this.#options, actorId });
+      if (this.#ended !== null) await this.#system.stop(actorId);
     } catch (thrown) {
-      if (this.#members.size === 0) {
-        for (const waiting of [...this.#waiting]) waiting.refuse(thrown as Error);
+      this.#onFailedStart(member, toError(thrown));
+    }
+  }
+
+  async #follow(): Promise<void> {
+    for await (const status of this.#system.node.watch(this.#watch.signal)) {
+      const member = this.#members.get(status.actorId);
+      if (member !== undefined) this.#onStatus(member, status);
+    }
+  }
+
+  #onStatus(member: Member<Client>, status: ActorStatus): void {
+    member.state = status.state;
+    if (status.state === 'alive') {
+      if (!member.hasServed) member.lastUsedMs = performance.now();
+      member.hasServed = true;
+      this.#failedStarts = 0;
+    }
+    if (status.state === 'dead') {
+      const { actorId, incarnation, reason, lastLogLines } = status;
+      const facts = { actorId, incarnation, code: 'UNAVAILABLE', retryable: false, lastLogLines } as const;
+      if (!member.hasServed) {
+        this.#onFailedStart(member, new ActorError({ ...facts, reason: `dead, its process ${reason}` }));
       }
-    } finally {
-      this.#starting--;
+      member.isUsable = false;
+      if (member.inFlight === 0) this.#members.delete(actorId);
+      this.#grow();
     }
     this.#assign();
   }
 
-  /** Replaces the dead, ends the idle. */
-  async #tend(): Promise<void> {
-    const statuses = new Map((await this.#system.node.list()).map((status) => [status.actorId, status]));
-    for (const [actorId, member] of this.#members) {
-      if (statuses.get(actorId)?.state !== 'dead') continue;
-      member.isUsable = false;
-      if (member.inFlight === 0) this.#members.delete(actorId);
-    }
-    for (const actorId of membersToEnd(this.#loads(), performance.now(), this.#limits)) {
+  /** A member that never served says why to those who wait, unless another can serve them. */
+  #onFailedStart(member: Member<Client>, reason: Error): void {
+    this.#members.delete(member.actorId);
+    this.#growAfterMs = performance.now() + retryDelayMs(++this.#failedStarts, Math.random());
+    if (![...this.#members.values()].some(({ hasServed }) => hasServed)) this.#refuseAll(reason);
+  }
+
+  /** Ends the idle, begins what is missing. */
+  #tend(): void {
+    const isBusy = this.#waiting.size > 0; // then who starts is not idle
+    const idle = isBusy ? [] : membersToEnd(this.#loads(), performance.now(), this.#limits);
+    for (const actorId of idle) {
       this.#members.delete(actorId);
-      await this.#system.stop(actorId);
+      this.#system.stop(actorId).catch(() => undefined); // it is gone, or its node is
     }
     this.#grow();
     this.#assign();
+  }
+
+  /** Members that can be given calls now. */
+  #ready(): readonly Member<Client>[] {
+    return this.#loads().filter(({ state, isUsable }) => state === 'alive' && isUsable);
   }
 
   #loads(): readonly Member<Client>[] {
@@ -295,9 +340,4 @@ export class ActorPool<Client, Handlers = unknown> {
     if (latest.length > REMEMBERED_CALLS) latest.shift();
     this.#latestMs.set(name, latest);
   }
-}
-
-/** A member that is on its way counts as one that is there. */
-function startingMember(index: number): MemberLoad {
-  return { actorId: `starting-${index}`, inFlight: 0, isUsable: true, lastUsedMs: Infinity };
 }

@@ -6,6 +6,7 @@
  */
 
 import type * as grpc from '@grpc/grpc-js';
+import type protobuf from 'protobufjs';
 import { codecOf, loadRoot, methodsOf } from './proto-root.ts';
 import type { Codec, Method } from './proto-root.ts';
 
@@ -15,6 +16,8 @@ export type { Method };
 export interface Service<Client, Handlers> {
   /** Full name, as `ballast.v1.DiffusionWorkerService`. */
   readonly name: string;
+  /** The proto file's types, for whoever describes the service. */
+  root(): protobuf.Root;
   /** By TypeScript name. */
   readonly methods: ReadonlyMap<string, Method>;
   /** Types only; never set. */
@@ -82,6 +85,7 @@ export function loadService<Client, Handlers>(
   let methods: ReadonlyMap<string, Method> | null = null;
   return {
     name: fullName,
+    root: () => loadRoot(protoFile, includeDirs),
     get methods() {
       methods ??= methodsOf(loadRoot(protoFile, includeDirs), fullName);
       return methods;

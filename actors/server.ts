@@ -1,6 +1,7 @@
 /**
  * The gRPC server of a process. Ballast's own processes open the shared stream; any other gRPC client calls the same
- * methods plainly, and names the actor that it means in the metadata `ballast-actor` where several serve a method.
+ * methods plainly, learns them by reflection, and names the actor that it means in the metadata `ballast-actor` where
+ * several serve a method.
  */
 
 import * as grpc from '@grpc/grpc-js';
@@ -9,6 +10,7 @@ import type { Failure } from './call-errors.ts';
 import type { CallOutput, Dispatcher } from './dispatcher.ts';
 import { toStatus } from './grpc-errors.ts';
 import type { AnyService, Method } from './protos.ts';
+import { addReflection } from './reflection.ts';
 import { checkExposure, isAuthorized, serverCredentials } from './security.ts';
 import type { Security } from './security.ts';
 import type { FrameDuplex } from './transport/channel.ts';
@@ -51,7 +53,7 @@ export class ServiceServer {
     'grpc.keepalive_timeout_ms': 10_000,
   });
   readonly #options: ServiceServerOptions;
-  readonly #exposed = new Set<string>();
+  readonly #exposed = new Map<string, AnyService>();
 
   constructor(options: ServiceServerOptions) {
     this.#options = options;
@@ -65,12 +67,13 @@ export class ServiceServer {
       responseDeserialize: decodeFrame,
     };
     this.#server.addService({ connect }, { connect: (duplex: AuthenticDuplex) => this.#accept(duplex) });
+    addReflection(this.#server, () => [...this.#exposed.values()]);
   }
 
   /** Offers a service to plain gRPC clients; its calls go to the dispatcher. Once is enough for each service. */
   expose(service: AnyService): void {
     if (this.#exposed.has(service.name)) return;
-    this.#exposed.add(service.name);
+    this.#exposed.set(service.name, service);
     const implementation: grpc.UntypedServiceImplementation = {};
     const definition: Record<string, grpc.MethodDefinition<Uint8Array, Uint8Array>> = {};
     for (const [name, method] of service.methods) {

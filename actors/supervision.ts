@@ -4,9 +4,11 @@
  * children, and its parent treats that as the failure of one child.
  */
 
+import { toError } from '../common/errors.ts';
 import type { ActorHandle, ActorType } from './handle.ts';
 import type { ActorStatus } from './status.ts';
 import { alsoRestarted, isTooIntense } from './supervision-policy.ts';
+import { STARTING } from './supervised.ts';
 import type { SupervisionStrategy } from './supervision-policy.ts';
 import type { ActorSystem, SpawnOptions } from './system.ts';
 
@@ -17,6 +19,9 @@ export interface GroupOptions {
   /** Ten minutes by default. */
   readonly windowMs?: number;
 }
+
+/** How the reason of a restart begins that a group asked for. */
+const GROUP_RESTART = 'its group restarts it';
 
 /** A group has given up, and ended its children. */
 export class GroupFailed extends Error {
@@ -35,8 +40,8 @@ export class SupervisionGroup {
   readonly #strategy: SupervisionStrategy;
   readonly #limits: { readonly maxRestarts: number; readonly windowMs: number };
   readonly #children: Child[] = [];
-  /** Child by actor id, with the incarnation that its next failure ends. */
-  readonly #actors = new Map<string, { readonly index: number; incarnation: number }>();
+  /** Children that are actors, by id; `createdAt` tells this life from an earlier one of the same id. */
+  readonly #actors = new Map<string, { readonly index: number; readonly createdAt: string }>();
   readonly #failuresMs: number[] = [];
   readonly #watch = new AbortController();
   readonly #watching: Promise<void>;
@@ -50,7 +55,9 @@ export class SupervisionGroup {
     this.#strategy = strategy;
     this.#limits = { maxRestarts, windowMs };
     this.#failed = new Promise((resolve) => (this.#fail = resolve));
-    this.#watching = this.#follow();
+    this.#watching = this.#follow().catch((thrown: unknown) =>
+      this.#giveUp(`its children cannot be watched: ${toError(thrown).message}`),
+    );
   }
 
   /** Resolves with the reason when the group has given up; never, otherwise. */
@@ -65,11 +72,14 @@ export class SupervisionGroup {
   ): Promise<ActorHandle<Client>> {
     const handle = await this.#system.spawn(type, options);
     const { actorId } = handle;
-    this.#actors.set(actorId, { index: this.#children.length, incarnation: 1 });
+    const index = this.#children.length;
     this.#children.push({
       restart: (reason) => this.#system.node.restart(actorId, reason),
       stop: () => this.#system.stop(actorId),
     });
+    const status = (await this.#system.node.list()).find((actor) => actor.actorId === actorId);
+    this.#actors.set(actorId, { index, createdAt: status?.createdAt ?? '' });
+    if (status?.state === 'dead') await this.#onStatus(status); // it was told before anybody listened
     return handle;
   }
 
@@ -82,7 +92,11 @@ export class SupervisionGroup {
       const own = group;
       void own.failed.then(async (error) => {
         if (group !== own || this.#hasFailed) return;
-        if (await this.#onFailure(index, error.message)) await begin();
+        try {
+          if (await this.#onFailure(index, error.message)) await begin();
+        } catch (thrown) {
+          await this.#giveUp(`a group in it did not start again: ${toError(thrown).message}`);
+        }
       });
       await start(group);
     };
@@ -108,12 +122,13 @@ export class SupervisionGroup {
     for await (const status of this.#system.node.watch(signal)) await this.#onStatus(status);
   }
 
-  async #onStatus({ actorId, incarnation, state, reason }: ActorStatus): Promise<void> {
+  async #onStatus({ actorId, state, pid, reason, createdAt }: ActorStatus): Promise<void> {
     const actor = this.#actors.get(actorId);
-    if (actor === undefined || this.#hasFailed || incarnation < actor.incarnation) return;
+    if (actor === undefined || this.#hasFailed || createdAt < actor.createdAt) return;
     if (state === 'dead') return this.#giveUp(`actor ${actorId} ended for good: ${reason}`);
-    if (state !== 'restarting') return;
-    actor.incarnation = incarnation + 1;
+    const hasFailed = state === 'restarting' && pid === null && reason !== STARTING;
+    // A restart that the group itself asked for is no failure.
+    if (!hasFailed || reason.startsWith(GROUP_RESTART)) return;
     await this.#onFailure(actor.index, `actor ${actorId} ${reason}`);
   }
 
@@ -127,15 +142,9 @@ export class SupervisionGroup {
     }
     this.#failuresMs.push(nowMs);
     for (const index of alsoRestarted(this.#strategy, failed, this.#children.length)) {
-      this.#expectRestart(index);
-      await this.#children[index]!.restart(`its group restarts it (${this.#strategy}): ${reason}`);
+      await this.#children[index]!.restart(`${GROUP_RESTART} (${this.#strategy}): ${reason}`);
     }
     return true;
-  }
-
-  /** The restart that the group itself asks for is no failure. */
-  #expectRestart(index: number): void {
-    for (const actor of this.#actors.values()) if (actor.index === index) actor.incarnation++;
   }
 
   async #giveUp(reason: string): Promise<void> {
