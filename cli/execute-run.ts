@@ -38,6 +38,8 @@ const COORDINATOR_ID = 'coordinator';
 /** Times that a dead coordinator's run is taken up again. */
 const MAX_RESUMES = 3;
 const READY_DEADLINE_MS = 60_000;
+/** Milliseconds between an actor's signs of life, for tests that do not want to wait long for a silent one's end. */
+const HEARTBEAT_KEY = 'BALLAST_HEARTBEAT_MS';
 
 /**
  * Resolves when the run is finished, or cancelled by the signal. Throws UserError for what the user can mend, and
@@ -62,7 +64,8 @@ async function executeLocked(options: ExecuteOptions, logDir: string): Promise<R
   const pool = new ChannelPool();
   let node: Node | null = null;
   try {
-    node = await startNode({ runDir, log, events: bus });
+    const heartbeatMs = Number(process.env[HEARTBEAT_KEY]) || undefined;
+    node = await startNode({ runDir, log, events: bus, heartbeatMs });
     options.onNode?.(node);
     const system = new ActorSystem({ node, transport: pool, log });
     try {
