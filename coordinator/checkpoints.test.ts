@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { writeFileExclusive } from '../common/files.ts';
 import type { EpochRecord } from '../report/records.ts';
@@ -185,8 +185,20 @@ describe('the folder', () => {
   });
 
   it('loses half-written files of killed writers at the next claim', async () => {
-    await writeFile(join(dir, '.epoch-001.json.x.tmp'), '{');
-    await new Checkpoints(dir).claim();
-    expect(await readdir(dir)).toEqual(['holder.json']);
+    const half = [
+      '.report.json.x.tmp',
+      'checkpoints/.epoch-001.json.x.tmp',
+      'model/.model.safetensors.x.tmp',
+    ];
+    for (const name of half) {
+      await mkdir(dirname(join(dir, name)), { recursive: true });
+      await writeFile(join(dir, name), '{');
+    }
+    await new RunFolder(dir).claim();
+    expect((await readdir(dir, { recursive: true })).sort()).toEqual([
+      'checkpoints',
+      'checkpoints/holder.json',
+      'model',
+    ]);
   });
 });

@@ -56,12 +56,10 @@ export class Checkpoints {
     this.#token = token;
   }
 
-  /** From now on this process holds the run, and no other. Removes what killed writers left half written. */
+  /** From now on this process holds the run, and no other. */
   async claim(): Promise<void> {
     const holder = { token: this.#token, pid: process.pid, since: new Date().toISOString() };
     await writeFileAtomic(this.#holderPath, `${JSON.stringify(holder)}\n`);
-    for (const name of await namesIn(this.#dir))
-      if (name.endsWith('.tmp')) await rm(join(this.#dir, name), { force: true });
   }
 
   async isHolder(): Promise<boolean> {
@@ -178,6 +176,12 @@ export function epochName(epoch: number): string {
 function epochOf(pattern: RegExp, name: string): number | null {
   const match = pattern.exec(name);
   return match === null ? null : Number(match[1]);
+}
+
+/** Removes what killed writers left half written in a folder; a writer that lives still, and was replaced, fails. */
+export async function removeHalfWritten(dir: string): Promise<void> {
+  for (const name of await namesIn(dir))
+    if (/^\..*\.tmp$/.test(name)) await rm(join(dir, name), { force: true });
 }
 
 async function namesIn(dir: string): Promise<string[]> {

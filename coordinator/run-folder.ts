@@ -17,7 +17,7 @@ import { UserError } from '../common/errors.ts';
 import { ensureDirectory, writeFileAtomic, writeFileExclusive } from '../common/files.ts';
 import { parseRunConfig, type RunConfig } from '../config/run-config.ts';
 import type { RunReport } from '../report/records.ts';
-import { Checkpoints, epochName, readOrNull } from './checkpoints.ts';
+import { Checkpoints, epochName, readOrNull, removeHalfWritten } from './checkpoints.ts';
 import type { RunState } from './run-state.ts';
 
 /** One start of a run, as environment.json lists it. */
@@ -68,6 +68,12 @@ export class RunFolder {
   /** Whether a run began here. */
   async holdsRun(): Promise<boolean> {
     return (await readOrNull(join(this.dir, 'config.json'))) !== null;
+  }
+
+  /** Makes this process the run's holder, and clears away what killed ones left half written. */
+  async claim(): Promise<void> {
+    await this.checkpoints.claim();
+    for (const name of ['', 'checkpoints', 'grids', 'model']) await removeHalfWritten(join(this.dir, name));
   }
 
   /** The last complete epoch; 0 for none. */

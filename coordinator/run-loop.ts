@@ -54,7 +54,7 @@ interface Progress {
 export async function runLoop(input: RunInput): Promise<RunOutcome> {
   const stopTelling = tellDeaths(input);
   try {
-    await input.folder.checkpoints.claim();
+    await input.folder.claim();
     const progress: Progress = { state: await input.folder.checkpoints.readState(), isTold: false };
     await input.folder.writeMetrics();
     for (let losses = 0; ;) {
