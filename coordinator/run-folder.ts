@@ -73,6 +73,11 @@ export class RunFolder {
   /** Makes this process the run's holder, and clears away what killed ones left half written. */
   async claim(): Promise<void> {
     await this.checkpoints.claim();
+    await this.clearHalfWritten();
+  }
+
+  /** Files that killed writers were at; also those of sleepers that were killed when they woke. */
+  async clearHalfWritten(): Promise<void> {
     for (const name of ['', 'checkpoints', 'grids', 'model']) await removeHalfWritten(join(this.dir, name));
   }
 
@@ -87,6 +92,7 @@ export class RunFolder {
    */
   async commitEpoch(state: RunState, folder: string, weightsDigest: string): Promise<RunState> {
     const committed = await this.checkpoints.commit(state, folder, weightsDigest);
+    await this.checkpoints.checkHolder();
     await this.writeMetrics();
     await this.checkpoints.prune(committed.epoch);
     return committed;

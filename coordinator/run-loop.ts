@@ -175,6 +175,7 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
   };
   await input.renderReport(folder.dir, report);
   await folder.checkpoints.checkHolder();
+  await folder.clearHalfWritten();
   const final = await folder.writeReport(report); // last: a folder that has it is finished, and --resume does no more
   events.emit({ type: 'finished', report: final });
   await events.flush();
