@@ -9,7 +9,15 @@ import { hasNats, type NatsServer, startNats } from '../support/nats.ts';
 import { actorsOf, type ActorProcess } from '../support/processes.ts';
 import type { FinishedRun, TinyRun } from '../support/tiny-run.ts';
 import { violations } from './invariants.ts';
-import { type ActorName, type Fault, HEARTBEAT_MS, isReached, nameOf, type Schedule } from './schedule.ts';
+import {
+  type ActorName,
+  type Fault,
+  HEARTBEAT_MS,
+  isReached,
+  type Moment,
+  nameOf,
+  type Schedule,
+} from './schedule.ts';
 
 /** A run under faults takes some 10 to 40 seconds; on a busy machine more. */
 const PATIENCE_MS = 240_000;
@@ -111,7 +119,7 @@ class ChaosRun {
   async live(): Promise<void> {
     this.#start(await this.#tiny.args(this.dir, '--json', ...this.#natsArgs()));
     for (const { moment, plusMs, fault } of this.#schedule.steps) {
-      await this.#until(() => isReached(moment, this.#cli.stdout));
+      await this.#reach(moment);
       if (this.#end === null) await delay(plusMs);
       if (await this.#apply(fault)) this.#count(nameOf(fault));
     }
@@ -177,9 +185,17 @@ class ChaosRun {
     }
   }
 
+  /** Waits for the moment, in a resumed run where need be, or for the run's end. */
+  async #reach(moment: Moment): Promise<void> {
+    for (;;) {
+      await this.#until(() => isReached(moment, this.#cli.stdout));
+      if (this.#end === null || this.#end.code === 0) return;
+      this.#resumeOrThrow(this.#end);
+    }
+  }
+
   /** Whether it was done: nothing is done to a run that has ended. */
   async #apply(fault: Fault): Promise<boolean> {
-    if (this.#end !== null && this.#end.code !== 0) this.#resumeOrThrow(this.#end);
     if (this.#end !== null) return false;
     switch (fault.kind) {
       case 'kill':
