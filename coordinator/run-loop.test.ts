@@ -247,6 +247,8 @@ describe('when processes die', () => {
 });
 
 describe('when two coordinators work in one folder', () => {
+  let stale: Promise<RunOutcome>;
+
   /** The first stops in `method` of epoch 2 until the second has finished the run. */
   it.each(['evaluate', 'trainEpoch', 'saveCheckpoint', 'renderGrid'])(
     'the one that slept in %s changes nothing when it wakes',
@@ -275,8 +277,6 @@ describe('when two coordinators work in one folder', () => {
       expect(await contentsOf(shared)).toEqual(before);
     },
   );
-  let stale: Promise<RunOutcome>;
-
   /** All files but the events, which tell of everybody. */
   async function contentsOf(folder: string): Promise<Record<string, string>> {
     const entries = await readdir(folder, { recursive: true, withFileTypes: true });
