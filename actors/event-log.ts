@@ -4,9 +4,10 @@
  * what left memory from the file.
  */
 
-import { open, readFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { copyFile, open, readFile, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Registry } from 'prom-client';
 import { errorCode, toError } from '../common/errors.ts';
 import { ensureDirectory, writeFailure } from '../common/files.ts';
@@ -239,15 +240,32 @@ class EventLog implements EventBus {
   }
 }
 
+/**
+ * Opens a copy of the whole lines under the same name: a writer that was paused and never learnt that it was replaced
+ * goes on in a file without a name, and cannot write over what came after it.
+ */
+async function takeOver(path: string, lengthBytes: number): Promise<FileHandle> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
+  try {
+    if (lengthBytes > 0) await copyFile(path, temporary);
+    const file = await open(temporary, lengthBytes === 0 ? 'wx' : 'r+');
+    await file.truncate(lengthBytes);
+    await file.sync();
+    await rename(temporary, path);
+    return file;
+  } catch (thrown) {
+    await rm(temporary, { force: true });
+    throw thrown;
+  }
+}
+
 /** Opens (or continues) the event file. @throws UserError when it cannot be written. */
 export async function openEventLog(options: EventLogOptions): Promise<EventBus> {
   const { path } = options;
   await ensureDirectory(dirname(path));
   try {
     const stored = await readLog(path);
-    const file = await open(path, stored.lengthBytes === 0 ? 'w' : 'r+');
-    await file.truncate(stored.lengthBytes);
-    return new EventLog(options, file, stored);
+    return new EventLog(options, await takeOver(path, stored.lengthBytes), stored);
   } catch (thrown) {
     throw writeFailure(path, thrown);
   }

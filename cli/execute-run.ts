@@ -50,6 +50,8 @@ const COORDINATOR_ID = 'coordinator';
 /** Times that a dead coordinator's run is taken up again. */
 const MAX_RESUMES = 3;
 const READY_DEADLINE_MS = 60_000;
+/** Milliseconds between an actor's signs of life, for tests that do not want to wait long for a silent one's end. */
+const HEARTBEAT_KEY = 'BALLAST_HEARTBEAT_MS';
 
 /**
  * Resolves when the run is finished, or cancelled by the signal. Throws UserError for what the user can mend, and
@@ -76,13 +78,14 @@ async function executeLocked(options: ExecuteOptions, logDir: string): Promise<R
   let node: Node | null = null;
   let controlPlane: ControlPlane | null = null;
   try {
+    const heartbeatMs = Number(process.env[HEARTBEAT_KEY]) || undefined;
     if (options.cluster)
       controlPlane = await openControlPlane({ join: options.cluster.join, cluster: 'default', metrics });
     const membership =
       controlPlane && options.cluster
         ? { cluster: controlPlane.registry, host: options.cluster.host, labels: { run: runId(runDir) } }
         : {};
-    node = await startNode({ runDir, log, events: bus, metrics, ...membership });
+    node = await startNode({ runDir, log, events: bus, metrics, heartbeatMs, ...membership });
     await writeNodeFile(runDir, node.address);
     options.onNode?.(node);
     const system = new ActorSystem({ node, transport: pool, log });

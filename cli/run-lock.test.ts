@@ -28,3 +28,11 @@ it('takes over from a process that is gone, and gives the folder back', async ()
   expect(existsSync(join(dir, LOCK_NAME))).toBe(false);
   await refuseLocked(join(dir, 'not-there'));
 });
+
+it('is given back by its holder only', async () => {
+  const dir = newFolder();
+  const release = await lockRunFolder(dir);
+  writeFileSync(join(dir, LOCK_NAME), `${process.ppid}\n`); // somebody removed it by hand, and another took it
+  await release();
+  expect(readFileSync(join(dir, LOCK_NAME), 'utf8')).toBe(`${process.ppid}\n`);
+});

@@ -2,10 +2,11 @@
  * One process to a run folder: `run.lock` holds the id of the process that works in it. A lock whose process is gone
  * (killed, power lost) does not count.
  */
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { link, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode, UserError } from '../common/errors.ts';
-import { writeFailure } from '../common/files.ts';
+import { writeFailure, writeFileExclusive } from '../common/files.ts';
 
 export const LOCK_NAME = 'run.lock';
 
@@ -22,29 +23,39 @@ export async function refuseLocked(dir: string): Promise<void> {
 /** Takes the folder for this process; returns what gives it back. Throws UserError when another has it. */
 export async function lockRunFolder(dir: string): Promise<() => Promise<void>> {
   const path = join(dir, LOCK_NAME);
-  if (!(await created(path))) {
+  while (!(await writeFileExclusive(path, `${process.pid}\n`))) {
     await refuseLocked(dir);
-    await rm(path, { force: true }); // left by a process that is gone
-    if (!(await created(path))) await refuseLocked(dir); // another was quicker
+    await removeLeft(path);
   }
-  return () => rm(path, { force: true });
+  return async () => {
+    if ((await pidIn(path)) === process.pid) await rm(path, { force: true });
+  };
 }
 
-/** Whether the lock file did not exist and now does, with this process's id. */
-async function created(path: string): Promise<boolean> {
+/** Removes a lock whose process is gone, and no other: of two who try, one may already hold the next lock. */
+async function removeLeft(path: string): Promise<void> {
+  const aside = `${path}.${randomUUID()}.tmp`;
   try {
-    await writeFile(path, `${process.pid}\n`, { flag: 'wx' });
-    return true;
+    await rename(path, aside);
   } catch (thrown) {
-    if (errorCode(thrown) === 'EEXIST') return false;
+    if (errorCode(thrown) === 'ENOENT') return; // another was quicker
     throw writeFailure(path, thrown);
   }
+  const pid = await pidIn(aside);
+  if (pid !== null && pid !== process.pid && isAlive(pid)) await link(aside, path).catch(() => undefined); // it was taken meanwhile: put back
+  await rm(aside, { force: true });
 }
 
 async function holderOf(dir: string): Promise<number | null> {
+  const pid = await pidIn(join(dir, LOCK_NAME));
+  return pid !== null && pid !== process.pid && isAlive(pid) ? pid : null;
+}
+
+/** Null where there is no lock, or no process id in it. */
+async function pidIn(path: string): Promise<number | null> {
   try {
-    const pid = Number(await readFile(join(dir, LOCK_NAME), 'utf8'));
-    return Number.isSafeInteger(pid) && pid > 0 && pid !== process.pid && isAlive(pid) ? pid : null;
+    const pid = Number(await readFile(path, 'utf8'));
+    return Number.isSafeInteger(pid) && pid > 0 ? pid : null;
   } catch (thrown) {
     if (errorCode(thrown) === 'ENOENT' || errorCode(thrown) === 'ENOTDIR') return null;
     throw thrown;

@@ -4,7 +4,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, rename, rm, appendFile } from 'node:fs/promises';
+import { appendFile, link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorCode, UserError } from './errors.ts';
 
@@ -38,8 +38,8 @@ export async function ensureDirectory(path: string): Promise<void> {
   await orWriteFailure(path, () => mkdir(path, { recursive: true }));
 }
 
-async function writeSynced(path: string, content: string | Uint8Array): Promise<void> {
-  const file = await open(path, 'w');
+async function writeSynced(path: string, content: string | Uint8Array, flag = 'w'): Promise<void> {
+  const file = await open(path, flag);
   try {
     await file.writeFile(content);
     await file.sync();
@@ -62,6 +62,33 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
     } catch (thrown) {
       await rm(temporary, { force: true });
       throw thrown;
+    }
+  });
+}
+
+/** File systems without hard links answer one of these. */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
+
+/**
+ * Creates `path` with `content` unless there is one: of all who try, one gets true, and a reader sees the whole content
+ * or no file. Where the file system has no hard links a crash may leave half a file. @throws UserError as above.
+ */
+export async function writeFileExclusive(path: string, content: string): Promise<boolean> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
+  return orWriteFailure(path, async () => {
+    await mkdir(dirname(path), { recursive: true });
+    try {
+      await writeSynced(temporary, content);
+      await link(temporary, path).catch(async (thrown: unknown) => {
+        if (!NO_LINKS.has(errorCode(thrown) ?? '')) throw thrown;
+        await writeSynced(path, content, 'wx');
+      });
+      return true;
+    } catch (thrown) {
+      if (errorCode(thrown) === 'EEXIST') return false;
+      throw thrown;
+    } finally {
+      await rm(temporary, { force: true });
     }
   });
 }

@@ -43,11 +43,20 @@ interface Synthetic {
   readonly grid: string | null;
 }
 
-/** Does the epoch after `state.epoch`, saves the trainer's half of its checkpoint, and returns the state after it. */
-export async function runEpoch(state: RunState, tools: EpochTools): Promise<RunState> {
+/** An epoch that is done and saved, but not committed. */
+export interface DoneEpoch {
+  readonly state: RunState;
+  /** Folder of the attempt, with the trainer's half of the checkpoint in it. */
+  readonly folder: string;
+  readonly weightsDigest: string;
+}
+
+/** Does the epoch after `state.epoch` and saves the trainer's half of its checkpoint. @throws Replaced */
+export async function runEpoch(state: RunState, tools: EpochTools): Promise<DoneEpoch> {
   const { crew, events, metrics, clock, folder, opened } = tools;
   const startMs = clock();
   const epoch = state.epoch + 1;
+  await folder.checkpoints.checkHolder();
   metrics.epochBegun(epoch);
   const plan = await decidePlan(epoch, state, tools);
   const synthetic = plan.quota ? await synthesize(epoch, plan.quota, tools) : null;
@@ -56,7 +65,8 @@ export async function runEpoch(state: RunState, tools: EpochTools): Promise<RunS
   const validation =
     opened.validationCount > 0 ? await evaluate('SPLIT_VALIDATION', tools) : { metrics: null, seconds: 0 };
   if (validation.metrics) metrics.validated(validation.metrics.balancedAccuracy);
-  await crew.trainer.handle.saveCheckpoint({ dir: folder.trainerCheckpoint(epoch) }, callOptions(tools));
+  const attempt = folder.checkpoints.begin(epoch);
+  const saved = await crew.trainer.handle.saveCheckpoint({ dir: attempt.trainerDir }, callOptions(tools));
   const record: EpochRecord = {
     epoch,
     optimizerSteps: trained.step,
@@ -74,13 +84,14 @@ export async function runEpoch(state: RunState, tools: EpochTools): Promise<RunS
     grid: synthetic?.grid ?? null,
   };
   await events.flush();
-  return {
+  const after: RunState = {
     epoch,
     sampling: plan.sampling,
     records: [...state.records, record],
     seconds: state.seconds + (clock() - startMs) / 1000,
     datasetDigest: opened.datasetDigest,
   };
+  return { state: after, folder: attempt.folder, weightsDigest: saved.weightsDigest };
 }
 
 /** Evaluates the current weights on a split. */

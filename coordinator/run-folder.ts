@@ -1,18 +1,24 @@
 /**
- * The run folder: every path in it, and how its records are written. A checkpoint is complete when
- * `checkpoints/latest.json` names it, and that file is written last; whatever is cut off before leaves the checkpoint
- * before it in force.
+ * The run folder: every path in it, and how its records are written, so that a writer who was replaced without knowing
+ * cannot leave them wrong:
+ *
+ * - `checkpoints/`: exclusive commits (checkpoints.ts). Everything else follows from them.
+ * - `metrics.jsonl`: always rewritten as a whole from the committed state; whoever wrote it looks afterwards whether more
+ *   has been committed meanwhile, and then writes it again.
+ * - `grids/`, `model/`: replaced at once, by the same bytes whoever writes them; the model's digest is compared with the
+ *   last commit's.
+ * - `report.json`: created exclusively, once, from the committed records.
+ * - `config.json`: written once. `environment.json`: only by the holder; of two starts in one instant a line may be lost.
+ * - `events.jsonl` has one writer, the node; opening it again leaves an earlier writer with a file that has no name
+ *   (actors/event-log.ts).
  */
-import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode, UserError } from '../common/errors.ts';
-import { appendLine, ensureDirectory, writeFileAtomic } from '../common/files.ts';
+import { UserError } from '../common/errors.ts';
+import { ensureDirectory, writeFileAtomic, writeFileExclusive } from '../common/files.ts';
 import { parseRunConfig, type RunConfig } from '../config/run-config.ts';
-import type { EpochRecord, RunReport } from '../report/records.ts';
-import { decodeRunState, encodeRunState, INITIAL_RUN_STATE, type RunState } from './run-state.ts';
-
-/** Checkpoints kept: the latest, and the one before in case the latest is damaged. */
-const KEPT_CHECKPOINTS = 2;
+import type { RunReport } from '../report/records.ts';
+import { Checkpoints, epochName, readOrNull, removeHalfWritten } from './checkpoints.ts';
+import type { RunState } from './run-state.ts';
 
 /** One start of a run, as environment.json lists it. */
 export interface EnvironmentEntry {
@@ -26,9 +32,11 @@ export interface EnvironmentEntry {
 
 export class RunFolder {
   readonly dir: string;
+  readonly checkpoints: Checkpoints;
 
   constructor(dir: string) {
     this.dir = dir;
+    this.checkpoints = new Checkpoints(join(dir, 'checkpoints'));
   }
 
   get reportPath(): string {
@@ -42,11 +50,6 @@ export class RunFolder {
   /** Inside the run folder: `grids/epoch-003.png`. */
   gridName(epoch: number): string {
     return `grids/${epochName(epoch)}.png`;
-  }
-
-  /** Folder of the trainer's half of a checkpoint. */
-  trainerCheckpoint(epoch: number): string {
-    return join(this.#checkpoint(epoch), 'trainer');
   }
 
   async writeConfig(config: RunConfig): Promise<void> {
@@ -67,38 +70,42 @@ export class RunFolder {
     return (await readOrNull(join(this.dir, 'config.json'))) !== null;
   }
 
-  /** State after the last complete epoch; the initial state when there is none. */
-  async readState(): Promise<RunState> {
-    const epoch = await this.lastEpoch();
-    if (epoch === 0) return INITIAL_RUN_STATE;
-    const path = join(this.#checkpoint(epoch), 'coordinator.json');
-    const text = await readOrNull(path);
-    if (text === null) throw new UserError(`${path} is missing; the checkpoint cannot be used`);
-    return decodeRunState(text, path);
+  /** Makes this process the run's holder, and clears away what killed ones left half written. */
+  async claim(): Promise<void> {
+    await this.checkpoints.claim();
+    await this.clearHalfWritten();
+  }
+
+  /** Files that killed writers were at; also those of sleepers that were killed when they woke. */
+  async clearHalfWritten(): Promise<void> {
+    for (const name of ['', 'checkpoints', 'grids', 'model']) await removeHalfWritten(join(this.dir, name));
   }
 
   /** The last complete epoch; 0 for none. */
   async lastEpoch(): Promise<number> {
-    const text = await readOrNull(join(this.dir, 'checkpoints', 'latest.json'));
-    return text === null ? 0 : (JSON.parse(text) as { epoch: number }).epoch;
+    return (await this.checkpoints.lastCommit())?.epoch ?? 0;
   }
 
   /**
-   * Completes the checkpoint of `state.epoch`, whose trainer half is already written; then appends the epoch's
-   * record to metrics.jsonl and removes old checkpoints.
+   * Commits `state.epoch`, whose trainer half lies in the attempt's folder; then brings metrics.jsonl up to date and
+   * removes old checkpoints. Resolves with the committed state. @throws Replaced
    */
-  async commitEpoch(state: RunState): Promise<void> {
-    await writeFileAtomic(join(this.#checkpoint(state.epoch), 'coordinator.json'), encodeRunState(state));
-    await writeFileAtomic(join(this.dir, 'checkpoints', 'latest.json'), `{"epoch":${state.epoch}}\n`);
-    const record = state.records.at(-1);
-    if (record) await appendLine(this.#metricsPath, JSON.stringify(record));
-    const old = state.epoch - KEPT_CHECKPOINTS;
-    if (old > 0) await rm(this.#checkpoint(old), { recursive: true, force: true });
+  async commitEpoch(state: RunState, folder: string, weightsDigest: string): Promise<RunState> {
+    const committed = await this.checkpoints.commit(state, folder, weightsDigest);
+    await this.checkpoints.checkHolder();
+    await this.writeMetrics();
+    await this.checkpoints.prune(committed.epoch);
+    return committed;
   }
 
-  /** Makes metrics.jsonl say what the checkpoint says: a crash may have cut a line off, or left one out. */
-  async restoreMetrics(records: readonly EpochRecord[]): Promise<void> {
-    await writeFileAtomic(this.#metricsPath, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+  /** Makes metrics.jsonl say what the commits say, however many are made meanwhile. */
+  async writeMetrics(): Promise<void> {
+    for (;;) {
+      const { epoch, records } = await this.checkpoints.readState();
+      const text = records.map((record) => `${JSON.stringify(record)}\n`).join('');
+      await writeFileAtomic(join(this.dir, 'metrics.jsonl'), text);
+      if ((await this.lastEpoch()) === epoch) return;
+    }
   }
 
   /** Adds a start of the run to environment.json. */
@@ -109,8 +116,10 @@ export class RunFolder {
     await writeFileAtomic(path, pretty({ starts: [...starts, entry] }));
   }
 
-  async writeReport(report: RunReport): Promise<void> {
-    await writeFileAtomic(this.reportPath, pretty(report));
+  /** Finishes the run; where another has done so already, its report stands and is returned. */
+  async writeReport(report: RunReport): Promise<RunReport> {
+    const isFirst = await writeFileExclusive(this.reportPath, pretty(report));
+    return isFirst ? report : ((await this.readReport()) ?? report);
   }
 
   /** The finished run's report; null while it is not finished. */
@@ -118,30 +127,8 @@ export class RunFolder {
     const text = await readOrNull(this.reportPath);
     return text === null ? null : (JSON.parse(text) as RunReport);
   }
-
-  get #metricsPath(): string {
-    return join(this.dir, 'metrics.jsonl');
-  }
-
-  #checkpoint(epoch: number): string {
-    return join(this.dir, 'checkpoints', epochName(epoch));
-  }
-}
-
-/** `epoch-003`. */
-function epochName(epoch: number): string {
-  return `epoch-${String(epoch).padStart(3, '0')}`;
 }
 
 function pretty(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
-}
-
-async function readOrNull(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (thrown) {
-    if (errorCode(thrown) === 'ENOENT') return null;
-    throw thrown;
-  }
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -124,8 +124,15 @@ describe('a run', () => {
       'grids/epoch-003.png',
     ])
       expect(existsSync(join(dir, name)), name).toBe(true);
-    expect(existsSync(join(dir, 'checkpoints/epoch-001'))).toBe(false); // the latest two are kept
-    expect(existsSync(join(dir, 'checkpoints/epoch-002'))).toBe(true);
+    const checkpoints = (await readdir(join(dir, 'checkpoints'))).sort();
+    expect(checkpoints.map((name) => name.replace(/\.[0-9a-f]{8}-/, '.TOKEN-'))).toEqual([
+      'epoch-001.json',
+      'epoch-002.TOKEN-2', // the latest two are kept
+      'epoch-002.json',
+      'epoch-003.TOKEN-3',
+      'epoch-003.json',
+      'holder.json',
+    ]);
     const topics = (await lines<{ topic: string }>('events.jsonl')).map(({ topic }) => topic);
     expect(topics.filter((topic) => topic === 'shard.made')).toHaveLength(12);
     expect(topics.filter((topic) => topic === 'weights.published')).toHaveLength(3);
@@ -237,6 +244,48 @@ describe('when processes die', () => {
       'classifier-trainer is dead: its process was ended by SIGKILL',
     );
   });
+});
+
+describe('when two coordinators work in one folder', () => {
+  let stale: Promise<RunOutcome>;
+
+  /** The first stops in `method` of epoch 2 until the second has finished the run. */
+  it.each(['evaluate', 'trainEpoch', 'saveCheckpoint', 'renderGrid'])(
+    'the one that slept in %s changes nothing when it wakes',
+    async (method) => {
+      const calm = await finished(fakeCrew(2), join(dir, 'calm'));
+      const shared = join(dir, 'shared');
+      let wake = () => {};
+      let calls = 0;
+      const asleep = new Promise<void>((fellAsleep) => {
+        const sleeper = fakeCrew(2);
+        sleeper.trainer.beforeCall = async (called) => {
+          if (called !== method || ++calls !== 2) return;
+          const woken = new Promise<void>((resolve) => (wake = resolve));
+          fellAsleep();
+          await woken;
+        };
+        stale = start(sleeper, shared).outcome;
+        stale.catch(() => undefined);
+      });
+      await asleep;
+      const report = await finished(fakeCrew(2), shared);
+      expect(essence(report)).toEqual(essence(calm));
+      const before = await contentsOf(shared);
+      wake();
+      await expect(stale).rejects.toThrow('another coordinator has taken this run over');
+      expect(await contentsOf(shared)).toEqual(before);
+    },
+  );
+  /** All files but the events, which tell of everybody. */
+  async function contentsOf(folder: string): Promise<Record<string, string>> {
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile() && entry.name !== 'events.jsonl');
+    const paths = files.map(({ parentPath, name }) => join(parentPath, name)).sort();
+    return Object.fromEntries(
+      await Promise.all(paths.map(async (path) => [path, await readFile(path, 'utf8')] as const)),
+    );
+  }
 });
 
 describe('when a service refuses', () => {

@@ -54,8 +54,9 @@ interface Progress {
 export async function runLoop(input: RunInput): Promise<RunOutcome> {
   const stopTelling = tellDeaths(input);
   try {
-    const progress: Progress = { state: await input.folder.readState(), isTold: false };
-    await input.folder.restoreMetrics(progress.state.records);
+    await input.folder.claim();
+    const progress: Progress = { state: await input.folder.checkpoints.readState(), isTold: false };
+    await input.folder.writeMetrics();
     for (let losses = 0; ;) {
       const before = progress.state.epoch;
       try {
@@ -85,10 +86,9 @@ async function driveTrainer(input: RunInput, progress: Progress): Promise<RunRep
     progress.isTold = true;
     const tools: EpochTools = { ...input, opened, signal: guard.signal };
     while (progress.state.epoch < config.training.epochs) {
-      const state = await runEpoch(progress.state, tools);
-      await folder.commitEpoch(state);
-      progress.state = state;
-      events.emit({ type: 'epoch', record: state.records.at(-1)! });
+      const { state, folder: attempt, weightsDigest } = await runEpoch(progress.state, tools);
+      progress.state = await folder.commitEpoch(state, attempt, weightsDigest);
+      events.emit({ type: 'epoch', record: progress.state.records.at(-1)! });
     }
     return await finish(input, tools, progress.state);
   } catch (thrown) {
@@ -104,7 +104,7 @@ async function openTrainer(
   signal: AbortSignal,
 ): Promise<OpenResponse__Output> {
   const { crew, config, folder } = input;
-  const checkpointDir = state.epoch > 0 ? folder.trainerCheckpoint(state.epoch) : '';
+  const checkpointDir = state.epoch > 0 ? await folder.checkpoints.trainerDir(state.epoch) : '';
   const opened = await crew.trainer.handle.open(
     { configJson: JSON.stringify(config), checkpointDir },
     { deadlineMs: CALL_DEADLINE_MS, signal },
@@ -120,6 +120,7 @@ async function openTrainer(
 /** Begins the folder's records: not before the trainer accepted configuration and data, so that a mistake leaves no run. */
 async function tellStart(input: RunInput, opened: OpenResponse__Output, state: RunState): Promise<void> {
   const { config, folder, events } = input;
+  await folder.checkpoints.checkHolder();
   if (!(await folder.holdsRun())) await folder.writeConfig(config);
   await folder.addEnvironment({
     startedAt: new Date().toISOString(),
@@ -149,7 +150,11 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
   const startMs = clock();
   const test = opened.testCount > 0 ? (await evaluate('SPLIT_TEST', tools)).metrics : null;
   const options = { deadlineMs: CALL_DEADLINE_MS, signal: tools.signal };
+  await folder.checkpoints.checkHolder();
   const { weightsDigest } = await crew.trainer.handle.exportModel({ dir: folder.modelDir }, options);
+  const committed = (await folder.checkpoints.lastCommit())?.weightsDigest ?? weightsDigest;
+  if (committed !== weightsDigest)
+    throw new Error(`the trainer exported weights ${weightsDigest}, the last epoch has ${committed}`);
   const last = state.records.at(-1);
   const report: RunReport = {
     method: config.method,
@@ -169,10 +174,12 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
     ...(opened.warnings.length > 0 ? { dataWarnings: opened.warnings } : {}),
   };
   await input.renderReport(folder.dir, report);
-  await folder.writeReport(report); // last: a folder that has it is finished, and --resume does no more
-  events.emit({ type: 'finished', report });
+  await folder.checkpoints.checkHolder();
+  await folder.clearHalfWritten();
+  const final = await folder.writeReport(report); // last: a folder that has it is finished, and --resume does no more
+  events.emit({ type: 'finished', report: final });
   await events.flush();
-  return report;
+  return final;
 }
 
 async function cancelled({ config, events }: RunInput, epoch: number): Promise<RunOutcome> {

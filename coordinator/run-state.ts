@@ -35,9 +35,12 @@ export function decodeRunState(text: string, path: string): RunState {
   try {
     value = JSON.parse(text);
   } catch (thrown) {
-    throw new UserError(`${path} is damaged; delete its epoch's folder to go on from the one before`, {
-      cause: thrown,
-    });
+    throw new UserError(
+      `${path} is damaged; delete its epoch's commit (epoch-….json) to go on from the one before`,
+      {
+        cause: thrown,
+      },
+    );
   }
   if (typeof value !== 'object' || value === null || (value as { format?: unknown }).format !== FORMAT)
     throw new UserError(`${path} was written by another version of ballast; start the run anew`);

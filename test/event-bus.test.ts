@@ -210,6 +210,21 @@ describe('embedded event bus', () => {
     expect((await readFile(path, 'utf8')).split('\n')).toHaveLength(10_002);
   });
 
+  it('opened again, it is out of reach of a writer that never learnt that it was replaced', async () => {
+    const path = join(folder, 'replaced.jsonl');
+    const stale = await openEventLog({ path });
+    await stale.publish('epoch.one', {});
+    const holder = await openEventLog({ path });
+    await holder.publish('epoch.two', {});
+    await stale.publish('epoch.stale', { longer: 'than what it would lie upon' });
+    await holder.publish('epoch.three', {});
+    await stale.close();
+    await holder.close();
+    const lines = (await readFile(path, 'utf8')).trim().split('\n');
+    const topics = lines.map((line) => (JSON.parse(line) as BusEvent).topic);
+    expect(topics).toEqual(['epoch.one', 'epoch.two', 'epoch.three']);
+  });
+
   it('says when its file cannot be written', async () => {
     await expect(openEventLog({ path: '/dev/null/events.jsonl' })).rejects.toMatchObject({
       name: 'UserError',

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { RunConfig } from '../config/run-config.ts';
+import { RunFolder } from '../coordinator/run-folder.ts';
 import { decodeSafetensors } from '../tensor/safetensors.ts';
 import { ballast, Cli } from './support/cli.ts';
 import { actorsOf } from './support/processes.ts';
@@ -114,7 +115,8 @@ describe('a run', () => {
     expect(topics[0]).toBe('run.started');
     expect(topics.at(-1)).toBe('run.finished');
     expect(topics.filter((topic) => topic === 'epoch.finished')).toHaveLength(EPOCHS);
-    expect(existsSync(join(dir, 'checkpoints', 'epoch-003', 'trainer', 'trainer.safetensors'))).toBe(true);
+    const checkpoint = await new RunFolder(dir).checkpoints.trainerDir(EPOCHS);
+    expect(existsSync(join(checkpoint, 'trainer.safetensors'))).toBe(true);
     const model = await readFile(join(dir, 'model', 'model.safetensors'));
     const { arrays } = decodeSafetensors(model, 'model.safetensors');
     expect(arrays['stem.conv.weight']?.shape).toEqual([8, 1, 3, 3]);

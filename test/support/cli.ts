@@ -39,9 +39,12 @@ export class Cli {
   }
 
   /** Starts `ballast …`, in a process group of its own as a shell does. */
-  static start(args: readonly string[], options: { readonly cwd?: string } = {}): Cli {
+  static start(
+    args: readonly string[],
+    options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
+  ): Cli {
     if (!existsSync(MAIN)) throw new Error(`${MAIN} is not built: npm run build`);
-    const env = { ...process.env, BALLAST_DEBUG: '' };
+    const env = { ...process.env, BALLAST_DEBUG: '', ...options.env };
     const stdio = ['ignore', 'pipe', 'pipe'] as const;
     return new Cli(
       spawn(process.execPath, [MAIN, ...args], { ...options, env, stdio: [...stdio], detached: true }),

@@ -1,0 +1,203 @@
+/**
+ * `checkpoints/`: who holds the run, and which epochs are committed. Two coordinators may work in one folder for a
+ * while (one was paused, its node was lost, its volume was mounted twice); what keeps them from harm:
+ *
+ * - Nobody writes where another may: each attempt at an epoch has a folder of its own, `epoch-003.<token>-<n>/`.
+ * - An epoch is committed by creating `epoch-003.json` in full and exclusively (`link`): one wins, for good. Commits are
+ *   never removed, so a writer that slept for ten epochs still finds that it lost.
+ * - `holder.json` names the coordinator that began last. The others stop at their next check.
+ *
+ * A run's epochs are the same bit for bit whoever does them, so that a lost race costs nothing but its own folder.
+ */
+import { randomUUID } from 'node:crypto';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errorCode, UserError } from '../common/errors.ts';
+import { writeFileAtomic, writeFileExclusive } from '../common/files.ts';
+import { decodeRunState, encodeRunState, INITIAL_RUN_STATE, type RunState } from './run-state.ts';
+
+/** Checkpoints kept: the latest, and the one before in case the latest is damaged. */
+const KEPT_CHECKPOINTS = 2;
+const COMMIT = /^epoch-(\d+)\.json$/;
+/** Folders of attempts; without a token those of earlier versions. */
+const ATTEMPT = /^epoch-(\d+)(\.[\w-]+-\d+)?$/;
+
+/** What the commit file of an epoch says. */
+export interface Commit {
+  readonly epoch: number;
+  /** Folder in `checkpoints/`. */
+  readonly folder: string;
+  /** Of the classifier's parameters; null for epochs of an earlier version. */
+  readonly weightsDigest: string | null;
+}
+
+/** One attempt's folder. */
+export interface Attempt {
+  readonly folder: string;
+  /** Where the trainer writes its half. */
+  readonly trainerDir: string;
+}
+
+/** Another coordinator has taken the run over. */
+export class Replaced extends UserError {
+  constructor(dir: string) {
+    super(`${dir}: another coordinator has taken this run over; this one stops and leaves the run to it`);
+  }
+}
+
+export class Checkpoints {
+  readonly #dir: string;
+  readonly #token: string;
+  #attempts = 0;
+
+  /** `token` names this process in the folder. */
+  constructor(dir: string, token = randomUUID().slice(0, 8)) {
+    this.#dir = dir;
+    this.#token = token;
+  }
+
+  /** From now on this process holds the run, and no other. */
+  async claim(): Promise<void> {
+    const holder = { token: this.#token, pid: process.pid, since: new Date().toISOString() };
+    await writeFileAtomic(this.#holderPath, `${JSON.stringify(holder)}\n`);
+  }
+
+  async isHolder(): Promise<boolean> {
+    const text = await readOrNull(this.#holderPath);
+    return text !== null && (JSON.parse(text) as { token: string }).token === this.#token;
+  }
+
+  /** @throws Replaced when another process began after this one. */
+  async checkHolder(): Promise<void> {
+    if (!(await this.isHolder())) throw new Replaced(dirname(this.#dir));
+  }
+
+  /** A folder for one attempt at an epoch; no other attempt, of this process or another, gets the same. */
+  begin(epoch: number): Attempt {
+    const folder = `${epochName(epoch)}.${this.#token}-${++this.#attempts}`;
+    return { folder, trainerDir: join(this.#dir, folder, 'trainer') };
+  }
+
+  /**
+   * Commits `state.epoch`, whose trainer half is written. Resolves with the committed state: this one, or, where another
+   * writer was quicker, its own of the same bits. @throws Replaced when another process holds the run.
+   */
+  async commit(state: RunState, folder: string, weightsDigest: string): Promise<RunState> {
+    await writeFileAtomic(join(this.#dir, folder, 'coordinator.json'), encodeRunState(state));
+    const commit: Commit = { epoch: state.epoch, folder, weightsDigest };
+    const isHolder = await this.isHolder();
+    if (isHolder && (await writeFileExclusive(this.#commitPath(state.epoch), `${JSON.stringify(commit)}\n`)))
+      return state;
+    const winner = await this.#readCommit(state.epoch);
+    if (winner?.folder === folder) return state; // a network volume may carry an act out and answer that it failed
+    await rm(join(this.#dir, folder), { recursive: true, force: true });
+    if (winner !== null && winner.weightsDigest !== weightsDigest)
+      throw new UserError(
+        `${this.#commitPath(state.epoch)}: another process committed this epoch with other weights ` +
+          `(${winner.weightsDigest}, here ${weightsDigest}); resume the run to go on from there`,
+      );
+    await this.checkHolder();
+    return this.#stateOf(winner!);
+  }
+
+  /** State after the last committed epoch; the initial state when there is none. */
+  async readState(): Promise<RunState> {
+    const last = await this.lastCommit();
+    return last === null ? INITIAL_RUN_STATE : this.#stateOf(last);
+  }
+
+  /** Null when no epoch is committed. */
+  async lastCommit(): Promise<Commit | null> {
+    const epochs = (await namesIn(this.#dir)).flatMap((name) => epochOf(COMMIT, name) ?? []);
+    return epochs.length === 0 ? this.#earlierVersion() : this.#readCommit(Math.max(...epochs));
+  }
+
+  /** Folder of the trainer's half of a committed epoch. */
+  async trainerDir(epoch: number): Promise<string> {
+    const last = await this.lastCommit();
+    const commit = last?.epoch === epoch ? last : await this.#readCommit(epoch);
+    if (commit === null) throw new Error(`${this.#dir}: epoch ${epoch} is not committed`);
+    return join(this.#dir, commit.folder, 'trainer');
+  }
+
+  /** Removes the checkpoints that are no longer kept, and what attempts left that never came to a commit. */
+  async prune(epoch: number): Promise<void> {
+    const kept = new Set<string>();
+    for (let e = Math.max(1, epoch - KEPT_CHECKPOINTS + 1); e <= epoch; e++)
+      kept.add((await this.#readCommit(e))?.folder ?? epochName(e));
+    for (const name of await namesIn(this.#dir)) {
+      const of = epochOf(ATTEMPT, name);
+      if (of !== null && of <= epoch && !kept.has(name))
+        await rm(join(this.#dir, name), { recursive: true, force: true });
+    }
+  }
+
+  async #stateOf({ epoch, folder }: Commit): Promise<RunState> {
+    const path = join(this.#dir, folder, 'coordinator.json');
+    const text = await readOrNull(path);
+    if (text !== null) return decodeRunState(text, path);
+    const advice = `delete ${this.#commitPath(epoch)} to go on from the epoch before`;
+    throw new UserError(`${path} is missing; the checkpoint cannot be used: ${advice}`);
+  }
+
+  async #readCommit(epoch: number): Promise<Commit | null> {
+    const path = this.#commitPath(epoch);
+    const text = await readOrNull(path);
+    if (text === null) return null;
+    try {
+      return JSON.parse(text) as Commit;
+    } catch (cause) {
+      throw new UserError(`${path} is damaged; delete it to go on from the epoch before`, { cause });
+    }
+  }
+
+  /** Folders of earlier versions have `latest.json` and `epoch-003/`; the next commit is of this version. */
+  async #earlierVersion(): Promise<Commit | null> {
+    const text = await readOrNull(join(this.#dir, 'latest.json'));
+    if (text === null) return null;
+    const { epoch } = JSON.parse(text) as { epoch: number };
+    return { epoch, folder: epochName(epoch), weightsDigest: null };
+  }
+
+  get #holderPath(): string {
+    return join(this.#dir, 'holder.json');
+  }
+
+  #commitPath(epoch: number): string {
+    return join(this.#dir, `${epochName(epoch)}.json`);
+  }
+}
+
+/** `epoch-003`. */
+export function epochName(epoch: number): string {
+  return `epoch-${String(epoch).padStart(3, '0')}`;
+}
+
+function epochOf(pattern: RegExp, name: string): number | null {
+  const match = pattern.exec(name);
+  return match === null ? null : Number(match[1]);
+}
+
+/** Removes what killed writers left half written in a folder; a writer that lives still, and was replaced, fails. */
+export async function removeHalfWritten(dir: string): Promise<void> {
+  for (const name of await namesIn(dir))
+    if (/^\..*\.tmp$/.test(name)) await rm(join(dir, name), { force: true });
+}
+
+async function namesIn(dir: string): Promise<string[]> {
+  try {
+    return await readdir(dir);
+  } catch (thrown) {
+    if (errorCode(thrown) === 'ENOENT') return [];
+    throw thrown;
+  }
+}
+
+export async function readOrNull(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (thrown) {
+    if (errorCode(thrown) === 'ENOENT') return null;
+    throw thrown;
+  }
+}

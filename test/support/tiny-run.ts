@@ -1,0 +1,102 @@
+/** The tiny IOIS run that system and chaos tests share: its data, its prior, its flags, and what it leaves. */
+import { existsSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { EpochRecord, RunEvent, RunReport } from '../../report/records.ts';
+import { ballast, Cli, type CliEnd } from './cli.ts';
+import { watchMemory } from './processes.ts';
+import { writeShapes } from './shapes.ts';
+
+export const EPOCHS = 3;
+export const BUDGET = 48;
+export const SHARD_SIZE = 6;
+
+/** Flags of a run that takes a second or two beside the start of its processes. */
+const TINY_RUN = [
+  ...['--method', 'iois', '--epochs', String(EPOCHS), '--batch-size', '4'],
+  ...['--budget', String(BUDGET), '--set', `synthesis.shardSize=${SHARD_SIZE}`],
+  ...['--set', 'classifier.widths=[8,16]', '--set', 'classifier.groups=4'],
+];
+
+/** What every function here shares lies in one folder; the first that needs a thing makes it. */
+export class TinyRun {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Folder of the drawn shapes (shapes.ts). */
+  async data(): Promise<string> {
+    const dir = join(this.#folder, 'shapes');
+    if (!existsSync(dir)) await writeShapes(dir);
+    return dir;
+  }
+
+  /** A small prior, trained on the shapes by `ballast prior train` for a few steps. */
+  async prior(): Promise<string> {
+    const dir = join(this.#folder, 'prior');
+    const file = join(dir, 'prior.safetensors');
+    if (existsSync(file)) return file;
+    const network = ['--set', 'denoiser.widths=[8,16]', '--set', 'denoiser.groups=4'];
+    const training = ['--steps', '150', '--batch-size', '16', '--set', 'averageDecay=0.95'];
+    const data = await this.data();
+    const end = await ballast(['prior', 'train', '--data', data, '--out', dir, ...network, ...training]);
+    if (end.code !== 0) throw new Error(`prior train ended with ${end.code}\n${end.stderr}`);
+    return file;
+  }
+
+  /** Arguments of a tiny run; later flags win over earlier ones. */
+  async args(out: string, ...more: readonly string[]): Promise<string[]> {
+    const [data, prior] = [await this.data(), await this.prior()];
+    return ['run', '--data', data, '--prior', prior, ...TINY_RUN, '--out', out, ...more];
+  }
+
+  /** The undisturbed run (seed 1, two workers, `--json`) that others are compared with; done once. */
+  async reference(): Promise<FinishedRun> {
+    const dir = join(this.#folder, 'reference');
+    const record = join(this.#folder, 'reference.json');
+    if (!existsSync(record)) {
+      const cli = Cli.start(await this.args(dir, '--json'));
+      const memory = watchMemory(cli.pid);
+      const end = await cli.ended;
+      const peakBytes = memory.stop();
+      if (end.code !== 0) throw new Error(`the reference run ended with ${end.code}\n${end.stderr}`);
+      await writeFile(record, JSON.stringify({ dir, end, peakBytes } satisfies FinishedRun));
+    }
+    return JSON.parse(readFileSync(record, 'utf8')) as FinishedRun;
+  }
+}
+
+export interface FinishedRun {
+  readonly dir: string;
+  readonly end: Pick<CliEnd, 'code' | 'stdout' | 'stderr'>;
+  /** Largest sum of resident memory over all processes, bytes. */
+  readonly peakBytes: number;
+}
+
+export function readReport(dir: string): RunReport {
+  return JSON.parse(readFileSync(join(dir, 'report.json'), 'utf8')) as RunReport;
+}
+
+/** metrics.jsonl without what the clock decides. */
+export function readMetrics(dir: string): Omit<EpochRecord, Seconds>[] {
+  return jsonLines<EpochRecord>(readFileSync(join(dir, 'metrics.jsonl'), 'utf8')).map(
+    ({ synthesisSeconds: _s, trainSeconds: _t, evaluateSeconds: _e, ...record }) => record,
+  );
+}
+
+type Seconds = 'synthesisSeconds' | 'trainSeconds' | 'evaluateSeconds';
+
+/** The events that `--json` printed. */
+export function eventsOf(stdout: string): RunEvent[] {
+  return jsonLines<RunEvent>(stdout);
+}
+
+/** One value a line; throws where a line is none. */
+export function jsonLines<Value>(text: string): Value[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Value);
+}
