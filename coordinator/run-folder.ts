@@ -12,6 +12,7 @@
  * - `events.jsonl` has one writer, the node; opening it again leaves an earlier writer with a file that has no name
  *   (actors/event-log.ts).
  */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { ensureDirectory, writeFileAtomic, writeFileExclusive } from '../common/files.ts';
@@ -74,6 +75,11 @@ export class RunFolder {
   async claim(): Promise<void> {
     await this.checkpoints.claim();
     await this.clearHalfWritten();
+  }
+
+  /** Undoes the claim of a run that never began: a mistake leaves no run. */
+  async withdraw(): Promise<void> {
+    if (!(await this.holdsRun())) await rm(join(this.dir, 'checkpoints'), { recursive: true, force: true });
   }
 
   /** Files that killed writers were at; also those of sleepers that were killed when they woke. */

@@ -73,6 +73,7 @@ export async function runLoop(input: RunInput): Promise<RunOutcome> {
     }
   } finally {
     stopTelling();
+    await input.folder.withdraw();
   }
 }
 
