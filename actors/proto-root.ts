@@ -56,10 +56,10 @@ export interface Method {
   readonly responseStream: boolean;
   /** Whether the proto says `option idempotency_level = IDEMPOTENT` (or NO_SIDE_EFFECTS). */
   readonly isIdempotent: boolean;
-  requestSerialize(message: object): Buffer;
-  requestDeserialize(bytes: Buffer): object;
-  responseSerialize(message: object): Buffer;
-  responseDeserialize(bytes: Buffer): object;
+  readonly requestSerialize: (message: object) => Buffer;
+  readonly requestDeserialize: (bytes: Buffer) => object;
+  readonly responseSerialize: (message: object) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => object;
 }
 
 /** The methods of a service, by TypeScript name. @throws Error when the root has no such service. */
