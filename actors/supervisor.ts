@@ -79,10 +79,6 @@ export class Supervisor {
     return [...this.#actors.values()].filter(({ status }) => status.state !== 'dead').length;
   }
 
-  get isClosed(): boolean {
-    return this.#closed;
-  }
-
   /** Starts an actor here. @throws CallError UNAVAILABLE when the node ends, RESOURCE_EXHAUSTED when it has no room. */
   place(spec: ActorSpec, arrival: Arrival): ActorStatus {
     const { nodeId } = this.#options;
