@@ -120,7 +120,7 @@ async function drive(options: ExecuteOptions, system: ActorSystem, log: Log): Pr
       await system.ready(actorId, { signal, deadlineMs: READY_DEADLINE_MS });
       const request = { configJson: JSON.stringify(config), runDir: config.out, resume };
       let report: RunReport | null = null;
-      for await (const { eventJson } of coordinator.run(request, { signal, deadlineMs: Infinity })) {
+      for await (const { eventJson } of coordinator.drive(request, { signal, deadlineMs: Infinity })) {
         const event = JSON.parse(eventJson) as RunEvent;
         if (event.type === 'finished') report = event.report;
         onEvent(event);

@@ -6,18 +6,18 @@ import type {
   ClassifierTrainerServiceHandlers,
 } from '../gen/ballast/v1/ClassifierTrainerService.ts';
 import type {
-  CoordinatorServiceClient,
-  CoordinatorServiceHandlers,
-} from '../gen/ballast/v1/CoordinatorService.ts';
+  RunDriverServiceClient,
+  RunDriverServiceHandlers,
+} from '../gen/ballast/v1/RunDriverService.ts';
 import type {
   DiffusionWorkerServiceClient,
   DiffusionWorkerServiceHandlers,
 } from '../gen/ballast/v1/DiffusionWorkerService.ts';
 
-export const coordinatorType: ActorType<CoordinatorServiceClient, CoordinatorServiceHandlers> = {
+export const coordinatorType: ActorType<RunDriverServiceClient, RunDriverServiceHandlers> = {
   name: 'coordinator',
   entry: 'coordinator/main.js',
-  service: loadService('ballast/v1/coordinator.proto', 'ballast.v1.CoordinatorService'),
+  service: loadService('ballast/v1/run_driver.proto', 'ballast.v1.RunDriverService'),
   defaults: { maxConcurrency: 64 },
 };
 

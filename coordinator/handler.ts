@@ -1,4 +1,4 @@
-/** The coordinator's public API: one call does a run and streams its events. */
+/** Drives one run for `ballast run`: one call does it and streams its events. */
 import { cpus } from 'node:os';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -10,9 +10,9 @@ import type { CallContext } from '../actors/dispatcher.ts';
 import { UserError } from '../common/errors.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { parseRunConfig, resolvePaths, type RunConfig } from '../config/run-config.ts';
-import type { CoordinatorServiceHandlers } from '../gen/ballast/v1/CoordinatorService.ts';
-import type { RunRequest__Output } from '../gen/ballast/v1/RunRequest.ts';
-import type { RunResponse } from '../gen/ballast/v1/RunResponse.ts';
+import type { RunDriverServiceHandlers } from '../gen/ballast/v1/RunDriverService.ts';
+import type { DriveRequest__Output } from '../gen/ballast/v1/DriveRequest.ts';
+import type { DriveResponse } from '../gen/ballast/v1/DriveResponse.ts';
 import { writeReportHtml } from '../report/html.ts';
 import { writeLearningCurves } from '../report/learning-curves.ts';
 import type { RunEvent } from '../report/records.ts';
@@ -24,11 +24,11 @@ import { RunMetrics } from './run-metrics.ts';
 
 export function coordinatorHandlers(
   runtime: ActorRuntime,
-): Implementation<CoordinatorServiceHandlers, CallContext> {
+): Implementation<RunDriverServiceHandlers, CallContext> {
   const metrics = new RunMetrics(runtime.registry);
   let isBusy = false;
   return {
-    async *run(request, { signal }) {
+    async *drive(request, { signal }) {
       if (isBusy) throw new CallError('FAILED_PRECONDITION', 'this coordinator has a run in progress');
       isBusy = true;
       try {
@@ -42,11 +42,11 @@ export function coordinatorHandlers(
 
 /** Events as they come; throws what the run threw once they are all out. */
 async function* streamRun(
-  request: RunRequest__Output,
+  request: DriveRequest__Output,
   runtime: ActorRuntime,
   metrics: RunMetrics,
   signal: AbortSignal,
-): AsyncGenerator<RunResponse> {
+): AsyncGenerator<DriveResponse> {
   const queue = new AsyncQueue<RunEvent>();
   const run = doRun(request, runtime, metrics, signal, (event) => queue.push(event)).finally(() =>
     queue.close(),
@@ -57,7 +57,7 @@ async function* streamRun(
 }
 
 async function doRun(
-  request: RunRequest__Output,
+  request: DriveRequest__Output,
   runtime: ActorRuntime,
   metrics: RunMetrics,
   signal: AbortSignal,
@@ -89,7 +89,7 @@ async function doRun(
 }
 
 /** The run's configuration: the request's for a new run, the folder's own for a resumed one. */
-async function openFolder({ configJson, resume }: RunRequest__Output, folder: RunFolder): Promise<RunConfig> {
+async function openFolder({ configJson, resume }: DriveRequest__Output, folder: RunFolder): Promise<RunConfig> {
   if (resume) return { ...(await folder.readConfig()), out: folder.dir };
   if (await folder.holdsRun())
     throw new UserError(`${folder.dir} already holds a run; resume it, or choose another folder`);
