@@ -5,10 +5,7 @@ import type {
   ClassifierTrainerServiceClient,
   ClassifierTrainerServiceHandlers,
 } from '../gen/ballast/v1/ClassifierTrainerService.ts';
-import type {
-  RunDriverServiceClient,
-  RunDriverServiceHandlers,
-} from '../gen/ballast/v1/RunDriverService.ts';
+import type { RunDriverServiceClient, RunDriverServiceHandlers } from '../gen/ballast/v1/RunDriverService.ts';
 import type {
   DiffusionWorkerServiceClient,
   DiffusionWorkerServiceHandlers,

@@ -89,7 +89,10 @@ async function doRun(
 }
 
 /** The run's configuration: the request's for a new run, the folder's own for a resumed one. */
-async function openFolder({ configJson, resume }: DriveRequest__Output, folder: RunFolder): Promise<RunConfig> {
+async function openFolder(
+  { configJson, resume }: DriveRequest__Output,
+  folder: RunFolder,
+): Promise<RunConfig> {
   if (resume) return { ...(await folder.readConfig()), out: folder.dir };
   if (await folder.holdsRun())
     throw new UserError(`${folder.dir} already holds a run; resume it, or choose another folder`);
