@@ -57,14 +57,13 @@ export async function runEpoch(state: RunState, tools: EpochTools): Promise<Done
   const startMs = clock();
   const epoch = state.epoch + 1;
   await folder.checkpoints.checkHolder();
-  metrics.epochBegun(epoch);
+  metrics.epochBegun(epoch, tools.config.training.epochs);
   const plan = await decidePlan(epoch, state, tools);
   const synthetic = plan.quota ? await synthesize(epoch, plan.quota, tools) : null;
   const trained = await train(epoch, synthetic?.shardCount ?? 0, tools);
   metrics.epochTrained(trained.step, synthetic?.weightsVersion ?? null);
   const validation =
     opened.validationCount > 0 ? await evaluate('SPLIT_VALIDATION', tools) : { metrics: null, seconds: 0 };
-  if (validation.metrics) metrics.validated(validation.metrics.balancedAccuracy);
   const attempt = folder.checkpoints.begin(epoch);
   const saved = await crew.trainer.handle.saveCheckpoint({ dir: attempt.trainerDir }, callOptions(tools));
   const record: EpochRecord = {
@@ -83,6 +82,7 @@ export async function runEpoch(state: RunState, tools: EpochTools): Promise<Done
     shardsRedone: synthetic?.outcome.shardsRedone ?? 0,
     grid: synthetic?.grid ?? null,
   };
+  metrics.epochFinished(opened.classes, record);
   await events.flush();
   const after: RunState = {
     epoch,

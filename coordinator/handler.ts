@@ -1,7 +1,7 @@
 /** Drives one run for `ballast run`: one call does it and streams its events. */
 import { cpus } from 'node:os';
 import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { AsyncQueue } from '../actors/async-queue.ts';
 import { CallError } from '../actors/call-errors.ts';
 import type { Implementation } from '../actors/protos.ts';
@@ -20,12 +20,12 @@ import { type CrewPlace, spawnCrew } from './crew-node.ts';
 import { createRunEvents } from './run-events.ts';
 import { RunFolder } from './run-folder.ts';
 import { runLoop } from './run-loop.ts';
-import { RunMetrics } from './run-metrics.ts';
+import { CoordinatorMetrics, RunMetrics } from './run-metrics.ts';
 
 export function coordinatorHandlers(
   runtime: ActorRuntime,
 ): Implementation<RunDriverServiceHandlers, CallContext> {
-  const metrics = new RunMetrics(runtime.registry);
+  const metrics = new CoordinatorMetrics(runtime.registry);
   let isBusy = false;
   return {
     async *drive(request, { signal }) {
@@ -44,7 +44,7 @@ export function coordinatorHandlers(
 async function* streamRun(
   request: DriveRequest__Output,
   runtime: ActorRuntime,
-  metrics: RunMetrics,
+  metrics: CoordinatorMetrics,
   signal: AbortSignal,
 ): AsyncGenerator<DriveResponse> {
   const queue = new AsyncQueue<RunEvent>();
@@ -59,7 +59,7 @@ async function* streamRun(
 async function doRun(
   request: DriveRequest__Output,
   runtime: ActorRuntime,
-  metrics: RunMetrics,
+  metrics: CoordinatorMetrics,
   signal: AbortSignal,
   onEvent: (event: RunEvent) => void,
 ): Promise<void> {
@@ -74,7 +74,7 @@ async function doRun(
       folder,
       crew,
       events: createRunEvents(runtime.events, onEvent, runtime.log),
-      metrics,
+      metrics: new RunMetrics(metrics, basename(folder.dir)),
       clock: () => performance.now(),
       signal,
       environment: await describeProcess(),
