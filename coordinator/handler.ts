@@ -1,6 +1,4 @@
 /** Drives one run for `ballast run`: one call does it and streams its events. */
-import { cpus } from 'node:os';
-import { readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { AsyncQueue } from '../actors/async-queue.ts';
 import { CallError } from '../actors/call-errors.ts';
@@ -8,15 +6,14 @@ import type { Implementation } from '../actors/protos.ts';
 import type { ActorRuntime } from '../actors/hosted-actor.ts';
 import type { CallContext } from '../actors/dispatcher.ts';
 import { UserError } from '../common/errors.ts';
-import { packageRoot } from '../common/package-root.ts';
 import { parseRunConfig, resolvePaths, type RunConfig } from '../config/run-config.ts';
 import type { RunDriverServiceHandlers } from '../gen/ballast/v1/RunDriverService.ts';
 import type { DriveRequest__Output } from '../gen/ballast/v1/DriveRequest.ts';
 import type { DriveResponse } from '../gen/ballast/v1/DriveResponse.ts';
-import { writeReportHtml } from '../report/html.ts';
-import { writeLearningCurves } from '../report/learning-curves.ts';
 import type { RunEvent } from '../report/records.ts';
 import { type CrewPlace, spawnCrew } from './crew-node.ts';
+import { describeProcess } from './environment.ts';
+import { renderReport } from './render-report.ts';
 import { createRunEvents } from './run-events.ts';
 import { RunFolder } from './run-folder.ts';
 import { runLoop } from './run-loop.ts';
@@ -78,10 +75,7 @@ async function doRun(
       clock: () => performance.now(),
       signal,
       environment: await describeProcess(),
-      renderReport: async (dir, report) => {
-        await writeLearningCurves(dir, report);
-        await writeReportHtml(dir, report);
-      },
+      renderReport,
     });
   } finally {
     await crew.stop();
@@ -106,16 +100,4 @@ function parseJson(text: string): unknown {
   } catch (thrown) {
     throw new UserError('config_json is not JSON', { cause: thrown });
   }
-}
-
-async function describeProcess(): Promise<Record<string, string>> {
-  const manifest = JSON.parse(await readFile(join(packageRoot(), 'package.json'), 'utf8')) as {
-    version: string;
-  };
-  return {
-    ballast: manifest.version,
-    node: process.version,
-    platform: `${process.platform}-${process.arch}`,
-    cpu: `${cpus()[0]?.model.trim() ?? 'unknown'} × ${cpus().length}`,
-  };
 }

@@ -123,6 +123,7 @@ async function tellStart(input: RunInput, opened: OpenResponse__Output, state: R
   const { config, folder, events } = input;
   await folder.checkpoints.checkHolder();
   if (!(await folder.holdsRun())) await folder.writeConfig(config);
+  await folder.writeClasses(opened.classes);
   await folder.addEnvironment({
     startedAt: new Date().toISOString(),
     firstEpoch: state.epoch + 1,

@@ -35,8 +35,17 @@ export interface SynthesisJob {
   readonly request: Omit<SynthesizeShardRequest, 'items' | 'shardIndex' | 'epoch'>;
 }
 
+/** Who makes shards, and who takes them. */
+export interface ShardCrew extends Pick<Crew, 'workers' | 'release'> {
+  /** Takes a shard over; when it resolves, its worker may forget the batch. */
+  keep(
+    shard: { readonly epoch: number; readonly shardIndex: number; readonly batch: ObjectRef__Output },
+    signal: AbortSignal,
+  ): Promise<unknown>;
+}
+
 export interface SynthesisTools {
-  readonly crew: Crew;
+  readonly crew: ShardCrew;
   readonly events: RunEvents;
   readonly metrics: RunMetrics;
   /** Milliseconds, monotonic. */
@@ -51,7 +60,7 @@ export interface SynthesisOutcome {
 }
 
 /**
- * Resolves when the trainer holds every shard. Rejects with the signal's reason, with a worker's or the trainer's
+ * Resolves when `keep` has taken every shard. Rejects with the signal's reason, with a worker's or the trainer's
  * UserError, when a shard failed too often, or when no worker is left.
  */
 export async function synthesizeEpoch(job: SynthesisJob, tools: SynthesisTools): Promise<SynthesisOutcome> {
@@ -189,10 +198,7 @@ class EpochSynthesis {
   async #commit(assignment: Assignment, shard: Shard, batch: ObjectRef__Output): Promise<void> {
     const { crew, metrics } = this.#tools;
     try {
-      await crew.trainer.handle.addShard(
-        { epoch: this.#job.epoch, shardIndex: shard.index, batch },
-        { deadlineMs: CALL_DEADLINE_MS, signal: this.#stopCalls.signal },
-      );
+      await crew.keep({ epoch: this.#job.epoch, shardIndex: shard.index, batch }, this.#stopCalls.signal);
     } catch (thrown) {
       return this.#failed(assignment, 'commit-failed', thrown);
     }
