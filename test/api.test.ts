@@ -78,7 +78,12 @@ describe('a coordinator', () => {
   });
 
   it('streams the model, from any byte on', async () => {
-    const file = readFileSync(join(server.runsDir, 'first', 'model', 'model.safetensors'));
+    const fileOf = (name: string) => readFileSync(join(server.runsDir, 'first', 'model', name));
+    const file = fileOf('model.safetensors');
+    const onnx: Buffer[] = [];
+    for await (const { data } of server.api.getModel({ name: 'runs/first', format: 'FORMAT_ONNX' }))
+      onnx.push(data);
+    expect(Buffer.concat(onnx)).toEqual(fileOf('model.onnx'));
     const read = async (offset: number) => {
       const parts: Buffer[] = [];
       for await (const chunk of server.api.getModel({ name: 'runs/first', offset })) {
