@@ -35,7 +35,7 @@ export function addTokenCommand(program: Command, context: CommandContext): void
     .option('--burst <calls>', 'calls at once (default: as many as in a second)')
     .option('--json', 'print one JSON object')
     .addHelpText('after', EXAMPLES);
-  command.action(() => context.stdout.write(describeToken(command.opts<TokenFlags>())));
+  command.action(() => void context.stdout.write(describeToken(command.opts<TokenFlags>())));
 }
 
 /** What the command prints. @throws UserError naming the flag that cannot work. */
