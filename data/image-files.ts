@@ -5,7 +5,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { UserError } from '../common/errors.ts';
-import { MAX_FOLDERS, MAX_IMAGES } from './limits.ts';
+import { MAX_FOLDERS, MAX_IMAGES, MAX_WAYS_TO_FOLDER } from './limits.ts';
 import { compareNames } from './natural-order.ts';
 
 /** Formats that cannot be decoded are listed too, so that they are reported as bad images and not passed over. */
@@ -45,13 +45,17 @@ export async function listFolder(
  */
 export async function listImages(folder: string): Promise<string[]> {
   const found: string[] = [];
+  const waysTo = new Map<string, number>();
   let folders = 0;
   const visit = async (path: string, prefix: string, above: readonly string[]): Promise<void> => {
     const real = await realpath(path);
     if (above.includes(real))
       throw new UserError(`${path}: is a link to a folder that it lies in; remove it`);
-    if (++folders > MAX_FOLDERS)
-      throw new UserError(`${folder}: has more than ${MAX_FOLDERS} folders; links that multiply?`);
+    const ways = (waysTo.get(real) ?? 0) + 1;
+    waysTo.set(real, ways);
+    if (ways > MAX_WAYS_TO_FOLDER)
+      throw new UserError(`${path}: more than ${MAX_WAYS_TO_FOLDER} links lead to this folder; remove some`);
+    if (++folders > MAX_FOLDERS) throw new UserError(`${folder}: has more than ${MAX_FOLDERS} folders`);
     const listing = await listFolder(path);
     for (const name of listing.images) found.push(prefix + name);
     if (found.length > MAX_IMAGES) throw new UserError(`${folder}: has more than ${MAX_IMAGES} images`);

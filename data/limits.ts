@@ -30,5 +30,7 @@ export const MAX_IMAGE_FILE_BYTES = 2 ** 28;
 export const MAX_IMAGE_PIXELS = 100_000_000;
 /** Seconds for decoding one image. */
 export const MAX_DECODE_SECONDS = 60;
-/** Folders that a data set may have; more is taken for links that multiply. */
+/** Folders that a data set may have. */
 export const MAX_FOLDERS = 100_000;
+/** Ways that may lead to one folder; more are taken for links that multiply. */
+export const MAX_WAYS_TO_FOLDER = 16;

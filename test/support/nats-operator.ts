@@ -1,7 +1,14 @@
 /** A NATS operator with one account and one user, as `nsc` makes them: signed JWTs (docs.nats.io, "JWTs"). */
 import { nkeys } from 'nats';
 
-type KeyPair = ReturnType<typeof nkeys.createUser>;
+interface KeyPair {
+  getPublicKey(): string;
+  getSeed(): Uint8Array;
+  sign(input: Uint8Array): Uint8Array;
+}
+
+/** The package passes them on without their types. */
+const make = nkeys as Record<'createOperator' | 'createAccount' | 'createUser', () => KeyPair>;
 
 export interface OperatorMode {
   /** The server's configuration. */
@@ -14,12 +21,12 @@ export interface OperatorMode {
 }
 
 export function operatorMode(): OperatorMode {
-  const [operator, account, user] = [nkeys.createOperator(), nkeys.createAccount(), nkeys.createUser()];
+  const [operator, account, user] = [make.createOperator(), make.createAccount(), make.createUser()];
   const operatorJwt = sign(operator, operator, 'test-operator', { type: 'operator' });
   const limits = { conn: -1, subs: -1, data: -1, payload: -1, imports: -1, exports: -1, leaf: -1 };
   const storage = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };
   const accountJwt = sign(operator, account, 'test', { type: 'account', limits: { ...limits, ...storage } });
-  const system = nkeys.createAccount();
+  const system = make.createAccount();
   const systemJwt = sign(operator, system, 'system', { type: 'account', limits });
   const userJwt = sign(account, user, 'node', { type: 'user', subs: -1, data: -1, payload: -1 });
   const seed = text(user.getSeed());
