@@ -106,7 +106,7 @@ function failure(code: StatusName, message: string, kind: FailureKind): Failure 
 
 /** Messages repeat what callers sent, which must not forge lines of a log or steer a terminal. */
 function oneLine(text: string): string {
-  return text.replace(/\s*[\r\n]\s*/g, ' ').replace(/\p{Cc}/gu, '\uFFFD');
+  return text.replace(/\s*[\r\n]\s*|\t/g, ' ').replace(/\p{Cc}/gu, '\uFFFD');
 }
 
 /** The error for callers of a plain service (not an actor): a `UserError` stays one. */
