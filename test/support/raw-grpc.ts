@@ -30,8 +30,8 @@ export class RawClient {
       const got: IncomingHttpHeaders = {};
       const chunks: Buffer[] = [];
       const timer = setTimeout(() => stream.close(), waitMs);
-      stream.on('response', (response) => Object.assign(got, response));
-      stream.on('trailers', (trailers) => Object.assign(got, trailers));
+      stream.on('response', (response) => void Object.assign(got, response));
+      stream.on('trailers', (trailers) => void Object.assign(got, trailers));
       stream.on('data', (chunk: Buffer) => chunks.push(chunk));
       stream.on('error', () => undefined);
       stream.on('close', () => {
