@@ -25,8 +25,8 @@ export interface HealthPort {
   close(): void;
 }
 
-type Status = 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
-type Watch = grpc.ServerWritableStream<{ service: string }, { status: Status }>;
+export type HealthStatus = 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
+type Watch = grpc.ServerWritableStream<{ service: string }, { status: HealthStatus }>;
 
 const READINESS = new Set(['', 'readiness']);
 const LIVENESS = 'liveness';
@@ -38,18 +38,17 @@ const SERVER_OPTIONS: grpc.ServerOptions = {
   'grpc.keepalive_timeout_ms': 10_000,
 };
 
-/** Begins to serve. @throws Error when the port is taken. */
-export async function serveHealth({ host, port, isServing = true }: HealthPortOptions): Promise<HealthPort> {
-  let isReady = isServing;
+/** Adds the health service to a plain gRPC server; `statusOf` says how each service is. */
+export function addPlainHealth(
+  server: grpc.Server,
+  statusOf: (service: string) => HealthStatus,
+): { tell(isMeant: (service: string) => boolean): void; end(): void } {
   const watches = new Set<Watch>();
-  const statusOf = (service: string): Status => {
-    if (service === LIVENESS) return 'SERVING';
-    if (!READINESS.has(service)) return 'SERVICE_UNKNOWN';
-    return isReady ? 'SERVING' : 'NOT_SERVING';
-  };
-  const server = new grpc.Server(SERVER_OPTIONS);
   server.addService(Object.fromEntries(healthService().methods), {
-    check({ request }: { request: { service: string } }, reply: grpc.sendUnaryData<{ status: Status }>) {
+    check(
+      { request }: { request: { service: string } },
+      reply: grpc.sendUnaryData<{ status: HealthStatus }>,
+    ) {
       const status = statusOf(request.service);
       if (status !== 'SERVICE_UNKNOWN') return reply(null, { status });
       reply({ code: grpc.status.NOT_FOUND, details: 'no such service' });
@@ -59,6 +58,29 @@ export async function serveHealth({ host, port, isServing = true }: HealthPortOp
       call.on('cancelled', () => watches.delete(call));
       call.write({ status: statusOf(call.request.service) });
     },
+  });
+  return {
+    /** Tells those who watch services that are meant. */
+    tell(isMeant) {
+      for (const watch of watches) {
+        const { service } = watch.request;
+        if (isMeant(service)) watch.write({ status: statusOf(service) });
+      }
+    },
+    end() {
+      for (const watch of watches) watch.end();
+    },
+  };
+}
+
+/** Begins to serve. @throws Error when the port is taken. */
+export async function serveHealth({ host, port, isServing = true }: HealthPortOptions): Promise<HealthPort> {
+  let isReady = isServing;
+  const server = new grpc.Server(SERVER_OPTIONS);
+  const health = addPlainHealth(server, (service) => {
+    if (service === LIVENESS) return 'SERVING';
+    if (!READINESS.has(service)) return 'SERVICE_UNKNOWN';
+    return isReady ? 'SERVING' : 'NOT_SERVING';
   });
   const bound = await new Promise<number>((resolve, reject) =>
     server.bindAsync(`${host}:${port}`, grpc.ServerCredentials.createInsecure(), (error, boundPort) =>
@@ -70,13 +92,10 @@ export async function serveHealth({ host, port, isServing = true }: HealthPortOp
     setServing(now) {
       if (now === isReady) return;
       isReady = now;
-      for (const watch of watches) {
-        const { service } = watch.request;
-        if (READINESS.has(service)) watch.write({ status: statusOf(service) });
-      }
+      health.tell((service) => READINESS.has(service));
     },
     close() {
-      for (const watch of watches) watch.end();
+      health.end();
       server.forceShutdown();
     },
   };

@@ -80,10 +80,11 @@ export function channelOptions({ tls }: Security): grpc.ChannelOptions {
   return { 'grpc.ssl_target_name_override': CERTIFICATE_NAME, 'grpc.default_authority': CERTIFICATE_NAME };
 }
 
-/** Callers must show a certificate of the same authority. */
-export function serverCredentials({ tls }: Security): grpc.ServerCredentials {
+/** Callers must show a certificate of the same authority, unless they show something else (`asksCertificate` false). */
+export function serverCredentials({ tls }: Security, asksCertificate = true): grpc.ServerCredentials {
   if (tls === null) return grpc.ServerCredentials.createInsecure();
-  return grpc.ServerCredentials.createSsl(tls.ca, [{ cert_chain: tls.cert, private_key: tls.key }], true);
+  const own = [{ cert_chain: tls.cert, private_key: tls.key }];
+  return grpc.ServerCredentials.createSsl(tls.ca, own, asksCertificate);
 }
 
 const AUTHORIZATION = 'authorization';
