@@ -86,20 +86,6 @@ export function toFailure(thrown: unknown, log: Log): Failure {
   return failure('INTERNAL', error.message, 'internal');
 }
 
-/**
- * The same for callers outside of the cluster: they read what is meant for them, but of a defect only a reference, by
- * which its message and stack are found in the log here. Messages of defects may name paths and addresses.
- */
-export function toPublicFailure(thrown: unknown, log: Log): Failure {
-  if (thrown instanceof UserError || thrown instanceof CallError) {
-    const known = toFailure(thrown, log);
-    if (known.code !== 'INTERNAL' && known.code !== 'UNKNOWN') return known;
-  }
-  const reference = crypto.randomUUID().slice(0, 8);
-  log.error('handler failed', { error: toError(thrown), reference });
-  return failure('INTERNAL', `internal error ${reference}: the server's log tells more`, 'internal');
-}
-
 function failure(code: StatusName, message: string, kind: FailureKind): Failure {
   return { code, message: oneLine(message).slice(0, MAX_MESSAGE_LENGTH), kind };
 }
