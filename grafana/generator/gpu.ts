@@ -5,7 +5,12 @@
  */
 import { type Dashboard, type Variable } from './panels.ts';
 
-const HOST: Variable = { name: 'node', label: 'Node', query: 'label_values(DCGM_FI_DEV_GPU_TEMP, Hostname)', all: '.*' };
+const HOST: Variable = {
+  name: 'node',
+  label: 'Node',
+  query: 'label_values(DCGM_FI_DEV_GPU_TEMP, Hostname)',
+  all: '.*',
+};
 const N = 'Hostname=~"$node"';
 const CARD = '{{Hostname}} gpu {{gpu}} {{GPU_I_PROFILE}} {{GPU_I_ID}}';
 const SHARE = { unit: 'percentunit', min: 0, max: 1 } as const;
@@ -25,7 +30,9 @@ export const gpu: Dashboard = {
           description: 'Cards that the exporter sees; MIG slices of one count as one.',
           unit: 'none',
           width: 4,
-          queries: [{ expr: `count(count by (Hostname, gpu) (DCGM_FI_DEV_GPU_TEMP{${N}}))`, legend: 'cards' }],
+          queries: [
+            { expr: `count(count by (Hostname, gpu) (DCGM_FI_DEV_GPU_TEMP{${N}}))`, legend: 'cards' },
+          ],
         },
         {
           kind: 'stat',
@@ -43,7 +50,8 @@ export const gpu: Dashboard = {
         {
           kind: 'stat',
           title: 'Mean engine activity',
-          description: 'Share of time in which the engines computed, mean of all cards. Low with a backlog is money lost (BallastGpuIdle).',
+          description:
+            'Share of time in which the engines computed, mean of all cards. Low with a backlog is money lost (BallastGpuIdle).',
           unit: 'percentunit',
           width: 4,
           queries: [{ expr: `avg(DCGM_FI_PROF_GR_ENGINE_ACTIVE{${N}})`, legend: 'active' }],
@@ -64,7 +72,8 @@ export const gpu: Dashboard = {
         {
           kind: 'stat',
           title: 'Cards with an Xid error',
-          description: 'Cards whose last Xid error is not 0. The number of the error says what to do (BallastGpuXidError).',
+          description:
+            'Cards whose last Xid error is not 0. The number of the error says what to do (BallastGpuXidError).',
           unit: 'none',
           width: 4,
           queries: [{ expr: `count(DCGM_FI_DEV_XID_ERRORS{${N}} > 0) or vector(0)`, legend: 'cards' }],
@@ -96,14 +105,16 @@ export const gpu: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Tensor cores',
-          description: 'Share of cycles in which tensor cores worked. Near zero while the engine is active: the graphs do not use them.',
+          description:
+            'Share of cycles in which tensor cores worked. Near zero while the engine is active: the graphs do not use them.',
           ...SHARE,
           queries: [{ expr: `DCGM_FI_PROF_PIPE_TENSOR_ACTIVE{${N}}`, legend: CARD }],
         },
         {
           kind: 'timeseries',
           title: 'Memory bandwidth',
-          description: 'Share of cycles in which memory was read or written. Near one: memory is the limit, not arithmetic.',
+          description:
+            'Share of cycles in which memory was read or written. Near one: memory is the limit, not arithmetic.',
           ...SHARE,
           queries: [{ expr: `DCGM_FI_PROF_DRAM_ACTIVE{${N}}`, legend: CARD }],
         },
@@ -126,7 +137,8 @@ export const gpu: Dashboard = {
         {
           kind: 'timeseries',
           title: 'PCIe traffic',
-          description: 'Bytes per second to and from the card. High with low activity: data is moved more than computed on.',
+          description:
+            'Bytes per second to and from the card. High with low activity: data is moved more than computed on.',
           unit: 'Bps',
           min: 0,
           queries: [
@@ -181,7 +193,8 @@ export const gpu: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Clock',
-          description: 'Of the streaming multiprocessors. It falls when the card is idle, hot or at its power limit.',
+          description:
+            'Of the streaming multiprocessors. It falls when the card is idle, hot or at its power limit.',
           unit: 'hertz',
           min: 0,
           queries: [{ expr: `DCGM_FI_DEV_SM_CLOCK{${N}} * 1e6`, legend: CARD }],
@@ -189,7 +202,8 @@ export const gpu: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Last Xid error',
-          description: 'Number of the driver’s last error, 0 for none: 48, 63, 64, 94, 95 memory; 74 NVLink; 79 fell off the bus; 13, 31, 43 a program’s fault.',
+          description:
+            'Number of the driver’s last error, 0 for none: 48, 63, 64, 94, 95 memory; 74 NVLink; 79 fell off the bus; 13, 31, 43 a program’s fault.',
           unit: 'none',
           min: 0,
           queries: [{ expr: `DCGM_FI_DEV_XID_ERRORS{${N}}`, legend: CARD }],
@@ -197,7 +211,8 @@ export const gpu: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Memory rows and links',
-          description: 'Rows remapped because of errors that could not be corrected, and PCIe retries, in the last hour.',
+          description:
+            'Rows remapped because of errors that could not be corrected, and PCIe retries, in the last hour.',
           unit: 'short',
           min: 0,
           queries: [

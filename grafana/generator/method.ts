@@ -6,7 +6,8 @@ const RATE = { unit: 'percentunit', min: 0, max: 1 } as const;
 export const method: Dashboard = {
   name: 'method',
   title: 'Method',
-  description: 'What a run learns and asks for: accuracy, quotas and fidelity by class, weights and their age. Choose one run.',
+  description:
+    'What a run learns and asks for: accuracy, quotas and fidelity by class, weights and their age. Choose one run.',
   variables: [RUN],
   rows: [
     {
@@ -49,7 +50,8 @@ export const method: Dashboard = {
         {
           kind: 'stat',
           title: 'Worst fidelity',
-          description: 'Smallest share of a class’s images in which the judge sees the class. Only runs with a judge have it.',
+          description:
+            'Smallest share of a class’s images in which the judge sees the class. Only runs with a judge have it.',
           ...RATE,
           decimals: 1,
           queries: [{ expr: 'min(ballast_class_fidelity{run=~"$run"})', legend: 'fidelity' }],
@@ -72,7 +74,8 @@ export const method: Dashboard = {
         {
           kind: 'bargauge',
           title: 'Accuracy by class, now',
-          description: 'On training images, smoothed, as adaptive sampling reads it. Short bars get most new images.',
+          description:
+            'On training images, smoothed, as adaptive sampling reads it. Short bars get most new images.',
           ...RATE,
           queries: [{ expr: 'min by (class) (ballast_class_accuracy{run=~"$run"})', legend: '{{class}}' }],
           thresholds: [
@@ -84,7 +87,8 @@ export const method: Dashboard = {
         {
           kind: 'bargauge',
           title: 'Share of the quota by class, now',
-          description: 'Of the images asked for in this epoch. One class with nearly everything may be one that cannot be learnt.',
+          description:
+            'Of the images asked for in this epoch. One class with nearly everything may be one that cannot be learnt.',
           ...RATE,
           queries: [
             {
@@ -97,7 +101,8 @@ export const method: Dashboard = {
         {
           kind: 'bargauge',
           title: 'Fidelity by class, last epoch',
-          description: 'Share of the images in which the independent judge sees their class. Low: synthesis teaches wrong things.',
+          description:
+            'Share of the images in which the independent judge sees their class. Low: synthesis teaches wrong things.',
           ...RATE,
           queries: [{ expr: 'min by (class) (ballast_class_fidelity{run=~"$run"})', legend: '{{class}}' }],
           thresholds: [
@@ -109,7 +114,8 @@ export const method: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Accuracy by class',
-          description: 'The same over time. A class that falls by 40 points and stays there: BallastClassCollapsed.',
+          description:
+            'The same over time. A class that falls by 40 points and stays there: BallastClassCollapsed.',
           ...RATE,
           width: 12,
           queries: [{ expr: 'ballast_class_accuracy{run=~"$run"}', legend: '{{class}} {{run}}' }],
@@ -117,7 +123,8 @@ export const method: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Quota by class',
-          description: 'Images asked for in each epoch. The stack’s height is the budget and does not change.',
+          description:
+            'Images asked for in each epoch. The stack’s height is the budget and does not change.',
           unit: 'short',
           min: 0,
           isStacked: true,
@@ -127,7 +134,8 @@ export const method: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Recall by class, validation images',
-          description: 'What the classifier does on images that it never saw. Small classes are noisy here: few images.',
+          description:
+            'What the classifier does on images that it never saw. Small classes are noisy here: few images.',
           ...RATE,
           width: 12,
           queries: [{ expr: 'ballast_class_validation_recall{run=~"$run"}', legend: '{{class}} {{run}}' }],
@@ -135,7 +143,8 @@ export const method: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Fidelity by class',
-          description: 'The judge’s share of faithful images over time. It often falls when guidance is too strong.',
+          description:
+            'The judge’s share of faithful images over time. It often falls when guidance is too strong.',
           ...RATE,
           width: 12,
           queries: [{ expr: 'ballast_class_fidelity{run=~"$run"}', legend: '{{class}} {{run}}' }],
@@ -155,7 +164,8 @@ export const method: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Training loss',
-          description: 'Of the last optimiser step when it was asked. Not a number, or a jump that stays: see the trainer’s log.',
+          description:
+            'Of the last optimiser step when it was asked. Not a number, or a jump that stays: see the trainer’s log.',
           unit: 'none',
           decimals: 3,
           queries: [{ expr: 'ballast_trainer_loss', legend: '{{actor}}' }],
@@ -166,7 +176,12 @@ export const method: Dashboard = {
           description: 'Zero between epochs, while images are made.',
           unit: 'ops',
           min: 0,
-          queries: [{ expr: 'sum by (actor) (rate(ballast_trainer_steps_total[$__rate_interval]))', legend: '{{actor}}' }],
+          queries: [
+            {
+              expr: 'sum by (actor) (rate(ballast_trainer_steps_total[$__rate_interval]))',
+              legend: '{{actor}}',
+            },
+          ],
         },
         {
           kind: 'timeseries',
@@ -188,7 +203,8 @@ export const method: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Mean time of a training epoch',
-          description: 'As the trainer measures it, without synthesis and evaluation, over the last half an hour.',
+          description:
+            'As the trainer measures it, without synthesis and evaluation, over the last half an hour.',
           unit: 's',
           min: 0,
           queries: [
@@ -216,7 +232,8 @@ export const method: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Version of the weights',
-          description: 'Optimiser steps behind what was announced, what the trainer published, and what workers guide with.',
+          description:
+            'Optimiser steps behind what was announced, what the trainer published, and what workers guide with.',
           unit: 'short',
           min: 0,
           width: 12,

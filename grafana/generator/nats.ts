@@ -47,7 +47,8 @@ export const nats: Dashboard = {
         {
           kind: 'stat',
           title: 'Storage used',
-          description: 'Of what JetStream may take on disk. Full: nothing is stored any more (NatsStorageNearFull).',
+          description:
+            'Of what JetStream may take on disk. Full: nothing is stored any more (NatsStorageNearFull).',
           unit: 'percentunit',
           width: 4,
           queries: [
@@ -112,7 +113,8 @@ export const nats: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Connections and subscriptions',
-          description: 'A fall of connections that comes back: clients were cut off, or the server restarted.',
+          description:
+            'A fall of connections that comes back: clients were cut off, or the server restarted.',
           unit: 'short',
           min: 0,
           queries: [
@@ -156,7 +158,9 @@ export const nats: Dashboard = {
           unit: 'bytes',
           min: 0,
           isStacked: true,
-          queries: [{ expr: `max by (stream_name) (nats_stream_total_bytes{${N}})`, legend: '{{stream_name}}' }],
+          queries: [
+            { expr: `max by (stream_name) (nats_stream_total_bytes{${N}})`, legend: '{{stream_name}}' },
+          ],
         },
         {
           kind: 'timeseries',
@@ -164,15 +168,20 @@ export const nats: Dashboard = {
           description: 'KV buckets hold one for each key; the stream of events as many as its limit.',
           unit: 'short',
           min: 0,
-          queries: [{ expr: `max by (stream_name) (nats_stream_total_messages{${N}})`, legend: '{{stream_name}}' }],
+          queries: [
+            { expr: `max by (stream_name) (nats_stream_total_messages{${N}})`, legend: '{{stream_name}}' },
+          ],
         },
         {
           kind: 'timeseries',
           title: 'Messages that consumers have yet to get',
-          description: 'The most of any consumer of each stream. Growing: a subscriber is stuck (BallastEventLag).',
+          description:
+            'The most of any consumer of each stream. Growing: a subscriber is stuck (BallastEventLag).',
           unit: 'short',
           min: 0,
-          queries: [{ expr: `max by (stream_name) (nats_consumer_num_pending{${N}})`, legend: '{{stream_name}}' }],
+          queries: [
+            { expr: `max by (stream_name) (nats_consumer_num_pending{${N}})`, legend: '{{stream_name}}' },
+          ],
         },
       ],
     },

@@ -27,7 +27,8 @@ export const overview: Dashboard = {
         {
           kind: 'stat',
           title: 'Targets down',
-          description: 'Scraped processes of Ballast that do not answer. More than none for minutes: BallastTargetDown.',
+          description:
+            'Scraped processes of Ballast that do not answer. More than none for minutes: BallastTargetDown.',
           unit: 'none',
           queries: [{ expr: 'count(up{job=~".*ballast.*"} == 0) or vector(0)', legend: 'targets' }],
           thresholds: [
@@ -40,14 +41,13 @@ export const overview: Dashboard = {
           title: 'Runs going on',
           description: 'Runs that the coordinator does now; where `ballast run` is scraped alone, that one.',
           unit: 'none',
-          queries: [
-            { expr: 'sum(ballast_runs{state="running"}) or count(ballast_epoch)', legend: 'runs' },
-          ],
+          queries: [{ expr: 'sum(ballast_runs{state="running"}) or count(ballast_epoch)', legend: 'runs' }],
         },
         {
           kind: 'stat',
           title: 'Runs waiting',
-          description: 'Runs that were accepted and wait for their turn. Normal while as many go on as `--max-runs` allows.',
+          description:
+            'Runs that were accepted and wait for their turn. Normal while as many go on as `--max-runs` allows.',
           unit: 'none',
           queries: [{ expr: 'sum(ballast_runs{state="queued"}) or vector(0)', legend: 'runs' }],
         },
@@ -61,7 +61,8 @@ export const overview: Dashboard = {
         {
           kind: 'stat',
           title: 'Workers alive',
-          description: 'Diffusion workers whose process runs. None while there is a backlog: BallastNoWorkers.',
+          description:
+            'Diffusion workers whose process runs. None while there is a backlog: BallastNoWorkers.',
           unit: 'none',
           queries: [
             {
@@ -73,7 +74,8 @@ export const overview: Dashboard = {
         {
           kind: 'stat',
           title: 'Images per second',
-          description: 'Synthetic images that trainers received, all runs together. It falls to zero while runs train.',
+          description:
+            'Synthetic images that trainers received, all runs together. It falls to zero while runs train.',
           unit: 'none',
           decimals: 1,
           queries: [{ expr: 'sum(rate(ballast_images_total[$__rate_interval]))', legend: 'images/s' }],
@@ -99,7 +101,8 @@ export const overview: Dashboard = {
         {
           kind: 'table',
           title: 'Firing alerts',
-          description: 'Empty when all is well. The runbook of an alert is docs/runbooks.md#<its name in small letters>.',
+          description:
+            'Empty when all is well. The runbook of an alert is docs/runbooks.md#<its name in small letters>.',
           unit: 'none',
           width: 16,
           queries: [{ expr: FIRING, legend: '' }],
@@ -122,11 +125,23 @@ export const overview: Dashboard = {
           min: 0,
           height: 7,
           queries: [
-            { expr: 'max(sum by (instance) (increase(ballast_actor_restarts_total[5m]))) or vector(0)', legend: 'actor restarts' },
-            { expr: 'max(increase(ballast_nodes_gone_total{cause!="left"}[5m])) or vector(0)', legend: 'nodes lost' },
+            {
+              expr: 'max(sum by (instance) (increase(ballast_actor_restarts_total[5m]))) or vector(0)',
+              legend: 'actor restarts',
+            },
+            {
+              expr: 'max(increase(ballast_nodes_gone_total{cause!="left"}[5m])) or vector(0)',
+              legend: 'nodes lost',
+            },
             { expr: 'sum(increase(ballast_lease_losses_total[5m])) or vector(0)', legend: 'leases lost' },
-            { expr: 'sum(increase(ballast_shards_redone_total[5m])) or vector(0)', legend: 'shards made again' },
-            { expr: 'sum(increase(ballast_calls_total{code=~"INTERNAL|UNKNOWN|UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|DATA_LOSS"}[5m])) or vector(0)', legend: 'calls failed' },
+            {
+              expr: 'sum(increase(ballast_shards_redone_total[5m])) or vector(0)',
+              legend: 'shards made again',
+            },
+            {
+              expr: 'sum(increase(ballast_calls_total{code=~"INTERNAL|UNKNOWN|UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|DATA_LOSS"}[5m])) or vector(0)',
+              legend: 'calls failed',
+            },
           ],
         },
       ],
@@ -142,13 +157,17 @@ export const overview: Dashboard = {
           min: 0,
           max: 1,
           queries: [
-            { expr: '(ballast_epoch{run=~"$run"} - 1) / on (run) ballast_epochs{run=~"$run"}', legend: '{{run}}' },
+            {
+              expr: '(ballast_epoch{run=~"$run"} - 1) / on (run) ballast_epochs{run=~"$run"}',
+              legend: '{{run}}',
+            },
           ],
         },
         {
           kind: 'timeseries',
           title: 'Balanced accuracy on validation images',
-          description: 'Mean recall of the classes. It should rise and then level; a lasting fall: BallastValidationDropped.',
+          description:
+            'Mean recall of the classes. It should rise and then level; a lasting fall: BallastValidationDropped.',
           unit: 'percentunit',
           min: 0,
           max: 1,
@@ -157,7 +176,8 @@ export const overview: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Worst class',
-          description: 'Accuracy of the class that is recognised worst, on training images. Which one: Ballast / Method.',
+          description:
+            'Accuracy of the class that is recognised worst, on training images. Which one: Ballast / Method.',
           unit: 'percentunit',
           min: 0,
           max: 1,
@@ -166,11 +186,15 @@ export const overview: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Images per second',
-          description: 'Synthetic images that the trainer received. Gaps are normal: there a run trains or evaluates.',
+          description:
+            'Synthetic images that the trainer received. Gaps are normal: there a run trains or evaluates.',
           unit: 'cps',
           min: 0,
           queries: [
-            { expr: 'sum by (run) (rate(ballast_images_total{run=~"$run"}[$__rate_interval]))', legend: 'run {{run}}' },
+            {
+              expr: 'sum by (run) (rate(ballast_images_total{run=~"$run"}[$__rate_interval]))',
+              legend: 'run {{run}}',
+            },
           ],
         },
         {
@@ -179,16 +203,24 @@ export const overview: Dashboard = {
           description: 'Optimiser steps of each trainer. Gaps are normal: there a run waits for images.',
           unit: 'ops',
           min: 0,
-          queries: [{ expr: 'sum by (actor) (rate(ballast_trainer_steps_total[$__rate_interval]))', legend: '{{actor}}' }],
+          queries: [
+            {
+              expr: 'sum by (actor) (rate(ballast_trainer_steps_total[$__rate_interval]))',
+              legend: '{{actor}}',
+            },
+          ],
         },
         {
           kind: 'timeseries',
           title: 'Backlog',
-          description: 'Worker-seconds of synthesis that wait or are being made. A steady rise: too few workers.',
+          description:
+            'Worker-seconds of synthesis that wait or are being made. A steady rise: too few workers.',
           unit: 's',
           min: 0,
           isStacked: true,
-          queries: [{ expr: 'sum by (run) (ballast_synthesis_backlog_seconds{run=~"$run"})', legend: 'run {{run}}' }],
+          queries: [
+            { expr: 'sum by (run) (ballast_synthesis_backlog_seconds{run=~"$run"})', legend: 'run {{run}}' },
+          ],
         },
       ],
     },
@@ -204,18 +236,25 @@ export const overview: Dashboard = {
           min: 0,
           width: 6,
           queries: [
-            { expr: 'sum by (instance) (rate(process_cpu_seconds_total{instance=~"$node"}[$__rate_interval]))', legend: '{{instance}}' },
+            {
+              expr: 'sum by (instance) (rate(process_cpu_seconds_total{instance=~"$node"}[$__rate_interval]))',
+              legend: '{{instance}}',
+            },
           ],
         },
         {
           kind: 'timeseries',
           title: 'Memory',
-          description: 'Resident memory of all processes of Ballast on a node, without objects in shared memory.',
+          description:
+            'Resident memory of all processes of Ballast on a node, without objects in shared memory.',
           unit: 'bytes',
           min: 0,
           width: 6,
           queries: [
-            { expr: 'sum by (instance) (process_resident_memory_bytes{instance=~"$node"})', legend: '{{instance}}' },
+            {
+              expr: 'sum by (instance) (process_resident_memory_bytes{instance=~"$node"})',
+              legend: '{{instance}}',
+            },
           ],
         },
         {
@@ -227,7 +266,10 @@ export const overview: Dashboard = {
           max: 1,
           width: 6,
           queries: [
-            { expr: '1 - ballast_disk_free_bytes{instance=~"$node"} / ballast_disk_bytes{instance=~"$node"}', legend: '{{instance}} {{folder}}' },
+            {
+              expr: '1 - ballast_disk_free_bytes{instance=~"$node"} / ballast_disk_bytes{instance=~"$node"}',
+              legend: '{{instance}} {{folder}}',
+            },
           ],
           thresholds: [
             { from: null, color: 'green' },
@@ -237,12 +279,16 @@ export const overview: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Event-loop delay, p99',
-          description: 'The slowest process of each node. Above a second, heartbeats and leases are late: BallastEventLoopBlocked.',
+          description:
+            'The slowest process of each node. Above a second, heartbeats and leases are late: BallastEventLoopBlocked.',
           unit: 's',
           min: 0,
           width: 6,
           queries: [
-            { expr: 'max by (instance) (nodejs_eventloop_lag_p99_seconds{instance=~"$node"})', legend: '{{instance}}' },
+            {
+              expr: 'max by (instance) (nodejs_eventloop_lag_p99_seconds{instance=~"$node"})',
+              legend: '{{instance}}',
+            },
           ],
         },
       ],

@@ -59,8 +59,17 @@ export interface Dashboard {
   readonly rows: readonly Row[];
 }
 
-export const RUN: Variable = { name: 'run', label: 'Run', query: 'label_values(ballast_epoch, run)', all: '.*' };
-export const NODE: Variable = { name: 'node', label: 'Node', query: 'label_values(ballast_build_info, instance)' };
+export const RUN: Variable = {
+  name: 'run',
+  label: 'Run',
+  query: 'label_values(ballast_epoch, run)',
+  all: '.*',
+};
+export const NODE: Variable = {
+  name: 'node',
+  label: 'Node',
+  query: 'label_values(ballast_build_info, instance)',
+};
 
 const WIDTHS = { timeseries: 8, stat: 3, bargauge: 8, table: 24 } as const;
 const HEIGHTS = { timeseries: 8, stat: 4, bargauge: 8, table: 7 } as const;
@@ -84,7 +93,14 @@ export function grafanaJson(dashboard: Dashboard): object {
     time: { from: 'now-3h', to: 'now' },
     links: [
       {
-        ...{ type: 'dashboards', title: 'Ballast', tags: ['ballast'], icon: 'external link', url: '', tooltip: '' },
+        ...{
+          type: 'dashboards',
+          title: 'Ballast',
+          tags: ['ballast'],
+          icon: 'external link',
+          url: '',
+          tooltip: '',
+        },
         ...{ asDropdown: false, includeVars: true, keepTime: true, targetBlank: false },
       },
     ],
@@ -183,7 +199,12 @@ function optionsOf({ kind, thresholds }: Panel): object {
   switch (kind) {
     case 'timeseries':
       return {
-        legend: { showLegend: true, displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull', 'max'] },
+        legend: {
+          showLegend: true,
+          displayMode: 'table',
+          placement: 'bottom',
+          calcs: ['lastNotNull', 'max'],
+        },
         tooltip: { mode: 'multi', sort: 'desc' },
       };
     case 'stat':

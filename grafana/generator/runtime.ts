@@ -24,7 +24,10 @@ const actors: Row = {
       unit: 'short',
       min: 0,
       queries: [
-        { expr: 'max by (type, cause) (increase(ballast_actor_restarts_total[15m]))', legend: '{{type}}: {{cause}}' },
+        {
+          expr: 'max by (type, cause) (increase(ballast_actor_restarts_total[15m]))',
+          legend: '{{type}}: {{cause}}',
+        },
       ],
     },
     {
@@ -39,7 +42,8 @@ const actors: Row = {
     {
       kind: 'timeseries',
       title: 'Nodes gone, last 15 minutes',
-      description: 'Left is a clean leave, as at scale-in. Lost is a node that fell silent (BallastNodeLost).',
+      description:
+        'Left is a clean leave, as at scale-in. Lost is a node that fell silent (BallastNodeLost).',
       unit: 'short',
       min: 0,
       queries: [{ expr: 'max by (cause) (increase(ballast_nodes_gone_total[15m]))', legend: '{{cause}}' }],
@@ -61,7 +65,8 @@ const actors: Row = {
     {
       kind: 'table',
       title: 'What runs where',
-      description: 'Version of Ballast and Node.js of each node. Different versions give different bits (BallastMixedVersions).',
+      description:
+        'Version of Ballast and Node.js of each node. Different versions give different bits (BallastMixedVersions).',
       unit: 'none',
       width: 8,
       height: 8,
@@ -81,13 +86,17 @@ const calls: Row = {
       unit: 'reqps',
       min: 0,
       queries: [
-        { expr: `topk(8, sum by (method) (rate(ballast_calls_total{${N}}[$__rate_interval])))`, legend: '{{method}}' },
+        {
+          expr: `topk(8, sum by (method) (rate(ballast_calls_total{${N}}[$__rate_interval])))`,
+          legend: '{{method}}',
+        },
       ],
     },
     {
       kind: 'timeseries',
       title: 'Calls that failed, per second',
-      description: 'By method and status; neither callers’ mistakes nor cancelled calls. Some during restarts are normal.',
+      description:
+        'By method and status; neither callers’ mistakes nor cancelled calls. Some during restarts are normal.',
       unit: 'reqps',
       min: 0,
       queries: [
@@ -100,7 +109,8 @@ const calls: Row = {
     {
       kind: 'timeseries',
       title: 'Time of a call, p99, slowest methods',
-      description: 'From arrival to answer, waiting included; streams until they end. Long methods (shards, epochs) are slow by nature.',
+      description:
+        'From arrival to answer, waiting included; streams until they end. Long methods (shards, epochs) are slow by nature.',
       unit: 's',
       min: 0,
       queries: [{ expr: 'topk(8, method:ballast_call_seconds:p99_5m)', legend: '{{method}}' }],
@@ -108,7 +118,8 @@ const calls: Row = {
     {
       kind: 'timeseries',
       title: 'Calls that wait for their turn',
-      description: 'In the mailboxes of each process. Growing without end: the actor is too slow or stuck (BallastMailboxBacklog).',
+      description:
+        'In the mailboxes of each process. Growing without end: the actor is too slow or stuck (BallastMailboxBacklog).',
       unit: 'short',
       min: 0,
       queries: [{ expr: `ballast_mailbox_depth{${N}}`, legend: WHO }],
@@ -147,13 +158,17 @@ const api: Row = {
       unit: 'reqps',
       min: 0,
       queries: [
-        { expr: 'sum by (method, code) (rate(ballast_api_requests_total[$__rate_interval]))', legend: '{{method}} {{code}}' },
+        {
+          expr: 'sum by (method, code) (rate(ballast_api_requests_total[$__rate_interval]))',
+          legend: '{{method}} {{code}}',
+        },
       ],
     },
     {
       kind: 'timeseries',
       title: 'Time of a request, p95',
-      description: 'By method; streams (WatchRun, Synthesize, GetModel, GetImages) until they end. Unary above 2 s: BallastApiSlow.',
+      description:
+        'By method; streams (WatchRun, Synthesize, GetModel, GetImages) until they end. Unary above 2 s: BallastApiSlow.',
       unit: 's',
       min: 0,
       queries: [{ expr: 'method:ballast_api_request_seconds:p95_5m', legend: '{{method}}' }],
@@ -165,7 +180,10 @@ const api: Row = {
       unit: 'reqps',
       min: 0,
       queries: [
-        { expr: 'sum by (token) (rate(ballast_api_rate_limited_total[$__rate_interval]))', legend: '{{token}}' },
+        {
+          expr: 'sum by (token) (rate(ballast_api_rate_limited_total[$__rate_interval]))',
+          legend: '{{token}}',
+        },
       ],
     },
   ],
@@ -177,7 +195,8 @@ const objects: Row = {
     {
       kind: 'timeseries',
       title: 'Object store, bytes by kind',
-      description: 'Primary were put here, secondary are copies that may be dropped, spilled lie on disk, reusable are empty files.',
+      description:
+        'Primary were put here, secondary are copies that may be dropped, spilled lie on disk, reusable are empty files.',
       unit: 'bytes',
       min: 0,
       isStacked: true,
@@ -186,7 +205,8 @@ const objects: Row = {
     {
       kind: 'timeseries',
       title: 'Object store, share that cannot be dropped',
-      description: 'Primary and reserved bytes of the capacity. At 100% objects move to disk, which is slower (BallastObjectStoreNearFull).',
+      description:
+        'Primary and reserved bytes of the capacity. At 100% objects move to disk, which is slower (BallastObjectStoreNearFull).',
       unit: 'percentunit',
       min: 0,
       max: 1,
@@ -208,7 +228,8 @@ const objects: Row = {
     {
       kind: 'timeseries',
       title: 'Bytes put and got, per second',
-      description: 'By where a process found what it got: its memory, shared memory, disk (spill) or another node (remote).',
+      description:
+        'By where a process found what it got: its memory, shared memory, disk (spill) or another node (remote).',
       unit: 'Bps',
       min: 0,
       queries: [
@@ -236,7 +257,8 @@ const objects: Row = {
     {
       kind: 'timeseries',
       title: 'Bytes between nodes, per second',
-      description: 'Sent and received by each node. Weights go to every node once per epoch; images to the trainer’s node.',
+      description:
+        'Sent and received by each node. Weights go to every node once per epoch; images to the trainer’s node.',
       unit: 'Bps',
       min: 0,
       queries: [
@@ -266,7 +288,8 @@ const objects: Row = {
     {
       kind: 'timeseries',
       title: 'Evictions and spills, last 5 minutes',
-      description: 'Copies dropped and objects moved to disk, to make room. Spills all the time: the store is too small.',
+      description:
+        'Copies dropped and objects moved to disk, to make room. Spills all the time: the store is too small.',
       unit: 'short',
       min: 0,
       queries: [
@@ -321,7 +344,8 @@ const controlPlane: Row = {
     {
       kind: 'timeseries',
       title: 'Leases',
-      description: 'Held now, and lost without a release in the last 15 minutes. Any loss: BallastLeasesLost.',
+      description:
+        'Held now, and lost without a release in the last 15 minutes. Any loss: BallastLeasesLost.',
       unit: 'short',
       min: 0,
       queries: [
@@ -332,7 +356,8 @@ const controlPlane: Row = {
     {
       kind: 'timeseries',
       title: 'Events that subscribers have yet to get',
-      description: 'The largest of each bus and filter. Growing: a subscriber is slow or stuck (BallastEventLag).',
+      description:
+        'The largest of each bus and filter. Growing: a subscriber is slow or stuck (BallastEventLag).',
       unit: 'short',
       min: 0,
       queries: [{ expr: `max by (bus, filter) (ballast_event_lag{${N}})`, legend: '{{bus}} {{filter}}' }],
@@ -344,7 +369,10 @@ const controlPlane: Row = {
       unit: 'short',
       min: 0,
       queries: [
-        { expr: `sum by (code) (increase(ballast_event_publish_failures_total{${N}}[5m]))`, legend: '{{code}}' },
+        {
+          expr: `sum by (code) (increase(ballast_event_publish_failures_total{${N}}[5m]))`,
+          legend: '{{code}}',
+        },
       ],
     },
   ],
@@ -356,7 +384,8 @@ const processes: Row = {
     {
       kind: 'timeseries',
       title: 'Event-loop delay, p99',
-      description: 'Since the scrape before. Over a second, heartbeats and answers are late: BallastEventLoopBlocked.',
+      description:
+        'Since the scrape before. Over a second, heartbeats and answers are late: BallastEventLoopBlocked.',
       unit: 's',
       min: 0,
       queries: [{ expr: `nodejs_eventloop_lag_p99_seconds{${N}}`, legend: WHO }],
@@ -410,7 +439,8 @@ const processes: Row = {
     {
       kind: 'timeseries',
       title: 'Free disk',
-      description: 'Of the file systems of each node’s own folder, of its objects (memory, as a rule) and of run folders.',
+      description:
+        'Of the file systems of each node’s own folder, of its objects (memory, as a rule) and of run folders.',
       unit: 'bytes',
       min: 0,
       queries: [{ expr: `ballast_disk_free_bytes{${N}}`, legend: '{{folder}} {{instance}}' }],

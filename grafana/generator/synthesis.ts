@@ -16,11 +16,14 @@ export const synthesis: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Backlog by run',
-          description: 'Worker-seconds of synthesis that wait or are being made. Sync runs ask for an epoch at a time: saw teeth.',
+          description:
+            'Worker-seconds of synthesis that wait or are being made. Sync runs ask for an epoch at a time: saw teeth.',
           unit: 's',
           min: 0,
           isStacked: true,
-          queries: [{ expr: 'sum by (run) (ballast_synthesis_backlog_seconds{run=~"$run"})', legend: 'run {{run}}' }],
+          queries: [
+            { expr: 'sum by (run) (ballast_synthesis_backlog_seconds{run=~"$run"})', legend: 'run {{run}}' },
+          ],
         },
         {
           kind: 'timeseries',
@@ -44,7 +47,8 @@ export const synthesis: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Workers of the pool',
-          description: 'Diffusion workers by state. Starting ones that never become alive: look at actor restarts in Runtime.',
+          description:
+            'Diffusion workers by state. Starting ones that never become alive: look at actor restarts in Runtime.',
           unit: 'short',
           min: 0,
           isStacked: true,
@@ -53,19 +57,24 @@ export const synthesis: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Images per second',
-          description: 'What workers made, and what trainers received. A lasting difference is work done twice or lost.',
+          description:
+            'What workers made, and what trainers received. A lasting difference is work done twice or lost.',
           unit: 'cps',
           min: 0,
           queries: [
             { expr: 'sum(rate(ballast_worker_images_total[$__rate_interval]))', legend: 'made by workers' },
             { expr: 'sum(rate(ballast_images_total[$__rate_interval]))', legend: 'received for runs' },
-            { expr: 'sum(rate(ballast_trainer_synthetic_images_total[$__rate_interval]))', legend: 'taken by trainers' },
+            {
+              expr: 'sum(rate(ballast_trainer_synthetic_images_total[$__rate_interval]))',
+              legend: 'taken by trainers',
+            },
           ],
         },
         {
           kind: 'timeseries',
           title: 'Worker-seconds for an image',
-          description: 'Compute time, measured at the workers and as the coordinator averages it. It turns images into backlog.',
+          description:
+            'Compute time, measured at the workers and as the coordinator averages it. It turns images into backlog.',
           unit: 's',
           min: 0,
           queries: [
@@ -79,7 +88,8 @@ export const synthesis: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Images made in all',
-          description: 'Since each run began here. Flat for long while it should synthesise: BallastRunStalled.',
+          description:
+            'Since each run began here. Flat for long while it should synthesise: BallastRunStalled.',
           unit: 'short',
           min: 0,
           queries: [{ expr: 'sum by (run) (ballast_images_total{run=~"$run"})', legend: 'run {{run}}' }],
@@ -92,7 +102,8 @@ export const synthesis: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Shards of the epoch by state',
-          description: 'Pending, assigned to a worker, made, committed (the trainer has it). Committed grows to all, then it begins anew.',
+          description:
+            'Pending, assigned to a worker, made, committed (the trainer has it). Committed grows to all, then it begins anew.',
           unit: 'short',
           min: 0,
           isStacked: true,
@@ -101,7 +112,8 @@ export const synthesis: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Shards that wait for a worker',
-          description: 'Zero while every shard of the epoch is with a worker. High with idle workers: they are not given any.',
+          description:
+            'Zero while every shard of the epoch is with a worker. High with idle workers: they are not given any.',
           unit: 'short',
           min: 0,
           queries: [{ expr: 'sum by (run) (ballast_queue_depth{run=~"$run"})', legend: 'run {{run}}' }],
@@ -109,17 +121,22 @@ export const synthesis: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Shards made again, last 30 minutes',
-          description: 'Because a worker died or failed. A few when workers are scaled in by force; a tenth of all: BallastShardsRedone.',
+          description:
+            'Because a worker died or failed. A few when workers are scaled in by force; a tenth of all: BallastShardsRedone.',
           unit: 'short',
           min: 0,
           queries: [
-            { expr: 'sum by (run) (increase(ballast_shards_redone_total{run=~"$run"}[30m]))', legend: 'run {{run}}' },
+            {
+              expr: 'sum by (run) (increase(ballast_shards_redone_total{run=~"$run"}[30m]))',
+              legend: 'run {{run}}',
+            },
           ],
         },
         {
           kind: 'timeseries',
           title: 'Compute time of a shard',
-          description: 'Half of the shards take less than p50, nearly all less than p95. Grace periods must be longer than p95.',
+          description:
+            'Half of the shards take less than p50, nearly all less than p95. Grace periods must be longer than p95.',
           unit: 's',
           min: 0,
           queries: [
@@ -136,7 +153,8 @@ export const synthesis: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Compute time of a shard by worker',
-          description: 'Mean of five minutes. One slow worker among equal ones: its machine is busy, hot or throttled.',
+          description:
+            'Mean of five minutes. One slow worker among equal ones: its machine is busy, hot or throttled.',
           unit: 's',
           min: 0,
           queries: [
@@ -149,11 +167,15 @@ export const synthesis: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Graphs made ready, seconds spent',
-          description: 'Time in which a worker or trainer could not compute, compiling graphs or reading them from the cache. Near zero after a start.',
+          description:
+            'Time in which a worker or trainer could not compute, compiling graphs or reading them from the cache. Near zero after a start.',
           unit: 's',
           min: 0,
           queries: [
-            { expr: 'sum by (source) (increase(ballast_graph_seconds_total[5m]))', legend: '{{source}}, seconds' },
+            {
+              expr: 'sum by (source) (increase(ballast_graph_seconds_total[5m]))',
+              legend: '{{source}}, seconds',
+            },
             { expr: 'sum by (source) (increase(ballast_graphs_total[5m]))', legend: '{{source}}, graphs' },
           ],
         },
@@ -165,7 +187,8 @@ export const synthesis: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Busy share',
-          description: 'Of the last five minutes, spent computing shards. Low with a backlog: the worker waits for weights, anchors or shards.',
+          description:
+            'Of the last five minutes, spent computing shards. Low with a backlog: the worker waits for weights, anchors or shards.',
           unit: 'percentunit',
           min: 0,
           max: 1,
@@ -178,13 +201,17 @@ export const synthesis: Dashboard = {
           unit: 'cps',
           min: 0,
           queries: [
-            { expr: 'sum by (actor) (rate(ballast_worker_images_total[$__rate_interval]))', legend: '{{actor}}' },
+            {
+              expr: 'sum by (actor) (rate(ballast_worker_images_total[$__rate_interval]))',
+              legend: '{{actor}}',
+            },
           ],
         },
         {
           kind: 'timeseries',
           title: 'Shards at each worker',
-          description: 'Asked of it and not finished. It never has more than its credit; zero for all: nothing to do.',
+          description:
+            'Asked of it and not finished. It never has more than its credit; zero for all: nothing to do.',
           unit: 'short',
           min: 0,
           queries: [{ expr: 'ballast_worker_queue_depth', legend: '{{actor}}' }],
