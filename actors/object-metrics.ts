@@ -122,6 +122,8 @@ export class ProcessObjectMetrics {
       'Failed uses of the store, by what and status',
       ['operation', 'code'],
     );
+    // An alert takes its increase: it must be there before it rises.
+    for (const operation of ['put', 'get']) this.#failures.inc({ operation, code: 'RESOURCE_EXHAUSTED' }, 0);
   }
 
   put(bytes: number): void {
