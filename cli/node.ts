@@ -113,7 +113,7 @@ async function serveUntilTold(
   const metrics =
     metricsPort === null
       ? null
-      : await serveMetrics(new MergedRegistry(() => ownPart(node)), { port: metricsPort, host });
+      : await serveMetrics(new MergedRegistry(() => node), { port: metricsPort, host });
   try {
     await writeNodeFile(dir, node.address);
     stdout.write(await welcome(node, settings));
@@ -123,12 +123,6 @@ async function serveUntilTold(
   } finally {
     await metrics?.close();
   }
-}
-
-/** The node with the actors that are on it, not those of the whole cluster. */
-function ownPart(node: Node): Pick<Node, 'list' | 'registry'> {
-  const list = async () => (await node.list()).filter(({ nodeId }) => nodeId === node.nodeId);
-  return { registry: node.registry, list };
 }
 
 async function welcome(node: Node, { join: target, dir }: NodeSettings): Promise<string> {

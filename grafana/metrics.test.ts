@@ -81,9 +81,9 @@ it('shows or judges every metric that is exported', () => {
 
 describe('queries', () => {
   it.each(queries)('$where asks for metrics and labels that somebody exports: $expr', (query) => {
-    const { selectors, grouping, shown } = query;
+    const { selectors, grouping, made, shown } = query;
     expect(selectors.length).toBeGreaterThan(0);
-    const all = new Set(['value']);
+    const all = new Set(['value', ...made]);
     for (const { metric, labels } of selectors) {
       const known = labelsOf(metric);
       expect(known, metric).toBeDefined();

@@ -11,7 +11,9 @@ describe('parseQuery', () => {
         { metric: 'b', labels: [], text: 'b' },
       ],
       grouping: ['run', 'run', 'kind'],
+      made: [],
     });
+    expect(parseQuery('label_replace(rate(a[5m]), "run", "$1", "actor", "(.*)-x")').made).toEqual(['run']);
   });
 
   it.each(['sum(', 'a{b=}', 'rate(a[5m]', '{run="x"}'])('refuses %s', (expr) => {

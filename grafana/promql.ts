@@ -13,6 +13,8 @@ export interface ParsedQuery {
   readonly selectors: readonly Selector[];
   /** Labels in `by`, `without`, `on`, `ignoring` and `group_left`. */
   readonly grouping: readonly string[];
+  /** Labels that `label_replace` makes. */
+  readonly made: readonly string[];
 }
 
 /** Grafana's variables replaced by values, as Grafana does before it asks. */
@@ -33,6 +35,7 @@ export function fillVariables(
 export function parseQuery(expr: string): ParsedQuery {
   const selectors: Selector[] = [];
   const grouping: string[] = [];
+  const made: string[] = [];
   const text = ({ from, to }: { readonly from: number; readonly to: number }) => expr.slice(from, to);
   parser.parse(expr).iterate({
     enter(node) {
@@ -44,9 +47,13 @@ export function parseQuery(expr: string): ParsedQuery {
         if (metric === null) throw new Error(`a selector without a metric: ${expr}`);
         selectors.push({ metric: text(metric), labels, text: text(node) });
       }
+      if (node.name === 'FunctionCall' && text(node).startsWith('label_replace')) {
+        const [label] = node.node.getChild('FunctionCallBody')?.getChildren('StringLiteral') ?? [];
+        if (label !== undefined) made.push(text(label).slice(1, -1));
+      }
       if (node.name === 'GroupingLabels')
         grouping.push(...node.node.getChildren('LabelName').map((label) => text(label)));
     },
   });
-  return { selectors, grouping };
+  return { selectors, grouping, made };
 }

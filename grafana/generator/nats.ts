@@ -65,7 +65,7 @@ export const nats: Dashboard = {
         {
           kind: 'stat',
           title: 'Streams',
-          description: 'Of all clusters on this NATS: one of events, and the buckets of registry and leases.',
+          description: 'On this server: one of events for each run, and the buckets of registry and leases.',
           unit: 'none',
           width: 4,
           queries: [{ expr: `max(nats_server_total_streams{${N}})`, legend: 'streams' }],
@@ -154,22 +154,22 @@ export const nats: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Stored bytes by stream',
-          description: 'Streams have limits of age and size: they level off.',
+          description: 'Each run has a stream of events, which stays when it ends; the buckets of the registry stay small.',
           unit: 'bytes',
           min: 0,
           isStacked: true,
           queries: [
-            { expr: `max by (stream_name) (nats_stream_total_bytes{${N}})`, legend: '{{stream_name}}' },
+            { expr: `topk(10, max by (stream_name) (nats_stream_total_bytes{${N}}))`, legend: '{{stream_name}}' },
           ],
         },
         {
           kind: 'timeseries',
           title: 'Stored messages by stream',
-          description: 'KV buckets hold one for each key; the stream of events as many as its limit.',
+          description: 'Buckets (KV_…) hold one for each key, a stream of events all of its run.',
           unit: 'short',
           min: 0,
           queries: [
-            { expr: `max by (stream_name) (nats_stream_total_messages{${N}})`, legend: '{{stream_name}}' },
+            { expr: `topk(10, max by (stream_name) (nats_stream_total_messages{${N}}))`, legend: '{{stream_name}}' },
           ],
         },
         {
@@ -180,7 +180,7 @@ export const nats: Dashboard = {
           unit: 'short',
           min: 0,
           queries: [
-            { expr: `max by (stream_name) (nats_consumer_num_pending{${N}})`, legend: '{{stream_name}}' },
+            { expr: `topk(10, max by (stream_name) (nats_consumer_num_pending{${N}}))`, legend: '{{stream_name}}' },
           ],
         },
       ],

@@ -1,0 +1,195 @@
+/**
+ * Dashboards, rules and autoscaler queries against a real Prometheus, which scrapes a real run on a cluster of two nodes
+ * while one of its workers is killed. What no exporter here serves comes from recorded pages (test/fixtures/monitoring),
+ * whose first lines say where they are from.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { packageRoot } from '../common/package-root.ts';
+import { parseExposition } from '../grafana/exposition.ts';
+import { BOUNDED_LABELS, COMING, QUIET } from '../grafana/metric-lists.ts';
+import { drawDashboard } from '../grafana/preview/dashboard-page.ts';
+import { readDashboards } from '../grafana/panel-files.ts';
+import { parseQuery } from '../grafana/promql.ts';
+import { allQueries } from '../grafana/queries.ts';
+import { ALERTS, readRules } from '../grafana/rules.ts';
+import { Cli } from './support/cli.ts';
+import { startTestNode, type TestNode } from './support/cluster.ts';
+import { findBrowser, screenshot } from './support/browser.ts';
+import { hasPrometheus, MISSING, Prometheus, servePages } from './support/prometheus.ts';
+import { newFolder, runArgs } from './support/suite.ts';
+
+/** How long the run is watched; longer, for pictures with more in them. */
+const WATCH_SECONDS = Number(process.env['BALLAST_MONITORING_SECONDS'] ?? 25);
+const VARIABLES = { rateInterval: '10s', values: { run: '.*', node: '.*' } };
+/** Series of Ballast on one page that this small run may have: 2 nodes, a coordinator, a trainer, 2 workers. */
+const MAX_SERIES = 1500;
+const FIXTURES = join(import.meta.dirname, 'fixtures', 'monitoring');
+const PICTURES = join(packageRoot(), 'test-results', 'dashboards');
+const browser = findBrowser();
+
+describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MISSING})`, () => {
+  let node: TestNode;
+  let run: Cli;
+  let prometheus: Prometheus;
+  let pages: Awaited<ReturnType<typeof servePages>>;
+  const scraped: string[] = [];
+
+  beforeAll(async () => {
+    const folder = newFolder('monitoring');
+    node = await startTestNode(folder, `t${process.pid}-mon`, ['--resources', 'cpu=2', '--metrics-port', '0']);
+    const [, nodeUrl = ''] = await node.cli.waitFor(/metrics: http:\/\/(\S+)\/metrics/);
+    const dir = join(folder, 'run');
+    const more = ['--json', '--epochs', '5000', '--metrics-port', '0', '--join', `grpc://${node.address}`];
+    run = Cli.start(await runArgs(dir, ...more));
+    const [, runUrl = ''] = await run.poll('the address', () => /metrics: http:\/\/(\S+)\/metrics/.exec(run.stderr));
+    const texts = Object.fromEntries(
+      ['dcgm', 'nats'].map((name) => [name, readFileSync(join(FIXTURES, `${name}.txt`), 'utf8')]),
+    );
+    pages = await servePages(texts);
+    await run.waitFor(/"type":"quota","epoch":2,/);
+    prometheus = await Prometheus.start({
+      folder,
+      targets: [
+        { job: 'ballast', address: nodeUrl },
+        { job: 'ballast', address: runUrl },
+        ...[...pages.addresses].map(([job, address]) => ({ job, address })),
+      ],
+      ruleFiles: readRules().files,
+    });
+    await delay((WATCH_SECONDS * 1000) / 2);
+    const worker = await findWorker(node, dir, run);
+    process.kill(worker, 'SIGKILL');
+    await delay((WATCH_SECONDS * 1000) / 2);
+    for (const url of [nodeUrl, runUrl]) scraped.push(await (await fetch(`http://${url}/metrics`)).text());
+  }, 180_000 + WATCH_SECONDS * 1000);
+
+  afterAll(async () => {
+    await prometheus?.stop();
+    await pages?.close();
+    for (const cli of [run, node?.cli]) {
+      cli?.signal('SIGTERM');
+      await cli?.ended;
+    }
+  });
+
+  it('scrapes every target', async () => {
+    const up = await prometheus.query('up');
+    expect(up.map(({ metric, values }) => [metric['job'], values[0]![1]]).sort()).toEqual([
+      ['ballast', 1],
+      ['ballast', 1],
+      ['dcgm', 1],
+      ['nats', 1],
+    ]);
+  });
+
+  it('answers every query of panels, rules and autoscalers with data, where an exporter is here', async () => {
+    const failed: string[] = [];
+    for (const { where, kind, expr } of allQueries(VARIABLES)) {
+      const answer = await prometheus.query(expr);
+      const metrics = parseQuery(expr).selectors.map(({ metric }) => metric);
+      const mayBeEmpty = kind === 'alert' || metrics.some((name) => isComing(name) || isQuiet(name));
+      if (answer.length === 0 && !mayBeEmpty) failed.push(`${where}: ${expr}`);
+    }
+    expect(failed).toEqual([]);
+  });
+
+  it('has series of every metric that alerts ask for', async () => {
+    const asked = allQueries(VARIABLES)
+      .filter(({ kind }) => kind === 'alert')
+      .flatMap(({ expr }) => parseQuery(expr).selectors.map(({ metric }) => metric))
+      .filter((name) => !isComing(name) && !isQuiet(name) && !dependsOnComing(name));
+    const empty: string[] = [];
+    for (const name of new Set(asked)) if ((await prometheus.query(name)).length === 0) empty.push(name);
+    expect(empty).toEqual([]);
+  });
+
+  it('is told of the quiet metrics too, and they are quiet indeed', async () => {
+    const known = await prometheus.metricNames();
+    for (const name of Object.keys(QUIET)) {
+      expect(known, name).toContain(name);
+      const series = await prometheus.query(`${name} or ${name}_count`);
+      expect(series, name).toEqual([]);
+    }
+  });
+
+  it('evaluates every rule; nothing fires but what one worker’s death and the missing coordinator explain', async () => {
+    const rules = await prometheus.rules();
+    const { alerts, recordings } = readRules();
+    expect(rules.length).toBe(alerts.length + recordings.length);
+    expect(rules.filter(({ health, lastError }) => health !== 'ok' || (lastError ?? '') !== '')).toEqual([]);
+    const awake = rules.filter(({ state }) => state === 'pending' || state === 'firing');
+    const explained = ['BallastCoordinatorAbsent', 'BallastCallsFailing', 'BallastShardsRedone', 'BallastObjectTransfersFailing'];
+    expect(awake.map(({ name }) => name).filter((name) => !explained.includes(name))).toEqual([]);
+    expect(awake.map(({ name }) => name)).toContain('BallastCoordinatorAbsent');
+    expect(awake.filter(({ state }) => state === 'firing')).toEqual([]);
+  });
+
+  it('exports labels of few values only', () => {
+    const samples = scraped.flatMap((text) => parseExposition(text).samples);
+    const own = samples.filter(({ name }) => name.startsWith('ballast_'));
+    expect(own.length).toBeGreaterThan(200);
+    expect(own.length).toBeLessThan(MAX_SERIES);
+    for (const { name, labels } of own)
+      for (const [label, value] of Object.entries(labels)) {
+        if (label === 'le') continue;
+        expect(BOUNDED_LABELS, name).toHaveProperty(label);
+        // Ids of objects, leases and requests look like this; actors carry the short id of their run.
+        if (label !== 'actor') expect(value, `${name}{${label}}`).not.toMatch(/[0-9a-f]{8}/);
+      }
+  });
+
+  it('draws every dashboard with what Prometheus answers (test-results/dashboards)', async () => {
+    mkdirSync(PICTURES, { recursive: true });
+    for (const [name, dashboard] of readDashboards()) {
+      const page = await drawDashboard(dashboard, prometheus, { ...VARIABLES, seconds: WATCH_SECONDS });
+      const html = join(PICTURES, `${name}.html`);
+      writeFileSync(html, page.html);
+      const mayBeEmpty = dashboard.panels.filter(({ targets }) =>
+        targets.every(({ expr }) =>
+          parseQuery(expr.replaceAll('$__rate_interval', '1m')).selectors.some(
+            ({ metric }) => isComing(metric) || isQuiet(metric) || metric === 'ALERTS',
+          ),
+        ),
+      );
+      expect(page.empty.filter((title) => !mayBeEmpty.some((panel) => panel.title === title)), name).toEqual([]);
+      if (browser !== null) await screenshot(browser, html, join(PICTURES, `${name}.png`), page.heightPx);
+    }
+    expect(readdirSync(PICTURES).filter((file) => file.endsWith('.html'))).toHaveLength(readDashboards().size);
+  }, 180_000);
+
+  it('passes promtool: configuration, rules, and the cases of every alert', () => {
+    const promtool = (...args: string[]) => execFileSync('promtool', args, { encoding: 'utf8', stdio: 'pipe' });
+    expect(promtool('check', 'config', prometheus.configFile)).toContain('SUCCESS');
+    expect(promtool('check', 'rules', ...readRules().files)).not.toContain('FAILED');
+    const folder = join(ALERTS, 'tests');
+    const files = readdirSync(folder).map((file) => join(folder, file));
+    expect(promtool('test', 'rules', ...files).match(/SUCCESS/g)).toHaveLength(files.length);
+  });
+});
+
+function isComing(series: string): boolean {
+  return series.replace(/_(bucket|sum|count)$/, '') in COMING || series in COMING || dependsOnComing(series);
+}
+
+function isQuiet(series: string): boolean {
+  return series.replace(/_(bucket|sum|count)$/, '') in QUIET || series in QUIET;
+}
+
+/** Whether a recording rule is made from metrics that are not there yet. */
+function dependsOnComing(series: string): boolean {
+  const recording = readRules().recordings.find(({ record }) => record === series);
+  return recording !== undefined && parseQuery(recording.expr).selectors.some(({ metric }) => isComing(metric));
+}
+
+/** The process of a diffusion worker, wherever the cluster placed it. */
+async function findWorker(node: TestNode, dir: string, run: Cli): Promise<number> {
+  const { actorsOf } = await import('./support/processes.ts');
+  const { pid } = await run.poll('a worker', () =>
+    [...actorsOf(node.dir), ...actorsOf(dir)].find(({ actorId }) => actorId.includes('diffusion-worker')),
+  );
+  return pid;
+}
