@@ -38,34 +38,44 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
   let pages: Awaited<ReturnType<typeof servePages>>;
   const scraped: string[] = [];
 
-  beforeAll(async () => {
-    const folder = newFolder('monitoring');
-    node = await startTestNode(folder, `t${process.pid}-mon`, ['--resources', 'cpu=2', '--metrics-port', '0']);
-    const [, nodeUrl = ''] = await node.cli.waitFor(/metrics: http:\/\/(\S+)\/metrics/);
-    const dir = join(folder, 'run');
-    const more = ['--json', '--epochs', '5000', '--metrics-port', '0', '--join', `grpc://${node.address}`];
-    run = Cli.start(await runArgs(dir, ...more));
-    const [, runUrl = ''] = await run.poll('the address', () => /metrics: http:\/\/(\S+)\/metrics/.exec(run.stderr));
-    const texts = Object.fromEntries(
-      ['dcgm', 'nats'].map((name) => [name, readFileSync(join(FIXTURES, `${name}.txt`), 'utf8')]),
-    );
-    pages = await servePages(texts);
-    await run.waitFor(/"type":"quota","epoch":2,/);
-    prometheus = await Prometheus.start({
-      folder,
-      targets: [
-        { job: 'ballast', address: nodeUrl },
-        { job: 'ballast', address: runUrl },
-        ...[...pages.addresses].map(([job, address]) => ({ job, address })),
-      ],
-      ruleFiles: readRules().files,
-    });
-    await delay((WATCH_SECONDS * 1000) / 2);
-    const worker = await findWorker(node, dir, run);
-    process.kill(worker, 'SIGKILL');
-    await delay((WATCH_SECONDS * 1000) / 2);
-    for (const url of [nodeUrl, runUrl]) scraped.push(await (await fetch(`http://${url}/metrics`)).text());
-  }, 180_000 + WATCH_SECONDS * 1000);
+  beforeAll(
+    async () => {
+      const folder = newFolder('monitoring');
+      node = await startTestNode(folder, `t${process.pid}-mon`, [
+        '--resources',
+        'cpu=2',
+        '--metrics-port',
+        '0',
+      ]);
+      const [, nodeUrl = ''] = await node.cli.waitFor(/metrics: http:\/\/(\S+)\/metrics/);
+      const dir = join(folder, 'run');
+      const more = ['--json', '--epochs', '5000', '--metrics-port', '0', '--join', `grpc://${node.address}`];
+      run = Cli.start(await runArgs(dir, ...more));
+      const [, runUrl = ''] = await run.poll('the address', () =>
+        /metrics: http:\/\/(\S+)\/metrics/.exec(run.stderr),
+      );
+      const texts = Object.fromEntries(
+        ['dcgm', 'nats'].map((name) => [name, readFileSync(join(FIXTURES, `${name}.txt`), 'utf8')]),
+      );
+      pages = await servePages(texts);
+      await run.waitFor(/"type":"quota","epoch":2,/);
+      prometheus = await Prometheus.start({
+        folder,
+        targets: [
+          { job: 'ballast', address: nodeUrl },
+          { job: 'ballast', address: runUrl },
+          ...[...pages.addresses].map(([job, address]) => ({ job, address })),
+        ],
+        ruleFiles: readRules().files,
+      });
+      await delay((WATCH_SECONDS * 1000) / 2);
+      const worker = await findWorker(node, dir, run);
+      process.kill(worker, 'SIGKILL');
+      await delay((WATCH_SECONDS * 1000) / 2);
+      for (const url of [nodeUrl, runUrl]) scraped.push(await (await fetch(`http://${url}/metrics`)).text());
+    },
+    180_000 + WATCH_SECONDS * 1000,
+  );
 
   afterAll(async () => {
     await prometheus?.stop();
@@ -122,7 +132,12 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
     expect(rules.length).toBe(alerts.length + recordings.length);
     expect(rules.filter(({ health, lastError }) => health !== 'ok' || (lastError ?? '') !== '')).toEqual([]);
     const awake = rules.filter(({ state }) => state === 'pending' || state === 'firing');
-    const explained = ['BallastCoordinatorAbsent', 'BallastCallsFailing', 'BallastShardsRedone', 'BallastObjectTransfersFailing'];
+    const explained = [
+      'BallastCoordinatorAbsent',
+      'BallastCallsFailing',
+      'BallastShardsRedone',
+      'BallastObjectTransfersFailing',
+    ];
     expect(awake.map(({ name }) => name).filter((name) => !explained.includes(name))).toEqual([]);
     expect(awake.map(({ name }) => name)).toContain('BallastCoordinatorAbsent');
     expect(awake.filter(({ state }) => state === 'firing')).toEqual([]);
@@ -155,14 +170,20 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
           ),
         ),
       );
-      expect(page.empty.filter((title) => !mayBeEmpty.some((panel) => panel.title === title)), name).toEqual([]);
+      expect(
+        page.empty.filter((title) => !mayBeEmpty.some((panel) => panel.title === title)),
+        name,
+      ).toEqual([]);
       if (browser !== null) await screenshot(browser, html, join(PICTURES, `${name}.png`), page.heightPx);
     }
-    expect(readdirSync(PICTURES).filter((file) => file.endsWith('.html'))).toHaveLength(readDashboards().size);
+    expect(readdirSync(PICTURES).filter((file) => file.endsWith('.html'))).toHaveLength(
+      readDashboards().size,
+    );
   }, 180_000);
 
   it('passes promtool: configuration, rules, and the cases of every alert', () => {
-    const promtool = (...args: string[]) => execFileSync('promtool', args, { encoding: 'utf8', stdio: 'pipe' });
+    const promtool = (...args: string[]) =>
+      execFileSync('promtool', args, { encoding: 'utf8', stdio: 'pipe' });
     expect(promtool('check', 'config', prometheus.configFile)).toContain('SUCCESS');
     expect(promtool('check', 'rules', ...readRules().files)).not.toContain('FAILED');
     const folder = join(ALERTS, 'tests');
@@ -182,7 +203,9 @@ function isQuiet(series: string): boolean {
 /** Whether a recording rule is made from metrics that are not there yet. */
 function dependsOnComing(series: string): boolean {
   const recording = readRules().recordings.find(({ record }) => record === series);
-  return recording !== undefined && parseQuery(recording.expr).selectors.some(({ metric }) => isComing(metric));
+  return (
+    recording !== undefined && parseQuery(recording.expr).selectors.some(({ metric }) => isComing(metric))
+  );
 }
 
 /** The process of a diffusion worker, wherever the cluster placed it. */

@@ -154,12 +154,16 @@ export const nats: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Stored bytes by stream',
-          description: 'Each run has a stream of events, which stays when it ends; the buckets of the registry stay small.',
+          description:
+            'Each run has a stream of events, which stays when it ends; the buckets of the registry stay small.',
           unit: 'bytes',
           min: 0,
           isStacked: true,
           queries: [
-            { expr: `topk(10, max by (stream_name) (nats_stream_total_bytes{${N}}))`, legend: '{{stream_name}}' },
+            {
+              expr: `topk(10, max by (stream_name) (nats_stream_total_bytes{${N}}))`,
+              legend: '{{stream_name}}',
+            },
           ],
         },
         {
@@ -169,7 +173,10 @@ export const nats: Dashboard = {
           unit: 'short',
           min: 0,
           queries: [
-            { expr: `topk(10, max by (stream_name) (nats_stream_total_messages{${N}}))`, legend: '{{stream_name}}' },
+            {
+              expr: `topk(10, max by (stream_name) (nats_stream_total_messages{${N}}))`,
+              legend: '{{stream_name}}',
+            },
           ],
         },
         {
@@ -180,7 +187,10 @@ export const nats: Dashboard = {
           unit: 'short',
           min: 0,
           queries: [
-            { expr: `topk(10, max by (stream_name) (nats_consumer_num_pending{${N}}))`, legend: '{{stream_name}}' },
+            {
+              expr: `topk(10, max by (stream_name) (nats_consumer_num_pending{${N}}))`,
+              legend: '{{stream_name}}',
+            },
           ],
         },
       ],

@@ -51,6 +51,15 @@ export async function openFile(
 }
 
 /** A PNG of a page, 1600 pixels wide. */
-export async function screenshot(browser: string, html: string, png: string, heightPx: number): Promise<void> {
-  await openFile(browser, html, [`--screenshot=${png}`, `--window-size=1600,${heightPx}`, '--hide-scrollbars']);
+export async function screenshot(
+  browser: string,
+  html: string,
+  png: string,
+  heightPx: number,
+): Promise<void> {
+  await openFile(browser, html, [
+    `--screenshot=${png}`,
+    `--window-size=1600,${heightPx}`,
+    '--hide-scrollbars',
+  ]);
 }

@@ -138,7 +138,8 @@ export class Prometheus {
     const query = new URLSearchParams(parameters);
     const response = await fetch(`${this.url}/api/v1/${what}?${query}`);
     const answer = (await response.json()) as { status: string; error?: string; data: Data };
-    if (answer.status !== 'success') throw new Error(`${answer.error ?? 'no answer'}: ${parameters['query'] ?? what}`);
+    if (answer.status !== 'success')
+      throw new Error(`${answer.error ?? 'no answer'}: ${parameters['query'] ?? what}`);
     return answer.data;
   }
 }
