@@ -47,6 +47,7 @@ it('tells of the node’s cluster, resources, disks and build', async () => {
   expect(page).toContain('ballast_node_free{resource="gpu"} 0');
   expect(page).toContain('ballast_actor_restarts_total{type="echo",cause="SIGKILL"} 1');
   expect(page).toContain('ballast_actor_restarts_total{type="echo",cause="exit 1"} 1');
+  expect(page).toContain('ballast_actor_restarts_total{type="echo",cause="SIGSEGV"} 0');
   expect(page).toMatch(/ballast_build_info\{version="\d+\.\d+\.\d+[^"]*",node_version="v\d+/);
   const bytes = (name: string) => Number(new RegExp(`^${name}\\{folder="node"\\} (\\S+)$`, 'm').exec(page)?.[1]);
   expect(bytes('ballast_disk_bytes')).toBeGreaterThan(1e6);

@@ -9,6 +9,9 @@ import type { Registry } from 'prom-client';
 import { packageVersion } from '../common/package-root.ts';
 import type { NodeApi, NodeStatus } from './status.ts';
 
+/** Ends of a process that are there as zeros before the first restart, so that an increase is seen. */
+const USUAL_CAUSES = ['SIGKILL', 'SIGABRT', 'SIGSEGV', 'exit 1'];
+
 /** How a node that is no longer there went: it said so, it fell silent, or another process has its id. */
 export type GoneCause = 'left' | 'lost' | 'replaced';
 
@@ -125,8 +128,11 @@ async function countRestarts(
   signal: AbortSignal,
 ): Promise<void> {
   const seen = new Map<string, number>();
+  const types = new Set<string>();
   for await (const status of node.watch(signal)) {
     const { actorId, incarnation, type, exitCode, exitSignal } = status;
+    if (!types.has(type)) for (const cause of USUAL_CAUSES) restarts.inc({ type, cause }, 0);
+    types.add(type);
     if (incarnation > (seen.get(actorId) ?? 1)) {
       restarts.inc({ type, cause: exitSignal ?? (exitCode === null ? 'not started' : `exit ${exitCode}`) });
     }

@@ -63,10 +63,5 @@ export const BOUNDED_LABELS: Readonly<Record<string, string>> = {
 
 /** Metrics that have no series until something goes wrong or is rare, with what that is. */
 export const QUIET: Readonly<Record<string, string>> = {
-  ballast_object_transfer_bytes_total: 'a second node',
   ballast_object_transfer_failures_total: 'a transfer between nodes that breaks off',
-  ballast_actor_restarts_total: 'an actor that was restarted',
-  ballast_event_lag: 'a subscription to events',
-  ballast_registry_operations_total: 'a registry of a cluster',
-  ballast_registry_operation_seconds: 'a registry of a cluster',
 };

@@ -37,7 +37,16 @@ function labelsOf(series: string): ReadonlySet<string> | undefined {
   if (recording) return withTarget(parseQuery(recording.expr).grouping);
   if (series === 'up') return withTarget([]);
   if (series === 'ALERTS')
-    return withTarget(['alertstate', 'alertname', 'severity', 'service', 'run', 'class', 'method']);
+    return withTarget([
+      'alertstate',
+      'alertname',
+      'severity',
+      'service',
+      'run',
+      'class',
+      'method',
+      'Hostname',
+    ]);
   const fixture = FIXTURES.get(series);
   return fixture && withTarget(fixture);
 }

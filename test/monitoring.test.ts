@@ -4,36 +4,42 @@
  * whose first lines say where they are from.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ChannelPool } from '../actors/channels.ts';
+import { nodeService } from '../actors/runtime-services.ts';
+import { serviceCalls } from '../actors/transport.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { parseExposition } from '../grafana/exposition.ts';
 import { BOUNDED_LABELS, COMING, QUIET } from '../grafana/metric-lists.ts';
 import { drawDashboard } from '../grafana/preview/dashboard-page.ts';
 import { readDashboards } from '../grafana/panel-files.ts';
-import { parseQuery } from '../grafana/promql.ts';
+import { fillVariables, parseQuery } from '../grafana/promql.ts';
 import { allQueries } from '../grafana/queries.ts';
 import { ALERTS, readRules } from '../grafana/rules.ts';
 import { Cli } from './support/cli.ts';
 import { startTestNode, type TestNode } from './support/cluster.ts';
 import { findBrowser, screenshot } from './support/browser.ts';
+import { actorsOf } from './support/processes.ts';
 import { hasPrometheus, MISSING, Prometheus, servePages } from './support/prometheus.ts';
 import { newFolder, runArgs } from './support/suite.ts';
 
-/** How long the run is watched; longer, for pictures with more in them. */
-const WATCH_SECONDS = Number(process.env['BALLAST_MONITORING_SECONDS'] ?? 25);
+/** With BALLAST_MONITORING_SECONDS the run is watched for so long, and Chromium takes a picture of every dashboard. */
+const PICTURE_SECONDS = Number(process.env['BALLAST_MONITORING_SECONDS'] ?? 0);
+const WATCH_SECONDS = PICTURE_SECONDS || 20;
 const VARIABLES = { rateInterval: '10s', values: { run: '.*', node: '.*' } };
 /** Series of Ballast on one page that this small run may have: 2 nodes, a coordinator, a trainer, 2 workers. */
 const MAX_SERIES = 1500;
 const FIXTURES = join(import.meta.dirname, 'fixtures', 'monitoring');
 const PICTURES = join(packageRoot(), 'test-results', 'dashboards');
-const browser = findBrowser();
+const browser = PICTURE_SECONDS > 0 ? findBrowser() : null;
 
 describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MISSING})`, () => {
   let node: TestNode;
   let run: Cli;
+  let watcher: Cli | undefined;
   let prometheus: Prometheus;
   let pages: Awaited<ReturnType<typeof servePages>>;
   const scraped: string[] = [];
@@ -41,9 +47,10 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
   beforeAll(
     async () => {
       const folder = newFolder('monitoring');
+      // The card is a number that it offers, not a card: panels that put Ballast's share beside DCGM's need one.
       node = await startTestNode(folder, `t${process.pid}-mon`, [
         '--resources',
-        'cpu=2',
+        'cpu=2,gpu=1',
         '--metrics-port',
         '0',
       ]);
@@ -80,7 +87,7 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
   afterAll(async () => {
     await prometheus?.stop();
     await pages?.close();
-    for (const cli of [run, node?.cli]) {
+    for (const cli of [watcher, run, node?.cli]) {
       cli?.signal('SIGTERM');
       await cli?.ended;
     }
@@ -100,8 +107,7 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
     const failed: string[] = [];
     for (const { where, kind, expr } of allQueries(VARIABLES)) {
       const answer = await prometheus.query(expr);
-      const metrics = parseQuery(expr).selectors.map(({ metric }) => metric);
-      const mayBeEmpty = kind === 'alert' || metrics.some((name) => isComing(name) || isQuiet(name));
+      const mayBeEmpty = kind === 'alert' || isExcused(expr);
       if (answer.length === 0 && !mayBeEmpty) failed.push(`${where}: ${expr}`);
     }
     expect(failed).toEqual([]);
@@ -119,11 +125,12 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
 
   it('is told of the quiet metrics too, and they are quiet indeed', async () => {
     const known = await prometheus.metricNames();
+    const loud: string[] = [];
     for (const name of Object.keys(QUIET)) {
       expect(known, name).toContain(name);
-      const series = await prometheus.query(`${name} or ${name}_count`);
-      expect(series, name).toEqual([]);
+      if ((await prometheus.query(`${name} or ${name}_count`)).length > 0) loud.push(name);
     }
+    expect(loud).toEqual([]);
   });
 
   it('evaluates every rule; nothing fires but what one worker’s death and the missing coordinator explain', async () => {
@@ -159,23 +166,21 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
 
   it('draws every dashboard with what Prometheus answers (test-results/dashboards)', async () => {
     mkdirSync(PICTURES, { recursive: true });
+    const unexplained: string[] = [];
     for (const [name, dashboard] of readDashboards()) {
       const page = await drawDashboard(dashboard, prometheus, { ...VARIABLES, seconds: WATCH_SECONDS });
       const html = join(PICTURES, `${name}.html`);
       writeFileSync(html, page.html);
-      const mayBeEmpty = dashboard.panels.filter(({ targets }) =>
-        targets.every(({ expr }) =>
-          parseQuery(expr.replaceAll('$__rate_interval', '1m')).selectors.some(
-            ({ metric }) => isComing(metric) || isQuiet(metric) || metric === 'ALERTS',
-          ),
-        ),
-      );
-      expect(
-        page.empty.filter((title) => !mayBeEmpty.some((panel) => panel.title === title)),
-        name,
-      ).toEqual([]);
       if (browser !== null) await screenshot(browser, html, join(PICTURES, `${name}.png`), page.heightPx);
+      const mayBeEmpty = dashboard.panels.filter(({ targets }) =>
+        targets.every(({ expr }) => isExcused(expr)),
+      );
+      const titles = mayBeEmpty.map(({ title }) => title);
+      unexplained.push(
+        ...page.empty.filter((title) => !titles.includes(title)).map((title) => `${name} / ${title}`),
+      );
     }
+    expect(unexplained).toEqual([]);
     expect(readdirSync(PICTURES).filter((file) => file.endsWith('.html'))).toHaveLength(
       readDashboards().size,
     );
@@ -191,6 +196,12 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
     expect(promtool('test', 'rules', ...files).match(/SUCCESS/g)).toHaveLength(files.length);
   });
 });
+
+/** Whether a panel's query may have no answer here. */
+function isExcused(expr: string): boolean {
+  const { selectors } = parseQuery(fillVariables(expr, VARIABLES));
+  return selectors.some(({ metric }) => isComing(metric) || isQuiet(metric) || metric === 'ALERTS');
+}
 
 function isComing(series: string): boolean {
   return series.replace(/_(bucket|sum|count)$/, '') in COMING || series in COMING || dependsOnComing(series);
@@ -208,9 +219,29 @@ function dependsOnComing(series: string): boolean {
   );
 }
 
+/** Where the run's node serves. */
+function runAddress(dir: string): string {
+  return (JSON.parse(readFileSync(join(dir, 'node.json'), 'utf8')) as { address: string }).address;
+}
+
+/** A call that its caller gives up, and one that takes longer than its deadline. */
+async function makeTrouble(address: string): Promise<void> {
+  const pool = new ChannelPool();
+  const { watchNode } = serviceCalls(nodeService, pool, address);
+  const read = async (options: { deadlineMs: number; signal?: AbortSignal }) => {
+    for await (const _ of watchNode({}, options));
+  };
+  try {
+    await expect(read({ deadlineMs: 200 })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    const signal = AbortSignal.timeout(200);
+    await expect(read({ deadlineMs: 10_000, signal })).rejects.toThrow();
+  } finally {
+    pool.close();
+  }
+}
+
 /** The process of a diffusion worker, wherever the cluster placed it. */
 async function findWorker(node: TestNode, dir: string, run: Cli): Promise<number> {
-  const { actorsOf } = await import('./support/processes.ts');
   const { pid } = await run.poll('a worker', () =>
     [...actorsOf(node.dir), ...actorsOf(dir)].find(({ actorId }) => actorId.includes('diffusion-worker')),
   );

@@ -149,12 +149,13 @@ export const gpu: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Images per second and card',
-          description: 'What all diffusion workers make, divided by the cards that actors have taken.',
+          description:
+            'What all diffusion workers make, divided by the cards that the exporter sees. Compare it after an upgrade.',
           unit: 'cps',
           min: 0,
           queries: [
             {
-              expr: 'sum(rate(ballast_worker_images_total[5m])) / (sum(ballast_node_capacity{resource="gpu"}) - sum(ballast_node_free{resource="gpu"}))',
+              expr: 'sum(rate(ballast_worker_images_total[5m])) / count(count by (Hostname, gpu) (DCGM_FI_DEV_GPU_TEMP))',
               legend: 'images per second and card',
             },
           ],

@@ -4,8 +4,8 @@
  */
 import { type Dashboard, type Variable } from './panels.ts';
 
-const SERVER: Variable = { name: 'node', label: 'NATS server', query: 'label_values(nats_varz_connections, server_id)', all: '.*' }; // prettier-ignore
-const N = 'server_id=~"$node"';
+const SERVER: Variable = { name: 'node', label: 'NATS server', query: 'label_values(nats_varz_connections, instance)' }; // prettier-ignore
+const N = 'instance=~"$node"';
 
 export const nats: Dashboard = {
   name: 'nats',
@@ -95,8 +95,8 @@ export const nats: Dashboard = {
           unit: 'cps',
           min: 0,
           queries: [
-            { expr: `rate(nats_varz_in_msgs{${N}}[$__rate_interval])`, legend: 'in {{server_id}}' },
-            { expr: `rate(nats_varz_out_msgs{${N}}[$__rate_interval])`, legend: 'out {{server_id}}' },
+            { expr: `rate(nats_varz_in_msgs{${N}}[$__rate_interval])`, legend: 'in {{instance}}' },
+            { expr: `rate(nats_varz_out_msgs{${N}}[$__rate_interval])`, legend: 'out {{instance}}' },
           ],
         },
         {
@@ -106,8 +106,8 @@ export const nats: Dashboard = {
           unit: 'Bps',
           min: 0,
           queries: [
-            { expr: `rate(nats_varz_in_bytes{${N}}[$__rate_interval])`, legend: 'in {{server_id}}' },
-            { expr: `rate(nats_varz_out_bytes{${N}}[$__rate_interval])`, legend: 'out {{server_id}}' },
+            { expr: `rate(nats_varz_in_bytes{${N}}[$__rate_interval])`, legend: 'in {{instance}}' },
+            { expr: `rate(nats_varz_out_bytes{${N}}[$__rate_interval])`, legend: 'out {{instance}}' },
           ],
         },
         {
@@ -118,8 +118,8 @@ export const nats: Dashboard = {
           unit: 'short',
           min: 0,
           queries: [
-            { expr: `nats_varz_connections{${N}}`, legend: 'connections {{server_id}}' },
-            { expr: `nats_varz_subscriptions{${N}}`, legend: 'subscriptions {{server_id}}' },
+            { expr: `nats_varz_connections{${N}}`, legend: 'connections {{instance}}' },
+            { expr: `nats_varz_subscriptions{${N}}`, legend: 'subscriptions {{instance}}' },
           ],
         },
         {
@@ -128,7 +128,7 @@ export const nats: Dashboard = {
           description: 'Clients cut off since the server started. Steps up: NatsSlowConsumers.',
           unit: 'short',
           min: 0,
-          queries: [{ expr: `nats_varz_slow_consumers{${N}}`, legend: '{{server_id}}' }],
+          queries: [{ expr: `nats_varz_slow_consumers{${N}}`, legend: '{{instance}}' }],
         },
         {
           kind: 'timeseries',
@@ -136,7 +136,7 @@ export const nats: Dashboard = {
           description: 'Percent of one core, as the server measures it.',
           unit: 'percent',
           min: 0,
-          queries: [{ expr: `nats_varz_cpu{${N}}`, legend: '{{server_id}}' }],
+          queries: [{ expr: `nats_varz_cpu{${N}}`, legend: '{{instance}}' }],
         },
         {
           kind: 'timeseries',
@@ -144,7 +144,7 @@ export const nats: Dashboard = {
           description: 'Resident memory of the server.',
           unit: 'bytes',
           min: 0,
-          queries: [{ expr: `nats_varz_mem{${N}}`, legend: '{{server_id}}' }],
+          queries: [{ expr: `nats_varz_mem{${N}}`, legend: '{{instance}}' }],
         },
       ],
     },
@@ -210,11 +210,12 @@ export const nats: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Events that subscribers have yet to get',
-          description: 'Through NATS, the largest of each filter.',
+          description:
+            'The largest of each bus and filter. Growing: a subscriber is slow or stuck (BallastEventLag).',
           unit: 'short',
           min: 0,
           width: 12,
-          queries: [{ expr: 'max by (filter) (ballast_event_lag{bus="nats"})', legend: '{{filter}}' }],
+          queries: [{ expr: 'max by (bus, filter) (ballast_event_lag)', legend: '{{bus}} {{filter}}' }],
         },
       ],
     },

@@ -82,7 +82,7 @@ export const overview: Dashboard = {
         },
         {
           kind: 'stat',
-          title: 'Backlog for each worker',
+          title: 'Backlog per worker',
           description:
             'Seconds that every worker would need for all images that wait. It is what the autoscaler looks at.',
           unit: 's',
@@ -114,6 +114,7 @@ export const overview: Dashboard = {
             instance: 'node',
             type: 'actor type',
             method: 'method',
+            Hostname: 'host',
           },
         },
         {

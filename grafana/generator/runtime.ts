@@ -5,6 +5,118 @@ const N = 'instance=~"$node"';
 const FAILED = 'code=~"INTERNAL|UNKNOWN|UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|DATA_LOSS"';
 const WHO = '{{actor}}{{process}} {{instance}}';
 
+const now: Row = {
+  title: 'Now (green is well)',
+  panels: [
+    {
+      kind: 'stat',
+      title: 'Actors pending',
+      description: 'Actors that wait for room. For more than 15 minutes: BallastActorPending.',
+      unit: 'none',
+      queries: [
+        { expr: 'sum(max by (type) (ballast_actors{state="pending"})) or vector(0)', legend: 'pending' },
+      ],
+      thresholds: [
+        { from: null, color: 'green' },
+        { from: 1, color: 'red' },
+      ],
+    },
+    {
+      kind: 'stat',
+      title: 'Restarts, 15 min',
+      description: 'Actors restarted in the last 15 minutes, whatever their type. Which ones: below.',
+      unit: 'none',
+      decimals: 0,
+      queries: [
+        {
+          expr: 'max(sum by (instance) (increase(ballast_actor_restarts_total[15m]))) or vector(0)',
+          legend: 'restarts',
+        },
+      ],
+      thresholds: [
+        { from: null, color: 'green' },
+        { from: 1, color: 'red' },
+      ],
+    },
+    {
+      kind: 'stat',
+      title: 'Nodes lost, 15 min',
+      description: 'Nodes that went without leaving (BallastNodeLost).',
+      unit: 'none',
+      decimals: 0,
+      queries: [
+        { expr: 'max(increase(ballast_nodes_gone_total{cause="lost"}[15m])) or vector(0)', legend: 'lost' },
+      ],
+      thresholds: [
+        { from: null, color: 'green' },
+        { from: 1, color: 'red' },
+      ],
+    },
+    {
+      kind: 'stat',
+      title: 'Leases lost, 15 min',
+      description: 'Leases that could not be renewed in time (BallastLeasesLost).',
+      unit: 'none',
+      decimals: 0,
+      queries: [{ expr: 'sum(increase(ballast_lease_losses_total[15m])) or vector(0)', legend: 'lost' }],
+      thresholds: [
+        { from: null, color: 'green' },
+        { from: 1, color: 'red' },
+      ],
+    },
+    {
+      kind: 'stat',
+      title: 'Calls that fail',
+      description:
+        'Share of calls between processes that fail by no fault of the caller, of the worst method.',
+      unit: 'percentunit',
+      queries: [{ expr: 'max(method:ballast_calls:failed_ratio5m)', legend: 'failing' }],
+      thresholds: [
+        { from: null, color: 'green' },
+        { from: 0.05, color: 'red' },
+      ],
+    },
+    {
+      kind: 'stat',
+      title: 'Event-loop delay',
+      description: 'The p99 of the slowest process. Above a second: BallastEventLoopBlocked.',
+      unit: 's',
+      queries: [{ expr: `max(nodejs_eventloop_lag_p99_seconds{${N}})`, legend: 'delay' }],
+      thresholds: [
+        { from: null, color: 'green' },
+        { from: 0.5, color: 'orange' },
+        { from: 1, color: 'red' },
+      ],
+    },
+    {
+      kind: 'stat',
+      title: 'Fullest store',
+      description:
+        'Share of an object store that cannot be dropped, of the fullest node (BallastObjectStoreNearFull).',
+      unit: 'percentunit',
+      queries: [{ expr: 'max(instance:ballast_object_store_held:ratio)', legend: 'full' }],
+      thresholds: [
+        { from: null, color: 'green' },
+        { from: 0.9, color: 'red' },
+      ],
+    },
+    {
+      kind: 'stat',
+      title: 'Fullest disk',
+      description:
+        'Share that is taken of the fullest file system that a node writes to (BallastDiskFilling).',
+      unit: 'percentunit',
+      queries: [
+        { expr: `max(1 - ballast_disk_free_bytes{${N}} / ballast_disk_bytes{${N}})`, legend: 'full' },
+      ],
+      thresholds: [
+        { from: null, color: 'green' },
+        { from: 0.9, color: 'red' },
+      ],
+    },
+  ],
+};
+
 const actors: Row = {
   title: 'Actors and nodes',
   panels: [
@@ -461,5 +573,5 @@ export const runtime: Dashboard = {
   title: 'Runtime',
   description: 'Nodes, actors, calls, objects, leases, events and processes.',
   variables: [NODE],
-  rows: [actors, calls, api, objects, controlPlane, processes],
+  rows: [now, actors, calls, api, objects, controlPlane, processes],
 };

@@ -166,17 +166,13 @@ export const synthesis: Dashboard = {
         },
         {
           kind: 'timeseries',
-          title: 'Graphs made ready, seconds spent',
+          title: 'Time spent on graphs, last 5 minutes',
           description:
             'Time in which a worker or trainer could not compute, compiling graphs or reading them from the cache. Near zero after a start.',
           unit: 's',
           min: 0,
           queries: [
-            {
-              expr: 'sum by (source) (increase(ballast_graph_seconds_total[5m]))',
-              legend: '{{source}}, seconds',
-            },
-            { expr: 'sum by (source) (increase(ballast_graphs_total[5m]))', legend: '{{source}}, graphs' },
+            { expr: 'sum by (source) (increase(ballast_graph_seconds_total[5m]))', legend: '{{source}}' },
           ],
         },
       ],
@@ -215,6 +211,15 @@ export const synthesis: Dashboard = {
           unit: 'short',
           min: 0,
           queries: [{ expr: 'ballast_worker_queue_depth', legend: '{{actor}}' }],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Graphs made ready, last 5 minutes',
+          description:
+            'Compiled, or read from the cache on disk. A worker needs a few when it starts; a steady stream: restarts, or settings that change all the time.',
+          unit: 'short',
+          min: 0,
+          queries: [{ expr: 'sum by (source) (increase(ballast_graphs_total[5m]))', legend: '{{source}}' }],
         },
       ],
     },

@@ -104,7 +104,7 @@ function drawLines(panel: PanelJson, series: readonly NamedSeries[], area: Area)
   const all = drawn.flatMap(({ values }) => values.map(([, value]) => value)).filter(Number.isFinite);
   const marks = defaults.thresholds.steps.flatMap(({ value }) => value ?? []);
   const low = defaults.min ?? Math.min(...all);
-  const high = defaults.max ?? Math.max(...all, low + 1e-9);
+  const high = defaults.max ?? Math.max(...all, low === 0 ? 1e-3 : low);
   const ticks = ticksBetween(low, high);
   const range = { low: Math.min(low, ticks[0]!), high: Math.max(high, ticks.at(-1)!) };
   const yOf = (value: number) =>
@@ -135,10 +135,18 @@ function drawLines(panel: PanelJson, series: readonly NamedSeries[], area: Area)
       points.length === 1
         ? `<circle cx="${points[0]!.split(',')[0]!}" cy="${points[0]!.split(',')[1]!}" r="3" fill="${color(i)}"/>`
         : '';
-    return `<polyline points="${points.join(' ')}" fill="none" stroke="${color(i)}" stroke-width="2"/>${dot}`;
+    return `${isStacked ? filled(points, yOf(range.low), color(i)) : ''}<polyline points="${points.join(' ')}" fill="none" stroke="${color(i)}" stroke-width="2"/>${dot}`;
   });
   const top = area.height - legendHeight + 10;
   return svg(area, [...grid, ...clock, ...limits, ...lines, legend(panel, series, top, area.width)].join(''));
+}
+
+/** The area under a line. */
+function filled(points: readonly string[], bottom: number, fill: string): string {
+  const [first, last] = [points[0], points.at(-1)];
+  if (first === undefined || last === undefined) return '';
+  const corners = [`${last.split(',')[0]!},${bottom}`, `${first.split(',')[0]!},${bottom}`];
+  return `<polygon points="${[...points, ...corners].join(' ')}" fill="${fill}" fill-opacity="0.18"/>`;
 }
 
 function legend(panel: PanelJson, series: readonly NamedSeries[], top: number, width: number): string {
