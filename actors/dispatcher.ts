@@ -288,6 +288,7 @@ class RunningCall implements DispatchedCall, CallContext {
       const room = this.#output.message(message);
       if (room !== null) await this.#orAborted(room);
     }
+    if (this.#abortReason !== null) throw this.#abortReason; // a handler may just stop when it is told to
     this.#close('OK');
     this.#output.end();
   }
