@@ -92,7 +92,13 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const { runDir, log, heartbeatMs = HEARTBEAT_MS, host, port, advertisedHost } = options;
   const nodeId = options.nodeId ?? `node-${crypto.randomUUID().slice(0, 8)}`;
   if (options.cluster !== undefined) await refuseTakenId(options.cluster, nodeId);
-  const events = options.events ?? (await openEventLog({ path: join(runDir, 'events.jsonl') }));
+  const { metrics } = options;
+  const events =
+    options.events ??
+    (await openEventLog({
+      path: join(runDir, 'events.jsonl'),
+      ...(metrics === undefined ? {} : { metrics }),
+    }));
   const listen = {
     ...(host === undefined ? {} : { host }),
     ...(advertisedHost === undefined ? {} : { advertisedHost }),
@@ -103,7 +109,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     log,
     ...listen,
     ...ownPort,
-    ...(options.metrics === undefined ? {} : { registry: options.metrics }),
+    ...(metrics === undefined ? {} : { registry: metrics }),
   });
   const { registry, dispatcher, server, pool, address, metricsAddress } = serving;
   const total = { ...detectResources(), ...options.resources };

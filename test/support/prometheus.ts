@@ -48,7 +48,7 @@ export interface PrometheusOptions {
 export function prometheusConfig({ targets, ruleFiles }: Omit<PrometheusOptions, 'folder'>): string {
   const jobs = [...new Set(targets.map(({ job }) => job))];
   return stringify({
-    global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
+    global: { scrape_interval: '2s', scrape_timeout: '2s', evaluation_interval: '2s' },
     rule_files: ruleFiles,
     scrape_configs: jobs.map((job) => ({
       job_name: job,
@@ -68,7 +68,7 @@ export class Prometheus {
     this.#child = child;
   }
 
-  /** Starts one on a free port; resolves when it answers. It scrapes, and evaluates rules, every second. */
+  /** Starts one on a free port; resolves when it answers. It scrapes, and evaluates rules, every two seconds. */
   static async start(options: PrometheusOptions): Promise<Prometheus> {
     const configFile = join(options.folder, 'prometheus.yaml');
     writeFileSync(configFile, prometheusConfig(options));
