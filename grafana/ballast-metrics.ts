@@ -36,11 +36,11 @@ const REGISTER: Readonly<Record<Exporter, (registry: Registry) => void>> = {
     new CallMetrics(registry);
     watchMailboxes(registry, new Dispatcher({ log: silentLog }));
     new ProcessObjectMetrics(registry);
-    RegistryMetrics.of(registry);
-    EventMetrics.of(registry);
   },
   node(registry) {
     new NodeObjectMetrics(registry, () => ({}), 0);
+    RegistryMetrics.of(registry);
+    EventMetrics.of(registry);
     countGoneNodes(registry);
     watchNodeMetrics(registry, NOBODY, {})();
   },

@@ -9,6 +9,7 @@ import { parseQuery } from './promql.ts';
 import { allQueries } from './queries.ts';
 import { readRules } from './rules.ts';
 
+const RECORDINGS = readRules().recordings;
 const ROOT = join(import.meta.dirname, '..');
 const CODE = ['actors', 'cli', 'coordinator', 'services', 'tensor', 'models', 'data', 'common'];
 
@@ -33,7 +34,7 @@ function labelsOf(series: string): ReadonlySet<string> | undefined {
     new RegExp(`^${name}(_bucket|_sum|_count)?$`).test(series),
   );
   if (coming) return withTarget(coming[1]);
-  const recording = readRules().recordings.find(({ record }) => record === series);
+  const recording = RECORDINGS.find(({ record }) => record === series);
   if (recording) return withTarget(parseQuery(recording.expr).grouping);
   if (series === 'up') return withTarget([]);
   if (series === 'ALERTS')

@@ -168,7 +168,7 @@ export const synthesis: Dashboard = {
           kind: 'timeseries',
           title: 'Time spent on graphs, last 5 minutes',
           description:
-            'Time in which a worker or trainer could not compute, compiling graphs or reading them from the cache. Near zero after a start.',
+            'Time in which workers and trainers made graphs ready instead of computing. Much of an epoch: shards are too few, or processors too busy.',
           unit: 's',
           min: 0,
           queries: [
@@ -216,7 +216,7 @@ export const synthesis: Dashboard = {
           kind: 'timeseries',
           title: 'Graphs made ready, last 5 minutes',
           description:
-            'Compiled, or read from the cache on disk. A worker needs a few when it starts; a steady stream: restarts, or settings that change all the time.',
+            'Compiled, or read from the cache on disk. Weights are built into a worker’s graph: it compiles one for each version of them.',
           unit: 'short',
           min: 0,
           queries: [{ expr: 'sum by (source) (increase(ballast_graphs_total[5m]))', legend: '{{source}}' }],

@@ -136,7 +136,7 @@ export class Prometheus {
 
   async #ask<Data>(what: string, parameters: Record<string, string>): Promise<Data> {
     const query = new URLSearchParams(parameters);
-    const response = await fetch(`${this.url}/api/v1/${what}?${query}`);
+    const response = await fetch(`${this.url}/api/v1/${what}?${query.toString()}`);
     const answer = (await response.json()) as { status: string; error?: string; data: Data };
     if (answer.status !== 'success')
       throw new Error(`${answer.error ?? 'no answer'}: ${parameters['query'] ?? what}`);
