@@ -43,8 +43,8 @@ system: build ## system tests: real processes that run what is built
 build: check-node $(BUILT) ## compile into dist/
 
 .PHONY: docs
-docs: check-node $(NODE_MODULES) ## write the generated parts of docs/ again
-	npx vitest run --project unit docs --update
+docs: check-node $(NODE_MODULES) ## write the generated parts of docs/ and grafana/ again
+	npx vitest run --project unit docs grafana --update
 
 .PHONY: clean
 clean: ## remove what was built (runs/ and node_modules/ stay)

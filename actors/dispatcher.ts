@@ -73,6 +73,8 @@ export interface ThreadTarget {
 
 const NO_LIMIT = { maxConcurrency: Infinity, maxPendingCalls: Infinity };
 const MAX_TIMER_MS = 2 ** 31 - 1;
+/** What metrics call calls that reached no method. */
+const UNKNOWN_METHOD = 'unknown';
 
 /** Handlers of a service as raw methods. @throws Error when a method has no handler. */
 export function rawMethods<Client, Handlers>(
@@ -202,6 +204,7 @@ class RunningCall implements DispatchedCall, CallContext {
   #mailbox: Mailbox | null = null;
   #isEnded = false;
   #hasBegun = false;
+  #isFound = false;
 
   constructor(
     call: IncomingCall,
@@ -260,6 +263,7 @@ class RunningCall implements DispatchedCall, CallContext {
     }
     const found = target.methods.get(method);
     if (found === undefined) throw new CallError('UNIMPLEMENTED', `no method ${method}`);
+    this.#isFound = true;
     return found;
   }
 
@@ -290,6 +294,7 @@ class RunningCall implements DispatchedCall, CallContext {
       const room = this.#output.message(message);
       if (room !== null) await this.#orAborted(room);
     }
+    if (this.#abortReason !== null) throw this.#abortReason; // a handler may just stop when it is told to
     this.#close('OK');
     this.#output.end();
   }
@@ -323,11 +328,9 @@ class RunningCall implements DispatchedCall, CallContext {
     this.#isEnded = true;
     clearTimeout(this.#timer);
     this.#onEnd(this);
-    this.#options.metrics?.observe(
-      this.#call.method.slice(1),
-      code,
-      (performance.now() - this.#startMs) / 1000,
-    );
+    // A caller may name what it likes: only methods that exist become labels.
+    const method = this.#isFound ? this.#call.method.slice(1) : UNKNOWN_METHOD;
+    this.#options.metrics?.observe(method, code, (performance.now() - this.#startMs) / 1000);
   }
 }
 

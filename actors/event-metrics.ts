@@ -31,6 +31,7 @@ export class EventMetrics {
       labelNames: ['code'],
       registers: [registry],
     });
+    this.#failures.inc({ code: 'UNAVAILABLE' }, 0); // an alert takes its increase: it must be there before it rises
     const readLags = () => this.#readLags();
     new Gauge({
       name: 'ballast_event_lag',

@@ -75,10 +75,11 @@ export class NodeObjects {
     this.#nowMs = options.nowMs ?? Date.now;
     const directory = new ObjectDirectory(capacityBytes);
     const files = new StoreFiles(dirs.memory, dirs.spill, nodeId);
-    const metrics = new NodeObjectMetrics(registry, () => ({
+    const use = () => ({
       ...directory.use(),
       reusable: { bytes: files.blankBytes, count: files.blankCount },
-    }));
+    });
+    const metrics = new NodeObjectMetrics(registry, use, capacityBytes);
     const room = new ObjectRoom(directory, files, metrics);
     this.#directory = directory;
     this.#files = files;

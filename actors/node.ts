@@ -13,7 +13,7 @@ import { Cluster, nodeApi, ownNodeApi } from './cluster.ts';
 import type { EventBus } from './event-bus.ts';
 import { openEventLog } from './event-log.ts';
 import { eventHandlers } from './event-service.ts';
-import { watchNodeMetrics } from './node-metrics.ts';
+import { countGoneNodes, watchNodeMetrics } from './node-metrics.ts';
 import { nodeHandlers } from './node-service.ts';
 import type { NodeObjects } from './node-objects.ts';
 import { openNodeStore } from './node-store.ts';
@@ -61,6 +61,8 @@ export interface NodeOptions {
   readonly metrics?: MetricsRegistry;
   /** Most bytes of objects in memory; by default what suits the machine. */
   readonly objectBytes?: number;
+  /** More folders whose disks metrics tell of, by use, beside `runDir` and that of the objects. */
+  readonly watchedFolders?: Readonly<Record<string, string>>;
 }
 
 export interface Node extends NodeApi {
@@ -90,7 +92,13 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const { runDir, log, heartbeatMs = HEARTBEAT_MS, host, port, advertisedHost } = options;
   const nodeId = options.nodeId ?? `node-${crypto.randomUUID().slice(0, 8)}`;
   if (options.cluster !== undefined) await refuseTakenId(options.cluster, nodeId);
-  const events = options.events ?? (await openEventLog({ path: join(runDir, 'events.jsonl') }));
+  const { metrics } = options;
+  const events =
+    options.events ??
+    (await openEventLog({
+      path: join(runDir, 'events.jsonl'),
+      ...(metrics === undefined ? {} : { metrics }),
+    }));
   const listen = {
     ...(host === undefined ? {} : { host }),
     ...(advertisedHost === undefined ? {} : { advertisedHost }),
@@ -101,7 +109,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     log,
     ...listen,
     ...ownPort,
-    ...(options.metrics === undefined ? {} : { registry: options.metrics }),
+    ...(metrics === undefined ? {} : { registry: metrics }),
   });
   const { registry, dispatcher, server, pool, address, metricsAddress } = serving;
   const total = { ...detectResources(), ...options.resources };
@@ -117,12 +125,14 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       spec.isolation === 'thread' ? threadHost.start(processOptions) : startActorProcess(processOptions),
   });
   supervisor.nodeAddress = address;
+  const onGone = countGoneNodes(registry);
   const peers =
     options.cluster === undefined
       ? null
       : new RegistryPeers({
           ...{ nodeId, log, transport: pool, registry: options.cluster },
           ttlMs: options.nodeTtlMs ?? NODE_TTL_MS,
+          onGone,
           onLost: (reason) => void cluster.abandon(`the node lost its lease (${reason.message})`),
           onRestored: () => void cluster.announceAgain(),
         });
@@ -164,7 +174,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     server.expose(registryService);
   }
   server.expose(eventService);
-  const stopMetrics = watchNodeMetrics(registry, cluster);
+  const stopMetrics = watchNodeMetrics(registry, cluster, {
+    node: runDir,
+    objects: objects.folder,
+    ...options.watchedFolders,
+  });
 
   const node: Node = {
     ...nodeApi(cluster),

@@ -27,7 +27,8 @@ export class NodeObjectMetrics {
   readonly #spills: Counter;
   readonly #failures: Counter<'code'>;
 
-  constructor(registry: Registry, use: () => Readonly<Record<string, Amount>>) {
+  /** `use` is what the store holds, by kind; `capacityBytes` what it may hold in memory. */
+  constructor(registry: Registry, use: () => Readonly<Record<string, Amount>>, capacityBytes: number) {
     const registers = [registry];
     const gauge = (name: string, help: string, part: keyof Amount) =>
       new Gauge({
@@ -41,6 +42,11 @@ export class NodeObjectMetrics {
       });
     gauge('ballast_object_store_bytes', 'Bytes in the store of the node, by kind', 'bytes');
     gauge('ballast_object_store_objects', 'Objects in the store of the node, by kind', 'count');
+    new Gauge({
+      name: 'ballast_object_store_capacity_bytes',
+      help: 'Most bytes that the store of the node holds in memory: primary, secondary and reserved together',
+      registers,
+    }).set(capacityBytes);
     const counter = <Label extends string>(name: string, help: string, labelNames: Label[] = []) =>
       new Counter({ name, help, labelNames, registers });
     this.#transferBytes = counter(
@@ -116,6 +122,8 @@ export class ProcessObjectMetrics {
       'Failed uses of the store, by what and status',
       ['operation', 'code'],
     );
+    // An alert takes its increase: it must be there before it rises.
+    for (const operation of ['put', 'get']) this.#failures.inc({ operation, code: 'RESOURCE_EXHAUSTED' }, 0);
   }
 
   put(bytes: number): void {

@@ -20,7 +20,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ballast-room-'));
   files = new StoreFiles(folder, join(folder, 'spill'), 'n');
   directory = new ObjectDirectory(10);
-  room = new ObjectRoom(directory, files, new NodeObjectMetrics(new Registry(), () => ({})));
+  room = new ObjectRoom(directory, files, new NodeObjectMetrics(new Registry(), () => ({}), 0));
 });
 
 afterEach(() => rm(folder, { recursive: true, force: true }));

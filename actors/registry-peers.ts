@@ -10,6 +10,7 @@ import { Announcer } from './announcer.ts';
 import { nodeStatusFromMessage, specToMessage, statusFromMessage } from './messages.ts';
 import { connectNode } from './node-client.ts';
 import type { DetachedActor, NodeDirectory } from './node-directory.ts';
+import type { GoneCause } from './node-metrics.ts';
 import type { Registry, RegistryChange } from './registry.ts';
 import { minus } from './resources.ts';
 import { retryDelayMs } from './retry.ts';
@@ -29,12 +30,19 @@ export interface RegistryPeersOptions {
   /** The own lease is lost: others may take over what is here. */
   readonly onLost: (reason: Error) => void;
   readonly onRestored: () => void;
+  /** Another node is no longer there. */
+  readonly onGone: (cause: GoneCause) => void;
 }
 
 export const NODE_TTL_MS = 10_000;
 const PLACE_DEADLINE_MS = 10_000;
 export const NODES = 'nodes/';
 const DETACHED = 'detached/';
+const GONE: Readonly<Record<GoneCause, string>> = {
+  left: 'it left',
+  lost: 'its lease ended without a renewal',
+  replaced: 'another process took its place',
+};
 
 interface Peer {
   status: NodeStatus;
@@ -196,9 +204,9 @@ export class RegistryPeers implements NodeDirectory {
       case 'put':
         return this.#meet(change.entry.value as unknown as NodeStatus);
       case 'removed':
-        return this.#lose(change.key.slice(NODES.length), 'it left');
+        return this.#lose(change.key.slice(NODES.length), 'left');
       case 'expired':
-        return this.#lose(change.key.slice(NODES.length), 'its lease ended without a renewal');
+        return this.#lose(change.key.slice(NODES.length), 'lost');
       case 'synced':
         return;
       default:
@@ -215,7 +223,7 @@ export class RegistryPeers implements NodeDirectory {
       this.#onNode(known.status, null);
       return;
     }
-    if (known !== undefined) this.#lose(nodeId, 'another process took its place');
+    if (known !== undefined) this.#lose(nodeId, 'replaced');
     const peer: Peer = {
       status: { ...announced, free: announced.total, actors: 0 },
       leaving: new AbortController(),
@@ -226,9 +234,11 @@ export class RegistryPeers implements NodeDirectory {
     void this.#follow(peer);
   }
 
-  #lose(nodeId: string, because: string): void {
+  #lose(nodeId: string, cause: GoneCause): void {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) return;
+    const because = GONE[cause];
+    this.#options.onGone(cause);
     peer.leaving.abort();
     this.#peers.delete(nodeId);
     this.#options.transport.drop(peer.status.address);

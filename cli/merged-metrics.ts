@@ -1,14 +1,19 @@
-/** One /metrics page for a whole run: the node's own metrics with those of every living actor process. */
+/**
+ * One /metrics page for a node: its own metrics with those of every living actor process on it. Actors on other nodes
+ * of a cluster are on those nodes' pages, so that nothing counts twice.
+ */
 import { Registry } from 'prom-client';
 import type { Node } from '../actors/node.ts';
 
 const FETCH_TIMEOUT_MS = 2000;
 
+type PageSource = Pick<Node, 'nodeId' | 'list' | 'registry'>;
+
 /** A registry whose page is gathered anew at each request. An actor that does not answer in time is left out. */
 export class MergedRegistry extends Registry {
-  readonly #node: () => Pick<Node, 'list' | 'registry'> | null;
+  readonly #node: () => PageSource | null;
 
-  constructor(node: () => Pick<Node, 'list' | 'registry'> | null) {
+  constructor(node: () => PageSource | null) {
     super();
     this.#node = node;
   }
@@ -16,7 +21,8 @@ export class MergedRegistry extends Registry {
   override async metrics(): Promise<string> {
     const node = this.#node();
     if (!node) return '';
-    const addresses = (await node.list()).flatMap(({ metricsAddress }) => metricsAddress ?? []);
+    const own = (await node.list()).filter(({ nodeId }) => nodeId === node.nodeId);
+    const addresses = own.flatMap(({ metricsAddress }) => metricsAddress ?? []);
     const pages = await Promise.all(addresses.map((address) => fetchPage(address)));
     return mergePages([await node.registry.metrics(), ...pages]);
   }

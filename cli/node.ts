@@ -155,7 +155,7 @@ async function serveUntilTold(
   const metrics =
     metricsPort === null
       ? null
-      : await serveMetrics(new MergedRegistry(() => ownPart(node)), { port: metricsPort, host });
+      : await serveMetrics(new MergedRegistry(() => node), { port: metricsPort, host });
   const health = healthPort === null ? null : await serveHealth({ host, port: healthPort });
   try {
     await writeNodeFile(dir, node.address);
@@ -171,12 +171,6 @@ async function serveUntilTold(
     health?.close();
     await metrics?.close();
   }
-}
-
-/** The node with the actors that are on it, not those of the whole cluster. */
-function ownPart(node: Node): Pick<Node, 'list' | 'registry'> {
-  const list = async () => (await node.list()).filter(({ nodeId }) => nodeId === node.nodeId);
-  return { registry: node.registry, list };
 }
 
 async function welcome(node: Node, { join: target, dir }: NodeSettings): Promise<string> {

@@ -1,8 +1,6 @@
 /** The command line: every command of `ballast`. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command } from 'commander';
-import { packageRoot } from '../common/package-root.ts';
+import { packageVersion } from '../common/package-root.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { addCompareCommand, addDemoCommand } from './compare.ts';
 import type { CommandContext } from './context.ts';
@@ -44,9 +42,4 @@ export function createProgram(context: CommandContext): Command {
   addClusterCommands(program, context);
   addTokenCommand(program, context);
   return program;
-}
-
-export function packageVersion(): string {
-  const manifest = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -24,6 +24,12 @@ export function packageRoot(): string {
   }
 }
 
+/** The package's version, as in its package.json. */
+export function packageVersion(): string {
+  const manifest = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
 /** The folder of built JavaScript, which child processes and worker threads are started from. */
 export function distRoot(): string {
   return join(packageRoot(), 'dist');

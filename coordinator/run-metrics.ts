@@ -35,35 +35,43 @@ export class CoordinatorMetrics {
   constructor(registry: Registry) {
     const registers = [registry];
     const gauge = <Label extends string = never>(name: string, help: string, ...labels: Label[]) =>
-      new Gauge<'run' | Label>({ name: `ballast_${name}`, help, labelNames: ['run', ...labels], registers });
+      new Gauge<'run' | Label>({ name, help, labelNames: ['run', ...labels], registers });
     const labelNames = ['run'] as const;
-    this.classAccuracy = gauge('class_accuracy', 'Accuracy that adaptive sampling read, by class', 'class');
-    this.classQuota = gauge('class_quota', 'Synthetic images asked for this epoch, by class', 'class');
+    this.classAccuracy = gauge(
+      'ballast_class_accuracy',
+      'Accuracy that adaptive sampling read, by class',
+      'class',
+    );
+    this.classQuota = gauge(
+      'ballast_class_quota',
+      'Synthetic images asked for this epoch, by class',
+      'class',
+    );
     this.classFidelity = gauge(
-      'class_fidelity',
+      'ballast_class_fidelity',
       'Share of the last epoch’s synthetic images that the judge gave their class, by class',
       'class',
     );
     this.classRecall = gauge(
-      'class_validation_recall',
+      'ballast_class_validation_recall',
       'Recall on validation images after the last epoch, by class',
       'class',
     );
-    this.shards = gauge('shards', 'Shards of this epoch, by state', 'state');
-    this.phaseSeconds = gauge('epoch_phase_seconds', 'Seconds of the last epoch’s phases', 'phase');
-    this.queueDepth = gauge('queue_depth', 'Shards that wait for a worker');
+    this.shards = gauge('ballast_shards', 'Shards of this epoch, by state', 'state');
+    this.phaseSeconds = gauge('ballast_epoch_phase_seconds', 'Seconds of the last epoch’s phases', 'phase');
+    this.queueDepth = gauge('ballast_queue_depth', 'Shards that wait for a worker');
     this.backlogSeconds = gauge(
-      'synthesis_backlog_seconds',
+      'ballast_synthesis_backlog_seconds',
       'Worker-seconds of synthesis that wait or are being made',
     );
-    this.weightsVersion = gauge('weights_version', 'Optimiser steps behind the weights that guide');
+    this.weightsVersion = gauge('ballast_weights_version', 'Optimiser steps behind the weights that guide');
     this.staleness = gauge(
-      'weights_staleness',
+      'ballast_weights_staleness',
       'Optimiser steps by which the guiding weights lag the trainer',
     );
-    this.epoch = gauge('epoch', 'Epoch in progress, from 1');
-    this.epochs = gauge('epochs', 'Epochs in all');
-    this.validation = gauge('validation_balanced_accuracy', 'Balanced accuracy on validation images');
+    this.epoch = gauge('ballast_epoch', 'Epoch in progress, from 1');
+    this.epochs = gauge('ballast_epochs', 'Epochs in all');
+    this.validation = gauge('ballast_validation_balanced_accuracy', 'Balanced accuracy on validation images');
     this.synthesisSeconds = new Histogram({
       name: 'ballast_synthesis_seconds',
       help: 'Compute time of a shard',

@@ -1,5 +1,5 @@
 /** The coordinator of a cluster: does runs on the cluster's nodes and serves the public API, on a node of its own. */
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { ChannelPool } from '../actors/channels.ts';
 import type { EventBus } from '../actors/event-bus.ts';
 import type { Node } from '../actors/node.ts';
@@ -25,8 +25,9 @@ import { CoordinatorMetrics } from './run-metrics.ts';
 import { Journals } from './runs/journals.ts';
 import { executeRun, type ExecutionOptions } from './runs/run-execution.ts';
 import { RunManager } from './runs/run-manager.ts';
-import { hasEnded, RUN_STATES, type RunRecord } from './runs/run-record.ts';
+import { hasEnded, type RunRecord } from './runs/run-record.ts';
 import { RunStore } from './runs/run-store.ts';
+import { watchRuns } from './service-metrics.ts';
 import { SharedWorkers } from './shared-workers.ts';
 import { WorkerPool } from './worker-pool.ts';
 
@@ -133,27 +134,4 @@ function forgetLater(record: RunRecord, metrics: CoordinatorMetrics, runs: RunMa
     if (now === undefined || !hasEnded(now)) return;
     metrics.forget(record.id).catch((thrown: unknown) => log.warn('metrics stay', { error: thrown }));
   }, KEEP_METRICS_MS).unref();
-}
-
-function watchRuns(registry: Registry, runs: RunManager, shared: SharedWorkers): void {
-  const registers = [registry];
-  new Gauge({
-    name: 'ballast_runs',
-    help: 'Runs that the coordinator knows, by state',
-    labelNames: ['state'],
-    registers,
-    collect() {
-      const states = runs.list().map(({ state }) => state);
-      for (const state of RUN_STATES) this.set({ state }, states.filter((one) => one === state).length);
-    },
-  });
-  new Gauge({
-    name: 'ballast_synthesis_workers',
-    help: 'Diffusion workers of the pool, by state',
-    labelNames: ['state'],
-    registers,
-    collect() {
-      for (const [state, count] of Object.entries(shared.count())) this.set({ state }, count);
-    },
-  });
 }

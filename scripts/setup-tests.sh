@@ -44,3 +44,4 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 want 'events over a real NATS server' nats-server nats-server
 want 'reports in a real browser' chromium chromium chromium-browser google-chrome
+want 'dashboards and alerts in a real Prometheus' prometheus prometheus

@@ -3,34 +3,16 @@
  * nothing, although its class names try to.
  */
 
-import { execFile } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { promisify } from 'node:util';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { writeComparisonHtml } from '../report/comparison-html.ts';
 import { writeReportHtml } from '../report/html.ts';
 import { CLASSES, fakeComparison, fakeRunReport } from '../report/testing/fake-records.ts';
-
-function findBrowser(): string | null {
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
-  for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
-    for (const folder of folders) {
-      try {
-        accessSync(join(folder, name), constants.X_OK);
-        return join(folder, name);
-      } catch {
-        continue;
-      }
-    }
-  }
-  return null;
-}
+import { findBrowser, openFile } from './support/browser.ts';
 
 const browser = findBrowser();
 const requests: string[] = [];
@@ -57,34 +39,9 @@ function address(): string {
 
 /** The document after loading, and what the page wrote to the console. */
 async function open(path: string): Promise<{ dom: string; console: string[] }> {
-  const profile = await mkdtemp(join(tmpdir(), 'ballast-profile-'));
-  const flags = [
-    '--headless',
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-sync',
-    '--disable-background-networking',
-    '--disable-component-update',
-    `--user-data-dir=${profile}`,
-    '--enable-logging=stderr',
-    '--virtual-time-budget=2000',
-    '--dump-dom',
-  ];
-  try {
-    const { stdout, stderr } = await promisify(execFile)(
-      browser ?? '',
-      [...flags, pathToFileURL(path).href],
-      {
-        timeout: 90_000,
-        maxBuffer: 64e6,
-      },
-    );
-    return { dom: stdout, console: stderr.split('\n').filter((text) => text.includes('CONSOLE')) };
-  } finally {
-    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
-  }
+  const flags = ['--enable-logging=stderr', '--virtual-time-budget=2000', '--dump-dom'];
+  const { stdout, stderr } = await openFile(browser ?? '', path, flags);
+  return { dom: stdout, console: stderr.split('\n').filter((text) => text.includes('CONSOLE')) };
 }
 
 describe.skipIf(browser === null)('report.html (skipped: no chromium on the PATH)', () => {

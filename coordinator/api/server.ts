@@ -5,6 +5,7 @@
 import * as grpc from '@grpc/grpc-js';
 import { addPlainHealth } from '../../actors/health-port.ts';
 import { addReflection } from '../../actors/reflection.ts';
+import { logRefusedCallers } from '../../actors/tls-refusals.ts';
 import { checkExposure, type Security, serverCredentials } from '../../actors/security.ts';
 import type { AnyService, Method } from '../../actors/protos.ts';
 import { toError } from '../../common/errors.ts';
@@ -86,6 +87,7 @@ export class ApiServer {
         (error, boundPort) => (error === null ? resolve(boundPort) : reject(error)),
       ),
     );
+    logRefusedCallers(this.#server, log);
     return `${host}:${bound}`;
   }
 

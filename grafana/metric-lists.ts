@@ -1,0 +1,36 @@
+/** What tests allow, each with its reason. An entry that is not needed any more fails a test. */
+
+/** Labels that Prometheus or the node's page adds to every series. */
+export const TARGET_LABELS: readonly string[] = ['job', 'instance', 'actor', 'type', 'process'];
+
+/** Every label of a metric of ours, and why it takes few values. */
+export const BOUNDED_LABELS: Readonly<Record<string, string>> = {
+  actor: 'living actors of the node; series go with them',
+  bus: 'embedded or nats',
+  cause: 'ways in which a process or node ends: a signal, an exit code',
+  class: 'classes of the data set',
+  code: 'the seventeen statuses of gRPC',
+  direction: 'sent or received',
+  filter: 'subscriptions that are open, by what they ask for',
+  folder: 'uses of a folder that the node was told of',
+  kind: 'kinds of objects, or of registry operations',
+  method: 'methods of the protos; one value for all that do not exist',
+  node_version: 'one for each node',
+  operation: 'put or get',
+  phase: 'synthesis, train, evaluate',
+  process: 'node',
+  resource: 'resources that the node offers',
+  run: 'runs that go on, and those that ended in the last ten minutes',
+  source: 'where an object, or a graph, was found',
+  state: 'states of an actor, node, run, shard or worker',
+  token: 'names in the file of tokens',
+  type: 'types of actors',
+  version: 'one for each node',
+};
+
+/** Metrics that have no series until something goes wrong or is rare, with what that is. */
+export const QUIET: Readonly<Record<string, string>> = {
+  ballast_api_rate_limited_total: 'a token that calls too often',
+  ballast_class_fidelity: 'a run that has a judge',
+  ballast_object_transfer_failures_total: 'a transfer between nodes that breaks off',
+};
