@@ -1,6 +1,6 @@
 // The manifests in k8s/: each overlay renders, every object fits its schema strictly, what objects name is there, and
 // pods keep to the restricted standard. Seeded mistakes must be caught, so that these are checks which can fail.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../common/package-root.ts';
@@ -363,7 +363,7 @@ describe.skipIf(missing !== null)(title('seeded mistakes'), () => {
   const objects = missing === null ? render('overlays/gpu') : [];
 
   it.each(MISTAKES)('%s', (_what, name, change, problem) => {
-    const found = problemsOf(seeded(objects, name, change as (spec: never) => void), withNatsChart());
+    const found = problemsOf(seeded(objects, name, change), withNatsChart());
     expect(found.join('\n')).toContain(problem);
     expect(found.join('\n')).toMatch(/^[A-Z]\w+\/[\w-]+: /);
   });

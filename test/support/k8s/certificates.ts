@@ -31,7 +31,7 @@ export function makeSecrets(
 ): Record<string, Record<string, string>> {
   const specs = objects
     .filter(({ kind }) => kind === 'Certificate')
-    .map(({ spec }) => spec as unknown as CertificateSpec);
+    .map(({ spec }) => spec as CertificateSpec);
   const path = (name: string) => join(folder, name);
   const openssl = (...args: readonly string[]) =>
     execFileSync('openssl', args, { stdio: 'pipe', cwd: folder });

@@ -18,7 +18,7 @@ interface Context {
   readonly objects: readonly KubeObject[];
   readonly workloads: readonly Workload[];
   readonly around: Surroundings;
-  has(kind: string, name: string | undefined): boolean;
+  readonly has: (kind: string, name: string | undefined) => boolean;
 }
 
 /** Problems, each naming the object. */
@@ -67,7 +67,7 @@ function checkOwnSelector({ name, object, labels, spec }: Workload, { workloads,
   if (object.kind === 'StatefulSet' && !has('Service', serviceName))
     problems.push(`${name}: no service ${serviceName}`);
   for (const { labelSelector } of spec.topologySpreadConstraints ?? []) {
-    if (!selects(labelSelector as LabelSelector, labels))
+    if (!selects(labelSelector, labels))
       problems.push(`${name}: a spread constraint does not match its own pods`);
   }
   if (spec.priorityClassName !== undefined && !has('PriorityClass', spec.priorityClassName))

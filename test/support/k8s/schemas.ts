@@ -42,7 +42,7 @@ const MODELS: readonly Model[] = [
     Service,
   ],
   PersistentVolumeClaim,
-] as unknown as readonly Model[];
+];
 
 export interface SchemaReport {
   /** `Deployment/coordinator: spec.replica: unknown field`. */
