@@ -6,6 +6,7 @@ import { packageRoot } from '../common/package-root.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { addCompareCommand, addDemoCommand } from './compare.ts';
 import type { CommandContext } from './context.ts';
+import { addCoordinatorCommand } from './coordinator.ts';
 import { addDataCommand } from './data.ts';
 import { addJudgeCommand } from './judge.ts';
 import { addNodeCommand } from './node.ts';
@@ -37,6 +38,7 @@ export function createProgram(context: CommandContext): Command {
   addPriorCommand(program, context);
   addJudgeCommand(program, context);
   addDataCommand(program, context);
+  addCoordinatorCommand(program, context);
   addNodeCommand(program, context);
   addClusterCommands(program, context);
   return program;
