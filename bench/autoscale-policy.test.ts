@@ -22,8 +22,8 @@ const QUERY = 'sum(max by (run) (max_over_time(ballast_synthesis_backlog_seconds
 
 describe('readAutoscalePolicy', () => {
   it('reads the numbers of a manifest', () => {
-    const { hpa, windowSeconds } = readAutoscalePolicy(manifest(QUERY));
-    expect(windowSeconds).toBe(240);
+    const { hpa, windowSeconds, leastWorkers, cooldownSeconds } = readAutoscalePolicy(manifest(QUERY, 0));
+    expect([windowSeconds, leastWorkers, cooldownSeconds]).toEqual([240, 0, 300]);
     expect(hpa).toMatchObject({ minReplicas: 1, maxReplicas: 6, target: 90 });
     expect(hpa.scaleUp.policies).toEqual([{ type: 'Pods', value: 4, periodSeconds: 60 }]);
   });
@@ -37,7 +37,7 @@ describe('readAutoscalePolicy', () => {
 
   it.each([
     [manifest('sum(up)'), 'triggers.0.metadata.query'],
-    [manifest(QUERY, 0), 'minReplicaCount: must be 1 or more'],
+    [manifest(QUERY, -1), 'spec.minReplicaCount'],
     ['spec: {}', 'spec.minReplicaCount'],
   ])('refuses what it does not understand', (text, message) => {
     expect(() => readAutoscalePolicy(text)).toThrow(message);

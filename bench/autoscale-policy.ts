@@ -27,8 +27,9 @@ const rules = z.strictObject({
 
 const schema = z.object({
   spec: z.object({
-    minReplicaCount: z.number().int().min(1, 'must be 1 or more: starting from none is not simulated'),
+    minReplicaCount: z.number().int().min(0),
     maxReplicaCount: z.number().int().min(1),
+    cooldownPeriod: z.number().min(0).default(300),
     triggers: z.tuple([
       z.object({
         type: z.literal('prometheus'),
@@ -45,7 +46,12 @@ const schema = z.object({
 });
 
 export interface AutoscalePolicy {
+  /** Of the HorizontalPodAutoscaler that KEDA makes: it never goes below one. */
   readonly hpa: HpaPolicy;
+  /** 0: KEDA itself takes the last worker away, and brings the first. */
+  readonly leastWorkers: number;
+  /** From when nothing waits until the last worker goes. */
+  readonly cooldownSeconds: number;
   /** The metric is the largest value of so many seconds, for each run. */
   readonly windowSeconds: number;
 }
@@ -59,14 +65,16 @@ export function readAutoscalePolicy(
     const [issue] = parsed.error.issues;
     throw new UserError(`${MANIFEST}: ${issue?.path.join('.')}: ${issue?.message}`);
   }
-  const { minReplicaCount, maxReplicaCount, triggers, advanced } = parsed.data.spec;
+  const { minReplicaCount, maxReplicaCount, cooldownPeriod, triggers, advanced } = parsed.data.spec;
   const { query, threshold } = triggers[0].metadata;
   const [, amount, unit] = QUERY.exec(query) ?? [];
   return {
     hpa: {
-      ...{ minReplicas: minReplicaCount, maxReplicas: maxReplicaCount, target: threshold },
+      ...{ minReplicas: Math.max(1, minReplicaCount), maxReplicas: maxReplicaCount, target: threshold },
       ...advanced.horizontalPodAutoscalerConfig.behavior,
     },
+    leastWorkers: minReplicaCount,
+    cooldownSeconds: cooldownPeriod,
     windowSeconds: Number(amount) * (unit === 'm' ? 60 : 1),
   };
 }

@@ -74,27 +74,29 @@ export function autoscale(args: readonly string[]): Promise<void> {
 
 type Cluster = readonly [name: string, workers: number, scaler: () => Scaler];
 
-/** The policy, the same without what keeps it steady, and clusters that never change. */
+/** The policy; what it would be from none; without what keeps it steady; and clusters that never change. */
 function clustersOf(policy: AutoscalePolicy): Cluster[] {
-  const { hpa } = policy;
+  const { hpa, leastWorkers } = policy;
   const hasty: AutoscalePolicy = {
+    ...policy,
     windowSeconds: SYNC_SECONDS,
     hpa: { ...hpa, scaleDown: { ...hpa.scaleDown, stabilizationWindowSeconds: 0 } },
   };
   const still = (): Scaler => ({ everySeconds: SYNC_SECONDS, scale: (_seconds, replicas) => replicas });
+  const fixed = [hpa.maxReplicas, hpa.maxReplicas / 2, hpa.maxReplicas / 4];
   return [
-    ['KEDA', hpa.minReplicas, () => autoscaler(policy)],
-    ['KEDA, unsteadied', hpa.minReplicas, () => autoscaler(hasty)],
-    [`fixed, ${hpa.maxReplicas}`, hpa.maxReplicas, still],
-    [`fixed, ${hpa.maxReplicas / 2}`, hpa.maxReplicas / 2, still],
-    ['fixed, 1', 1, still],
+    ['KEDA', leastWorkers, () => autoscaler(policy)],
+    ['KEDA, from none', 0, () => autoscaler({ ...policy, leastWorkers: 0 })],
+    ['KEDA, unsteadied', leastWorkers, () => autoscaler(hasty)],
+    ...fixed.map((workers): Cluster => [`fixed, ${workers}`, workers, still]),
   ];
 }
 
 /** Prometheus looks as often as the autoscaler does; for each run it keeps the largest value of the window. */
-export function autoscaler({ hpa, windowSeconds }: AutoscalePolicy): Scaler {
+export function autoscaler({ hpa, windowSeconds, leastWorkers, cooldownSeconds }: AutoscalePolicy): Scaler {
   const samples: { readonly seconds: number; readonly backlog: ReadonlyMap<number, number> }[] = [];
   let memory = NO_MEMORY;
+  let activeSeconds = -Infinity;
   return {
     everySeconds: SYNC_SECONDS,
     scale(seconds, replicas, backlog) {
@@ -104,6 +106,9 @@ export function autoscaler({ hpa, windowSeconds }: AutoscalePolicy): Scaler {
       for (const sample of samples)
         for (const [run, value] of sample.backlog) largest.set(run, Math.max(value, largest.get(run) ?? 0));
       const metric = [...largest.values()].reduce((sum, value) => sum + value, 0);
+      if (metric > 0) activeSeconds = seconds;
+      if (leastWorkers === 0 && metric === 0 && seconds - activeSeconds >= cooldownSeconds) return 0;
+      if (replicas === 0) return 1; // KEDA brings the first; from there on the HorizontalPodAutoscaler decides
       const decision = decide(hpa, memory, { seconds, replicas, metric });
       memory = decision.memory;
       return decision.replicas;
