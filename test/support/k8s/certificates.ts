@@ -21,13 +21,13 @@ const EXTENDED: Readonly<Record<string, string>> = {
 const KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 
 /**
- * Files by secret: `ca.crt`, `tls.crt`, `tls.key`. `addresses` are added to a certificate's names, by secret: what is a
- * service's name in a cluster is an address here.
+ * Files by secret: `ca.crt`, `tls.crt`, `tls.key`. `more` are further names of a certificate, by secret: what is a service of
+ * the cluster is reached as `localhost` here.
  */
 export function makeSecrets(
   objects: readonly KubeObject[],
   folder: string,
-  addresses: Readonly<Record<string, readonly string[]>>,
+  more: Readonly<Record<string, readonly string[]>>,
 ): Record<string, Record<string, string>> {
   const specs = objects
     .filter(({ kind }) => kind === 'Certificate')
@@ -43,10 +43,7 @@ export function makeSecrets(
     specs
       .filter(({ isCA }) => isCA !== true)
       .map(({ secretName, commonName, dnsNames = [], usages = [] }) => {
-        const names = [
-          ...dnsNames.map((name) => `DNS:${name}`),
-          ...(addresses[secretName] ?? []).map((address) => `IP:${address}`),
-        ];
+        const names = [...dnsNames, ...(more[secretName] ?? [])].map((name) => `DNS:${name}`);
         const extended = usages.flatMap((usage) => EXTENDED[usage] ?? []);
         const extensions = `subjectAltName=${names.join(',')}\nextendedKeyUsage=${extended.join(',')}\n`;
         writeFileSync(path('extensions'), extensions);

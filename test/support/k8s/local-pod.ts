@@ -125,7 +125,7 @@ function relocate(text: string, { ports, mounts, services }: Moves): string {
     moved = moved.replace(new RegExp(`(?<![\\w.-])${mountPath}(?=[/"\\s,]|$)`, 'g'), path);
   for (const [port, local] of ports)
     moved = moved.replace(new RegExp(`(port[=:] ?|:)${port}(?![0-9])`, 'g'), `$1${local}`);
-  return moved.replace('0.0.0.0', POD_IP);
+  return moved.replaceAll('0.0.0.0', POD_IP);
 }
 
 interface Files {

@@ -4,15 +4,15 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import * as grpc from '@grpc/grpc-js';
 import type { IProbe } from 'kubernetes-models/v1/Probe';
-import { ChannelPool } from '../../../actors/channels.ts';
 import { healthService } from '../../../actors/health.ts';
-import { serviceCalls } from '../../../actors/transport.ts';
 import { distRoot } from '../../../common/package-root.ts';
 import type { LocalContainer } from './local-pod.ts';
 
 const hasTini = spawnSync('tini', ['--version']).status === 0;
 const PROBE_EVERY_MS = 200;
+const PROBE_TIMEOUT_MS = 2000;
 
 /** A folder of commands that an image has: `ballast`, as built here. */
 export function imageCommands(folder: string): string {
@@ -112,17 +112,25 @@ export class LocalProcess {
   }
 }
 
+/** One plain unary call, without TLS and token: that is all the kubelet does. */
 async function grpcHealth(address: string, service: string): Promise<string | null> {
-  const pool = new ChannelPool({ security: { tls: null, token: null } }); // the kubelet has neither
+  const check = healthService().methods.get('check')!;
+  const client = new grpc.Client(address, grpc.credentials.createInsecure());
   try {
-    const { status } = await serviceCalls(healthService(), pool, address).check(
-      { service },
-      { deadlineMs: 1000 },
+    return await new Promise<string | null>((resolve) =>
+      client.makeUnaryRequest(
+        check.path,
+        check.requestSerialize,
+        check.responseDeserialize,
+        { service },
+        { deadline: Date.now() + PROBE_TIMEOUT_MS },
+        (error, answer) => {
+          const status = (answer as { status?: string } | undefined)?.status;
+          resolve(error !== null ? error.message : status === 'SERVING' ? null : `it answers ${status}`);
+        },
+      ),
     );
-    return status === 'SERVING' ? null : `it answers ${status}`;
-  } catch (thrown) {
-    return String(thrown);
   } finally {
-    pool.close();
+    client.close();
   }
 }

@@ -1,7 +1,7 @@
 /** Whether what objects name is there: pods by labels, ports, config maps, secrets, volumes, classes, issuers. */
 import type { IContainer } from 'kubernetes-models/v1/Container';
-import { containersOf, type KubeObject, type LabelSelector, nameOf, selects } from './objects.ts';
-import { type Workload, workloadsOf } from './objects.ts';
+import { containersOf, nameOf, selects, workloadsOf } from './objects.ts';
+import type { KubeObject, LabelSelector, Workload } from './objects.ts';
 
 /** What others put into the cluster. */
 export interface Surroundings {
