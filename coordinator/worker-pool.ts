@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeStatus, Labels, Resources, RestartPolicy } from '../actors/status.ts';
 import type { ActorSystem } from '../actors/system.ts';
+import { toError } from '../common/errors.ts';
 import type { Log } from '../common/log.ts';
 import { workerType } from './actor-types.ts';
 import type { SharedWorkers } from './shared-workers.ts';
@@ -24,6 +25,8 @@ export interface WorkerPoolOptions {
   readonly labels: Labels;
   /** What a worker takes of its node. */
   readonly resources: Resources;
+  /** What is started as a worker; `workerType` by default. */
+  readonly type?: typeof workerType;
 }
 
 interface PoolWorker {
@@ -75,13 +78,16 @@ export class WorkerPool {
     await this.#endLeftovers().catch((thrown: unknown) => {
       log.warn('workers that an earlier coordinator left were not ended', { error: thrown });
     });
-    while (!signal.aborted) {
+    for (let trouble = ''; !signal.aborted;) {
       try {
         const nodes = await system.node.listNodes();
         this.#letGo(nodes);
         for (const node of nodes) await this.#fill(node);
+        trouble = '';
       } catch (thrown) {
-        log.warn('the worker pool was not adapted to the nodes', { error: thrown });
+        const { message } = toError(thrown);
+        if (message !== trouble) log.warn('the worker pool was not adapted to the nodes', { error: thrown });
+        trouble = message;
       }
       await sleep(LOOK_MS, null, { signal }).catch(() => undefined);
     }
@@ -148,11 +154,11 @@ export class WorkerPool {
   }
 
   async #spawn(actorId: string, { nodeId, address }: NodeStatus): Promise<void> {
-    const { system, shared, labels, resources } = this.#options;
+    const { system, shared, labels, resources, type = workerType } = this.#options;
     this.#workers.set(actorId, { actorId, nodeId, isLeaving: false });
     try {
       const place = { labels, resources, near: address, handsOver: true };
-      const handle = await system.spawn(workerType, { actorId, restart: RESTARTS, ...place });
+      const handle = await system.spawn(type, { actorId, restart: RESTARTS, ...place });
       shared.add(this.#board.link(actorId, handle));
     } catch (thrown) {
       this.#workers.delete(actorId);

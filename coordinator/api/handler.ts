@@ -41,7 +41,8 @@ export function apiHandlers(parts: ApiParts): Implementation<CoordinatorServiceH
   const known = (name: string, field = 'name'): RunRecord => {
     const id = parseRunName(name, field);
     const record = runs.get(id);
-    if (record === undefined) throw notFound('RUN_NOT_FOUND', runName(id), `${runName(id)}: there is no such run`);
+    if (record === undefined)
+      throw notFound('RUN_NOT_FOUND', runName(id), `${runName(id)}: there is no such run`);
     return record;
   };
   const folderOf = ({ id }: RunRecord) => new RunFolder(dirOf(id));
@@ -50,16 +51,14 @@ export function apiHandlers(parts: ApiParts): Implementation<CoordinatorServiceH
   return {
     async createRun(request) {
       const record = await recordOf(request, confine);
-      const same = record.request && runs.findRequest(record.request.id);
-      if (same) return describe(sameWish(record, same));
-      if (!(await runs.create(record)))
-        throw new ApiError({
-          code: 'ALREADY_EXISTS',
-          reason: 'RUN_EXISTS',
-          message: `${runName(record.id)} is there already; choose another run_id`,
-          metadata: { field: 'run_id', value: record.id, resource: runName(record.id) },
-        });
-      return describe(runs.get(record.id)!);
+      const made = await runs.create(record);
+      if (made !== null) return describe(sameWish(record, made));
+      throw new ApiError({
+        code: 'ALREADY_EXISTS',
+        reason: 'RUN_EXISTS',
+        message: `${runName(record.id)} is there already; choose another run_id`,
+        metadata: { field: 'run_id', value: record.id, resource: runName(record.id) },
+      });
     },
     getRun: ({ name }) => describe(known(name)),
     async listRuns({ pageSize, pageToken, filter }) {
@@ -79,7 +78,11 @@ export function apiHandlers(parts: ApiParts): Implementation<CoordinatorServiceH
     async resumeRun({ name }) {
       const { id, state } = known(name);
       if (state === 'succeeded')
-        throw precondition('RUN_SUCCEEDED', runName(id), `${runName(id)} has ended well; there is nothing to resume`);
+        throw precondition(
+          'RUN_SUCCEEDED',
+          runName(id),
+          `${runName(id)} has ended well; there is nothing to resume`,
+        );
       return describe(await runs.resume(id));
     },
     getModel({ name, format, offset }) {
@@ -133,9 +136,9 @@ function byName(a: { name?: string | undefined }, b: { name?: string | undefined
   return a.name! < b.name! ? -1 : 1;
 }
 
-/** The run that the same request made before. @throws ApiError when it asked for something else. */
+/** The run that this request made, now or before. @throws ApiError when it asked for something else then. */
 function sameWish(asked: RunRecord, made: RunRecord): RunRecord {
-  if (asked.request!.digest === made.request!.digest) return made;
+  if (asked.request?.digest === made.request?.digest) return made;
   throw new ApiError({
     code: 'ALREADY_EXISTS',
     reason: 'REQUEST_ID_USED',
@@ -162,7 +165,9 @@ async function imagesFor(
   if (className !== '' && !classes.includes(className))
     throw invalidField('class_name', className, `no such class; the run has ${classes.join(', ')}`);
   const { records } = await folder.checkpoints.readState();
-  const epochs = records.map((record: EpochRecord) => record.epoch).filter((e) => epoch === null || e === epoch);
+  const epochs = records
+    .map((record: EpochRecord) => record.epoch)
+    .filter((e) => epoch === null || e === epoch);
   const images = await Promise.all(epochs.map((e) => imagesOf(run, folder, e, classes)));
   return images.flat().filter((image) => className === '' || image.className === className);
 }
