@@ -1,18 +1,23 @@
 // What the manifests start is started: every container of every overlay as a process of this machine, with its rendered
 // command line and environment. It must pass the probes that the manifest gives it, be seen by the cluster, and end with
 // 0 at SIGTERM or by its hook, within its grace period. No container engine and no GPU: the CPU engine, whatever the image.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { IProbe } from 'kubernetes-models/v1/Probe';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ChannelPool, plainCalls } from '../actors/channels.ts';
+import type { TlsFiles } from '../actors/security.ts';
+import { coordinatorService } from '../coordinator/service.ts';
+import { ended, tinyConfig } from './support/coordinator.ts';
 import { hasOpenssl, makeSecrets } from './support/k8s/certificates.ts';
 import { type LocalContainer, localContainer, type Place } from './support/k8s/local-pod.ts';
 import { imageCommands, LocalProcess } from './support/k8s/local-process.ts';
 import { render, whyNotRendered, type Workload, workloadsOf } from './support/k8s/objects.ts';
 import { natsValues } from './support/k8s/surroundings.ts';
 import { hasNats, startNats, type NatsServer } from './support/nats.ts';
+import { readReport, referenceRun, shapesData, shapesPrior } from './support/suite.ts';
 
 /** What this build cannot do yet; whoever adds it makes this null. */
 const NOT_BUILT: string | null = 'this build has no --health-port, and no BALLAST_NATS_CA';
@@ -106,6 +111,30 @@ describe.skipIf(missing !== null).each(OVERLAYS)(
       }
     });
 
+    it('does a run, which ends with the weights of one on one machine', async () => {
+      const data = place.claims.data!;
+      cpSync(await shapesData(), join(data, 'shapes'), { recursive: true });
+      cpSync(await shapesPrior(), join(data, 'prior.safetensors'));
+      const paths = { data: { source: join(data, 'shapes') }, prior: join(data, 'prior.safetensors') };
+      const { container } = running.get('Deployment/coordinator')!;
+      const address = `127.0.0.1:${container.ports.get(container.portNames.api!)}`;
+      const pool = new ChannelPool({ security: { tls: clientFiles(place), token: 'test' } });
+      try {
+        const api = plainCalls(coordinatorService, pool, address);
+        const { name } = await api.createRun({ runId: 'first', config: await tinyConfig(paths) });
+        const run = await ended(api, name);
+        expect([run.state, run.reason]).toEqual(['STATE_SUCCEEDED', expect.any(String)]);
+        expect(run.weightsDigest).toBe(readReport((await referenceRun()).dir).weightsDigest);
+        const { actors } = await api.listActors({});
+        const workers = actors.filter(({ type }) => type === 'diffusion-worker');
+        expect(workers.length).toBe(
+          nodes.filter(({ name: node }) => node.includes('diffusion-worker')).length,
+        );
+      } finally {
+        pool.close();
+      }
+    });
+
     // NATS last: nodes take their leave of it.
     for (const workload of [...nodes, ...workloads.filter(({ object }) => object.kind === 'StatefulSet')]) {
       const { name, spec } = workload;
@@ -151,6 +180,14 @@ function probesOf({
   spec,
 }: Workload): Partial<Record<'startupProbe' | 'readinessProbe' | 'livenessProbe', IProbe>> {
   return spec.containers[0]!;
+}
+
+/** What a client of the API shows; null where the overlay has no TLS. */
+function clientFiles({ secrets }: Place): TlsFiles | null {
+  const files = secrets['api-client-tls'];
+  if (files === undefined) return null;
+  const file = (key: string) => Buffer.from(files[key] ?? '');
+  return { ca: file('ca.crt'), cert: file('tls.crt'), key: file('tls.key') };
 }
 
 /** Something listens at a named port, and the metrics are metrics. */
