@@ -18,7 +18,7 @@ import { Gate } from './api/access.ts';
 import { apiHandlers } from './api/handler.ts';
 import { ApiMetrics } from './api/metrics.ts';
 import type { Confine } from './api/run-request.ts';
-import { type ApiMethods, ApiServer } from './api/server.ts';
+import { ApiServer } from './api/server.ts';
 import { SynthesisOnDemand } from './api/synthesize.ts';
 import type { workerType } from './actor-types.ts';
 import { CoordinatorMetrics } from './run-metrics.ts';
@@ -103,7 +103,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const apiMetrics = new ApiMetrics(registry);
   const api = new ApiServer({
     service: coordinatorService,
-    methods: methods as unknown as ApiMethods,
+    methods,
     gate: tokens && new Gate(tokens, (name) => apiMetrics.rateLimited(name)),
     log,
     security: readSecurity(process.env),

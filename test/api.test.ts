@@ -15,7 +15,15 @@ import {
   tinyConfig,
   whenEvent,
 } from './support/coordinator.ts';
-import { BUDGET, EPOCHS, newFolder, readMetrics, readReport, referenceRun } from './support/suite.ts';
+import {
+  BUDGET,
+  EPOCHS,
+  newFolder,
+  readMetrics,
+  readReport,
+  referenceRun,
+  shapesData,
+} from './support/suite.ts';
 
 const failureOf = async (call: Promise<unknown>) => {
   const thrown: unknown = await call.then(
@@ -207,7 +215,7 @@ describe('a coordinator', () => {
     const { api, runsDir } = server;
     const { name } = await api.createRun({
       runId: 'broken',
-      config: await tinyConfig({ judge: null, data: { source: 'shapes', imageSize: 20 } }),
+      config: await tinyConfig({ judge: null, data: { source: await shapesData(), imageSize: 20 } }),
     });
     const run = await ended(api, name);
     expect(run.state).toBe('STATE_FAILED');
