@@ -1,6 +1,7 @@
 /** `ballast coordinator`: a node that does runs for others and serves the public API, until SIGTERM or Ctrl-C. */
 import type { Command } from 'commander';
 import { openNatsEventBus } from '../actors/event-nats.ts';
+import { natsSecrets } from '../actors/nats-secrets.ts';
 import { confineTree } from '../common/confined-path.ts';
 import { once } from '../common/once.ts';
 import { ApiTokens } from '../common/tokens.ts';
@@ -64,7 +65,8 @@ async function startGuest(settings: CoordinatorSettings, host: Host): Promise<Gu
 
 /** Runs tell NATS of their events where the cluster has one. */
 function mirrorOf({ join }: NodeSettings): CoordinatorOptions['openMirror'] {
-  return join.kind === 'nats' ? (run) => openNatsEventBus({ url: join.url, runId: run }) : null;
+  if (join.kind !== 'nats') return null;
+  return (run) => openNatsEventBus({ url: join.url, runId: run, ...natsSecrets(process.env) });
 }
 
 function collect(value: string, previous: readonly string[]): string[] {
