@@ -9,8 +9,8 @@ import type { IContainer } from 'kubernetes-models/v1/Container';
 import type { IEnvVar } from 'kubernetes-models/v1/EnvVar';
 import { freePort } from '../nats.ts';
 import { imageConfig, readStages } from './dockerfile.ts';
+import { environmentOf, resourceOf } from './environment.ts';
 import type { KubeObject, Workload } from './objects.ts';
-import { environmentOf, resourceOf } from './references.ts';
 
 export interface Place {
   /** An empty folder for the pod's volumes. */

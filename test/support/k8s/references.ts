@@ -1,5 +1,6 @@
 /** Whether what objects name is there: pods by labels, ports, config maps, secrets, volumes, classes, issuers. */
 import type { IContainer } from 'kubernetes-models/v1/Container';
+import { configMapData, environmentOf, resourceOf } from './environment.ts';
 import { containersOf, nameOf, selects, workloadsOf } from './objects.ts';
 import type { KubeObject, LabelSelector, Workload } from './objects.ts';
 
@@ -112,29 +113,6 @@ function checkMounts({ volumeMounts = [] }: IContainer, { spec, claimTemplates }
   ];
 }
 
-/** Names and values that a container's environment has, as far as the manifests tell; null for what the pod decides. */
-export function environmentOf(
-  container: IContainer,
-  objects: readonly KubeObject[],
-): Map<string, string | null> {
-  const environment = new Map<string, string | null>();
-  for (const { configMapRef } of container.envFrom ?? []) {
-    for (const [key, value] of Object.entries(configMapData(objects, configMapRef?.name)))
-      environment.set(key, value);
-  }
-  for (const { name, value, valueFrom } of container.env ?? [])
-    environment.set(name, valueFrom === undefined ? (value ?? '') : null);
-  return environment;
-}
-
-function configMapData(
-  objects: readonly KubeObject[],
-  name: string | undefined,
-): Readonly<Record<string, string>> {
-  const found = objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name);
-  return (found?.data ?? {}) as Readonly<Record<string, string>>;
-}
-
 function checkEnvironment(container: IContainer, context: Context): string[] {
   const problems: string[] = [];
   for (const { configMapRef, secretRef } of container.envFrom ?? []) {
@@ -157,12 +135,6 @@ function checkEnvironment(container: IContainer, context: Context): string[] {
   }
   for (const [name, value] of environment) problems.push(...checkHost(name, value, context));
   return problems;
-}
-
-/** `requests.cpu` of a container. */
-export function resourceOf({ resources = {} }: IContainer, path: string): string | number | undefined {
-  const [list, name = ''] = path.split('.');
-  return (list === 'limits' ? resources.limits : resources.requests)?.[name];
 }
 
 /** A URL to a service of the cluster: it must be there, with that port. */
