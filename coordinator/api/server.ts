@@ -76,8 +76,9 @@ export class ApiServer {
 
   /** Begins to serve. Resolves to host:port. @throws UserError for a host that others reach, without TLS. */
   async listen(host: string, port: number): Promise<string> {
-    const { security } = this.#options;
-    checkExposure(host, security);
+    const { security, log } = this.#options;
+    const warning = checkExposure(host, security);
+    if (warning !== null) log.warn(warning);
     const bound = await new Promise<number>((resolve, reject) =>
       this.#server.bindAsync(
         `${host}:${port}`,
