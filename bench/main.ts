@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME [--json] [options]`: measures, prints a table or JSON. Each benchmark is one file here. */
 import { UserError } from '../common/errors.ts';
 import { actors } from './actors.ts';
+import { autoscale } from './autoscale.ts';
 import { broadcast } from './broadcast.ts';
 import { compute } from './compute.ts';
 import { fidelity } from './fidelity.ts';
@@ -8,7 +9,9 @@ import { scale } from './scale.ts';
 
 type Benchmark = (args: readonly string[]) => Promise<void>;
 
-const BENCHMARKS: Readonly<Record<string, Benchmark>> = { actors, broadcast, compute, fidelity, scale };
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
+  ...{ actors, autoscale, broadcast, compute, fidelity, scale },
+};
 
 process.env['BALLAST_GRAPH_CACHE'] = 'off'; // compiling is measured too
 

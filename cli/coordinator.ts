@@ -65,9 +65,8 @@ async function startGuest(settings: CoordinatorSettings, host: Host): Promise<Gu
 
 /** Runs tell NATS of their events where the cluster has one. */
 function mirrorOf({ join }: NodeSettings): CoordinatorOptions['openMirror'] {
-  return join.kind === 'nats'
-    ? (run) => openNatsEventBus({ url: join.url, runId: run, ...natsSecrets(process.env) })
-    : null;
+  if (join.kind !== 'nats') return null;
+  return (run) => openNatsEventBus({ url: join.url, runId: run, ...natsSecrets(process.env) });
 }
 
 function collect(value: string, previous: readonly string[]): string[] {

@@ -43,5 +43,8 @@ want() {
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 want 'events over a real NATS server' nats-server nats-server
+want 'manifests rendered' kubernetes-client kubectl
+want 'containers as their images start them' tini tini
+want 'certificates' openssl openssl
 want 'reports in a real browser' chromium chromium chromium-browser google-chrome
 want 'dashboards and alerts in a real Prometheus' prometheus prometheus

@@ -1,0 +1,217 @@
+// What the manifests start is started: every container of every overlay as a process of this machine, with its rendered
+// command line and environment. It must pass the probes that the manifest gives it, be seen by the cluster, and end with
+// 0 at SIGTERM or by its hook, within its grace period. No container engine and no GPU: the CPU engine, whatever the image.
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { IProbe } from 'kubernetes-models/v1/Probe';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ChannelPool, plainCalls } from '../actors/channels.ts';
+import type { TlsFiles } from '../actors/security.ts';
+import { coordinatorService } from '../coordinator/service.ts';
+import { ended, tinyConfig } from './support/coordinator.ts';
+import { hasOpenssl, makeSecrets } from './support/k8s/certificates.ts';
+import { type LocalContainer, localContainer, type Place } from './support/k8s/local-pod.ts';
+import { imageCommands, LocalProcess } from './support/k8s/local-process.ts';
+import { render, whyNotRendered, type Workload, workloadsOf } from './support/k8s/objects.ts';
+import { natsValues } from './support/k8s/surroundings.ts';
+import { hasNats, startNats, type NatsServer } from './support/nats.ts';
+import { readReport, referenceRun, shapesData, shapesPrior } from './support/suite.ts';
+
+const missing =
+  whyNotRendered() ??
+  (hasNats ? null : 'nats-server is not there') ??
+  (hasOpenssl ? null : 'openssl is not there');
+
+const OVERLAYS = ['local-cpu', 'gpu', 'mig'] as const;
+
+/** The Secret that whoever runs the cluster makes. The digest is that of `test`. */
+const TOKENS = {
+  'tokens.yaml':
+    'tokens:\n  - name: test\n    sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n    scopes: [admin]\n',
+};
+
+describe.skipIf(missing !== null).each(OVERLAYS)(
+  missing === null ? 'overlay %s' : `overlay %s (skipped: ${missing})`,
+  (overlay) => {
+    const objects = missing === null ? render(`overlays/${overlay}`) : [];
+    const workloads = workloadsOf(objects);
+    const nodes = workloads.filter(({ object }) => object.kind === 'Deployment');
+    const running = new Map<string, LocalProcess>();
+    let folder: string;
+    let place: Place;
+    let commands: string;
+    let chart: NatsServer | null = null;
+
+    const start = async (workload: Workload): Promise<LocalProcess> => {
+      const podFolder = join(folder, workload.object.metadata.name);
+      await mkdir(podFolder);
+      const container = await localContainer(workload, objects, { ...place, folder: podFolder });
+      const process = new LocalProcess(container, commands);
+      running.set(workload.name, process);
+      return process;
+    };
+
+    beforeAll(async () => {
+      folder = mkdtempSync(join(tmpdir(), `ballast-k8s-${overlay}-`));
+      commands = imageCommands(join(folder, 'bin'));
+      const claims = { runs: join(folder, 'claim-runs'), data: join(folder, 'claim-data') };
+      const made = makeSecrets(objects, folder, { 'nats-tls': ['localhost'] });
+      place = { folder, claims, secrets: { ...made, 'api-tokens': TOKENS }, services: {} };
+      const standalone = workloads.find(({ name }) => name === 'StatefulSet/nats');
+      if (standalone === undefined) chart = await natsOfChart(folder, place);
+      const address = chart?.url.replace('nats://', '') ?? (await startStandalone(standalone!));
+      place = { ...place, services: { 'nats:4222': address } };
+    });
+
+    const startStandalone = async (workload: Workload): Promise<string> => {
+      const nats = await start(workload);
+      await nats.untilPasses(probesOf(workload).startupProbe!);
+      return `127.0.0.1:${nats.container.ports.get(4222)}`;
+    };
+
+    afterAll(async () => {
+      await Promise.all([...running.values()].map((process) => process.terminate(0)));
+      await chart?.stop();
+      if (missing === null) rmSync(folder, { recursive: true });
+    });
+
+    it.each(workloads.map((workload) => [workload.name, workload] as const))(
+      '%s serves',
+      async (name, workload) => {
+        const process = running.get(name) ?? (await start(workload));
+        const { startupProbe, readinessProbe, livenessProbe } = probesOf(workload);
+        for (const probe of [startupProbe, readinessProbe, livenessProbe]) await process.untilPasses(probe!);
+        for (const port of ['metrics', 'api']) await answers(process.container, port);
+      },
+    );
+
+    it('is one cluster, whose nodes have the labels and resources of their pods', async () => {
+      const [first] = nodes.filter(({ name }) => running.has(name));
+      const asked = running.get(first!.name)!;
+      const shown = await asked.execute(['ballast', 'nodes', '--json', '--node', nodeAddress(asked)]);
+      expect(shown.code, shown.output).toBe(0);
+      const seen = shown.output
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { labels: Record<string, string>; total: Record<string, number> });
+      const started = nodes.filter(({ name }) => running.has(name));
+      expect(seen.map(({ labels }) => labels.role).sort()).toEqual(
+        started.map(({ labels }) => labels['app.kubernetes.io/component']).sort(),
+      );
+      for (const { labels, total } of seen) {
+        if (labels.role !== 'diffusion-worker') continue;
+        expect(total).toMatchObject(overlay === 'local-cpu' ? { cpu: 1 } : { gpu: 1 });
+        expect(total.memoryBytes).toBe((overlay === 'local-cpu' ? 2 : 8) * 2 ** 30);
+      }
+    });
+
+    it('does a run, which ends with the weights of one on one machine', async () => {
+      const data = place.claims.data!;
+      cpSync(await shapesData(), join(data, 'shapes'), { recursive: true });
+      cpSync(await shapesPrior(), join(data, 'prior.safetensors'));
+      const paths = { data: { source: join(data, 'shapes') }, prior: join(data, 'prior.safetensors') };
+      const { container } = running.get('Deployment/coordinator')!;
+      const address = `127.0.0.1:${container.ports.get(container.portNames.api!)}`;
+      const pool = new ChannelPool({ security: { tls: clientFiles(place), token: 'test' } });
+      try {
+        const api = plainCalls(coordinatorService, pool, address);
+        const { name } = await api.createRun({ runId: 'first', config: await tinyConfig(paths) });
+        const run = await ended(api, name);
+        expect([run.state, run.reason]).toEqual(['STATE_SUCCEEDED', expect.any(String)]);
+        expect(run.weightsDigest).toBe(readReport((await referenceRun()).dir).weightsDigest);
+        const { actors } = await api.listActors({});
+        const workers = actors.filter(({ type }) => type === 'diffusion-worker');
+        expect(workers.length).toBe(
+          nodes.filter(({ name: node }) => node.includes('diffusion-worker')).length,
+        );
+      } finally {
+        pool.close();
+      }
+    });
+
+    // NATS last: nodes take their leave of it.
+    for (const workload of [...nodes, ...workloads.filter(({ object }) => object.kind === 'StatefulSet')]) {
+      const { name, spec } = workload;
+      const graceSeconds = spec.terminationGracePeriodSeconds ?? 30;
+      it(`${name} ends`, async () => {
+        const process = running.get(name)!;
+        const { preStop } = process.container;
+        const hook = await process.execute(preStop);
+        expect(hook.code, hook.output).toBe(0);
+        // A hook that drains has ended the node; one that sleeps leaves that to SIGTERM.
+        const drains = preStop.join(' ').includes('drain');
+        const code = await (drains ? process.ended(graceSeconds) : process.terminate(graceSeconds));
+        expect(name === 'StatefulSet/nats' ? NATS_ENDS : [0], process.output).toContain(code);
+      });
+    }
+  },
+);
+
+/** How nats-server ends at SIGTERM, after a clean shutdown: 2.9 with 1. */
+const NATS_ENDS = [0, 1];
+
+describe.skipIf(missing !== null)(missing === null ? 'SIGTERM' : `SIGTERM (skipped: ${missing})`, () => {
+  it('ends a worker whose hook never ran', async () => {
+    const objects = render('overlays/local-cpu');
+    const folder = mkdtempSync(join(tmpdir(), 'ballast-k8s-term-'));
+    const nats = await startNats(['-js', '-sd', join(folder, 'nats')]);
+    const worker = workloadsOf(objects).find(({ name }) => name === 'Deployment/diffusion-worker')!;
+    const services = { 'nats:4222': nats.url.replace('nats://', '') };
+    const container = await localContainer(worker, objects, { folder, claims: {}, secrets: {}, services });
+    const process = new LocalProcess(container, imageCommands(join(folder, 'bin')));
+    try {
+      await process.untilPasses(probesOf(worker).startupProbe!);
+      expect(await process.terminate(30), process.output).toBe(0);
+    } finally {
+      await process.terminate(0);
+      await nats.stop();
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+function probesOf({
+  spec,
+}: Workload): Partial<Record<'startupProbe' | 'readinessProbe' | 'livenessProbe', IProbe>> {
+  return spec.containers[0]!;
+}
+
+/** What a client of the API shows; null where the overlay has no TLS. */
+function clientFiles({ secrets }: Place): TlsFiles | null {
+  const files = secrets['api-client-tls'];
+  if (files === undefined) return null;
+  const file = (key: string) => Buffer.from(files[key] ?? '');
+  return { ca: file('ca.crt'), cert: file('tls.crt'), key: file('tls.key') };
+}
+
+/** Something listens at a named port, and the metrics are metrics. */
+async function answers({ ports, portNames }: LocalContainer, name: string): Promise<void> {
+  const port = ports.get(portNames[name] ?? 0);
+  if (port === undefined) return;
+  if (name !== 'metrics') return void (await connects(port));
+  const page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  expect(page).toMatch(/^# TYPE ballast_/m);
+}
+
+async function connects(port: number): Promise<void> {
+  const { connect } = await import('node:net');
+  const socket = connect(port, '127.0.0.1');
+  await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+  socket.destroy();
+}
+
+function nodeAddress({ container }: LocalProcess): string {
+  return `127.0.0.1:${container.ports.get(4700)}`;
+}
+
+/** NATS as k8s/nats/values.yaml makes the chart run it: JetStream, TLS, clients verified. */
+async function natsOfChart(folder: string, { secrets }: Place): Promise<NatsServer> {
+  const files = secrets[natsValues().config.nats.tls.secretName]!;
+  for (const [key, text] of Object.entries(files)) writeFileSync(join(folder, `nats-${key}`), text);
+  const path = (key: string) => JSON.stringify(join(folder, `nats-${key}`));
+  const tls = `tls { cert_file: ${path('tls.crt')}, key_file: ${path('tls.key')}, ca_file: ${path('ca.crt')}, verify: true }`;
+  writeFileSync(join(folder, 'nats.conf'), `${tls}\n`);
+  return startNats(['-js', '-sd', join(folder, 'nats'), '-c', join(folder, 'nats.conf')]);
+}

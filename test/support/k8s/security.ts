@@ -1,0 +1,81 @@
+/** What every pod must keep to: the restricted pod security standard, and a little more. */
+import type { IContainer } from 'kubernetes-models/v1/Container';
+import { containersOf, type Workload } from './objects.ts';
+
+/** Problems, each naming the workload. */
+export function checkSecurity(workload: Workload): string[] {
+  const { name, spec } = workload;
+  const pod = spec.securityContext ?? {};
+  const problems = [
+    ...must(pod.runAsNonRoot === true, 'runAsNonRoot is not set'),
+    ...must((pod.runAsUser ?? 0) > 0, 'runAsUser is not a number above 0'),
+    ...must(pod.seccompProfile?.type === 'RuntimeDefault', 'seccompProfile is not RuntimeDefault'),
+    ...must(spec.automountServiceAccountToken === false, 'it gets the token of its service account'),
+    ...must(spec.enableServiceLinks === false, 'it gets addresses of all services as environment'),
+    ...must(!spec.hostNetwork && !spec.hostPID && !spec.hostIPC, "it shares its machine's namespaces"),
+    ...(spec.volumes ?? []).flatMap((volume) => [
+      ...must(volume.hostPath === undefined, `volume ${volume.name} is a folder of the machine`),
+      ...must(
+        !volume.secret || ((volume.secret.defaultMode ?? 0o644) & 0o007) === 0,
+        `volume ${volume.name}: everybody in the pod can read the secret`,
+      ),
+      ...must(
+        !volume.emptyDir || volume.emptyDir.sizeLimit !== undefined,
+        `volume ${volume.name} may fill its machine`,
+      ),
+    ]),
+    ...containersOf(workload).flatMap((container) =>
+      checkContainer(container, workload).map((problem) => `${container.name}: ${problem}`),
+    ),
+  ];
+  return problems.map((problem) => `${name}: ${problem}`);
+}
+
+function checkContainer(container: IContainer, { spec }: Workload): string[] {
+  const { image = '', resources = {}, volumeMounts = [], ports = [] } = container;
+  const own = container.securityContext ?? {};
+  const writable = volumeMounts.filter(({ readOnly }) => readOnly !== true).map(({ name }) => name);
+  const secrets = (spec.volumes ?? []).filter(({ secret, configMap }) => secret ?? configMap);
+  return [
+    ...must(own.allowPrivilegeEscalation === false, 'may gain privileges'),
+    ...must(own.readOnlyRootFilesystem === true, 'its root is writable'),
+    ...must(own.capabilities?.drop?.includes('ALL') === true, 'keeps capabilities'),
+    ...must((own.capabilities?.add ?? []).length === 0, 'adds capabilities'),
+    ...must(!own.privileged, 'is privileged'),
+    ...must(/[:@](?!latest$)[^:/]+$/.test(image), `its image ${image} is not pinned`),
+    ...must(resources.requests?.cpu !== undefined, 'asks for no processor time'),
+    ...must(resources.requests?.memory !== undefined, 'asks for no memory'),
+    ...must(resources.limits?.memory !== undefined, 'has no limit of memory'),
+    ...must(
+      ports.every(({ containerPort }) => containerPort >= 1024),
+      'listens at a privileged port',
+    ),
+    ...secrets
+      .filter(({ name }) => writable.includes(name))
+      .map(({ name }) => `mounts ${name} not read-only`),
+    ...checkLife(container, spec.terminationGracePeriodSeconds ?? 30),
+  ];
+}
+
+/** Probes, and time to end: kill comes only after the hook and what the program itself gives its actors. */
+function checkLife(container: IContainer, graceSeconds: number): string[] {
+  const { startupProbe, readinessProbe, livenessProbe, lifecycle, args = [] } = container;
+  const grace = Number(/^--grace=(\d+)$/m.exec(args.join('\n'))?.[1] ?? 0);
+  const [command, ...hook] = lifecycle?.preStop?.exec?.command ?? [];
+  // A hook that drains takes the program's own time; what is left then is for the program that the hook did not reach.
+  const slept = command === 'sleep' ? Number(hook[0]) : 0;
+  return [
+    ...must(startupProbe !== undefined, 'has no startup probe'),
+    ...must(readinessProbe !== undefined, 'has no readiness probe'),
+    ...must(livenessProbe !== undefined, 'has no liveness probe'),
+    ...must(command !== undefined, 'has no preStop hook'),
+    ...must(
+      graceSeconds >= slept + grace + 15,
+      `is killed after ${graceSeconds} s: --grace is ${grace}, its hook takes ${slept}`,
+    ),
+  ];
+}
+
+function must(isFulfilled: boolean, problem: string): string[] {
+  return isFulfilled ? [] : [problem];
+}
