@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../common/package-root.ts';
+import { addApiCommands } from './api-commands.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { addCompareCommand, addDemoCommand } from './compare.ts';
 import type { CommandContext } from './context.ts';
@@ -39,6 +40,7 @@ export function createProgram(context: CommandContext): Command {
   addJudgeCommand(program, context);
   addDataCommand(program, context);
   addCoordinatorCommand(program, context);
+  addApiCommands(program, context);
   addNodeCommand(program, context);
   addClusterCommands(program, context);
   return program;
