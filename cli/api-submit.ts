@@ -85,8 +85,11 @@ function withPlace(thrown: unknown, { locate }: ConfigSource): unknown {
   const info = errorInfoOf(thrown);
   const field = info?.metadata['field'] ?? '';
   if (!(thrown instanceof Error) || !field.startsWith('config.')) return thrown;
-  const place = locate(parsePath(field.slice('config.'.length)));
-  return new UserError(`${place}: ${thrown.message.replace(/^config\./, '')}`, { cause: thrown });
+  const own = field.slice('config.'.length);
+  const message = thrown.message.replace(/^config\./, '');
+  const isNamedTwice = message.startsWith(`${own}: ${own}`);
+  const problem = isNamedTwice ? message.slice(own.length + 2) : message;
+  return new UserError(`${locate(parsePath(own))}: ${problem}`, { cause: thrown });
 }
 
 /** `a.b[2]` as a path. */

@@ -72,8 +72,10 @@ export function runDetails(run: Run__Output, nowMs: number): string {
 
 /** `runs/a succeeded: balanced accuracy 71.2%, accuracy 80.0% (test); weights 1a2b3c4d5e6f`. */
 export function endLine(run: Run__Output): string {
-  const head = `${run.name} ${stateOf(run)}`;
-  if (run.state !== 'STATE_SUCCEEDED') return plainText(`${head} after epoch ${run.epoch}: ${run.reason}`);
+  const state = stateOf(run);
+  const head = `${run.name} ${state}`;
+  if (run.state !== 'STATE_SUCCEEDED')
+    return plainText(run.reason.startsWith(state) ? `${run.name} ${run.reason}` : `${head}: ${run.reason}`);
   const [metrics, split] = run.test === null ? [run.validation, 'validation'] : [run.test, 'test'];
   const quality = metrics === null ? 'not evaluated' : `${qualityOf(metrics)} (${split})`;
   return plainText(`${head}: ${quality}; weights ${run.weightsDigest.slice(0, DIGEST_SHOWN)}`);
