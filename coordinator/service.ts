@@ -19,6 +19,7 @@ import { ApiMetrics } from './api/metrics.ts';
 import type { Confine } from './api/run-request.ts';
 import { type ApiMethods, ApiServer } from './api/server.ts';
 import { SynthesisOnDemand } from './api/synthesize.ts';
+import type { workerType } from './actor-types.ts';
 import { CoordinatorMetrics } from './run-metrics.ts';
 import { Journals } from './runs/journals.ts';
 import { executeRun, type ExecutionOptions } from './runs/run-execution.ts';
@@ -49,6 +50,8 @@ export interface CoordinatorOptions {
   readonly workerLabels: Labels;
   readonly workerResources: Resources;
   readonly trainerLabels: Labels;
+  /** What is started as a diffusion worker; the real one by default. */
+  readonly workerType?: typeof workerType;
   readonly api: { readonly host: string; readonly port: number };
   /** Null lets every caller do everything. */
   readonly gate: Gate | null;
@@ -76,7 +79,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   });
   const metrics = new CoordinatorMetrics(registry);
   const shared = new SharedWorkers(() => metrics.imageSeconds);
-  const pool = new WorkerPool({ system, shared, log, labels: workerLabels, resources: workerResources });
+  const pool = new WorkerPool({
+    ...{ system, shared, log, labels: workerLabels, resources: workerResources },
+    ...(options.workerType === undefined ? {} : { type: options.workerType }),
+  });
   const store = new RunStore(options.runsDir);
   const dirOf = (run: string) => store.dirOf(run);
   const journals = new Journals(dirOf);

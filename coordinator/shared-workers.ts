@@ -121,7 +121,8 @@ export class SharedWorkers {
   #withRoom(run: string): Member | undefined {
     let best: Member | undefined;
     for (const member of this.#members.values()) {
-      if (member.onEmpty !== null || member.load >= CREDITS || member.link.status().state !== 'alive') continue;
+      if (member.onEmpty !== null || member.load >= CREDITS || member.link.status().state !== 'alive')
+        continue;
       if (best === undefined || rank(member, run, best) < 0) best = member;
     }
     return best;

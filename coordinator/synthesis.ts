@@ -2,6 +2,7 @@
  * Has an epoch's shards made: the effects around scheduler.ts. Sends assignments to the workers, hands made shards to
  * the trainer as they come, follows the workers' lives, and ends when the trainer holds every shard.
  */
+import { setMaxListeners } from 'node:events';
 import { toError, UserError } from '../common/errors.ts';
 import type { ImageItem } from '../gen/ballast/v1/ImageItem.ts';
 import type { ObjectRef__Output } from '../gen/ballast/v1/ObjectRef.ts';
@@ -86,6 +87,7 @@ class EpochSynthesis {
     this.#startMs = tools.clock();
     this.#totalImages = job.shards.reduce((sum, shard) => sum + shard.items.length, 0);
     this.#schedule = createSchedule(job.shards.length);
+    setMaxListeners(0, this.#stopCalls.signal); // as many as there are calls under way
   }
 
   async run(): Promise<SynthesisOutcome> {

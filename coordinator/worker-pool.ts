@@ -24,6 +24,8 @@ export interface WorkerPoolOptions {
   readonly labels: Labels;
   /** What a worker takes of its node. */
   readonly resources: Resources;
+  /** What is started as a worker; `workerType` by default. */
+  readonly type?: typeof workerType;
 }
 
 interface PoolWorker {
@@ -148,11 +150,11 @@ export class WorkerPool {
   }
 
   async #spawn(actorId: string, { nodeId, address }: NodeStatus): Promise<void> {
-    const { system, shared, labels, resources } = this.#options;
+    const { system, shared, labels, resources, type = workerType } = this.#options;
     this.#workers.set(actorId, { actorId, nodeId, isLeaving: false });
     try {
       const place = { labels, resources, near: address, handsOver: true };
-      const handle = await system.spawn(workerType, { actorId, restart: RESTARTS, ...place });
+      const handle = await system.spawn(type, { actorId, restart: RESTARTS, ...place });
       shared.add(this.#board.link(actorId, handle));
     } catch (thrown) {
       this.#workers.delete(actorId);

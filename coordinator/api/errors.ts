@@ -71,8 +71,7 @@ export function toFacts(thrown: unknown, log: Log): ApiErrorFacts {
   if (thrown instanceof ApiError) return thrown.facts;
   if (thrown instanceof UserError)
     return { code: 'INVALID_ARGUMENT', reason: 'INVALID_ARGUMENT', message: thrown.message };
-  if (thrown instanceof CallError)
-    return { code: thrown.code, reason: thrown.code, message: thrown.message };
+  if (thrown instanceof CallError) return { code: thrown.code, reason: thrown.code, message: thrown.message };
   const id = crypto.randomUUID().slice(0, 8);
   log.error('an API call failed', { id, error: thrown });
   const message = `internal error ${id}; the coordinator's log has its cause`;
@@ -94,7 +93,10 @@ function* detailsOf({ reason, metadata = {}, retryAfterMs }: ApiErrorFacts, mess
   yield { type_url: `${TYPE_PREFIX}google.rpc.ErrorInfo`, value: info };
   if (metadata['field'] !== undefined) {
     const fieldViolations = [{ field: metadata['field'], description: message }];
-    yield { type_url: `${TYPE_PREFIX}google.rpc.BadRequest`, value: badRequest.serialize({ fieldViolations }) };
+    yield {
+      type_url: `${TYPE_PREFIX}google.rpc.BadRequest`,
+      value: badRequest.serialize({ fieldViolations }),
+    };
   }
   if (retryAfterMs !== undefined) {
     const retryDelay = { seconds: Math.floor(retryAfterMs / 1000), nanos: (retryAfterMs % 1000) * 1e6 };

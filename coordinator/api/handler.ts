@@ -41,7 +41,8 @@ export function apiHandlers(parts: ApiParts): Implementation<CoordinatorServiceH
   const known = (name: string, field = 'name'): RunRecord => {
     const id = parseRunName(name, field);
     const record = runs.get(id);
-    if (record === undefined) throw notFound('RUN_NOT_FOUND', runName(id), `${runName(id)}: there is no such run`);
+    if (record === undefined)
+      throw notFound('RUN_NOT_FOUND', runName(id), `${runName(id)}: there is no such run`);
     return record;
   };
   const folderOf = ({ id }: RunRecord) => new RunFolder(dirOf(id));
@@ -79,7 +80,11 @@ export function apiHandlers(parts: ApiParts): Implementation<CoordinatorServiceH
     async resumeRun({ name }) {
       const { id, state } = known(name);
       if (state === 'succeeded')
-        throw precondition('RUN_SUCCEEDED', runName(id), `${runName(id)} has ended well; there is nothing to resume`);
+        throw precondition(
+          'RUN_SUCCEEDED',
+          runName(id),
+          `${runName(id)} has ended well; there is nothing to resume`,
+        );
       return describe(await runs.resume(id));
     },
     getModel({ name, format, offset }) {
@@ -162,7 +167,9 @@ async function imagesFor(
   if (className !== '' && !classes.includes(className))
     throw invalidField('class_name', className, `no such class; the run has ${classes.join(', ')}`);
   const { records } = await folder.checkpoints.readState();
-  const epochs = records.map((record: EpochRecord) => record.epoch).filter((e) => epoch === null || e === epoch);
+  const epochs = records
+    .map((record: EpochRecord) => record.epoch)
+    .filter((e) => epoch === null || e === epoch);
   const images = await Promise.all(epochs.map((e) => imagesOf(run, folder, e, classes)));
   return images.flat().filter((image) => className === '' || image.className === className);
 }

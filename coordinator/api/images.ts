@@ -33,7 +33,11 @@ export async function imageOf(
   const cell = index?.images.find(({ id }) => id === image);
   if (index === null || cell === undefined) {
     const name = `${epochName(run, epoch)}/images/${image}`;
-    throw notFound('IMAGE_NOT_FOUND', name, `${name}: the run kept no such image; ListImages has those it kept`);
+    throw notFound(
+      'IMAGE_NOT_FOUND',
+      name,
+      `${name}: the run kept no such image; ListImages has those it kept`,
+    );
   }
   const { width, height, scale } = index;
   const region = { left: cell.left, top: cell.top, width: width * scale, height: height * scale };

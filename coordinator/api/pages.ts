@@ -55,7 +55,8 @@ export function parseRunFilter(filter: string): (record: RunRecord) => boolean {
 }
 
 function parseCondition(text: string): (record: RunRecord) => boolean {
-  const [, field, quoted, bare] = /^\s*(state|labels\.[\w./-]+)\s*=\s*(?:"([^"]*)"|([\w./-]+))\s*$/.exec(text) ?? [];
+  const [, field, quoted, bare] =
+    /^\s*(state|labels\.[\w./-]+)\s*=\s*(?:"([^"]*)"|([\w./-]+))\s*$/.exec(text) ?? [];
   const value = quoted ?? bare;
   if (field === undefined || value === undefined) {
     throw invalidField('filter', text, "write 'state = RUNNING' or 'labels.NAME = VALUE', joined by AND");

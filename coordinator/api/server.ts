@@ -169,7 +169,10 @@ function decode(method: Method, bytes: Uint8Array): never {
   }
 }
 
-function drained(call: grpc.ServerWritableStream<Uint8Array, Uint8Array>, signal: AbortSignal): Promise<void> {
+function drained(
+  call: grpc.ServerWritableStream<Uint8Array, Uint8Array>,
+  signal: AbortSignal,
+): Promise<void> {
   return new Promise((resolve) => {
     call.once('drain', resolve);
     signal.addEventListener('abort', () => resolve(), { once: true });

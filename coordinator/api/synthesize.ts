@@ -65,7 +65,12 @@ export class SynthesisOnDemand {
     const [slot] = this.#slots;
     if (slot === undefined) {
       const message = `${MAX_CALLS} Synthesize calls go on already; try again when one has ended`;
-      throw new ApiError({ code: 'RESOURCE_EXHAUSTED', reason: 'TOO_MANY_CALLS', message, retryAfterMs: 5000 });
+      throw new ApiError({
+        code: 'RESOURCE_EXHAUSTED',
+        reason: 'TOO_MANY_CALLS',
+        message,
+        retryAfterMs: 5000,
+      });
     }
     this.#slots.delete(slot);
     const kept = await this.#keep(record);

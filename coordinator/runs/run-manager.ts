@@ -135,6 +135,7 @@ export class RunManager {
     const { execute, log } = this.#options;
     try {
       await this.#change(id, 'running', 'goes on');
+      signal.throwIfAborted();
       const outcome = await execute(this.#known(id), signal);
       if (outcome.status === 'finished') await this.#change(id, 'succeeded', 'finished');
       else await this.#stopped(id, signal, `after epoch ${outcome.epoch}`);
