@@ -25,7 +25,11 @@ export interface ApiReference {
 /** @throws Error for anything without a comment, and for a method whose comment names no scope. */
 export function readApi(file: string): ApiReference {
   const options = { keepCase: true, alternateCommentMode: true };
-  const { root, package: name = '' } = protobuf.parse(readFileSync(file, 'utf8'), new protobuf.Root(), options);
+  const { root, package: name = '' } = protobuf.parse(
+    readFileSync(file, 'utf8'),
+    new protobuf.Root(),
+    options,
+  );
   const own = (root.lookup(name) as protobuf.Namespace).nestedArray;
   const service = own.find((item) => item instanceof protobuf.Service);
   if (service === undefined) throw new Error(`${file}: no service`);
@@ -59,7 +63,10 @@ export function typeSections({ types }: ApiReference): string {
 
 function fieldTable(type: protobuf.Type): string {
   const rows = type.fieldsArray.map((field) => {
-    const oneof = field.partOf !== null && !field.options?.['proto3_optional'] ? ` (one of \`${field.partOf.name}\`)` : '';
+    const oneof =
+      field.partOf !== null && !field.options?.['proto3_optional']
+        ? ` (one of \`${field.partOf.name}\`)`
+        : '';
     return [`\`${field.name}\``, String(field.id), typeOf(field), commentOf(field) + oneof];
   });
   return markdownTable(['field', 'number', 'type', 'meaning'], rows);
@@ -77,7 +84,8 @@ function valueTable(type: protobuf.Enum): string {
 function toMethod(method: protobuf.Method): ApiMethod {
   const comment = commentOf(method);
   const [, meaning, scope] = /^([\s\S]*?)\s*Scope: (\w+)\.$/.exec(comment) ?? [];
-  if (meaning === undefined || scope === undefined) throw new Error(`${method.fullName}: its comment names no scope`);
+  if (meaning === undefined || scope === undefined)
+    throw new Error(`${method.fullName}: its comment names no scope`);
   const { name, requestType: request, responseType: response, responseStream: isStream = false } = method;
   return { name, scope, request, response, isStream, meaning };
 }
@@ -90,7 +98,9 @@ function typesOf(item: protobuf.ReflectionObject): (protobuf.Type | protobuf.Enu
 function typeOf(field: protobuf.Field): string {
   if (field instanceof protobuf.MapField) return `map of ${linkTo(field.keyType)} to ${linkTo(field.type)}`;
   if (field.repeated) return `list of ${linkTo(field.type)}`;
-  return field.options?.['proto3_optional'] ? `optional ${linkTo(field.type)}` : linkTo(field.type, field.parent);
+  return field.options?.['proto3_optional']
+    ? `optional ${linkTo(field.type)}`
+    : linkTo(field.type, field.parent);
 }
 
 /** A link to the section of a type of the API; others by name alone. */
