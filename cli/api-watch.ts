@@ -51,24 +51,33 @@ export async function watchToEnd(api: Api, options: WatchOptions): Promise<void>
 /** Resolves to the run when it has ended. */
 async function follow(api: Api, options: WatchOptions, signal: AbortSignal): Promise<Run__Output> {
   const { name, context, isJson } = options;
-  const show = isJson ? jsonScreen(context) : new Screen(context);
+  const screen = isJson ? jsonScreen(context) : new Screen(context);
   let next = options.fromSequence;
-  const open = () =>
-    api.watchRun({ name, fromSequence: next, includeProgress: true }, { deadlineMs: Infinity, signal });
+  /** Events from `next` on, and the run once it has ended. */
+  async function* open(): AsyncGenerator<
+    { readonly event: RunEvent__Output } | { readonly end: Run__Output }
+  > {
+    for (;;) {
+      const request = { name, fromSequence: next, includeProgress: true };
+      for await (const event of api.watchRun(request, { deadlineMs: Infinity, signal })) {
+        if (event.sequence > 0) next = event.sequence + 1;
+        yield { event };
+      }
+      const run = await api.getRun({ name }, { signal });
+      if (hasEnded(run)) return yield { end: run };
+      await delay(PAUSE_MS);
+    }
+  }
   const onLost = (error: Error) =>
     void context.stderr.write(`connection lost (${plainText(plainReason(error))}); trying again\n`);
   try {
-    for (;;) {
-      for await (const event of resuming(open, { signal, onLost })) {
-        if (event.sequence > 0) next = event.sequence + 1;
-        show.onEvent(event);
-      }
-      const run = await api.getRun({ name }, { signal });
-      if (hasEnded(run)) return run;
-      await delay(PAUSE_MS);
+    for await (const item of resuming(open, { signal, onLost })) {
+      if ('end' in item) return item.end;
+      screen.onEvent(item.event);
     }
+    throw new Error(`${name}: the stream ended before the run`);
   } finally {
-    show.close();
+    screen.close();
   }
 }
 
