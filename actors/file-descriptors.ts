@@ -89,7 +89,7 @@ function sortOneofs(message: IDescriptorProto, type: protobuf.Type): void {
 }
 
 function isOptional({ options }: protobuf.Field): boolean {
-  return (options as Readonly<Record<string, unknown>> | undefined)?.['proto3_optional'] === true;
+  return options?.['proto3_optional'] === true;
 }
 
 /** `guidance_scale` of `guidanceScale`. */

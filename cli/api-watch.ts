@@ -64,7 +64,10 @@ async function follow(api: Api, options: WatchOptions, signal: AbortSignal): Pro
         yield { event };
       }
       const run = await api.getRun({ name }, { signal });
-      if (hasEnded(run)) return yield { end: run };
+      if (hasEnded(run)) {
+        yield { end: run };
+        return;
+      }
       await delay(PAUSE_MS);
     }
   }

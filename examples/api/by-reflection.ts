@@ -81,8 +81,8 @@ async function listServices(): Promise<string[]> {
 async function learn(symbol: string): Promise<protobuf.Root> {
   const { files } = await ask({ fileContainingSymbol: symbol });
   const file = (files?.files ?? []).map((bytes) => descriptor.FileDescriptorProto.decode(bytes));
-  const { fromDescriptor } = protobuf.Root as unknown as { fromDescriptor(set: object): protobuf.Root };
-  const root = fromDescriptor(descriptor.FileDescriptorSet.create({ file }));
+  const roots = protobuf.Root as unknown as { fromDescriptor(set: object): protobuf.Root };
+  const root = roots.fromDescriptor(descriptor.FileDescriptorSet.create({ file }));
   root.resolveAll();
   return root;
 }
