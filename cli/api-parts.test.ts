@@ -120,6 +120,7 @@ describe('streams that break', () => {
     const items: (number | string)[] = [];
     const options = {
       signal,
+      wait: () => Promise.resolve(),
       onLost: () => items.push('lost'),
       ...(patienceMs === undefined ? {} : { patienceMs }),
     };

@@ -9,6 +9,8 @@ export interface ResumeOptions {
   readonly onLost: (error: CallError) => void;
   /** How long it tries without an item before it gives up. */
   readonly patienceMs?: number;
+  /** Passes time; tests need not. */
+  readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 const PATIENCE_MS = 600_000;
@@ -21,7 +23,7 @@ const LONGEST_WAIT_MS = 10_000;
  */
 export async function* resuming<Item>(
   open: () => AsyncIterable<Item>,
-  { signal, onLost, patienceMs = PATIENCE_MS }: ResumeOptions,
+  { signal, onLost, patienceMs = PATIENCE_MS, wait = pass }: ResumeOptions,
 ): AsyncGenerator<Item> {
   let lastItemMs: number | null = null;
   let attempts = 0;
@@ -37,8 +39,13 @@ export async function* resuming<Item>(
       if (!isLost(thrown) || lastItemMs === null || performance.now() - lastItemMs > patienceMs) throw thrown;
       if (attempts++ === 0) onLost(thrown);
     }
-    await delay(waitMs(attempts), undefined, { signal }).catch(() => signal.throwIfAborted());
+    await wait(waitMs(attempts), signal);
   }
+}
+
+/** @throws the signal's reason when it is aborted. */
+async function pass(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
 }
 
 /** Doubles, with jitter, so that clients of a server that comes back do not come at once. */
