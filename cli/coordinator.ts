@@ -1,9 +1,10 @@
 /** `ballast coordinator`: a node that does runs for others and serves the public API, until SIGTERM or Ctrl-C. */
 import type { Command } from 'commander';
 import { openNatsEventBus } from '../actors/event-nats.ts';
+import { confineTree } from '../common/confined-path.ts';
 import { once } from '../common/once.ts';
+import { ApiTokens } from '../common/tokens.ts';
 import { type CoordinatorOptions, startCoordinator } from '../coordinator/service.ts';
-import { confineTo } from './confine.ts';
 import type { CommandContext } from './context.ts';
 import {
   type CoordinatorFlags,
@@ -49,11 +50,13 @@ export function addCoordinatorCommand(program: Command, context: CommandContext)
 
 async function startGuest(settings: CoordinatorSettings, host: Host): Promise<Guest> {
   const { api, runsDir, dataDirs, maxRuns, workerLabels, workerResources, trainerLabels } = settings;
+  const { tokensFile } = settings;
   const { node, metrics: registry, log } = host;
+  const onProblem = (problem: Error) => log.error('the tokens of before stay in force', { error: problem });
   const coordinator = await startCoordinator({
     ...{ node, registry, log, api, runsDir, maxRuns, workerLabels, workerResources, trainerLabels },
-    gate: null,
-    confine: confineTo(dataDirs),
+    tokens: tokensFile === null ? null : ApiTokens.open(tokensFile, { onProblem }),
+    confine: (path, field) => confineTree(path, dataDirs, field),
     openMirror: mirrorOf(host.settings),
   });
   return { lines: [`api:    ${coordinator.apiAddress}`], close: once(() => coordinator.close()) };

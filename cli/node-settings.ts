@@ -17,6 +17,7 @@ export interface NodeFlags {
   readonly port?: string;
   readonly advertise?: string;
   readonly metricsPort?: string;
+  readonly healthPort?: string;
   readonly dir?: string;
   readonly entryRoot: readonly string[];
   readonly grace: string;
@@ -42,6 +43,8 @@ export interface NodeSettings {
   readonly advertisedHost: string;
   /** Null for none. */
   readonly metricsPort: number | null;
+  /** Null for none. */
+  readonly healthPort: number | null;
   readonly dir: string;
   readonly entryRoots: readonly string[];
   readonly graceMs: number;
@@ -70,6 +73,7 @@ export function parseNodeSettings(flags: NodeFlags, cwd: string, interfaces: Int
     port: parsePort(flags.port, '--port') ?? 0,
     advertisedHost: advertisedHost(flags.host, flags.advertise, interfaces),
     metricsPort: parsePort(flags.metricsPort),
+    healthPort: parsePort(flags.healthPort, '--health-port'),
     dir: flags.dir === undefined ? join(tmpdir(), 'ballast-nodes', nodeId) : resolve(cwd, flags.dir),
     entryRoots: flags.entryRoot.map((root) => resolve(cwd, root)),
     graceMs: parseSeconds('--grace', flags.grace, 0, MAX_GRACE_SECONDS),

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Registry as MetricsRegistry } from 'prom-client';
 import { CallError } from '../actors/call-errors.ts';
+import { serveHealth } from '../actors/health-port.ts';
 import { createRegistry, serveMetrics } from '../actors/metrics.ts';
 import { type Node, startNode } from '../actors/node.ts';
 import { errorCode, toError, UserError } from '../common/errors.ts';
@@ -52,6 +53,7 @@ export function addNodeFlags(command: Command): void {
     .option('--port <port>', 'where it listens (default: a free port)')
     .option('--advertise <host>', 'where other nodes reach it, if not at --host')
     .option('--metrics-port <port>', 'serve Prometheus metrics of the node and its actors')
+    .option('--health-port <port>', 'serve gRPC health for probes: without TLS and token, and nothing else')
     .option('--dir <dir>', 'folder of its logs (default: one in the temporary folder)')
     .option('--entry-root <dir>', 'folder whose modules actors may run; repeatable', collect, [])
     .option('--grace <seconds>', 'time that its actors get to end', '30')
@@ -84,6 +86,8 @@ export async function nodeCommand(
   await refuseTakenPort('--port', settings.host, settings.port);
   if (settings.metricsPort !== null)
     await refuseTakenPort('--metrics-port', settings.host, settings.metricsPort);
+  if (settings.healthPort !== null)
+    await refuseTakenPort('--health-port', settings.host, settings.healthPort);
   await ensureDirectory(join(settings.dir, 'logs'));
   let node: Node | null = null;
   const interrupts = listenForInterrupts((line) => context.stderr.write(`${line}\n`), process, {
@@ -147,20 +151,24 @@ async function serveUntilTold(
   { stdout }: CommandContext,
   guest: Guest | null,
 ): Promise<void> {
-  const { metricsPort, host, dir, graceMs } = settings;
+  const { metricsPort, healthPort, host, dir, graceMs } = settings;
   const metrics =
     metricsPort === null
       ? null
       : await serveMetrics(new MergedRegistry(() => ownPart(node)), { port: metricsPort, host });
+  const health = healthPort === null ? null : await serveHealth({ host, port: healthPort });
   try {
     await writeNodeFile(dir, node.address);
     stdout.write(await welcome(node, settings));
     if (metrics !== null) stdout.write(`metrics: http://${metrics.address}/metrics\n`);
+    if (health !== null) stdout.write(`health: ${health.address}\n`);
     for (const line of guest?.lines ?? []) stdout.write(`${line}\n`);
     await whenAborted([stopped, node.drained]);
+    health?.setServing(false);
     await guest?.close();
     await node.drain(graceMs);
   } finally {
+    health?.close();
     await metrics?.close();
   }
 }

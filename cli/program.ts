@@ -14,6 +14,7 @@ import { addNodeCommand } from './node.ts';
 import { addPriorCommand } from './prior.ts';
 import { addReportCommand } from './report.ts';
 import { addRunCommand } from './run.ts';
+import { addTokenCommand } from './token.ts';
 
 const DESCRIPTION =
   'Trains fair image classifiers from imbalanced data: while a classifier learns, a diffusion model steered by its ' +
@@ -43,6 +44,7 @@ export function createProgram(context: CommandContext): Command {
   addApiCommands(program, context);
   addNodeCommand(program, context);
   addClusterCommands(program, context);
+  addTokenCommand(program, context);
   return program;
 }
 

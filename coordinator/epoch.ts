@@ -153,10 +153,11 @@ async function synthesize(epoch: number, quota: readonly number[], tools: EpochT
 }
 
 /** The trainer takes the shards. */
-export function shardCrew({ workers, release, trainer }: Crew): ShardCrew {
+export function shardCrew(crew: Crew): ShardCrew {
+  const { workers, trainer } = crew;
   const keep: ShardCrew['keep'] = (shard, signal) =>
     trainer.handle.addShard(shard, { deadlineMs: CALL_DEADLINE_MS, signal });
-  return { workers, release, keep };
+  return { workers, release: (object) => crew.release(object), keep };
 }
 
 async function publishWeights(epoch: number, tools: EpochTools): Promise<WeightsRef__Output> {

@@ -1,5 +1,5 @@
 /** Drives one run for `ballast run`: one call does it and streams its events. */
-import { basename, join, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { AsyncQueue } from '../actors/async-queue.ts';
 import { CallError } from '../actors/call-errors.ts';
 import type { Implementation } from '../actors/protos.ts';

@@ -9,15 +9,16 @@ import { readSecurity } from '../actors/security.ts';
 import type { Labels, Resources } from '../actors/status.ts';
 import { ActorSystem } from '../actors/system.ts';
 import type { Log } from '../common/log.ts';
+import type { ApiTokens } from '../common/tokens.ts';
 import type {
   CoordinatorServiceClient,
   CoordinatorServiceHandlers,
 } from '../gen/ballast/v1/CoordinatorService.ts';
-import type { Gate } from './api/access.ts';
+import { Gate } from './api/access.ts';
 import { apiHandlers } from './api/handler.ts';
 import { ApiMetrics } from './api/metrics.ts';
 import type { Confine } from './api/run-request.ts';
-import { type ApiMethods, ApiServer } from './api/server.ts';
+import { ApiServer } from './api/server.ts';
 import { SynthesisOnDemand } from './api/synthesize.ts';
 import type { workerType } from './actor-types.ts';
 import { CoordinatorMetrics } from './run-metrics.ts';
@@ -54,7 +55,7 @@ export interface CoordinatorOptions {
   readonly workerType?: typeof workerType;
   readonly api: { readonly host: string; readonly port: number };
   /** Null lets every caller do everything. */
-  readonly gate: Gate | null;
+  readonly tokens: ApiTokens | null;
   readonly confine: Confine;
   /** A bus for each run's events beside its folder; null for none. */
   readonly openMirror: ((run: string) => Promise<EventBus>) | null;
@@ -69,7 +70,7 @@ export interface Coordinator {
 
 /** @throws UserError when the folder cannot be used, or the API not be served there. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { node, registry, log, maxRuns, workerLabels, workerResources, gate, confine } = options;
+  const { node, registry, log, maxRuns, workerLabels, workerResources, tokens, confine } = options;
   const transport = new ChannelPool();
   const system = new ActorSystem({ node, transport, log });
   const objects = new ObjectStore({
@@ -99,12 +100,14 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   });
   watchRuns(registry, runs, shared);
   const methods = apiHandlers({ runs, journals, dirOf, node, onDemand, confine });
+  const apiMetrics = new ApiMetrics(registry);
   const api = new ApiServer({
     service: coordinatorService,
-    methods: methods as unknown as ApiMethods,
-    ...{ gate, log },
+    methods,
+    gate: tokens && new Gate(tokens, (name) => apiMetrics.rateLimited(name)),
+    log,
     security: readSecurity(process.env),
-    metrics: new ApiMetrics(registry),
+    metrics: apiMetrics,
   });
   pool.start();
   const close = async () => {

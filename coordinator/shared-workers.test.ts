@@ -87,7 +87,8 @@ describe('shared workers', () => {
 
   it('drain when all that they made is taken over', async () => {
     const { shared, join } = sharedBy(['a', 'b']);
-    const { share, list } = join('r');
+    const source = join('r');
+    const { share } = source;
     share.want(9);
     expect(share.take(1)).toBe('a');
     let isDrained = false;
@@ -99,7 +100,7 @@ describe('shared workers', () => {
     expect(isDrained).toBe(false);
     share.settled('a');
     await drained;
-    expect(list().map(({ name }) => name)).toEqual(['b']);
+    expect(source.list().map(({ name }) => name)).toEqual(['b']);
   });
 
   it('tell of workers that join', () => {

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeStatus, Labels, Resources, RestartPolicy } from '../actors/status.ts';
 import type { ActorSystem } from '../actors/system.ts';
+import { toError } from '../common/errors.ts';
 import type { Log } from '../common/log.ts';
 import { workerType } from './actor-types.ts';
 import type { SharedWorkers } from './shared-workers.ts';
@@ -77,13 +78,16 @@ export class WorkerPool {
     await this.#endLeftovers().catch((thrown: unknown) => {
       log.warn('workers that an earlier coordinator left were not ended', { error: thrown });
     });
-    while (!signal.aborted) {
+    for (let trouble = ''; !signal.aborted;) {
       try {
         const nodes = await system.node.listNodes();
         this.#letGo(nodes);
         for (const node of nodes) await this.#fill(node);
+        trouble = '';
       } catch (thrown) {
-        log.warn('the worker pool was not adapted to the nodes', { error: thrown });
+        const { message } = toError(thrown);
+        if (message !== trouble) log.warn('the worker pool was not adapted to the nodes', { error: thrown });
+        trouble = message;
       }
       await sleep(LOOK_MS, null, { signal }).catch(() => undefined);
     }

@@ -15,7 +15,15 @@ import {
   tinyConfig,
   whenEvent,
 } from './support/coordinator.ts';
-import { BUDGET, EPOCHS, newFolder, readMetrics, readReport, referenceRun } from './support/suite.ts';
+import {
+  BUDGET,
+  EPOCHS,
+  newFolder,
+  readMetrics,
+  readReport,
+  referenceRun,
+  shapesData,
+} from './support/suite.ts';
 
 const failureOf = async (call: Promise<unknown>) => {
   const thrown: unknown = await call.then(
@@ -78,7 +86,12 @@ describe('a coordinator', () => {
   });
 
   it('streams the model, from any byte on', async () => {
-    const file = readFileSync(join(server.runsDir, 'first', 'model', 'model.safetensors'));
+    const fileOf = (name: string) => readFileSync(join(server.runsDir, 'first', 'model', name));
+    const file = fileOf('model.safetensors');
+    const onnx: Buffer[] = [];
+    for await (const { data } of server.api.getModel({ name: 'runs/first', format: 'FORMAT_ONNX' }))
+      onnx.push(data);
+    expect(Buffer.concat(onnx)).toEqual(fileOf('model.onnx'));
     const read = async (offset: number) => {
       const parts: Buffer[] = [];
       for await (const chunk of server.api.getModel({ name: 'runs/first', offset })) {
@@ -202,7 +215,7 @@ describe('a coordinator', () => {
     const { api, runsDir } = server;
     const { name } = await api.createRun({
       runId: 'broken',
-      config: await tinyConfig({ judge: null, data: { source: 'shapes', imageSize: 20 } }),
+      config: await tinyConfig({ judge: null, data: { source: await shapesData(), imageSize: 20 } }),
     });
     const run = await ended(api, name);
     expect(run.state).toBe('STATE_FAILED');

@@ -1,26 +1,10 @@
-/** Who may call what: the scope that each method needs, and the gate that looks at tokens. */
+/** Who may call what: the scope that each method needs, and the tokens that callers show. */
+import { type ApiToken, type ApiTokens, allows, bearerToken, type Scope } from '../../common/tokens.ts';
+import { RateLimiter } from '../../common/token-bucket.ts';
+import { ApiError } from './errors.ts';
 
-/** `submit` includes `read`; `admin` includes both. */
-export type Scope = 'read' | 'submit' | 'admin';
-
-/** Somebody who showed a good token. */
-export interface Caller {
-  /** The token's name, for logs and metrics. */
-  readonly name: string;
-  /** Whether it may do what needs this scope. */
-  may(scope: Scope): boolean;
-  /** Takes one call of its rate: 0, or the milliseconds after which one is free. */
-  take(): number;
-}
-
-/** Knows tokens. */
-export interface Gate {
-  /** The token's owner; null for a token that nobody has. */
-  admit(token: string): Promise<Caller | null> | Caller | null;
-}
-
-/** The scope of each method; those that are not listed need none that exists. */
-export const METHOD_SCOPES: Readonly<Record<string, Scope>> = {
+/** The scope of each method, as coordinator.proto says it. */
+const METHOD_SCOPES: Readonly<Record<string, Scope>> = {
   createRun: 'submit',
   getRun: 'read',
   listRuns: 'read',
@@ -36,5 +20,56 @@ export const METHOD_SCOPES: Readonly<Record<string, Scope>> = {
   listNodes: 'read',
 };
 
-/** For servers without tokens: all may do all. */
-export const ANYBODY: Caller = { name: 'anybody', may: () => true, take: () => 0 };
+/** Lets calls in by the tokens of a file. */
+export class Gate {
+  readonly #tokens: ApiTokens;
+  readonly #limiter = new RateLimiter();
+  readonly #onLimited: (token: string) => void;
+
+  constructor(tokens: ApiTokens, onLimited: (token: string) => void) {
+    this.#tokens = tokens;
+    this.#onLimited = onLimited;
+  }
+
+  /** @throws ApiError UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED */
+  admit(method: string, authorization: unknown): ApiToken {
+    const shown = bearerToken(authorization);
+    const token = shown === null ? null : this.#tokens.find(shown);
+    if (token === null) throw unauthenticated(shown !== null);
+    const scope = METHOD_SCOPES[method] ?? 'admin';
+    if (!allows(token, scope)) throw forbidden(token.name, scope);
+    const waitMs = this.#limiter.take(token.name, token.limit, performance.now());
+    if (waitMs === 0) return token;
+    this.#onLimited(token.name);
+    throw tooFast(token.name, waitMs);
+  }
+}
+
+function unauthenticated(wasShown: boolean): ApiError {
+  return new ApiError({
+    code: 'UNAUTHENTICATED',
+    reason: wasShown ? 'TOKEN_UNKNOWN' : 'TOKEN_MISSING',
+    message: wasShown
+      ? 'this token is not known here'
+      : "this server wants a token, in the metadata 'authorization: Bearer TOKEN'",
+  });
+}
+
+function forbidden(token: string, scope: Scope): ApiError {
+  return new ApiError({
+    code: 'PERMISSION_DENIED',
+    reason: 'SCOPE_MISSING',
+    message: `the token '${token}' lacks the scope '${scope}'`,
+    metadata: { token, scope },
+  });
+}
+
+function tooFast(token: string, retryAfterMs: number): ApiError {
+  return new ApiError({
+    code: 'RESOURCE_EXHAUSTED',
+    reason: 'RATE_LIMITED',
+    message: `the token '${token}' calls too often; try again in ${(retryAfterMs / 1000).toFixed(1)} s`,
+    metadata: { token },
+    retryAfterMs: Math.ceil(retryAfterMs),
+  });
+}

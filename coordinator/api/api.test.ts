@@ -5,6 +5,7 @@ import { createLog } from '../../common/log.ts';
 import { parseRunConfig } from '../../config/run-config.ts';
 import type { CreateRunRequest__Output } from '../../gen/ballast/v1/CreateRunRequest.ts';
 import type { Struct__Output } from '../../gen/google/protobuf/Struct.ts';
+import { WireError } from '../../actors/call-errors.ts';
 import { loadMessage } from '../../actors/protos.ts';
 import type { RunRecord } from '../runs/run-record.ts';
 import { ApiError, type ApiErrorFacts, invalidField, readErrorInfo, toFacts, toRpcStatus } from './errors.ts';
@@ -135,6 +136,15 @@ describe('errors', () => {
       domain: 'ballast',
       metadata: { field: 'config.seed', value: '-1' },
     });
+  });
+
+  it('of a defect in an actor tells only where to find it', () => {
+    const message = 'cannot read /srv/secret/place';
+    const lines: string[] = [];
+    const log = createLog({ write: (line) => lines.push(line) });
+    const facts = toFacts(new WireError({ code: 'INTERNAL', message, kind: 'internal' }), log);
+    expect(facts.message).toMatch(/^internal error [0-9a-f]{8}; the coordinator's log has its cause$/);
+    expect(lines.join('')).toContain(message);
   });
 
   it('of ours tell nothing of our insides', () => {

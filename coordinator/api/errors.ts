@@ -16,6 +16,8 @@ const TYPE_PREFIX = 'type.googleapis.com/';
 /** Statuses travel in HTTP/2 headers, which are small. */
 const MAX_MESSAGE_LENGTH = 1500;
 const MAX_VALUE_LENGTH = 200;
+/** What an actor did not foresee, as its caller hears it. */
+const DEFECTS: ReadonlySet<StatusName> = new Set(['INTERNAL', 'UNKNOWN']);
 
 const status = loadMessage<Status, Status__Output>('google/rpc/status.proto', 'google.rpc.Status');
 const details = 'google/rpc/error_details.proto';
@@ -71,7 +73,8 @@ export function toFacts(thrown: unknown, log: Log): ApiErrorFacts {
   if (thrown instanceof ApiError) return thrown.facts;
   if (thrown instanceof UserError)
     return { code: 'INVALID_ARGUMENT', reason: 'INVALID_ARGUMENT', message: thrown.message };
-  if (thrown instanceof CallError) return { code: thrown.code, reason: thrown.code, message: thrown.message };
+  if (thrown instanceof CallError && !DEFECTS.has(thrown.code))
+    return { code: thrown.code, reason: thrown.code, message: thrown.message };
   const id = crypto.randomUUID().slice(0, 8);
   log.error('an API call failed', { id, error: thrown });
   const message = `internal error ${id}; the coordinator's log has its cause`;

@@ -51,16 +51,14 @@ export function apiHandlers(parts: ApiParts): Implementation<CoordinatorServiceH
   return {
     async createRun(request) {
       const record = await recordOf(request, confine);
-      const same = record.request && runs.findRequest(record.request.id);
-      if (same) return describe(sameWish(record, same));
-      if (!(await runs.create(record)))
-        throw new ApiError({
-          code: 'ALREADY_EXISTS',
-          reason: 'RUN_EXISTS',
-          message: `${runName(record.id)} is there already; choose another run_id`,
-          metadata: { field: 'run_id', value: record.id, resource: runName(record.id) },
-        });
-      return describe(runs.get(record.id)!);
+      const made = await runs.create(record);
+      if (made !== null) return describe(sameWish(record, made));
+      throw new ApiError({
+        code: 'ALREADY_EXISTS',
+        reason: 'RUN_EXISTS',
+        message: `${runName(record.id)} is there already; choose another run_id`,
+        metadata: { field: 'run_id', value: record.id, resource: runName(record.id) },
+      });
     },
     getRun: ({ name }) => describe(known(name)),
     async listRuns({ pageSize, pageToken, filter }) {
@@ -138,9 +136,9 @@ function byName(a: { name?: string | undefined }, b: { name?: string | undefined
   return a.name! < b.name! ? -1 : 1;
 }
 
-/** The run that the same request made before. @throws ApiError when it asked for something else. */
+/** The run that this request made, now or before. @throws ApiError when it asked for something else then. */
 function sameWish(asked: RunRecord, made: RunRecord): RunRecord {
-  if (asked.request!.digest === made.request!.digest) return made;
+  if (asked.request?.digest === made.request?.digest) return made;
   throw new ApiError({
     code: 'ALREADY_EXISTS',
     reason: 'REQUEST_ID_USED',

@@ -12,8 +12,11 @@ const MAX_REQUEST_ID = 128;
 const LABEL = /^[A-Za-z0-9]([\w./-]{0,61}[A-Za-z0-9])?$/;
 const WEIGHTS = { least: 0.01, most: 100 };
 
-/** Resolves a path of a configuration to one on this machine. @throws UserError for one that lies elsewhere. */
-export type Confine = (path: string) => Promise<string>;
+/**
+ * Resolves a path of a configuration to one on this machine; `field` begins messages. @throws UserError for one that lies
+ * elsewhere.
+ */
+export type Confine = (path: string, field: string) => Promise<string>;
 
 /** The run that a request asks for, not accepted yet. @throws ApiError */
 export async function recordOf(request: CreateRunRequest__Output, confine: Confine): Promise<RunRecord> {
@@ -97,7 +100,7 @@ async function confined(config: RunConfig, confine: Confine): Promise<RunConfig>
   const inside = async <Path extends string | null>(field: string, path: Path): Promise<Path> => {
     if (path === null) return path;
     try {
-      return (await confine(path)) as Path;
+      return (await confine(path, `config.${field}`)) as Path;
     } catch (thrown) {
       if (!(thrown instanceof UserError)) throw thrown;
       throw invalidField(`config.${field}`, path, toError(thrown).message, thrown);

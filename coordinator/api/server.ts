@@ -3,12 +3,13 @@
  * and answers with rich errors. Health and reflection beside it.
  */
 import * as grpc from '@grpc/grpc-js';
+import { addPlainHealth } from '../../actors/health-port.ts';
 import { addReflection } from '../../actors/reflection.ts';
 import { checkExposure, type Security, serverCredentials } from '../../actors/security.ts';
 import type { AnyService, Method } from '../../actors/protos.ts';
 import { toError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
-import { ANYBODY, type Caller, type Gate, METHOD_SCOPES } from './access.ts';
+import type { Gate } from './access.ts';
 import { ApiError, toFacts, toRpcStatus } from './errors.ts';
 import type { ApiMetrics } from './metrics.ts';
 
@@ -21,7 +22,6 @@ const MAX_UNARY_MS = 120_000;
 export interface ApiCall {
   /** Aborted when the caller cancels, its deadline passes, or the server stops. */
   readonly signal: AbortSignal;
-  readonly caller: Caller;
 }
 
 export type ApiMethods = Readonly<Record<string, (request: never, call: ApiCall) => unknown>>;
@@ -44,6 +44,7 @@ const passThrough = (bytes: Uint8Array) => bytes as Buffer;
 export class ApiServer {
   readonly #options: ApiServerOptions;
   readonly #server: grpc.Server;
+  readonly #health: ReturnType<typeof addPlainHealth>;
   readonly #stopping = new AbortController();
 
   constructor(options: ApiServerOptions) {
@@ -68,15 +69,21 @@ export class ApiServer {
     }
     this.#server.addService(definition, handlers);
     addReflection(this.#server, () => [options.service]);
+    this.#health = addPlainHealth(this.#server, (name) =>
+      name === '' || name === options.service.name ? 'SERVING' : 'SERVICE_UNKNOWN',
+    );
   }
 
   /** Begins to serve. Resolves to host:port. @throws UserError for a host that others reach, without TLS. */
   async listen(host: string, port: number): Promise<string> {
-    const { security } = this.#options;
-    checkExposure(host, security);
+    const { security, log } = this.#options;
+    const warning = checkExposure(host, security);
+    if (warning !== null) log.warn(warning);
     const bound = await new Promise<number>((resolve, reject) =>
-      this.#server.bindAsync(`${host}:${port}`, serverCredentials(security), (error, boundPort) =>
-        error === null ? resolve(boundPort) : reject(error),
+      this.#server.bindAsync(
+        `${host}:${port}`,
+        serverCredentials(security, this.#options.gate === null),
+        (error, boundPort) => (error === null ? resolve(boundPort) : reject(error)),
       ),
     );
     return `${host}:${bound}`;
@@ -86,6 +93,7 @@ export class ApiServer {
   async stop(graceMs = 1000): Promise<void> {
     const unavailable = { code: 'UNAVAILABLE', reason: 'SHUTTING_DOWN' } as const;
     this.#stopping.abort(new ApiError({ ...unavailable, message: 'the coordinator is shutting down' }));
+    this.#health.end();
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     const timer = setTimeout(() => this.#server.forceShutdown(), graceMs);
     await closed;
@@ -120,7 +128,7 @@ export class ApiServer {
     call: ServerCall,
     work: (request: never, apiCall: ApiCall) => Promise<() => void>,
   ): Promise<(() => void) | Partial<grpc.StatusObject>> {
-    const { service, metrics, log } = this.#options;
+    const { service, gate, metrics, log } = this.#options;
     const method = service.methods.get(name)!;
     const begun = metrics.begin(name);
     const cancelled = new AbortController();
@@ -129,8 +137,8 @@ export class ApiServer {
     if (!method.responseStream) signals.push(AbortSignal.timeout(MAX_UNARY_MS));
     const signal = AbortSignal.any(signals);
     try {
-      const caller = await this.#admit(name, call.metadata);
-      const end = await work(decode(method, call.request), { signal, caller });
+      gate?.admit(name, call.metadata.get('authorization')[0]);
+      const end = await work(decode(method, call.request), { signal });
       begun.end('OK');
       return end;
     } catch (thrown) {
@@ -139,21 +147,6 @@ export class ApiServer {
       begun.end(facts.code);
       return toRpcStatus(facts);
     }
-  }
-
-  async #admit(name: string, metadata: grpc.Metadata): Promise<Caller> {
-    const { gate, metrics } = this.#options;
-    if (gate === null) return ANYBODY;
-    const [shown] = metadata.get('authorization');
-    const token = typeof shown === 'string' ? /^Bearer (\S+)$/.exec(shown)?.[1] : undefined;
-    const caller = token === undefined ? null : await gate.admit(token);
-    if (caller === null) throw unauthenticated(token !== undefined);
-    const scope = METHOD_SCOPES[name];
-    if (scope === undefined || !caller.may(scope)) throw forbidden(caller.name, scope ?? 'admin');
-    const waitMs = caller.take();
-    if (waitMs === 0) return caller;
-    metrics.rateLimited(caller.name);
-    throw tooFast(caller.name, waitMs);
   }
 }
 
@@ -191,33 +184,4 @@ function cancelledError(): ApiError {
 function deadlineError(): ApiError {
   const message = `the call took longer than ${MAX_UNARY_MS / 1000} s`;
   return new ApiError({ code: 'DEADLINE_EXCEEDED', reason: 'DEADLINE_EXCEEDED', message });
-}
-
-function unauthenticated(wasShown: boolean): ApiError {
-  return new ApiError({
-    code: 'UNAUTHENTICATED',
-    reason: wasShown ? 'TOKEN_UNKNOWN' : 'TOKEN_MISSING',
-    message: wasShown
-      ? 'this token is not known here'
-      : "this server wants a token, in the metadata 'authorization: Bearer TOKEN'",
-  });
-}
-
-function forbidden(token: string, scope: string): ApiError {
-  return new ApiError({
-    code: 'PERMISSION_DENIED',
-    reason: 'SCOPE_MISSING',
-    message: `the token '${token}' lacks the scope '${scope}'`,
-    metadata: { token, scope },
-  });
-}
-
-function tooFast(token: string, retryAfterMs: number): ApiError {
-  return new ApiError({
-    code: 'RESOURCE_EXHAUSTED',
-    reason: 'RATE_LIMITED',
-    message: `the token '${token}' calls too often; try again in ${(retryAfterMs / 1000).toFixed(1)} s`,
-    metadata: { token },
-    retryAfterMs: Math.ceil(retryAfterMs),
-  });
 }

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventBus } from '../../actors/event-bus.ts';
 import type { Labels } from '../../actors/status.ts';
+import { UserError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
 import { type CrewRuntime, spawnCrew } from '../crew-node.ts';
 import { describeProcess } from '../environment.ts';
@@ -28,20 +29,40 @@ export interface ExecutionOptions {
   readonly log: Log;
 }
 
+/** Times that a run may break in one epoch. */
+const MAX_BREAKS = 5;
+/** Wait before it is taken up again; doubles. */
+const FIRST_WAIT_MS = 1000;
 /** How often a run that waits for a node to train on looks again. */
 const LOOK_MS = 1000;
 
-/** @throws UserError for what whoever made the run can mend. */
+/**
+ * Does the run, and again from its last complete epoch when something breaks that the run is not to blame for (nodes that
+ * are lost together, a registry that was away). @throws UserError for what whoever made the run can mend; the last error
+ * when it breaks time after time in one epoch.
+ */
 export async function executeRun(
   record: RunRecord,
   signal: AbortSignal,
   options: ExecutionOptions,
 ): Promise<RunOutcome> {
   const folder = new RunFolder(options.dirOf(record.id));
-  const report = await folder.readReport();
-  if (report) return { status: 'finished', report };
-  await trainerNode(options, signal);
-  return options.journals.use(record.id, (journal) => drive(record, folder, journal, signal, options));
+  for (let breaks = 0; ;) {
+    const epoch = await folder.lastEpoch();
+    try {
+      const report = await folder.readReport();
+      if (report) return { status: 'finished', report };
+      await trainerNode(options, signal);
+      return await options.journals.use(record.id, (journal) => drive(record, folder, journal, signal, options));
+    } catch (thrown) {
+      if (signal.aborted || thrown instanceof UserError) throw thrown;
+      breaks = (await folder.lastEpoch()) > epoch ? 1 : breaks + 1;
+      if (breaks > MAX_BREAKS) throw thrown;
+      const afterMs = FIRST_WAIT_MS * 2 ** (breaks - 1);
+      options.log.warn('a run broke; it is taken up again', { run: record.id, breaks, afterMs, error: thrown });
+      await sleep(afterMs, null, { signal });
+    }
+  }
 }
 
 async function drive(

@@ -54,7 +54,7 @@ describe('the runs of a coordinator', () => {
   it('go on so many at once, the oldest first', async () => {
     const { manager, going } = managerOf();
     await manager.start();
-    for (const [i, id] of ['a', 'b', 'c'].entries()) expect(await manager.create(recordOf(id, i))).toBe(true);
+    for (const [i, id] of ['a', 'b', 'c'].entries()) expect(await manager.create(recordOf(id, i))).not.toBeNull();
     await until(() => going.size === 2);
     expect(statesOf(manager)).toEqual({ a: 'running', b: 'running', c: 'queued' });
     going.get('a')!.end(FINISHED);
@@ -66,8 +66,18 @@ describe('the runs of a coordinator', () => {
   it('have ids of their own', async () => {
     const { manager } = managerOf();
     await manager.start();
-    expect(await manager.create(recordOf('a'))).toBe(true);
-    expect(await manager.create(recordOf('a'))).toBe(false);
+    expect(await manager.create(recordOf('a'))).not.toBeNull();
+    expect(await manager.create(recordOf('a'))).toBeNull();
+    await manager.stop();
+  });
+
+  it('are one when one request comes twice at once', async () => {
+    const { manager } = managerOf();
+    await manager.start();
+    const request = { id: 'wish', digest: 'd' };
+    const made = ['a', 'b'].map((id) => manager.create({ ...recordOf(id), request }));
+    expect((await Promise.all(made)).map((record) => record?.id)).toEqual(['a', 'a']);
+    expect(manager.list()).toHaveLength(1);
     await manager.stop();
   });
 

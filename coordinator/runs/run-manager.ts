@@ -34,6 +34,8 @@ export class RunManager {
   readonly #active = new Map<string, Active>();
   /** The newest change of each run's record that is being written. */
   readonly #writes = new Map<string, Promise<void>>();
+  /** One after another, so that two equal requests at once make one run. */
+  #creating: Promise<unknown> = Promise.resolve();
   #isStopping = false;
 
   constructor(options: RunManagerOptions) {
@@ -66,11 +68,6 @@ export class RunManager {
     return this.#records.get(id);
   }
 
-  /** The run that a request made. */
-  findRequest(requestId: string): RunRecord | undefined {
-    return [...this.#records.values()].find(({ request }) => request?.id === requestId);
-  }
-
   /** The youngest first. */
   list(): RunRecord[] {
     const isYounger = (a: RunRecord, b: RunRecord) =>
@@ -78,15 +75,24 @@ export class RunManager {
     return [...this.#records.values()].sort((a, b) => (isYounger(a, b) ? -1 : 1));
   }
 
-  /** Accepts a run. Resolves to false when its id is taken. */
-  async create(record: RunRecord): Promise<boolean> {
+  /** Accepts a run, or finds the one that the same request made. Resolves to null when its id is taken. */
+  create(record: RunRecord): Promise<RunRecord | null> {
+    const created = this.#creating.then(() => this.#create(record));
+    this.#creating = created.catch(() => undefined);
+    return created;
+  }
+
+  async #create(record: RunRecord): Promise<RunRecord | null> {
     const { store, onChange } = this.#options;
-    if (this.#records.has(record.id) || !(await store.create(record))) return false;
-    this.#records.set(record.id, record);
+    const { id, request } = record;
+    const same = request && [...this.#records.values()].find((other) => other.request?.id === request.id);
+    if (same) return same;
+    if (this.#records.has(id) || !(await store.create(record))) return null;
+    this.#records.set(id, record);
     onChange?.(record, null);
     await this.#publishState(record);
     this.#fill();
-    return true;
+    return this.#known(id);
   }
 
   /** Stops a run; resolves when it has stopped. One that has ended stays as it is. */
@@ -177,7 +183,12 @@ export class RunManager {
     await this.#publishState(record);
   }
 
+  /** Never rejects: the record counts, the event only tells of it. */
   async #publishState({ id, state, reason }: RunRecord): Promise<void> {
-    await this.#options.journals.use(id, (bus) => bus.publish(`state.${state}`, { state, reason }));
+    try {
+      await this.#options.journals.use(id, (bus) => bus.publish(`state.${state}`, { state, reason }));
+    } catch (thrown) {
+      this.#options.log.warn('a change of a run was not told', { run: id, state, error: thrown });
+    }
   }
 }

@@ -25,6 +25,7 @@ import type { EpochOutcome, SyntheticImages } from './training.ts';
 
 const CHECKPOINT_FILE = 'trainer.safetensors';
 const MODEL_FILE = 'model.safetensors';
+const ONNX_FILE = 'model.onnx';
 const GRID_COLUMNS = 12;
 
 export interface OpenedRun {
@@ -198,6 +199,7 @@ export class TrainerRun {
   async exportModel(dir: string): Promise<string> {
     const { bytes, digest } = this.#training.exportModel();
     await writeFileAtomic(join(dir, MODEL_FILE), bytes);
+    await writeFileAtomic(join(dir, ONNX_FILE), this.#training.exportOnnx());
     return digest;
   }
 }

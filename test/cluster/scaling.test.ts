@@ -107,21 +107,34 @@ describe.runIf(hasNats)('a cluster', () => {
         sleepers.push(await joinAs(name, 'sleeper', ['--resources', 'cpu=1']));
       await add('z1');
       const synthesis = { budget: BUDGET, shardSize: 6 };
-      await api.createRun({
-        runId: 'naps',
-        config: await tinyConfig({ synthesis, training: { epochs: 3, batchSize: 16 } }),
-      });
-      await whenEvent(api, 'runs/naps', inEpoch(1));
+      const config = await tinyConfig({ synthesis, training: { epochs: 100, batchSize: 16 } });
+      await api.createRun({ runId: 'naps', config });
       const alone = await secondsOf(api, 1);
       await Promise.all(['z2', 'z3', 'z4'].map(add));
-      await whenEvent(
-        api,
-        'runs/naps',
-        ({ epochFinished }) => epochFinished?.epoch?.name.endsWith('/2') === true,
-      );
-      const together = await secondsOf(api, 3);
+      await untilAlive(api, 4);
+      const { epoch } = await api.getRun({ name: 'runs/naps' });
+      const together = await secondsOf(api, epoch + 2); // the next one that begins with all of them
+      await api.cancelRun({ name: 'runs/naps' });
       expect(alone / together).toBeGreaterThan(2.4);
       expect(alone / together).toBeLessThan(4.4);
+
+      // Two runs at once: one of weight 3 gets three times the workers of the other.
+      const crowd = await tinyConfig({
+        synthesis: { budget: 600, shardSize: 6 },
+        training: { epochs: 1, batchSize: 16 },
+      });
+      await api.createRun({ runId: 'light', config: crowd });
+      const light = followDone(api, 'runs/light');
+      await whenEvent(api, 'runs/light', inEpoch(1));
+      await api.createRun({ runId: 'heavy', config: crowd, weight: 3 });
+      await whenEvent(api, 'runs/heavy', ({ synthesisProgress }) => (synthesisProgress?.done ?? 0) >= 60);
+      const before = light.done;
+      await whenEvent(api, 'runs/heavy', ({ synthesisProgress }) => (synthesisProgress?.done ?? 0) >= 360);
+      const meanwhile = light.done - before;
+      light.stop();
+      expect(meanwhile).toBeGreaterThan(60); // 300 / 3 = 100, in shards of 6
+      expect(meanwhile).toBeLessThan(160);
+      await Promise.all(['light', 'heavy'].map((id) => api.cancelRun({ name: `runs/${id}` })));
     } finally {
       pool.close();
       for (const node of sleepers) expect(await end(node)).toBe(0);
@@ -134,6 +147,30 @@ describe.runIf(hasNats)('a cluster', () => {
 /** Progress of synthesis in an epoch: some shards are taken over, others are being made. */
 function inEpoch(epoch: number): (event: RunEvent__Output) => boolean {
   return ({ synthesisProgress }) => synthesisProgress?.epoch === epoch && synthesisProgress.done >= 12;
+}
+
+/** Images that a run's trainer holds, as they come. */
+function followDone(api: Api, name: string): { readonly done: number; stop(): void } {
+  const stopping = new AbortController();
+  const followed = { done: 0, stop: () => stopping.abort(new Error('seen enough')) };
+  const follow = async () => {
+    const options = { signal: stopping.signal, deadlineMs: 120_000 };
+    for await (const { synthesisProgress } of api.watchRun({ name, includeProgress: true }, options))
+      followed.done = synthesisProgress?.done ?? followed.done;
+  };
+  follow().catch(() => undefined); // ends by `stop`
+  return followed;
+}
+
+/** Resolves when so many workers serve. */
+async function untilAlive(api: Api, count: number): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    const { actors } = await api.listActors({});
+    if (actors.filter(({ type, state }) => type === 'diffusion-worker' && state === 'alive').length === count)
+      return;
+    if (tries > 240) throw new Error(`there never were ${count} workers`);
+    await sleep(250);
+  }
 }
 
 /** How long synthesis of an epoch took, once it is complete. */

@@ -31,7 +31,7 @@ export async function startCoordinator(
   flags: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
 ): Promise<TestCoordinator> {
-  const data = [dirname(await shapesData()), dirname(await shapesPrior())];
+  const data = [await shapesData(), dirname(await shapesPrior())];
   const [runsDir, dir] = [join(folder, 'runs'), join(folder, 'node')];
   const own = [
     '--runs',
