@@ -46,8 +46,12 @@ let folder: string;
 let server: TestCoordinator;
 const living = new Set<TestCoordinator>();
 
-async function startServer(home: string, env: Record<string, string> = {}): Promise<TestCoordinator> {
-  const coordinator = await startCoordinator(home, ROOM, env);
+async function startServer(
+  home: string,
+  env: Record<string, string> = {},
+  flags: readonly string[] = [],
+): Promise<TestCoordinator> {
+  const coordinator = await startCoordinator(home, [...ROOM, ...flags], env);
   living.add(coordinator);
   return coordinator;
 }
@@ -243,6 +247,8 @@ describe('a connection that breaks', () => {
       'classifier.widths=[64,256]',
       '--set',
       'synthesis.budget=0',
+      '--batch-size',
+      '32',
     ];
     await output('submit', '--config', 'run.json', '--id', 'wide', ...wide, '--watch');
     const made = readFileSync(join(server.runsDir, 'wide/model/model.safetensors'));
@@ -388,6 +394,30 @@ describe('mistakes', () => {
     );
     expect((await ballast('runs', '--server', server.nodeAddress)).stderr).toContain('has no such API');
   });
+});
+
+it('a token is shown out of a file, and reaches as far as its scope', async () => {
+  const home = newFolder('tokens');
+  const [made] = jsonLines<{ token: string; entry: object }>(
+    await output('token', 'new', '--name', 'viewer', '--scope', 'read', '--json'),
+  );
+  const [tokens, tokenFile] = [join(home, 'tokens.yaml'), join(home, 'token')];
+  writeFileSync(tokens, JSON.stringify({ tokens: [made!.entry] }), { mode: 0o600 });
+  writeFileSync(tokenFile, `${made!.token}\n`, { mode: 0o600 });
+  const guarded = await startServer(home, {}, ['--tokens', tokens]);
+  const run = (args: readonly string[], env: Record<string, string> = {}) =>
+    start(args, guarded.apiAddress, env).ended;
+  expect(await run(['runs', '--token-file', tokenFile])).toMatchObject({ code: 0, stdout: 'no runs\n' });
+  const env = { BALLAST_API_TOKEN_FILE: tokenFile };
+  expect(await run(['runs'], env)).toMatchObject({ code: 0 });
+  expect(await run(['submit', '--config', 'run.json'], env)).toMatchObject({
+    code: 1,
+    stderr: "error: the token 'viewer' lacks the scope 'submit'\n",
+  });
+  expect((await run(['runs'])).stderr).toMatch(
+    /^error: this server wants a token.*: give --token-file FILE, or set /,
+  );
+  await stop(guarded);
 });
 
 describe.skipIf(!hasOpenssl)(`TLS${hasOpenssl ? '' : ' (skipped: no openssl)'}`, () => {
