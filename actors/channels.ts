@@ -19,7 +19,7 @@ import { Faults, readFaultOptions } from './transport/faults.ts';
 import { LinkPool } from './transport/pool.ts';
 
 // The client's window bounds bytes in flight towards it; 8 MiB lets a receiver pull at memory speed on loopback.
-const CHANNEL_OPTIONS: grpc.ChannelOptions = {
+export const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   'grpc-node.flow_control_window': 8 * 1024 * 1024,
   'grpc.keepalive_time_ms': 20_000,
   'grpc.keepalive_timeout_ms': 10_000,
@@ -97,10 +97,13 @@ export class ChannelPool implements Transport {
   }
 }
 
+/** What plain calls are made on. */
+export type Connections = Pick<ChannelPool, 'client' | 'metadata'>;
+
 /** The methods of a plain gRPC service at an address: a gRPC call each. */
 export function plainCalls<Client, Handlers>(
   service: Service<Client, Handlers>,
-  pool: ChannelPool,
+  pool: Connections,
   address: string,
 ): Calls<Client> {
   const calls: Record<string, unknown> = {};
@@ -124,7 +127,7 @@ function failure(error: unknown, signal: AbortSignal | undefined): Error {
 }
 
 function plainUnary(
-  pool: ChannelPool,
+  pool: Connections,
   address: string,
   method: Method,
   request: object,
@@ -155,7 +158,7 @@ function plainUnary(
 
 /** Ending the iteration cancels the call. */
 async function* plainStream(
-  pool: ChannelPool,
+  pool: Connections,
   address: string,
   method: Method,
   request: object,

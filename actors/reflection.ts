@@ -4,8 +4,7 @@
  */
 
 import type * as grpc from '@grpc/grpc-js';
-import type protobuf from 'protobufjs';
-import type { IFileDescriptorProto } from 'protobufjs/ext/descriptor/index.js';
+import { describeFiles } from './file-descriptors.ts';
 import type { AnyService } from './protos.ts';
 import { STATUS_CODES } from './status-codes.ts';
 
@@ -48,7 +47,7 @@ export function addReflection(server: grpc.Server, exposed: () => readonly AnySe
 /** The package's own handlers by gRPC path, as handlers of bytes. */
 async function load(services: readonly AnyService[]): Promise<ReadonlyMap<string, Answer>> {
   const { ReflectionService } = await import('@grpc/reflection');
-  const fileDescriptorProtos = await mergedFiles(services);
+  const fileDescriptorProtos = await encodedFiles(services);
   const names = services.map(({ name }) => name);
   const described = { services: { fileDescriptorProtos } } as unknown as ConstructorParameters<
     typeof ReflectionService
@@ -89,36 +88,8 @@ function decoded(method: grpc.MethodDefinition<unknown, unknown>, stream: RawStr
   };
 }
 
-const LISTS = ['messageType', 'enumType', 'service', 'extension'] as const;
-
-/**
- * The services' files, encoded. protobufjs makes one file of each package, with what one root has seen of it; several
- * roots with a package give several files of one name, which reflection must show as one.
- */
-async function mergedFiles(services: readonly AnyService[]): Promise<Uint8Array[]> {
+async function encodedFiles(services: readonly AnyService[]): Promise<Uint8Array[]> {
   const { FileDescriptorProto } = (await import('protobufjs/ext/descriptor/index.js')).default;
-  const files = new Map<string, IFileDescriptorProto>();
-  for (const root of new Set(services.map((service) => service.root()))) {
-    for (const file of describe(root)) {
-      const merged = files.get(file.name ?? '');
-      if (merged === undefined) files.set(file.name ?? '', file);
-      else for (const list of LISTS) addMissing((merged[list] ??= []), file[list] ?? []);
-    }
-  }
-  return [...files.values()].map((file) => FileDescriptorProto.encode(file).finish());
-}
-
-/** The method that `protobufjs/ext/descriptor` adds to roots. */
-function describe(root: protobuf.Root): IFileDescriptorProto[] {
-  root.resolveAll();
-  return (root as unknown as Describable).toDescriptor('proto3').file;
-}
-
-interface Describable {
-  toDescriptor(syntax: 'proto3'): { readonly file: IFileDescriptorProto[] };
-}
-
-function addMissing(into: { name?: string | null }[], from: readonly { name?: string | null }[]): void {
-  const names = new Set(into.map(({ name }) => name));
-  into.push(...from.filter(({ name }) => !names.has(name)));
+  const files = await describeFiles(new Set(services.map((service) => service.root())));
+  return files.map((file) => FileDescriptorProto.encode(file).finish());
 }

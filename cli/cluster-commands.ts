@@ -4,6 +4,7 @@ import type { ActorStatus } from '../actors/status.ts';
 import { UserError } from '../common/errors.ts';
 import { type ClusterClient, type ClusterObjects, withCluster } from './cluster-client.ts';
 import { actorTable, nodeTable, objectTable, statusText } from './cluster-tables.ts';
+import { CommandOutput as Output } from './command-output.ts';
 import type { CommandContext } from './context.ts';
 import { findNodeAddress } from './node-address.ts';
 import { parseSeconds } from './node-settings.ts';
@@ -30,40 +31,6 @@ interface GraceFlags extends ClusterFlags {
 
 /** What a command does with the cluster; `print` writes a line, or in JSON an object. */
 type Work<Flags> = (cluster: ClusterClient, flags: Flags, output: Output, argument: string) => Promise<void>;
-
-class Output {
-  readonly isJson: boolean;
-  readonly #context: CommandContext;
-
-  constructor(context: CommandContext, isJson: boolean) {
-    this.#context = context;
-    this.isJson = isJson;
-  }
-
-  text(text: string): void {
-    this.#context.stdout.write(text);
-  }
-
-  json(value: object): void {
-    this.#context.stdout.write(`${JSON.stringify(value)}\n`);
-  }
-
-  /** A line for people, or the same as an object for programs. */
-  say(line: string, value: object): void {
-    if (this.isJson) this.json(value);
-    else this.text(`${line}\n`);
-  }
-
-  /** A JSON line for each item, or all of them as a table. */
-  list<Item extends object>(items: readonly Item[], table: (items: readonly Item[]) => string): void {
-    if (this.isJson) for (const item of items) this.json(item);
-    else this.text(table(items));
-  }
-
-  warn(line: string): void {
-    this.#context.stderr.write(`warning: ${line}\n`);
-  }
-}
 
 const LONGEST_GRACE_SECONDS = 86_400;
 

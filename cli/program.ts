@@ -1,6 +1,7 @@
 /** The command line: every command of `ballast`. */
 import { Command } from 'commander';
 import { packageVersion } from '../common/package-root.ts';
+import { addApiCommands } from './api-commands.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { addCompareCommand, addDemoCommand } from './compare.ts';
 import type { CommandContext } from './context.ts';
@@ -38,6 +39,7 @@ export function createProgram(context: CommandContext): Command {
   addJudgeCommand(program, context);
   addDataCommand(program, context);
   addCoordinatorCommand(program, context);
+  addApiCommands(program, context);
   addNodeCommand(program, context);
   addClusterCommands(program, context);
   addTokenCommand(program, context);

@@ -115,6 +115,7 @@ export type RunEvent =
       readonly classCounts: readonly number[];
       readonly epochs: number;
       readonly firstEpoch: number;
+      /** Empty where the folder is elsewhere. */
       readonly runDir: string;
     }
   | {

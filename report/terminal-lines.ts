@@ -10,8 +10,10 @@ export function qualityLine(record: EpochRecord): string {
   const parts = [`loss ${decimal(record.trainLoss)}`];
   if (record.validation !== null)
     parts.push(`balanced accuracy ${percent(record.validation.balancedAccuracy)} (validation)`);
-  if (record.fidelity !== null)
-    parts.push(`fidelity ${percent(record.fidelity.all)} (tail ${percent(record.fidelity.tail)})`);
+  if (record.fidelity !== null) {
+    const { all, tail } = record.fidelity;
+    parts.push(`fidelity ${percent(all)}${tail === null ? '' : ` (tail ${percent(tail)})`}`);
+  }
   return parts.join(', ');
 }
 
@@ -67,8 +69,9 @@ export function eventLine(event: RunEvent, epochs: number | null, left: number |
     case 'started': {
       const total = event.classCounts.reduce((sum, images) => sum + images, 0);
       const resumed = event.firstEpoch > 1 ? `, resumed at epoch ${event.firstEpoch}` : '';
+      const folder = event.runDir === '' ? '' : `; run folder ${plainText(event.runDir)}`;
       const data = `${plural(event.classes.length, 'class')}, ${plural(total, 'training image')}`;
-      return `${plainText(event.method)} seed ${event.seed}: ${data}, ${plural(event.epochs, 'epoch')}${resumed}; run folder ${plainText(event.runDir)}`;
+      return `${plainText(event.method)} seed ${event.seed}: ${data}, ${plural(event.epochs, 'epoch')}${resumed}${folder}`;
     }
     case 'epoch':
       return epochLine(event.record, epochs, left);

@@ -19,7 +19,8 @@ export interface TerminalOptions {
 }
 
 export interface TerminalView {
-  onEvent(event: RunEvent): void;
+  /** `atMs` is when it happened, by the view's clock; now, where it is left out. */
+  onEvent(event: RunEvent, atMs?: number): void;
   /** Gives the cursor back; call it on every path. */
   close(): void;
 }
@@ -30,9 +31,9 @@ const TICK_MS = 1000;
 function plainView(out: TextOutput, clock: () => number): TerminalView {
   let progress = noProgress(clock());
   return {
-    onEvent(event) {
-      progress = advance(progress, event, clock());
-      const text = eventLine(event, progress.started?.epochs ?? null, secondsLeft(progress, clock()));
+    onEvent(event, atMs = clock()) {
+      progress = advance(progress, event, atMs);
+      const text = eventLine(event, progress.started?.epochs ?? null, secondsLeft(progress, atMs));
       if (text !== null) out.write(`${text}\n`);
     },
     close: () => undefined,
@@ -55,8 +56,8 @@ function liveView(out: TextOutput, options: TerminalOptions): TerminalView {
     if (progress.started !== null && progress.end === null) redraw.request();
   }, TICK_MS).unref();
   return {
-    onEvent(event) {
-      progress = advance(progress, event, clock());
+    onEvent(event, atMs = clock()) {
+      progress = advance(progress, event, atMs);
       if (event.type === 'data') {
         out.write(`${eventLine(event, null, null) ?? ''}\n`); // it comes before anything is drawn
       } else if (event.type === 'finished' || event.type === 'cancelled') {

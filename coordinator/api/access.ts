@@ -4,7 +4,7 @@ import { RateLimiter } from '../../common/token-bucket.ts';
 import { ApiError } from './errors.ts';
 
 /** The scope of each method, as coordinator.proto says it. */
-const METHOD_SCOPES: Readonly<Record<string, Scope>> = {
+export const METHOD_SCOPES: Readonly<Record<string, Scope>> = {
   createRun: 'submit',
   getRun: 'read',
   listRuns: 'read',

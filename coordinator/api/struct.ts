@@ -1,4 +1,5 @@
 /** google.protobuf.Struct and Timestamp as the values that JavaScript has for them. */
+import type { Duration__Output } from '../../gen/google/protobuf/Duration.ts';
 import type { Struct, Struct__Output } from '../../gen/google/protobuf/Struct.ts';
 import type { Timestamp, Timestamp__Output } from '../../gen/google/protobuf/Timestamp.ts';
 import type { Value, Value__Output } from '../../gen/google/protobuf/Value.ts';
@@ -70,4 +71,9 @@ export function fromTimestamp(timestamp: Timestamp__Output | null): string | nul
 /** Seconds as a Duration. */
 export function toDuration(seconds: number): { seconds: number; nanos: number } {
   return { seconds: Math.floor(seconds), nanos: Math.round((seconds % 1) * 1e9) % 1e9 };
+}
+
+/** A Duration as seconds; null as 0. */
+export function fromDuration(duration: Duration__Output | null): number {
+  return duration === null ? 0 : duration.seconds + duration.nanos / 1e9;
 }

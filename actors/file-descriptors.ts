@@ -1,0 +1,133 @@
+/**
+ * Proto files as descriptors, as protoc would write them, made from the types that protobufjs has read. Its own descriptors
+ * lack what strict readers (Go's and C++'s, so grpcurl and buf) insist on: the fields' names as the file has them, whole type
+ * names, imports, the names of map entries, marks of optional fields, and their oneofs behind the others.
+ *
+ * A package is one file here, whatever files it was read from. Names of fields are taken to be in snake case, as Google's
+ * and buf's rules for protos have it.
+ */
+
+import protobuf from 'protobufjs';
+import type {
+  IDescriptorProto,
+  IFieldDescriptorProto,
+  IFileDescriptorProto,
+} from 'protobufjs/ext/descriptor/index.js';
+
+const LISTS = ['messageType', 'enumType', 'service', 'extension'] as const;
+
+/** The files of several roots; a package that several roots have is one file, with what each knows of it. */
+export async function describeFiles(roots: Iterable<protobuf.Root>): Promise<IFileDescriptorProto[]> {
+  await import('protobufjs/ext/descriptor/index.js'); // gives roots their `toDescriptor`
+  const files = new Map<string, IFileDescriptorProto>();
+  for (const root of roots) {
+    for (const file of describeRoot(root)) {
+      const merged = files.get(file.name ?? '');
+      if (merged === undefined) files.set(file.name ?? '', file);
+      else for (const list of LISTS) addMissing((merged[list] ??= []), file[list] ?? []);
+    }
+  }
+  addImports([...files.values()]);
+  return [...files.values()];
+}
+
+function describeRoot(root: protobuf.Root): IFileDescriptorProto[] {
+  root.resolveAll();
+  const { file: files } = (root as unknown as Describable).toDescriptor('proto3');
+  for (const file of files) {
+    for (const message of file.messageType ?? [])
+      repair(message, root.lookupType(`${file.package}.${message.name}`));
+  }
+  return files;
+}
+
+/** The method that `protobufjs/ext/descriptor` adds to roots. */
+interface Describable {
+  toDescriptor(syntax: 'proto3'): { readonly file: IFileDescriptorProto[] };
+}
+
+function addMissing(into: { name?: string | null }[], from: readonly { name?: string | null }[]): void {
+  const names = new Set(into.map(({ name }) => name));
+  into.push(...from.filter(({ name }) => !names.has(name)));
+}
+
+/** Changes a message's descriptor into what protoc writes for `type`. */
+function repair(message: IDescriptorProto, type: protobuf.Type): void {
+  for (const [i, field] of type.fieldsArray.entries()) repairField(message.field![i]!, field, message);
+  for (const oneof of message.oneofDecl ?? []) oneof.name = snakeCase(oneof.name ?? '');
+  sortOneofs(message, type);
+  for (const nested of message.nestedType ?? []) {
+    const own = type.nested?.[nested.name ?? ''];
+    if (own instanceof protobuf.Type) repair(nested, own);
+  }
+}
+
+function repairField(
+  descriptor: IFieldDescriptorProto,
+  field: protobuf.Field,
+  message: IDescriptorProto,
+): void {
+  descriptor.name = snakeCase(field.name);
+  if (isOptional(field)) Object.assign(descriptor, { proto3Optional: true }); // its types lack it
+  if (field instanceof protobuf.MapField) {
+    const entry = message.nestedType!.find(({ name }) => name === descriptor.typeName)!;
+    entry.name = `${descriptor.typeName}Entry`;
+    descriptor.typeName = `${field.parent!.fullName}.${entry.name}`;
+    if (field.resolvedType) entry.field![1]!.typeName = field.resolvedType.fullName;
+  } else if (field.resolvedType) descriptor.typeName = field.resolvedType.fullName;
+}
+
+/** The oneofs that stand for optional fields come last. */
+function sortOneofs(message: IDescriptorProto, type: protobuf.Type): void {
+  const stands = type.oneofsArray.map(({ fieldsArray }) => fieldsArray.every(isOptional));
+  const before = [...stands.keys()];
+  const after = [...before.filter((i) => !stands[i]), ...before.filter((i) => stands[i])];
+  message.oneofDecl = after.map((i) => message.oneofDecl![i]!);
+  for (const [i, { partOf }] of type.fieldsArray.entries()) {
+    if (partOf) message.field![i]!.oneofIndex = after.indexOf(type.oneofsArray.indexOf(partOf));
+  }
+}
+
+function isOptional({ options }: protobuf.Field): boolean {
+  return options?.['proto3_optional'] === true;
+}
+
+/** `guidance_scale` of `guidanceScale`. */
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Each file imports those that have the types that it names. */
+function addImports(files: readonly IFileDescriptorProto[]): void {
+  const homes = new Map(files.flatMap((file) => typesIn(file).map((type) => [type, file.name!])));
+  for (const file of files) {
+    const wanted = [
+      ...(file.messageType ?? []).flatMap(namesIn),
+      ...(file.service ?? [])
+        .flatMap(({ method }) => method ?? [])
+        .flatMap((m) => [m.inputType, m.outputType]),
+    ].map((name) => homes.get(name ?? ''));
+    const others = wanted.filter((name) => name !== undefined && name !== file.name) as string[];
+    (file as { dependency?: string[] }).dependency = [...new Set(others)].sort();
+  }
+}
+
+/** Full names of the messages and enums of a file, those within others included. */
+function typesIn({ package: name, messageType, enumType }: IFileDescriptorProto): string[] {
+  const within = (scope: string, message: IDescriptorProto): string[] => {
+    const own = `${scope}.${message.name}`;
+    const inner = (message.nestedType ?? []).flatMap((nested) => within(own, nested));
+    return [own, ...(message.enumType ?? []).map((nested) => `${own}.${nested.name}`), ...inner];
+  };
+  const scope = `.${name}`;
+  return [
+    ...(messageType ?? []).flatMap((message) => within(scope, message)),
+    ...(enumType ?? []).map((nested) => `${scope}.${nested.name}`),
+  ];
+}
+
+/** Full names of the types of all fields of a message, and of the messages within it. */
+function namesIn({ field, nestedType }: IDescriptorProto): string[] {
+  const own = (field ?? []).flatMap(({ typeName }) => typeName ?? []);
+  return [...own, ...(nestedType ?? []).flatMap(namesIn)];
+}
