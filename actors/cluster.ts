@@ -213,7 +213,7 @@ export class Cluster implements NodeApi {
    * take over, go on there when this node has left.
    */
   async drain(graceMs: number): Promise<void> {
-    const { nodeId, supervisor, peers } = this.#options;
+    const { supervisor, peers } = this.#options;
     this.#state = 'draining';
     peers?.announce(this.ownStatus);
     // Threads end before their host, which ends with the node.
