@@ -60,11 +60,12 @@ export function addApiCommands(program: Command, context: CommandContext): void 
   apiCommand<ModelFlags>(program, context, 'model <run>', 'download the classifier of a finished run', model)
     .requiredOption('--out <file>', 'file to write')
     .addOption(
-      new Option('--format <name>', 'how it is written; what the run lacks is refused')
-        .choices(Object.keys(FORMATS))
-        .default('safetensors'),
+      new Option('--format <name>', 'how it is written').choices(Object.keys(FORMATS)).default('safetensors'),
     )
-    .addHelpText('after', examples('model photos --out photos.safetensors'));
+    .addHelpText(
+      'after',
+      examples('model photos --out photos.safetensors', 'model photos --format onnx --out photos.onnx'),
+    );
   apiCommand<SynthesizeFlags>(
     program,
     context,

@@ -1,11 +1,11 @@
 // The example programs in examples/api, run as their README says, against a real coordinator.
 import { type ExecFileException, execFile, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packageRoot } from '../common/package-root.ts';
 import { startCoordinator, type TestCoordinator } from './support/coordinator.ts';
-import { BUDGET, EPOCHS, jsonLines, newFolder, SHARD_SIZE } from './support/suite.ts';
+import { BUDGET, EPOCHS, jsonLines, newFolder, SHARD_SIZE, shapesData } from './support/suite.ts';
 
 const ROOT = packageRoot();
 const SERVICE = 'ballast.v1.CoordinatorService';
@@ -38,7 +38,8 @@ let files: { readonly config: string; readonly mistake: string };
 
 beforeAll(async () => {
   folder = newFolder('examples');
-  server = await startCoordinator(folder, ['--resources', 'cpu=4']);
+  const data = ['--data', dirname(await shapesData())];
+  server = await startCoordinator(folder, ['--resources', 'cpu=4', ...data]);
   files = { config: join(folder, 'run.json'), mistake: join(folder, 'mistake.json') };
   writeFileSync(files.config, JSON.stringify(CONFIG));
   writeFileSync(files.mistake, JSON.stringify({ ...CONFIG, training: { epochs: 0 } }));
