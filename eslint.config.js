@@ -13,7 +13,17 @@ const MAY_IMPORT = {
   coordinator: ['common', 'config', 'tensor/random.ts', 'actors', 'report', 'gen'],
   services: ['common', 'config', 'tensor', 'models', 'data', 'actors', 'report', 'gen'],
 };
-const FOLDERS = [...Object.keys(MAY_IMPORT), 'cli', 'gen', 'bench', 'test', 'scripts', 'docs', 'examples', 'grafana'];
+const FOLDERS = [
+  ...Object.keys(MAY_IMPORT),
+  'cli',
+  'gen',
+  'bench',
+  'test',
+  'scripts',
+  'docs',
+  'examples',
+  'grafana',
+];
 
 /** Graphs of named functions are found again by a digest of tensor/ and models/: code elsewhere may not name any. */
 const NAMED = {

@@ -10,7 +10,16 @@ const folder = mkdtempSync(join(tmpdir(), 'ballast-disk-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const node = (state: NodeState): NodeStatus => ({
-  ...{ nodeId: state, address: '', metricsAddress: null, labels: {}, reason: '', actors: 1, startedAt: '', pid: 1 },
+  ...{
+    nodeId: state,
+    address: '',
+    metricsAddress: null,
+    labels: {},
+    reason: '',
+    actors: 1,
+    startedAt: '',
+    pid: 1,
+  },
   total: { cpu: 4, gpu: 1 },
   free: { cpu: 2.5, gpu: 0 },
   state,
@@ -49,7 +58,8 @@ it('tells of the node’s cluster, resources, disks and build', async () => {
   expect(page).toContain('ballast_actor_restarts_total{type="echo",cause="exit 1"} 1');
   expect(page).toContain('ballast_actor_restarts_total{type="echo",cause="SIGSEGV"} 0');
   expect(page).toMatch(/ballast_build_info\{version="\d+\.\d+\.\d+[^"]*",node_version="v\d+/);
-  const bytes = (name: string) => Number(new RegExp(`^${name}\\{folder="node"\\} (\\S+)$`, 'm').exec(page)?.[1]);
+  const bytes = (name: string) =>
+    Number(new RegExp(`^${name}\\{folder="node"\\} (\\S+)$`, 'm').exec(page)?.[1]);
   expect(bytes('ballast_disk_bytes')).toBeGreaterThan(1e6);
   expect(bytes('ballast_disk_free_bytes')).toBeGreaterThanOrEqual(0);
   expect(bytes('ballast_disk_free_bytes')).toBeLessThanOrEqual(bytes('ballast_disk_bytes'));

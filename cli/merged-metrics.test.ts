@@ -16,7 +16,12 @@ describe('MergedRegistry', () => {
     new Gauge({ name: 'cpu', help: 'CPU', registers: [registry] }).set(2);
     const actor = (nodeId: string | null, metricsAddress: string | null) =>
       ({ nodeId, metricsAddress }) as ActorStatus;
-    const actors = [actor('a', `${address}/x`), actor('b', `${address}/y`), actor('a', '127.0.0.1:1'), actor('a', null)];
+    const actors = [
+      actor('a', `${address}/x`),
+      actor('b', `${address}/y`),
+      actor('a', '127.0.0.1:1'),
+      actor('a', null),
+    ];
     const list = () => Promise.resolve(actors);
     try {
       const page = await new MergedRegistry(() => ({ nodeId: 'a', registry, list })).metrics();
