@@ -42,6 +42,9 @@ export function resolveEntry(entry: string, roots: readonly string[]): string {
     const inner = relative(root, path);
     return inner !== '' && !inner.startsWith('..') && !isAbsolute(inner);
   };
-  if (!roots.some(isInside)) throw new UserError(`Actor entry '${entry}' lies outside ${roots.join(', ')}.`);
+  if (!roots.some(isInside)) {
+    const allowed = 'the folders that this node runs modules of (its own package, and each --entry-root)';
+    throw new UserError(`Actor entry '${entry}' lies outside ${allowed}.`);
+  }
   return path;
 }

@@ -87,7 +87,12 @@ export function toFailure(thrown: unknown, log: Log): Failure {
 }
 
 function failure(code: StatusName, message: string, kind: FailureKind): Failure {
-  return { code, message: message.slice(0, MAX_MESSAGE_LENGTH), kind };
+  return { code, message: oneLine(message).slice(0, MAX_MESSAGE_LENGTH), kind };
+}
+
+/** Messages repeat what callers sent, which must not forge lines of a log or steer a terminal. */
+function oneLine(text: string): string {
+  return text.replace(/\s*[\r\n]\s*|\t/g, ' ').replace(/\p{Cc}/gu, '\uFFFD');
 }
 
 /** The error for callers of a plain service (not an actor): a `UserError` stays one. */

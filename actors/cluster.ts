@@ -6,6 +6,7 @@
  * Without a registry the node is alone.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../common/log.ts';
 import { UserError } from '../common/errors.ts';
 import { checkSpec, resolveEntry } from './actor-spec.ts';
@@ -52,6 +53,8 @@ interface Home {
 
 /** How often actors that wait for room are tried again, beside every change. */
 const RETRY_MS = 1000;
+/** Share of the grace period in which owners end actors that hand over what they made. */
+const HAND_OVER_SHARE = 0.8;
 
 export class Cluster implements NodeApi {
   readonly #options: ClusterOptions;
@@ -215,13 +218,21 @@ export class Cluster implements NodeApi {
     peers?.announce(this.ownStatus);
     // Threads end before their host, which ends with the node.
     const live = supervisor.list().filter(({ state, type }) => state !== 'dead' && type !== THREAD_HOST_TYPE);
-    await Promise.all(
-      live.map((status) =>
-        this.#canMove(status)
-          ? supervisor.moveAway(status.actorId, `node ${nodeId} drains`, graceMs)
-          : supervisor.stop(status.actorId, graceMs),
-      ),
-    );
+    await Promise.all(live.map((status) => this.#leave(status, graceMs)));
+  }
+
+  /** Ends an actor here, so that it goes on elsewhere if it can. */
+  async #leave(status: ActorStatus, graceMs: number): Promise<void> {
+    const { nodeId, supervisor } = this.#options;
+    const { actorId } = status;
+    let leftMs = graceMs;
+    if (supervisor.handsOver(actorId)) {
+      leftMs = graceMs * (1 - HAND_OVER_SHARE);
+      const ended = supervisor.ended(actorId).then(() => true);
+      if (await Promise.race([ended, sleep(graceMs - leftMs, false, { ref: false })])) return;
+    }
+    if (this.#canMove(status)) await supervisor.moveAway(actorId, `node ${nodeId} drains`, leftMs);
+    else await supervisor.stop(actorId, leftMs);
   }
 
   /** Another node may have taken over what was here: nothing of it may go on, and nothing new begin. */

@@ -95,7 +95,13 @@ export function rawMethods<Client, Handlers>(
 type Handler = (request: object, context: CallContext) => Promise<object> | object | AsyncIterable<object>;
 
 function rawMethod(method: Method, handler: Handler): RawMethod {
-  const decode = (request: Uint8Array) => method.requestDeserialize(request as Buffer);
+  const decode = (request: Uint8Array) => {
+    try {
+      return method.requestDeserialize(request as Buffer);
+    } catch (cause) {
+      throw new CallError('INVALID_ARGUMENT', `the request is no message of ${method.path}`, { cause });
+    }
+  };
   if (!method.responseStream) {
     const run: RawUnary = async (request, context) =>
       method.responseSerialize(((await handler(decode(request), context)) as object | undefined) ?? {});

@@ -19,7 +19,7 @@ import type { BusEvent, EventBus, EventPayload, PublishOptions, SubscribeOptions
 import { EventMetrics } from './event-metrics.ts';
 import type { LagSource } from './event-metrics.ts';
 import { joinSignals } from './limits.ts';
-import { isMissingStream, NatsLink } from './nats-connection.ts';
+import { isMissingStream, NatsLink, openingAdvice } from './nats-connection.ts';
 import type { NatsConnectionOptions } from './nats-connection.ts';
 import { retryDelayMs } from './retry.ts';
 
@@ -290,7 +290,7 @@ export async function openNatsEventBus(options: NatsEventBusOptions): Promise<Ev
     await link.close();
     const reason = toError(thrown).message;
     throw new UserError(
-      `NATS at ${link.name} cannot keep the run's events (${reason}): start it with JetStream (nats-server -js).`,
+      `NATS at ${link.name} cannot keep the run's events (${reason}): ${openingAdvice(thrown)}.`,
       { cause: thrown },
     );
   }

@@ -7,12 +7,13 @@ import { serviceCalls } from './transport.ts';
 import type { Transport } from './transport.ts';
 import { checkTopicFilter } from './event-bus.ts';
 import type { BusEvent, EventBus, EventPayload } from './event-bus.ts';
+import { parseJson } from './messages.ts';
 import type { Implementation } from './protos.ts';
 import { eventService } from './runtime-services.ts';
 import type { CallContext } from './dispatcher.ts';
 
 function parsePayload(json: string): EventPayload {
-  const value: unknown = JSON.parse(json);
+  const value = parseJson(json, 'payload_json');
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as EventPayload;
   throw new UserError(`Event payload must be a JSON object, not ${json.slice(0, 100)}`);
 }

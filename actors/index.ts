@@ -71,7 +71,8 @@ export type { NatsRegistryOptions } from './registry-nats.ts';
 export { registryHandlers, remoteRegistry } from './registry-service.ts';
 export { Announcer } from './announcer.ts';
 export type { AnnouncerOptions } from './announcer.ts';
-export type { NatsConnectionOptions, NatsTlsFiles } from './nats-connection.ts';
+export type { NatsConnectionOptions } from './nats-connection.ts';
+export type { NatsSecrets, NatsTlsFiles } from './nats-secrets.ts';
 
 export { createRegistry, serveMetrics } from './metrics.ts';
 export type { MetricsServer } from './metrics.ts';

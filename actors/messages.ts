@@ -14,6 +14,7 @@ import type {
   NodeStatus__Output,
 } from '../gen/ballast/runtime/v1/NodeStatus.ts';
 import type { PlacementStrategy__Output } from '../gen/ballast/runtime/v1/PlacementStrategy.ts';
+import { CallError } from './call-errors.ts';
 import { DEFAULT_MAILBOX } from './mailbox.ts';
 import { DEFAULT_RESTART_POLICY } from './status.ts';
 import type {
@@ -63,6 +64,15 @@ const STRATEGIES = {
 function keyOf<Key extends string>(names: Record<Key, string>, message: string, otherwise: Key): Key {
   for (const key in names) if (names[key] === message) return key;
   return otherwise;
+}
+
+/** The value of a field that holds JSON. @throws CallError INVALID_ARGUMENT naming the field. */
+export function parseJson(json: string, field: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (cause) {
+    throw new CallError('INVALID_ARGUMENT', `${field} is no JSON: ${json.slice(0, 100)}`, { cause });
+  }
 }
 
 function orNull(text: string): string | null {
@@ -136,11 +146,11 @@ export function specToMessage(spec: ActorSpec): SpecMessage {
 
 /** What is left out has the default that `ActorSystem.spawn` gives it. */
 export function specFromMessage(message: ActorSpec__Output | null): ActorSpec {
-  if (message === null) throw new Error('The caller sent no actor spec');
+  if (message === null) throw new CallError('INVALID_ARGUMENT', 'The caller sent no actor spec');
   const { argsJson, restart, maxConcurrency, maxPendingCalls, ...rest } = message;
   return {
     ...rest,
-    args: argsJson === '' ? null : (JSON.parse(argsJson) as unknown),
+    args: argsJson === '' ? null : parseJson(argsJson, 'args_json'),
     restart: restart ?? DEFAULT_RESTART_POLICY,
     name: orNull(message.name),
     namespace: message.namespace === '' ? 'default' : message.namespace,

@@ -1,33 +1,20 @@
 /**
  * A connection to NATS as registry and event bus share it: how to reach the server, with which secrets, and that it
- * reconnects forever. Secrets other than a password in the address are named by file, read again at every connection,
- * and never printed.
+ * reconnects forever. Which secrets: nats-secrets.ts.
  */
 
 import { setMaxListeners } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { connect, credsAuthenticator, ErrorCode, Events, NatsError, tokenAuthenticator } from 'nats';
-import type { Authenticator, ConnectionOptions, NatsConnection } from 'nats';
+import { connect, ErrorCode, Events, NatsError } from 'nats';
+import type { ConnectionOptions, NatsConnection } from 'nats';
 import { toError, UserError } from '../common/errors.ts';
 import { CallError } from './call-errors.ts';
 import { withLimits } from './limits.ts';
+import { secretOptions } from './nats-secrets.ts';
+import type { NatsSecrets } from './nats-secrets.ts';
 
-export interface NatsConnectionOptions {
+export interface NatsConnectionOptions extends NatsSecrets {
   /** As `nats://localhost:4222`, several hosts with commas; with user and password if the server wants them. */
   readonly url: string;
-  /** Path of a credentials file (JWT and seed), as `nsc` writes it. */
-  readonly credentialsFile?: string;
-  /** Path of a file that holds a token. */
-  readonly tokenFile?: string;
-  /** PEM files. Given, or with `tls://`, the connection must be encrypted. */
-  readonly tls?: NatsTlsFiles;
-}
-
-export interface NatsTlsFiles {
-  /** Authorities to trust; the system's by default. */
-  readonly caFile?: string;
-  readonly certFile?: string;
-  readonly keyFile?: string;
 }
 
 const CONNECT_TIMEOUT_MS = 3000;
@@ -68,41 +55,12 @@ export function parseNatsUrl(url: string): NatsTarget {
   };
 }
 
-function readSecret(path: string, what: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (thrown) {
-    throw new UserError(`Cannot read the NATS ${what} file ${path}: ${toError(thrown).message}`, {
-      cause: thrown,
-    });
-  }
-}
-
-/** The secrets; each file is read once now, so that a missing one is told at once. */
-function authentication({ credentialsFile, tokenFile }: NatsConnectionOptions): Partial<ConnectionOptions> {
-  const authenticators: Authenticator[] = [];
-  if (credentialsFile !== undefined) {
-    const read = () => readSecret(credentialsFile, 'credentials');
-    read();
-    authenticators.push(credsAuthenticator(read));
-  }
-  if (tokenFile !== undefined) {
-    const read = () => readSecret(tokenFile, 'token').toString('utf8').trim();
-    read();
-    authenticators.push(tokenAuthenticator(read));
-  }
-  return authenticators.length === 0 ? {} : { authenticator: authenticators };
-}
-
 function connectionOptions(options: NatsConnectionOptions, target: NatsTarget): ConnectionOptions {
   const { tls } = options;
-  for (const file of [tls?.caFile, tls?.certFile, tls?.keyFile]) {
-    if (file !== undefined) readSecret(file, 'TLS');
-  }
   return {
     servers: [...target.servers],
     ...(target.user === null ? {} : { user: target.user, pass: target.password ?? '' }),
-    ...authentication(options),
+    ...secretOptions(options),
     ...(tls !== undefined || target.isTls ? { tls: { ...tls } } : {}),
     name: 'ballast',
     timeout: CONNECT_TIMEOUT_MS,
@@ -125,6 +83,20 @@ export function isMissingStream(thrown: unknown): boolean {
 /** Whether a publication's expected sequence was not the present one. */
 export function isWrongSequence(thrown: unknown): boolean {
   return thrown instanceof NatsError && thrown.api_error?.err_code === 10071;
+}
+
+/** What the server does not allow this user, as `Publish to "ballast.x"`; null for other errors. */
+export function forbidden(thrown: unknown): string | null {
+  if (!(thrown instanceof NatsError) || !thrown.isPermissionError()) return null;
+  return /Permissions Violation for (.*?)'?$/i.exec(thrown.message)?.[1] ?? thrown.message;
+}
+
+/** What to do when a stream cannot be opened. */
+export function openingAdvice(thrown: unknown): string {
+  const isForbidden = forbidden(thrown instanceof CallError ? thrown.cause : thrown) !== null;
+  return isForbidden
+    ? 'start the coordinator first, whose user may make it, or allow it to this one'
+    : 'start it with JetStream (nats-server -js)';
 }
 
 /** Every request in flight listens to its session. */
@@ -157,10 +129,11 @@ export class NatsLink {
       return new NatsLink(await connect(prepared), name);
     } catch (thrown) {
       const reason = thrown instanceof NatsError ? thrown.code : toError(thrown).message;
-      throw new UserError(
-        `Cannot reach NATS at ${name} (${reason}): start it (nats-server -js), or correct the address.`,
-        { cause: thrown },
-      );
+      const isRefused = thrown instanceof NatsError && (thrown.isAuthError() || reason === 'BAD_CREDS');
+      const advice = isRefused
+        ? 'name a user that it knows, and its secret (BALLAST_NATS_USER and so on: docs/cluster.md)'
+        : 'start it (nats-server -js), or correct the address';
+      throw new UserError(`Cannot reach NATS at ${name} (${reason}): ${advice}.`, { cause: thrown });
     }
   }
 
@@ -206,6 +179,8 @@ export class NatsLink {
     if (thrown instanceof NatsError && thrown.code === ErrorCode.MaxPayloadExceeded.valueOf()) {
       return new UserError(`NATS at ${this.name} takes no message as large as this.`, { cause: thrown });
     }
+    const denied = forbidden(thrown);
+    if (denied !== null) return this.unavailable(`does not allow this user: ${denied}`, thrown);
     return this.unavailable(`failed: ${what}: ${toError(thrown).message}`, thrown);
   }
 

@@ -3,7 +3,7 @@
 import type { NodeServiceHandlers } from '../gen/ballast/runtime/v1/NodeService.ts';
 import type { Cluster } from './cluster.ts';
 import type { CallContext } from './dispatcher.ts';
-import { nodeStatusToMessage, specFromMessage, statusToMessage } from './messages.ts';
+import { nodeStatusToMessage, parseJson, specFromMessage, statusToMessage } from './messages.ts';
 import type { Implementation } from './protos.ts';
 import type { Supervisor } from './supervisor.ts';
 
@@ -44,7 +44,7 @@ export function nodeHandlers(
       return {};
     },
     saveState({ actorId, incarnation, stateJson }) {
-      supervisor.saveState(actorId, incarnation, JSON.parse(stateJson) as unknown);
+      supervisor.saveState(actorId, incarnation, parseJson(stateJson, 'state_json'));
       return {};
     },
     async listNodes() {
@@ -54,7 +54,7 @@ export function nodeHandlers(
       const status = cluster.placeHere(specFromMessage(spec), {
         firstIncarnation,
         movedBecause: movedBecause === '' ? null : movedBecause,
-        savedState: stateJson === '' ? null : (JSON.parse(stateJson) as unknown),
+        savedState: stateJson === '' ? null : parseJson(stateJson, 'state_json'),
         homeNodeId,
       });
       return { status: statusToMessage(status) };

@@ -7,6 +7,7 @@ import type * as grpc from '@grpc/grpc-js';
 import type protobuf from 'protobufjs';
 import type { IFileDescriptorProto } from 'protobufjs/ext/descriptor/index.js';
 import type { AnyService } from './protos.ts';
+import { STATUS_CODES } from './status-codes.ts';
 
 const PATHS = ['v1', 'v1alpha'].map(
   (version) => `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
@@ -65,12 +66,23 @@ async function load(services: readonly AnyService[]): Promise<ReadonlyMap<string
   return answers;
 }
 
-/** A stream of bytes as one of messages, as far as the handlers use it. */
+/**
+ * A stream of bytes as one of messages, as far as the handlers use it. What they throw ends the stream: nobody else
+ * would catch it, and anybody may ask.
+ */
 function decoded(method: grpc.MethodDefinition<unknown, unknown>, stream: RawStream) {
+  const answer = (bytes: Uint8Array, listener: (message?: unknown) => void) => {
+    try {
+      listener(method.requestDeserialize(bytes as Buffer));
+    } catch {
+      const code = STATUS_CODES.INVALID_ARGUMENT;
+      stream.emit('error', { code, details: 'the request is no question that reflection can answer' });
+    }
+  };
   return {
     on(event: string, listener: (message?: unknown) => void) {
       if (event !== 'data') stream.on(event, listener);
-      else stream.on(event, (bytes: Uint8Array) => listener(method.requestDeserialize(bytes as Buffer)));
+      else stream.on(event, (bytes: Uint8Array) => answer(bytes, listener));
     },
     write: (message: unknown) => stream.write(method.responseSerialize(message)),
     end: () => stream.end(),

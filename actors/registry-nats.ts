@@ -6,7 +6,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { toError, UserError } from '../common/errors.ts';
-import { isMissingStream, isWrongSequence, NatsLink } from './nats-connection.ts';
+import { isMissingStream, isWrongSequence, NatsLink, openingAdvice } from './nats-connection.ts';
 import type { NatsConnectionOptions } from './nats-connection.ts';
 import { isFencedOff } from './registry.ts';
 import type { Registry, RegistryChange, RegistryEntry } from './registry.ts';
@@ -229,7 +229,7 @@ export async function openNatsRegistry(options: NatsRegistryOptions): Promise<Re
     await link.close();
     if (thrown instanceof UserError) throw thrown;
     throw new UserError(
-      `NATS at ${link.name} cannot keep the registry (${toError(thrown).message}): start it with JetStream (nats-server -js).`,
+      `NATS at ${link.name} cannot keep the registry (${toError(thrown).message}): ${openingAdvice(thrown)}.`,
       { cause: thrown },
     );
   }

@@ -1,18 +1,28 @@
-import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as grpc from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { silentLog } from '../common/log.ts';
+import { createLog, silentLog } from '../common/log.ts';
 import { ChannelPool, plainCalls } from './channels.ts';
 import { healthService } from './health.ts';
-import { readSecurity, TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY, TOKEN_KEY } from './security.ts';
+import {
+  INSECURE_KEY,
+  readSecurity,
+  serverCredentials,
+  TLS_CA_KEY,
+  TLS_CERT_KEY,
+  TLS_KEY_KEY,
+  TOKEN_KEY,
+} from './security.ts';
 import { ServingProcess } from './serving-process.ts';
+import { Authority, type CertificateFiles, hasOpenssl } from './testing/certificates.ts';
 import { serviceCalls } from './transport.ts';
+
+const DAY_MS = 86_400_000;
 
 let folder: string;
 const cleanUps: (() => Promise<void> | void)[] = [];
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'ballast-security-'));
@@ -31,33 +41,23 @@ function file(name: string, content: string): string {
   return path;
 }
 
-/** An authority, and a certificate of it with the cluster's name; what the environment says of them. */
-function makeAuthority(name: string): Record<string, string> {
-  const path = (suffix: string) => join(folder, `${name}-${suffix}.pem`);
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
-  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  const subject = ['-subj', `/CN=${name}`];
-  openssl('req', '-x509', ...newKey, ...subject, '-keyout', path('ca-key'), '-out', path('ca'), '-days', '1');
-  openssl('req', ...newKey, '-subj', '/CN=ballast', '-keyout', path('key'), '-out', path('request'));
-  const extensions = file(`${name}-extensions`, 'subjectAltName=DNS:ballast');
-  const signing = ['-CA', path('ca'), '-CAkey', path('ca-key'), '-CAcreateserial', '-days', '1'];
-  openssl('x509', '-req', '-in', path('request'), ...signing, '-extfile', extensions, '-out', path('cert'));
-  return { [TLS_CA_KEY]: path('ca'), [TLS_CERT_KEY]: path('cert'), [TLS_KEY_KEY]: path('key') };
-}
-
-function stub(environment: Record<string, string>): void {
+function stub(environment: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
 }
 
-async function serve(): Promise<string> {
-  const serving = await ServingProcess.start({ labels: {}, log: silentLog });
+async function serve(log = silentLog): Promise<string> {
+  const serving = await ServingProcess.start({ labels: {}, log });
   cleanUps.push(() => serving.stop());
   return serving.address;
 }
 
 /** Calls health over the shared stream, which wants a token, with what `environment` says. */
-function call(address: string, environment: Record<string, string>): Promise<{ status: string }> {
-  const pool = new ChannelPool({ security: readSecurity(environment) });
+function call(
+  address: string,
+  environment: Readonly<Record<string, string>>,
+  nowMs?: number,
+): Promise<{ status: string }> {
+  const pool = new ChannelPool({ security: readSecurity(environment, nowMs) });
   cleanUps.push(() => pool.close());
   return serviceCalls(healthService(), pool, address).check({ service: '' }, { deadlineMs: 5000 });
 }
@@ -84,17 +84,73 @@ describe('a token', () => {
 });
 
 describe.skipIf(!hasOpenssl)('TLS', () => {
+  let authority: Authority;
+  let own: CertificateFiles;
+  beforeAll(() => {
+    authority = new Authority(folder);
+    own = authority.issue('own');
+  });
+
   it('lets in who has a certificate of the same authority, and nobody else', async () => {
-    const own = makeAuthority('own');
-    const other = makeAuthority('other');
+    const other = new Authority(folder).issue('other');
     stub(own);
     const address = await serve();
     expect(await call(address, own)).toMatchObject({ status: 'SERVING' });
-    for (const environment of [{}, other, { ...other, [TLS_CA_KEY]: own[TLS_CA_KEY]! }]) {
+    for (const environment of [{}, other, { ...other, [TLS_CA_KEY]: own[TLS_CA_KEY] }]) {
       await expect(call(address, environment)).rejects.toMatchObject({
         code: expect.stringMatching(/UNAVAILABLE|DEADLINE_EXCEEDED/) as string,
       });
     }
+  }, 40_000);
+
+  it('refuses an own certificate that is out of its time', () => {
+    const old = authority.issue('old', { fromDays: -2, toDays: -1 });
+    expect(() => readSecurity(old)).toThrow(
+      /^BALLAST_TLS_CERT=\S+old\.pem: the certificate expired on 20\S+Z: issue a new one\.$/,
+    );
+    const early = authority.issue('early', { fromDays: 1, toDays: 2 });
+    expect(() => readSecurity(early)).toThrow(
+      /early\.pem: the certificate is not valid before 20\S+Z: check/,
+    );
+    expect(readSecurity(old, Date.now() - 1.5 * DAY_MS).tls).not.toBeNull();
+    expect(() => readSecurity(own, Date.now() + 30 * DAY_MS)).toThrow('own.pem: the certificate expired');
+    const long = authority.issue('long', { toDays: 60 });
+    expect(() => readSecurity(long, Date.now() + 30 * DAY_MS)).toThrow(
+      /BALLAST_TLS_CA=\S+: the authority's certificate expired/,
+    );
+  });
+
+  it('refuses files that do not belong together, or are none', () => {
+    const second = authority.issue('second');
+    expect(() => readSecurity({ ...own, [TLS_KEY_KEY]: second[TLS_KEY_KEY] })).toThrow(
+      /second-key\.pem: it is not the key of the certificate in BALLAST_TLS_CERT=\S+own\.pem/,
+    );
+    const none = file('none', 'hello');
+    expect(() => readSecurity({ ...own, [TLS_CERT_KEY]: none })).toThrow('it holds no PEM certificate');
+    expect(() => readSecurity({ ...own, [TLS_CA_KEY]: none })).toThrow('it holds no PEM certificate');
+    expect(() => readSecurity({ ...own, [TLS_KEY_KEY]: none })).toThrow('it holds no PEM key');
+  });
+
+  it("tells an expired certificate of the server to the caller, and the caller's in the server's log", async () => {
+    const old = authority.issue('expired', { fromDays: -2, toDays: -1 });
+    const then = Date.now() - 1.5 * DAY_MS;
+    stub(own);
+    const lines: string[] = [];
+    const address = await serve(createLog({ write: (line) => lines.push(line) }));
+    await expect(call(address, old, then)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await vi.waitFor(() =>
+      expect(lines.map((line) => JSON.parse(line) as object)).toContainEqual(
+        expect.objectContaining({ message: 'TLS refused a caller', reason: 'CERT_HAS_EXPIRED' }),
+      ),
+    );
+    const server = new grpc.Server();
+    cleanUps.push(() => server.forceShutdown());
+    const port = await new Promise<number>((resolve, reject) =>
+      server.bindAsync('127.0.0.1:0', serverCredentials(readSecurity(old, then)), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      ),
+    );
+    await expect(call(`127.0.0.1:${port}`, own)).rejects.toThrow(/certificate has expired/);
   }, 40_000);
 });
 
@@ -110,5 +166,21 @@ describe('readSecurity', () => {
     await expect(ServingProcess.start({ labels: {}, log: silentLog, host: '0.0.0.0' })).rejects.toThrow(
       'Serving on 0.0.0.0 needs TLS',
     );
+  });
+
+  it('serves other hosts without TLS only where it is told to, and warns', async () => {
+    const lines: string[] = [];
+    const log = createLog({ write: (line) => lines.push(line) });
+    vi.stubEnv(INSECURE_KEY, '1');
+    const serving = await ServingProcess.start({ labels: {}, log, host: '0.0.0.0' });
+    await serving.stop();
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0]!)).toMatchObject({
+      level: 'warn',
+      message: expect.stringContaining('BALLAST_INSECURE=1: serving on 0.0.0.0 without TLS') as string,
+    });
+    vi.stubEnv(INSECURE_KEY, 'yes');
+    const refused = ServingProcess.start({ labels: {}, log, host: '0.0.0.0' });
+    await expect(refused).rejects.toThrow('needs TLS');
   });
 });

@@ -8,11 +8,14 @@ import { timingSafeEqual, createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import * as grpc from '@grpc/grpc-js';
 import { toError, UserError } from '../common/errors.ts';
+import { checkOwnCertificate } from './certificates.ts';
 
 export const TLS_CA_KEY = 'BALLAST_TLS_CA';
 export const TLS_CERT_KEY = 'BALLAST_TLS_CERT';
 export const TLS_KEY_KEY = 'BALLAST_TLS_KEY';
 export const TOKEN_KEY = 'BALLAST_TOKEN_FILE';
+/** `1`: serve other machines without TLS too, where something else (a network policy) is the border. */
+export const INSECURE_KEY = 'BALLAST_INSECURE';
 
 /** The name that every certificate of a cluster carries: nodes are reached by addresses that no certificate can know. */
 export const CERTIFICATE_NAME = 'ballast';
@@ -29,20 +32,30 @@ export interface Security {
   readonly tls: TlsFiles | null;
   /** Null: none is asked for. */
   readonly token: string | null;
+  /** Plain text on every host. */
+  readonly isInsecure?: boolean;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Reads the files that the environment names. @throws UserError for a missing one, naming variable and file. */
-export function readSecurity(environment: Environment): Security {
+/**
+ * Reads the files that the environment names. @throws UserError for one that is missing or wrong, naming variable and
+ * file; also for an own certificate that is out of its time.
+ */
+export function readSecurity(environment: Environment, nowMs = Date.now()): Security {
   const [ca, cert, key] = [TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY].map((name) => readNamed(environment, name));
   const tokenFile = readNamed(environment, TOKEN_KEY);
   const token = tokenFile === null ? null : tokenFile.toString('utf8').trim();
   if (token === '') throw new UserError(`${TOKEN_KEY}=${environment[TOKEN_KEY]}: the file is empty.`);
-  if (!ca && !cert && !key) return { tls: null, token };
+  if (!ca && !cert && !key) {
+    return { tls: null, token, ...(environment[INSECURE_KEY] === '1' ? { isInsecure: true } : {}) };
+  }
   if (!ca || !cert || !key) {
     throw new UserError(`TLS needs all three: ${TLS_CA_KEY}, ${TLS_CERT_KEY} and ${TLS_KEY_KEY}.`);
   }
+  const named = (name: string, pem: Buffer) => ({ where: `${name}=${environment[name]}`, pem });
+  const own = { ca: named(TLS_CA_KEY, ca), cert: named(TLS_CERT_KEY, cert), key: named(TLS_KEY_KEY, key) };
+  checkOwnCertificate(own, nowMs);
   return { tls: { ca, cert, key }, token };
 }
 
@@ -67,10 +80,11 @@ export function channelOptions({ tls }: Security): grpc.ChannelOptions {
   return { 'grpc.ssl_target_name_override': CERTIFICATE_NAME, 'grpc.default_authority': CERTIFICATE_NAME };
 }
 
-/** Callers must show a certificate of the same authority. */
-export function serverCredentials({ tls }: Security): grpc.ServerCredentials {
+/** Callers must show a certificate of the same authority, unless they show something else (`asksCertificate` false). */
+export function serverCredentials({ tls }: Security, asksCertificate = true): grpc.ServerCredentials {
   if (tls === null) return grpc.ServerCredentials.createInsecure();
-  return grpc.ServerCredentials.createSsl(tls.ca, [{ cert_chain: tls.cert, private_key: tls.key }], true);
+  const own = [{ cert_chain: tls.cert, private_key: tls.key }];
+  return grpc.ServerCredentials.createSsl(tls.ca, own, asksCertificate);
 }
 
 const AUTHORIZATION = 'authorization';
@@ -97,10 +111,14 @@ function isSame(a: string, b: string): boolean {
 
 const LOOPBACK = /^(127\.|localhost$|\[?::1\]?$)/;
 
-/** @throws UserError for a host that others reach, without TLS. */
-export function checkExposure(host: string, { tls }: Security): void {
-  if (tls !== null || LOOPBACK.test(host)) return;
+/** What to warn of, or null. @throws UserError for a host that others reach, without TLS and unless that is allowed. */
+export function checkExposure(host: string, { tls, isInsecure = false }: Security): string | null {
+  if (tls !== null || LOOPBACK.test(host)) return null;
+  if (isInsecure) {
+    return `${INSECURE_KEY}=1: serving on ${host} without TLS; whoever reaches it can run programs here`;
+  }
   throw new UserError(
-    `Serving on ${host} needs TLS: set ${TLS_CA_KEY}, ${TLS_CERT_KEY} and ${TLS_KEY_KEY}, or serve on 127.0.0.1.`,
+    `Serving on ${host} needs TLS: set ${TLS_CA_KEY}, ${TLS_CERT_KEY} and ${TLS_KEY_KEY}, or serve on 127.0.0.1 ` +
+      `(${INSECURE_KEY}=1 does without, where a network policy keeps others out).`,
   );
 }

@@ -13,6 +13,7 @@ import type { AnyService, Method } from './protos.ts';
 import { addReflection } from './reflection.ts';
 import { checkExposure, isAuthorized, serverCredentials } from './security.ts';
 import type { Security } from './security.ts';
+import { logRefusedCallers } from './tls-refusals.ts';
 import type { FrameDuplex } from './transport/channel.ts';
 import { CONNECT_PATH, decodeFrame, encodeFrame } from './transport/frames.ts';
 
@@ -91,14 +92,16 @@ export class ServiceServer {
 
   /** Begins to serve. Resolves to host:port. @throws Error when the port is taken. */
   async listen({ host = LOOPBACK, port = 0 }: ListenOptions = {}): Promise<string> {
-    const { security } = this.#options;
-    checkExposure(host, security);
+    const { security, dispatcher } = this.#options;
+    const warning = checkExposure(host, security);
+    if (warning !== null) dispatcher.log.warn(warning);
     const credentials = serverCredentials(security);
     const bound = await new Promise<number>((resolve, reject) =>
       this.#server.bindAsync(`${host}:${port}`, credentials, (error, boundPort) =>
         error === null ? resolve(boundPort) : reject(error),
       ),
     );
+    if (security.tls !== null) logRefusedCallers(this.#server, dispatcher.log);
     return `${host}:${bound}`;
   }
 

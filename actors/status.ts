@@ -62,6 +62,11 @@ export interface ActorSpec {
   readonly owner: string | null;
   readonly mailbox: MailboxLimits;
   readonly isolation: Isolation;
+  /**
+   * When its node drains, its owner ends it, once what it made is taken over; the node's SIGTERM comes only late in the
+   * grace period.
+   */
+  readonly handsOver: boolean;
 }
 
 export interface ActorStatus {

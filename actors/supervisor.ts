@@ -116,6 +116,16 @@ export class Supervisor {
     return this.#actors.get(actorId)?.homeNodeId;
   }
 
+  /** Whether its owner ends it when the node drains. */
+  handsOver(actorId: string): boolean {
+    return this.#actors.get(actorId)?.spec.handsOver ?? false;
+  }
+
+  /** Resolves when the actor has ended for good. */
+  async ended(actorId: string): Promise<void> {
+    await this.#actors.get(actorId)?.life;
+  }
+
   has(actorId: string): boolean {
     return this.#actors.has(actorId);
   }

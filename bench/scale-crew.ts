@@ -1,5 +1,6 @@
 /** A crew in memory for the scale benchmark: workers that sleep for each shard, one after another, and a trainer that counts. */
 import { loadService } from '../actors/protos.ts';
+import { ownWorkers } from '../coordinator/crew.ts';
 import type { Crew, LinkStatus, TrainerHandle, WorkerHandle } from '../coordinator/crew.ts';
 import type {
   DiffusionWorkerServiceClient,
@@ -116,7 +117,7 @@ export function scaleCrew(settings: ScaleSettings): ScaleCrew {
     onStatus: () => () => undefined,
   };
   return {
-    crew: { trainer, workers, release: () => undefined },
+    crew: { trainer, workers: ownWorkers(workers), release: () => undefined },
     committed,
     latenciesMs,
     deaths: () => workers.reduce((sum, { deaths }) => sum + deaths, 0),

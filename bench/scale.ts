@@ -14,7 +14,8 @@ import { Registry } from 'prom-client';
 import { openEventLog } from '../actors/event-log.ts';
 import { silentLog } from '../common/log.ts';
 import { createRunEvents } from '../coordinator/run-events.ts';
-import { RunMetrics } from '../coordinator/run-metrics.ts';
+import { shardCrew } from '../coordinator/epoch.ts';
+import { CoordinatorMetrics, RunMetrics } from '../coordinator/run-metrics.ts';
 import { planShards } from '../coordinator/sharding.ts';
 import { synthesizeEpoch } from '../coordinator/synthesis.ts';
 import { scaleCrew } from './scale-crew.ts';
@@ -71,8 +72,8 @@ async function runEpoch(
   const events = createRunEvents(bus, () => undefined, silentLog);
   const { crew, committed, latenciesMs, deaths } = scaleCrew(settings);
   const tools = {
-    ...{ crew, events },
-    metrics: new RunMetrics(new Registry()),
+    ...{ crew: shardCrew(crew), events },
+    metrics: new RunMetrics(new CoordinatorMetrics(new Registry()), 'scale'),
     clock: () => performance.now(),
     signal: new AbortController().signal,
   };

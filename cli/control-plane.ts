@@ -6,6 +6,7 @@ import type { EventBus } from '../actors/event-bus.ts';
 import { openNatsEventBus } from '../actors/event-nats.ts';
 import { remoteEventBus } from '../actors/event-service.ts';
 import { EmbeddedStore, openEmbeddedRegistry } from '../actors/registry-embedded.ts';
+import { natsSecrets } from '../actors/nats-secrets.ts';
 import { openNatsRegistry } from '../actors/registry-nats.ts';
 import { remoteRegistry } from '../actors/registry-service.ts';
 import type { Registry } from '../actors/registry.ts';
@@ -51,9 +52,10 @@ async function natsControlPlane(
   cluster: string,
   metrics: MetricsRegistry,
 ): Promise<ControlPlane> {
-  const registry = await openNatsRegistry({ url, cluster, metrics });
+  const server = { url, ...natsSecrets(process.env), metrics };
+  const registry = await openNatsRegistry({ ...server, cluster });
   try {
-    const events = await openNatsEventBus({ url, runId: `cluster-${cluster}`, metrics });
+    const events = await openNatsEventBus({ ...server, runId: `cluster-${cluster}` });
     const close = async () => {
       await events.close();
       await registry.close();

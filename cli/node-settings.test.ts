@@ -36,6 +36,7 @@ describe('parseNodeSettings', () => {
       port: 0,
       advertisedHost: '127.0.0.1',
       metricsPort: null,
+      healthPort: null,
       dir: '/srv/nodes/a',
       entryRoots: [],
       graceMs: 30_000,
@@ -51,6 +52,7 @@ describe('parseNodeSettings', () => {
     [{ nodeId: 'a/b' }, "--node-id a/b: use 1 to 63 letters, digits, '-' and '_'"],
     [{ port: '70000' }, '--port 70000: it must be a whole number from 0 (any free port) to 65535'],
     [{ port: '' }, '--port : it must be'],
+    [{ healthPort: 'x' }, '--health-port x: it must be a whole number'],
     [{ grace: '-1' }, '--grace -1: it must be a number of seconds from 0 to 86400'],
     [{ lease: '0.1' }, '--lease 0.1: it must be a number of seconds from 0.5 to 3600'],
   ])('refuses %j', (flags, message) => {

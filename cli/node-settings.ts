@@ -17,6 +17,7 @@ export interface NodeFlags {
   readonly port?: string;
   readonly advertise?: string;
   readonly metricsPort?: string;
+  readonly healthPort?: string;
   readonly dir?: string;
   readonly entryRoot: readonly string[];
   readonly grace: string;
@@ -42,6 +43,8 @@ export interface NodeSettings {
   readonly advertisedHost: string;
   /** Null for none. */
   readonly metricsPort: number | null;
+  /** Null for none. */
+  readonly healthPort: number | null;
   readonly dir: string;
   readonly entryRoots: readonly string[];
   readonly graceMs: number;
@@ -70,6 +73,7 @@ export function parseNodeSettings(flags: NodeFlags, cwd: string, interfaces: Int
     port: parsePort(flags.port, '--port') ?? 0,
     advertisedHost: advertisedHost(flags.host, flags.advertise, interfaces),
     metricsPort: parsePort(flags.metricsPort),
+    healthPort: parsePort(flags.healthPort, '--health-port'),
     dir: flags.dir === undefined ? join(tmpdir(), 'ballast-nodes', nodeId) : resolve(cwd, flags.dir),
     entryRoots: flags.entryRoot.map((root) => resolve(cwd, root)),
     graceMs: parseSeconds('--grace', flags.grace, 0, MAX_GRACE_SECONDS),
@@ -86,12 +90,12 @@ export function parseJoin(text: string | undefined): JoinTarget {
 }
 
 /** `zone=a,disk=ssd`. */
-export function parseLabels(text = ''): Labels {
+export function parseLabels(text = '', flag = '--labels'): Labels {
   const labels: Record<string, string> = {};
-  for (const [key, value] of pairs('--labels', text)) {
+  for (const [key, value] of pairs(flag, text)) {
     if (!LABEL.test(key) || !LABEL.test(value)) {
       throw new UserError(
-        `--labels ${key}=${value}: name and value must be 1 to 63 letters, digits, '-', '_' or '.'`,
+        `${flag} ${key}=${value}: name and value must be 1 to 63 letters, digits, '-', '_' or '.'`,
       );
     }
     labels[key] = value;
@@ -100,15 +104,15 @@ export function parseLabels(text = ''): Labels {
 }
 
 /** `cpu=4,gpu=1,custom=2`: what the node has beside, or instead of, what it sees. */
-export function parseResources(text = ''): Resources {
+export function parseResources(text = '', flag = '--resources'): Resources {
   const resources: Record<string, number> = {};
-  for (const [name, value] of pairs('--resources', text)) {
+  for (const [name, value] of pairs(flag, text)) {
     const amount = value === '' ? NaN : Number(value);
     if (!Number.isFinite(amount) || amount < 0) {
-      throw new UserError(`--resources ${name}=${value}: the amount must be a number, 0 or more`);
+      throw new UserError(`${flag} ${name}=${value}: the amount must be a number, 0 or more`);
     }
     if (name === 'gpu' && !Number.isInteger(amount)) {
-      throw new UserError(`--resources gpu=${value}: a node has whole cards`);
+      throw new UserError(`${flag} gpu=${value}: a node has whole cards`);
     }
     resources[name] = amount;
   }

@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Registry as MetricsRegistry } from 'prom-client';
 import { CallError } from '../actors/call-errors.ts';
+import { serveHealth } from '../actors/health-port.ts';
 import { createRegistry, serveMetrics } from '../actors/metrics.ts';
 import { type Node, startNode } from '../actors/node.ts';
 import { errorCode, toError, UserError } from '../common/errors.ts';
 import { ensureDirectory } from '../common/files.ts';
-import { createLog } from '../common/log.ts';
+import { createLog, type Log } from '../common/log.ts';
 import type { CommandContext } from './context.ts';
 import { type ControlPlane, openControlPlane } from './control-plane.ts';
 import { EXIT } from './failure.ts';
@@ -35,6 +36,14 @@ export function addNodeCommand(program: Command, context: CommandContext): void 
       'Runs a node until SIGTERM or Ctrl-C: it starts actors that it has room for. Then it takes no new ones, ends its ' +
         'own within the grace period, and leaves the cluster. Without --join it begins a cluster that others join.',
     )
+    .addHelpText('after', EXAMPLES);
+  addNodeFlags(command);
+  command.action(() => nodeCommand(command.opts<NodeFlags>(), context));
+}
+
+/** What every process that is a node can be told. */
+export function addNodeFlags(command: Command): void {
+  command
     .option('--join <url>', 'nats://HOST:PORT, or grpc://HOST:PORT of a cluster’s first node')
     .option('--node-id <id>', 'unique in the cluster (default: a random one)')
     .option('--cluster <name>', 'which cluster, where several share a NATS', 'default')
@@ -44,19 +53,41 @@ export function addNodeCommand(program: Command, context: CommandContext): void 
     .option('--port <port>', 'where it listens (default: a free port)')
     .option('--advertise <host>', 'where other nodes reach it, if not at --host')
     .option('--metrics-port <port>', 'serve Prometheus metrics of the node and its actors')
+    .option('--health-port <port>', 'serve gRPC health for probes: without TLS and token, and nothing else')
     .option('--dir <dir>', 'folder of its logs (default: one in the temporary folder)')
     .option('--entry-root <dir>', 'folder whose modules actors may run; repeatable', collect, [])
     .option('--grace <seconds>', 'time that its actors get to end', '30')
-    .option('--lease <seconds>', 'silence after which the cluster counts it as lost', '10')
-    .addHelpText('after', EXAMPLES);
-  command.action(() => nodeCommand(command.opts<NodeFlags>(), context));
+    .option('--lease <seconds>', 'silence after which the cluster counts it as lost', '10');
 }
 
-async function nodeCommand(flags: NodeFlags, context: CommandContext): Promise<void> {
+/** What a node's process does beside being a node. */
+export interface Guest {
+  /** Lines for whoever started it. */
+  readonly lines: readonly string[];
+  /** Ends it; the node drains afterwards. */
+  close(): Promise<void>;
+}
+
+/** What a guest is started with. */
+export interface Host {
+  readonly node: Node;
+  readonly settings: NodeSettings;
+  readonly metrics: MetricsRegistry;
+  readonly log: Log;
+}
+
+/** Is a node until it is told to end; with a guest, whose start may fail the command. */
+export async function nodeCommand(
+  flags: NodeFlags,
+  context: CommandContext,
+  startGuest: ((host: Host) => Promise<Guest>) | null = null,
+): Promise<void> {
   const settings = parseNodeSettings(flags, context.cwd, networkInterfaces());
   await refuseTakenPort('--port', settings.host, settings.port);
   if (settings.metricsPort !== null)
     await refuseTakenPort('--metrics-port', settings.host, settings.metricsPort);
+  if (settings.healthPort !== null)
+    await refuseTakenPort('--health-port', settings.host, settings.healthPort);
   await ensureDirectory(join(settings.dir, 'logs'));
   let node: Node | null = null;
   const interrupts = listenForInterrupts((line) => context.stderr.write(`${line}\n`), process, {
@@ -69,8 +100,14 @@ async function nodeCommand(flags: NodeFlags, context: CommandContext): Promise<v
   const metrics = createRegistry({ process: 'node' });
   const controlPlane = await openControlPlane({ ...settings, metrics });
   try {
-    node = await enter(settings, controlPlane, metrics);
-    await serveUntilTold(node, settings, interrupts.signal, context);
+    const log = openLog(settings);
+    node = await enter(settings, controlPlane, metrics, log);
+    const guest = (await startGuest?.({ node, settings, metrics, log })) ?? null;
+    try {
+      await serveUntilTold(node, settings, interrupts.signal, context, guest);
+    } finally {
+      await guest?.close();
+    }
   } finally {
     await removeNodeFile(settings.dir);
     await node?.close(settings.graceMs);
@@ -79,14 +116,18 @@ async function nodeCommand(flags: NodeFlags, context: CommandContext): Promise<v
   }
 }
 
+function openLog({ dir }: NodeSettings): Log {
+  const path = join(dir, 'logs', 'node.log');
+  return createLog({ write: (line) => appendFileSync(path, line), fields: { process: 'node' } });
+}
+
 async function enter(
   settings: NodeSettings,
   { registry, store, events }: ControlPlane,
   metrics: MetricsRegistry,
+  log: Log,
 ): Promise<Node> {
   const { nodeId, dir, host, port, labels, resources, advertisedHost, entryRoots, leaseMs } = settings;
-  const logPath = join(dir, 'logs', 'node.log');
-  const log = createLog({ write: (line) => appendFileSync(logPath, line), fields: { process: 'node' } });
   try {
     return await startNode({
       ...{ nodeId, log, host, port, labels, resources, advertisedHost, entryRoots },
@@ -108,19 +149,26 @@ async function serveUntilTold(
   settings: NodeSettings,
   stopped: AbortSignal,
   { stdout }: CommandContext,
+  guest: Guest | null,
 ): Promise<void> {
-  const { metricsPort, host, dir, graceMs } = settings;
+  const { metricsPort, healthPort, host, dir, graceMs } = settings;
   const metrics =
     metricsPort === null
       ? null
       : await serveMetrics(new MergedRegistry(() => node), { port: metricsPort, host });
+  const health = healthPort === null ? null : await serveHealth({ host, port: healthPort });
   try {
     await writeNodeFile(dir, node.address);
     stdout.write(await welcome(node, settings));
     if (metrics !== null) stdout.write(`metrics: http://${metrics.address}/metrics\n`);
+    if (health !== null) stdout.write(`health: ${health.address}\n`);
+    for (const line of guest?.lines ?? []) stdout.write(`${line}\n`);
     await whenAborted([stopped, node.drained]);
+    health?.setServing(false);
+    await guest?.close();
     await node.drain(graceMs);
   } finally {
+    health?.close();
     await metrics?.close();
   }
 }
@@ -162,7 +210,7 @@ function whenAborted(signals: readonly AbortSignal[]): Promise<void> {
 }
 
 /** gRPC says little about a port that it cannot have. @throws UserError */
-async function refuseTakenPort(flag: string, host: string, port: number): Promise<void> {
+export async function refuseTakenPort(flag: string, host: string, port: number): Promise<void> {
   const probe = createServer();
   try {
     await new Promise<void>((resolve, reject) => {

@@ -4,12 +4,14 @@ import { packageVersion } from '../common/package-root.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { addCompareCommand, addDemoCommand } from './compare.ts';
 import type { CommandContext } from './context.ts';
+import { addCoordinatorCommand } from './coordinator.ts';
 import { addDataCommand } from './data.ts';
 import { addJudgeCommand } from './judge.ts';
 import { addNodeCommand } from './node.ts';
 import { addPriorCommand } from './prior.ts';
 import { addReportCommand } from './report.ts';
 import { addRunCommand } from './run.ts';
+import { addTokenCommand } from './token.ts';
 
 const DESCRIPTION =
   'Trains fair image classifiers from imbalanced data: while a classifier learns, a diffusion model steered by its ' +
@@ -35,7 +37,9 @@ export function createProgram(context: CommandContext): Command {
   addPriorCommand(program, context);
   addJudgeCommand(program, context);
   addDataCommand(program, context);
+  addCoordinatorCommand(program, context);
   addNodeCommand(program, context);
   addClusterCommands(program, context);
+  addTokenCommand(program, context);
   return program;
 }

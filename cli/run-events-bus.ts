@@ -5,6 +5,7 @@ import type { Registry } from 'prom-client';
 import type { EventBus } from '../actors/event-bus.ts';
 import { openEventLog } from '../actors/event-log.ts';
 import { openNatsEventBus } from '../actors/event-nats.ts';
+import { natsSecrets } from '../actors/nats-secrets.ts';
 
 /** Opens the bus of a run. Throws UserError when NATS cannot be reached or the folder not be written. */
 export async function openRunBus(
@@ -13,7 +14,8 @@ export async function openRunBus(
   metrics: Registry,
 ): Promise<EventBus> {
   if (natsUrl === null) return openEventLog({ path: join(runDir, 'events.jsonl'), metrics });
-  const nats = await openNatsEventBus({ url: natsUrl, runId: runId(runDir), metrics });
+  const secrets = natsSecrets(process.env);
+  const nats = await openNatsEventBus({ url: natsUrl, ...secrets, runId: runId(runDir), metrics });
   try {
     return both(await openEventLog({ path: join(runDir, 'events.jsonl') }), nats);
   } catch (thrown) {

@@ -1,9 +1,12 @@
 /** Reads configuration files (YAML or JSON) and remembers the line of each field, so that messages can name it. */
-import { readFile } from 'node:fs/promises';
-import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { readBounded } from '../common/bounded-file.ts';
 import { errorCode, toError, UserError } from '../common/errors.ts';
 import { isPlainObject, isWritten, mergeConfig, type PlainObject } from './merge.ts';
 import type { FieldPath, Locate } from './validation.ts';
+
+/** Bytes of a configuration file. */
+const MAX_CONFIG_BYTES = 2 ** 20;
 
 /** What a user wrote, and where each field of it stands. */
 export interface ConfigSource {
@@ -13,14 +16,13 @@ export interface ConfigSource {
 
 /** Reads a YAML or JSON file. Throws UserError with the file (and line) when it is missing or not well-formed. */
 export async function loadConfigFile(path: string): Promise<ConfigSource> {
-  let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    const text = (await readBounded(path, MAX_CONFIG_BYTES)).toString('utf8');
+    return parseConfigText(text, path);
   } catch (thrown) {
-    const why = errorCode(thrown) === 'ENOENT' ? 'there is no such file' : toError(thrown).message;
-    throw new UserError(`${path}: cannot read the configuration: ${why}`, { cause: thrown });
+    if (errorCode(toError(thrown).cause) !== 'ENOENT') throw thrown;
+    throw new UserError(`${path}: cannot read the configuration: there is no such file`, { cause: thrown });
   }
-  return parseConfigText(text, path);
 }
 
 /** Parses the text of a YAML or JSON file; `path` is only for messages. Throws UserError as `loadConfigFile`. */
@@ -32,10 +34,19 @@ export function parseConfigText(text: string, path: string): ConfigSource {
     const { line, col } = lines.linePos(problem.pos[0]);
     throw new UserError(`${path}:${line}:${col}: not valid ${kindOf(path)}: ${problem.message}`);
   }
-  const values: unknown = document.toJS() ?? {};
+  const values = valuesOf(document, path);
   if (!isPlainObject(values))
     throw new UserError(`${path}: a configuration is a group of fields (data, method, training, …)`);
   return { values, locate: (field) => place(path, lines, document.contents, field) };
+}
+
+/** @throws UserError for aliases that unfold into far more than was written. */
+function valuesOf(document: Document, path: string): unknown {
+  try {
+    return document.toJS() ?? {};
+  } catch (thrown) {
+    throw new UserError(`${path}: not valid ${kindOf(path)}: ${toError(thrown).message}`, { cause: thrown });
+  }
 }
 
 /** `flags` (from the command line) on top of a file, or alone. */

@@ -1,13 +1,13 @@
 /** The crew of a run as actors of a node: starts the trainer and the workers, follows their lives, and ends them. */
 import type { ActorRuntime } from '../actors/hosted-actor.ts';
-import { EXIT_USER_ERROR } from '../actors/restart-policy.ts';
-import type { ActorStatus, RestartPolicy } from '../actors/status.ts';
+import type { RestartPolicy } from '../actors/status.ts';
 import type { SpawnOptions } from '../actors/system.ts';
 import { toError } from '../common/errors.ts';
 import { makesImages, resolveMethod } from '../config/method.ts';
 import type { RunConfig } from '../config/run-config.ts';
 import { trainerType, workerType } from './actor-types.ts';
-import type { ActorLink, Crew, LinkStatus } from './crew.ts';
+import { type Crew, ownWorkers, type WorkerSource } from './crew.ts';
+import { StatusBoard } from './status-board.ts';
 
 /** Where the crew of a run lives in a cluster; what a coordinator is given as its arguments. */
 export interface CrewPlace {
@@ -22,24 +22,28 @@ export interface SpawnedCrew extends Crew {
   stop(): Promise<void>;
 }
 
-type Runtime = Pick<ActorRuntime, 'system' | 'objects' | 'log'>;
+/** What a crew is started with. */
+export type CrewRuntime = Pick<ActorRuntime, 'system' | 'objects' | 'log'>;
 
 const TRAINER_ID = 'classifier-trainer';
 const WORKER_RESTARTS: Partial<RestartPolicy> = { maxRestarts: 20 };
 const TRAINER_RESTARTS: Partial<RestartPolicy> = { maxRestarts: 10 };
-const UNKNOWN: LinkStatus = { state: 'pending', incarnation: 0, reason: 'not started yet' };
 
-/** Starts the actors that the configuration needs; actors of these names that an earlier coordinator left are ended. */
+/**
+ * Starts the actors that the configuration needs: a trainer, and workers, unless the run has a share of those of all
+ * runs. Actors of these names that an earlier coordinator left are ended.
+ */
 export async function spawnCrew(
   config: RunConfig,
   place: CrewPlace | null,
-  { system, objects, log }: Runtime,
+  { system, objects, log }: CrewRuntime,
+  shared: WorkerSource | null = null,
 ): Promise<SpawnedCrew> {
   const prefix = place?.prefix ?? '';
   const trainerId = prefix + TRAINER_ID;
   const needsWorkers = makesImages(resolveMethod(config.method)) && config.synthesis.budget > 0;
   const workerIds = Array.from(
-    { length: needsWorkers ? config.workers : 0 },
+    { length: needsWorkers && shared === null ? config.workers : 0 },
     (_, i) => `${prefix}${workerType.name}-${i}`,
   );
   const ids = [trainerId, ...workerIds];
@@ -70,7 +74,7 @@ export async function spawnCrew(
   });
   return {
     trainer: board.link(trainerId, trainer),
-    workers: workers.map((handle) => board.link(handle.actorId, handle)),
+    workers: shared ?? ownWorkers(workers.map((handle) => board.link(handle.actorId, handle))),
     release: (object) =>
       void objects.free([object]).catch((thrown: unknown) => {
         log.warn('object not freed', { id: object.id, error: thrown });
@@ -81,52 +85,4 @@ export async function spawnCrew(
       await watching;
     },
   };
-}
-
-/** The last known status of each actor, and who wants to hear of the next. */
-class StatusBoard {
-  readonly #statuses = new Map<string, LinkStatus>();
-  readonly #listeners = new Map<string, Set<(status: LinkStatus) => void>>();
-
-  async follow(statuses: AsyncIterable<ActorStatus>): Promise<void> {
-    for await (const status of statuses) this.set(status.actorId, toLinkStatus(status));
-  }
-
-  set(name: string, status: LinkStatus): void {
-    this.#statuses.set(name, status);
-    for (const listener of [...(this.#listeners.get(name) ?? [])]) listener(status);
-  }
-
-  link<Handle>(name: string, handle: Handle): ActorLink<Handle> {
-    const listeners = new Set<(status: LinkStatus) => void>();
-    this.#listeners.set(name, listeners);
-    return {
-      name,
-      handle,
-      status: () => this.#statuses.get(name) ?? UNKNOWN,
-      onStatus(listener) {
-        listeners.add(listener);
-        return () => listeners.delete(listener);
-      },
-    };
-  }
-}
-
-function toLinkStatus(status: ActorStatus): LinkStatus {
-  const { state, incarnation, reason, exitCode, lastLogLines } = status;
-  const mistake = exitCode === EXIT_USER_ERROR ? lastMessage(lastLogLines) : null;
-  return { state, incarnation, reason, mistake };
-}
-
-/** The message of the last error that a process logged; null when there is none to read. */
-export function lastMessage(lines: readonly string[]): string | null {
-  for (const line of [...lines].reverse()) {
-    try {
-      const entry = JSON.parse(line) as { level?: unknown; message?: unknown };
-      if (entry.level === 'error' && typeof entry.message === 'string') return entry.message;
-    } catch {
-      // Not a log line of ours.
-    }
-  }
-  return null;
 }

@@ -32,10 +32,38 @@ export interface ActorLink<Handle> {
   onStatus(listener: (status: LinkStatus) => void): () => void;
 }
 
+/** Who makes a run's images: workers of its own, or a share of those of all runs. */
+export interface WorkerSource {
+  /** Those that are known now; none for methods that make no images. */
+  list(): readonly ActorLink<WorkerHandle>[];
+  /** Calls the listener with each that comes later, until the returned function is called. */
+  onJoined(listener: (worker: ActorLink<WorkerHandle>) => void): () => void;
+  /** Null where the run has them for itself. */
+  readonly share: WorkerShare | null;
+}
+
+/** A run's turn at workers that others want too. */
+export interface WorkerShare {
+  /** Shards that wait for a worker now. */
+  want(shards: number): void;
+  /** The worker for a shard of so many images; undefined while others come first, or no worker has room. */
+  take(images: number): string | undefined;
+  /** A taken worker is done with its shard, well or not. */
+  made(worker: string): void;
+  /** The trainer holds a taken worker's shard, or nobody wants it any more. Once for each `take`, after `made`. */
+  settled(worker: string): void;
+  /** Calls the listener when `take` may succeed, until the returned function is called; the run then wants nothing. */
+  onRoom(listener: () => void): () => void;
+}
+
+/** Workers that one run has for itself, all from the beginning. */
+export function ownWorkers(workers: readonly ActorLink<WorkerHandle>[]): WorkerSource {
+  return { list: () => workers, onJoined: () => () => undefined, share: null };
+}
+
 export interface Crew {
   readonly trainer: ActorLink<TrainerHandle>;
-  /** Empty for methods that make no images. */
-  readonly workers: readonly ActorLink<WorkerHandle>[];
+  readonly workers: WorkerSource;
   /** Lets a holder forget an object that nobody needs any more. Never throws. */
   release(object: ObjectRef__Output): void;
 }

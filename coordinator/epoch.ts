@@ -9,18 +9,21 @@ import type { TrainEpochResult__Output } from '../gen/ballast/v1/TrainEpochResul
 import type { WeightsRef__Output } from '../gen/ballast/v1/WeightsRef.ts';
 import type { EpochRecord, Fidelity, Metrics } from '../report/records.ts';
 import { decideQuota, readsAccuracy, type SamplingState } from './adaptive-sampling.ts';
+import type { Crew } from './crew.ts';
 import { countClasses, fidelityOf } from './fidelity.ts';
 import type { RunFolder } from './run-folder.ts';
 import type { RunState } from './run-state.ts';
 import { planShards } from './sharding.ts';
 import {
   CALL_DEADLINE_MS,
+  type ShardCrew,
   synthesizeEpoch,
   type SynthesisOutcome,
   type SynthesisTools,
 } from './synthesis.ts';
 
-export interface EpochTools extends SynthesisTools {
+export interface EpochTools extends Omit<SynthesisTools, 'crew'> {
+  readonly crew: Crew;
   readonly config: RunConfig;
   readonly folder: RunFolder;
   /** What the trainer found when it was opened. */
@@ -57,14 +60,13 @@ export async function runEpoch(state: RunState, tools: EpochTools): Promise<Done
   const startMs = clock();
   const epoch = state.epoch + 1;
   await folder.checkpoints.checkHolder();
-  metrics.epochBegun(epoch);
+  metrics.epochBegun(epoch, tools.config.training.epochs);
   const plan = await decidePlan(epoch, state, tools);
   const synthetic = plan.quota ? await synthesize(epoch, plan.quota, tools) : null;
   const trained = await train(epoch, synthetic?.shardCount ?? 0, tools);
   metrics.epochTrained(trained.step, synthetic?.weightsVersion ?? null);
   const validation =
     opened.validationCount > 0 ? await evaluate('SPLIT_VALIDATION', tools) : { metrics: null, seconds: 0 };
-  if (validation.metrics) metrics.validated(validation.metrics.balancedAccuracy);
   const attempt = folder.checkpoints.begin(epoch);
   const saved = await crew.trainer.handle.saveCheckpoint({ dir: attempt.trainerDir }, callOptions(tools));
   const record: EpochRecord = {
@@ -83,6 +85,7 @@ export async function runEpoch(state: RunState, tools: EpochTools): Promise<Done
     shardsRedone: synthetic?.outcome.shardsRedone ?? 0,
     grid: synthetic?.grid ?? null,
   };
+  metrics.epochFinished(opened.classes, record);
   await events.flush();
   const after: RunState = {
     epoch,
@@ -140,13 +143,21 @@ async function synthesize(epoch: number, quota: readonly number[], tools: EpochT
   });
   const weights = await publishWeights(epoch, tools);
   const job = { epoch, shards, request: shardRequest(weights, tools) };
-  const outcome = await synthesizeEpoch(job, tools);
+  const outcome = await synthesizeEpoch(job, { ...tools, crew: shardCrew(crew) });
   crew.release(weights.object!);
   const fidelity = config.judge !== null && shards.length > 0 ? await judge(epoch, tools) : null;
   const grid = shards.length > 0 ? folder.gridName(epoch) : null;
   if (grid !== null)
     await crew.trainer.handle.renderGrid({ epoch, path: `${folder.dir}/${grid}` }, callOptions(tools));
   return { outcome, shardCount: shards.length, weightsVersion: weights.version, fidelity, grid };
+}
+
+/** The trainer takes the shards. */
+export function shardCrew(crew: Crew): ShardCrew {
+  const { workers, trainer } = crew;
+  const keep: ShardCrew['keep'] = (shard, signal) =>
+    trainer.handle.addShard(shard, { deadlineMs: CALL_DEADLINE_MS, signal });
+  return { workers, release: (object) => crew.release(object), keep };
 }
 
 async function publishWeights(epoch: number, tools: EpochTools): Promise<WeightsRef__Output> {

@@ -1,31 +1,28 @@
 /** Drives one run for `ballast run`: one call does it and streams its events. */
-import { cpus } from 'node:os';
-import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { AsyncQueue } from '../actors/async-queue.ts';
 import { CallError } from '../actors/call-errors.ts';
 import type { Implementation } from '../actors/protos.ts';
 import type { ActorRuntime } from '../actors/hosted-actor.ts';
 import type { CallContext } from '../actors/dispatcher.ts';
 import { UserError } from '../common/errors.ts';
-import { packageRoot } from '../common/package-root.ts';
 import { parseRunConfig, resolvePaths, type RunConfig } from '../config/run-config.ts';
 import type { RunDriverServiceHandlers } from '../gen/ballast/v1/RunDriverService.ts';
 import type { DriveRequest__Output } from '../gen/ballast/v1/DriveRequest.ts';
 import type { DriveResponse } from '../gen/ballast/v1/DriveResponse.ts';
-import { writeReportHtml } from '../report/html.ts';
-import { writeLearningCurves } from '../report/learning-curves.ts';
 import type { RunEvent } from '../report/records.ts';
 import { type CrewPlace, spawnCrew } from './crew-node.ts';
+import { describeProcess } from './environment.ts';
+import { renderReport } from './render-report.ts';
 import { createRunEvents } from './run-events.ts';
 import { RunFolder } from './run-folder.ts';
 import { runLoop } from './run-loop.ts';
-import { RunMetrics } from './run-metrics.ts';
+import { CoordinatorMetrics, RunMetrics } from './run-metrics.ts';
 
 export function coordinatorHandlers(
   runtime: ActorRuntime,
 ): Implementation<RunDriverServiceHandlers, CallContext> {
-  const metrics = new RunMetrics(runtime.registry);
+  const metrics = new CoordinatorMetrics(runtime.registry);
   let isBusy = false;
   return {
     async *drive(request, { signal }) {
@@ -44,7 +41,7 @@ export function coordinatorHandlers(
 async function* streamRun(
   request: DriveRequest__Output,
   runtime: ActorRuntime,
-  metrics: RunMetrics,
+  metrics: CoordinatorMetrics,
   signal: AbortSignal,
 ): AsyncGenerator<DriveResponse> {
   const queue = new AsyncQueue<RunEvent>();
@@ -59,7 +56,7 @@ async function* streamRun(
 async function doRun(
   request: DriveRequest__Output,
   runtime: ActorRuntime,
-  metrics: RunMetrics,
+  metrics: CoordinatorMetrics,
   signal: AbortSignal,
   onEvent: (event: RunEvent) => void,
 ): Promise<void> {
@@ -74,14 +71,11 @@ async function doRun(
       folder,
       crew,
       events: createRunEvents(runtime.events, onEvent, runtime.log),
-      metrics,
+      metrics: new RunMetrics(metrics, basename(folder.dir)),
       clock: () => performance.now(),
       signal,
       environment: await describeProcess(),
-      renderReport: async (dir, report) => {
-        await writeLearningCurves(dir, report);
-        await writeReportHtml(dir, report);
-      },
+      renderReport,
     });
   } finally {
     await crew.stop();
@@ -106,16 +100,4 @@ function parseJson(text: string): unknown {
   } catch (thrown) {
     throw new UserError('config_json is not JSON', { cause: thrown });
   }
-}
-
-async function describeProcess(): Promise<Record<string, string>> {
-  const manifest = JSON.parse(await readFile(join(packageRoot(), 'package.json'), 'utf8')) as {
-    version: string;
-  };
-  return {
-    ballast: manifest.version,
-    node: process.version,
-    platform: `${process.platform}-${process.arch}`,
-    cpu: `${cpus()[0]?.model.trim() ?? 'unknown'} × ${cpus().length}`,
-  };
 }

@@ -8,7 +8,7 @@
  * - `grids/`, `model/`: replaced at once, by the same bytes whoever writes them; the model's digest is compared with the
  *   last commit's.
  * - `report.json`: created exclusively, once, from the committed records.
- * - `config.json`: written once. `environment.json`: only by the holder; of two starts in one instant a line may be lost.
+ * - `config.json`, `classes.json`: the same whoever writes them. `environment.json`: only by the holder; of two starts in one instant a line may be lost.
  * - `events.jsonl` has one writer, the node; opening it again leaves an earlier writer with a file that has no name
  *   (actors/event-log.ts).
  */
@@ -64,6 +64,17 @@ export class RunFolder {
     const text = await readOrNull(path);
     if (text === null) throw new UserError(`${this.dir} is not a run folder: it has no config.json`);
     return parseRunConfig(JSON.parse(text), () => path);
+  }
+
+  /** Names of the classes, in index order, as the trainer found them. */
+  async writeClasses(classes: readonly string[]): Promise<void> {
+    await writeFileAtomic(join(this.dir, 'classes.json'), pretty(classes));
+  }
+
+  /** None before the data was read. */
+  async readClasses(): Promise<readonly string[]> {
+    const text = await readOrNull(join(this.dir, 'classes.json'));
+    return text === null ? [] : (JSON.parse(text) as string[]);
   }
 
   /** Whether a run began here. */

@@ -11,7 +11,7 @@ import type { EpochRecord, RunEvent, RunReport } from '../report/records.ts';
 import { createRunEvents } from './run-events.ts';
 import { RunFolder } from './run-folder.ts';
 import { runLoop, type RunOutcome } from './run-loop.ts';
-import { RunMetrics } from './run-metrics.ts';
+import { CoordinatorMetrics, RunMetrics } from './run-metrics.ts';
 import { fakeCrew, turn, userMistake, type FakeCrew } from './testing/fake-crew.ts';
 
 let dir: string;
@@ -51,7 +51,7 @@ function start(
         folder: new RunFolder(folder),
         crew,
         events: createRunEvents(bus, (event) => events.push(event), silentLog),
-        metrics: new RunMetrics(registry),
+        metrics: new RunMetrics(new CoordinatorMetrics(registry), 'r'),
         clock: () => (now += 1000),
         signal,
         environment: { node: 'v0' },
@@ -140,9 +140,9 @@ describe('a run', () => {
     expect(events[0]).toMatchObject({ type: 'started', classCounts: [6, 3, 1], firstEpoch: 1 });
     expect(events.filter(({ type }) => type === 'synthesis').at(-1)).toMatchObject({ done: 12, total: 12 });
     const metrics = await registry.metrics();
-    expect(metrics).toContain('ballast_images_total 36');
-    expect(metrics).toContain('ballast_shards{state="committed"} 4');
-    expect(metrics).toContain('ballast_epoch 3');
+    expect(metrics).toContain('ballast_images_total{run="r"} 36');
+    expect(metrics).toContain('ballast_shards{run="r",state="committed"} 4');
+    expect(metrics).toContain('ballast_epoch{run="r"} 3');
     expect(crew.released).toHaveLength(12 + 3); // every batch, and each epoch's weights
   });
 
@@ -173,7 +173,7 @@ describe('when processes die', () => {
     const calm = await finished(fakeCrew(2), join(dir, 'calm'));
     const crew = fakeCrew(2);
     let shards = 0;
-    const [victim] = crew.workers;
+    const [victim] = crew.ownWorkers;
     victim!.beforeCall = async () => {
       if (++shards % 3 === 2) await victim!.kill();
     };
@@ -187,7 +187,7 @@ describe('when processes die', () => {
     const crew = fakeCrew(2);
     let adds = 0;
     crew.trainer.beforeCall = async (method) => {
-      if (method === 'addShard' && ++adds === 2) for (const worker of crew.workers) await worker.kill();
+      if (method === 'addShard' && ++adds === 2) for (const worker of crew.ownWorkers) await worker.kill();
     };
     const report = await finished(crew, join(dir, 'stormy'));
     expect(essence(report)).toEqual(essence(calm));
@@ -234,7 +234,7 @@ describe('when processes die', () => {
 
   it('says why when an actor is dead for good', async () => {
     const noWorkers = fakeCrew(1);
-    noWorkers.workers[0]!.beforeCall = () => noWorkers.workers[0]!.kill(false);
+    noWorkers.ownWorkers[0]!.beforeCall = () => noWorkers.ownWorkers[0]!.kill(false);
     await expect(start(noWorkers, join(dir, 'a')).outcome).rejects.toThrow(
       'no diffusion worker is left (w0: its process was ended by SIGKILL)',
     );
@@ -291,9 +291,9 @@ describe('when two coordinators work in one folder', () => {
 describe('when a service refuses', () => {
   it('ends at once with the user’s mistake', async () => {
     const crew = fakeCrew(2);
-    crew.workers[1]!.beforeCall = () => userMistake('the prior makes 28 px images, the data has 64 px');
+    crew.ownWorkers[1]!.beforeCall = () => userMistake('the prior makes 28 px images, the data has 64 px');
     await expect(start(crew).outcome).rejects.toThrow('the prior makes 28 px images');
-    expect(crew.workers[1]!.calls.length).toBeLessThanOrEqual(2);
+    expect(crew.ownWorkers[1]!.calls.length).toBeLessThanOrEqual(2);
   });
 
   it('passes a defect of the trainer on', async () => {

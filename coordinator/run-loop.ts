@@ -7,7 +7,7 @@ import { UserError } from '../common/errors.ts';
 import type { RunConfig } from '../config/run-config.ts';
 import type { OpenResponse__Output } from '../gen/ballast/v1/OpenResponse.ts';
 import type { RunReport } from '../report/records.ts';
-import { TrainerLost, when, whenAlive, type Crew, type LinkStatus } from './crew.ts';
+import { type ActorLink, type Crew, type LinkStatus, TrainerLost, when, whenAlive } from './crew.ts';
 import { evaluate, runEpoch, type EpochTools } from './epoch.ts';
 import { countClasses } from './fidelity.ts';
 import type { RunEvents } from './run-events.ts';
@@ -123,6 +123,7 @@ async function tellStart(input: RunInput, opened: OpenResponse__Output, state: R
   const { config, folder, events } = input;
   await folder.checkpoints.checkHolder();
   if (!(await folder.holdsRun())) await folder.writeConfig(config);
+  await folder.writeClasses(opened.classes);
   await folder.addEnvironment({
     startedAt: new Date().toISOString(),
     firstEpoch: state.epoch + 1,
@@ -163,7 +164,7 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
     classes: opened.classes,
     classCounts: countClasses(opened.trainLabels, opened.classes.length),
     optimizerSteps: last?.optimizerSteps ?? 0,
-    workers: crew.workers.length,
+    workers: crew.workers.list().length,
     syntheticImages: state.records.reduce((sum, record) => sum + record.syntheticImages, 0),
     seconds: state.seconds + (clock() - startMs) / 1000,
     weightsDigest,
@@ -226,7 +227,7 @@ function isConnectionLoss(thrown: unknown): boolean {
 
 /** Tells live views and the bus of every process that dies or comes back. */
 function tellDeaths({ crew, events }: RunInput): () => void {
-  const stops = [crew.trainer, ...crew.workers].map((link) => {
+  const follow = (link: ActorLink<unknown>) => {
     let seen = link.status();
     return link.onStatus((status) => {
       const isNews = status.state !== seen.state && (status.state !== 'alive' || status.incarnation > 1);
@@ -234,6 +235,8 @@ function tellDeaths({ crew, events }: RunInput): () => void {
       if (isNews)
         events.emit({ type: 'actor', actor: link.name, state: status.state, reason: status.reason });
     });
-  });
+  };
+  const stops = [crew.trainer, ...crew.workers.list()].map(follow);
+  stops.push(crew.workers.onJoined((worker) => stops.push(follow(worker))));
   return () => stops.forEach((stop) => stop());
 }

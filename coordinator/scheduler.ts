@@ -139,15 +139,25 @@ export function advance(schedule: Schedule, event: ScheduleEvent, nowMs: number)
   }
 }
 
+/** Chooses the worker for a shard; undefined when none can take one now. */
+export type ChooseWorker = (schedule: Schedule, shard: number) => string | undefined;
+
+/** The living worker with the fewest unfinished shards (then by name), while any has credit. */
+const chooseLeastLoaded: ChooseWorker = ({ room }) => leastLoaded(room);
+
 /**
- * Gives pending shards, lowest index first, each to the living worker with the fewest unfinished shards (then by
- * name), while any has credit. Returns the schedule with them assigned and the orders to send.
+ * Gives pending shards, lowest index first, each to the worker that `choose` names, which must live, while it names one.
+ * Returns the schedule with them assigned and the orders to send.
  */
-export function assign(schedule: Schedule, nowMs: number): { schedule: Schedule; assignments: Assignment[] } {
+export function assign(
+  schedule: Schedule,
+  nowMs: number,
+  choose: ChooseWorker = chooseLeastLoaded,
+): { schedule: Schedule; assignments: Assignment[] } {
   let after = schedule;
   const assignments: Assignment[] = [];
   for (const shard of pendingNow(schedule, nowMs)) {
-    const worker = leastLoaded(after.room);
+    const worker = choose(after, shard);
     if (worker === undefined) break;
     const holder = { worker, incarnation: schedule.workers[worker]! };
     after = give(after, shard, holder, nowMs);
@@ -159,6 +169,12 @@ export function assign(schedule: Schedule, nowMs: number): { schedule: Schedule;
 /** Shards in each state. */
 export function countByState(schedule: Schedule): Readonly<Record<ShardState['state'], number>> {
   return schedule.counts;
+}
+
+/** Shards that may be assigned now. */
+export function countReady(schedule: Schedule, nowMs: number): number {
+  const waiting = schedule.returned.filter((shard) => notBefore(schedule, shard) > nowMs);
+  return schedule.counts.pending - waiting.length;
 }
 
 /** Whether the trainer holds every shard. */

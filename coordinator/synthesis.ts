@@ -2,16 +2,20 @@
  * Has an epoch's shards made: the effects around scheduler.ts. Sends assignments to the workers, hands made shards to
  * the trainer as they come, follows the workers' lives, and ends when the trainer holds every shard.
  */
+import { setMaxListeners } from 'node:events';
 import { toError, UserError } from '../common/errors.ts';
 import type { ImageItem } from '../gen/ballast/v1/ImageItem.ts';
 import type { ObjectRef__Output } from '../gen/ballast/v1/ObjectRef.ts';
 import type { SynthesizeShardRequest } from '../gen/ballast/v1/SynthesizeShardRequest.ts';
-import type { ActorLink, Crew, LinkStatus, WorkerHandle } from './crew.ts';
+import type { SynthesizeShardResponse__Output } from '../gen/ballast/v1/SynthesizeShardResponse.ts';
+import type { ActorLink, Crew, LinkStatus, WorkerHandle, WorkerShare } from './crew.ts';
 import type { RunEvents } from './run-events.ts';
 import type { RunMetrics } from './run-metrics.ts';
 import {
   advance,
   assign,
+  type ChooseWorker,
+  countReady,
   createSchedule,
   hopeless,
   isComplete,
@@ -32,8 +36,17 @@ export interface SynthesisJob {
   readonly request: Omit<SynthesizeShardRequest, 'items' | 'shardIndex' | 'epoch'>;
 }
 
+/** Who makes shards, and who takes them. */
+export interface ShardCrew extends Pick<Crew, 'workers' | 'release'> {
+  /** Takes a shard over; when it resolves, its worker may forget the batch. */
+  keep(
+    shard: { readonly epoch: number; readonly shardIndex: number; readonly batch: ObjectRef__Output },
+    signal: AbortSignal,
+  ): Promise<unknown>;
+}
+
 export interface SynthesisTools {
-  readonly crew: Crew;
+  readonly crew: ShardCrew;
   readonly events: RunEvents;
   readonly metrics: RunMetrics;
   /** Milliseconds, monotonic. */
@@ -48,7 +61,7 @@ export interface SynthesisOutcome {
 }
 
 /**
- * Resolves when the trainer holds every shard. Rejects with the signal's reason, with a worker's or the trainer's
+ * Resolves when `keep` has taken every shard. Rejects with the signal's reason, with a worker's or the trainer's
  * UserError, when a shard failed too often, or when no worker is left.
  */
 export async function synthesizeEpoch(job: SynthesisJob, tools: SynthesisTools): Promise<SynthesisOutcome> {
@@ -59,7 +72,7 @@ class EpochSynthesis {
   readonly #job: SynthesisJob;
   readonly #tools: SynthesisTools;
   readonly #startMs: number;
-  readonly #workers: ReadonlyMap<string, ActorLink<WorkerHandle>>;
+  readonly #workers = new Map<string, ActorLink<WorkerHandle>>();
   readonly #totalImages: number;
   readonly #calls = new Set<Promise<void>>();
   readonly #stopCalls = new AbortController();
@@ -72,19 +85,27 @@ class EpochSynthesis {
     this.#job = job;
     this.#tools = tools;
     this.#startMs = tools.clock();
-    this.#workers = new Map(tools.crew.workers.map((worker) => [worker.name, worker]));
     this.#totalImages = job.shards.reduce((sum, shard) => sum + shard.items.length, 0);
     this.#schedule = createSchedule(job.shards.length);
+    setMaxListeners(0, this.#stopCalls.signal); // as many as there are calls under way
   }
 
   async run(): Promise<SynthesisOutcome> {
     const { crew, signal, clock } = this.#tools;
-    const stops = crew.workers.map((worker) => worker.onStatus((status) => this.#onWorker(worker, status)));
+    const { workers } = crew;
+    const stops: (() => void)[] = [];
+    const follow = (worker: ActorLink<WorkerHandle>) => {
+      this.#workers.set(worker.name, worker);
+      stops.push(worker.onStatus((status) => this.#onWorker(worker, status)));
+      this.#onWorker(worker, worker.status());
+    };
     const onAbort = () => this.#fail(toError(signal.reason));
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       signal.throwIfAborted();
-      for (const worker of crew.workers) this.#onWorker(worker, worker.status());
+      stops.push(workers.onJoined(follow));
+      if (workers.share) stops.push(workers.share.onRoom(() => this.#wake()));
+      for (const worker of workers.list()) follow(worker);
       while (!isComplete(this.#schedule)) {
         this.#dispatch();
         this.#throwIfHopeless();
@@ -96,15 +117,20 @@ class EpochSynthesis {
       this.#stopCalls.abort(new Error('the epoch is over'));
       await Promise.all(this.#calls);
       this.#releaseUncommitted();
+      this.#tools.metrics.synthesisEnded();
     }
     const seconds = (clock() - this.#startMs) / 1000;
     return { images: this.#imagesDone, shardsRedone: this.#schedule.redone, seconds };
   }
 
   #dispatch(): void {
-    const { schedule, assignments } = assign(this.#schedule, this.#tools.clock());
+    const nowMs = this.#tools.clock();
+    const { share } = this.#tools.crew.workers;
+    share?.want(countReady(this.#schedule, nowMs));
+    const choose = share ? this.#chooser(share) : undefined;
+    const { schedule, assignments } = assign(this.#schedule, nowMs, choose);
     this.#schedule = schedule;
-    this.#tools.metrics.scheduleChanged(schedule);
+    this.#showSchedule();
     for (const assignment of assignments) {
       const call = this.#make(assignment).catch((thrown: unknown) => this.#fail(toError(thrown)));
       this.#calls.add(call);
@@ -112,24 +138,58 @@ class EpochSynthesis {
     }
   }
 
+  /** Takes shared workers, as far as this schedule knows them to live. */
+  #chooser(share: WorkerShare): ChooseWorker {
+    return ({ workers }, shard) => {
+      const worker = share.take(this.#job.shards[shard]!.items.length);
+      if (worker === undefined || workers[worker] !== undefined) return worker;
+      share.made(worker);
+      share.settled(worker);
+      return undefined;
+    };
+  }
+
   async #make(assignment: Assignment): Promise<void> {
-    const { crew, metrics, events } = this.#tools;
-    const { epoch, shards, request } = this.#job;
-    const shard = shards[assignment.shard]!;
-    const worker = this.#workers.get(assignment.holder.worker)!;
-    let made;
+    const { worker } = assignment.holder;
+    const { share } = this.#tools.crew.workers;
+    const shard = this.#job.shards[assignment.shard]!;
     try {
-      made = await worker.handle.synthesizeShard(
-        { ...request, epoch, shardIndex: shard.index, items: shard.items as ImageItem[] },
-        { deadlineMs: CALL_DEADLINE_MS, signal: this.#stopCalls.signal },
-      );
-    } catch (thrown) {
-      return this.#failed(assignment, 'failed', thrown);
+      let made;
+      try {
+        made = await this.#order(worker, shard);
+      } catch (thrown) {
+        return this.#failed(assignment, 'failed', thrown);
+      } finally {
+        share?.made(worker);
+      }
+      await this.#takeOver(assignment, shard, made);
+    } finally {
+      share?.settled(worker);
     }
-    if (!made.batch) throw new Error(`worker ${worker.name} answered shard ${shard.index} without a batch`);
-    const { batch, seconds } = made;
+  }
+
+  #order(name: string, shard: Shard): Promise<SynthesizeShardResponse__Output> {
+    const { epoch, request } = this.#job;
+    const worker = this.#workers.get(name)!;
+    return worker.handle.synthesizeShard(
+      { ...request, epoch, shardIndex: shard.index, items: shard.items as ImageItem[] },
+      { deadlineMs: CALL_DEADLINE_MS, signal: this.#stopCalls.signal },
+    );
+  }
+
+  async #takeOver(
+    assignment: Assignment,
+    shard: Shard,
+    { batch, seconds }: SynthesizeShardResponse__Output,
+  ): Promise<void> {
+    const { crew, metrics, events } = this.#tools;
+    const { epoch } = this.#job;
+    if (!batch) {
+      const { worker } = assignment.holder;
+      throw new Error(`worker ${worker} answered shard ${shard.index} without a batch`);
+    }
     if (!this.#advance({ type: 'made', assignment, batch })) return crew.release(batch);
-    metrics.shardMade(seconds);
+    metrics.shardMade(shard.items.length, seconds);
     events.publish({
       topic: 'shard.made',
       payload: { ...fact(epoch, assignment), images: shard.items.length, seconds },
@@ -140,10 +200,7 @@ class EpochSynthesis {
   async #commit(assignment: Assignment, shard: Shard, batch: ObjectRef__Output): Promise<void> {
     const { crew, metrics } = this.#tools;
     try {
-      await crew.trainer.handle.addShard(
-        { epoch: this.#job.epoch, shardIndex: shard.index, batch },
-        { deadlineMs: CALL_DEADLINE_MS, signal: this.#stopCalls.signal },
-      );
+      await crew.keep({ epoch: this.#job.epoch, shardIndex: shard.index, batch }, this.#stopCalls.signal);
     } catch (thrown) {
       return this.#failed(assignment, 'commit-failed', thrown);
     }
@@ -182,7 +239,7 @@ class EpochSynthesis {
     const before = this.#schedule;
     this.#schedule = advance(before, event, clock());
     if (this.#schedule === before) return false;
-    metrics.scheduleChanged(this.#schedule);
+    this.#showSchedule();
     metrics.shardsRedone(this.#schedule.redone - before.redone);
     this.#tellRedone(before);
     this.#wake();
@@ -207,6 +264,10 @@ class EpochSynthesis {
     }
   }
 
+  #showSchedule(): void {
+    this.#tools.metrics.scheduleChanged(this.#schedule, this.#totalImages - this.#imagesDone);
+  }
+
   #showProgress(): void {
     const seconds = (this.#tools.clock() - this.#startMs) / 1000;
     this.#tools.events.emit({
@@ -222,8 +283,10 @@ class EpochSynthesis {
     const reason = hopeless(this.#schedule);
     if (reason) throw new Error(`Epoch ${this.#job.epoch}: ${reason}`);
     const { workers } = this.#tools.crew;
-    if (workers.some((worker) => worker.status().state !== 'dead')) return;
-    const statuses = workers.map((worker) => ({ name: worker.name, ...worker.status() }));
+    if (workers.share !== null) return; // others may join
+    const own = workers.list();
+    if (own.some((worker) => worker.status().state !== 'dead')) return;
+    const statuses = own.map((worker) => ({ name: worker.name, ...worker.status() }));
     const mistake = statuses.find((status) => status.mistake)?.mistake;
     if (mistake) throw new UserError(mistake);
     const reasons = statuses.map(({ name, reason: why }) => `${name}: ${why}`).join('; ');

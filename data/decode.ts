@@ -1,15 +1,14 @@
 /**
  * From `Pixels` to bytes [n, height, width, channels]: files are decoded by sharp (the EXIF turn applied, transparency
  * laid on black), scaled to cover the square and cropped to its centre (Lanczos 3). Results come in input order
- * whatever the order of decoding. Refused: images beyond `MAX_PIXELS`, sets beyond `MAX_SET_BYTES`.
+ * whatever the order of decoding. Refused: what is no picture of pixels, and images and sets beyond limits.ts.
  */
 import sharp, { type Sharp } from 'sharp';
 import { toError, UserError } from '../common/errors.ts';
+import { checkImageFile } from './image-header.ts';
+import { MAX_ARRAY_BYTES, MAX_DECODE_SECONDS, MAX_IMAGE_PIXELS } from './limits.ts';
 import type { Pixels, SkippedImage } from './source.ts';
 
-/** Pixels of one input image; more is taken for a decompression bomb. */
-const MAX_PIXELS = 100_000_000;
-const MAX_SET_BYTES = 2 ** 31;
 const CONCURRENT = 8;
 
 export interface Shape {
@@ -58,7 +57,8 @@ export async function chooseShape(
 
 async function probe(file: string): Promise<Shape | null> {
   try {
-    const { autoOrient, channels } = await sharp(file, { limitInputPixels: MAX_PIXELS }).metadata();
+    await checkImageFile(file);
+    const { autoOrient, channels } = await sharp(file, { limitInputPixels: MAX_IMAGE_PIXELS }).metadata();
     return { height: autoOrient.height, width: autoOrient.width, channels: channels < 3 ? 1 : 3 };
   } catch {
     return null; // named when it is decoded
@@ -77,9 +77,9 @@ export async function decode(
 ): Promise<Decoded> {
   const size = shape.height * shape.width * shape.channels;
   const count = pixels.kind === 'files' ? pixels.files.length : countRaw(pixels);
-  if (count * size > MAX_SET_BYTES)
+  if (count * size > MAX_ARRAY_BYTES)
     throw new UserError(
-      `data.imageSize: ${count} images of ${shape.width} x ${shape.height} x ${shape.channels} need ${Math.ceil((count * size) / 2 ** 20)} MiB, above the limit of ${MAX_SET_BYTES / 2 ** 20}; set a smaller data.imageSize`,
+      `data.imageSize: ${count} images of ${shape.width} x ${shape.height} x ${shape.channels} need ${Math.ceil((count * size) / 2 ** 20)} MiB, above the limit of ${MAX_ARRAY_BYTES / 2 ** 20}; set a smaller data.imageSize`,
     );
   const unchanged =
     pixels.kind === 'raw' &&
@@ -158,11 +158,13 @@ async function decodeOne(
   { height, width, channels }: Shape,
   resize: boolean,
 ): Promise<Uint8Array> {
+  if (pixels.kind === 'files') await checkImageFile(pixels.files[position]!);
   const upright = open(pixels, position).autoOrient().flatten({ background: '#000' });
   const sized = resize
     ? upright.resize(width, height, { fit: 'cover', kernel: 'lanczos3', fastShrinkOnLoad: false })
     : upright;
   const { data, info } = await sized
+    .timeout({ seconds: MAX_DECODE_SECONDS })
     .toColourspace(channels === 1 ? 'b-w' : 'srgb')
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
@@ -175,7 +177,7 @@ async function decodeOne(
 }
 
 function open(pixels: Pixels, position: number): Sharp {
-  if (pixels.kind === 'files') return sharp(pixels.files[position], { limitInputPixels: MAX_PIXELS });
+  if (pixels.kind === 'files') return sharp(pixels.files[position], { limitInputPixels: MAX_IMAGE_PIXELS });
   const { height, width, data } = pixels;
   const channels = pixels.channels as 1 | 3;
   const size = height * width * channels;

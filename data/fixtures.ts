@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import { dataConfigSchema, type DataConfigInput } from '../config/data-config.ts';
 import { loadDataset, type Dataset } from './dataset.ts';
@@ -60,4 +61,77 @@ export function npyBytes(
   const header = `${dict.padEnd(117)}\n`;
   const start = Buffer.from([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length, 0]);
   return Buffer.concat([start, Buffer.from(header, 'latin1'), data]);
+}
+
+export interface ZipMember {
+  readonly name: string;
+  readonly packed: Uint8Array;
+  /** What the directory says of its size; may be a lie. */
+  readonly bytes: number;
+  /** 8, deflated, by default. */
+  readonly method?: number;
+  readonly flags?: number;
+}
+
+/** Bytes of a ZIP archive that says what it is told to say. */
+export function zipBytes(members: readonly ZipMember[]): Buffer {
+  const parts: Buffer[] = [];
+  const directory: Buffer[] = [];
+  let at = 0;
+  for (const { name, packed, bytes, method = 8, flags = 0 } of members) {
+    const fields = Buffer.alloc(26);
+    fields.writeUInt16LE(20, 0);
+    fields.writeUInt16LE(flags, 2);
+    fields.writeUInt16LE(method, 4);
+    fields.writeUInt32LE(packed.length, 14);
+    fields.writeUInt32LE(bytes, 18);
+    fields.writeUInt16LE(name.length, 22);
+    const tail = Buffer.alloc(14);
+    tail.writeUInt32LE(at, 10);
+    directory.push(Buffer.from('PK\x01\x02\x14\0', 'latin1'), fields, tail, Buffer.from(name));
+    const local = [Buffer.from('PK\x03\x04', 'latin1'), fields, Buffer.from(name)];
+    parts.push(...local, Buffer.from(packed));
+    at += 30 + name.length + packed.length;
+  }
+  const size = directory.reduce((sum, { length }) => sum + length, 0);
+  const end = Buffer.alloc(22);
+  end.write('PK\x05\x06', 'latin1');
+  end.writeUInt16LE(members.length, 8);
+  end.writeUInt16LE(members.length, 10);
+  end.writeUInt32LE(size, 12);
+  end.writeUInt32LE(at, 16);
+  return Buffer.concat([...parts, ...directory, end]);
+}
+
+/** A black one-bit PNG, which packs a thousand pixels into a bit or so. */
+export function pngBytes(width: number, height: number): Buffer {
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header[8] = 1;
+  const rows = Buffer.alloc(height * (1 + Math.ceil(width / 8)));
+  const chunks = [
+    pngChunk('IHDR', header),
+    pngChunk('IDAT', deflateSync(rows)),
+    pngChunk('IEND', Buffer.alloc(0)),
+  ];
+  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), ...chunks]);
+}
+
+function pngChunk(type: string, data: Buffer): Buffer {
+  const head = Buffer.alloc(4);
+  head.writeUInt32BE(data.length);
+  const content = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+  const tail = Buffer.alloc(4);
+  tail.writeUInt32BE(crc32(content));
+  return Buffer.concat([head, content, tail]);
+}
+
+function crc32(bytes: Uint8Array): number {
+  let crc = ~0;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return ~crc >>> 0;
 }

@@ -1,17 +1,16 @@
 /**
  * IDX, the format of MNIST and its kin: big-endian magic 0x00 0x00 type rank, then the extents, then the values
  * (http://yann.lecun.com/exdb/mnist/). Read here: unsigned bytes, images of rank 3 and labels of rank 1, plain or
- * gzipped, under the four standard file names. Refused: other types and ranks, truncated files.
+ * gzipped, under the four standard file names. Refused: other types and ranks, truncated files, more than the limits.
  */
-import { readFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
-import { errorCode, toError, UserError } from '../common/errors.ts';
+import { readBounded } from '../common/bounded-file.ts';
+import { toError, UserError } from '../common/errors.ts';
+import { gunzipPromised, MoreThanPromised } from './inflate.ts';
+import { MAX_ARCHIVE_BYTES, MAX_ARRAY_BYTES, MAX_IMAGES } from './limits.ts';
 import { checkLabels, numberedIds, type Items, type Source } from './source.ts';
 
-const MAX_UNPACKED_BYTES = 2 ** 31 - 1;
 const UNSIGNED_BYTE = 0x08;
 
 export const IDX_FILES = {
@@ -74,8 +73,19 @@ function findIdx(folder: string, name: string): string | null {
 
 /** One IDX file of unsigned bytes with `rank` extents. Throws UserError naming the file. */
 export async function readIdx(file: string, rank: number): Promise<{ shape: number[]; data: Uint8Array }> {
-  const bytes = await readUnpacked(file);
   const headerBytes = 4 + 4 * rank;
+  const bytes = await readUnpacked(file, rank, headerBytes);
+  const shape = readShape(file, bytes, rank, headerBytes);
+  const size = sizeOf(shape);
+  if (bytes.length - headerBytes !== size)
+    throw new UserError(
+      `${file}: holds ${bytes.length - headerBytes} values where its header promises ${size} (${shape.join(' x ')}); truncated? fetch it again`,
+    );
+  return { shape, data: bytes.subarray(headerBytes) };
+}
+
+/** The extents that the header tells, within the limits. */
+function readShape(file: string, bytes: Uint8Array, rank: number, headerBytes: number): number[] {
   if (bytes.length < 4 || bytes[0] !== 0 || bytes[1] !== 0)
     throw new UserError(`${file}: not an IDX file (its first bytes are not an IDX magic number)`);
   if (bytes[2] !== UNSIGNED_BYTE || bytes[3] !== rank)
@@ -85,27 +95,34 @@ export async function readIdx(file: string, rank: number): Promise<{ shape: numb
   if (bytes.length < headerBytes) throw new UserError(`${file}: truncated in its header; fetch it again`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
-  const size = shape.reduce((product, extent) => product * extent, 1);
-  if (bytes.length - headerBytes !== size)
+  if (shape[0]! > MAX_IMAGES)
     throw new UserError(
-      `${file}: holds ${bytes.length - headerBytes} values where its header promises ${size} (${shape.join(' x ')}); truncated? fetch it again`,
+      `${file}: its header promises ${shape[0]} items, above the limit of ${MAX_IMAGES}; refused`,
     );
-  return { shape, data: bytes.subarray(headerBytes) };
+  if (sizeOf(shape) > MAX_ARRAY_BYTES || sizeOf(shape.slice(1)) === 0)
+    throw new UserError(
+      `${file}: its header promises images of ${shape.slice(1).join(' x ')} and ${sizeOf(shape)} bytes in all; allowed are 1 to ${MAX_ARRAY_BYTES}`,
+    );
+  return shape;
 }
 
-async function readUnpacked(file: string): Promise<Uint8Array> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(file);
-  } catch (error) {
-    throw new UserError(`${file}: cannot be read (${errorCode(error) ?? toError(error).message})`);
-  }
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+async function readUnpacked(file: string, rank: number, headerBytes: number): Promise<Uint8Array> {
+  const bytes = await readBounded(file, MAX_ARCHIVE_BYTES);
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   try {
-    return await promisify(gunzip)(bytes, { maxOutputLength: MAX_UNPACKED_BYTES });
+    return await gunzipPromised(
+      bytes,
+      headerBytes,
+      (head) => headerBytes + sizeOf(readShape(file, head, rank, headerBytes)),
+    );
   } catch (error) {
-    if (errorCode(error) === 'ERR_BUFFER_TOO_LARGE')
-      throw new UserError(`${file}: unpacks to more than ${MAX_UNPACKED_BYTES} bytes; refused`);
+    if (error instanceof UserError) throw error;
+    if (error instanceof MoreThanPromised)
+      throw new UserError(`${file}: unpacks to more than its header promises; refused`);
     throw new UserError(
       `${file}: gzip data is damaged or cut off (${toError(error).message}); fetch it again`,
     );

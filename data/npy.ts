@@ -4,6 +4,7 @@
  * else, by name.
  */
 import { UserError } from '../common/errors.ts';
+import { MAX_NPY_HEADER_BYTES } from './limits.ts';
 
 export interface Npy {
   /** NumPy's dtype string, for example '|u1'. */
@@ -12,6 +13,9 @@ export interface Npy {
   /** The values as they lie in the file. */
   readonly bytes: Uint8Array;
 }
+
+/** As many as NumPy had until version 2. */
+const MAX_RANK = 32;
 
 type ReadValue = (view: DataView, offset: number) => number;
 
@@ -35,6 +39,10 @@ export function parseNpy(file: Uint8Array, where: string): Npy {
   const wide = file[6]! >= 2;
   const start = wide ? 12 : 10;
   const end = start + (wide ? view.getUint32(8, true) : view.getUint16(8, true));
+  if (end - start > MAX_NPY_HEADER_BYTES)
+    throw new UserError(
+      `${where}: its NPY header claims ${end - start} bytes, above the limit of ${MAX_NPY_HEADER_BYTES}`,
+    );
   const header = latin1(file, start, end);
   const descr = /'descr':\s*'([^']*)'/.exec(header)?.[1];
   const order = /'fortran_order':\s*(True|False)/.exec(header)?.[1];
@@ -46,6 +54,8 @@ export function parseNpy(file: Uint8Array, where: string): Npy {
       `${where}: has dtype ${descr}; little-endian integers are needed: save it with .astype('uint8') (images) or .astype('int64') (labels)`,
     );
   const shape = (extents.match(/\d+/g) ?? []).map(Number);
+  if (shape.length > MAX_RANK)
+    throw new UserError(`${where}: has ${shape.length} axes; at most ${MAX_RANK} are read`);
   if (order === 'True' && shape.length > 1)
     throw new UserError(`${where}: is in Fortran order; save it with np.ascontiguousarray(…)`);
   const size = shape.reduce((product, extent) => product * extent, 1) * Number(descr.slice(2));

@@ -1,28 +1,36 @@
 /**
  * MedMNIST's NPZ (medmnist.com): a zip of `train_images`, `train_labels` and the same for `val` and `test`. Images are
  * uint8 (n, h, w) or (n, h, w, 1 or 3), labels integers (n) or (n, 1). Classes are named by their number.
- * Refused: multi-label and volumetric sets, missing labels, arrays beyond `MAX_ARRAY_BYTES`.
+ * Refused: multi-label and volumetric sets, missing labels, arrays beyond the limits (limits.ts).
  */
-import { readFile } from 'node:fs/promises';
-import { unzipSync, type Unzipped } from 'fflate';
-import { errorCode, toError, UserError } from '../common/errors.ts';
+import { readBounded } from '../common/bounded-file.ts';
+import { toError, UserError } from '../common/errors.ts';
+import {
+  MAX_ARCHIVE_BYTES,
+  MAX_ARRAY_BYTES,
+  MAX_IMAGES,
+  MAX_LABEL_BYTES,
+  MAX_UNPACKED_BYTES,
+} from './limits.ts';
 import { npyValues, parseNpy, type Npy } from './npy.ts';
 import { checkLabels, numberedIds, type Items, type Source } from './source.ts';
+import { type Member, readDirectory, unpackMember } from './zip.ts';
 
-const MAX_ARRAY_BYTES = 2 ** 31;
+const SHOWN_NAMES = 10;
 const SPLITS = { train: 'train', validation: 'val', test: 'test' } as const;
 const WANTED = new Set(
   Object.values(SPLITS).flatMap((prefix) => [`${prefix}_images.npy`, `${prefix}_labels.npy`]),
 );
 
+type Arrays = ReadonlyMap<string, Uint8Array>;
+
 /** Reads an NPZ file. Throws UserError that names the file and the array. */
 export async function readNpz(file: string): Promise<Source> {
-  const names: string[] = [];
-  const arrays = await unpack(file, names);
+  const { arrays, names } = await unpack(file);
   const train = readSplit(file, arrays, SPLITS.train);
   if (!train)
     throw new UserError(
-      `${file}: has no array train_images (here are: ${names.join(', ') || 'none'}); a MedMNIST file has train_images, train_labels and so on`,
+      `${file}: has no array train_images (here are: ${names || 'none'}); a MedMNIST file has train_images, train_labels and so on`,
     );
   const largest = train.labels.reduce((max, label) => Math.max(max, label), 0);
   const classes = Array.from({ length: largest + 1 }, (_, label) => String(label));
@@ -33,34 +41,42 @@ export async function readNpz(file: string): Promise<Source> {
   return { classes, train, validation, test, skipped: [] };
 }
 
-async function unpack(file: string, names: string[]): Promise<Unzipped> {
-  let bytes: Uint8Array;
+/** The arrays that are wanted, as NPY files, and the names of all for messages. */
+async function unpack(file: string): Promise<{ arrays: Arrays; names: string }> {
+  const archive = await readBounded(file, MAX_ARCHIVE_BYTES);
   try {
-    bytes = await readFile(file);
-  } catch (error) {
-    throw new UserError(`${file}: cannot be read (${errorCode(error) ?? toError(error).message})`);
-  }
-  try {
-    return unzipSync(bytes, {
-      filter: ({ name, originalSize }) => {
-        names.push(name.replace(/\.npy$/, ''));
-        if (!WANTED.has(name)) return false;
-        if (originalSize > MAX_ARRAY_BYTES)
-          throw new UserError(
-            `${file}: array ${name} unpacks to ${originalSize} bytes, above the limit of ${MAX_ARRAY_BYTES}; use a smaller image size of this data set`,
-          );
-        return true;
-      },
-    });
+    const members = readDirectory(archive);
+    const wanted = members.filter(({ name }) => WANTED.has(name));
+    checkSizes(file, wanted);
+    const arrays = new Map<string, Uint8Array>();
+    for (const member of wanted) arrays.set(member.name, await unpackMember(archive, member));
+    const names = members.slice(0, SHOWN_NAMES).map(({ name }) => name.replace(/\.npy$/, '').slice(0, 40));
+    return { arrays, names: names.join(', ') };
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(`${file}: not a readable NPZ (zip) file (${toError(error).message}); fetch it again`);
   }
 }
 
-function readSplit(file: string, arrays: Unzipped, prefix: string): Items | null {
-  const imagesFile = arrays[`${prefix}_images.npy`];
-  const labelsFile = arrays[`${prefix}_labels.npy`];
+function checkSizes(file: string, members: readonly Member[]): void {
+  let total = 0;
+  for (const { name, bytes } of members) {
+    const limit = name.endsWith('_labels.npy') ? MAX_LABEL_BYTES : MAX_ARRAY_BYTES;
+    if (bytes > limit)
+      throw new UserError(
+        `${file}: array ${name} unpacks to ${bytes} bytes, above the limit of ${limit}; use a smaller image size of this data set`,
+      );
+    total += bytes;
+  }
+  if (total > MAX_UNPACKED_BYTES)
+    throw new UserError(
+      `${file}: its arrays unpack to ${total} bytes, above the limit of ${MAX_UNPACKED_BYTES}; use a smaller image size of this data set`,
+    );
+}
+
+function readSplit(file: string, arrays: Arrays, prefix: string): Items | null {
+  const imagesFile = arrays.get(`${prefix}_images.npy`);
+  const labelsFile = arrays.get(`${prefix}_labels.npy`);
   if (!imagesFile) return null;
   if (!labelsFile)
     throw new UserError(
@@ -70,11 +86,14 @@ function readSplit(file: string, arrays: Unzipped, prefix: string): Items | null
   const images = parseNpy(imagesFile, where);
   const labels = parseNpy(labelsFile, `${file}: ${prefix}_labels`);
   const [count = 0, height = 0, width = 0, channels = 1, ...more] = images.shape;
-  const isImages = images.shape.length >= 3 && more.length === 0 && (channels === 1 || channels === 3);
+  const isImages =
+    images.shape.length >= 3 && more.length === 0 && (channels === 1 || channels === 3) && height * width > 0;
   if (images.descr !== '|u1' || !isImages)
     throw new UserError(
       `${where}: is ${images.descr} of shape (${images.shape.join(', ')}); needed is uint8 (n, h, w) or (n, h, w, 1 or 3)`,
     );
+  if (count > MAX_IMAGES)
+    throw new UserError(`${where}: ${count} images are more than the limit of ${MAX_IMAGES}`);
   return {
     labels: singleLabels(labels, count, `${file}: ${prefix}_labels`),
     ids: numberedIds(prefix, count),

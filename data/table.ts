@@ -1,7 +1,8 @@
 /** CSV files as rows by column name, with line numbers for messages. Separator: comma, semicolon or tab. */
-import { readFile } from 'node:fs/promises';
 import { parse } from 'csv-parse/sync';
+import { readBounded } from '../common/bounded-file.ts';
 import { errorCode, toError, UserError } from '../common/errors.ts';
+import { MAX_ROW_CHARACTERS, MAX_TABLE_BYTES, MAX_TABLE_ROWS } from './limits.ts';
 
 export interface Table {
   readonly file: string;
@@ -17,37 +18,41 @@ export interface Row {
 
 /** Reads a CSV file with a header. Throws UserError with file and line. */
 export async function readTable(file: string): Promise<Table> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    throw new UserError(`${file}: cannot be read (${errorCode(error) ?? toError(error).message})`);
-  }
+  const text = (await readBounded(file, MAX_TABLE_BYTES)).toString('utf8');
   const header = text.slice(0, text.indexOf('\n') + 1 || text.length);
   const delimiter = [',', ';', '\t'].reduce((best, mark) =>
     count(header, mark) > count(header, best) ? mark : best,
   );
-  let records: { record: string[]; info: { lines: number } }[];
+  const [first, ...rest] = parseRows(file, text, delimiter);
+  if (!first || rest.length === 0) throw new UserError(`${file}: has no rows under its header`);
+  if (rest.length > MAX_TABLE_ROWS)
+    throw new UserError(`${file}: has more rows than the limit of ${MAX_TABLE_ROWS}; refused`);
+  return { file, columns: first.values, rows: rest };
+}
+
+function parseRows(file: string, text: string, delimiter: string): Row[] {
+  const rows: Row[] = [];
   try {
-    // With `info` a record comes with its place in the file, which the package's types do not say.
-    const parsed: unknown = parse(text, {
+    parse(text, {
       delimiter,
       bom: true,
       skip_empty_lines: true,
       trim: true,
-      info: true,
+      max_record_size: MAX_ROW_CHARACTERS,
+      to: MAX_TABLE_ROWS + 2, // the header, and one too many
+      on_record(values, { lines }) {
+        rows.push({ line: lines, values });
+        return null; // kept here
+      },
     });
-    records = parsed as typeof records;
+    return rows;
   } catch (error) {
+    if (errorCode(error) === 'CSV_MAX_RECORD_SIZE')
+      throw new UserError(
+        `${file}: one of its rows is longer than the limit of ${MAX_ROW_CHARACTERS} characters (a quote that is not closed?)`,
+      );
     throw new UserError(`${file}: not a well-formed CSV file (${toError(error).message})`);
   }
-  const [first, ...rest] = records;
-  if (!first || rest.length === 0) throw new UserError(`${file}: has no rows under its header`);
-  return {
-    file,
-    columns: first.record,
-    rows: rest.map(({ record, info }) => ({ line: info.lines, values: record })),
-  };
 }
 
 function count(text: string, mark: string): number {

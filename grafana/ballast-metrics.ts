@@ -8,7 +8,9 @@ import { NodeObjectMetrics, ProcessObjectMetrics } from '../actors/object-metric
 import { RegistryMetrics } from '../actors/registry-metrics.ts';
 import type { NodeStatus } from '../actors/status.ts';
 import { silentLog } from '../common/log.ts';
-import { RunMetrics } from '../coordinator/run-metrics.ts';
+import { ApiMetrics } from '../coordinator/api/metrics.ts';
+import { CoordinatorMetrics } from '../coordinator/run-metrics.ts';
+import { watchRuns } from '../coordinator/service.ts';
 import { TrainerMetrics } from '../services/classifier-trainer/metrics.ts';
 import { WorkerMetrics } from '../services/diffusion-worker/metrics.ts';
 
@@ -19,7 +21,7 @@ export interface Metric {
   readonly labels: readonly string[];
 }
 
-export type Exporter = 'process' | 'node' | 'run' | 'trainer' | 'worker';
+export type Exporter = 'process' | 'node' | 'run' | 'coordinator' | 'trainer' | 'worker';
 
 const NOBODY: MeasuredNode = {
   ownStatus: { total: {}, free: {} } as NodeStatus,
@@ -44,12 +46,16 @@ const REGISTER: Readonly<Record<Exporter, (registry: Registry) => void>> = {
     countGoneNodes(registry);
     watchNodeMetrics(registry, NOBODY, {})();
   },
-  run: (registry) => void new RunMetrics(registry),
+  run: (registry) => void new CoordinatorMetrics(registry),
+  coordinator(registry) {
+    watchRuns(registry, { list: () => [] }, { count: () => ({ alive: 0, draining: 0, starting: 0 }) });
+    new ApiMetrics(registry);
+  },
   trainer: (registry) => void new TrainerMetrics(registry),
   worker: (registry) => void new WorkerMetrics(registry),
 };
 
-/** Metrics by exporter: of every process of the runtime, a node, a run's coordinator, a trainer, a diffusion worker. */
+/** Metrics by exporter: of every process of the runtime, a node, runs, `ballast coordinator`, a trainer, a diffusion worker. */
 export function ballastMetrics(): ReadonlyMap<Exporter, readonly Metric[]> {
   const exporters = Object.entries(REGISTER) as [Exporter, (registry: Registry) => void][];
   return new Map(

@@ -3,7 +3,8 @@
  * Training states (parameters, average, optimiser slots) use the same file with longer names.
  */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
+import { readBounded } from '../common/bounded-file.ts';
 import { errorCode, UserError } from '../common/errors.ts';
 import type { ArrayMap, NdArray } from '../tensor/array.ts';
 import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.ts';
@@ -13,6 +14,9 @@ import type { ClassifierConfig } from './classifier.ts';
 import type { Prediction } from './denoiser.ts';
 import type { TrainingState } from './training-step.ts';
 import type { UNetConfig } from './unet.ts';
+
+/** Larger networks than any that this code can train. */
+const MAX_MODEL_BYTES = 2 ** 31;
 
 /** An unlabelled diffusion prior. */
 export interface DenoiserModel {
@@ -61,10 +65,20 @@ export function decodeModelFile<Kind extends 'denoiser' | 'classifier'>(
   const { arrays, metadata } = decodeSafetensors(bytes, source);
   const text = metadata['ballast'];
   if (text === undefined) throw new UserError(`${source}: a safetensors file, but not a Ballast model`);
-  const model = JSON.parse(text) as DenoiserModel | ClassifierModel;
+  const model = parseModel(text, source);
   if (model.kind !== kind)
     throw new UserError(`${source}: holds a ${model.kind}, but a ${kind} is needed here`);
   return { model: model as ModelOf<Kind>, params: arrays };
+}
+
+function parseModel(text: string, source: string): DenoiserModel | ClassifierModel {
+  try {
+    const model: unknown = JSON.parse(text);
+    if (typeof model === 'object' && model !== null) return model as DenoiserModel | ClassifierModel;
+  } catch {
+    // Told below.
+  }
+  throw new UserError(`${source}: its description of the model is damaged`);
 }
 
 /** As `decodeModelFile`, from disk. */
@@ -77,12 +91,13 @@ export async function readModelFile<Kind extends 'denoiser' | 'classifier'>(
 
 async function readOrExplain(path: string): Promise<Uint8Array> {
   try {
-    return await readFile(path);
-  } catch (cause) {
-    if (errorCode(cause) === 'ENOENT') throw new UserError(`${path}: no such file`, { cause });
-    if (errorCode(cause) === 'EISDIR')
-      throw new UserError(`${path}: a folder, but a model file is needed`, { cause });
-    throw cause;
+    return await readBounded(path, MAX_MODEL_BYTES);
+  } catch (thrown) {
+    const found = await stat(path).catch(errorCode);
+    if (found === 'ENOENT') throw new UserError(`${path}: no such file`, { cause: thrown });
+    if (typeof found === 'object' && found.isDirectory())
+      throw new UserError(`${path}: a folder, but a model file is needed`, { cause: thrown });
+    throw thrown;
   }
 }
 

@@ -55,6 +55,40 @@ export function gridLayout(grid: PngGrid): GridLayout {
   };
 }
 
+/** Where the images of a grid are, for whoever cuts them out again. */
+export interface GridIndex {
+  /** Size of an image, pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** Pixels of the picture to a pixel of an image. */
+  readonly scale: number;
+  readonly images: readonly {
+    readonly id: number;
+    /** The row. */
+    readonly classIndex: number;
+    /** Upper left corner in the picture. */
+    readonly left: number;
+    readonly top: number;
+  }[];
+}
+
+/** The index of what `pngGrid` draws; `ids` names the images. */
+export function gridIndex(grid: PngGrid, ids: ArrayLike<number>): GridIndex {
+  const { scale } = gridLayout(grid);
+  const images = grid.rows.flatMap((row, r) =>
+    row.map((index, column) => ({ id: ids[index]!, classIndex: r, ...cornerOf(grid, r, column) })),
+  );
+  return { width: grid.width, height: grid.height, scale, images };
+}
+
+function cornerOf(grid: PngGrid, row: number, column: number): { left: number; top: number } {
+  const { left, gap, scale } = gridLayout(grid);
+  return {
+    left: left + column * (grid.width * scale + gap),
+    top: gap + row * (grid.height * scale + gap),
+  };
+}
+
 function check(grid: PngGrid): number {
   const { height, width, channels, images, scale } = grid;
   if (channels !== 1 && channels !== 3) throw new RangeError(`images need 1 or 3 channels, got ${channels}`);

@@ -10,6 +10,7 @@
  */
 import { sizeOf } from './array.ts';
 import { blockConvolutions } from './blocked-convolution.ts';
+import { standardOperators } from './standard-operators.ts';
 import { trainableConvolution } from './convolution-operands.ts';
 import { equalShapes, producer } from './graph-value.ts';
 import type { Attributes, GraphNode, Shape, Value, ValueType } from './graph-value.ts';
@@ -110,9 +111,10 @@ export class GraphBuilder {
   /**
    * The ONNX file, without the nodes that no output needs; the names of the inputs that it reads; and the floating-point
    * operations of its convolutions and matrix products (a multiply-add counts two), the bulk of the work. With a `block`
-   * size, convolutions whose weights are no constants are written in the blocked layout (blocked-convolution.ts).
+   * size, convolutions whose weights are no constants are written in the blocked layout (blocked-convolution.ts);
+   * `standard` takes operators of the ONNX standard alone (standard-operators.ts).
    */
-  encode(block: number | null): { bytes: Uint8Array; usedInputs: string[]; flops: number } {
+  encode(block: number | null | 'standard'): { bytes: Uint8Array; usedInputs: string[]; flops: number } {
     const outputs = this.outputs.map(({ name, value }) => ({ name, value: this.materialize(value) }));
     const live = new Set<GraphNode>();
     const initializers = new Map<string, OnnxTensor>();
@@ -131,8 +133,8 @@ export class GraphBuilder {
     const plain = kept.map((node) => ({ ...node, inputs: names(node.inputs), outputs: names(node.outputs) }));
     const operands = new Map(kept.map((node) => [node.outputs[0]!.name, trainableConvolution(node)]));
     const lowered =
-      block === null
-        ? { nodes: plain, initializers: [] }
+      typeof block !== 'number'
+        ? { nodes: block === null ? plain : standardOperators(plain), initializers: [] }
         : blockConvolutions(plain, block, (node) => operands.get(node.outputs[0]!) ?? null);
     const read = outputs.map(({ value }) => value.name);
     const bytes = encodeModel({

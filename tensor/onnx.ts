@@ -62,12 +62,14 @@ const root = protobuf.Root.fromJSON({
       },
     },
     OperatorSetIdProto: { fields: { domain: { type: 'string', id: 1 }, version: { type: 'int64', id: 2 } } },
+    StringStringEntryProto: { fields: { key: { type: 'string', id: 1 }, value: { type: 'string', id: 2 } } },
     ModelProto: {
       fields: {
         irVersion: { type: 'int64', id: 1 },
         producerName: { type: 'string', id: 2 },
         graph: { type: 'GraphProto', id: 7 },
         opsetImport: { rule: 'repeated', type: 'OperatorSetIdProto', id: 8 },
+        metadataProps: { rule: 'repeated', type: 'StringStringEntryProto', id: 14 },
       },
     },
   },
@@ -120,7 +122,7 @@ export function encodeModel(graph: OnnxGraph): Uint8Array {
   return ModelProto.encode({
     irVersion: IR_VERSION,
     producerName: 'ballast',
-    opsetImport: OPSETS,
+    opsetImport: OPSETS.filter(({ domain }) => graph.nodes.some((node) => node.domain === domain)),
     graph: {
       name: 'graph',
       node: graph.nodes.map((node) => ({
@@ -136,6 +138,12 @@ export function encodeModel(graph: OnnxGraph): Uint8Array {
       output: graph.outputs.map(valueInfo),
     },
   }).finish();
+}
+
+/** The file with entries added to its metadata: parts of a protobuf message may simply follow each other. */
+export function withMetadata(file: Uint8Array, entries: Readonly<Record<string, string>>): Uint8Array {
+  const metadataProps = Object.entries(entries).map(([key, value]) => ({ key, value }));
+  return Buffer.concat([file, ModelProto.encode({ metadataProps }).finish()]);
 }
 
 /** Name of a compiled graph: the SHA-256 of its file, hex. */

@@ -49,4 +49,54 @@ describe('safetensors', () => {
     expect(() => decodeSafetensors(bytes, 'model.safetensors')).toThrow(UserError);
     expect(() => decodeSafetensors(bytes, 'model.safetensors')).toThrow(/^model\.safetensors: /);
   });
+
+  /** A file with this header and `bytes` bytes of arrays. */
+  function lying(header: unknown, bytes: number): Uint8Array {
+    const json = new TextEncoder().encode(JSON.stringify(header));
+    const file = new Uint8Array(8 + json.length + bytes);
+    new DataView(file.buffer).setBigUint64(0, BigInt(json.length), true);
+    file.set(json, 8);
+    return file;
+  }
+  const bytesAt = (from: number, to: number, shape: unknown = [to - from]) => ({
+    dtype: 'U8',
+    shape,
+    data_offsets: [from, to],
+  });
+
+  it.each([
+    ['a header that is a list', [], 'its header is no JSON object'],
+    ['metadata that are none', { __metadata__: [] }, 'its header is no JSON object'],
+    ['an entry that is null', { a: null }, "describes no array under 'a'"],
+    ['an entry without a place', { a: { dtype: 'U8', shape: [4] } }, "describes no array under 'a'"],
+    ['a negative extent', { a: bytesAt(0, 4, [-1]) }, "describes no array under 'a'"],
+    ['an extent that is a text', { a: bytesAt(0, 4, ['4']) }, "describes no array under 'a'"],
+    ['a place before the file', { a: bytesAt(-4, 0, [4]) }, "describes no array under 'a'"],
+    [
+      'a place beyond the file',
+      { a: bytesAt(0, 1e12) },
+      'holds 4 bytes of arrays where its header places 1000000000000',
+    ],
+    ['a place that ends before it begins', { a: bytesAt(4, 0, [0]) }, 'overlap, or have gaps'],
+    ['arrays that overlap', { a: bytesAt(0, 4), b: bytesAt(2, 4) }, 'overlap, or have gaps'],
+    [
+      'a thousand arrays in one place',
+      Object.fromEntries([...Array(1000).keys()].map((i) => [i, bytesAt(0, 4)])),
+      'overlap',
+    ],
+    ['a gap', { a: bytesAt(0, 1), b: bytesAt(2, 4) }, 'overlap, or have gaps'],
+    ['bytes of no array', { a: bytesAt(0, 2) }, 'holds 4 bytes of arrays where its header places 2'],
+    ['a shape of another size', { a: bytesAt(0, 4, [2 ** 31, 2 ** 31]) }, "array 'a' is damaged"],
+    ['another type', { a: { ...bytesAt(0, 4), dtype: 'F64' } }, "array 'a' has type F64"],
+  ])('refuses %s', (_what, header, message) => {
+    expect(() => decodeSafetensors(lying(header, 4), 'm')).toThrow(UserError);
+    expect(() => decodeSafetensors(lying(header, 4), 'm')).toThrow(message);
+  });
+
+  it('takes any name for an array', () => {
+    const file = lying(JSON.parse('{"__proto__": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}}'), 4);
+    const { arrays } = decodeSafetensors(file);
+    expect(Object.keys(arrays)).toEqual(['__proto__']);
+    expect(Object.getPrototypeOf(arrays)).toBe(Object.prototype);
+  });
 });

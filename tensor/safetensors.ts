@@ -1,6 +1,7 @@
 /**
  * Safetensors files (github.com/huggingface/safetensors): eight bytes of header length, a JSON header with each array's
- * type, shape and place, then the bytes. Arrays are written in name order, so equal contents give equal files.
+ * type, shape and place, then the bytes. Arrays are written in name order, so equal contents give equal files. A file
+ * that is read must hold what its header says, without gaps or overlaps.
  */
 import { UserError } from '../common/errors.ts';
 import { sizeOf } from './array.ts';
@@ -8,7 +9,7 @@ import type { ArrayMap, DType, NdArray, TypedArray } from './array.ts';
 
 const FORMAT_NAME = { float32: 'F32', int32: 'I32', uint8: 'U8', bool: 'BOOL' } as const;
 const ELEMENT_SIZE = { F32: 4, I32: 4, U8: 1, BOOL: 1 } as const;
-const HEADER_LIMIT = 100 * 1024 * 1024;
+const MAX_HEADER_BYTES = 16 * 1024 * 1024;
 
 interface Entry {
   readonly dtype: keyof typeof ELEMENT_SIZE;
@@ -51,27 +52,69 @@ export function decodeSafetensors(
   source = 'safetensors data',
 ): { arrays: Record<string, NdArray>; metadata: Record<string, string> } {
   const { header, start } = readHeader(file, source);
-  const { __metadata__: metadata = {}, ...entries } = header;
-  const arrays: Record<string, NdArray> = {};
-  for (const [name, entry] of Object.entries(entries) as [string, Entry][])
-    arrays[name] = readEntry(file, start, name, entry, source);
+  const { __metadata__: metadata = {}, ...others } = header;
+  const entries = Object.entries(others).map(
+    ([name, value]) => [name, toEntry(name, value, source)] as const,
+  );
+  checkPlaces(
+    entries.map(([, { data_offsets: offsets }]) => offsets),
+    file.length - start,
+    source,
+  );
+  const arrays = Object.fromEntries(
+    entries.map(([name, entry]) => [name, readEntry(file, start, name, entry, source)]),
+  );
   return { arrays, metadata: metadata as Record<string, string> };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** What the header says of an array, if it has the form. */
+function toEntry(name: string, value: unknown, source: string): Entry {
+  const entry = (value ?? {}) as Partial<Record<keyof Entry, unknown>>;
+  const { shape, data_offsets: offsets } = entry;
+  const isEntry =
+    Array.isArray(shape) &&
+    shape.every(isCount) &&
+    Array.isArray(offsets) &&
+    offsets.length === 2 &&
+    offsets.every(isCount);
+  if (isEntry) return entry as Entry;
+  throw new UserError(`${source}: the header describes no array under '${name.slice(0, 100)}'`);
+}
+
+/** The arrays must fill the file, one after another: else a small one could stand for much memory. */
+function checkPlaces(places: readonly (readonly [number, number])[], bytes: number, source: string): void {
+  let end = 0;
+  for (const [from, to] of [...places].sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
+    if (from !== end || to < from)
+      throw new UserError(`${source}: its arrays overlap, or have gaps between them; it is damaged`);
+    end = to;
+  }
+  if (end !== bytes)
+    throw new UserError(
+      `${source}: holds ${bytes} bytes of arrays where its header places ${end}; the file is cut short or damaged`,
+    );
 }
 
 function readHeader(file: Uint8Array, source: string): { header: Record<string, unknown>; start: number } {
   const damaged = (why: string) => new UserError(`${source}: not a safetensors file (${why})`);
   if (file.length < 8) throw damaged(`${file.length} bytes`);
   const size = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
-  if (size > HEADER_LIMIT || 8 + size > file.length) throw damaged(`its header claims ${size} bytes`);
+  if (size > MAX_HEADER_BYTES || 8 + size > file.length) throw damaged(`its header claims ${size} bytes`);
   try {
-    const header = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + size))) as Record<
-      string,
-      unknown
-    >;
-    return { header, start: 8 + size };
+    const header: unknown = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + size)));
+    if (isGroup(header) && isGroup(header['__metadata__'] ?? {})) return { header, start: 8 + size };
   } catch (cause) {
     throw new UserError(`${source}: not a safetensors file (its header is not JSON)`, { cause });
   }
+  throw damaged('its header is no JSON object');
+}
+
+function isGroup(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function readEntry(file: Uint8Array, start: number, name: string, entry: Entry, source: string): NdArray {
@@ -82,7 +125,7 @@ function readEntry(file: Uint8Array, start: number, name: string, entry: Entry, 
     );
   const [from, to] = entry.data_offsets;
   const expected = sizeOf(entry.shape) * ELEMENT_SIZE[entry.dtype];
-  if (to - from !== expected || from < 0 || start + to > file.length)
+  if (to - from !== expected)
     throw new UserError(`${source}: array '${name}' is damaged or the file is cut short`);
   // A copy, so that it is aligned and the file may be dropped (a Buffer's slice would be a view).
   const bytes = Uint8Array.from(file.subarray(start + from, start + to));

@@ -141,7 +141,7 @@ export interface TraceInput {
 export function trace(
   fn: (tensors: Tensor[]) => Readonly<Record<string, Tensor>>,
   inputs: readonly TraceInput[],
-  block: number | null,
+  block: number | null | 'standard',
 ): ReturnType<GraphBuilder['encode']> & { outputs: { name: string; shape: number[]; dtype: TfDType }[] } {
   const graph = new GraphBuilder();
   return withTraceBackend(graph, () => {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { UserError } from '../../common/errors.ts';
 import type { RunConfig } from '../../config/run-config.ts';
 import type { ObjectRef__Output } from '../../gen/ballast/v1/ObjectRef.ts';
+import { ownWorkers } from '../crew.ts';
 import type { ActorLink, Crew, LinkStatus, TrainerHandle, WorkerHandle } from '../crew.ts';
 
 export const CLASSES = ['boot', 'bag', 'coat'];
@@ -212,7 +213,7 @@ function fakeTrainer(wire: Wire, journal: string[]): TrainerHandle {
 
 export interface FakeCrew extends Crew {
   readonly trainer: FakeActor<TrainerHandle>;
-  readonly workers: readonly FakeActor<WorkerHandle>[];
+  readonly ownWorkers: readonly FakeActor<WorkerHandle>[];
   /** What the trainer did, over all of its processes. */
   readonly journal: string[];
   readonly released: ObjectRef__Output[];
@@ -222,12 +223,14 @@ export function fakeCrew(workerCount: number): FakeCrew {
   const wire: Wire = new Map();
   const journal: string[] = [];
   const released: ObjectRef__Output[] = [];
+  const fakes = Array.from(
+    { length: workerCount },
+    (_, i) => new FakeActor(`w${i}`, (incarnation) => fakeWorker(`w${i}`, incarnation, wire)),
+  );
   return {
     trainer: new FakeActor('classifier-trainer', () => fakeTrainer(wire, journal)),
-    workers: Array.from(
-      { length: workerCount },
-      (_, i) => new FakeActor(`w${i}`, (incarnation) => fakeWorker(`w${i}`, incarnation, wire)),
-    ),
+    workers: ownWorkers(fakes),
+    ownWorkers: fakes,
     journal,
     released,
     release(ref) {

@@ -14,7 +14,7 @@ import type { Dataset, ImageSet } from '../../data/dataset.ts';
 import type { ClassificationMetrics } from '../../models/metrics.ts';
 import { readModelFile } from '../../models/model-file.ts';
 import type { ClassifierModel, LoadedModel } from '../../models/model-file.ts';
-import { pngGrid } from '../../report/png-grid.ts';
+import { gridIndex, pngGrid } from '../../report/png-grid.ts';
 import { engineNamed } from '../../tensor/engine.ts';
 import { describeTotals, graphTotals } from '../../tensor/graph-totals.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../tensor/safetensors.ts';
@@ -25,6 +25,7 @@ import type { EpochOutcome, SyntheticImages } from './training.ts';
 
 const CHECKPOINT_FILE = 'trainer.safetensors';
 const MODEL_FILE = 'model.safetensors';
+const ONNX_FILE = 'model.onnx';
 const GRID_COLUMNS = 12;
 
 export interface OpenedRun {
@@ -48,6 +49,11 @@ interface Judge {
   readonly predictor: Predictor;
 }
 
+interface KeptImages extends SyntheticImages {
+  /** Unique in the run. */
+  readonly ids: Int32Array;
+}
+
 export type SplitName = 'train' | 'validation' | 'test';
 
 export class TrainerRun {
@@ -55,7 +61,7 @@ export class TrainerRun {
   readonly #training: ClassifierTraining;
   readonly #judge: Judge | null;
   /** Shards of the epoch in work, by position. */
-  #shards = new Map<number, SyntheticImages>();
+  #shards = new Map<number, KeptImages>();
   #epoch = 0;
 
   private constructor(config: RunConfig, training: ClassifierTraining, judge: Judge | null) {
@@ -118,11 +124,15 @@ export class TrainerRun {
 
   /** Keeps a shard for its epoch; the first shard of a new epoch forgets the old ones. */
   addShard(epoch: number, shardIndex: number, batch: Uint8Array): number {
-    const { images, classes } = decodeSafetensors(batch, `shard ${shardIndex}`).arrays;
-    if (images === undefined || classes === undefined)
+    const { images, classes, imageIds } = decodeSafetensors(batch, `shard ${shardIndex}`).arrays;
+    if (images === undefined || classes === undefined || imageIds === undefined)
       throw new Error(`shard ${shardIndex} of epoch ${epoch} holds no images`);
     this.#begin(epoch);
-    this.#shards.set(shardIndex, { images: images.data as Uint8Array, labels: classes.data as Int32Array });
+    this.#shards.set(shardIndex, {
+      images: images.data as Uint8Array,
+      labels: classes.data as Int32Array,
+      ids: imageIds.data as Int32Array,
+    });
     return classes.data.length;
   }
 
@@ -133,12 +143,13 @@ export class TrainerRun {
   }
 
   /** The epoch's synthetic images in shard order, whatever order they came in. */
-  #synthetic(epoch: number): SyntheticImages {
+  #synthetic(epoch: number): KeptImages {
     this.#begin(epoch);
     const shards = [...this.#shards].sort(([a], [b]) => a - b).map(([, shard]) => shard);
     return {
       images: Buffer.concat(shards.map((shard) => shard.images)),
       labels: Int32Array.from(shards.flatMap((shard) => [...shard.labels])),
+      ids: Int32Array.from(shards.flatMap((shard) => [...shard.ids])),
     };
   }
 
@@ -167,14 +178,17 @@ export class TrainerRun {
     return { images: classCounts(labels, classes), faithful: classCounts(right, classes) };
   }
 
+  /** The picture, and beside it, as `.json`, where in it each image is. */
   async renderGrid(epoch: number, path: string): Promise<void> {
-    const { images, labels } = this.#synthetic(epoch);
+    const { images, labels, ids } = this.#synthetic(epoch);
     const { classes, height, width, channels } = this.#training.dataset;
     const rows = classes.map((_, label) => {
       const own = [...labels.keys()].filter((i) => labels[i] === label);
       return own.slice(0, GRID_COLUMNS);
     });
-    await writeFileAtomic(path, await pngGrid({ images, height, width, channels, rows, rowLabels: classes }));
+    const grid = { images, height, width, channels, rows, rowLabels: classes };
+    await writeFileAtomic(path, await pngGrid(grid));
+    await writeFileAtomic(`${path}.json`, `${JSON.stringify(gridIndex(grid, ids))}\n`);
   }
 
   async saveCheckpoint(dir: string): Promise<string> {
@@ -185,6 +199,7 @@ export class TrainerRun {
   async exportModel(dir: string): Promise<string> {
     const { bytes, digest } = this.#training.exportModel();
     await writeFileAtomic(join(dir, MODEL_FILE), bytes);
+    await writeFileAtomic(join(dir, ONNX_FILE), this.#training.exportOnnx());
     return digest;
   }
 }

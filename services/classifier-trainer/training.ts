@@ -16,6 +16,7 @@ import { logitAdjustment } from '../../models/losses.ts';
 import type { ClassificationMetrics } from '../../models/metrics.ts';
 import { decodeState, encodeModelFile, encodeState, parametersDigest } from '../../models/model-file.ts';
 import type { ClassifierModel } from '../../models/model-file.ts';
+import { encodeOnnxClassifier } from '../../models/onnx-file.ts';
 import {
   classifierGradients,
   classifierStep,
@@ -227,6 +228,11 @@ export class ClassifierTraining {
   exportModel(): { bytes: Uint8Array; digest: string } {
     const model = { ...this.#parts.model, steps: this.step };
     return { bytes: encodeModelFile(model, this.params), digest: parametersDigest(this.params) };
+  }
+
+  /** The classifier as an ONNX file for other runtimes. */
+  exportOnnx(): Uint8Array {
+    return encodeOnnxClassifier({ ...this.#parts.model, steps: this.step }, this.params);
   }
 
   /** Everything that `restore` needs. Throws UserError for a state that is not finite: the last good one stays. */

@@ -94,6 +94,9 @@ export class Cli {
 }
 
 /** Runs `ballast …` to its end. */
-export function ballast(args: readonly string[], options: { readonly cwd?: string } = {}): Promise<CliEnd> {
+export function ballast(
+  args: readonly string[],
+  options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<CliEnd> {
   return Cli.start(args, options).ended;
 }

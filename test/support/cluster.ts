@@ -21,10 +21,12 @@ export async function startTestNode(
   folder: string,
   nodeId: string,
   flags: readonly string[],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<TestNode> {
   const dir = join(folder, nodeId);
   const own = ['--node-id', nodeId, '--dir', dir, '--entry-root', FIXTURES];
-  const cli = Cli.start(['node', ...own, '--lease', LEASE_SECONDS, '--grace', GRACE_SECONDS, ...flags]);
+  const limits = ['--lease', LEASE_SECONDS, '--grace', GRACE_SECONDS];
+  const cli = Cli.start(['node', ...own, ...limits, ...flags], { env });
   const [, address = ''] = await cli.waitFor(/serves at (\S+:\d+)/);
   return { cli, nodeId, address, dir };
 }

@@ -9,6 +9,8 @@ export const hasNats = spawnSync('nats-server', ['--version']).status === 0;
 export interface NatsServer {
   readonly process: ChildProcess;
   readonly url: string;
+  /** What it has logged. */
+  log(): string;
   /** Stops its clock, so to speak: it answers nothing, and its connections stay. */
   pause(): void;
   resume(): void;
@@ -26,12 +28,17 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-export async function startNats(options: readonly string[]): Promise<NatsServer> {
+export async function startNats(
+  options: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<NatsServer> {
   const port = await freePort();
   const args = ['-a', '127.0.0.1', '-p', String(port), ...options];
   const folder = options[options.indexOf('-sd') + 1];
-  let process = await launch(args);
+  const log: string[] = [];
+  let process = await launch(args, env, log);
   return {
+    log: () => log.join(''),
     get process() {
       return process;
     },
@@ -47,15 +54,20 @@ export async function startNats(options: readonly string[]): Promise<NatsServer>
     },
     async restart({ empty = false } = {}) {
       if (empty && options.includes('-sd')) rmSync(folder!, { recursive: true, force: true });
-      process = await launch(args);
+      process = await launch(args, env, log);
     },
   };
 }
 
-async function launch(args: readonly string[]): Promise<ChildProcess> {
-  const child = spawn('nats-server', args);
+async function launch(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  log: string[],
+): Promise<ChildProcess> {
+  const child = spawn('nats-server', args, { env: { ...process.env, ...env } });
   await new Promise<void>((resolve, reject) => {
     child.stderr.on('data', (text: Buffer) => {
+      log.push(text.toString());
       if (text.includes('Server is ready')) resolve();
     });
     child.once('exit', (code) => reject(new Error(`nats-server exited with ${code}`)));

@@ -1,0 +1,72 @@
+/** `ballast coordinator`: a node that does runs for others and serves the public API, until SIGTERM or Ctrl-C. */
+import type { Command } from 'commander';
+import { openNatsEventBus } from '../actors/event-nats.ts';
+import { confineTree } from '../common/confined-path.ts';
+import { once } from '../common/once.ts';
+import { ApiTokens } from '../common/tokens.ts';
+import { type CoordinatorOptions, startCoordinator } from '../coordinator/service.ts';
+import type { CommandContext } from './context.ts';
+import {
+  type CoordinatorFlags,
+  type CoordinatorSettings,
+  parseCoordinatorSettings,
+} from './coordinator-settings.ts';
+import { addNodeFlags, type Guest, type Host, nodeCommand, refuseTakenPort } from './node.ts';
+import type { NodeFlags, NodeSettings } from './node-settings.ts';
+
+const EXAMPLES = `
+Examples:
+  ballast coordinator --data photos --runs runs                 a cluster of one; gRPC clients call 127.0.0.1:4800
+  ballast coordinator --join nats://nats:4222 --host 0.0.0.0 --api-host 0.0.0.0 --data /data --runs /runs \\
+    --worker-labels role=diffusion-worker --worker-resources gpu=1 --trainer-labels role=classifier-trainer
+`;
+
+export function addCoordinatorCommand(program: Command, context: CommandContext): void {
+  const command = program
+    .command('coordinator')
+    .summary('do runs for gRPC clients, on a cluster')
+    .description(
+      'Is a node of a cluster that serves the public gRPC API: accepts runs, does several at once on workers that they ' +
+        'share, and keeps their folders. Runs that had not ended go on when it starts again.',
+    )
+    .option('--api-host <host>', 'where the API listens; 0.0.0.0 for everywhere', '127.0.0.1')
+    .option('--api-port <port>', 'where the API listens; 0 for a free port', '4800')
+    .option('--runs <dir>', 'folder of the run folders', 'runs')
+    .option('--data <dir>', 'folder that configurations may name paths in; repeatable', collect, [])
+    .option('--tokens <file>', 'tokens of the API and their scopes')
+    .option('--max-runs <n>', 'runs at once; others wait', '4')
+    .option('--worker-labels <list>', 'name=value,… of the nodes that make images')
+    .option('--trainer-labels <list>', 'name=value,… of the nodes that train')
+    .option('--worker-resources <list>', 'what a diffusion worker takes of its node', 'cpu=1')
+    .addHelpText('after', EXAMPLES);
+  addNodeFlags(command);
+  command.action(async () => {
+    const flags = command.opts<NodeFlags & CoordinatorFlags>();
+    const settings = parseCoordinatorSettings(flags, context.cwd);
+    await refuseTakenPort('--api-port', settings.api.host, settings.api.port);
+    await nodeCommand(flags, context, (host) => startGuest(settings, host));
+  });
+}
+
+async function startGuest(settings: CoordinatorSettings, host: Host): Promise<Guest> {
+  const { api, runsDir, dataDirs, maxRuns, workerLabels, workerResources, trainerLabels } = settings;
+  const { tokensFile } = settings;
+  const { node, metrics: registry, log } = host;
+  const onProblem = (problem: Error) => log.error('the tokens of before stay in force', { error: problem });
+  const coordinator = await startCoordinator({
+    ...{ node, registry, log, api, runsDir, maxRuns, workerLabels, workerResources, trainerLabels },
+    tokens: tokensFile === null ? null : ApiTokens.open(tokensFile, { onProblem }),
+    confine: (path, field) => confineTree(path, dataDirs, field),
+    openMirror: mirrorOf(host.settings),
+  });
+  return { lines: [`api:    ${coordinator.apiAddress}`], close: once(() => coordinator.close()) };
+}
+
+/** Runs tell NATS of their events where the cluster has one. */
+function mirrorOf({ join }: NodeSettings): CoordinatorOptions['openMirror'] {
+  return join.kind === 'nats' ? (run) => openNatsEventBus({ url: join.url, runId: run }) : null;
+}
+
+function collect(value: string, previous: readonly string[]): string[] {
+  return [...previous, value];
+}

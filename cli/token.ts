@@ -1,0 +1,86 @@
+/** `ballast token new`: a token for the public API, shown once, and the entry that lets it in. */
+import type { Command } from 'commander';
+import { UserError } from '../common/errors.ts';
+import { newToken, type Scope, SCOPES, TOKEN_NAME } from '../common/tokens.ts';
+import type { CommandContext } from './context.ts';
+
+const EXAMPLES = `
+Examples:
+  ballast token new --name ci --scope submit
+  ballast token new --name dashboard --scope read --rate 5 --burst 20
+`;
+
+interface TokenFlags {
+  readonly name: string;
+  readonly scope: string;
+  readonly rate?: string;
+  readonly burst?: string;
+  readonly json?: boolean;
+}
+
+export function addTokenCommand(program: Command, context: CommandContext): void {
+  const token = program
+    .command('token')
+    .summary('make tokens for the API')
+    .description('Tokens that clients of a coordinator show.');
+  const command = token
+    .command('new')
+    .summary('make a token')
+    .description(
+      'Prints a new random token, which is kept nowhere, and the entry for the file that `ballast coordinator --tokens` reads.',
+    )
+    .requiredOption('--name <name>', 'who will have it; seen in logs and metrics')
+    .requiredOption('--scope <scope>', `${SCOPES.join(', ')}: each includes those before it`)
+    .option('--rate <calls>', 'calls a second that it may make (default: no limit)')
+    .option('--burst <calls>', 'calls at once (default: as many as in a second)')
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', EXAMPLES);
+  command.action(() => void context.stdout.write(describeToken(command.opts<TokenFlags>())));
+}
+
+/** What the command prints. @throws UserError naming the flag that cannot work. */
+export function describeToken({ name, scope, rate, burst, json = false }: TokenFlags): string {
+  if (!TOKEN_NAME.test(name)) {
+    throw new UserError(`--name ${name}: use 1 to 63 letters, digits, '-', '_' and '.'`);
+  }
+  if (!isScope(scope)) throw new UserError(`--scope ${scope}: it must be one of ${SCOPES.join(', ')}`);
+  const ratePerSecond = parseAmount('--rate', rate, Number.MIN_VALUE);
+  const atOnce = parseAmount('--burst', burst, 1);
+  if (atOnce !== null && ratePerSecond === null) throw new UserError('--burst needs --rate');
+  const { token, sha256 } = newToken();
+  const entry = {
+    ...{ name, sha256, scopes: [scope] },
+    ...(ratePerSecond === null ? {} : { ratePerSecond }),
+    ...(atOnce === null ? {} : { burst: atOnce }),
+  };
+  if (json) return `${JSON.stringify({ token, entry })}\n`;
+  const [first = '', ...others] = [
+    `name: ${name}`,
+    `sha256: ${sha256}`,
+    `scopes: [${scope}]`,
+    ...(ratePerSecond === null ? [] : [`ratePerSecond: ${ratePerSecond}`]),
+    ...(atOnce === null ? [] : [`burst: ${atOnce}`]),
+  ];
+  return [
+    `The token, shown only now; keep it in a file that others cannot read:`,
+    '',
+    token,
+    '',
+    'The entry to add under `tokens:` in the file that --tokens names:',
+    '',
+    `  - ${first}`,
+    ...others.map((line) => `    ${line}`),
+    '',
+  ].join('\n');
+}
+
+function isScope(text: string): text is Scope {
+  return (SCOPES as readonly string[]).includes(text);
+}
+
+function parseAmount(flag: string, text: string | undefined, least: number): number | null {
+  if (text === undefined) return null;
+  const amount = text === '' ? NaN : Number(text);
+  if (Number.isFinite(amount) && amount >= least) return amount;
+  throw new UserError(`${flag} ${text}: it must be a number ${least === 1 ? 'of at least 1' : 'above 0'}`);
+}

@@ -1,0 +1,126 @@
+/**
+ * Paths that others name (a client of the API), confined to declared folders: what is reached must really lie in one of
+ * them, after every symbolic link. Whoever asks for something outside hears the same whether it is there or not.
+ *
+ * Not covered: somebody who can write into those folders and puts links there between this check and the reading.
+ */
+import { readdir, realpath, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { UserError } from './errors.ts';
+
+/** Most entries looked at in a folder with all that it holds; a larger one is refused. */
+export const MAX_TREE_ENTRIES = 20_000_000;
+/** Deeper than readers of images go. */
+const MAX_TREE_DEPTH = 32;
+
+/**
+ * The real path of what `path` names: absolute, or relative to one of `roots` (the first that has it). `field` begins
+ * messages. @throws UserError for what lies outside, or is not there.
+ */
+export async function confinePath(path: string, roots: readonly string[], field: string): Promise<string> {
+  const realRoots = await realRootsOf(roots);
+  const isInside = (real: string) => realRoots.some((root) => isWithin(root, real));
+  let isMissing = false;
+  for (const candidate of candidates(path, roots)) {
+    const { real, isThere } = await realPart(candidate);
+    if (!isInside(real)) continue;
+    if (isThere) return real;
+    isMissing = true;
+  }
+  if (isMissing) throw new UserError(`${field} '${shown(path)}': no such file or folder`);
+  const where =
+    roots.length === 0
+      ? 'this server was given no folders to read (--data)'
+      : 'it is in none of the folders that this server may read (--data)';
+  throw new UserError(`${field} '${shown(path)}': ${where}`);
+}
+
+function candidates(path: string, roots: readonly string[]): string[] {
+  if (path === '' || path.includes('\0')) return [];
+  return isAbsolute(path) ? [resolve(path)] : roots.map((root) => resolve(root, path));
+}
+
+/** The real path; for one that is not there, that of the innermost folder on its way that is. */
+async function realPart(path: string): Promise<{ readonly real: string; readonly isThere: boolean }> {
+  for (let part = path; ; part = dirname(part)) {
+    const real = await realOrNull(part);
+    if (real !== null) return { real, isThere: part === path };
+    if (part === dirname(part)) return { real: part, isThere: false };
+  }
+}
+
+/**
+ * The same, and everything in it if it is a folder: no link in it leads out of `roots` or round in a circle.
+ * @throws UserError naming the link.
+ */
+export async function confineTree(path: string, roots: readonly string[], field: string): Promise<string> {
+  const real = await confinePath(path, roots, field);
+  const walk = new TreeWalk(await realRootsOf(roots), field);
+  if ((await stat(real)).isDirectory()) await walk.visit(real, [real], '');
+  return real;
+}
+
+class TreeWalk {
+  readonly #roots: readonly string[];
+  readonly #field: string;
+  readonly #seen = new Set<string>();
+  #entries = 0;
+
+  constructor(roots: readonly string[], field: string) {
+    this.#roots = roots;
+    this.#field = field;
+  }
+
+  /** `above`: real paths of the folder and of those that it lies in; `name`: its path from where the walk began. */
+  async visit(folder: string, above: readonly string[], name: string): Promise<void> {
+    if (this.#seen.has(folder)) return;
+    this.#seen.add(folder);
+    if (above.length > MAX_TREE_DEPTH) this.#refuse(name, `lies more than ${MAX_TREE_DEPTH} folders deep`);
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      if (++this.#entries > MAX_TREE_ENTRIES)
+        this.#refuse(name, `holds more than ${MAX_TREE_ENTRIES} entries`);
+      const at = name === '' ? entry.name : `${name}/${entry.name}`;
+      if (entry.isDirectory()) {
+        const inner = join(folder, entry.name);
+        await this.visit(inner, [...above, inner], at);
+      } else if (entry.isSymbolicLink()) await this.#follow(join(folder, entry.name), above, at);
+    }
+  }
+
+  async #follow(link: string, above: readonly string[], name: string): Promise<void> {
+    const real = await realOrNull(link);
+    if (real === null || !this.#roots.some((root) => isWithin(root, real)))
+      return this.#refuse(name, 'is a link that leads nowhere, or out of the folders that may be read');
+    if (above.includes(real)) return this.#refuse(name, 'is a link to a folder that it lies in');
+    if ((await stat(real)).isDirectory()) await this.visit(real, [...above, real], name);
+  }
+
+  #refuse(name: string, why: string): never {
+    throw new UserError(`${this.#field}: ${shown(name)} ${why}; refused`);
+  }
+}
+
+/** Whether `path` is `folder` or lies in it; both are absolute. */
+export function isWithin(folder: string, path: string): boolean {
+  const between = relative(folder, path);
+  return between === '' || (between !== '..' && !between.startsWith(`..${sep}`) && !isAbsolute(between));
+}
+
+async function realRootsOf(roots: readonly string[]): Promise<string[]> {
+  const real = await Promise.all(roots.map((root) => realOrNull(resolve(root))));
+  return real.filter((root) => root !== null);
+}
+
+async function realOrNull(path: string): Promise<string | null> {
+  try {
+    return await realpath(path);
+  } catch {
+    return null;
+  }
+}
+
+/** One line, and not a long one. */
+function shown(text: string): string {
+  const plain = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\uFFFD');
+  return plain.length > 200 ? `${plain.slice(0, 200)}…` : plain;
+}

@@ -1,0 +1,5 @@
+/** Work that is done once, however often it is asked for: all callers get the first one's promise. */
+export function once<Result>(work: () => Promise<Result>): () => Promise<Result> {
+  let first: Promise<Result> | null = null;
+  return () => (first ??= work());
+}

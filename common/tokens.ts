@@ -1,0 +1,280 @@
+/**
+ * The tokens that a public API accepts, from a file: JSON or YAML, a list of names with what each may do.
+ *
+ *   tokens:
+ *     - name: ci                    # in logs and metrics
+ *       sha256: 4bf6…               # hex digest of the token, as `ballast token new` prints it
+ *       scopes: [submit]            # read; submit, which includes read; admin, which includes both
+ *       ratePerSecond: 5            # optional, with burst: how many calls it may make
+ *       burst: 20
+ *     - name: dashboard
+ *       tokenFile: dashboard.token  # in place of sha256: a file that holds the token
+ *       scopes: [read]
+ *
+ * The file never holds a token itself. Files that everybody on the machine can read or change are refused. The file is
+ * looked at again as it changes, so that tokens can be revoked in a running process; while it cannot be read, or holds a
+ * mistake, the last good list stays in force and the mistake is told once.
+ */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { type Document, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { errorCode, toError, UserError } from './errors.ts';
+import type { RateLimit } from './token-bucket.ts';
+
+export const SCOPES = ['read', 'submit', 'admin'] as const;
+export type Scope = (typeof SCOPES)[number];
+
+/** Each scope with those that it includes. */
+const INCLUDES: Readonly<Record<Scope, readonly Scope[]>> = {
+  read: ['read'],
+  submit: ['read', 'submit'],
+  admin: ['read', 'submit', 'admin'],
+};
+
+export interface ApiToken {
+  readonly name: string;
+  /** Those that it was given, with those that they include. */
+  readonly scopes: ReadonlySet<Scope>;
+  /** Null: as many calls as it likes. */
+  readonly limit: RateLimit | null;
+}
+
+const TOKEN_PREFIX = 'blt_';
+const TOKEN_BYTES = 32;
+const MAX_FILE_BYTES = 2 ** 20;
+const MAX_TOKENS = 10_000;
+/** Permission bits of everybody who is neither the owner nor of the group. */
+const OTHERS = 0o007;
+const CHECK_EVERY_MS = 1000;
+
+export const TOKEN_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
+
+const entrySchema = z
+  .strictObject({
+    name: z.string().regex(TOKEN_NAME, "must be 1 to 63 letters, digits, '-', '_' or '.'"),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hex digits')
+      .optional(),
+    tokenFile: z.string().min(1).optional(),
+    scopes: z.array(z.enum(SCOPES)).min(1),
+    ratePerSecond: z.number().positive().optional(),
+    burst: z.number().min(1).optional(),
+  })
+  .refine(({ sha256, tokenFile }) => (sha256 === undefined) !== (tokenFile === undefined), {
+    message: 'needs either sha256 or tokenFile',
+  })
+  .refine(({ ratePerSecond, burst }) => burst === undefined || ratePerSecond !== undefined, {
+    message: 'has burst without ratePerSecond',
+  });
+const fileSchema = z.strictObject({ tokens: z.array(entrySchema).max(MAX_TOKENS) });
+
+interface KnownToken extends ApiToken {
+  readonly digest: Buffer;
+}
+
+/** Whether a token may do what needs `scope`. */
+export function allows(token: ApiToken, scope: Scope): boolean {
+  return token.scopes.has(scope);
+}
+
+/** A new random token, and the digest that stands for it in a tokens file. */
+export function newToken(): { readonly token: string; readonly sha256: string } {
+  const token = TOKEN_PREFIX + randomBytes(TOKEN_BYTES).toString('base64url');
+  return { token, sha256: digestOf(token).toString('hex') };
+}
+
+/** The token that `authorization: Bearer TOKEN` shows; null for anything else. */
+export function bearerToken(authorization: unknown): string | null {
+  if (typeof authorization !== 'string') return null;
+  return /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? null;
+}
+
+export interface ApiTokensOptions {
+  /** Hears of a file that became unreadable or wrong, once for each change. */
+  readonly onProblem?: (problem: Error) => void;
+  /** Milliseconds on any clock that does not go back. */
+  readonly now?: () => number;
+}
+
+/** The tokens of a file, as it is now. */
+export class ApiTokens {
+  readonly #path: string;
+  readonly #options: ApiTokensOptions;
+  #known: readonly KnownToken[];
+  #files: readonly string[];
+  #version: string;
+  #checkedMs: number;
+
+  private constructor(path: string, options: ApiTokensOptions) {
+    this.#path = path;
+    this.#options = options;
+    const { known, files } = readTokens(path);
+    this.#known = known;
+    this.#files = files;
+    this.#version = versionOf(files);
+    this.#checkedMs = this.#now();
+  }
+
+  /** Reads the file. @throws UserError that names the file and what is wrong with it. */
+  static open(path: string, options: ApiTokensOptions = {}): ApiTokens {
+    return new ApiTokens(path, options);
+  }
+
+  /** Names of all tokens. */
+  get names(): readonly string[] {
+    this.#refresh();
+    return this.#known.map(({ name }) => name);
+  }
+
+  /** What a shown token may do; null for one that is unknown. Takes equally long wherever it stands in the file. */
+  find(token: string): ApiToken | null {
+    this.#refresh();
+    const digest = digestOf(token);
+    let found: ApiToken | null = null;
+    for (const known of this.#known) if (timingSafeEqual(known.digest, digest)) found = known;
+    return found;
+  }
+
+  #now(): number {
+    return (this.#options.now ?? (() => performance.now()))();
+  }
+
+  #refresh(): void {
+    const nowMs = this.#now();
+    if (nowMs - this.#checkedMs < CHECK_EVERY_MS) return;
+    this.#checkedMs = nowMs;
+    const version = versionOf(this.#files);
+    if (version === this.#version) return;
+    this.#version = version;
+    try {
+      const { known, files } = readTokens(this.#path);
+      this.#known = known;
+      this.#files = files;
+      this.#version = versionOf(files);
+    } catch (thrown) {
+      this.#options.onProblem?.(toError(thrown));
+    }
+  }
+}
+
+/** Changes whenever one of the files does. */
+function versionOf(files: readonly string[]): string {
+  return files
+    .map((file) => {
+      const found = statSync(file, { throwIfNoEntry: false, bigint: true });
+      return found === undefined ? '-' : `${found.mtimeNs}/${found.ctimeNs}/${found.ino}/${found.size}`;
+    })
+    .join(' ');
+}
+
+function readTokens(path: string): { known: KnownToken[]; files: string[] } {
+  const files = [path];
+  const known = parseTokens(readPrivate(path), path).map((entry): KnownToken => {
+    const { name, sha256, tokenFile, scopes, ratePerSecond, burst } = entry;
+    let digest: Buffer;
+    if (sha256 !== undefined) {
+      digest = Buffer.from(sha256, 'hex');
+    } else {
+      const file = resolve(dirname(path), tokenFile!);
+      files.push(file);
+      digest = digestOf(tokenIn(file));
+    }
+    const limit =
+      ratePerSecond === undefined ? null : { ratePerSecond, burst: burst ?? Math.max(1, ratePerSecond) };
+    return { name, digest, limit, scopes: new Set(scopes.flatMap((scope) => INCLUDES[scope])) };
+  });
+  refuseTwice(path, 'name', (token) => token.name, known);
+  refuseTwice(path, 'token', (token) => token.digest.toString('hex'), known);
+  return { known, files };
+}
+
+function tokenIn(file: string): string {
+  const token = readPrivate(file).trim();
+  if (token === '' || /\s/.test(token))
+    throw new UserError(`${file}: it must hold one token and nothing else`);
+  return token;
+}
+
+function parseTokens(text: string, path: string): z.output<typeof fileSchema>['tokens'] {
+  const document = parseDocument(text, { prettyErrors: false, logLevel: 'silent' });
+  // What the parser or the schema found may be a token that was written here by mistake: it is not repeated.
+  if (document.errors.length > 0) throw new UserError(`${path}: it is neither valid YAML nor JSON`);
+  const result = fileSchema.safeParse(valuesOf(document, path));
+  if (result.success) return result.data.tokens;
+  const [issue] = result.error.issues;
+  const field = issue?.path.reduce<string>(
+    (at, part) => at + (typeof part === 'number' ? `[${part}]` : `${at === '' ? '' : '.'}${String(part)}`),
+    '',
+  );
+  throw new UserError(`${path}: ${field || 'the file'}: ${reasonOf(issue)}`);
+}
+
+/** @throws UserError for a document that unfolds into far more than it seems. */
+function valuesOf(document: Document, path: string): unknown {
+  try {
+    return document.toJS();
+  } catch (thrown) {
+    throw new UserError(`${path}: it uses too many aliases`, { cause: thrown });
+  }
+}
+
+function reasonOf(issue: z.core.$ZodIssue | undefined): string {
+  switch (issue?.code) {
+    case 'custom':
+    case 'invalid_format':
+      return issue.message;
+    case 'unrecognized_keys':
+      return 'it has an unknown field; known are name, sha256, tokenFile, scopes, ratePerSecond, burst';
+    case 'invalid_value':
+      return `it must be one of ${SCOPES.join(', ')}`;
+    default:
+      return 'it is missing, or of the wrong kind; expected is tokens: [{name, sha256, scopes: [read]}]';
+  }
+}
+
+function refuseTwice(
+  path: string,
+  what: string,
+  of: (token: KnownToken) => string,
+  known: readonly KnownToken[],
+): void {
+  const seen = new Map<string, string>();
+  for (const token of known) {
+    const before = seen.get(of(token));
+    if (before !== undefined) throw new UserError(`${path}: ${before} and ${token.name} have one ${what}`);
+    seen.set(of(token), token.name);
+  }
+}
+
+/** The text of a file that only its owner and group can read. @throws UserError. */
+function readPrivate(path: string): string {
+  try {
+    const { mode, size } = regularFile(path);
+    if ((mode & OTHERS) !== 0) {
+      const shown = (mode & 0o777).toString(8).padStart(4, '0');
+      throw new UserError(
+        `${path}: everybody on this machine can read or change it (mode ${shown}); set it to 0640 or less`,
+      );
+    }
+    if (size > MAX_FILE_BYTES) throw new UserError(`${path}: it is larger than ${MAX_FILE_BYTES} bytes`);
+    return readFileSync(path, 'utf8');
+  } catch (thrown) {
+    if (thrown instanceof UserError) throw thrown;
+    throw new UserError(`${path}: cannot be read (${errorCode(thrown) ?? toError(thrown).message})`, {
+      cause: thrown,
+    });
+  }
+}
+
+function regularFile(path: string): { readonly mode: number; readonly size: number } {
+  const found = statSync(path);
+  if (!found.isFile()) throw new UserError(`${path}: it is not a file`);
+  return found;
+}
+
+function digestOf(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}

@@ -1,0 +1,106 @@
+/** The coordinator's records as the public API's resources. */
+import type { ActorStatus, NodeStatus } from '../../actors/status.ts';
+import type { Actor } from '../../gen/ballast/v1/Actor.ts';
+import type { Epoch } from '../../gen/ballast/v1/Epoch.ts';
+import type { Metrics as MetricsMessage } from '../../gen/ballast/v1/Metrics.ts';
+import type { Node } from '../../gen/ballast/v1/Node.ts';
+import type { Run } from '../../gen/ballast/v1/Run.ts';
+import type { EpochRecord, Metrics, RunReport } from '../../report/records.ts';
+import type { RunRecord, RunState } from '../runs/run-record.ts';
+import { toDuration, toStruct, toTimestamp } from './struct.ts';
+
+export const STATE_NAMES = {
+  queued: 'STATE_QUEUED',
+  running: 'STATE_RUNNING',
+  succeeded: 'STATE_SUCCEEDED',
+  cancelled: 'STATE_CANCELLED',
+  failed: 'STATE_FAILED',
+} as const satisfies Record<RunState, string>;
+
+/** What is known of a run beside its record. */
+export interface RunFacts {
+  readonly lastEpoch: EpochRecord | null;
+  /** Null unless it succeeded. */
+  readonly report: RunReport | null;
+  /** Empty before the data was read. */
+  readonly classes: readonly string[];
+}
+
+export function runName(id: string): string {
+  return `runs/${id}`;
+}
+
+export function epochName(id: string, epoch: number): string {
+  return `${runName(id)}/epochs/${epoch}`;
+}
+
+export function toRun(record: RunRecord, { lastEpoch, report, classes }: RunFacts): Run {
+  const { id, state, reason, config, weight, labels, createdAt, startedAt, endedAt } = record;
+  return {
+    name: runName(id),
+    state: STATE_NAMES[state],
+    config: toStruct(publicConfig(config)),
+    createTime: toTimestamp(createdAt),
+    startTime: toTimestamp(startedAt),
+    endTime: toTimestamp(endedAt),
+    epoch: lastEpoch?.epoch ?? 0,
+    epochs: config.training.epochs,
+    classes: [...classes],
+    validation: lastEpoch?.validation ? toMetrics(lastEpoch.validation) : null,
+    test: report?.test ? toMetrics(report.test) : null,
+    weightsDigest: report?.weightsDigest ?? '',
+    ...{ reason, weight, labels },
+  };
+}
+
+/** Without what concerns the server alone. */
+function publicConfig({ out: _, eventsUrl: __, ...config }: RunRecord['config']): object {
+  return config;
+}
+
+export function toMetrics(metrics: Metrics): MetricsMessage {
+  const { count, accuracy, balancedAccuracy, macroF1, mcc, aucOvr, ece } = metrics;
+  return {
+    ...{ count, accuracy, balancedAccuracy, macroF1, mcc, aucOvr, ece },
+    perClassRecall: [...metrics.perClassRecall],
+    confusion: metrics.confusion.map((row) => ({ predicted: [...row] })),
+  };
+}
+
+export function toEpoch(id: string, record: EpochRecord): Epoch {
+  const { optimizerSteps, trainLoss, syntheticImages, weightsVersion, shardsRedone, fidelity } = record;
+  return {
+    name: epochName(id, record.epoch),
+    ...{ optimizerSteps, trainLoss, syntheticImages, weightsVersion, shardsRedone },
+    samplingAccuracy: [...(record.samplingAccuracy ?? [])],
+    quota: [...(record.quota ?? [])],
+    ...(fidelity ? { fidelity: fidelity.all } : {}),
+    classFidelity: (fidelity?.perClass ?? []).map((value, classIndex) => ({
+      classIndex,
+      ...(value === null ? {} : { fidelity: value }),
+    })),
+    validation: record.validation ? toMetrics(record.validation) : null,
+    synthesisDuration: toDuration(record.synthesisSeconds),
+    trainDuration: toDuration(record.trainSeconds),
+    evaluateDuration: toDuration(record.evaluateSeconds),
+  };
+}
+
+export function toActor(status: ActorStatus): Actor {
+  const { actorId, type, state, reason, nodeId, incarnation, resources, createdAt } = status;
+  return {
+    name: `actors/${actorId}`,
+    node: nodeId === null ? '' : `nodes/${nodeId}`,
+    createTime: toTimestamp(createdAt),
+    ...{ type, state, reason, incarnation, resources },
+  };
+}
+
+export function toNode(status: NodeStatus): Node {
+  const { nodeId, state, reason, labels, total, free, actors, startedAt } = status;
+  return {
+    name: `nodes/${nodeId}`,
+    startTime: toTimestamp(startedAt),
+    ...{ state, reason, labels, total, free, actors },
+  };
+}

@@ -1,0 +1,73 @@
+/**
+ * Each run's stored events (`events.jsonl`), opened once for whoever writes or reads them at the same time, and closed
+ * after the last; and its progress, which is told to those who listen and not stored.
+ */
+import { join } from 'node:path';
+import type { EventBus } from '../../actors/event-bus.ts';
+import { openEventLog } from '../../actors/event-log.ts';
+import type { RunEvent } from '../../report/records.ts';
+
+interface Open {
+  readonly bus: Promise<EventBus>;
+  users: number;
+}
+
+export class Journals {
+  readonly #dirOf: (run: string) => string;
+  readonly #open = new Map<string, Open>();
+  readonly #listeners = new Map<string, Set<(event: RunEvent) => void>>();
+  /** Closings under way, by run. */
+  readonly #closing = new Map<string, Promise<void>>();
+
+  constructor(dirOf: (run: string) => string) {
+    this.#dirOf = dirOf;
+  }
+
+  /** Does something with a run's stored events. */
+  async use<Result>(run: string, work: (bus: EventBus) => Promise<Result>): Promise<Result> {
+    const open = await this.#acquire(run);
+    try {
+      return await work(await open.bus);
+    } finally {
+      await this.#release(run, open);
+    }
+  }
+
+  /** Tells those who listen to the run. */
+  tell(run: string, event: RunEvent): void {
+    for (const listener of [...(this.#listeners.get(run) ?? [])]) listener(event);
+  }
+
+  listen(run: string, listener: (event: RunEvent) => void): () => void {
+    const listeners = this.#listeners.get(run) ?? new Set();
+    this.#listeners.set(run, listeners.add(listener));
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0 && this.#listeners.get(run) === listeners) this.#listeners.delete(run);
+    };
+  }
+
+  async #acquire(run: string): Promise<Open> {
+    for (let closing; (closing = this.#closing.get(run)) !== undefined; ) await closing;
+    const known = this.#open.get(run);
+    const open = known ?? {
+      bus: openEventLog({ path: join(this.#dirOf(run), 'events.jsonl') }),
+      users: 0,
+    };
+    open.users++;
+    this.#open.set(run, open);
+    return open;
+  }
+
+  async #release(run: string, open: Open): Promise<void> {
+    if (--open.users > 0) return;
+    this.#open.delete(run);
+    const closing = open.bus.then(
+      (bus) => bus.close(),
+      () => undefined,
+    );
+    this.#closing.set(run, closing);
+    await closing;
+    this.#closing.delete(run);
+  }
+}

@@ -1,0 +1,128 @@
+/** Does one run of the coordinator: a trainer of its own, a share of the workers, its folder, its events. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EventBus } from '../../actors/event-bus.ts';
+import type { Labels } from '../../actors/status.ts';
+import { UserError } from '../../common/errors.ts';
+import type { Log } from '../../common/log.ts';
+import { type CrewRuntime, spawnCrew } from '../crew-node.ts';
+import { describeProcess } from '../environment.ts';
+import { renderReport } from '../render-report.ts';
+import { createRunEvents } from '../run-events.ts';
+import { RunFolder } from '../run-folder.ts';
+import { runLoop, type RunOutcome } from '../run-loop.ts';
+import { type CoordinatorMetrics, RunMetrics } from '../run-metrics.ts';
+import type { SharedWorkers } from '../shared-workers.ts';
+import { hasLabels } from '../worker-pool.ts';
+import type { Journals } from './journals.ts';
+import type { RunRecord } from './run-record.ts';
+
+export interface ExecutionOptions {
+  readonly runtime: CrewRuntime;
+  readonly shared: SharedWorkers;
+  readonly journals: Journals;
+  readonly metrics: CoordinatorMetrics;
+  /** Labels of the nodes that trainers run on; they have the runs' folders and data. */
+  readonly trainerLabels: Labels;
+  readonly dirOf: (run: string) => string;
+  /** A second bus for the run's events (NATS); null for none. */
+  readonly openMirror: ((run: string) => Promise<EventBus>) | null;
+  readonly log: Log;
+}
+
+/** Times that a run may break in one epoch. */
+const MAX_BREAKS = 5;
+/** Wait before it is taken up again; doubles. */
+const FIRST_WAIT_MS = 1000;
+/** How often a run that waits for a node to train on looks again. */
+const LOOK_MS = 1000;
+
+/**
+ * Does the run, and again from its last complete epoch when something breaks that the run is not to blame for (nodes that
+ * are lost together, a registry that was away). @throws UserError for what whoever made the run can mend; the last error
+ * when it breaks time after time in one epoch.
+ */
+export async function executeRun(
+  record: RunRecord,
+  signal: AbortSignal,
+  options: ExecutionOptions,
+): Promise<RunOutcome> {
+  const folder = new RunFolder(options.dirOf(record.id));
+  for (let breaks = 0; ;) {
+    const epoch = await folder.lastEpoch();
+    try {
+      const report = await folder.readReport();
+      if (report) return { status: 'finished', report };
+      await trainerNode(options, signal);
+      return await options.journals.use(record.id, (journal) => drive(record, folder, journal, signal, options));
+    } catch (thrown) {
+      if (signal.aborted || thrown instanceof UserError) throw thrown;
+      breaks = (await folder.lastEpoch()) > epoch ? 1 : breaks + 1;
+      if (breaks > MAX_BREAKS) throw thrown;
+      const afterMs = FIRST_WAIT_MS * 2 ** (breaks - 1);
+      options.log.warn('a run broke; it is taken up again', { run: record.id, breaks, afterMs, error: thrown });
+      await sleep(afterMs, null, { signal });
+    }
+  }
+}
+
+async function drive(
+  record: RunRecord,
+  folder: RunFolder,
+  journal: EventBus,
+  signal: AbortSignal,
+  options: ExecutionOptions,
+): Promise<RunOutcome> {
+  const { runtime, shared, journals, metrics, trainerLabels, openMirror } = options;
+  const { id, weight } = record;
+  const config = { ...record.config, out: folder.dir };
+  const log = options.log.with({ run: id });
+  const mirror = (await openMirror?.(id)) ?? null;
+  const workers = shared.join(id, weight);
+  try {
+    const place = { prefix: `${id}-`, labels: trainerLabels };
+    const crew = await spawnCrew(config, place, { ...runtime, log }, workers);
+    try {
+      const bus = mirror === null ? journal : mirrored(journal, mirror, log);
+      return await runLoop({
+        ...{ config, folder, crew, signal, renderReport },
+        events: createRunEvents(bus, (event) => journals.tell(id, event), log),
+        metrics: new RunMetrics(metrics, id),
+        clock: () => performance.now(),
+        environment: await describeProcess(),
+      });
+    } finally {
+      await crew.stop();
+    }
+  } finally {
+    workers.leave();
+    await mirror?.close();
+  }
+}
+
+/** Resolves when a node is there that may train. */
+async function trainerNode({ runtime, trainerLabels, log }: ExecutionOptions, signal: AbortSignal): Promise<void> {
+  for (let isTold = false; ; isTold = true) {
+    const nodes = await runtime.system.node.listNodes();
+    if (nodes.some(({ state, labels }) => state === 'alive' && hasLabels(labels, trainerLabels))) return;
+    if (!isTold) log.warn('no node has the labels that trainers need', { labels: trainerLabels });
+    await sleep(LOOK_MS, null, { signal });
+  }
+}
+
+/** The journal's events on a second bus too, whose failures harm no run. */
+function mirrored(journal: EventBus, mirror: EventBus, log: Log): EventBus {
+  let isTold = false;
+  return {
+    async publish(topic, payload, options) {
+      const sequence = await journal.publish(topic, payload, options);
+      mirror.publish(topic, payload, options).catch((thrown: unknown) => {
+        if (!isTold) log.warn('events of the run do not reach NATS', { error: thrown });
+        isTold = true;
+      });
+      return sequence;
+    },
+    subscribe: (filter, options, signal) => journal.subscribe(filter, options, signal),
+    lastSequence: () => journal.lastSequence(),
+    close: () => journal.close(),
+  };
+}

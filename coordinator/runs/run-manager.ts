@@ -1,0 +1,194 @@
+/**
+ * The runs of a coordinator: accepts them, does so many at once, oldest first, and keeps their records. What it was at
+ * when it ended (however it did), it takes up again when it starts.
+ */
+import { toError, UserError } from '../../common/errors.ts';
+import type { Log } from '../../common/log.ts';
+import type { RunOutcome } from '../run-loop.ts';
+import type { Journals } from './journals.ts';
+import { hasEnded, type RunRecord, type RunState } from './run-record.ts';
+import type { RunStore } from './run-store.ts';
+
+export interface RunManagerOptions {
+  readonly store: RunStore;
+  readonly journals: Journals;
+  /** Runs at once. */
+  readonly maxRuns: number;
+  /** Does a run to its end, or until the signal is aborted. */
+  readonly execute: (record: RunRecord, signal: AbortSignal) => Promise<RunOutcome>;
+  /** Told of every change; `before` is null for a new run. */
+  readonly onChange?: (record: RunRecord, before: RunRecord | null) => void;
+  readonly log: Log;
+}
+
+interface Active {
+  readonly controller: AbortController;
+  readonly done: Promise<void>;
+}
+
+class Cancelled extends Error {}
+
+export class RunManager {
+  readonly #options: RunManagerOptions;
+  readonly #records = new Map<string, RunRecord>();
+  readonly #active = new Map<string, Active>();
+  /** The newest change of each run's record that is being written. */
+  readonly #writes = new Map<string, Promise<void>>();
+  /** One after another, so that two equal requests at once make one run. */
+  #creating: Promise<unknown> = Promise.resolve();
+  #isStopping = false;
+
+  constructor(options: RunManagerOptions) {
+    this.#options = options;
+  }
+
+  /** Reads the runs that are there, and goes on with those that have not ended. */
+  async start(): Promise<void> {
+    const { store, log, onChange } = this.#options;
+    for (const record of await store.readAll(log)) {
+      this.#records.set(record.id, record);
+      onChange?.(record, null);
+    }
+    for (const record of this.list().reverse())
+      if (record.state === 'running')
+        await this.#change(record.id, 'queued', 'goes on where the coordinator was stopped');
+    this.#fill();
+  }
+
+  /** Stops the runs that go on; they are taken up again at the next start. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    const active = [...this.#active.values()];
+    for (const { controller } of active) controller.abort(new Error('the coordinator is shutting down'));
+    await Promise.all(active.map(({ done }) => done));
+    await Promise.all(this.#writes.values());
+  }
+
+  get(id: string): RunRecord | undefined {
+    return this.#records.get(id);
+  }
+
+  /** The youngest first. */
+  list(): RunRecord[] {
+    const isYounger = (a: RunRecord, b: RunRecord) =>
+      a.createdAt === b.createdAt ? a.id < b.id : a.createdAt > b.createdAt;
+    return [...this.#records.values()].sort((a, b) => (isYounger(a, b) ? -1 : 1));
+  }
+
+  /** Accepts a run, or finds the one that the same request made. Resolves to null when its id is taken. */
+  create(record: RunRecord): Promise<RunRecord | null> {
+    const created = this.#creating.then(() => this.#create(record));
+    this.#creating = created.catch(() => undefined);
+    return created;
+  }
+
+  async #create(record: RunRecord): Promise<RunRecord | null> {
+    const { store, onChange } = this.#options;
+    const { id, request } = record;
+    const same = request && [...this.#records.values()].find((other) => other.request?.id === request.id);
+    if (same) return same;
+    if (this.#records.has(id) || !(await store.create(record))) return null;
+    this.#records.set(id, record);
+    onChange?.(record, null);
+    await this.#publishState(record);
+    this.#fill();
+    return this.#known(id);
+  }
+
+  /** Stops a run; resolves when it has stopped. One that has ended stays as it is. */
+  async cancel(id: string): Promise<RunRecord> {
+    const active = this.#active.get(id);
+    if (active !== undefined) {
+      active.controller.abort(new Cancelled('cancelled'));
+      await active.done;
+    } else if (!hasEnded(this.#known(id))) await this.#change(id, 'cancelled', 'cancelled while it waited');
+    return this.#known(id);
+  }
+
+  /** Queues a run again that was cancelled, or failed. */
+  async resume(id: string): Promise<RunRecord> {
+    const { state } = this.#known(id);
+    if (state === 'cancelled' || state === 'failed') {
+      await this.#change(id, 'queued', 'resumed; waits for its turn');
+      this.#fill();
+    }
+    return this.#known(id);
+  }
+
+  #known(id: string): RunRecord {
+    return this.#records.get(id)!;
+  }
+
+  /** Starts as many of the waiting runs as may go on. */
+  #fill(): void {
+    if (this.#isStopping) return;
+    const waiting = this.list()
+      .reverse()
+      .filter(({ id, state }) => state === 'queued' && !this.#active.has(id));
+    for (const { id } of waiting) {
+      if (this.#active.size >= this.#options.maxRuns) return;
+      const controller = new AbortController();
+      const done = this.#do(id, controller.signal).finally(() => {
+        this.#active.delete(id);
+        this.#fill();
+      });
+      this.#active.set(id, { controller, done });
+    }
+  }
+
+  /** Never rejects. */
+  async #do(id: string, signal: AbortSignal): Promise<void> {
+    const { execute, log } = this.#options;
+    try {
+      await this.#change(id, 'running', 'goes on');
+      signal.throwIfAborted();
+      const outcome = await execute(this.#known(id), signal);
+      if (outcome.status === 'finished') await this.#change(id, 'succeeded', 'finished');
+      else await this.#stopped(id, signal, `after epoch ${outcome.epoch}`);
+    } catch (thrown) {
+      if (signal.aborted) return this.#stopped(id, signal, 'before it began');
+      const { message } = toError(thrown);
+      log.error('a run failed', { run: id, error: thrown instanceof UserError ? message : thrown });
+      await this.#change(id, 'failed', message).catch((cause: unknown) => {
+        log.error('the end of a run was not stored', { run: id, error: cause });
+      });
+    }
+  }
+
+  async #stopped(id: string, { reason }: AbortSignal, when: string): Promise<void> {
+    if (reason instanceof Cancelled) await this.#change(id, 'cancelled', `cancelled ${when}`);
+  }
+
+  async #change(id: string, state: RunState, reason: string): Promise<void> {
+    const before = this.#known(id);
+    const now = new Date().toISOString();
+    const record: RunRecord = {
+      ...before,
+      state,
+      reason,
+      startedAt: state === 'running' ? now : before.startedAt,
+      endedAt: state === 'queued' || state === 'running' ? null : now,
+    };
+    this.#records.set(id, record);
+    const write = (this.#writes.get(id) ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(() => this.#options.store.write(record));
+    this.#writes.set(id, write);
+    try {
+      await write;
+    } finally {
+      if (this.#writes.get(id) === write) this.#writes.delete(id);
+    }
+    this.#options.onChange?.(record, before);
+    await this.#publishState(record);
+  }
+
+  /** Never rejects: the record counts, the event only tells of it. */
+  async #publishState({ id, state, reason }: RunRecord): Promise<void> {
+    try {
+      await this.#options.journals.use(id, (bus) => bus.publish(`state.${state}`, { state, reason }));
+    } catch (thrown) {
+      this.#options.log.warn('a change of a run was not told', { run: id, state, error: thrown });
+    }
+  }
+}

@@ -1,0 +1,63 @@
+/** The coordinator's run folders: `<root>/<run id>/run.json` beside what every run folder holds. */
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorCode } from '../../common/errors.ts';
+import { ensureDirectory, writeFailure, writeFileAtomic } from '../../common/files.ts';
+import type { Log } from '../../common/log.ts';
+import { readOrNull } from '../checkpoints.ts';
+import { decodeRecord, encodeRecord, isRunId, type RunRecord } from './run-record.ts';
+
+const RECORD_FILE = 'run.json';
+
+export class RunStore {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  dirOf(id: string): string {
+    return join(this.#root, id);
+  }
+
+  /** All runs. One whose record cannot be read is told of in the log and left alone. */
+  async readAll(log: Log): Promise<RunRecord[]> {
+    await ensureDirectory(this.#root);
+    const names = (await readdir(this.#root)).filter(isRunId);
+    const records = await Promise.all(names.map((name) => this.#read(name, log)));
+    return records.filter((record) => record !== null);
+  }
+
+  async #read(id: string, log: Log): Promise<RunRecord | null> {
+    const path = join(this.dirOf(id), RECORD_FILE);
+    try {
+      const text = await readOrNull(path);
+      return text === null ? null : decodeRecord(text, path);
+    } catch (thrown) {
+      log.error('a run cannot be taken up', { run: id, error: thrown });
+      return null;
+    }
+  }
+
+  /** Makes the run's folder. Resolves to false when one of its name is there. */
+  async create(record: RunRecord): Promise<boolean> {
+    const dir = this.dirOf(record.id);
+    try {
+      await mkdir(dir);
+    } catch (thrown) {
+      if (errorCode(thrown) === 'EEXIST') return false;
+      throw writeFailure(dir, thrown);
+    }
+    try {
+      await this.write(record);
+    } catch (thrown) {
+      await rm(dir, { recursive: true, force: true });
+      throw thrown;
+    }
+    return true;
+  }
+
+  async write(record: RunRecord): Promise<void> {
+    await writeFileAtomic(join(this.dirOf(record.id), RECORD_FILE), encodeRecord(record));
+  }
+}

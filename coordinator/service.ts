@@ -1,0 +1,164 @@
+/** The coordinator of a cluster: does runs on the cluster's nodes and serves the public API, on a node of its own. */
+import { Gauge, type Registry } from 'prom-client';
+import { ChannelPool } from '../actors/channels.ts';
+import type { EventBus } from '../actors/event-bus.ts';
+import type { Node } from '../actors/node.ts';
+import { ObjectStore } from '../actors/objects.ts';
+import { loadService } from '../actors/protos.ts';
+import { readSecurity } from '../actors/security.ts';
+import type { Labels, Resources } from '../actors/status.ts';
+import { ActorSystem } from '../actors/system.ts';
+import type { Log } from '../common/log.ts';
+import type { ApiTokens } from '../common/tokens.ts';
+import type {
+  CoordinatorServiceClient,
+  CoordinatorServiceHandlers,
+} from '../gen/ballast/v1/CoordinatorService.ts';
+import { Gate } from './api/access.ts';
+import { apiHandlers } from './api/handler.ts';
+import { ApiMetrics } from './api/metrics.ts';
+import type { Confine } from './api/run-request.ts';
+import { ApiServer } from './api/server.ts';
+import { SynthesisOnDemand } from './api/synthesize.ts';
+import type { workerType } from './actor-types.ts';
+import { CoordinatorMetrics } from './run-metrics.ts';
+import { Journals } from './runs/journals.ts';
+import { executeRun, type ExecutionOptions } from './runs/run-execution.ts';
+import { RunManager } from './runs/run-manager.ts';
+import { hasEnded, RUN_STATES, type RunRecord } from './runs/run-record.ts';
+import { RunStore } from './runs/run-store.ts';
+import { SharedWorkers } from './shared-workers.ts';
+import { WorkerPool } from './worker-pool.ts';
+
+/** How long an ended run's metrics can still be scraped. */
+const KEEP_METRICS_MS = 600_000;
+
+export const coordinatorService = loadService<CoordinatorServiceClient, CoordinatorServiceHandlers>(
+  'ballast/v1/coordinator.proto',
+  'ballast.v1.CoordinatorService',
+);
+
+export interface CoordinatorOptions {
+  /** The node that it lives on. */
+  readonly node: Node;
+  /** Where its metrics go. */
+  readonly registry: Registry;
+  readonly log: Log;
+  /** Folder of the run folders. */
+  readonly runsDir: string;
+  /** Runs at once. */
+  readonly maxRuns: number;
+  readonly workerLabels: Labels;
+  readonly workerResources: Resources;
+  readonly trainerLabels: Labels;
+  /** What is started as a diffusion worker; the real one by default. */
+  readonly workerType?: typeof workerType;
+  readonly api: { readonly host: string; readonly port: number };
+  /** Null lets every caller do everything. */
+  readonly tokens: ApiTokens | null;
+  readonly confine: Confine;
+  /** A bus for each run's events beside its folder; null for none. */
+  readonly openMirror: ((run: string) => Promise<EventBus>) | null;
+}
+
+export interface Coordinator {
+  /** host:port of the public API. */
+  readonly apiAddress: string;
+  /** Stops the API and the runs, which are taken up again by the next coordinator of the folder. */
+  close(): Promise<void>;
+}
+
+/** @throws UserError when the folder cannot be used, or the API not be served there. */
+export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
+  const { node, registry, log, maxRuns, workerLabels, workerResources, tokens, confine } = options;
+  const transport = new ChannelPool();
+  const system = new ActorSystem({ node, transport, log });
+  const objects = new ObjectStore({
+    owner: `coordinator-${node.nodeId}/1`,
+    nodeAddress: node.address,
+    ...{ transport, registry },
+  });
+  const metrics = new CoordinatorMetrics(registry);
+  const shared = new SharedWorkers(() => metrics.imageSeconds);
+  const pool = new WorkerPool({
+    ...{ system, shared, log, labels: workerLabels, resources: workerResources },
+    ...(options.workerType === undefined ? {} : { type: options.workerType }),
+  });
+  const store = new RunStore(options.runsDir);
+  const dirOf = (run: string) => store.dirOf(run);
+  const journals = new Journals(dirOf);
+  const { trainerLabels, openMirror } = options;
+  const execution: ExecutionOptions & { runtime: { objects: ObjectStore } } = {
+    runtime: { system, objects, log },
+    ...{ shared, journals, metrics, trainerLabels, dirOf, openMirror, log },
+  };
+  const onDemand = new SynthesisOnDemand(execution);
+  const runs = new RunManager({
+    ...{ store, journals, maxRuns, log },
+    execute: (record, signal) => executeRun(record, signal, execution),
+    onChange: (record) => forgetLater(record, metrics, runs, log),
+  });
+  watchRuns(registry, runs, shared);
+  const methods = apiHandlers({ runs, journals, dirOf, node, onDemand, confine });
+  const apiMetrics = new ApiMetrics(registry);
+  const api = new ApiServer({
+    service: coordinatorService,
+    methods,
+    gate: tokens && new Gate(tokens, (name) => apiMetrics.rateLimited(name)),
+    log,
+    security: readSecurity(process.env),
+    metrics: apiMetrics,
+  });
+  pool.start();
+  const close = async () => {
+    await api.stop();
+    await Promise.all([runs.stop(), onDemand.stop()]);
+    await pool.stop();
+    await system.close();
+    transport.close();
+  };
+  try {
+    await runs.start();
+    return { apiAddress: await api.listen(options.api.host, options.api.port), close };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}
+
+function forgetLater(record: RunRecord, metrics: CoordinatorMetrics, runs: RunManager, log: Log): void {
+  if (!hasEnded(record)) return;
+  setTimeout(() => {
+    const now = runs.get(record.id);
+    if (now === undefined || !hasEnded(now)) return;
+    metrics.forget(record.id).catch((thrown: unknown) => log.warn('metrics stay', { error: thrown }));
+  }, KEEP_METRICS_MS).unref();
+}
+
+/** Measures runs and workers by state. */
+export function watchRuns(
+  registry: Registry,
+  runs: Pick<RunManager, 'list'>,
+  shared: Pick<SharedWorkers, 'count'>,
+): void {
+  const registers = [registry];
+  new Gauge({
+    name: 'ballast_runs',
+    help: 'Runs that the coordinator knows, by state',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const states = runs.list().map(({ state }) => state);
+      for (const state of RUN_STATES) this.set({ state }, states.filter((one) => one === state).length);
+    },
+  });
+  new Gauge({
+    name: 'ballast_synthesis_workers',
+    help: 'Diffusion workers of the pool, by state',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      for (const [state, count] of Object.entries(shared.count())) this.set({ state }, count);
+    },
+  });
+}

@@ -1,0 +1,182 @@
+/**
+ * Diffusion workers for all runs: as many as fit on each node that has the labels asked for. Nodes that join get theirs;
+ * those of a node that drains get nothing new, hand over what they have made, and are ended.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { NodeStatus, Labels, Resources, RestartPolicy } from '../actors/status.ts';
+import type { ActorSystem } from '../actors/system.ts';
+import { toError } from '../common/errors.ts';
+import type { Log } from '../common/log.ts';
+import { workerType } from './actor-types.ts';
+import type { SharedWorkers } from './shared-workers.ts';
+import { StatusBoard } from './status-board.ts';
+
+/** How often the nodes are looked at. */
+const LOOK_MS = 500;
+/** Wait before a node on which a worker died for good gets another. */
+const PENALTY_MS = 30_000;
+const RESTARTS: Partial<RestartPolicy> = { maxRestarts: 20 };
+
+export interface WorkerPoolOptions {
+  readonly system: ActorSystem;
+  readonly shared: SharedWorkers;
+  readonly log: Log;
+  /** Labels of the nodes that workers run on. */
+  readonly labels: Labels;
+  /** What a worker takes of its node. */
+  readonly resources: Resources;
+  /** What is started as a worker; `workerType` by default. */
+  readonly type?: typeof workerType;
+}
+
+interface PoolWorker {
+  readonly actorId: string;
+  readonly nodeId: string;
+  isLeaving: boolean;
+}
+
+export class WorkerPool {
+  readonly #options: WorkerPoolOptions;
+  readonly #board = new StatusBoard();
+  readonly #workers = new Map<string, PoolWorker>();
+  /** When a node may get workers again, by node. */
+  readonly #penalties = new Map<string, number>();
+  readonly #stopping = new AbortController();
+  #living: Promise<unknown> = Promise.resolve();
+
+  constructor(options: WorkerPoolOptions) {
+    this.#options = options;
+  }
+
+  /** Begins to fill the nodes. */
+  start(): void {
+    this.#living = Promise.all([this.#follow(), this.#look()]);
+  }
+
+  /** Ends all workers. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#living;
+    await Promise.all([...this.#workers.values()].map((worker) => this.#end(worker)));
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        await this.#board.follow(this.#options.system.node.watch(signal));
+      } catch (thrown) {
+        this.#options.log.warn('the statuses of workers cannot be followed', { error: thrown });
+      }
+      await sleep(LOOK_MS, null, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { system, log } = this.#options;
+    const { signal } = this.#stopping;
+    await this.#endLeftovers().catch((thrown: unknown) => {
+      log.warn('workers that an earlier coordinator left were not ended', { error: thrown });
+    });
+    for (let trouble = ''; !signal.aborted;) {
+      try {
+        const nodes = await system.node.listNodes();
+        this.#letGo(nodes);
+        for (const node of nodes) await this.#fill(node);
+        trouble = '';
+      } catch (thrown) {
+        const { message } = toError(thrown);
+        if (message !== trouble) log.warn('the worker pool was not adapted to the nodes', { error: thrown });
+        trouble = message;
+      }
+      await sleep(LOOK_MS, null, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #endLeftovers(): Promise<void> {
+    const { system } = this.#options;
+    const left = (await system.node.list()).filter(
+      ({ actorId, type, state }) =>
+        type === workerType.name && state !== 'dead' && actorId.startsWith(`${workerType.name}-`),
+    );
+    await Promise.all(left.map(({ actorId }) => system.stop(actorId)));
+  }
+
+  /** Parts with workers that died for good, and with those of nodes that drain or are gone. */
+  #letGo(nodes: readonly NodeStatus[]): void {
+    const states = new Map(nodes.map(({ nodeId, state }) => [nodeId, state]));
+    for (const worker of this.#workers.values()) {
+      if (worker.isLeaving) continue;
+      const status = this.#board.statusOf(worker.actorId);
+      const node = states.get(worker.nodeId);
+      if (status.state === 'dead') {
+        this.#options.log.warn('a diffusion worker is dead', { ...worker, reason: status.reason });
+        this.#penalties.set(worker.nodeId, Date.now() + PENALTY_MS);
+        this.#options.shared.remove(worker.actorId);
+        void this.#end(worker);
+      } else if (node === 'draining') void this.#drain(worker);
+      else if (node !== 'alive') {
+        this.#options.shared.remove(worker.actorId);
+        void this.#end(worker);
+      }
+    }
+  }
+
+  async #drain(worker: PoolWorker): Promise<void> {
+    worker.isLeaving = true;
+    this.#options.log.info('a diffusion worker hands over', { ...worker });
+    await this.#options.shared.drain(worker.actorId);
+    await this.#end(worker);
+  }
+
+  async #end(worker: PoolWorker): Promise<void> {
+    worker.isLeaving = true;
+    try {
+      await this.#options.system.stop(worker.actorId);
+    } catch (thrown) {
+      this.#options.log.warn('a diffusion worker could not be ended', { ...worker, error: thrown });
+    }
+    this.#options.shared.remove(worker.actorId);
+    this.#workers.delete(worker.actorId);
+  }
+
+  async #fill(node: NodeStatus): Promise<void> {
+    const { labels, resources } = this.#options;
+    if (node.state !== 'alive' || !hasLabels(node.labels, labels)) return;
+    if ((this.#penalties.get(node.nodeId) ?? 0) > Date.now()) return;
+    const own = [...this.#workers.values()].filter(({ nodeId }) => nodeId === node.nodeId);
+    for (let index = 0, missing = fitting(node.total, resources) - own.length; missing > 0; index++) {
+      const actorId = `${workerType.name}-${node.nodeId}-${index}`;
+      if (this.#workers.has(actorId)) continue;
+      await this.#spawn(actorId, node);
+      missing--;
+    }
+  }
+
+  async #spawn(actorId: string, { nodeId, address }: NodeStatus): Promise<void> {
+    const { system, shared, labels, resources, type = workerType } = this.#options;
+    this.#workers.set(actorId, { actorId, nodeId, isLeaving: false });
+    try {
+      const place = { labels, resources, near: address, handsOver: true };
+      const handle = await system.spawn(type, { actorId, restart: RESTARTS, ...place });
+      shared.add(this.#board.link(actorId, handle));
+    } catch (thrown) {
+      this.#workers.delete(actorId);
+      throw thrown;
+    }
+  }
+}
+
+/** Whether a node has all labels asked for. */
+export function hasLabels(has: Labels, asked: Labels): boolean {
+  return Object.entries(asked).every(([key, value]) => has[key] === value);
+}
+
+/** How many workers a node has room for. */
+function fitting(total: Resources, resources: Resources): number {
+  const counts = Object.entries(resources).map(([name, amount]) =>
+    amount > 0 ? Math.floor((total[name] ?? 0) / amount) : Infinity,
+  );
+  const least = Math.min(...counts);
+  return Number.isFinite(least) ? least : 1;
+}

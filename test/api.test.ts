@@ -1,0 +1,275 @@
+// The public API of a real coordinator, with real runs.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CallError } from '../actors/call-errors.ts';
+import { actorsOf } from './support/processes.ts';
+import {
+  ended,
+  eventsOf,
+  startCoordinator,
+  type TestCoordinator,
+  tinyConfig,
+  whenEvent,
+} from './support/coordinator.ts';
+import {
+  BUDGET,
+  EPOCHS,
+  newFolder,
+  readMetrics,
+  readReport,
+  referenceRun,
+  shapesData,
+} from './support/suite.ts';
+
+const failureOf = async (call: Promise<unknown>) => {
+  const thrown: unknown = await call.then(
+    () => new Error('it did not fail'),
+    (error: unknown) => error,
+  );
+  return thrown instanceof CallError ? `${thrown.code}: ${thrown.message}` : String(thrown);
+};
+
+describe('a coordinator', () => {
+  let server: TestCoordinator;
+  let reference: Awaited<ReturnType<typeof referenceRun>>;
+  beforeAll(async () => {
+    reference = await referenceRun();
+    server = await startCoordinator(newFolder('api'), ['--max-runs', '2']);
+  });
+  afterAll(async () => {
+    server.close();
+    server.cli.signal('SIGTERM');
+    expect((await server.cli.ended).code).toBe(0);
+    expect(actorsOf(server.dir)).toEqual([]);
+  });
+
+  it('ends a run with the weights of `ballast run`, and answers for all that it left', async () => {
+    const { api, runsDir } = server;
+    const created = await api.createRun({
+      runId: 'first',
+      config: await tinyConfig(),
+      labels: { team: 'vision' },
+    });
+    expect(created).toMatchObject({
+      name: 'runs/first',
+      epochs: EPOCHS,
+      weight: 1,
+      labels: { team: 'vision' },
+    });
+    const events = await eventsOf(api, 'runs/first');
+    const run = await api.getRun({ name: 'runs/first' });
+    expect(run).toMatchObject({
+      state: 'STATE_SUCCEEDED',
+      epoch: EPOCHS,
+      classes: ['cross', 'disc', 'square'],
+    });
+    expect(run.weightsDigest).toBe(readReport(reference.dir).weightsDigest);
+    expect(readMetrics(join(runsDir, 'first'))).toEqual(readMetrics(reference.dir));
+    expect(run.test?.balancedAccuracy).toBe(readReport(reference.dir).test!.balancedAccuracy);
+
+    const kinds = events.map(({ event }) => event);
+    expect(kinds.filter((kind) => kind === 'epochFinished')).toHaveLength(EPOCHS);
+    expect(kinds.at(-1)).toBe('stateChanged');
+    const sequences = events.map(({ sequence }) => sequence);
+    expect(sequences).toEqual([...new Set(sequences)].sort((a, b) => a - b));
+    const [middle] = sequences.slice(4);
+    expect(await eventsOf(api, 'runs/first', middle)).toEqual(events.slice(4));
+    expect(await eventsOf(api, 'runs/first', 0)).toEqual([]);
+
+    const epoch = await api.getEpoch({ name: `runs/first/epochs/${EPOCHS}` });
+    expect(epoch.quota.reduce((sum, n) => sum + n, 0)).toBe(BUDGET);
+    expect(epoch.validation?.confusion).toHaveLength(3);
+  });
+
+  it('streams the model, from any byte on', async () => {
+    const fileOf = (name: string) => readFileSync(join(server.runsDir, 'first', 'model', name));
+    const file = fileOf('model.safetensors');
+    const onnx: Buffer[] = [];
+    for await (const { data } of server.api.getModel({ name: 'runs/first', format: 'FORMAT_ONNX' }))
+      onnx.push(data);
+    expect(Buffer.concat(onnx)).toEqual(fileOf('model.onnx'));
+    const read = async (offset: number) => {
+      const parts: Buffer[] = [];
+      for await (const chunk of server.api.getModel({ name: 'runs/first', offset })) {
+        expect(chunk).toMatchObject({ sizeBytes: file.length, offset: offset + Buffer.concat(parts).length });
+        expect(chunk.sha256).toBe(createHash('sha256').update(file).digest('hex'));
+        parts.push(chunk.data);
+      }
+      return Buffer.concat(parts);
+    };
+    expect(await read(0)).toEqual(file);
+    expect(await read(1000)).toEqual(file.subarray(1000));
+    expect(await failureOf(read(file.length + 1))).toContain('offset');
+  });
+
+  it('shows the images that were kept, by class and epoch', async () => {
+    const { api } = server;
+    const names: string[] = [];
+    for (let pageToken = ''; ;) {
+      const page = await api.listImages({ parent: 'runs/first/epochs/-', pageSize: 7, pageToken });
+      names.push(...page.images.map(({ name }) => name));
+      if ((pageToken = page.nextPageToken) === '') break;
+    }
+    expect(new Set(names).size).toBe(names.length);
+    const squares = await api.listImages({ parent: 'runs/first/epochs/2', className: 'square' });
+    expect(squares.images.length).toBeGreaterThan(2);
+    for await (const { png, width, className } of api.getImages({
+      names: squares.images.map(({ name }) => name),
+    })) {
+      expect(await sharp(png).metadata()).toMatchObject({ format: 'png', width, height: 16 });
+      expect(className).toBe('square');
+    }
+    expect(await failureOf(api.listImages({ parent: 'runs/first/epochs/1', className: 'cat' }))).toContain(
+      'the run has cross, disc, square',
+    );
+  });
+
+  it('makes images on demand: equal for equal requests, other ones for another seed, and stops when told', async () => {
+    const { api } = server;
+    const make = async (seed: number, count = 8) => {
+      const request = { run: 'runs/first', className: 'disc', count, seed };
+      const images: string[] = [];
+      for await (const { png, className } of api.synthesize(request, { deadlineMs: 120_000 })) {
+        expect(className).toBe('disc');
+        images.push(png.toString('base64'));
+      }
+      return images;
+    };
+    const [first, again, other] = [await make(1), await make(1), await make(2)];
+    expect(first).toHaveLength(8);
+    expect(again).toEqual(first);
+    expect(other).not.toEqual(first);
+
+    const stop = new AbortController();
+    const request = { run: 'runs/first', className: 'disc', count: 10_000, seed: 3 };
+    let seen = 0;
+    const stopped = (async () => {
+      for await (const _ of api.synthesize(request, { deadlineMs: Infinity, signal: stop.signal }))
+        if (++seen === 12) stop.abort(new Error('enough'));
+    })();
+    await expect(stopped).rejects.toThrow('enough');
+    expect(await make(4)).toHaveLength(8); // the workers are free again
+  });
+
+  it('makes no second run of one request', async () => {
+    const { api } = server;
+    const request = { config: await tinyConfig({ method: 'erm', prior: null }), requestId: 'wish-1' };
+    const [one, two] = [await api.createRun(request), await api.createRun(request)];
+    expect(two.name).toBe(one.name);
+    expect(await failureOf(api.createRun({ ...request, weight: 2 }))).toBe(
+      `ALREADY_EXISTS: request_id 'wish-1' made ${one.name}, which is another run than this one`,
+    );
+    expect(await failureOf(api.createRun({ ...request, requestId: '', runId: 'first' }))).toContain(
+      'ALREADY_EXISTS',
+    );
+    expect((await ended(api, one.name)).state).toBe('STATE_SUCCEEDED');
+  });
+
+  it('cancels and resumes: the weights are those of a run that was never stopped', async () => {
+    const { api } = server;
+    await api.createRun({ runId: 'stopped', config: await tinyConfig() });
+    await whenEvent(api, 'runs/stopped', ({ synthesisProgress }) => synthesisProgress?.epoch === 2);
+    const cancelled = await api.cancelRun({ name: 'runs/stopped' });
+    expect(cancelled).toMatchObject({
+      state: 'STATE_CANCELLED',
+      epoch: 1,
+      reason: 'cancelled after epoch 1',
+    });
+    expect(await api.cancelRun({ name: 'runs/stopped' })).toEqual(cancelled);
+    expect(await failureOf(api.getModel({ name: 'runs/stopped' })[Symbol.asyncIterator]().next())).toBe(
+      'FAILED_PRECONDITION: runs/stopped has no model: it is cancelled',
+    );
+    await api.resumeRun({ name: 'runs/stopped' });
+    const run = await ended(api, 'runs/stopped');
+    expect(run.state).toBe('STATE_SUCCEEDED');
+    expect(run.weightsDigest).toBe(readReport(reference.dir).weightsDigest);
+  });
+
+  it('does two runs at once on the same workers, the third one waits', async () => {
+    const { api } = server;
+    const config = await tinyConfig();
+    const names = await Promise.all(
+      ['a', 'b', 'c'].map(async (id) => (await api.createRun({ runId: `crowd-${id}`, config })).name),
+    );
+    await whenEvent(api, names[0]!, ({ synthesisProgress }) => synthesisProgress !== null);
+    expect((await api.listRuns({ filter: 'state = RUNNING' })).runs).toHaveLength(2);
+    expect((await api.listRuns({ filter: 'state = QUEUED' })).runs).toHaveLength(1);
+    const actors = (await api.listActors({})).actors.filter(
+      ({ type, state }) => type === 'diffusion-worker' && state === 'alive',
+    );
+    expect(actors).toHaveLength((await api.listNodes({})).nodes[0]!.total['cpu']!);
+    for (const name of names) {
+      const run = await ended(api, name);
+      expect([run.state, run.weightsDigest]).toEqual([
+        'STATE_SUCCEEDED',
+        readReport(reference.dir).weightsDigest,
+      ]);
+    }
+  });
+
+  it('fails a run whose data cannot be used, and says why', async () => {
+    const { api, runsDir } = server;
+    const { name } = await api.createRun({
+      runId: 'broken',
+      config: await tinyConfig({ judge: null, data: { source: await shapesData(), imageSize: 20 } }),
+    });
+    const run = await ended(api, name);
+    expect(run.state).toBe('STATE_FAILED');
+    expect(run.reason).toMatch(/16/);
+    expect(readFileSync(join(runsDir, 'broken', 'run.json'), 'utf8')).toContain('"failed"');
+  });
+
+  it.each([
+    ['getRun', { name: 'runs/none' }, 'NOT_FOUND: runs/none: there is no such run'],
+    ['getRun', { name: '../etc' }, 'INVALID_ARGUMENT: name: must be runs/{run}'],
+    [
+      'getEpoch',
+      { name: 'runs/first/epochs/9' },
+      'NOT_FOUND: runs/first/epochs/9: not complete; the last complete epoch is 3',
+    ],
+    [
+      'listRuns',
+      { filter: 'x' },
+      "INVALID_ARGUMENT: filter: write 'state = RUNNING' or 'labels.NAME = VALUE', joined by AND",
+    ],
+    [
+      'resumeRun',
+      { name: 'runs/first' },
+      'FAILED_PRECONDITION: runs/first has ended well; there is nothing to resume',
+    ],
+  ] as const)('refuses %s %j', async (method, request, message) => {
+    const call = server.api[method] as (request: object) => Promise<unknown>;
+    expect(await failureOf(call(request))).toBe(message);
+  });
+});
+
+describe('a coordinator that is killed', () => {
+  it('goes on with its runs when it is started again', async () => {
+    const reference = await referenceRun();
+    const folder = newFolder('api-killed');
+    const first = await startCoordinator(folder);
+    await first.api.createRun({ runId: 'survivor', config: await tinyConfig() });
+    await whenEvent(first.api, 'runs/survivor', ({ synthesisProgress }) => synthesisProgress?.epoch === 2);
+    first.cli.signal('SIGKILL');
+    await first.cli.ended;
+    first.close();
+    for (let i = 0; actorsOf(first.dir).length > 0; i++) {
+      expect(i).toBeLessThan(200);
+      await sleep(50);
+    }
+    const second = await startCoordinator(folder);
+    try {
+      const run = await ended(second.api, 'runs/survivor');
+      expect(run.state).toBe('STATE_SUCCEEDED');
+      expect(run.weightsDigest).toBe(readReport(reference.dir).weightsDigest);
+    } finally {
+      second.close();
+      second.cli.signal('SIGTERM');
+      expect((await second.cli.ended).code).toBe(0);
+    }
+  });
+});
