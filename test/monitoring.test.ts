@@ -78,10 +78,10 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
       });
       watcher = Cli.start(['events', '--follow', '--node', coordinator.nodeAddress]);
       await makeTrouble(node.address);
-      await delay((WATCH_SECONDS * 1000) / 2);
+      await askFor((WATCH_SECONDS * 1000) / 2, coordinator);
       const worker = await findWorker(coordinator, node);
       process.kill(worker, 'SIGKILL');
-      await delay((WATCH_SECONDS * 1000) / 2);
+      await askFor((WATCH_SECONDS * 1000) / 2, coordinator);
       for (const url of [nodeUrl, coordinatorUrl])
         scraped.push(await (await fetch(`http://${url}/metrics`)).text());
     },
@@ -213,6 +213,14 @@ function isExcused(expr: string): boolean {
 
 function isQuiet(series: string): boolean {
   return series.replace(/_(bucket|sum|count)$/, '') in QUIET || series in QUIET;
+}
+
+/** Waits, and asks the API something every half a second. */
+async function askFor(ms: number, { api }: TestCoordinator): Promise<void> {
+  for (const endMs = performance.now() + ms; performance.now() < endMs;) {
+    await api.listRuns({});
+    await delay(500);
+  }
 }
 
 /** A call that its caller gives up, and one to an actor that is not there. */
