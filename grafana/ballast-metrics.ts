@@ -48,15 +48,14 @@ const REGISTER: Readonly<Record<Exporter, (registry: Registry) => void>> = {
   },
   run: (registry) => void new CoordinatorMetrics(registry),
   coordinator(registry) {
-    watchRuns(registry, { list: () => [] }, { count: () => ({ alive: 0, starting: 0, draining: 0 }) });
+    watchRuns(registry, { list: () => [] }, { count: () => ({ alive: 0, draining: 0, starting: 0 }) });
     new ApiMetrics(registry);
   },
   trainer: (registry) => void new TrainerMetrics(registry),
   worker: (registry) => void new WorkerMetrics(registry),
 };
 
-/** Metrics by exporter: of every process of the runtime, a node, a run's coordinator, one that serves
- * the API, a trainer, a diffusion worker. */
+/** Metrics by exporter: of every process of the runtime, a node, runs, `ballast coordinator`, a trainer, a diffusion worker. */
 export function ballastMetrics(): ReadonlyMap<Exporter, readonly Metric[]> {
   const exporters = Object.entries(REGISTER) as [Exporter, (registry: Registry) => void][];
   return new Map(

@@ -64,7 +64,7 @@ function call(method: string, bytes: Uint8Array, authorization?: string): Promis
     client.makeUnaryRequest(path, raw, raw, bytes, metadata, { deadline: Date.now() + 20_000 }, (error) => {
       if (error === null) return resolve(null);
       const info = readErrorInfo(error);
-      const code = grpc.status[error.code]!;
+      const code = grpc.status[error.code];
       resolve({ code, reason: info?.reason, message: error.details, metadata: info?.metadata ?? {} });
     }),
   );

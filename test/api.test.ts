@@ -148,8 +148,10 @@ describe('a coordinator', () => {
     const request = { run: 'runs/first', className: 'disc', count: 10_000, seed: 3 };
     let seen = 0;
     const stopped = (async () => {
-      for await (const _ of api.synthesize(request, { deadlineMs: Infinity, signal: stop.signal }))
+      for await (const { png } of api.synthesize(request, { deadlineMs: Infinity, signal: stop.signal })) {
+        expect(png.length).toBeGreaterThan(50);
         if (++seen === 12) stop.abort(new Error('enough'));
+      }
     })();
     await expect(stopped).rejects.toThrow('enough');
     expect(await make(4)).toHaveLength(8); // the workers are free again

@@ -1,6 +1,6 @@
 /**
- * Dashboards, rules and autoscaler queries against a real Prometheus, which scrapes a run of a coordinator's API and one of
- * `ballast run` on a cluster of three nodes, while a worker is killed. What no exporter here serves comes from recorded pages (test/fixtures/monitoring),
+ * Dashboards, rules and autoscaler queries against a real Prometheus, which scrapes a coordinator with two runs and a second
+ * node while one of their workers is killed. What no exporter here serves comes from recorded pages (test/fixtures/monitoring),
  * whose first lines say where they are from.
  */
 import { execFileSync } from 'node:child_process';
@@ -12,6 +12,7 @@ import { ChannelPool } from '../actors/channels.ts';
 import { nodeService } from '../actors/runtime-services.ts';
 import { callUnary, serviceCalls } from '../actors/transport.ts';
 import { packageRoot } from '../common/package-root.ts';
+import { ballastMetrics } from '../grafana/ballast-metrics.ts';
 import { parseExposition } from '../grafana/exposition.ts';
 import { BOUNDED_LABELS, QUIET } from '../grafana/metric-lists.ts';
 import { drawDashboard } from '../grafana/preview/dashboard-page.ts';
@@ -25,22 +26,22 @@ import { startCoordinator, type TestCoordinator, tinyConfig, whenEvent } from '.
 import { findBrowser, screenshot } from './support/browser.ts';
 import { actorsOf } from './support/processes.ts';
 import { hasPrometheus, MISSING, Prometheus, type RuleState, servePages } from './support/prometheus.ts';
-import { newFolder, runArgs } from './support/suite.ts';
+import { newFolder } from './support/suite.ts';
 
 /** With BALLAST_MONITORING_SECONDS the run is watched for so long, and Chromium takes a picture of every dashboard. */
 const PICTURE_SECONDS = Number(process.env['BALLAST_MONITORING_SECONDS'] ?? 0);
 const WATCH_SECONDS = PICTURE_SECONDS || 24;
 const VARIABLES = { rateInterval: '20s', values: { run: '.*', node: '.*' } };
-/** Series of Ballast that these small runs may have: 3 nodes, 2 trainers, 5 workers. */
-const MAX_SERIES = 3000;
-const RECORDINGS = readRules().recordings;
+/** Series of Ballast on one page that this small run may have: 2 nodes, a coordinator, a trainer, 2 workers. */
+const MAX_SERIES = 1500;
+const METRICS = ['--metrics-port', '0'];
+const METRICS_ADDRESS = /metrics: http:\/\/(\S+)\/metrics/;
 const FIXTURES = join(import.meta.dirname, 'fixtures', 'monitoring');
 const PICTURES = join(packageRoot(), 'test-results', 'dashboards');
 const browser = PICTURE_SECONDS > 0 ? findBrowser() : null;
 
 describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MISSING})`, () => {
   let node: TestNode;
-  let run: Cli;
   let coordinator: TestCoordinator;
   let watcher: Cli | undefined;
   let prometheus: Prometheus;
@@ -50,50 +51,38 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
   beforeAll(
     async () => {
       const folder = newFolder('monitoring');
-      // The card is a number that it offers, not a card: panels that put Ballast's share beside DCGM's need one.
-      node = await startTestNode(folder, `t${process.pid}-mon`, [
-        '--resources',
-        'cpu=2,gpu=1',
-        '--metrics-port',
-        '0',
-      ]);
-      const [, nodeUrl = ''] = await node.cli.waitFor(/metrics: http:\/\/(\S+)\/metrics/);
-      const dir = join(folder, 'run');
-      const more = ['--json', '--epochs', '5000', '--metrics-port', '0', '--join', `grpc://${node.address}`];
-      run = Cli.start(await runArgs(dir, ...more));
-      const [, runUrl = ''] = await run.poll('the address', () =>
-        /metrics: http:\/\/(\S+)\/metrics/.exec(run.stderr),
-      );
-      coordinator = await startCoordinator(join(folder, 'coordinator'), [
-        ...['--join', `grpc://${node.address}`, '--metrics-port', '0', '--resources', 'cpu=1'],
-      ]);
-      const [, coordinatorUrl = ''] = await coordinator.cli.waitFor(/metrics: http:\/\/(\S+)\/metrics/);
+      const prefix = `t${process.pid}-mon`;
+      const own = ['--node-id', `${prefix}-first`, '--resources', 'cpu=2', ...METRICS];
+      coordinator = await startCoordinator(join(folder, 'coordinator'), own);
+      const [, coordinatorUrl = ''] = await coordinator.cli.waitFor(METRICS_ADDRESS);
+      // The card is a number that the node offers: panels that put Ballast's share beside DCGM's cards need one.
+      const more = ['--join', `grpc://${coordinator.nodeAddress}`, '--resources', 'cpu=2,gpu=1', ...METRICS];
+      node = await startTestNode(folder, `${prefix}-second`, more);
+      const [, nodeUrl = ''] = await node.cli.waitFor(METRICS_ADDRESS);
       const config = await tinyConfig({ training: { epochs: 5000, batchSize: 4 } });
-      await coordinator.api.createRun({ runId: 'api', config });
-      await whenEvent(coordinator.api, 'runs/api', ({ epochFinished }) => epochFinished !== null);
+      for (const runId of ['first', 'second']) await coordinator.api.createRun({ runId, config });
+      for (const name of ['runs/first', 'runs/second'])
+        await whenEvent(coordinator.api, name, (event) => event.epochFinished != null);
       const texts = Object.fromEntries(
         ['dcgm', 'nats'].map((name) => [name, readFileSync(join(FIXTURES, `${name}.txt`), 'utf8')]),
       );
       pages = await servePages(texts);
-      await run.waitFor(/"type":"quota","epoch":2,/);
       prometheus = await Prometheus.start({
         folder,
         targets: [
           { job: 'ballast', address: nodeUrl },
-          { job: 'ballast', address: runUrl },
           { job: 'ballast', address: coordinatorUrl },
           ...[...pages.addresses].map(([job, address]) => ({ job, address })),
         ],
         ruleFiles: readRules().files,
       });
-      watcher = Cli.start(['events', '--follow', '--node', runAddress(dir)]);
-      await watcher.waitFor(/shard/);
+      watcher = Cli.start(['events', '--follow', '--node', coordinator.nodeAddress]);
       await makeTrouble(node.address);
-      await delay((WATCH_SECONDS * 1000) / 2);
-      const worker = await findWorker(node, dir, run);
+      await askFor((WATCH_SECONDS * 1000) / 2, coordinator);
+      const worker = await findWorker(coordinator, node);
       process.kill(worker, 'SIGKILL');
-      await delay((WATCH_SECONDS * 1000) / 2);
-      for (const url of [nodeUrl, runUrl, coordinatorUrl])
+      await askFor((WATCH_SECONDS * 1000) / 2, coordinator);
+      for (const url of [nodeUrl, coordinatorUrl])
         scraped.push(await (await fetch(`http://${url}/metrics`)).text());
     },
     180_000 + WATCH_SECONDS * 1000,
@@ -103,7 +92,7 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
     await prometheus?.stop();
     await pages?.close();
     coordinator?.close();
-    for (const cli of [watcher, run, coordinator?.cli, node?.cli]) {
+    for (const cli of [watcher, node?.cli, coordinator?.cli]) {
       cli?.signal('SIGTERM');
       await cli?.ended;
     }
@@ -112,7 +101,6 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
   it('scrapes every target', async () => {
     const up = await prometheus.query('up');
     expect(up.map(({ metric, values }) => [metric['job'], values[0]![1]]).sort()).toEqual([
-      ['ballast', 1],
       ['ballast', 1],
       ['ballast', 1],
       ['dcgm', 1],
@@ -150,7 +138,7 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
     expect(loud).toEqual([]);
   });
 
-  it('evaluates every rule; nothing fires but what one worker’s death explains', async () => {
+  it('evaluates every rule; nothing wakes but what one worker’s death explains', async () => {
     const rules = await prometheus.rules();
     const { alerts, recordings } = readRules();
     expect(rules.length).toBe(alerts.length + recordings.length);
@@ -167,9 +155,12 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
     expect(awake.filter(({ state }) => state === 'firing')).toEqual([]);
   });
 
-  it('exports labels of few values only', () => {
+  it('exports metrics that the lists know, with labels of few values', () => {
     const samples = scraped.flatMap((text) => parseExposition(text).samples);
     const own = samples.filter(({ name }) => name.startsWith('ballast_'));
+    const known = [...ballastMetrics().values()].flat().map(({ name }) => name);
+    const told = scraped.flatMap((text) => [...parseExposition(text).types.keys()]);
+    expect(told.filter((name) => name.startsWith('ballast_') && !known.includes(name))).toEqual([]);
     expect(own.length).toBeGreaterThan(200);
     expect(own.length).toBeLessThan(MAX_SERIES);
     for (const { name, labels } of own)
@@ -221,15 +212,15 @@ function isExcused(expr: string): boolean {
 }
 
 function isQuiet(series: string): boolean {
-  const recording = RECORDINGS.find(({ record }) => record === series);
-  if (recording !== undefined)
-    return parseQuery(recording.expr).selectors.some(({ metric }) => isQuiet(metric));
   return series.replace(/_(bucket|sum|count)$/, '') in QUIET || series in QUIET;
 }
 
-/** Where the run's node serves. */
-function runAddress(dir: string): string {
-  return (JSON.parse(readFileSync(join(dir, 'node.json'), 'utf8')) as { address: string }).address;
+/** Waits, and asks the API something every half a second. */
+async function askFor(ms: number, { api }: TestCoordinator): Promise<void> {
+  for (const endMs = performance.now() + ms; performance.now() < endMs;) {
+    await api.listRuns({});
+    await delay(500);
+  }
 }
 
 /** A call that its caller gives up, and one to an actor that is not there. */
@@ -252,9 +243,11 @@ async function makeTrouble(address: string): Promise<void> {
 }
 
 /** The process of a diffusion worker, wherever the cluster placed it. */
-async function findWorker(node: TestNode, dir: string, run: Cli): Promise<number> {
-  const { pid } = await run.poll('a worker', () =>
-    [...actorsOf(node.dir), ...actorsOf(dir)].find(({ actorId }) => actorId.includes('diffusion-worker')),
+async function findWorker(coordinator: TestCoordinator, node: TestNode): Promise<number> {
+  const { pid } = await coordinator.cli.poll('a worker', () =>
+    [...actorsOf(node.dir), ...actorsOf(coordinator.dir)].find(({ actorId }) =>
+      actorId.includes('diffusion-worker'),
+    ),
   );
   return pid;
 }

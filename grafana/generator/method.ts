@@ -63,7 +63,7 @@ export const method: Dashboard = {
           description: 'Of the last optimiser step. It is noisy; look at its course below.',
           unit: 'none',
           queries: [
-            { expr: 'max(ballast_trainer_loss{actor=~"($run-)?classifier-trainer"})', legend: 'loss' },
+            { expr: 'max(ballast_trainer_loss{actor=~"($run.*-)?classifier-trainer"})', legend: 'loss' },
           ],
           width: 4,
         },
@@ -169,7 +169,7 @@ export const method: Dashboard = {
             'Of the last optimiser step when it was asked. Not a number, or a jump that stays: see the trainer’s log.',
           unit: 'none',
           queries: [
-            { expr: 'ballast_trainer_loss{actor=~"($run-)?classifier-trainer"}', legend: '{{actor}}' },
+            { expr: 'ballast_trainer_loss{actor=~"($run.*-)?classifier-trainer"}', legend: '{{actor}}' },
           ],
         },
         {
@@ -180,7 +180,7 @@ export const method: Dashboard = {
           min: 0,
           queries: [
             {
-              expr: 'sum by (actor) (rate(ballast_trainer_steps_total{actor=~"($run-)?classifier-trainer"}[$__rate_interval]))',
+              expr: 'sum by (actor) (rate(ballast_trainer_steps_total{actor=~"($run.*-)?classifier-trainer"}[$__rate_interval]))',
               legend: '{{actor}}',
             },
           ],
@@ -211,7 +211,7 @@ export const method: Dashboard = {
           min: 0,
           queries: [
             {
-              expr: 'sum by (actor) (rate(ballast_trainer_epoch_seconds_sum{actor=~"($run-)?classifier-trainer"}[30m])) / sum by (actor) (rate(ballast_trainer_epoch_seconds_count{actor=~"($run-)?classifier-trainer"}[30m]))',
+              expr: 'sum by (actor) (rate(ballast_trainer_epoch_seconds_sum{actor=~"($run.*-)?classifier-trainer"}[30m])) / sum by (actor) (rate(ballast_trainer_epoch_seconds_count{actor=~"($run.*-)?classifier-trainer"}[30m]))',
               legend: '{{actor}}',
             },
           ],
@@ -242,7 +242,7 @@ export const method: Dashboard = {
           queries: [
             { expr: 'ballast_weights_version{run=~"$run"}', legend: 'announced {{run}}' },
             {
-              expr: 'ballast_trainer_weights_version{actor=~"($run-)?classifier-trainer"}',
+              expr: 'ballast_trainer_weights_version{actor=~"($run.*-)?classifier-trainer"}',
               legend: '{{actor}}',
             },
             { expr: 'ballast_worker_weights_version', legend: '{{actor}}' },

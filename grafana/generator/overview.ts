@@ -206,7 +206,7 @@ export const overview: Dashboard = {
           min: 0,
           queries: [
             {
-              expr: 'sum by (actor) (rate(ballast_trainer_steps_total{actor=~"($run-)?classifier-trainer"}[$__rate_interval]))',
+              expr: 'sum by (actor) (rate(ballast_trainer_steps_total{actor=~"($run.*-)?classifier-trainer"}[$__rate_interval]))',
               legend: '{{actor}}',
             },
           ],

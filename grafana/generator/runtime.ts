@@ -24,7 +24,8 @@ const now: Row = {
     {
       kind: 'stat',
       title: 'Restarts, 15 min',
-      description: 'Actors restarted in the last 15 minutes, whatever their type. Which ones: below.',
+      description:
+        'Actors restarted in the last 15 minutes, whatever their type; which ones: below. A few after a lost node are normal.',
       unit: 'none',
       decimals: 0,
       queries: [
@@ -35,7 +36,8 @@ const now: Row = {
       ],
       thresholds: [
         { from: null, color: 'green' },
-        { from: 1, color: 'red' },
+        { from: 1, color: 'orange' },
+        { from: 5, color: 'red' },
       ],
     },
     {
@@ -137,7 +139,7 @@ const actors: Row = {
       min: 0,
       queries: [
         {
-          expr: 'max by (type, cause) (increase(ballast_actor_restarts_total[15m]))',
+          expr: 'topk(6, max by (type, cause) (increase(ballast_actor_restarts_total[15m])))',
           legend: '{{type}}: {{cause}}',
         },
       ],

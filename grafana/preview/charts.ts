@@ -104,7 +104,7 @@ function drawLines(panel: PanelJson, series: readonly NamedSeries[], area: Area)
   const all = drawn.flatMap(({ values }) => values.map(([, value]) => value)).filter(Number.isFinite);
   const marks = defaults.thresholds.steps.flatMap(({ value }) => value ?? []);
   const low = defaults.min ?? Math.min(...all);
-  const high = defaults.max ?? Math.max(...all, low === 0 ? 1e-3 : low);
+  const high = defaults.max ?? (Math.max(...all) === 0 ? 1 : Math.max(...all, low));
   const ticks = ticksBetween(low, high);
   const range = { low: Math.min(low, ticks[0]!), high: Math.max(high, ticks.at(-1)!) };
   const yOf = (value: number) =>
