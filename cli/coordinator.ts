@@ -45,7 +45,7 @@ export function addCoordinatorCommand(program: Command, context: CommandContext)
     const flags = command.opts<NodeFlags & CoordinatorFlags>();
     const settings = parseCoordinatorSettings(flags, context.cwd);
     await refuseTakenPort('--api-port', settings.api.host, settings.api.port);
-    await nodeCommand(flags, context, (host) => startGuest(settings, host));
+    await nodeCommand(flags, context, (host) => startGuest(settings, host), { runs: settings.runsDir });
   });
 }
 

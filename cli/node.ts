@@ -81,6 +81,7 @@ export async function nodeCommand(
   flags: NodeFlags,
   context: CommandContext,
   startGuest: ((host: Host) => Promise<Guest>) | null = null,
+  watchedFolders: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const settings = parseNodeSettings(flags, context.cwd, networkInterfaces());
   await refuseTakenPort('--port', settings.host, settings.port);
@@ -101,7 +102,7 @@ export async function nodeCommand(
   const controlPlane = await openControlPlane({ ...settings, metrics });
   try {
     const log = openLog(settings);
-    node = await enter(settings, controlPlane, metrics, log);
+    node = await enter(settings, controlPlane, metrics, log, watchedFolders);
     const guest = (await startGuest?.({ node, settings, metrics, log })) ?? null;
     try {
       await serveUntilTold(node, settings, interrupts.signal, context, guest);
@@ -126,6 +127,7 @@ async function enter(
   { registry, store, events }: ControlPlane,
   metrics: MetricsRegistry,
   log: Log,
+  watchedFolders: Readonly<Record<string, string>>,
 ): Promise<Node> {
   const { nodeId, dir, host, port, labels, resources, advertisedHost, entryRoots, leaseMs } = settings;
   try {
@@ -133,7 +135,7 @@ async function enter(
       ...{ nodeId, log, host, port, labels, resources, advertisedHost, entryRoots },
       runDir: dir,
       cluster: registry,
-      metrics,
+      ...{ metrics, watchedFolders },
       nodeTtlMs: leaseMs,
       ...(store === null ? {} : { registryStore: store }),
       ...(events === null ? {} : { events }),

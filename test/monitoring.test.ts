@@ -160,6 +160,7 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
     const own = samples.filter(({ name }) => name.startsWith('ballast_'));
     const known = [...ballastMetrics().values()].flat().map(({ name }) => name);
     const told = scraped.flatMap((text) => [...parseExposition(text).types.keys()]);
+    expect(own.some(({ labels }) => labels['folder'] === 'runs')).toBe(true);
     expect(told.filter((name) => name.startsWith('ballast_') && !known.includes(name))).toEqual([]);
     expect(own.length).toBeGreaterThan(200);
     expect(own.length).toBeLessThan(MAX_SERIES);
