@@ -1,10 +1,10 @@
 // The example programs in examples/api, run as their README says, against a real coordinator.
-import { type ExecFileException, execFile, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packageRoot } from '../common/package-root.ts';
 import { startCoordinator, type TestCoordinator } from './support/coordinator.ts';
+import { type End, missingPython, pythonClient, runProgram } from './support/python-client.ts';
 import { BUDGET, EPOCHS, jsonLines, newFolder, SHARD_SIZE, shapesData } from './support/suite.ts';
 
 const ROOT = packageRoot();
@@ -22,15 +22,6 @@ const MISTAKE = {
   message: 'INVALID_ARGUMENT: config.training.epochs: ',
   info: ['INVALID_FIELD', 'ballast', { field: 'config.training.epochs', value: '0' }] as const,
 };
-
-const python = process.env['BALLAST_PEER_PYTHON'] ?? '';
-const missing = whatPythonLacks();
-
-interface End {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 let folder: string;
 let server: TestCoordinator;
@@ -51,17 +42,8 @@ afterAll(async () => {
   expect((await server.cli.ended).code).toBe(0);
 });
 
-function run(command: string, args: readonly string[], env: Record<string, string> = {}): Promise<End> {
-  return new Promise((resolve) => {
-    const options = { cwd: ROOT, env: { ...process.env, ...env }, timeout: 240_000 };
-    execFile(command, args, options, (error: ExecFileException | null, stdout, stderr) =>
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
-    );
-  });
-}
-
 const example = (name: string, ...args: string[]) =>
-  run(process.execPath, [join(ROOT, 'dist/examples/api', `${name}.js`), server.apiAddress, ...args]);
+  runProgram(process.execPath, [join(ROOT, 'dist/examples/api', `${name}.js`), server.apiAddress, ...args]);
 
 /** The reason and the facts, as the examples print them. */
 function expectMistake({ code, stderr }: End): void {
@@ -123,7 +105,7 @@ describe('by reflection alone', () => {
 
   it('works with buf curl, which reads descriptors strictly', async () => {
     const curl = (...args: string[]) =>
-      run(join(ROOT, 'node_modules/.bin/buf'), [
+      runProgram(join(ROOT, 'node_modules/.bin/buf'), [
         'curl',
         '--protocol',
         'grpc',
@@ -153,40 +135,27 @@ describe('typed, in TypeScript', () => {
     expectMistake(await example('typed-client', files.mistake, 'wrong', 'none')));
 });
 
-describe.skipIf(missing !== null)(`in Python${missing === null ? '' : ` (skipped: ${missing})`}`, () => {
-  const train = (config: string, id: string) => {
-    const program = join(ROOT, 'examples/api/python/train.py');
-    const args = [program, server.apiAddress, config, id, '--class', 'disc', '--out', join(folder, id)];
-    return run(python, args, { PYTHONPATH: join(folder, 'stubs'), PYTHONDONTWRITEBYTECODE: '1' });
-  };
+describe.skipIf(missingPython !== null)(
+  `in Python${missingPython === null ? '' : ` (skipped: ${missingPython})`}`,
+  () => {
+    let client: Awaited<ReturnType<typeof pythonClient>>;
+    beforeAll(async () => {
+      client = await pythonClient(folder);
+    });
+    const train = (config: string, id: string) => client.train(server.apiAddress, config, id);
 
-  beforeAll(async () => {
-    const stubs = join(folder, 'stubs');
-    mkdirSync(stubs);
-    const outputs = [`--python_out=${stubs}`, `--grpc_python_out=${stubs}`];
-    const proto = ['-I', join(ROOT, 'proto'), ...outputs, 'ballast/v1/coordinator.proto'];
-    expect(await run(python, ['-m', 'grpc_tools.protoc', ...proto])).toMatchObject({ code: 0 });
-  });
+    it('submits, watches, fetches the model, and has images made', async () => {
+      const { code, stdout, stderr } = await train(files.config, 'python');
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toContain(`runs/python/epochs/${EPOCHS}: loss `);
+      expect(stdout).toContain('runs/python: STATE_SUCCEEDED');
+      const made = readFileSync(join(server.runsDir, 'python/model/model.safetensors'));
+      expect(readFileSync(join(folder, 'python/model.safetensors'))).toEqual(made);
+      expect(
+        readdirSync(join(folder, 'python')).filter((name) => /^disc-\d{5}\.png$/.test(name)),
+      ).toHaveLength(10);
+    });
 
-  it('submits, watches, fetches the model, and has images made', async () => {
-    const { code, stdout, stderr } = await train(files.config, 'python');
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toContain(`runs/python/epochs/${EPOCHS}: loss `);
-    expect(stdout).toContain('runs/python: STATE_SUCCEEDED');
-    const made = readFileSync(join(server.runsDir, 'python/model/model.safetensors'));
-    expect(readFileSync(join(folder, 'python/model.safetensors'))).toEqual(made);
-    expect(readdirSync(join(folder, 'python')).filter((name) => /^disc-\d{5}\.png$/.test(name))).toHaveLength(
-      10,
-    );
-  });
-
-  it('understands errors', async () => expectMistake(await train(files.mistake, 'wrong')));
-});
-
-/** Null when the program can run. */
-function whatPythonLacks(): string | null {
-  if (python === '') return 'BALLAST_PEER_PYTHON is not set';
-  const modules = ['grpc', 'grpc_tools.protoc', 'google.rpc.status_pb2', 'google.rpc.error_details_pb2'];
-  const { status, stderr } = spawnSync(python, ['-c', `import ${modules.join(', ')}`], { encoding: 'utf8' });
-  return status === 0 ? null : `${python}: ${stderr.trimEnd().split('\n').at(-1)}`;
-}
+    it('understands errors', async () => expectMistake(await train(files.mistake, 'wrong')));
+  },
+);

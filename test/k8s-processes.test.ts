@@ -17,7 +17,16 @@ import { imageCommands, LocalProcess } from './support/k8s/local-process.ts';
 import { render, whyNotRendered, type Workload, workloadsOf } from './support/k8s/objects.ts';
 import { natsValues } from './support/k8s/surroundings.ts';
 import { hasNats, startNats, type NatsServer } from './support/nats.ts';
-import { readReport, referenceRun, shapesData, shapesPrior } from './support/suite.ts';
+import { missingPython, pythonClient } from './support/python-client.ts';
+import {
+  BUDGET,
+  EPOCHS,
+  readReport,
+  referenceRun,
+  SHARD_SIZE,
+  shapesData,
+  shapesPrior,
+} from './support/suite.ts';
 
 const missing =
   whyNotRendered() ??
@@ -129,6 +138,40 @@ describe.skipIf(missing !== null).each(OVERLAYS)(
       } finally {
         pool.close();
       }
+    });
+
+    const python = overlay === 'gpu' ? missingPython : 'once is enough';
+    const title = `is driven by the Python client${python === null ? '' : ` (skipped: ${python})`}`;
+    it.skipIf(python !== null)(title, async () => {
+      const { container } = running.get('Deployment/coordinator')!;
+      const data = place.claims.data!;
+      const config = join(folder, 'run.json');
+      const synthesis = { budget: BUDGET, shardSize: SHARD_SIZE };
+      writeFileSync(
+        config,
+        JSON.stringify({
+          ...{
+            method: 'iois',
+            data: { source: join(data, 'shapes') },
+            prior: join(data, 'prior.safetensors'),
+          },
+          ...{ synthesis, training: { epochs: EPOCHS, batchSize: 4 } },
+          classifier: { widths: [8, 16], groups: 4 },
+        }),
+      );
+      const { ca, cert, key } = clientFiles(place)!;
+      const files = { BALLAST_TLS_CA: ca, BALLAST_TLS_CERT: cert, BALLAST_TLS_KEY: key };
+      const env: Record<string, string> = { BALLAST_API_TOKEN_FILE: join(folder, 'token') };
+      writeFileSync(env.BALLAST_API_TOKEN_FILE!, 'test');
+      for (const [name, text] of Object.entries(files)) writeFileSync((env[name] = join(folder, name)), text);
+      const server = `127.0.0.1:${container.ports.get(container.portNames.api!)}`;
+      const { code, stdout, stderr } = await (
+        await pythonClient(folder)
+      ).train(server, config, 'python', env);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toContain('runs/python: STATE_SUCCEEDED');
+      expect(stdout).toMatch(/^images: 10$/m);
+      if (process.env['BALLAST_SHOW_TRANSCRIPT'] !== undefined) process.stdout.write(stdout);
     });
 
     // NATS last: nodes take their leave of it.

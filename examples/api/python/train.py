@@ -27,7 +27,7 @@ ENDED_BADLY = (api.Run.STATE_FAILED, api.Run.STATE_CANCELLED)
 def main():
     args = parse_arguments()
     try:
-        with grpc.insecure_channel(args.server) as channel:
+        with open_channel(args.server) as channel:
             train(Client(channel), args)
     except grpc.RpcError as error:
         print(f"{error.code().name}: {error.details()}", file=sys.stderr)
@@ -58,6 +58,22 @@ def train(client, args):
     for number, png in enumerate(client.synthesize(run.name, args.class_name, count=10, seed=7), start=1):
         write_whole(args.out / f"{args.class_name}-{number:05}.png", png)
     print(f"images: {number}")
+
+
+def open_channel(server):
+    """With TLS where BALLAST_TLS_CA names a file; every certificate of a cluster carries the name `ballast`."""
+    ca = read_named("BALLAST_TLS_CA")
+    if ca is None:
+        return grpc.insecure_channel(server)
+    own = {"private_key": read_named("BALLAST_TLS_KEY"), "certificate_chain": read_named("BALLAST_TLS_CERT")}
+    credentials = grpc.ssl_channel_credentials(root_certificates=ca, **own)
+    options = [("grpc.ssl_target_name_override", "ballast"), ("grpc.default_authority", "ballast")]
+    return grpc.secure_channel(server, credentials, options)
+
+
+def read_named(variable):
+    path = os.environ.get(variable)
+    return pathlib.Path(path).read_bytes() if path else None
 
 
 class Client:
