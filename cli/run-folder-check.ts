@@ -10,6 +10,7 @@ import { LOCK_NAME, refuseLocked } from './run-lock.ts';
 /** Everything that a run or a comparison writes at the top of its folder. */
 const OWN_NAMES = new Set([
   'checkpoints',
+  'classes.json',
   'config.json',
   'confusion.png',
   'environment.json',

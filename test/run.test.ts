@@ -91,6 +91,7 @@ describe('a run', () => {
     const { dir } = reference;
     expect(readdirSync(dir).sort()).toEqual([
       'checkpoints',
+      'classes.json',
       'config.json',
       'confusion.png',
       'environment.json',
