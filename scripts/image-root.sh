@@ -52,8 +52,9 @@ for folder in "$dest"/node_modules/onnxruntime-node/bin/*/*/*; do
 done
 find "$dest/node_modules" \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -type f -delete
 
-# What the package says that it consists of, without declarations, maps and benchmarks.
+# What the package says that it consists of, without declarations, maps, benchmarks and what Grafana reads.
 node -p "require('./package.json').files.join('\n')" | while read -r name; do
+  case $name in grafana/*) continue ;; esac
   cp -R "$name" "$dest/"
 done
 cp LICENSE "$dest/"

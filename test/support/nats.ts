@@ -1,7 +1,7 @@
 /** A real nats-server, where one is installed: started, stopped, paused, killed, and started again with or without its past. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 
 export const hasNats = spawnSync('nats-server', ['--version']).status === 0;
@@ -18,6 +18,10 @@ export interface NatsServer {
   stop(signal?: NodeJS.Signals): Promise<void>;
   /** Starts it again at the same address; `empty` removes what it stored. */
   restart(options?: { readonly empty?: boolean }): Promise<void>;
+}
+
+function isStopped(pid: number): boolean {
+  return readFileSync(`/proc/${pid}/status`, 'utf8').includes('State:\tT');
 }
 
 export async function freePort(): Promise<number> {
@@ -43,7 +47,10 @@ export async function startNats(
       return process;
     },
     url: `nats://127.0.0.1:${port}`,
-    pause: () => void process.kill('SIGSTOP'),
+    pause() {
+      process.kill('SIGSTOP');
+      while (!isStopped(process.pid!)); // the signal takes a moment, in which it would still answer
+    },
     resume: () => void process.kill('SIGCONT'),
     async stop(signal = 'SIGTERM') {
       if (process.exitCode !== null || process.signalCode !== null) return;
