@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { openNatsEventBus } from '../actors/event-nats.ts';
 import { natsSecrets } from '../actors/nats-secrets.ts';
-import { confineTree } from '../common/confined-path.ts';
+import { confineTree, pathWithin } from '../common/confined-path.ts';
 import { once } from '../common/once.ts';
 import { ApiTokens } from '../common/tokens.ts';
 import { type CoordinatorOptions, startCoordinator } from '../coordinator/service.ts';
@@ -58,6 +58,7 @@ async function startGuest(settings: CoordinatorSettings, host: Host): Promise<Gu
     ...{ node, registry, log, api, runsDir, maxRuns, workerLabels, workerResources, trainerLabels },
     tokens: tokensFile === null ? null : ApiTokens.open(tokensFile, { onProblem }),
     confine: (path, field) => confineTree(path, dataDirs, field),
+    showPath: (path) => pathWithin(path, dataDirs),
     openMirror: mirrorOf(host.settings),
   });
   return { lines: [`api:    ${coordinator.apiAddress}`], close: once(() => coordinator.close()) };

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { confinePath, confineTree, isWithin } from './confined-path.ts';
+import { confinePath, confineTree, isWithin, pathWithin } from './confined-path.ts';
 
 let base: string;
 let data: string;
@@ -149,4 +149,12 @@ it('isWithin compares whole names', () => {
   expect(isWithin('/a/b', '/a/b/..c')).toBe(true);
   expect(isWithin('/', '/a')).toBe(true);
   for (const path of ['/a', '/a/bc', '/a/b/../c', '/']) expect(isWithin('/a/b', path)).toBe(false);
+});
+
+it('shows a path as it may be given: relative to the root that has it', () => {
+  expect(pathWithin(join(more, 'x.npz'), [data, more])).toBe('x.npz');
+  expect(pathWithin(data, [data, more])).toBe('.');
+  expect(pathWithin('/etc/hosts', [data, more])).toBe('/etc/hosts');
+  expect(pathWithin('fashion-mnist', [data, more])).toBe('fashion-mnist');
+  expect(pathWithin('/gone/x', ['/gone'])).toBe('x');
 });

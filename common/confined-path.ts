@@ -4,6 +4,7 @@
  *
  * Not covered: somebody who can write into those folders and puts links there between this check and the reading.
  */
+import { realpathSync } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { UserError } from './errors.ts';
@@ -104,6 +105,23 @@ class TreeWalk {
 export function isWithin(folder: string, path: string): boolean {
   const between = relative(folder, path);
   return between === '' || (between !== '..' && !between.startsWith(`..${sep}`) && !isAbsolute(between));
+}
+
+/** A real path in one of `roots` as `confinePath` takes it, relative to its root. Others stay as they are. */
+export function pathWithin(path: string, roots: readonly string[]): string {
+  if (!isAbsolute(path)) return path;
+  const root = roots.map(realSync).find((real) => isWithin(real, path));
+  if (root === undefined) return path;
+  return relative(root, path) || (root === realSync(roots[0]!) ? '.' : path);
+}
+
+/** The real path; of one that is not there, the path itself. */
+function realSync(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
+  }
 }
 
 async function realRootsOf(roots: readonly string[]): Promise<string[]> {

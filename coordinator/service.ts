@@ -17,6 +17,7 @@ import type {
 import { Gate } from './api/access.ts';
 import { apiHandlers } from './api/handler.ts';
 import { ApiMetrics } from './api/metrics.ts';
+import type { ShowPath } from './api/resources.ts';
 import type { Confine } from './api/run-request.ts';
 import { ApiServer } from './api/server.ts';
 import { SynthesisOnDemand } from './api/synthesize.ts';
@@ -58,6 +59,7 @@ export interface CoordinatorOptions {
   /** Null lets every caller do everything. */
   readonly tokens: ApiTokens | null;
   readonly confine: Confine;
+  readonly showPath: ShowPath;
   /** A bus for each run's events beside its folder; null for none. */
   readonly openMirror: ((run: string) => Promise<EventBus>) | null;
 }
@@ -71,7 +73,7 @@ export interface Coordinator {
 
 /** @throws UserError when the folder cannot be used, or the API not be served there. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { node, registry, log, maxRuns, workerLabels, workerResources, tokens, confine } = options;
+  const { node, registry, log, maxRuns, workerLabels, workerResources, tokens, confine, showPath } = options;
   const transport = new ChannelPool();
   const system = new ActorSystem({ node, transport, log });
   const objects = new ObjectStore({
@@ -100,7 +102,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     onChange: (record) => forgetLater(record, metrics, runs, log),
   });
   watchRuns(registry, runs, shared);
-  const methods = apiHandlers({ runs, journals, dirOf, node, onDemand, confine });
+  const methods = apiHandlers({ runs, journals, dirOf, node, onDemand, confine, showPath });
   const apiMetrics = new ApiMetrics(registry);
   const api = new ApiServer({
     service: coordinatorService,

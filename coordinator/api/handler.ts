@@ -15,7 +15,7 @@ import { imageOf, imagesOf } from './images.ts';
 import { modelChunks } from './model.ts';
 import { parseEpochName, parseImageName, parseRunName } from './names.ts';
 import { pageOf, parseRunFilter } from './pages.ts';
-import { epochName, runName, toActor, toEpoch, toNode, toRun } from './resources.ts';
+import { epochName, runName, type ShowPath, toActor, toEpoch, toNode, toRun } from './resources.ts';
 import { type Confine, recordOf } from './run-request.ts';
 import type { ApiCall } from './server.ts';
 import type { SynthesisOnDemand } from './synthesize.ts';
@@ -28,6 +28,7 @@ export interface ApiParts {
   readonly node: Pick<NodeApi, 'list' | 'listNodes'>;
   readonly onDemand: SynthesisOnDemand;
   readonly confine: Confine;
+  readonly showPath: ShowPath;
 }
 
 const RUN_PAGES = { usual: 50, most: 500 };
@@ -36,7 +37,7 @@ const STATUS_PAGES = { usual: 100, most: 1000 };
 const MAX_IMAGE_NAMES = 1000;
 
 export function apiHandlers(parts: ApiParts): Implementation<CoordinatorServiceHandlers, ApiCall> {
-  const { runs, journals, dirOf, node, onDemand, confine } = parts;
+  const { runs, journals, dirOf, node, onDemand, confine, showPath } = parts;
 
   const known = (name: string, field = 'name'): RunRecord => {
     const id = parseRunName(name, field);
@@ -46,7 +47,7 @@ export function apiHandlers(parts: ApiParts): Implementation<CoordinatorServiceH
     return record;
   };
   const folderOf = ({ id }: RunRecord) => new RunFolder(dirOf(id));
-  const describe = (record: RunRecord) => describeRun(record, folderOf(record));
+  const describe = (record: RunRecord) => describeRun(record, folderOf(record), showPath);
 
   return {
     async createRun(request) {
@@ -147,11 +148,11 @@ function sameWish(asked: RunRecord, made: RunRecord): RunRecord {
   });
 }
 
-async function describeRun(record: RunRecord, folder: RunFolder): Promise<Run> {
+async function describeRun(record: RunRecord, folder: RunFolder, showPath: ShowPath): Promise<Run> {
   const { records } = await folder.checkpoints.readState();
   const report = record.state === 'succeeded' ? await folder.readReport() : null;
   const classes = report?.classes ?? (await folder.readClasses());
-  return toRun(record, { lastEpoch: records.at(-1) ?? null, report, classes });
+  return toRun(record, { lastEpoch: records.at(-1) ?? null, report, classes }, showPath);
 }
 
 async function imagesFor(

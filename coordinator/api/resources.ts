@@ -34,12 +34,15 @@ export function epochName(id: string, epoch: number): string {
   return `${runName(id)}/epochs/${epoch}`;
 }
 
-export function toRun(record: RunRecord, { lastEpoch, report, classes }: RunFacts): Run {
+/** How a path on this machine is shown to callers. */
+export type ShowPath = (path: string) => string;
+
+export function toRun(record: RunRecord, { lastEpoch, report, classes }: RunFacts, showPath: ShowPath): Run {
   const { id, state, reason, config, weight, labels, createdAt, startedAt, endedAt } = record;
   return {
     name: runName(id),
     state: STATE_NAMES[state],
-    config: toStruct(publicConfig(config)),
+    config: toStruct(publicConfig(config, showPath)),
     createTime: toTimestamp(createdAt),
     startTime: toTimestamp(startedAt),
     endTime: toTimestamp(endedAt),
@@ -53,9 +56,18 @@ export function toRun(record: RunRecord, { lastEpoch, report, classes }: RunFact
   };
 }
 
-/** Without what concerns the server alone. */
-function publicConfig({ out: _, eventsUrl: __, ...config }: RunRecord['config']): object {
-  return config;
+/** Without what concerns the server alone, and with paths as CreateRun takes them. */
+function publicConfig({ out: _, eventsUrl: __, ...config }: RunRecord['config'], showPath: ShowPath): object {
+  const { data, prior, judge } = config;
+  const shown = (path: string | null) => (path === null ? null : showPath(path));
+  const csv = { ...data.csv, images: shown(data.csv.images) };
+  const { roots: ___, ...rest } = data;
+  return {
+    ...config,
+    data: { ...rest, source: showPath(data.source), test: shown(data.test), csv },
+    prior: shown(prior),
+    judge: shown(judge),
+  };
 }
 
 export function toMetrics(metrics: Metrics): MetricsMessage {
