@@ -63,6 +63,11 @@ export function parseRunConfig(input: unknown, locate: Locate = () => 'configura
   return { ...config, method, out };
 }
 
+/** Whether a run makes images: its method does, and it has a budget for them. */
+export function synthesizes({ method, synthesis }: Pick<RunConfig, 'method' | 'synthesis'>): boolean {
+  return makesImages(resolveMethod(method)) && synthesis.budget > 0;
+}
+
 /** The configuration with every path made absolute against `base`, so that it means the same from any folder. */
 export function resolvePaths(config: RunConfig, base: string): RunConfig {
   const absolute = (path: string) => (isAbsolute(path) ? path : resolve(base, path));
@@ -83,7 +88,7 @@ export function resolvePaths(config: RunConfig, base: string): RunConfig {
 }
 
 function checkTogether(config: RunConfig, locate: Locate): void {
-  if (makesImages(resolveMethod(config.method)) && config.synthesis.budget > 0 && config.prior === null)
+  if (synthesizes(config) && config.prior === null)
     throw new UserError(
       `${locate(['method'])}: method ${config.method} makes images and needs a diffusion prior; ` +
         'name one with --prior FILE (field prior), or train one with `ballast prior train`',

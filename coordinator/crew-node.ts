@@ -1,10 +1,9 @@
 /** The crew of a run as actors of a node: starts the trainer and the workers, follows their lives, and ends them. */
 import type { ActorRuntime } from '../actors/hosted-actor.ts';
-import type { RestartPolicy } from '../actors/status.ts';
-import type { SpawnOptions } from '../actors/system.ts';
+import type { ActorStatus, RestartPolicy } from '../actors/status.ts';
+import type { ActorSystem, SpawnOptions } from '../actors/system.ts';
 import { toError } from '../common/errors.ts';
-import { makesImages, resolveMethod } from '../config/method.ts';
-import type { RunConfig } from '../config/run-config.ts';
+import { type RunConfig, synthesizes } from '../config/run-config.ts';
 import { trainerType, workerType } from './actor-types.ts';
 import { type Crew, ownWorkers, type WorkerSource } from './crew.ts';
 import { StatusBoard } from './status-board.ts';
@@ -26,8 +25,17 @@ export interface SpawnedCrew extends Crew {
 export type CrewRuntime = Pick<ActorRuntime, 'system' | 'objects' | 'log'>;
 
 const TRAINER_ID = 'classifier-trainer';
-const WORKER_RESTARTS: Partial<RestartPolicy> = { maxRestarts: 20 };
+export const WORKER_RESTARTS: Partial<RestartPolicy> = { maxRestarts: 20 };
 const TRAINER_RESTARTS: Partial<RestartPolicy> = { maxRestarts: 10 };
+
+/** Ends the living actors that an earlier coordinator left. */
+export async function endLeftovers(
+  system: ActorSystem,
+  isMeant: (status: ActorStatus) => boolean,
+): Promise<void> {
+  const left = (await system.node.list()).filter((status) => status.state !== 'dead' && isMeant(status));
+  await Promise.all(left.map(({ actorId }) => system.stop(actorId)));
+}
 
 /**
  * Starts the actors that the configuration needs: a trainer, and workers, unless the run has a share of those of all
@@ -41,16 +49,12 @@ export async function spawnCrew(
 ): Promise<SpawnedCrew> {
   const prefix = place?.prefix ?? '';
   const trainerId = prefix + TRAINER_ID;
-  const needsWorkers = makesImages(resolveMethod(config.method)) && config.synthesis.budget > 0;
   const workerIds = Array.from(
-    { length: needsWorkers && shared === null ? config.workers : 0 },
+    { length: synthesizes(config) && shared === null ? config.workers : 0 },
     (_, i) => `${prefix}${workerType.name}-${i}`,
   );
   const ids = [trainerId, ...workerIds];
-  const left = (await system.node.list()).filter(
-    ({ actorId, state }) => ids.includes(actorId) && state !== 'dead',
-  );
-  await Promise.all(left.map(({ actorId }) => system.stop(actorId)));
+  await endLeftovers(system, ({ actorId }) => ids.includes(actorId));
 
   // In a cluster workers take cores that are free, wherever; alone, the machine's owner has chosen their number.
   const workerPlace: SpawnOptions =

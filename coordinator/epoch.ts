@@ -2,8 +2,7 @@
  * One epoch: accuracy → quotas → shards → guided synthesis with the current weights → training on real and synthetic
  * images → validation. Its whole input is the state after the epoch before, so it may be done again from there.
  */
-import { makesImages, resolveMethod } from '../config/method.ts';
-import type { RunConfig } from '../config/run-config.ts';
+import { type RunConfig, synthesizes } from '../config/run-config.ts';
 import type { OpenResponse__Output } from '../gen/ballast/v1/OpenResponse.ts';
 import type { TrainEpochResult__Output } from '../gen/ballast/v1/TrainEpochResult.ts';
 import type { WeightsRef__Output } from '../gen/ballast/v1/WeightsRef.ts';
@@ -109,7 +108,7 @@ export async function evaluate(
 /** Quotas from training accuracy under evaluation transforms, which is 0.5 for all before the first epoch. */
 async function decidePlan(epoch: number, state: RunState, tools: EpochTools): Promise<Plan> {
   const { config, opened, events, metrics } = tools;
-  if (!makesImages(resolveMethod(config.method)) || config.synthesis.budget === 0)
+  if (!synthesizes(config))
     return { sampling: state.sampling, quota: null, accuracy: null, evaluateSeconds: 0 };
   const measured =
     epoch > 1 && readsAccuracy(config.adaptiveSampling.rule) ? await evaluate('SPLIT_TRAIN', tools) : null;

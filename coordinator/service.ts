@@ -91,7 +91,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const dirOf = (run: string) => store.dirOf(run);
   const journals = new Journals(dirOf);
   const { trainerLabels, openMirror } = options;
-  const execution: ExecutionOptions & { runtime: { objects: ObjectStore } } = {
+  const execution: ExecutionOptions = {
     runtime: { system, objects, log },
     ...{ shared, journals, metrics, trainerLabels, dirOf, openMirror, log },
   };

@@ -3,11 +3,12 @@
  * those of a node that drains get nothing new, hand over what they have made, and are ended.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { NodeStatus, Labels, Resources, RestartPolicy } from '../actors/status.ts';
+import type { ActorStatus, Labels, NodeStatus, Resources } from '../actors/status.ts';
 import type { ActorSystem } from '../actors/system.ts';
 import { toError } from '../common/errors.ts';
 import type { Log } from '../common/log.ts';
 import { workerType } from './actor-types.ts';
+import { endLeftovers, WORKER_RESTARTS } from './crew-node.ts';
 import type { SharedWorkers } from './shared-workers.ts';
 import { StatusBoard } from './status-board.ts';
 
@@ -15,7 +16,6 @@ import { StatusBoard } from './status-board.ts';
 const LOOK_MS = 500;
 /** Wait before a node on which a worker died for good gets another. */
 const PENALTY_MS = 30_000;
-const RESTARTS: Partial<RestartPolicy> = { maxRestarts: 20 };
 
 export interface WorkerPoolOptions {
   readonly system: ActorSystem;
@@ -75,7 +75,9 @@ export class WorkerPool {
   async #look(): Promise<void> {
     const { system, log } = this.#options;
     const { signal } = this.#stopping;
-    await this.#endLeftovers().catch((thrown: unknown) => {
+    const isPooled = ({ actorId, type }: ActorStatus) =>
+      type === workerType.name && actorId.startsWith(`${workerType.name}-`);
+    await endLeftovers(system, isPooled).catch((thrown: unknown) => {
       log.warn('workers that an earlier coordinator left were not ended', { error: thrown });
     });
     for (let trouble = ''; !signal.aborted;) {
@@ -91,15 +93,6 @@ export class WorkerPool {
       }
       await sleep(LOOK_MS, null, { signal }).catch(() => undefined);
     }
-  }
-
-  async #endLeftovers(): Promise<void> {
-    const { system } = this.#options;
-    const left = (await system.node.list()).filter(
-      ({ actorId, type, state }) =>
-        type === workerType.name && state !== 'dead' && actorId.startsWith(`${workerType.name}-`),
-    );
-    await Promise.all(left.map(({ actorId }) => system.stop(actorId)));
   }
 
   /** Parts with workers that died for good, and with those of nodes that drain or are gone. */
@@ -158,7 +151,7 @@ export class WorkerPool {
     this.#workers.set(actorId, { actorId, nodeId, isLeaving: false });
     try {
       const place = { labels, resources, near: address, handsOver: true };
-      const handle = await system.spawn(type, { actorId, restart: RESTARTS, ...place });
+      const handle = await system.spawn(type, { actorId, restart: WORKER_RESTARTS, ...place });
       shared.add(this.#board.link(actorId, handle));
     } catch (thrown) {
       this.#workers.delete(actorId);

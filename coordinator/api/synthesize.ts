@@ -4,8 +4,7 @@
  */
 import sharp from 'sharp';
 import { AsyncQueue } from '../../actors/async-queue.ts';
-import type { ObjectStore } from '../../actors/objects.ts';
-import { makesImages, resolveMethod } from '../../config/method.ts';
+import { synthesizes } from '../../config/run-config.ts';
 import type { Image } from '../../gen/ballast/v1/Image.ts';
 import type { OpenResponse__Output } from '../../gen/ballast/v1/OpenResponse.ts';
 import type { SynthesizeRequest__Output } from '../../gen/ballast/v1/SynthesizeRequest.ts';
@@ -35,7 +34,7 @@ const OPEN_DEADLINE_MS = 600_000;
 interface Studio {
   readonly opened: OpenResponse__Output;
   readonly weights: WeightsRef__Output;
-  close(): Promise<void>;
+  readonly crew: SpawnedCrew;
 }
 
 interface Kept {
@@ -46,12 +45,12 @@ interface Kept {
 }
 
 export class SynthesisOnDemand {
-  readonly #options: ExecutionOptions & { readonly runtime: { readonly objects: ObjectStore } };
+  readonly #options: ExecutionOptions;
   readonly #kept = new Map<string, Kept>();
   readonly #slots = new Set(Array.from({ length: MAX_CALLS }, (_, i) => `on-demand-${i}`));
   readonly #stopping = new AbortController();
 
-  constructor(options: ExecutionOptions & { readonly runtime: { readonly objects: ObjectStore } }) {
+  constructor(options: ExecutionOptions) {
     this.#options = options;
   }
 
@@ -88,7 +87,7 @@ export class SynthesisOnDemand {
     const kept = [...this.#kept.values()];
     this.#kept.clear();
     for (const { timer } of kept) clearTimeout(timer ?? undefined);
-    await Promise.allSettled(kept.map(async ({ studio }) => (await studio).close()));
+    await Promise.allSettled(kept.map(async ({ studio }) => (await studio).crew.stop()));
   }
 
   async #keep(record: RunRecord): Promise<Kept> {
@@ -127,7 +126,7 @@ export class SynthesisOnDemand {
   #close({ studio, users }: Kept): void {
     if (users > 0) return;
     void studio
-      .then((open) => open.close())
+      .then(({ crew }) => crew.stop())
       .catch((thrown: unknown) => {
         this.#options.log.warn('a trainer for images on demand did not end well', { error: thrown });
       });
@@ -147,7 +146,7 @@ export class SynthesisOnDemand {
       const opened = await crew.trainer.handle.open({ configJson, checkpointDir }, options);
       const { weights } = await crew.trainer.handle.publishWeights({}, options);
       if (!weights?.object) throw new Error('the trainer published no weights');
-      return { opened, weights, close: () => crew.stop() };
+      return { opened, weights, crew };
     } catch (thrown) {
       await crew.stop();
       throw thrown;
@@ -158,7 +157,7 @@ export class SynthesisOnDemand {
     slot: string,
     record: RunRecord,
     request: SynthesizeRequest__Output,
-    { opened, weights }: Studio,
+    { opened, weights, crew }: Studio,
     signal: AbortSignal,
   ): AsyncGenerator<Image> {
     const { shared, metrics, runtime, log } = this.#options;
@@ -170,7 +169,7 @@ export class SynthesisOnDemand {
       {
         crew: {
           workers,
-          release: (object) => void runtime.objects.free([object]).catch(() => undefined),
+          release: (object) => crew.release(object),
           keep: async ({ shardIndex, batch }, stop) => {
             const bytes = await runtime.objects.get(batch, { signal: stop });
             arrived.put(shardIndex, await decodeImages(bytes, request.className, classIndex));
@@ -243,7 +242,7 @@ function checkRequest({ id, config }: RunRecord, request: SynthesizeRequest__Out
   if (seed < 0 || seed > MAX_SEED) throw invalidField('seed', seed, `must be from 0 to ${MAX_SEED}`);
   if (guidanceScale !== undefined && !(guidanceScale >= 0 && guidanceScale <= MAX_SCALE))
     throw invalidField('guidance_scale', guidanceScale, `must be from 0 to ${MAX_SCALE}`);
-  if (!makesImages(resolveMethod(config.method)) || config.synthesis.budget === 0) {
+  if (!synthesizes(config)) {
     const message = `${runName(id)} makes no images: its method is ${config.method}`;
     throw precondition('RUN_MAKES_NO_IMAGES', runName(id), message);
   }

@@ -7,8 +7,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../../common/errors.ts';
 import { writeFileAtomic } from '../../common/files.ts';
-import { makesImages, resolveMethod } from '../../config/method.ts';
-import type { RunConfig } from '../../config/run-config.ts';
+import { type RunConfig, synthesizes } from '../../config/run-config.ts';
 import { loadDataset } from '../../data/dataset.ts';
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
 import type { ClassificationMetrics } from '../../models/metrics.ts';
@@ -85,8 +84,8 @@ export class TrainerRun {
   }
 
   async #describe(dataset: Dataset): Promise<OpenedRun> {
-    const { engine, threads, method, synthesis, prior } = this.#config;
-    const withImages = makesImages(resolveMethod(method)) && synthesis.budget > 0 && prior !== null;
+    const { engine, threads, prior } = this.#config;
+    const withImages = synthesizes(this.#config) && prior !== null;
     return {
       classes: dataset.classes,
       trainLabels: dataset.train.labels,
