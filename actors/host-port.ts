@@ -1,6 +1,7 @@
 /** The host's end of one actor thread's port. */
 
-import type { Worker } from 'node:worker_threads';
+import { receiveMessageOnPort } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { CallError } from './call-errors.ts';
 import type { CallOutput, IncomingCall, ThreadTarget } from './dispatcher.ts';
 import type { ServingProcess } from './serving-process.ts';
@@ -9,7 +10,7 @@ import type { FromThread, ToThread } from './thread-protocol.ts';
 import type { CallStart, StartedCall } from './transport/caller.ts';
 
 export class HostPort {
-  readonly #worker: Worker;
+  readonly #port: MessagePort;
   readonly #serving: ServingProcess;
   readonly #actorId: string;
   readonly #outputs = new Map<number, CallOutput>();
@@ -17,11 +18,11 @@ export class HostPort {
   readonly #metrics = new Map<number, (text: string) => void>();
   #lastId = 0;
 
-  constructor(worker: Worker, serving: ServingProcess, actorId: string) {
-    this.#worker = worker;
+  constructor(port: MessagePort, serving: ServingProcess, actorId: string) {
+    this.#port = port;
     this.#serving = serving;
     this.#actorId = actorId;
-    worker.on('message', (message: FromThread) => this.#receive(message));
+    port.on('message', (message: FromThread) => this.#receive(message));
   }
 
   /** Asks the actor to end cleanly. */
@@ -38,8 +39,12 @@ export class HostPort {
     });
   }
 
-  /** The thread has ended: its calls, both ways, fail. */
+  /** The thread has ended: what it said still counts, then its calls, both ways, fail. */
   close(): void {
+    for (let last; (last = receiveMessageOnPort(this.#port)) !== undefined;) {
+      this.#receive(last.message as FromThread);
+    }
+    this.#port.close();
     this.#serving.dispatcher.removeActor(this.#actorId);
     for (const output of this.#outputs.values()) {
       output.fail({ code: 'UNAVAILABLE', message: 'its thread ended', kind: null });
@@ -49,7 +54,7 @@ export class HostPort {
   }
 
   #post(message: ToThread, bytes?: Uint8Array<ArrayBuffer>): void {
-    this.#worker.postMessage(message, bytes === undefined ? [] : [bytes.buffer]);
+    this.#port.postMessage(message, bytes === undefined ? [] : [bytes.buffer]);
   }
 
   #receive(message: FromThread): void {

@@ -51,7 +51,7 @@ export type { ObjectRef } from './object-ref.ts';
 
 export type { BusEvent, EventBus, EventPayload, SubscribeOptions } from './event-bus.ts';
 export { openEventLog } from './event-log.ts';
-export { openNatsEventBus } from './event-nats.ts';
+export { openNatsEventBus, openNatsRegistry } from './nats.ts';
 export type { NatsEventBusOptions } from './event-nats.ts';
 
 export { RevisionConflict } from './registry.ts';
@@ -66,7 +66,6 @@ export type {
 } from './registry.ts';
 export type { RegistryOptions } from './registry-client.ts';
 export { EmbeddedStore, openEmbeddedRegistry } from './registry-embedded.ts';
-export { openNatsRegistry } from './registry-nats.ts';
 export type { NatsRegistryOptions } from './registry-nats.ts';
 export { registryHandlers, remoteRegistry } from './registry-service.ts';
 export { Announcer } from './announcer.ts';

@@ -4,7 +4,6 @@
  */
 
 import { appendFileSync } from 'node:fs';
-import { parentPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { UserError } from '../common/errors.ts';
 import { createLog } from '../common/log.ts';
@@ -23,21 +22,44 @@ import type { CallSink, CallStart, StartedCall } from './transport/caller.ts';
 /** Time for the actor's calls to answer when it stops. */
 const STOP_GRACE_MS = 500;
 
+/** Where a thread keeps what it was told: an actor's program may bring a copy of this module of its own. */
+const THREAD_DATA = Symbol.for('ballast.thread');
+
+interface ThreadGlobals {
+  [THREAD_DATA]?: ThreadData;
+}
+
+/** Makes this thread an actor: loads its program, which calls `serveInThread`. Ends the thread when that fails. */
+export async function beginThread(data: ThreadData, loadProgram: () => Promise<unknown>): Promise<void> {
+  (globalThis as ThreadGlobals)[THREAD_DATA] = data;
+  try {
+    await loadProgram();
+  } catch (thrown) {
+    logOf(data).error('its program failed', { entry: data.entry, error: thrown });
+    process.exit(1);
+  }
+}
+
+function logOf({ environment: { actorId, incarnation }, logPath }: ThreadData) {
+  return createLog({
+    fields: { actor: actorId, incarnation },
+    write: (line) => appendFileSync(logPath, line),
+  });
+}
+
 /** Runs this thread as an actor. Resolves when it is registered. */
 export async function serveInThread<Client, Handlers>(
   options: ServeOptions<Client, Handlers>,
 ): Promise<void> {
-  const data = workerData as ThreadData;
-  const { actorId, incarnation, type } = data.environment;
-  const log = createLog({
-    fields: { actor: actorId, incarnation },
-    write: (line) => appendFileSync(data.logPath, line),
-  });
+  const data = (globalThis as ThreadGlobals)[THREAD_DATA];
+  if (data === undefined) throw new Error('this thread is no actor: a node starts those (isolation: thread)');
+  const { actorId, type } = data.environment;
+  const log = logOf(data);
   try {
     const registry = createRegistry({ actor: actorId, type }, { isThread: true });
     const dispatcher = new Dispatcher({ log, metrics: new CallMetrics(registry) });
     watchMailboxes(registry, dispatcher);
-    const port = new GuestPort(parentPort!, dispatcher, () => registry.metrics());
+    const port = new GuestPort(data.port, dispatcher, () => registry.metrics());
     const onDisowned = () => process.exit(1);
     const life = new ActorLife<Client, Handlers>({
       environment: data.environment,

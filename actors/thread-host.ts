@@ -1,6 +1,7 @@
 /** The thread host's process: runs light actors in threads, and carries their calls in both directions. */
 
-import { Worker } from 'node:worker_threads';
+import { fileURLToPath } from 'node:url';
+import { MessageChannel } from 'node:worker_threads';
 import type {
   ThreadHostServiceClient,
   ThreadHostServiceHandlers,
@@ -12,30 +13,39 @@ import { HostPort } from './host-port.ts';
 import type { Implementation } from './protos.ts';
 import { threadHostService } from './runtime-services.ts';
 import type { ServingProcess } from './serving-process.ts';
+import { SpareThreads } from './spare-threads.ts';
 import type { ThreadData } from './thread-protocol.ts';
 import { AsyncQueue } from './async-queue.ts';
+
+const THREAD_PROGRAM = fileURLToPath(new URL('./thread-main.js', import.meta.url));
 
 /** Code that a thread ends with when it was killed. */
 const KILLED = 137;
 
-function threadHandlers(serving: ServingProcess): Implementation<ThreadHostServiceHandlers, CallContext> {
+function threadHandlers(
+  serving: ServingProcess,
+  threads: SpareThreads,
+): Implementation<ThreadHostServiceHandlers, CallContext> {
+  const { log } = serving.dispatcher;
   const ports = new Map<string, HostPort>();
   const keyOf = (actorId: string, incarnation: number) => `${actorId}/${incarnation}`;
 
   function startThread(entry: string, environment: ActorEnvironment, logPath: string) {
     const { actorId, incarnation } = environment;
     const path = `threads/${actorId}`;
-    const workerData: ThreadData = {
-      ...{ environment, entry, logPath },
+    const { port1, port2 } = new MessageChannel();
+    const data: ThreadData = {
+      ...{ port: port2, environment, entry, logPath },
       address: serving.address,
       metricsAddress: `${serving.metricsAddress}/${path}`,
     };
-    const worker = new Worker(entry, { workerData, stdout: false, stderr: false });
-    const port = new HostPort(worker, serving, actorId);
+    const worker = threads.take();
+    worker.postMessage(data, [port2]);
+    const port = new HostPort(port1, serving, actorId);
     const stopServing = serving.serveMetricsOf(path, () => port.metrics());
     ports.set(keyOf(actorId, incarnation), port);
     const ended = new Promise<number>((resolve) => {
-      worker.once('error', (error) => serving.dispatcher.log.error('a thread failed', { actorId, error }));
+      worker.once('error', (error) => log.error('a thread failed', { actorId, error }));
       worker.once('exit', (code) => {
         ports.delete(keyOf(actorId, incarnation));
         stopServing();
@@ -70,5 +80,11 @@ function threadHandlers(serving: ServingProcess): Implementation<ThreadHostServi
 
 await serveInProcess<ThreadHostServiceClient, ThreadHostServiceHandlers>({
   service: threadHostService,
-  start: (_runtime, serving) => ({ handlers: threadHandlers(serving) }),
+  start: (_runtime, serving) => {
+    const { log } = serving.dispatcher;
+    const threads = new SpareThreads(THREAD_PROGRAM, (error) =>
+      log.error('a spare thread failed', { error }),
+    );
+    return { handlers: threadHandlers(serving, threads), onStop: () => threads.close() };
+  },
 });

@@ -1,13 +1,23 @@
-/** Messages between a thread host's main thread and an actor's thread, over the thread's port. */
+/** Messages between a thread host's main thread and an actor's thread, over the actor's port. */
 
+import type { MessagePort } from 'node:worker_threads';
 import type { ActorEnvironment } from './actor-environment.ts';
 import type { Failure } from './call-errors.ts';
 import type { IncomingCall } from './dispatcher.ts';
 import type { CallStart } from './transport/caller.ts';
 
-/** `workerData` of an actor's thread. */
+/** `workerData` of a thread. */
+export interface ThreadKind {
+  /** Whether no actor waits for it yet. */
+  readonly isSpare: boolean;
+}
+
+/** What a thread is told first: which actor it is. */
 export interface ThreadData {
+  /** Its end of the port for all that follows. */
+  readonly port: MessagePort;
   readonly environment: ActorEnvironment;
+  /** Absolute path of its program. */
   readonly entry: string;
   readonly logPath: string;
   /** host:port of the host's gRPC server. */
