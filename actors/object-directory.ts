@@ -165,12 +165,17 @@ export class ObjectDirectory {
     return [...(this.#pins.get(id)?.values() ?? [])].reduce((sum, count) => sum + count, 0);
   }
 
-  /** What has to leave so that `sizeBytes` more fit: secondary copies first, then primaries to disk, oldest use first. */
-  planRoom(sizeBytes: number): RoomPlan {
+  /**
+   * What has to leave so that `sizeBytes` more fit: secondary copies first, then primaries to disk; of each kind those
+   * that nobody has mapped first, whose memory is free at once, then the oldest use.
+   */
+  planRoom(sizeBytes: number, isMapped: (held: HeldObject) => boolean = () => false): RoomPlan {
     let missingBytes = this.#memoryBytes + sizeBytes - this.capacityBytes;
     const movable = [...this.#held.values()]
       .filter(({ place, ref }) => place === 'memory' && ref.sizeBytes > 0 && !this.isPinned(ref.id))
-      .sort((a, b) => a.lastUsedMs - b.lastUsedMs);
+      .map((held) => ({ held, later: Number(isMapped(held)) }))
+      .sort((a, b) => a.later - b.later || a.held.lastUsedMs - b.held.lastUsedMs)
+      .map(({ held }) => held);
     const take = (kind: ObjectKind) =>
       movable.filter((held) => {
         if (held.kind !== kind || missingBytes <= 0) return false;

@@ -65,7 +65,9 @@ export class ObjectRoom {
   /** One step towards it; the plan is made anew after each, because objects come and go meanwhile. */
   async #makeRoom(id: string, sizeBytes: number): Promise<void> {
     this.#noteUse();
-    const { evict, spill, missingBytes } = this.#directory.planRoom(sizeBytes);
+    const { evict, spill, missingBytes } = this.#directory.planRoom(sizeBytes, ({ ref }) =>
+      this.#files.isMapped(this.#files.path(ref), ref.sizeBytes),
+    );
     if (missingBytes > 0) throw this.#exhausted(id, sizeBytes, 'the rest is being written or read');
     for (const held of evict) {
       this.drop(held.ref.id);

@@ -48,12 +48,21 @@ export interface ObjectStoreOptions {
 export interface PutOptions {
   /** Whether it is freed with this process, or lives until it is freed or the node ends; `actor` by default. */
   readonly owner?: 'actor' | 'node';
+  /** Its SHA-256 in lower-case hex, where the caller has made it already; a wrong one is noticed by other nodes. */
+  readonly digest?: string;
 }
 
 interface Home {
   readonly nodeId: string;
   readonly session: number;
   readonly folder: string;
+}
+
+interface Publication {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+  readonly owner: string;
+  readonly known: string | undefined;
 }
 
 interface Read {
@@ -82,12 +91,12 @@ export class ObjectStore {
    * Keeps bytes until they are freed or their owner ends.
    * @throws ObjectError RESOURCE_EXHAUSTED when they do not fit, naming use and limit.
    */
-  async put(bytes: Uint8Array, { owner = 'actor' }: PutOptions = {}): Promise<ObjectRef> {
+  async put(bytes: Uint8Array, { owner = 'actor', digest: known }: PutOptions = {}): Promise<ObjectRef> {
     const { nodeId, session } = await this.#join();
     const id = `${nodeId}/${this.#options.owner}/${session}-${++this.#count}`;
     const ownerId = owner === 'node' ? NODE_OWNER : this.#options.owner;
     try {
-      const digest = await this.#publish(id, bytes, ownerId);
+      const digest = await this.#publish({ id, bytes, owner: ownerId, known });
       this.#cache.set(digest, bytes);
       this.#metrics.put(bytes.byteLength);
       return { id, sizeBytes: bytes.byteLength, digest, holders: [this.#options.nodeAddress] };
@@ -172,16 +181,16 @@ export class ObjectStore {
     return this.#home;
   }
 
-  async #publish(id: string, bytes: Uint8Array, owner: string): Promise<string> {
+  async #publish({ id, bytes, owner, known }: Publication): Promise<string> {
     const { byteLength: sizeBytes } = bytes;
     if (sizeBytes <= INLINE_BYTES) {
-      const digest = await digestOf(bytes);
+      const digest = known ?? (await digestOf(bytes));
       await this.#node.seal({ object: { id, sizeBytes, digest }, owner, content: bytes });
       return digest;
     }
     const { path } = await this.#node.reserve({ id, sizeBytes, owner });
     try {
-      const [, digest] = await Promise.all([writeWhole(path, bytes), digestOf(bytes)]);
+      const [, digest] = await Promise.all([writeWhole(path, bytes), known ?? digestOf(bytes)]);
       await this.#node.seal({ object: { id, sizeBytes, digest }, owner });
       return digest;
     } catch (thrown) {

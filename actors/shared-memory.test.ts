@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -114,5 +117,49 @@ describe('readSealed', () => {
     const reading = readSealed(path, object.sizeBytes);
     renameSync(path, join(folder, 'blank'));
     expect(await reading).toBeNull();
+  });
+});
+
+describe.skipIf(!existsSync(SHARED_MEMORY))('files that a process has mapped', () => {
+  let shared: string;
+  let holder: ChildProcess;
+
+  beforeEach(async () => {
+    shared = await mkdtemp(join(SHARED_MEMORY, 'ballast-test-'));
+    files = new StoreFiles(shared, join(folder, 'spill'), 'n');
+  });
+
+  afterEach(async () => {
+    holder.kill('SIGKILL');
+    await rm(shared, { recursive: true });
+  });
+
+  /** As a process that maps it. */
+  async function hold(path: string): Promise<void> {
+    holder = spawn('flock', ['--shared', '--no-fork', path, 'sh', '-c', 'echo locked; exec sleep 60']);
+    await once(holder.stdout!, 'data');
+  }
+
+  it('are not written again until it ends', async () => {
+    const path = await writeSealed(3);
+    expect(files.isMapped(path, object.sizeBytes)).toBe(false);
+    await hold(path);
+    expect(files.isMapped(path, object.sizeBytes)).toBe(true);
+    const { ino } = statSync(path);
+    files.recycle(path, object.sizeBytes, GIB);
+    expect(existsSync(files.take(object.sizeBytes))).toBe(false);
+    const ended = once(holder, 'exit');
+    holder.kill('SIGKILL');
+    await ended;
+    expect(statSync(files.take(object.sizeBytes)).ino).toBe(ino);
+  });
+
+  it('keep their bytes, whatever is put later', async () => {
+    const path = await writeSealed(3);
+    holder = spawn('true');
+    const bytes = (await readSealed(path, object.sizeBytes))!;
+    files.recycle(path, object.sizeBytes, GIB);
+    await writeSealed(4, 'n/later');
+    expect(Buffer.compare(bytes, Buffer.alloc(object.sizeBytes, 3))).toBe(0);
   });
 });

@@ -5,7 +5,7 @@
  * A sealed object's file carries its id and digest as name and never changes under that name. A file whose object is
  * gone is renamed before it is written to again. So a reader may open a name, read, and then look whether the name
  * still leads to the same file: if it does, what it read is whole. Used files are kept and written again, because the
- * system need not find and clear their memory anew.
+ * system need not find and clear their memory anew; but for those that somebody has mapped (mapped-files.ts).
  */
 
 import {
@@ -24,6 +24,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { errorCode } from '../common/errors.ts';
+import { canMap, isMapped, lockShared, mapFile } from './mapped-files.ts';
 import { fileNameOf } from './object-ref.ts';
 import type { ObjectRef } from './object-ref.ts';
 import { markOwned } from './store-leftovers.ts';
@@ -33,6 +34,8 @@ const MIB = 1024 * 1024;
 /** Smaller files are not worth keeping. */
 const MIN_BLANK_BYTES = MIB;
 const MAX_BLANKS = 16;
+/** Smaller objects are read into memory of their own, which is cheaper than mapping them. */
+const MIN_MAPPED_BYTES = MIB;
 /** Bytes of one read or write request, so that two can run at a time and none exceeds what the system takes at once. */
 const PART_BYTES = 64 * MIB;
 
@@ -123,11 +126,19 @@ export class StoreFiles {
     return this.#blanks.length;
   }
 
-  /** A name to write `sizeBytes` to: a used file that is about as large, or one that does not exist yet. */
+  /**
+   * A name to write `sizeBytes` to: a used file that is about as large and that nobody has mapped any more, or one that
+   * does not exist yet. Who maps a file looks at its name once he has the lock, and used files have lost theirs: so
+   * those that are free stay free.
+   */
   take(sizeBytes: number): string {
     const path = join(this.folder, `writing-${++this.#count}`);
     const bySize =
-      sizeBytes < MIN_BLANK_BYTES ? [] : this.#blanks.toSorted((a, b) => a.sizeBytes - b.sizeBytes);
+      sizeBytes < MIN_BLANK_BYTES
+        ? []
+        : this.#blanks
+            .filter((blank) => !this.isMapped(blank.path, blank.sizeBytes))
+            .sort((a, b) => a.sizeBytes - b.sizeBytes);
     const blank = bySize.find((candidate) => candidate.sizeBytes >= sizeBytes) ?? bySize.at(-1);
     if (blank !== undefined) {
       this.#blanks = this.#blanks.filter((candidate) => candidate !== blank);
@@ -155,7 +166,12 @@ export class StoreFiles {
     this.#blanks.push({ path: blank, sizeBytes });
   }
 
-  /** Removes a file; who has it open reads on. */
+  /** Whether some process has a file of `sizeBytes` mapped, so that its memory would not be free without it. */
+  isMapped(path: string, sizeBytes: number): boolean {
+    return isMappable(path, sizeBytes) && isMapped(path);
+  }
+
+  /** Removes a file; who has it open or mapped reads on. */
   discard(path: string): void {
     rmSync(path, { force: true });
   }
@@ -219,8 +235,13 @@ export async function readAt(file: FileHandle, target: Uint8Array, offset: numbe
   }
 }
 
+/** Files on a disk are not mapped: where it fails, the process would be killed instead of getting an error. */
+function isMappable(path: string, sizeBytes: number): boolean {
+  return sizeBytes >= MIN_MAPPED_BYTES && path.startsWith(`${SHARED_MEMORY}/`);
+}
+
 /**
- * Reads a sealed object's file and notes the use in its time of change. Null when there is none, or when its object was
+ * The bytes of a sealed object's file, mapped where that can be, else read. Notes the use in the file's time of change. Null when there is none, or when its object was
  * freed or moved meanwhile, so that the bytes may be another object's.
  */
 export async function readSealed(path: string, sizeBytes: number): Promise<Uint8Array | null> {
@@ -234,12 +255,14 @@ export async function readSealed(path: string, sizeBytes: number): Promise<Uint8
   try {
     const { size, ino } = await file.stat();
     if (size !== sizeBytes) return null;
-    const bytes = Buffer.allocUnsafeSlow(sizeBytes);
-    await readAt(file, bytes, 0);
+    const isMapping = canMap && isMappable(path, sizeBytes) && lockShared(file.fd);
+    const copy = isMapping ? null : Buffer.allocUnsafeSlow(sizeBytes);
+    if (copy !== null) await readAt(file, copy, 0);
     const now = new Date();
     await file.utimes(now, now);
     const after = await stat(path).catch(() => null);
-    return after?.ino === ino ? bytes : null;
+    if (after?.ino !== ino) return null;
+    return copy ?? mapFile(file.fd, sizeBytes);
   } catch (thrown) {
     if ((await stat(path).catch(() => null)) === null) return null;
     throw thrown;

@@ -94,7 +94,12 @@ export async function measureBroadcast(
 
 /** Puts an object and has all receivers get it at once. Returns the seconds until the last one has it. */
 async function deliver(origin: Host, receivers: readonly Host[], round: number): Promise<number> {
-  const { ref } = await origin.ask({ kind: 'put', sizeBytes: SIZE_BYTES, seed: round + 1 });
+  const { ref } = await origin.ask({
+    kind: 'put',
+    sizeBytes: SIZE_BYTES,
+    seed: round + 1,
+    isDigestKnown: false,
+  });
   const startMs = performance.now();
   await Promise.all(receivers.map((host) => host.ask({ kind: 'get', ref: ref as ObjectRef })));
   const seconds = (performance.now() - startMs) / 1000;

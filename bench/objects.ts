@@ -40,15 +40,19 @@ async function putIn(
   host: Host,
   sizeBytes: number,
   seed: number,
+  isDigestKnown = false,
 ): Promise<{ ref: ObjectRef; seconds: number }> {
-  const { ref, seconds } = await host.ask({ kind: 'put', sizeBytes, seed });
+  const { ref, seconds } = await host.ask({ kind: 'put', sizeBytes, seed, isDigestKnown });
   return { ref: ref!, seconds };
 }
 
 /** Seconds of one round. */
 export interface SameHostRound {
+  /** With the SHA-256 made meanwhile, and with one that is known already. */
   readonly put: number;
+  readonly putKnown: number;
   readonly read: number;
+  readonly readKnown: number;
   readonly digest: number;
 }
 
@@ -63,11 +67,16 @@ export function eachSameHostRound(
     const writer = await group.start('writer', { nodeAddress: node.address });
     const reader = await group.start('reader', { nodeAddress: node.address });
     for (let round = -2; round < rounds; round++) {
-      const { ref, seconds: put } = await putIn(writer, sizeBytes, round + 2);
-      const { seconds: read } = await reader.ask({ kind: 'get', ref });
-      await writer.ask({ kind: 'free', ref });
+      const putAndRead = async (isDigestKnown: boolean) => {
+        const { ref, seconds: put } = await putIn(writer, sizeBytes, round + 2, isDigestKnown);
+        const { seconds: read } = await reader.ask({ kind: 'get', ref });
+        await writer.ask({ kind: 'free', ref });
+        return { put, read };
+      };
+      const { put, read } = await putAndRead(false);
+      const { put: putKnown, read: readKnown } = await putAndRead(true);
       const { seconds: digest } = await writer.ask({ kind: 'digest', sizeBytes });
-      await onRound({ put, read, digest }, round >= 0);
+      await onRound({ put, read, putKnown, readKnown, digest }, round >= 0);
     }
   });
 }
