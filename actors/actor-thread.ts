@@ -54,6 +54,11 @@ export class ThreadHost {
     };
   }
 
+  /** The host ended for good with everything else here; the next thread gets a new one. */
+  forget(): void {
+    this.#handle = null;
+  }
+
   async close(): Promise<void> {
     await this.#system.close();
   }

@@ -53,6 +53,8 @@ interface Home {
 
 /** How often actors that wait for room are tried again, beside every change. */
 const RETRY_MS = 1000;
+/** How long the end of an actor on another node may take to be heard of, when that node has said that it ended. */
+const HEARSAY_MS = 5000;
 /** Share of the grace period in which owners end actors that hand over what they made. */
 const HAND_OVER_SHARE = 0.8;
 
@@ -68,6 +70,8 @@ export class Cluster implements NodeApi {
   #state: NodeState = 'alive';
   /** Why the others count this node as lost; null while they do not. */
   #lostBecause: string | null = null;
+  /** Until every actor that was here when this node was lost has ended. */
+  #abandoned: Promise<void> = Promise.resolve();
   #placing: Promise<void> | null = null;
   #placeAgain = false;
 
@@ -122,7 +126,7 @@ export class Cluster implements NodeApi {
       throw new UserError(`Actor ${spec.actorId} cannot be placed: ${choice.because}.`);
     }
     await this.#options.peers?.claimName(spec);
-    if (spec.lifetime === 'detached') await this.#options.peers?.keepDetached(spec);
+    if (spec.lifetime === 'detached') await this.#options.peers?.enterDetached(spec);
     const home: Home = {
       spec,
       nodeId: null,
@@ -140,10 +144,29 @@ export class Cluster implements NodeApi {
   async stop(actorId: string, graceMs?: number): Promise<void> {
     const home = this.#homes.get(actorId);
     if (home !== undefined) home.isStopped = true;
-    if (home?.nodeId === null) return this.#settle(home, { state: 'dead', reason: 'stopped' });
+    if (home?.nodeId === null) return this.#endWaiting(home);
     const remote = this.#remoteNodeOf(actorId);
-    if (remote === null) await this.#options.supervisor.stop(actorId, graceMs);
-    else await remote.stop(actorId, graceMs);
+    if (remote !== null) {
+      await remote.stop(actorId, graceMs);
+      return this.#untilHeard(actorId, ({ state }) => state === 'dead');
+    }
+    await this.#options.supervisor.stop(actorId, graceMs);
+    // Its process had ended before, and it waited for this node's return to the cluster.
+    if (home !== undefined && this.#find(actorId)?.state !== 'dead') this.#endWaiting(home);
+  }
+
+  /** What was done on another node may be heard of a little later, when its stream had to be begun again. */
+  async #untilHeard(actorId: string, isMeant: (status: ActorStatus) => boolean): Promise<void> {
+    for await (const status of this.watch(AbortSignal.timeout(HEARSAY_MS)))
+      if (status.actorId === actorId && isMeant(status)) return;
+  }
+
+  /** Ends an actor that no node has; its name is free again. */
+  #endWaiting(home: Home): void {
+    home.status = this.#find(home.spec.actorId) ?? home.status;
+    home.nodeId = null;
+    this.#settle(home, { state: 'dead', reason: 'stopped' });
+    this.#release(home.spec);
   }
 
   async kill(actorId: string): Promise<void> {
@@ -235,11 +258,15 @@ export class Cluster implements NodeApi {
     else await supervisor.stop(actorId, leftMs);
   }
 
-  /** Another node may have taken over what was here: nothing of it may go on, and nothing new begin. */
+  /**
+   * Another node may have taken over what was here: nothing of it may go on, and nothing new begin. What this node looks
+   * after itself starts again when it is back.
+   */
   async abandon(reason: string): Promise<void> {
     this.#lostBecause = reason;
     if (this.#state === 'alive') this.#state = 'lost';
-    await this.#options.supervisor.abandon(reason);
+    this.#abandoned = this.#options.supervisor.abandon(reason, ({ actorId }) => this.#homes.has(actorId));
+    await this.#abandoned;
   }
 
   close(): void {
@@ -399,8 +426,13 @@ export class Cluster implements NodeApi {
   }
 
   #forget({ spec }: Home): void {
-    const { peers, log } = this.#options;
     this.#homes.delete(spec.actorId);
+    this.#release(spec);
+  }
+
+  /** Takes what stands for an actor out of the registry. */
+  #release(spec: ActorSpec): void {
+    const { peers, log } = this.#options;
     peers?.releaseName(spec);
     if (spec.lifetime === 'owner') return;
     peers?.forgetDetached(spec.actorId).catch((thrown: unknown) => {
@@ -467,17 +499,23 @@ export class Cluster implements NodeApi {
 
   /** This node is in the registry again, which may have forgotten everything: what must outlive the node is told again. */
   async announceAgain(): Promise<void> {
+    const { nodeId, peers } = this.#options;
+    const because = this.#lostBecause ?? '?';
+    await this.#abandoned;
     this.#lostBecause = null;
     if (this.#state === 'lost') this.#state = 'alive';
-    this.#placeWaiting();
-    for (const { spec } of this.#homes.values()) {
-      if (spec.lifetime === 'detached') await this.#options.peers?.keepDetached(spec);
+    for (const home of [...this.#homes.values()]) {
+      if (home.spec.lifetime === 'detached' && (await peers?.keepDetached(home.spec)) === false)
+        this.#homes.delete(home.spec.actorId); // another node has taken it over
+      else if (home.nodeId === nodeId) this.#move(home, because);
     }
+    this.#placeWaiting();
   }
 
   /** An actor whose node is lost starts again elsewhere, if its policy allows. */
   #move(home: Home, because: string): void {
-    const last = this.#options.peers?.actor(home.spec.actorId) ?? home.status;
+    const { peers, supervisor } = this.#options;
+    const last = this.#find(home.spec.actorId) ?? home.status;
     const nowMs = performance.now();
     home.nodeId = null;
     home.status = { ...last, pid: null, address: null, metricsAddress: null, nodeId: null };
@@ -491,7 +529,8 @@ export class Cluster implements NodeApi {
     }
     home.movesMs.push(nowMs);
     home.movedBecause = because;
-    home.savedState = this.#options.peers?.savedState(home.spec.actorId) ?? home.savedState;
+    const { actorId } = home.spec;
+    home.savedState = supervisor.savedState(actorId) ?? peers?.savedState(actorId) ?? home.savedState;
     this.#settle(home, { state: 'restarting', reason: because });
     this.#endOwned(`${home.spec.actorId}/${home.status.incarnation}`);
     home.status = { ...home.status, incarnation: home.status.incarnation + 1 };

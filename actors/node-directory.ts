@@ -25,8 +25,10 @@ export interface NodeDirectory {
   releaseName(spec: ActorSpec): void;
   /** Tells the others how this node is. */
   announce(own: NodeStatus): void;
-  /** Lets the actor outlive this node. */
-  keepDetached(spec: ActorSpec): Promise<void>;
+  /** Lets a new actor outlive this node. */
+  enterDetached(spec: ActorSpec): Promise<void>;
+  /** Enters it again if the registry forgot it. False when another node looks after it by now. */
+  keepDetached(spec: ActorSpec): Promise<boolean>;
   forgetDetached(actorId: string): Promise<void>;
   /** Takes over the detached actors of a lost node, as far as nobody else did. */
   takeDetached(fromNodeId: string): Promise<DetachedActor[]>;

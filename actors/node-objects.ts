@@ -128,6 +128,14 @@ export class NodeObjects {
     return freed;
   }
 
+  /** Forgets copies of what a node put, which is lost and its owners with it; without a node, of what any other put. */
+  dropCopies(nodeId?: string): void {
+    const prefix = nodeId === undefined ? '' : `${nodeId}/`;
+    for (const { ref, kind } of [...this.#directory.all()]) {
+      if (kind === 'secondary' && ref.id.startsWith(prefix)) this.#room.drop(ref.id);
+    }
+  }
+
   /** Ends the store: its files are gone. */
   close(): void {
     this.#isClosed = true;

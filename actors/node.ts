@@ -125,15 +125,22 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       spec.isolation === 'thread' ? threadHost.start(processOptions) : startActorProcess(processOptions),
   });
   supervisor.nodeAddress = address;
-  const onGone = countGoneNodes(registry);
+  const countGone = countGoneNodes(registry);
   const peers =
     options.cluster === undefined
       ? null
       : new RegistryPeers({
           ...{ nodeId, log, transport: pool, registry: options.cluster },
           ttlMs: options.nodeTtlMs ?? NODE_TTL_MS,
-          onGone,
-          onLost: (reason) => void cluster.abandon(`the node lost its lease (${reason.message})`),
+          onGone(goneId, cause) {
+            countGone(cause);
+            objects.dropCopies(goneId);
+          },
+          onLost(reason) {
+            threadHost.forget();
+            objects.dropCopies();
+            void cluster.abandon(`the node lost its lease (${reason.message})`);
+          },
           onRestored: () => void cluster.announceAgain(),
         });
   const cluster: Cluster = new Cluster({

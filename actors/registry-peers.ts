@@ -31,7 +31,7 @@ export interface RegistryPeersOptions {
   readonly onLost: (reason: Error) => void;
   readonly onRestored: () => void;
   /** Another node is no longer there. */
-  readonly onGone: (cause: GoneCause) => void;
+  readonly onGone: (nodeId: string, cause: GoneCause) => void;
 }
 
 export const NODE_TTL_MS = 10_000;
@@ -153,13 +153,23 @@ export class RegistryPeers implements NodeDirectory {
     this.#announcer.set(NODES + own.nodeId, Object.fromEntries(lasting));
   }
 
-  async keepDetached(spec: ActorSpec): Promise<void> {
+  async enterDetached(spec: ActorSpec): Promise<void> {
     const { registry, nodeId } = this.#options;
     await registry.put(DETACHED + spec.actorId, { spec, homeNodeId: nodeId });
   }
 
+  async keepDetached(spec: ActorSpec): Promise<boolean> {
+    const { registry, nodeId } = this.#options;
+    const present = await registry.get(DETACHED + spec.actorId);
+    if (present === null) await this.enterDetached(spec);
+    return present === null || present.value['homeNodeId'] === nodeId;
+  }
+
   async forgetDetached(actorId: string): Promise<void> {
-    await this.#options.registry.remove(DETACHED + actorId);
+    const { registry, nodeId } = this.#options;
+    const present = await registry.get(DETACHED + actorId);
+    if (present?.value['homeNodeId'] !== nodeId) return; // gone, or another node's
+    await registry.remove(present.key, { revision: present.revision });
   }
 
   async takeDetached(fromNodeId: string): Promise<DetachedActor[]> {
@@ -238,7 +248,7 @@ export class RegistryPeers implements NodeDirectory {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) return;
     const because = GONE[cause];
-    this.#options.onGone(cause);
+    this.#options.onGone(nodeId, cause);
     peer.leaving.abort();
     this.#peers.delete(nodeId);
     this.#options.transport.drop(peer.status.address);

@@ -224,10 +224,11 @@ export class Supervisor {
     for (const queue of this.#watchers) queue.close();
   }
 
-  /** Kills every process at once and restarts none: somebody else has taken over. */
-  async abandon(reason: string): Promise<void> {
+  /** Kills every process at once and restarts none here: somebody else may have taken over, or will do. */
+  async abandon(reason: string, goesOn: (spec: ActorSpec) => boolean): Promise<void> {
     const actors = [...this.#actors.values()];
     for (const actor of actors) {
+      if (!actor.stopping.signal.aborted && goesOn(actor.spec)) actor.movesBecause ??= reason;
       actor.stopping.abort();
       actor.killReason = reason;
       actor.process?.signal('SIGKILL');

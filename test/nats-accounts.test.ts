@@ -45,7 +45,7 @@ describe.skipIf(!hasNats)(`NATS accounts${why}`, () => {
 
   async function start(role: Role): Promise<void> {
     const flags = ['--join', server.url, '--lease', '10', '--labels', `role=${role}`, '--resources', 'cpu=2'];
-    nodes[role] = await startTestNode(folder, `${prefix}-${role}`, flags, environment(role));
+    nodes[role] = await startTestNode(folder, `${prefix}-${role}`, flags, { env: environment(role) });
   }
 
   beforeAll(async () => {

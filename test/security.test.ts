@@ -81,7 +81,7 @@ describe('a node with a token', () => {
   let node: TestNode;
   const token = { BALLAST_TOKEN_FILE: secretFile(`${TOKEN}\n`) };
   beforeAll(async () => {
-    node = await startTestNode(newFolder('token'), `t${process.pid}tok`, [], token);
+    node = await startTestNode(newFolder('token'), `t${process.pid}tok`, [], { env: token });
   });
   afterAll(() => stop(node));
 
@@ -123,7 +123,7 @@ describe.skipIf(!hasOpenssl)(`a node with TLS${why}`, () => {
     own = authority.issue('node');
     const port = await freePort();
     healthAddress = `127.0.0.1:${port}`;
-    node = await startTestNode(newFolder('tls'), `t${process.pid}tls`, ['--health-port', String(port)], own);
+    node = await startTestNode(newFolder('tls'), `t${process.pid}tls`, ['--health-port', String(port)], { env: own });
   });
 
   it('lets in who has a certificate of its authority', async () => {
@@ -200,7 +200,7 @@ describe('a node without TLS', () => {
       newFolder('insecure'),
       `t${process.pid}ins`,
       ['--host', '0.0.0.0', '--advertise', '127.0.0.1'],
-      { BALLAST_INSECURE: '1' },
+      { env: { BALLAST_INSECURE: '1' } },
     );
     const log = logOf(node);
     expect(log).toMatch(/"level":"warn","message":"BALLAST_INSECURE=1: serving on 0\.0\.0\.0 without TLS/);

@@ -7,8 +7,11 @@ import { EPOCHS, type FinishedRun } from '../support/tiny-run.ts';
 import { runSchedule } from './run-schedule.ts';
 import { describe as describeSchedule, isReached, type Fault, scheduleOf } from './schedule.ts';
 
-/** Actors that sleep through a resume; killed coordinator; killed worker on a lossy transport; empty NATS and a full disk. */
-const SEEDS = [4, 20, 32, 39];
+/**
+ * Actors that sleep through a resume; a node cut off shortly; killed worker on a lossy transport; empty NATS and a full
+ * disk; a node cut off for longer than its lease, and a killed command.
+ */
+const SEEDS = [4, 20, 32, 39, 22];
 
 let reference: FinishedRun;
 beforeAll(async () => {
@@ -30,6 +33,7 @@ describe('schedules', () => {
       pause: true,
       'sleep-through': true,
       'empty-nats': true,
+      cut: true,
     };
     expect([...kinds].sort()).toEqual(Object.keys(all).sort());
     expect(many.some(({ transport }) => transport !== null)).toBe(true);

@@ -9,8 +9,10 @@ import { hasNats, type NatsServer, startNats } from '../support/nats.ts';
 import { actorsOf, type ActorProcess } from '../support/processes.ts';
 import type { FinishedRun, TinyRun } from '../support/tiny-run.ts';
 import { violations } from './invariants.ts';
+import { Machines } from './machines.ts';
 import {
   type ActorName,
+  type Cut,
   type Fault,
   HEARTBEAT_MS,
   isReached,
@@ -63,7 +65,7 @@ export async function runSchedule(
   try {
     await run.prepare();
     await run.live();
-    broken = await violations(run.dir, reference.dir, run.commandPids);
+    broken = [...(await violations(run.dir, reference.dir, run.commandPids)), ...(await run.leftElsewhere())];
   } catch (thrown) {
     broken = [thrown instanceof Error ? thrown.message : String(thrown)];
   } finally {
@@ -87,6 +89,9 @@ class ChaosRun {
   readonly #background: Promise<void>[] = [];
   #disk: string | null = null;
   #nats: NatsServer | null = null;
+  #machines: Machines | null = null;
+  /** Until the cables that were cut are mended. */
+  #mending: Promise<void> | null = null;
   #cli!: Cli;
   #end: CliEnd | null = null;
 
@@ -102,7 +107,12 @@ class ChaosRun {
 
   async prepare(): Promise<void> {
     const { steps, diskKb, transport } = this.#schedule;
-    if (steps.some(({ fault }) => fault.kind === 'empty-nats')) {
+    if (steps.some(({ fault }) => fault.kind === 'cut')) {
+      const machines = await Machines.start(this.#folder, this.#environment());
+      if (typeof machines === 'string') this.skipped.push(machines);
+      else [this.#machines, this.#nats] = [machines, machines.nats];
+    }
+    if (this.#nats === null && steps.some(({ fault }) => fault.kind === 'empty-nats')) {
       if (hasNats) this.#nats = await startNats(['-js', '-sd', join(this.#folder, 'nats')]);
       else this.skipped.push('no nats-server on the PATH');
     }
@@ -117,7 +127,7 @@ class ChaosRun {
 
   /** From the first start to an end with 0. */
   async live(): Promise<void> {
-    this.#start(await this.#tiny.args(this.dir, '--json', ...this.#natsArgs()));
+    this.#start(await this.#tiny.args(this.dir, '--json', ...this.#serverArgs()));
     for (const { moment, plusMs, fault } of this.#schedule.steps) {
       await this.#reach(moment);
       if (this.#end === null) await delay(plusMs);
@@ -128,30 +138,42 @@ class ChaosRun {
       await Promise.all(this.#background);
       const end = this.#end!;
       if (end.code === 0) return;
-      this.#resumeOrThrow(end);
+      await this.#resumeOrThrow(end);
     }
+  }
+
+  /** What of the run is left on its second machine, if it has one. */
+  async leftElsewhere(): Promise<string[]> {
+    return (await this.#machines?.end()) ?? [];
   }
 
   async cleanUp(): Promise<void> {
     await Promise.all(this.#background);
-    for (const { pid } of actorsOf(this.dir)) signal(pid, 'SIGKILL');
+    for (const { pid } of this.#actors()) signal(pid, 'SIGKILL');
     if (this.#end === null) {
       this.#cli?.signal('SIGKILL');
       await this.#cli?.ended;
     }
+    await this.#machines?.cleanUp();
     await this.#nats?.stop('SIGKILL');
     if (this.#disk !== null) execFileSync('umount', ['-l', this.#disk]);
   }
 
-  #natsArgs(): string[] {
-    return this.#nats === null ? [] : ['--nats', this.#nats.url];
+  #serverArgs(): string[] {
+    const nats = this.#nats === null ? [] : ['--nats', this.#nats.url];
+    return [...nats, ...(this.#machines?.args ?? [])];
   }
 
-  #start(args: readonly string[]): void {
+  #environment(): Record<string, string> {
     const { transport } = this.#schedule;
     const faults: Record<string, string> =
       transport === null ? {} : { [FAULTS_KEY]: JSON.stringify(transport) };
-    const cli = Cli.start(args, { env: { BALLAST_HEARTBEAT_MS: String(HEARTBEAT_MS), ...faults } });
+    return { BALLAST_HEARTBEAT_MS: String(HEARTBEAT_MS), ...faults };
+  }
+
+  #start(args: readonly string[]): void {
+    const at = this.#machines?.cliOptions;
+    const cli = Cli.start(args, { ...at, env: { ...this.#environment(), ...at?.env } });
     this.#cli = cli;
     this.#end = null;
     this.commandPids.push(cli.pid);
@@ -161,19 +183,16 @@ class ChaosRun {
   }
 
   /** Only two ends may come before the run's: the command was killed, or its disk was full. */
-  #resumeOrThrow({ code, signal: by, stderr }: CliEnd): void {
+  async #resumeOrThrow({ code, signal: by, stderr }: CliEnd): Promise<void> {
     const isFull = this.#disk !== null && code === 1 && /disk is full/.test(stderr);
     if (by !== 'SIGKILL' && !isFull) throw new Error(`the run ended with ${code ?? by}: ${stderr.trim()}`);
     if (isFull) {
       execFileSync('mount', ['-o', 'remount,size=64m', this.#disk!]);
       this.#count('full disk');
     }
-    this.#resume();
-  }
-
-  #resume(): void {
+    await this.#mending; // a command that reaches nobody refuses to start
     if (++this.resumes > MAX_RESUMES) throw new Error(`resumed ${MAX_RESUMES} times, in vain`);
-    this.#start(['run', '--resume', this.dir, '--json', ...this.#natsArgs()]);
+    this.#start(['run', '--resume', this.dir, '--json', ...this.#serverArgs()]);
   }
 
   /** Waits for the condition or the command's end. */
@@ -190,7 +209,7 @@ class ChaosRun {
     for (;;) {
       await this.#until(() => isReached(moment, this.#cli.stdout));
       if (this.#end === null || this.#end.code === 0) return;
-      this.#resumeOrThrow(this.#end);
+      await this.#resumeOrThrow(this.#end);
     }
   }
 
@@ -208,6 +227,8 @@ class ChaosRun {
         return this.#sleepThrough(fault.victims, fault.wakeAfterMs);
       case 'empty-nats':
         return this.#emptyNats(fault.awayMs);
+      case 'cut':
+        return this.#cut(fault.off, fault.forMs);
       default:
         return fault satisfies never;
     }
@@ -217,7 +238,7 @@ class ChaosRun {
     this.#cli.signal('SIGKILL');
     const end = await this.#cli.ended;
     if (end.code === 0) return false;
-    this.#resumeOrThrow(end); // at once: its actors may live another second
+    await this.#resumeOrThrow(end); // at once: its actors may live another second
     return true;
   }
 
@@ -251,9 +272,23 @@ class ChaosRun {
     return true;
   }
 
+  #cut(off: Cut, forMs: number): boolean {
+    const machines = this.#machines;
+    if (machines === null) return false;
+    machines.cut(off);
+    this.#mending = delay(forMs).then(() => machines.mend());
+    this.#background.push(this.#mending);
+    return true;
+  }
+
+  #actors(): ActorProcess[] {
+    return [...actorsOf(this.dir), ...(this.#machines?.actors() ?? [])];
+  }
+
+  /** In a cluster, the run's name begins those of its actors. */
   #living(name: ActorName): ActorProcess | undefined {
-    return actorsOf(this.dir)
-      .filter(({ actorId }) => actorId === name)
+    return this.#actors()
+      .filter(({ actorId }) => actorId === name || actorId.endsWith(`-${name}`))
       .sort((a, b) => b.incarnation - a.incarnation)[0];
   }
 

@@ -24,7 +24,13 @@ export type Fault =
   | { readonly kind: 'pause'; readonly victim: ActorName | 'command'; readonly forMs: number }
   /** Actors are stopped, the command is killed, and they wake while a resumed run is at work in their folder. */
   | { readonly kind: 'sleep-through'; readonly victims: readonly ActorName[]; readonly wakeAfterMs: number }
-  | { readonly kind: 'empty-nats'; readonly awayMs: number };
+  | { readonly kind: 'empty-nats'; readonly awayMs: number }
+  /** The run is on two machines, and packets between them vanish, or between one of them and everybody (NATS, too). */
+  | { readonly kind: 'cut'; readonly off: Cut; readonly forMs: number };
+
+/** Both go on to reach NATS when they are cut off from each other. */
+export const CUTS = ['each other', 'the node', 'the run'] as const;
+export type Cut = (typeof CUTS)[number];
 
 export interface Step {
   readonly moment: Moment;
@@ -47,6 +53,8 @@ export interface Schedule {
 export const HEARTBEAT_MS = 300;
 /** More than 15 heartbeats. */
 const PAUSE_MS = 16 * HEARTBEAT_MS + 1500;
+/** Less than any lease; and more than that of the run's own node, 10 s. */
+const CUT_MS = { short: 2000, long: 14_000 };
 /** The node takes a dead coordinator's run up three times. */
 const MAX_COORDINATOR_FAULTS = 2;
 
@@ -75,6 +83,12 @@ export function scheduleOf(seed: number, epochs: number): Schedule {
   }
   const transport = random() < 0.3 ? { seed, drop: 0.02, duplicate: 0.03, delay: 0.1, delayMs: 200 } : null;
   const diskKb = random() < 0.15 ? 90 + Math.floor(random() * 120) : null;
+  // Last, so that what else a seed means does not depend on it.
+  if (random() < 0.25) {
+    const fault: Fault = { kind: 'cut', off: pick(CUTS), forMs: pick([CUT_MS.short, CUT_MS.long]) };
+    const moment = { epoch: 1 + Math.floor(random() * epochs), stage: pick(STAGES) };
+    steps.push({ moment, plusMs: Math.floor(random() ** 2 * 1000), fault });
+  }
   return { seed, steps: steps.sort((a, b) => rankOf(a.moment) - rankOf(b.moment)), transport, diskKb };
 }
 
@@ -116,6 +130,8 @@ export function nameOf(fault: Fault): string {
       return 'sleep through a resume';
     case 'empty-nats':
       return 'nats-server killed and emptied';
+    case 'cut':
+      return `${fault.off} cut off for ${fault.forMs / 1000} s`;
     default:
       return fault satisfies never;
   }

@@ -19,6 +19,13 @@ export interface CliEnd {
   readonly stderr: string;
 }
 
+export interface CliOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Words before the command, which run it elsewhere in the same process (network.ts). */
+  readonly enter?: readonly string[];
+}
+
 export class Cli {
   stdout = '';
   stderr = '';
@@ -39,15 +46,12 @@ export class Cli {
   }
 
   /** Starts `ballast …`, in a process group of its own as a shell does. */
-  static start(
-    args: readonly string[],
-    options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
-  ): Cli {
+  static start(args: readonly string[], { cwd, env, enter = [] }: CliOptions = {}): Cli {
     if (!existsSync(MAIN)) throw new Error(`${MAIN} is not built: npm run build`);
-    const env = { ...process.env, BALLAST_DEBUG: '', ...options.env };
-    const stdio = ['ignore', 'pipe', 'pipe'] as const;
+    const [command, ...words] = [...enter, process.execPath, MAIN, ...args];
+    const whole = { ...process.env, BALLAST_DEBUG: '', ...env };
     return new Cli(
-      spawn(process.execPath, [MAIN, ...args], { ...options, env, stdio: [...stdio], detached: true }),
+      spawn(command!, words, { cwd, env: whole, stdio: ['ignore', 'pipe', 'pipe'], detached: true }),
     );
   }
 
@@ -94,9 +98,6 @@ export class Cli {
 }
 
 /** Runs `ballast …` to its end. */
-export function ballast(
-  args: readonly string[],
-  options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
-): Promise<CliEnd> {
+export function ballast(args: readonly string[], options: CliOptions = {}): Promise<CliEnd> {
   return Cli.start(args, options).ended;
 }

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { FIXTURES } from '../fixtures/actors/echo.ts';
-import { ballast, Cli } from './cli.ts';
+import { ballast, Cli, type CliOptions } from './cli.ts';
 import { actorsOf } from './processes.ts';
 
 /** Short, so that a lost node is soon noticed; long enough for a busy machine. */
@@ -21,12 +21,12 @@ export async function startTestNode(
   folder: string,
   nodeId: string,
   flags: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  options: Pick<CliOptions, 'env' | 'enter'> = {},
 ): Promise<TestNode> {
   const dir = join(folder, nodeId);
   const own = ['--node-id', nodeId, '--dir', dir, '--entry-root', FIXTURES];
   const limits = ['--lease', LEASE_SECONDS, '--grace', GRACE_SECONDS];
-  const cli = Cli.start(['node', ...own, ...limits, ...flags], { env });
+  const cli = Cli.start(['node', ...own, ...limits, ...flags], options);
   const [, address = ''] = await cli.waitFor(/serves at (\S+:\d+)/);
   return { cli, nodeId, address, dir };
 }

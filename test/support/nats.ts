@@ -35,9 +35,10 @@ export async function freePort(): Promise<number> {
 export async function startNats(
   options: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  host = '127.0.0.1',
 ): Promise<NatsServer> {
   const port = await freePort();
-  const args = ['-a', '127.0.0.1', '-p', String(port), ...options];
+  const args = ['-a', host, '-p', String(port), ...options];
   const folder = options[options.indexOf('-sd') + 1];
   const log: string[] = [];
   let process = await launch(args, env, log);
@@ -46,7 +47,7 @@ export async function startNats(
     get process() {
       return process;
     },
-    url: `nats://127.0.0.1:${port}`,
+    url: `nats://${host}:${port}`,
     pause() {
       process.kill('SIGSTOP');
       while (!isStopped(process.pid!)); // the signal takes a moment, in which it would still answer
