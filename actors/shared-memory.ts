@@ -10,19 +10,27 @@
 
 import {
   accessSync,
+  closeSync,
   constants,
+  existsSync,
+  fstatSync,
+  futimesSync,
   mkdirSync,
+  openSync,
+  read,
   readdirSync,
+  readSync,
   renameSync,
   rmdirSync,
   rmSync,
   statfsSync,
   statSync,
 } from 'node:fs';
-import { copyFile, mkdir, open, rename, rm, stat, truncate } from 'node:fs/promises';
+import { copyFile, mkdir, open, rename, rm, truncate } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { errorCode } from '../common/errors.ts';
 import { canMap, isMapped, lockShared, mapFile } from './mapped-files.ts';
 import { fileNameOf } from './object-ref.ts';
@@ -36,6 +44,9 @@ const MIN_BLANK_BYTES = MIB;
 const MAX_BLANKS = 16;
 /** Smaller objects are read into memory of their own, which is cheaper than mapping them. */
 const MIN_MAPPED_BYTES = MIB;
+/** Reading so many takes no longer than to have another thread read them. */
+const QUICK_BYTES = 64 * 1024;
+const readPart = promisify(read);
 /** Bytes of one read or write request, so that two can run at a time and none exceeds what the system takes at once. */
 const PART_BYTES = 64 * MIB;
 
@@ -241,34 +252,51 @@ function isMappable(path: string, sizeBytes: number): boolean {
 }
 
 /**
- * The bytes of a sealed object's file, mapped where that can be, else read. Notes the use in the file's time of change. Null when there is none, or when its object was
- * freed or moved meanwhile, so that the bytes may be another object's.
+ * The bytes of a sealed object's file, mapped where that can be, else read. Notes the use in the file's time of change.
+ * Null when there is none, or when its object was freed or moved meanwhile, so that the bytes may be another object's.
+ * Only bytes are waited for: the other calls take microseconds, which is less than to hand them to another thread.
  */
 export async function readSealed(path: string, sizeBytes: number): Promise<Uint8Array | null> {
-  let file: FileHandle;
+  const file = openIfThere(path);
+  if (file === null) return null;
   try {
-    file = await open(path, 'r');
+    const { size, ino } = fstatSync(file);
+    if (size !== sizeBytes) return null;
+    const isMapping = canMap && isMappable(path, sizeBytes) && lockShared(file);
+    const copy = isMapping ? null : await readWhole(file, sizeBytes);
+    const now = new Date();
+    futimesSync(file, now, now);
+    if (statSync(path, { throwIfNoEntry: false })?.ino !== ino) return null;
+    return copy ?? mapFile(file, sizeBytes);
+  } catch (thrown) {
+    if (!existsSync(path)) return null;
+    throw thrown;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function openIfThere(path: string): number | null {
+  try {
+    return openSync(path, 'r');
   } catch (thrown) {
     if (errorCode(thrown) === 'ENOENT') return null;
     throw thrown;
   }
-  try {
-    const { size, ino } = await file.stat();
-    if (size !== sizeBytes) return null;
-    const isMapping = canMap && isMappable(path, sizeBytes) && lockShared(file.fd);
-    const copy = isMapping ? null : Buffer.allocUnsafeSlow(sizeBytes);
-    if (copy !== null) await readAt(file, copy, 0);
-    const now = new Date();
-    await file.utimes(now, now);
-    const after = await stat(path).catch(() => null);
-    if (after?.ino !== ino) return null;
-    return copy ?? mapFile(file.fd, sizeBytes);
-  } catch (thrown) {
-    if ((await stat(path).catch(() => null)) === null) return null;
-    throw thrown;
-  } finally {
-    await file.close();
+}
+
+async function readWhole(file: number, sizeBytes: number): Promise<Uint8Array> {
+  const bytes = Buffer.allocUnsafeSlow(sizeBytes);
+  const isQuick = sizeBytes <= QUICK_BYTES;
+  for (let done = 0; done < sizeBytes;) {
+    const length = Math.min(PART_BYTES, sizeBytes - done);
+    const count = isQuick
+      ? readSync(file, bytes, done, length, done)
+      : (await readPart(file, bytes, done, length, done)).bytesRead;
+    if (count === 0) throw new Error('the file is shorter than its object');
+    done += count;
   }
+  return bytes;
 }
 
 /** When a file was last read or written, in milliseconds; 0 when it is gone. */
