@@ -37,7 +37,7 @@ unit: check-node $(NODE_MODULES) ## unit tests
 
 .PHONY: system
 system: build ## system tests: real processes that run what is built
-	npx vitest run --project system $(call reporters,system)
+	npx vitest run --project 'system*' $(call reporters,system)
 
 .PHONY: build
 build: check-node $(BUILT) ## compile into dist/

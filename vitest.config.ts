@@ -1,6 +1,16 @@
 import { defineConfig } from 'vitest/config';
 
-// `unit`: quick, in-process, beside the code it tests. `system`: real processes, run on built JavaScript.
+// `unit`: quick, in-process, beside the code it tests. `system`: real processes, run on built JavaScript; `system-alone`:
+// those that measure time or memory, or stop processes for a time.
+
+const ALONE = ['test/{memory,thread-timing}.test.ts', 'test/chaos/*.test.ts', 'test/cluster/*.test.ts'];
+
+const system = {
+  globalSetup: ['test/support/suite-folder.ts'],
+  testTimeout: 300_000,
+  hookTimeout: 120_000,
+};
+
 export default defineConfig({
   test: {
     projects: [
@@ -19,12 +29,21 @@ export default defineConfig({
       },
       {
         test: {
+          ...system,
           name: 'system',
           include: ['test/**/*.test.ts'],
-          globalSetup: ['test/support/suite-folder.ts'],
-          testTimeout: 300_000,
-          hookTimeout: 120_000,
+          exclude: ALONE,
+          maxWorkers: 2, // most of their time they wait for processes
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...system,
+          name: 'system-alone',
+          include: ALONE,
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

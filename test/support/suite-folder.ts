@@ -6,7 +6,7 @@ import type { TestProject } from 'vitest/node';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Empty at first; files run one after another, the first that needs a thing makes it. */
+    /** Empty at first; the first file that needs a thing makes it. */
     suiteFolder: string;
   }
 }

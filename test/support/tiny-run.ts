@@ -1,7 +1,9 @@
 /** The tiny IOIS run that system and chaos tests share: its data, its prior, its flags, and what it leaves. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errorCode } from '../../common/errors.ts';
 import type { EpochRecord, RunEvent, RunReport } from '../../report/records.ts';
 import { ballast, Cli, type CliEnd } from './cli.ts';
 import { watchMemory } from './processes.ts';
@@ -18,7 +20,7 @@ const TINY_RUN = [
   ...['--set', 'classifier.widths=[8,16]', '--set', 'classifier.groups=4'],
 ];
 
-/** What every function here shares lies in one folder; the first that needs a thing makes it. */
+/** What every function here shares lies in one folder; the first that needs a thing makes it, others wait for it. */
 export class TinyRun {
   readonly #folder: string;
 
@@ -26,24 +28,41 @@ export class TinyRun {
     this.#folder = folder;
   }
 
+  /** Makes a thing once for all processes of the suite. */
+  async #once(name: string, make: () => Promise<void>): Promise<void> {
+    const [turn, done] = [join(this.#folder, `${name}.turn`), join(this.#folder, `${name}.done`)];
+    while (!existsSync(done)) {
+      if (!tookTurn(turn)) {
+        await delay(100);
+        continue;
+      }
+      try {
+        if (!existsSync(done)) await make();
+        writeFileSync(done, '');
+      } finally {
+        rmdirSync(turn);
+      }
+    }
+  }
+
   /** Folder of the drawn shapes (shapes.ts). */
   async data(): Promise<string> {
     const dir = join(this.#folder, 'shapes');
-    if (!existsSync(dir)) await writeShapes(dir);
+    await this.#once('shapes', () => writeShapes(dir));
     return dir;
   }
 
   /** A small prior, trained on the shapes by `ballast prior train` for a few steps. */
   async prior(): Promise<string> {
     const dir = join(this.#folder, 'prior');
-    const file = join(dir, 'prior.safetensors');
-    if (existsSync(file)) return file;
-    const network = ['--set', 'denoiser.widths=[8,16]', '--set', 'denoiser.groups=4'];
-    const training = ['--steps', '150', '--batch-size', '16', '--set', 'averageDecay=0.95'];
-    const data = await this.data();
-    const end = await ballast(['prior', 'train', '--data', data, '--out', dir, ...network, ...training]);
-    if (end.code !== 0) throw new Error(`prior train ended with ${end.code}\n${end.stderr}`);
-    return file;
+    await this.#once('prior', async () => {
+      const network = ['--set', 'denoiser.widths=[8,16]', '--set', 'denoiser.groups=4'];
+      const training = ['--steps', '150', '--batch-size', '16', '--set', 'averageDecay=0.95'];
+      const data = await this.data();
+      const end = await ballast(['prior', 'train', '--data', data, '--out', dir, ...network, ...training]);
+      if (end.code !== 0) throw new Error(`prior train ended with ${end.code}\n${end.stderr}`);
+    });
+    return join(dir, 'prior.safetensors');
   }
 
   /** Arguments of a tiny run; later flags win over earlier ones. */
@@ -56,15 +75,26 @@ export class TinyRun {
   async reference(): Promise<FinishedRun> {
     const dir = join(this.#folder, 'reference');
     const record = join(this.#folder, 'reference.json');
-    if (!existsSync(record)) {
+    await this.#once('reference', async () => {
       const cli = Cli.start(await this.args(dir, '--json'));
       const memory = watchMemory(cli.pid);
       const end = await cli.ended;
       const peakBytes = memory.stop();
       if (end.code !== 0) throw new Error(`the reference run ended with ${end.code}\n${end.stderr}`);
       await writeFile(record, JSON.stringify({ dir, end, peakBytes } satisfies FinishedRun));
-    }
+    });
     return JSON.parse(readFileSync(record, 'utf8')) as FinishedRun;
+  }
+}
+
+/** Whether a folder could be made, which one process alone can. */
+function tookTurn(folder: string): boolean {
+  try {
+    mkdirSync(folder);
+    return true;
+  } catch (thrown) {
+    if (errorCode(thrown) === 'EEXIST') return false;
+    throw thrown;
   }
 }
 
