@@ -15,6 +15,7 @@ import type { Home } from './home.ts';
 import { Homes } from './homes.ts';
 import { tailLog } from './log-tail.ts';
 import type { NodeDirectory } from './node-directory.ts';
+import type { Claim } from './node-room.ts';
 import type { Labels, LogOptions, NodeApi, NodeState, NodeStatus, Resources } from './status.ts';
 import type { ActorSpec, ActorStatus } from './status.ts';
 import type { Arrival, Supervisor } from './supervisor.ts';
@@ -65,6 +66,7 @@ export class Cluster implements NodeApi {
     this.#homes = new Homes({
       ...{ nodeId, log, supervisor, peers, view, homes },
       placeHere: (spec, arrival) => this.placeHere(spec, arrival),
+      claimHere: (claims, holdMs) => this.claimHere(claims, holdMs),
       isOpen: () => this.#state === 'alive',
       stop: (actorId) => this.stop(actorId),
     });
@@ -89,16 +91,28 @@ export class Cluster implements NodeApi {
     };
   }
 
-  /** One at a time for each id and name: who comes second finds the first. */
   async spawn(spec: ActorSpec): Promise<ActorStatus> {
-    checkSpec(spec);
-    resolveEntry(spec.entry, this.#options.entryRoots);
-    const { actorId, name, namespace } = spec;
-    const keys = [`id ${actorId}`, ...(name === null ? [] : [`name ${namespace}/${name}`])];
+    return this.#inTurn([spec], () => this.#homes.accept(spec));
+  }
+
+  async spawnGang(specs: readonly ActorSpec[]): Promise<readonly ActorStatus[]> {
+    return this.#inTurn(specs, () => this.#homes.acceptGang(specs));
+  }
+
+  /** One at a time for each id and name: who comes second finds the first. */
+  async #inTurn<Result>(specs: readonly ActorSpec[], accept: () => Promise<Result>): Promise<Result> {
+    for (const spec of specs) {
+      checkSpec(spec);
+      resolveEntry(spec.entry, this.#options.entryRoots);
+    }
+    const keys = specs.flatMap(({ actorId, name, namespace }) => [
+      `id ${actorId}`,
+      ...(name === null ? [] : [`name ${namespace}/${name}`]),
+    ]);
     for (let key; (key = keys.find((taken) => this.#arriving.has(taken))) !== undefined;) {
       await this.#arriving.get(key);
     }
-    const accepted = this.#homes.accept(spec);
+    const accepted = accept();
     const settled = accepted.then(
       () => undefined,
       () => undefined,
@@ -164,6 +178,14 @@ export class Cluster implements NodeApi {
       if (!this.#options.supervisor.has(actorId)) throw new CallError('NOT_FOUND', `no actor '${actorId}'`);
       yield* tailLog(this.#options.supervisor.logPath(actorId), options, signal);
     }
+  }
+
+  /** Holds room on this very node; 0 milliseconds gives it back. @throws as NodeRoom.claim, and when it takes no actors. */
+  claimHere(claims: readonly Claim[], holdMs: number): void {
+    const { nodeId, supervisor } = this.#options;
+    if (holdMs === 0) return supervisor.room.giveBack(claims.map(({ actorId }) => actorId));
+    if (this.#state !== 'alive') throw new CallError('UNAVAILABLE', `node ${nodeId} takes no new actors`);
+    supervisor.room.claim(claims, holdMs);
   }
 
   /** Starts an actor on this very node. @throws as Supervisor.place; UserError for an entry that it does not run. */
@@ -272,6 +294,7 @@ export class Cluster implements NodeApi {
 export function nodeApi(cluster: Cluster): NodeApi {
   return {
     spawn: (spec) => cluster.spawn(spec),
+    spawnGang: (specs) => cluster.spawnGang(specs),
     stop: (actorId, graceMs) => cluster.stop(actorId, graceMs),
     kill: (actorId) => cluster.kill(actorId),
     restart: (actorId, reason) => cluster.restart(actorId, reason),

@@ -1,5 +1,6 @@
 /** An actor as the node knows it that it was started through, its home. */
 
+import type { Gang } from './gang.ts';
 import { initialStatus } from './supervised.ts';
 import type { ActorSpec, ActorStatus } from './status.ts';
 
@@ -14,6 +15,8 @@ export interface Home {
   savedState: unknown;
   readonly movesMs: number[];
   isStopped: boolean;
+  /** Those that it starts with, until all have. */
+  gang: Gang | null;
 }
 
 /** Of an actor that no node has; `status` says what was known of it, if anything was. */
@@ -23,5 +26,6 @@ export function newHome(spec: ActorSpec, status = initialStatus(spec, 1), savedS
     movedBecause: null,
     movesMs: [],
     isStopped: false,
+    gang: null,
   };
 }

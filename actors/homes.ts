@@ -7,9 +7,11 @@ import type { Log } from '../common/log.ts';
 import { UserError } from '../common/errors.ts';
 import { CallError } from './call-errors.ts';
 import { type ClusterView, newer } from './cluster-view.ts';
+import { Gang } from './gang.ts';
 import { type Home, newHome } from './home.ts';
 import type { NodeDirectory } from './node-directory.ts';
-import { place } from './placement.ts';
+import type { Claim } from './node-room.ts';
+import { place, placeGang } from './placement.ts';
 import { decideRestart } from './restart-policy.ts';
 import type { ActorSpec, ActorStatus, NodeStatus } from './status.ts';
 import { initialStatus } from './supervised.ts';
@@ -24,6 +26,8 @@ export interface HomesOptions {
   readonly homes: Map<string, Home>;
   /** Starts an actor on this very node. */
   readonly placeHere: (spec: ActorSpec, arrival: Omit<Arrival, 'entry'>) => void;
+  /** Holds room on this very node; 0 milliseconds gives it back. */
+  readonly claimHere: (claims: readonly Claim[], holdMs: number) => void;
   /** Whether this node may start anything now. */
   readonly isOpen: () => boolean;
   /** Ends an actor, wherever it is. */
@@ -59,6 +63,54 @@ export class Homes {
     return view.find(spec.actorId) ?? home.status;
   }
 
+  /** Accepts actors that start together or not at all. @throws as NodeApi.spawnGang */
+  async acceptGang(specs: readonly ActorSpec[]): Promise<ActorStatus[]> {
+    const { view } = this.#options;
+    refuseTwins(specs);
+    for (const spec of specs) {
+      await this.#awaitLeaving(spec);
+      this.#refuseTaken(spec);
+    }
+    const choice = placeGang(specs, view.nodes());
+    if (!Array.isArray(choice) && choice.kind === 'infeasible') {
+      throw new UserError(`A gang of ${specs.length} cannot be placed: ${choice.because}.`);
+    }
+    const homes: Home[] = [];
+    try {
+      for (const spec of specs) homes.push(await this.#enter(spec));
+    } catch (thrown) {
+      for (const home of homes) this.endWaiting(home);
+      throw thrown;
+    }
+    await new Gang(homes, this.#gangOptions()).tryPlace();
+    return homes.map((home) => view.find(home.spec.actorId) ?? home.status);
+  }
+
+  #gangOptions(): ConstructorParameters<typeof Gang>[1] {
+    const { view, nodeId: ownId, peers } = this.#options;
+    const claim = async (nodeId: string, claims: readonly Claim[], holdMs: number) => {
+      if (nodeId === ownId) this.#options.claimHere(claims, holdMs);
+      else await peers!.claim(nodeId, claims, holdMs);
+    };
+    return {
+      nodes: () => view.nodes(),
+      claim,
+      giveBack: (nodeId, ids) =>
+        claim(
+          nodeId,
+          ids.map((actorId) => ({ actorId, resources: {} })),
+          0,
+        ),
+      placeOn: (home, nodeId) => this.#placeOn(home, nodeId),
+      wait: (home, reason) => this.#wait(home, reason),
+      end: (home, reason) => {
+        home.isStopped = true;
+        if (home.nodeId === null) this.endWaiting(home, reason);
+        else this.#end(home.spec.actorId, 'its gang');
+      },
+    };
+  }
+
   async #enter(spec: ActorSpec): Promise<Home> {
     const { peers } = this.#options;
     await peers?.claimName(spec);
@@ -69,11 +121,12 @@ export class Homes {
   }
 
   /** Ends an actor that no node has; its name is free again. */
-  endWaiting(home: Home): void {
+  endWaiting(home: Home, reason = 'stopped'): void {
     home.status = this.#options.view.find(home.spec.actorId) ?? home.status;
     home.nodeId = null;
-    this.#settle(home, { state: 'dead', reason: 'stopped' });
+    this.#settle(home, { state: 'dead', reason });
     this.#release(home.spec);
+    home.gang?.end(`its gang did not start: ${home.spec.actorId} was ${reason}`);
   }
 
   /** Starts nothing and moves nothing any more. */
@@ -88,7 +141,8 @@ export class Homes {
       while (this.#placeAgain && this.#options.isOpen()) {
         this.#placeAgain = false;
         for (const home of this.#homes.values()) {
-          if (home.nodeId === null && home.status.state !== 'dead') await this.#tryPlace(home);
+          if (home.nodeId !== null || home.status.state === 'dead') continue;
+          await (home.gang?.isTogether ? home.gang.tryPlace() : this.#tryPlace(home));
         }
       }
     })()
@@ -102,7 +156,10 @@ export class Homes {
   onActor(status: ActorStatus): void {
     const { view } = this.#options;
     view.publish(status);
-    const { actorId, incarnation, state } = status;
+    const { actorId, incarnation, state, reason } = status;
+    const gang = this.#homes.get(actorId)?.gang;
+    if (state === 'alive') gang?.born(actorId);
+    else if (state === 'dead') gang?.end(`its gang did not start: ${actorId} is dead, ${reason}`);
     if (state === 'dead') this.#onDead(status);
     else if (state === 'restarting') this.#endOwned(`${actorId}/${incarnation}`);
   }
@@ -283,4 +340,15 @@ export class Homes {
     home.status = { ...home.status, ...change };
     this.#options.view.publish(home.status);
   }
+}
+
+/** @throws UserError when two actors of a gang have one id or name. */
+function refuseTwins(specs: readonly ActorSpec[]): void {
+  if (specs.length === 0) throw new UserError('A gang of no actors: name one or more.');
+  const ids = specs.map(({ actorId }) => `Actor id '${actorId}'`);
+  const names = specs.flatMap(({ name, namespace }) =>
+    name === null ? [] : [`Actor name '${name}' in '${namespace}'`],
+  );
+  const twice = [...ids, ...names].find((one, i, all) => all.indexOf(one) !== i);
+  if (twice !== undefined) throw new UserError(`${twice} is given twice in one gang: choose another.`);
 }
