@@ -1,25 +1,23 @@
 /**
- * The cluster as one node sees it, and the way to all its actors: chooses nodes, forwards what concerns an actor to the
- * node that has it, and looks after the actors that were started through this node (their home): waits for room, moves
- * them when their node is lost, and ends them with their owner.
+ * The cluster as one node sees it (cluster-view.ts), and the way to all its actors: forwards what concerns an actor to
+ * the node that has it, and looks after those that were started through this node (homes.ts).
  *
  * Without a registry the node is alone.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../common/log.ts';
-import { UserError } from '../common/errors.ts';
 import { checkSpec, resolveEntry } from './actor-spec.ts';
 import { THREAD_HOST_TYPE } from './actor-thread.ts';
-import { AsyncQueue } from './async-queue.ts';
 import { CallError } from './call-errors.ts';
+import { ClusterView } from './cluster-view.ts';
+import type { Home } from './home.ts';
+import { Homes } from './homes.ts';
 import { tailLog } from './log-tail.ts';
 import type { NodeDirectory } from './node-directory.ts';
-import { place } from './placement.ts';
-import { decideRestart } from './restart-policy.ts';
+import type { Claim } from './node-room.ts';
 import type { Labels, LogOptions, NodeApi, NodeState, NodeStatus, Resources } from './status.ts';
 import type { ActorSpec, ActorStatus } from './status.ts';
-import { initialStatus } from './supervised.ts';
 import type { Arrival, Supervisor } from './supervisor.ts';
 
 export interface ClusterOptions {
@@ -37,20 +35,6 @@ export interface ClusterOptions {
   readonly entryRoots: readonly string[];
 }
 
-/** An actor that was started through this node. */
-interface Home {
-  readonly spec: ActorSpec;
-  /** The node that has it; null while none has. */
-  nodeId: string | null;
-  /** While no node has it, and after. */
-  status: ActorStatus;
-  /** How its last process ended, when it moves. */
-  movedBecause: string | null;
-  savedState: unknown;
-  readonly movesMs: number[];
-  isStopped: boolean;
-}
-
 /** How often actors that wait for room are tried again, beside every change. */
 const RETRY_MS = 1000;
 /** How long the end of an actor on another node may take to be heard of, when that node has said that it ended. */
@@ -60,8 +44,8 @@ const HAND_OVER_SHARE = 0.8;
 
 export class Cluster implements NodeApi {
   readonly #options: ClusterOptions;
-  readonly #homes = new Map<string, Home>();
-  readonly #watchers = new Set<AsyncQueue<ActorStatus>>();
+  readonly #view: ClusterView;
+  readonly #homes: Homes;
   /** Spawns that are being decided, by id and name. */
   readonly #arriving = new Map<string, Promise<void>>();
   readonly #following = new AbortController();
@@ -72,15 +56,24 @@ export class Cluster implements NodeApi {
   #lostBecause: string | null = null;
   /** Until every actor that was here when this node was lost has ended. */
   #abandoned: Promise<void> = Promise.resolve();
-  #placing: Promise<void> | null = null;
-  #placeAgain = false;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
+    const { nodeId, log, supervisor, peers } = options;
+    const homes = new Map<string, Home>();
+    const view = new ClusterView({ ownStatus: () => this.ownStatus, supervisor, peers, homes });
+    this.#view = view;
+    this.#homes = new Homes({
+      ...{ nodeId, log, supervisor, peers, view, homes },
+      placeHere: (spec, arrival) => this.placeHere(spec, arrival),
+      claimHere: (claims, holdMs) => this.claimHere(claims, holdMs),
+      isOpen: () => this.#state === 'alive',
+      stop: (actorId) => this.stop(actorId),
+    });
     void this.#followLocal();
-    options.peers?.onActor((status) => this.#onPeerActor(status));
-    options.peers?.onNode((node, because) => this.#onPeerNode(node, because));
-    this.#retry = setInterval(() => this.#placeWaiting(), RETRY_MS);
+    peers?.onActor((status) => this.#onPeerActor(status));
+    peers?.onNode((node, because) => this.#homes.onNode(node, because));
+    this.#retry = setInterval(() => this.#homes.placeWaiting(), RETRY_MS);
     this.#retry.unref();
   }
 
@@ -98,16 +91,28 @@ export class Cluster implements NodeApi {
     };
   }
 
-  /** One at a time for each id and name: who comes second finds the first. */
   async spawn(spec: ActorSpec): Promise<ActorStatus> {
-    checkSpec(spec);
-    resolveEntry(spec.entry, this.#options.entryRoots);
-    const { actorId, name, namespace } = spec;
-    const keys = [`id ${actorId}`, ...(name === null ? [] : [`name ${namespace}/${name}`])];
+    return this.#inTurn([spec], () => this.#homes.accept(spec));
+  }
+
+  async spawnGang(specs: readonly ActorSpec[]): Promise<readonly ActorStatus[]> {
+    return this.#inTurn(specs, () => this.#homes.acceptGang(specs));
+  }
+
+  /** One at a time for each id and name: who comes second finds the first. */
+  async #inTurn<Result>(specs: readonly ActorSpec[], accept: () => Promise<Result>): Promise<Result> {
+    for (const spec of specs) {
+      checkSpec(spec);
+      resolveEntry(spec.entry, this.#options.entryRoots);
+    }
+    const keys = specs.flatMap(({ actorId, name, namespace }) => [
+      `id ${actorId}`,
+      ...(name === null ? [] : [`name ${namespace}/${name}`]),
+    ]);
     for (let key; (key = keys.find((taken) => this.#arriving.has(taken))) !== undefined;) {
       await this.#arriving.get(key);
     }
-    const accepted = this.#accept(spec);
+    const accepted = accept();
     const settled = accepted.then(
       () => undefined,
       () => undefined,
@@ -118,33 +123,10 @@ export class Cluster implements NodeApi {
     });
   }
 
-  async #accept(spec: ActorSpec): Promise<ActorStatus> {
-    await this.#awaitLeaving(spec);
-    this.#refuseTaken(spec);
-    const choice = place(spec, await this.listNodes());
-    if (choice.kind === 'infeasible') {
-      throw new UserError(`Actor ${spec.actorId} cannot be placed: ${choice.because}.`);
-    }
-    await this.#options.peers?.claimName(spec);
-    if (spec.lifetime === 'detached') await this.#options.peers?.enterDetached(spec);
-    const home: Home = {
-      spec,
-      nodeId: null,
-      status: initialStatus(spec, 1),
-      movedBecause: null,
-      savedState: null,
-      movesMs: [],
-      isStopped: false,
-    };
-    this.#homes.set(spec.actorId, home);
-    await this.#tryPlace(home);
-    return this.#find(spec.actorId) ?? home.status;
-  }
-
   async stop(actorId: string, graceMs?: number): Promise<void> {
     const home = this.#homes.get(actorId);
     if (home !== undefined) home.isStopped = true;
-    if (home?.nodeId === null) return this.#endWaiting(home);
+    if (home?.nodeId === null) return this.#homes.endWaiting(home);
     const remote = this.#remoteNodeOf(actorId);
     if (remote !== null) {
       await remote.stop(actorId, graceMs);
@@ -152,21 +134,13 @@ export class Cluster implements NodeApi {
     }
     await this.#options.supervisor.stop(actorId, graceMs);
     // Its process had ended before, and it waited for this node's return to the cluster.
-    if (home !== undefined && this.#find(actorId)?.state !== 'dead') this.#endWaiting(home);
+    if (home !== undefined && this.#view.find(actorId)?.state !== 'dead') this.#homes.endWaiting(home);
   }
 
   /** What was done on another node may be heard of a little later, when its stream had to be begun again. */
   async #untilHeard(actorId: string, isMeant: (status: ActorStatus) => boolean): Promise<void> {
     for await (const status of this.watch(AbortSignal.timeout(HEARSAY_MS)))
       if (status.actorId === actorId && isMeant(status)) return;
-  }
-
-  /** Ends an actor that no node has; its name is free again. */
-  #endWaiting(home: Home): void {
-    home.status = this.#find(home.spec.actorId) ?? home.status;
-    home.nodeId = null;
-    this.#settle(home, { state: 'dead', reason: 'stopped' });
-    this.#release(home.spec);
   }
 
   async kill(actorId: string): Promise<void> {
@@ -182,22 +156,15 @@ export class Cluster implements NodeApi {
   }
 
   list(): Promise<readonly ActorStatus[]> {
-    return Promise.resolve(this.#all());
+    return Promise.resolve(this.#view.actors());
   }
 
-  async *watch(signal: AbortSignal): AsyncGenerator<ActorStatus, void, undefined> {
-    const queue = new AsyncQueue<ActorStatus>();
-    for (const status of this.#all()) queue.push(status);
-    this.#watchers.add(queue);
-    try {
-      yield* queue.iterate(signal);
-    } finally {
-      this.#watchers.delete(queue);
-    }
+  watch(signal: AbortSignal): AsyncIterable<ActorStatus> {
+    return this.#view.watch(signal);
   }
 
   listNodes(): Promise<readonly NodeStatus[]> {
-    return Promise.resolve(this.#nodes());
+    return Promise.resolve(this.#view.nodes());
   }
 
   async *readLog(
@@ -211,6 +178,14 @@ export class Cluster implements NodeApi {
       if (!this.#options.supervisor.has(actorId)) throw new CallError('NOT_FOUND', `no actor '${actorId}'`);
       yield* tailLog(this.#options.supervisor.logPath(actorId), options, signal);
     }
+  }
+
+  /** Holds room on this very node; 0 milliseconds gives it back. @throws as NodeRoom.claim, and when it takes no actors. */
+  claimHere(claims: readonly Claim[], holdMs: number): void {
+    const { nodeId, supervisor } = this.#options;
+    if (holdMs === 0) return supervisor.room.giveBack(claims.map(({ actorId }) => actorId));
+    if (this.#state !== 'alive') throw new CallError('UNAVAILABLE', `node ${nodeId} takes no new actors`);
+    supervisor.room.claim(claims, holdMs);
   }
 
   /** Starts an actor on this very node. @throws as Supervisor.place; UserError for an entry that it does not run. */
@@ -265,16 +240,19 @@ export class Cluster implements NodeApi {
   async abandon(reason: string): Promise<void> {
     this.#lostBecause = reason;
     if (this.#state === 'alive') this.#state = 'lost';
-    this.#abandoned = this.#options.supervisor.abandon(reason, ({ actorId }) => this.#homes.has(actorId));
+    this.#abandoned = this.#options.supervisor.abandon(
+      reason,
+      ({ actorId }) => this.#homes.get(actorId) !== undefined,
+    );
     await this.#abandoned;
   }
 
   close(): void {
     this.#state = 'draining';
     clearInterval(this.#retry);
-    for (const home of this.#homes.values()) home.isStopped = true;
+    this.#homes.stopAll();
     this.#following.abort();
-    for (const queue of this.#watchers) queue.close();
+    this.#view.close();
   }
 
   /** Whether an actor that is here goes on when this node leaves. */
@@ -284,278 +262,39 @@ export class Cluster implements NodeApi {
     return others.length > 0 && (lifetime === 'detached' || supervisor.homeOf(actorId) !== nodeId);
   }
 
-  /** As they are now: a choice and what it takes must have no await between them. */
-  #nodes(): NodeStatus[] {
-    const nodes = [this.ownStatus, ...(this.#options.peers?.nodes() ?? [])];
-    return nodes.sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
-  }
-
-  #all(): ActorStatus[] {
-    const { supervisor, peers } = this.#options;
-    const waiting = [...this.#homes.values()]
-      .filter(({ nodeId }) => nodeId === null)
-      .map(({ status }) => status);
-    const newest = new Map<string, ActorStatus>();
-    for (const status of [...supervisor.list(), ...(peers?.actors() ?? []), ...waiting]) {
-      const known = newest.get(status.actorId);
-      if (known === undefined || known.incarnation <= status.incarnation) newest.set(status.actorId, status);
-    }
-    return [...newest.values()];
-  }
-
-  #find(actorId: string): ActorStatus | undefined {
-    const { supervisor, peers } = this.#options;
-    const home = this.#homes.get(actorId);
-    if (home !== undefined && home.nodeId === null) return home.status;
-    return newer(supervisor.get(actorId), peers?.actor(actorId));
-  }
-
   /** The other node that has an actor; null when this one has it, or nobody. */
   #remoteNodeOf(actorId: string): NodeApi | null {
     const { nodeId, peers } = this.#options;
-    if (this.#find(actorId)?.nodeId === nodeId) return null;
+    if (this.#view.find(actorId)?.nodeId === nodeId) return null;
     return peers?.nodeOf(actorId) ?? null;
-  }
-
-  /** What has this id or name, and is being ended already, is gone soon: a restarted owner spawns its own again. */
-  async #awaitLeaving({ actorId, name, namespace }: ActorSpec): Promise<void> {
-    for (const { spec, isStopped, nodeId } of [...this.#homes.values()]) {
-      const isNamesake = name !== null && spec.name === name && spec.namespace === namespace;
-      if (isStopped && nodeId !== null && (isNamesake || spec.actorId === actorId))
-        await this.stop(spec.actorId);
-    }
-  }
-
-  #refuseTaken({ actorId, name, namespace }: ActorSpec): void {
-    const known = this.#find(actorId);
-    if (known !== undefined && known.state !== 'dead') {
-      throw new UserError(`Actor id '${actorId}' is taken: choose another, or stop that actor first.`);
-    }
-    if (name === null) return;
-    const namesake = this.#all().find(
-      (other) => other.name === name && other.namespace === namespace && other.state !== 'dead',
-    );
-    if (namesake !== undefined) {
-      throw new CallError(
-        'ALREADY_EXISTS',
-        `name '${name}' is taken in namespace '${namespace}' by ${namesake.actorId}`,
-      );
-    }
-  }
-
-  async #tryPlace(home: Home): Promise<void> {
-    const { spec } = home;
-    for (const refused = new Set<string>(); ;) {
-      const nodes = this.#nodes().filter(({ nodeId }) => !refused.has(nodeId));
-      if (home.isStopped || home.nodeId !== null) return;
-      const choice = place(spec, nodes);
-      if (choice.kind !== 'node') {
-        const reason = `waits for room: ${choice.because}`;
-        if (home.status.reason !== reason) this.#settle(home, { state: 'pending', reason });
-        return;
-      }
-      try {
-        await this.#placeOn(home, choice.nodeId);
-        return;
-      } catch (thrown) {
-        if (!(thrown instanceof CallError)) throw thrown;
-        refused.add(choice.nodeId); // it filled up, or went away, meanwhile
-      }
-    }
-  }
-
-  /** @throws CallError when the node refuses, or cannot be reached. */
-  async #placeOn(home: Home, nodeId: string): Promise<void> {
-    const { spec, movedBecause, savedState, status } = home;
-    const homeNodeId = this.#options.nodeId;
-    const arrival = { firstIncarnation: status.incarnation, movedBecause, savedState, homeNodeId };
-    if (nodeId === this.#options.nodeId) {
-      this.placeHere(spec, arrival);
-      home.nodeId = nodeId;
-      return;
-    }
-    home.nodeId = nodeId;
-    try {
-      await this.#options.peers!.place(nodeId, spec, arrival);
-    } catch (thrown) {
-      home.nodeId = null;
-      throw thrown;
-    }
-  }
-
-  /** Tries everything that waits, in order of arrival; again when something changed meanwhile. */
-  #placeWaiting(): void {
-    this.#placeAgain = true;
-    this.#placing ??= (async () => {
-      while (this.#placeAgain && this.#state === 'alive') {
-        this.#placeAgain = false;
-        for (const home of this.#homes.values()) {
-          if (home.nodeId === null && home.status.state !== 'dead') await this.#tryPlace(home);
-        }
-      }
-    })()
-      .catch((thrown: unknown) =>
-        this.#options.log.error('actors that wait could not be placed', { error: thrown }),
-      )
-      .finally(() => (this.#placing = null));
   }
 
   async #followLocal(): Promise<void> {
     const { signal } = this.#following;
-    for await (const status of this.#options.supervisor.watch(signal)) {
-      this.#publish(status);
-      if (status.state === 'dead') this.#onDead(status);
-      else if (status.state === 'restarting') this.#endOwned(`${status.actorId}/${status.incarnation}`);
-    }
+    for await (const status of this.#options.supervisor.watch(signal)) this.#homes.onActor(status);
   }
 
   #onPeerActor(status: ActorStatus): void {
     const home = this.#homes.get(status.actorId);
     if (home !== undefined && home.nodeId !== status.nodeId) return; // what a node says that lost it
-    this.#publish(status);
-    if (status.state === 'dead') this.#onDead(status);
-    else if (status.state === 'restarting') this.#endOwned(`${status.actorId}/${status.incarnation}`);
-  }
-
-  #onDead({ actorId, incarnation }: ActorStatus): void {
-    this.#endOwned(`${actorId}/${incarnation}`);
-    const home = this.#homes.get(actorId);
-    // Its successor of the same id may be here already.
-    if (home !== undefined && this.#find(actorId)?.state === 'dead') this.#forget(home);
-    this.#placeWaiting();
-  }
-
-  #forget({ spec }: Home): void {
-    this.#homes.delete(spec.actorId);
-    this.#release(spec);
-  }
-
-  /** Takes what stands for an actor out of the registry. */
-  #release(spec: ActorSpec): void {
-    const { peers, log } = this.#options;
-    peers?.releaseName(spec);
-    if (spec.lifetime === 'owner') return;
-    peers?.forgetDetached(spec.actorId).catch((thrown: unknown) => {
-      log.warn('a dead detached actor stays in the registry', { actorId: spec.actorId, error: thrown });
-    });
-  }
-
-  /** What an actor started ends with it, unless it is detached. */
-  #endOwned(owner: string): void {
-    for (const { spec } of this.#homes.values()) {
-      if (spec.owner !== owner || spec.lifetime !== 'owner') continue;
-      this.stop(spec.actorId).catch((thrown: unknown) => {
-        this.#options.log.warn('an actor did not end with its owner', {
-          actorId: spec.actorId,
-          error: thrown,
-        });
-      });
-    }
-  }
-
-  #onPeerNode(node: NodeStatus, because: string | null): void {
-    if (node.state === 'lost') {
-      for (const home of this.#homes.values()) {
-        if (home.nodeId === node.nodeId) this.#move(home, `node ${node.nodeId} is lost (${because ?? '?'})`);
-      }
-      this.#endOrphans(node.nodeId);
-      void this.#adoptDetached(node.nodeId);
-    }
-    this.#placeWaiting();
-  }
-
-  /** Actors here whose home is lost have lost their owner with it. */
-  #endOrphans(homeNodeId: string): void {
-    const { supervisor, log } = this.#options;
-    for (const { actorId, lifetime } of supervisor.livingFrom(homeNodeId)) {
-      if (lifetime === 'detached') continue;
-      supervisor.stop(actorId).catch((thrown: unknown) => {
-        log.warn('an actor did not end with its home', { actorId, error: thrown });
-      });
-    }
-  }
-
-  /** Looks after a lost node's detached actors from now on, and moves those that were lost with it. */
-  async #adoptDetached(lostNodeId: string): Promise<void> {
-    const { supervisor, peers, log } = this.#options;
-    try {
-      for (const { spec, last, savedState } of (await peers?.takeDetached(lostNodeId)) ?? []) {
-        const status = newer(supervisor.get(spec.actorId), last) ?? initialStatus(spec, 1);
-        const home: Home = {
-          ...{ spec, status, savedState, nodeId: status.nodeId },
-          movedBecause: null,
-          movesMs: [],
-          isStopped: false,
-        };
-        this.#homes.set(spec.actorId, home);
-        if (home.nodeId === lostNodeId || home.nodeId === null)
-          this.#move(home, `node ${lostNodeId} is lost`);
-      }
-      this.#placeWaiting();
-    } catch (thrown) {
-      log.error('detached actors could not be taken over', { from: lostNodeId, error: thrown });
-    }
+    this.#homes.onActor(status);
   }
 
   /** This node is in the registry again, which may have forgotten everything: what must outlive the node is told again. */
   async announceAgain(): Promise<void> {
-    const { nodeId, peers } = this.#options;
     const because = this.#lostBecause ?? '?';
     await this.#abandoned;
     this.#lostBecause = null;
     if (this.#state === 'lost') this.#state = 'alive';
-    for (const home of [...this.#homes.values()]) {
-      if (home.spec.lifetime === 'detached' && (await peers?.keepDetached(home.spec)) === false)
-        this.#homes.delete(home.spec.actorId); // another node has taken it over
-      else if (home.nodeId === nodeId) this.#move(home, because);
-    }
-    this.#placeWaiting();
+    await this.#homes.takeUpAgain(because);
   }
-
-  /** An actor whose node is lost starts again elsewhere, if its policy allows. */
-  #move(home: Home, because: string): void {
-    const { peers, supervisor } = this.#options;
-    const last = this.#find(home.spec.actorId) ?? home.status;
-    const nowMs = performance.now();
-    home.nodeId = null;
-    home.status = { ...last, pid: null, address: null, metricsAddress: null, nodeId: null };
-    const death = { exitCode: null, exitSignal: null };
-    const decision = decideRestart(home.spec.restart, death, home.movesMs, nowMs);
-    if (decision.kind === 'dead' || home.isStopped) {
-      const reason = decision.kind === 'dead' ? `${because}; not restarted: ${decision.because}` : because;
-      this.#settle(home, { state: 'dead', reason });
-      this.#onDead(home.status);
-      return;
-    }
-    home.movesMs.push(nowMs);
-    home.movedBecause = because;
-    const { actorId } = home.spec;
-    home.savedState = supervisor.savedState(actorId) ?? peers?.savedState(actorId) ?? home.savedState;
-    this.#settle(home, { state: 'restarting', reason: because });
-    this.#endOwned(`${home.spec.actorId}/${home.status.incarnation}`);
-    home.status = { ...home.status, incarnation: home.status.incarnation + 1 };
-  }
-
-  #settle(home: Home, change: Partial<ActorStatus>): void {
-    home.status = { ...home.status, ...change };
-    this.#publish(home.status);
-  }
-
-  #publish(status: ActorStatus): void {
-    for (const queue of this.#watchers) queue.push(status);
-  }
-}
-
-/** Of what two nodes say of one actor, what is true: the later incarnation; of the same, what this node says. */
-function newer(own: ActorStatus | undefined, other: ActorStatus | undefined): ActorStatus | undefined {
-  if (own === undefined || other === undefined) return own ?? other;
-  return own.incarnation >= other.incarnation ? own : other;
 }
 
 /** The cluster's API as a plain object, to be extended. */
 export function nodeApi(cluster: Cluster): NodeApi {
   return {
     spawn: (spec) => cluster.spawn(spec),
+    spawnGang: (specs) => cluster.spawnGang(specs),
     stop: (actorId, graceMs) => cluster.stop(actorId, graceMs),
     kill: (actorId) => cluster.kill(actorId),
     restart: (actorId, reason) => cluster.restart(actorId, reason),

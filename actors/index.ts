@@ -25,7 +25,7 @@ export type {
 } from './status.ts';
 
 export { ActorSystem } from './system.ts';
-export type { ActorSystemOptions, SpawnOptions } from './system.ts';
+export type { ActorSystemOptions, GangMember, SpawnOptions } from './system.ts';
 export type { ActorHandle, ActorType } from './handle.ts';
 export { ActorPool } from './pool.ts';
 export type { PoolOptions } from './pool.ts';

@@ -20,6 +20,10 @@ export function connectNode(transport: Transport, address: string): NodeApi {
       const { status } = await calls.spawn({ spec: specToMessage(spec) });
       return statusFromMessage(status);
     },
+    async spawnGang(specs) {
+      const { statuses } = await calls.spawnGang({ specs: specs.map(specToMessage) });
+      return statuses.map(statusFromMessage);
+    },
     async stop(actorId, graceMs = DEFAULT_GRACE_MS) {
       await calls.stop({ actorId, graceMs }, { deadlineMs: graceMs + STOP_MARGIN_MS });
     },

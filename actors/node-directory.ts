@@ -1,6 +1,7 @@
 /** The other nodes of a cluster, and the actors on them. */
 
 import type { ActorSpec, ActorStatus, NodeApi, NodeStatus } from './status.ts';
+import type { Claim } from './node-room.ts';
 import type { Arrival } from './supervisor.ts';
 
 /** A detached actor whose home is lost, now ours to look after. */
@@ -20,6 +21,8 @@ export interface NodeDirectory {
   nodeOf(actorId: string): NodeApi | null;
   /** Starts an actor on another node. @throws CallError when it refuses, or cannot be reached. */
   place(nodeId: string, spec: ActorSpec, arrival: Omit<Arrival, 'entry'>): Promise<void>;
+  /** Holds room on another node; 0 milliseconds gives it back. @throws CallError when it has none, or cannot be reached. */
+  claim(nodeId: string, claims: readonly Claim[], holdMs: number): Promise<void>;
   /** Takes the actor's name in the whole cluster, if it has one. @throws CallError ALREADY_EXISTS */
   claimName(spec: ActorSpec): Promise<void>;
   releaseName(spec: ActorSpec): void;

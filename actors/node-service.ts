@@ -17,6 +17,9 @@ export function nodeHandlers(
     async spawn({ spec }) {
       return { status: statusToMessage(await cluster.spawn(specFromMessage(spec))) };
     },
+    async spawnGang({ specs }) {
+      return { statuses: (await cluster.spawnGang(specs.map(specFromMessage))).map(statusToMessage) };
+    },
     async stop({ actorId, graceMs }) {
       await cluster.stop(actorId, graceMs);
       return {};
@@ -58,6 +61,10 @@ export function nodeHandlers(
         homeNodeId,
       });
       return { status: statusToMessage(status) };
+    },
+    claim({ claims, holdMs }) {
+      cluster.claimHere(claims, holdMs);
+      return {};
     },
     async *watchNode(_request, { signal }) {
       for await (const change of cluster.watchLocal(signal)) {

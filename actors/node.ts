@@ -141,7 +141,10 @@ export async function startNode(options: NodeOptions): Promise<Node> {
             objects.dropCopies();
             void cluster.abandon(`the node lost its lease (${reason.message})`);
           },
-          onRestored: () => void cluster.announceAgain(),
+          onRestored: () =>
+            void cluster.announceAgain().catch((thrown: unknown) => {
+              log.error('actors were not taken up again', { error: thrown });
+            }),
         });
   const cluster: Cluster = new Cluster({
     nodeId,

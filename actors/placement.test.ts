@@ -69,6 +69,38 @@ describe('placeGang', () => {
     const nodes = [node('a', { total: { cpu: 2 } }), node('b', { total: { cpu: 2 } })];
     const two = ask({ resources: { cpu: 2 } });
     expect(placeGang([two, two], nodes)).toEqual(['a', 'b']);
-    expect(placeGang([two, two, two], nodes)).toMatchObject({ kind: 'wait' });
+    const busy = [nodes[0]!, { ...nodes[1]!, free: { cpu: 1 } }];
+    expect(placeGang([two, two], busy)).toEqual({
+      kind: 'wait',
+      because: '2 at once: they ask for cpu 4; node a has cpu 2 free; node b has cpu 1 free',
+    });
+  });
+
+  it('finds the choice in which all fit, where taking the first good node for each would not', () => {
+    const nodes = [node('a', { total: { cpu: 3 } }), node('b', { total: { cpu: 2 } })];
+    const [one, two] = [ask(), ask({ resources: { cpu: 2 } })];
+    expect(placeGang([two, one, two], nodes)).toEqual(['a', 'a', 'b']);
+    expect(placeGang([ask({ near: 'a:1' }), ask({ resources: { cpu: 3 } })], nodes)).toEqual(['b', 'a']);
+  });
+
+  it('says at once what lacks for a gang that could never be together, though each alone could', () => {
+    const nodes = [node('a', { total: { cpu: 2 } }), node('b', { total: { cpu: 3 } })];
+    const two = ask({ resources: { cpu: 2 } });
+    expect(placeGang([two, two, two], nodes)).toEqual({
+      kind: 'infeasible',
+      because: '3 at once: they ask for cpu 6; node a has cpu 2 in all; node b has cpu 3 in all',
+    });
+    expect(placeGang([two, ask({ resources: { gpu: 1 } })], nodes)).toMatchObject({
+      kind: 'infeasible',
+      because: expect.stringContaining('node a lacks gpu (asks for 1, has 0)') as string,
+    });
+  });
+
+  it('gives up looking through a large gang that cannot be, and lets it wait', () => {
+    const nodes = Array.from({ length: 8 }, (_, i) => node(`n${i}`, { total: { cpu: 3 + i / 10 } }));
+    const many = Array.from({ length: 9 }, () => ask({ resources: { cpu: 2 } }));
+    expect(placeGang(many, nodes)).toMatchObject({ kind: 'wait' });
+    const alike = nodes.map(({ nodeId }) => node(nodeId, { total: { cpu: 3 } }));
+    expect(placeGang(many, alike)).toMatchObject({ kind: 'infeasible' });
   });
 });

@@ -37,19 +37,86 @@ export function place(ask: PlacementAsk, nodes: readonly NodeStatus[]): Placemen
   return { kind: 'node', nodeId: (near ?? best(ask, ready)).nodeId };
 }
 
-/** Nodes for all of `asks` or for none of them: each choice counts what the ones before it take. */
+/** Longest search for nodes for a gang; with more members than fit it is cut short, and the gang waits. */
+const MAX_STEPS = 500;
+
+/**
+ * Nodes for all of `asks`, one each in their order, or for none of them. Infeasible is what would not fit if nobody
+ * else held anything.
+ */
 export function placeGang(asks: readonly PlacementAsk[], nodes: readonly NodeStatus[]): Placement | string[] {
-  let left = nodes;
-  const chosen: string[] = [];
   for (const ask of asks) {
-    const placement = place(ask, left);
-    if (placement.kind !== 'node') return placement;
-    chosen.push(placement.nodeId);
-    left = left.map((node) =>
-      node.nodeId === placement.nodeId ? { ...node, free: minus(node.free, ask.resources) } : node,
-    );
+    const placement = place(ask, nodes);
+    if (placement.kind === 'infeasible') return placement;
   }
-  return chosen;
+  const taking = nodes.filter(({ state }) => state === 'alive');
+  const chosen = fitAll(asks, taking);
+  if (Array.isArray(chosen)) return chosen;
+  const empty = fitAll(
+    asks,
+    taking.map((node) => ({ ...node, free: node.total })),
+  );
+  if (empty !== 'none')
+    return { kind: 'wait', because: `${asks.length} at once: ${sumReason(asks, taking, 'free')}` };
+  return { kind: 'infeasible', because: `${asks.length} at once: ${sumReason(asks, taking, 'total')}` };
+}
+
+/** Backtracks: each choice counts what the ones before it take. The hardest to place, with fewest nodes, goes first. */
+function fitAll(asks: readonly PlacementAsk[], nodes: readonly NodeStatus[]): string[] | 'none' | 'unknown' {
+  const able = (ask: PlacementAsk) =>
+    nodes.filter((node) => nowReason(ask, node) === null && fitsEver(ask, node)).length;
+  const order = asks.map((ask, index) => ({ ask, index, able: able(ask) })).sort((a, b) => a.able - b.able);
+  const chosen = new Array<string>(asks.length);
+  let steps = 0;
+  const fit = (at: number, left: readonly NodeStatus[]): boolean => {
+    const next = order[at];
+    if (next === undefined) return true;
+    for (let open = left; steps++ < MAX_STEPS;) {
+      const placement = place(next.ask, open);
+      if (placement.kind !== 'node') return false;
+      const { nodeId } = placement;
+      chosen[next.index] = nodeId;
+      const taken = left.map((node) => (node.nodeId === nodeId ? withTaken(node, next.ask) : node));
+      if (fit(at + 1, taken)) return true;
+      const failed = alikeKey(left.find((node) => node.nodeId === nodeId)!);
+      open = open.filter((node) => alikeKey(node) !== failed);
+    }
+    return false;
+  };
+  if (fit(0, nodes)) return chosen;
+  return steps < MAX_STEPS ? 'none' : 'unknown';
+}
+
+function fitsEver(ask: PlacementAsk, node: NodeStatus): boolean {
+  return neverReason(ask, node) === null;
+}
+
+/** Nodes of one key take the same actors now. */
+function alikeKey({ free, labels }: NodeStatus): string {
+  return JSON.stringify([free, labels]);
+}
+
+function withTaken(node: NodeStatus, { resources }: PlacementAsk): NodeStatus {
+  return { ...node, free: minus(node.free, resources), actors: node.actors + 1 };
+}
+
+/** What each node that some of `asks` could be on has, beside the sum that they ask for. */
+function sumReason(
+  asks: readonly PlacementAsk[],
+  nodes: readonly NodeStatus[],
+  which: 'free' | 'total',
+): string {
+  const names = [...new Set(asks.flatMap(({ resources }) => Object.keys(resources)))];
+  const sum = (name: string) => asks.reduce((total, { resources }) => total + (resources[name] ?? 0), 0);
+  const asked = names.map((name) => `${name} ${sum(name)}`).join(', ');
+  const word = which === 'free' ? 'free' : 'in all';
+  const has = nodes
+    .filter((node) => asks.some((ask) => fitsEver(ask, node)))
+    .map(
+      (node) =>
+        `node ${node.nodeId} has ${names.map((name) => `${name} ${node[which][name] ?? 0}`).join(', ')} ${word}`,
+    );
+  return `they ask for ${asked}; ${has.join('; ')}`;
 }
 
 function neverReason({ resources, labels }: PlacementAsk, { total, labels: has }: NodeStatus): string | null {

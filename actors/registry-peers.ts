@@ -7,10 +7,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../common/log.ts';
 import type { WatchNodeResponse__Output } from '../gen/ballast/runtime/v1/WatchNodeResponse.ts';
 import { Announcer } from './announcer.ts';
+import { CallError } from './call-errors.ts';
 import { nodeStatusFromMessage, specToMessage, statusFromMessage } from './messages.ts';
 import { connectNode } from './node-client.ts';
 import type { DetachedActor, NodeDirectory } from './node-directory.ts';
 import type { GoneCause } from './node-metrics.ts';
+import type { Claim } from './node-room.ts';
 import type { Registry, RegistryChange } from './registry.ts';
 import { minus } from './resources.ts';
 import { retryDelayMs } from './retry.ts';
@@ -134,6 +136,14 @@ export class RegistryPeers implements NodeDirectory {
       throw thrown;
     });
     this.#learn(statusFromMessage(status), arrival.savedState);
+  }
+
+  async claim(nodeId: string, claims: readonly Claim[], holdMs: number): Promise<void> {
+    const peer = this.#peers.get(nodeId);
+    if (peer === undefined) throw new CallError('UNAVAILABLE', `no node ${nodeId}`);
+    const calls = serviceCalls(nodeService, this.#options.transport, peer.status.address);
+    const message = claims.map(({ actorId, resources }) => ({ actorId, resources: { ...resources } }));
+    await calls.claim({ claims: message, holdMs }, { deadlineMs: PLACE_DEADLINE_MS });
   }
 
   async claimName({ name, namespace, actorId }: ActorSpec): Promise<void> {

@@ -132,6 +132,8 @@ export interface NodeApi {
    * cannot work, and for what no node of the cluster could ever give, saying what each lacks.
    */
   spawn(spec: ActorSpec): Promise<ActorStatus>;
+  /** Accepts actors that start together or not at all; statuses in their order. @throws as `spawn` */
+  spawnGang(specs: readonly ActorSpec[]): Promise<readonly ActorStatus[]>;
   /** Ends an actor: SIGTERM, SIGKILL after `graceMs`. Resolves when its process is gone. */
   stop(actorId: string, graceMs?: number): Promise<void>;
   /** SIGKILLs an actor's process; the restart policy decides what follows. */

@@ -11,8 +11,7 @@ import type { ActorListen } from './actor-environment.ts';
 import type { ActorProcess, ActorProcessOptions, ProcessEnd } from './actor-process.ts';
 import { AsyncQueue } from './async-queue.ts';
 import { CallError } from './call-errors.ts';
-import { acquire, createLedger, freeResources, release, shortfalls } from './resources.ts';
-import type { Ledger } from './resources.ts';
+import { NodeRoom } from './node-room.ts';
 import { decideRestart } from './restart-policy.ts';
 import { DEFAULT_GRACE_MS } from './status.ts';
 import type { ActorSpec, ActorStatus, Resources } from './status.ts';
@@ -54,13 +53,14 @@ export class Supervisor {
   readonly #actors = new Map<string, Supervised>();
   readonly #watchers = new Set<AsyncQueue<ActorStatus>>();
   readonly #monitor: NodeJS.Timeout;
-  #ledger: Ledger;
+  /** Who holds what of this node. */
+  readonly room: NodeRoom;
   #nodeAddress = '';
   #closed = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#ledger = createLedger(options.total);
+    this.room = new NodeRoom(options.nodeId, options.total);
     this.#monitor = setInterval(() => this.#checkHeartbeats(), options.heartbeatMs ?? HEARTBEAT_MS);
     this.#monitor.unref();
   }
@@ -71,7 +71,7 @@ export class Supervisor {
   }
 
   get free(): Resources {
-    return freeResources(this.#ledger);
+    return this.room.free;
   }
 
   /** Actors that are not dead. */
@@ -83,13 +83,7 @@ export class Supervisor {
   place(spec: ActorSpec, arrival: Arrival): ActorStatus {
     const { nodeId } = this.#options;
     if (this.#closed) throw new CallError('UNAVAILABLE', `node ${nodeId} is stopping`);
-    const ledger = acquire(this.#ledger, spec.actorId, spec.resources);
-    if (ledger === null) {
-      const lacks = shortfalls(spec.resources, this.free, this.#options.total).join(', ');
-      throw new CallError('RESOURCE_EXHAUSTED', `node ${nodeId} has no room: ${lacks}`);
-    }
-    this.#ledger = ledger;
-    const gpuIds = ledger.held.get(spec.actorId)?.gpuIds ?? [];
+    const gpuIds = this.room.take(spec);
     const actor: Supervised = {
       spec,
       entry: arrival.entry,
@@ -317,7 +311,7 @@ export class Supervisor {
   }
 
   #bury(actor: Supervised, end: ProcessEnd, reason: string): void {
-    this.#ledger = release(this.#ledger, actor.spec.actorId);
+    this.room.leave(actor.spec.actorId);
     const { movesBecause } = actor;
     const state = movesBecause === null ? 'dead' : 'restarting';
     this.#update(actor, { ...endFacts(end), state, reason: movesBecause ?? reason });

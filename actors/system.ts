@@ -59,6 +59,11 @@ export interface SpawnOptions {
   readonly isolation?: Isolation;
 }
 
+/** One of several actors that start together. */
+export interface GangMember<Client> extends Omit<SpawnOptions, 'getIfExists'> {
+  readonly type: ActorType<Client, unknown>;
+}
+
 export interface ActorSystemOptions {
   readonly node: NodeApi;
   readonly transport: Transport;
@@ -104,6 +109,22 @@ export class ActorSystem {
       if (existing !== null) return existing;
       throw thrown;
     }
+  }
+
+  /**
+   * Starts actors together or not at all: the nodes hold room for all of them before any starts, and when one cannot start
+   * all are ended. Resolves with a handle for each when they are accepted; calls wait until they serve. @throws as `spawn`
+   */
+  async spawnGang<const Clients extends readonly unknown[]>(members: {
+    readonly [Index in keyof Clients]: GangMember<Clients[Index]>;
+  }): Promise<{ readonly [Index in keyof Clients]: ActorHandle<Clients[Index]> }> {
+    const list: readonly GangMember<unknown>[] = members;
+    const specs = list.map(({ type, ...options }) =>
+      specOf(type, { ...type.defaults, ...options }, this.#options.owner ?? null),
+    );
+    for (const status of await this.node.spawnGang(specs)) this.#directory.add(status);
+    const handles = list.map(({ type }, i) => this.handle(type, specs[i]!.actorId));
+    return handles as { readonly [Index in keyof Clients]: ActorHandle<Clients[Index]> };
   }
 
   /** The living actor of a name; null when there is none. */

@@ -21,6 +21,7 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   ],
   'cluster.mjs': ['on worker count 5', 'same actor 5'],
   'control-plane.mjs': ['1:1 2:2', 'ALREADY_EXISTS', 'RevisionConflict', 'lost false', 'leader null'],
+  'gang.mjs': ['counts 0 5', 'UserError true', 'pending true cpu 3', 'alive'],
   'group.mjs': ['both anew true true', 'true', 'source dead, sink dead'],
   'mailbox.mjs': ['one by one true', 'together true', '1 RESOURCE_EXHAUSTED true'],
   'objects.mjs': ['5000000 64 true', 'read 5000000', 'ready 1 failed 1', 'NOT_FOUND'],

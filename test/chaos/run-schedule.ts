@@ -148,7 +148,7 @@ class ChaosRun {
   }
 
   async cleanUp(): Promise<void> {
-    await Promise.all(this.#background);
+    await Promise.allSettled(this.#background); // what failed has failed the run
     for (const { pid } of this.#actors()) signal(pid, 'SIGKILL');
     if (this.#end === null) {
       this.#cli?.signal('SIGKILL');

@@ -1,0 +1,112 @@
+// Gangs over two real nodes: together or not at all, two of them at once, and one whose member cannot start.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { ActorSystem, ChannelPool, connectNode } from '../actors/index.ts';
+import { echo } from './fixtures/actors/echo.ts';
+import { livingActors, startTestNode, type TestNode } from './support/cluster.ts';
+
+const SOON = { timeout: 30_000, interval: 50 };
+const prefix = `t${process.pid}gang`;
+const pool = new ChannelPool();
+let folder: string;
+let nodes: TestNode[];
+/** One system through each node. */
+let systems: ActorSystem[];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ballast-gang-'));
+  const resources = ['--resources', 'cpu=2,slot=2'];
+  const first = await startTestNode(folder, `${prefix}-a`, resources);
+  const second = await startTestNode(folder, `${prefix}-b`, [
+    ...resources,
+    '--join',
+    `grpc://${first.address}`,
+  ]);
+  nodes = [first, second];
+  systems = nodes.map(
+    ({ address }) => new ActorSystem({ node: connectNode(pool, address), transport: pool }),
+  );
+  for (const system of systems)
+    await vi.waitFor(async () => expect(await system.node.listNodes()).toHaveLength(2), SOON);
+});
+
+afterAll(async () => {
+  await Promise.all(systems.map((system) => system.close()));
+  pool.close();
+  for (const { cli } of [...nodes].reverse()) {
+    cli.signal('SIGTERM');
+    expect(await cli.ended).toMatchObject({ code: 0, stderr: '' });
+  }
+  expect(livingActors(nodes)).toEqual([]);
+  await rm(folder, { recursive: true });
+});
+
+const two = (name: string) =>
+  [0, 1].map((i) => ({ type: echo, actorId: `${name}-${i}`, resources: { slot: 2 }, name: `${name}-${i}` }));
+const stateOf = async (actorId: string) =>
+  (await systems[0]!.node.list()).find((status) => status.actorId === actorId)?.state;
+const freeSlots = async (i: number) => (await systems[i]!.node.listNodes()).map(({ free }) => free['slot']);
+
+it('is spread over the nodes that have room for all, and gives it back', async () => {
+  const gang = await systems[0]!.spawnGang(two('whole'));
+  const pids = await Promise.all(gang.map(async (member) => (await member.say({})).pid));
+  expect(new Set(pids).size).toBe(2);
+  const places = await Promise.all(
+    gang.map(async ({ actorId }) => (await systems[0]!.ready(actorId)).nodeId),
+  );
+  expect(places.sort()).toEqual(nodes.map(({ nodeId }) => nodeId));
+  await Promise.all(gang.map(({ actorId }) => systems[0]!.stop(actorId)));
+  for (const i of [0, 1]) await vi.waitFor(async () => expect(await freeSlots(i)).toEqual([2, 2]), SOON);
+});
+
+it('two gangs that are started through two nodes at once never hold each other up', async () => {
+  for (let round = 0; round < 3; round++) {
+    const names = [`left${round}`, `right${round}`];
+    await Promise.all(names.map((name, i) => systems[i]!.spawnGang(two(name))));
+    const isUp = async (name: string) =>
+      (await stateOf(`${name}-0`)) === 'alive' && (await stateOf(`${name}-1`)) === 'alive';
+    const isWaiting = async (name: string) =>
+      (await stateOf(`${name}-0`)) === 'pending' && (await stateOf(`${name}-1`)) === 'pending';
+    const winner = await vi.waitFor(async () => {
+      const up = await Promise.all(names.map(isUp));
+      expect(up).toContain(true);
+      return up.indexOf(true);
+    }, SOON);
+    const loser = names[1 - winner]!;
+    // The other's home alone knows of what waits there.
+    const waiting = (await systems[1 - winner]!.node.list()).filter(({ actorId }) =>
+      actorId.startsWith(loser),
+    );
+    expect(waiting.map(({ state }) => state)).toEqual(['pending', 'pending']);
+    expect(await isWaiting(names[winner]!)).toBe(false);
+    for (const i of [0, 1]) await systems[winner]!.stop(`${names[winner]!}-${i}`);
+    for (const i of [0, 1]) expect((await systems[1 - winner]!.ready(`${loser}-${i}`)).state).toBe('alive');
+    for (const i of [0, 1]) await systems[1 - winner]!.stop(`${loser}-${i}`);
+  }
+});
+
+it('says at once what lacks, and where', async () => {
+  const three = [0, 1, 2].map(() => ({ type: echo, resources: { slot: 2 } }));
+  await expect(systems[0]!.spawnGang(three)).rejects.toThrow(
+    `A gang of 3 cannot be placed: 3 at once: they ask for slot 6; node ${prefix}-a has slot 2 in all; ` +
+      `node ${prefix}-b has slot 2 in all.`,
+  );
+  await expect(systems[0]!.spawnGang([{ type: echo, resources: { licence: 1 } }])).rejects.toThrow(
+    `node ${prefix}-b lacks licence (asks for 1, has 0)`,
+  );
+});
+
+it('is ended whole when a member cannot start, and its names and room are free', async () => {
+  const [good, bad] = two('half');
+  const wrong = { ...bad!, args: { startError: 'user' }, restart: { maxRestarts: 0 } };
+  await systems[0]!.spawnGang([good!, wrong]);
+  await vi.waitFor(async () => {
+    expect([await stateOf('half-0'), await stateOf('half-1')]).toEqual(['dead', 'dead']);
+  }, SOON);
+  for (const i of [0, 1]) await vi.waitFor(async () => expect(await freeSlots(i)).toEqual([2, 2]), SOON);
+  const again = await systems[1]!.spawnGang(two('half'));
+  await Promise.all(again.map((member) => member.say({})));
+  await Promise.all(again.map(({ actorId }) => systems[1]!.stop(actorId)));
+});
