@@ -37,8 +37,6 @@ export interface ClusterOptions {
 
 /** How often actors that wait for room are tried again, beside every change. */
 const RETRY_MS = 1000;
-/** How long the end of an actor on another node may take to be heard of, when that node has said that it ended. */
-const HEARSAY_MS = 5000;
 /** Share of the grace period in which owners end actors that hand over what they made. */
 const HAND_OVER_SHARE = 0.8;
 
@@ -130,17 +128,11 @@ export class Cluster implements NodeApi {
     const remote = this.#remoteNodeOf(actorId);
     if (remote !== null) {
       await remote.stop(actorId, graceMs);
-      return this.#untilHeard(actorId, ({ state }) => state === 'dead');
+      return this.#options.peers!.noteEnd(actorId);
     }
     await this.#options.supervisor.stop(actorId, graceMs);
     // Its process had ended before, and it waited for this node's return to the cluster.
     if (home !== undefined && this.#view.find(actorId)?.state !== 'dead') this.#homes.endWaiting(home);
-  }
-
-  /** What was done on another node may be heard of a little later, when its stream had to be begun again. */
-  async #untilHeard(actorId: string, isMeant: (status: ActorStatus) => boolean): Promise<void> {
-    for await (const status of this.watch(AbortSignal.timeout(HEARSAY_MS)))
-      if (status.actorId === actorId && isMeant(status)) return;
   }
 
   async kill(actorId: string): Promise<void> {

@@ -115,7 +115,9 @@ export class Homes {
     const { peers } = this.#options;
     await peers?.claimName(spec);
     if (spec.lifetime === 'detached') await peers?.enterDetached(spec);
-    const home = newHome(spec);
+    // Its number goes on after an earlier actor of this id, so that nobody takes what is said of one for the other.
+    const earlier = this.#options.view.find(spec.actorId)?.incarnation ?? 0;
+    const home = newHome(spec, initialStatus(spec, earlier + 1));
     this.#homes.set(spec.actorId, home);
     return home;
   }

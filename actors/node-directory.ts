@@ -21,6 +21,8 @@ export interface NodeDirectory {
   nodeOf(actorId: string): NodeApi | null;
   /** Starts an actor on another node. @throws CallError when it refuses, or cannot be reached. */
   place(nodeId: string, spec: ActorSpec, arrival: Omit<Arrival, 'entry'>): Promise<void>;
+  /** Another node has answered that an actor of it has ended; that may come long before its stream says so. */
+  noteEnd(actorId: string): void;
   /** Holds room on another node; 0 milliseconds gives it back. @throws CallError when it has none, or cannot be reached. */
   claim(nodeId: string, claims: readonly Claim[], holdMs: number): Promise<void>;
   /** Takes the actor's name in the whole cluster, if it has one. @throws CallError ALREADY_EXISTS */

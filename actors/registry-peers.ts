@@ -138,6 +138,12 @@ export class RegistryPeers implements NodeDirectory {
     this.#learn(statusFromMessage(status), arrival.savedState);
   }
 
+  noteEnd(actorId: string): void {
+    const known = this.#actors.get(actorId);
+    if (known === undefined || known.status.state === 'dead') return;
+    this.#learn({ ...known.status, state: 'dead', reason: 'stopped', pid: null }, known.savedState);
+  }
+
   async claim(nodeId: string, claims: readonly Claim[], holdMs: number): Promise<void> {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) throw new CallError('UNAVAILABLE', `no node ${nodeId}`);
@@ -296,10 +302,14 @@ export class RegistryPeers implements NodeDirectory {
     }
   }
 
-  /** What is older than what is known already changes nothing. */
+  /** What is older than what is known already changes nothing; the dead stay dead. */
   #learn(status: ActorStatus, savedState: unknown): void {
     const known = this.#actors.get(status.actorId)?.status;
-    if (known !== undefined && known.incarnation > status.incarnation) return;
+    const isPast =
+      known !== undefined &&
+      (known.incarnation > status.incarnation ||
+        (known.incarnation === status.incarnation && known.state === 'dead' && status.state !== 'dead'));
+    if (isPast) return;
     this.#actors.set(status.actorId, { status, savedState });
     this.#onActor(status);
   }
