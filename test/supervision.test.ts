@@ -150,7 +150,7 @@ describe('a group in a group', () => {
     await kill('inner');
     await vi.waitFor(() => expect(starts).toBe(2), SLOW);
     await vi.waitFor(
-      async () => expect(await incarnations(['first', 'inner', 'last'])).toBe('1 alive, 1 alive, 2 alive'),
+      async () => expect(await incarnations(['first', 'inner', 'last'])).toBe('1 alive, 2 alive, 2 alive'),
       SLOW,
     );
     await kill('inner');
