@@ -84,8 +84,11 @@ function say(text: string, actorId?: string, deadlineMs = 10_000, delayMs = 0) {
   const metadata = new grpc.Metadata();
   if (actorId !== undefined) metadata.set('ballast-actor', actorId);
   return new Promise<{ text: string; pid: number }>((resolve, reject) =>
-    client.say({ text, delay_ms: delayMs }, metadata, { deadline: Date.now() + deadlineMs }, (error, answer) =>
-      error === null ? resolve(answer!) : reject(error),
+    client.say(
+      { text, delay_ms: delayMs },
+      metadata,
+      { deadline: Date.now() + deadlineMs },
+      (error, answer) => (error === null ? resolve(answer!) : reject(error)),
     ),
   );
 }
