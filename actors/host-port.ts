@@ -4,6 +4,7 @@ import { receiveMessageOnPort } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { CallError } from './call-errors.ts';
 import type { CallOutput, IncomingCall, ThreadTarget } from './dispatcher.ts';
+import { describedService } from './protos.ts';
 import type { ServingProcess } from './serving-process.ts';
 import { ownBytes } from './thread-protocol.ts';
 import type { FromThread, ToThread } from './thread-protocol.ts';
@@ -16,6 +17,7 @@ export class HostPort {
   readonly #outputs = new Map<number, CallOutput>();
   readonly #started = new Map<number, StartedCall>();
   readonly #metrics = new Map<number, (text: string) => void>();
+  #serviceName = '';
   #lastId = 0;
 
   constructor(port: MessagePort, serving: ServingProcess, actorId: string) {
@@ -45,12 +47,22 @@ export class HostPort {
       this.#receive(last.message as FromThread);
     }
     this.#port.close();
-    this.#serving.dispatcher.removeActor(this.#actorId);
+    this.#removeActor();
     for (const output of this.#outputs.values()) {
       output.fail({ code: 'UNAVAILABLE', message: 'its thread ended', kind: null });
     }
     for (const started of this.#started.values()) started.cancel();
     for (const resolve of this.#metrics.values()) resolve('');
+  }
+
+  /** A service that no actor is left of is not served any more. */
+  #removeActor(): void {
+    const { dispatcher, servedServices } = this.#serving;
+    dispatcher.removeActor(this.#actorId);
+    const isServed = [...dispatcher.actors().values()].some(({ methods }) =>
+      [...methods.keys()].some((path) => path.startsWith(`/${this.#serviceName}/`)),
+    );
+    if (!isServed) servedServices.delete(this.#serviceName);
   }
 
   #post(message: ToThread, bytes?: Uint8Array<ArrayBuffer>): void {
@@ -59,9 +71,16 @@ export class HostPort {
 
   #receive(message: FromThread): void {
     switch (message.kind) {
-      case 'serving':
-        this.#serving.servedServices.add(message.serviceName);
-        return this.#serving.dispatcher.addActor(this.#actorId, this.#target(new Set(message.methods)));
+      case 'serving': {
+        const { serviceName, methods } = message;
+        this.#serviceName = serviceName;
+        this.#serving.servedServices.add(serviceName);
+        this.#serving.dispatcher.addActor(this.#actorId, this.#target(new Set(methods)));
+        return this.#post({ kind: this.#serving.server.isExposed(serviceName) ? 'exposed' : 'describe' });
+      }
+      case 'described':
+        this.#serving.server.expose(describedService(this.#serviceName, message.service));
+        return this.#post({ kind: 'exposed' });
       case 'answer':
         return this.#take(message.id)?.answer(message.bytes);
       case 'output':

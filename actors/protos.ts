@@ -6,7 +6,7 @@
  */
 
 import type * as grpc from '@grpc/grpc-js';
-import type protobuf from 'protobufjs';
+import protobuf from 'protobufjs';
 import { codecOf, loadRoot, methodsOf } from './proto-root.ts';
 import type { Codec, Method } from './proto-root.ts';
 
@@ -91,6 +91,17 @@ export function loadService<Client, Handlers>(
       return methods;
     },
   };
+}
+
+/** What another thread needs to know of a service to offer it to plain gRPC clients, as JSON. */
+export function describeService(service: AnyService): string {
+  return JSON.stringify(service.root().toJSON());
+}
+
+/** The service that `describeService` described. */
+export function describedService(name: string, json: string): AnyService {
+  const root = protobuf.Root.fromJSON(JSON.parse(json) as protobuf.INamespace).resolveAll() as protobuf.Root;
+  return { name, root: () => root, methods: methodsOf(root, name) };
 }
 
 /** One message type, to encode and decode it by itself. @throws Error when the file has no such message. */

@@ -46,7 +46,10 @@ function drained(call: grpc.ServerWritableStream<Uint8Array, Uint8Array>): Promi
   return new Promise((resolve) => call.once('drain', resolve));
 }
 
-const passThrough = (bytes: Uint8Array) => bytes as Buffer;
+const passThrough = (bytes: Buffer) => bytes;
+/** What comes of a thread is no Buffer, which gRPC insists on. */
+const asBuffer = (bytes: Uint8Array) =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 export class ServiceServer {
   readonly #server = new grpc.Server({
@@ -71,6 +74,11 @@ export class ServiceServer {
     addReflection(this.#server, () => [...this.#exposed.values()]);
   }
 
+  /** Whether plain gRPC clients are offered a service. */
+  isExposed(serviceName: string): boolean {
+    return this.#exposed.has(serviceName);
+  }
+
   /** Offers a service to plain gRPC clients; its calls go to the dispatcher. Once is enough for each service. */
   expose(service: AnyService): void {
     if (this.#exposed.has(service.name)) return;
@@ -80,9 +88,9 @@ export class ServiceServer {
     for (const [name, method] of service.methods) {
       definition[name] = {
         ...method,
-        requestSerialize: passThrough,
+        requestSerialize: asBuffer,
         requestDeserialize: passThrough,
-        responseSerialize: passThrough,
+        responseSerialize: asBuffer,
         responseDeserialize: passThrough,
       };
       implementation[name] = method.responseStream ? this.#stream(method) : this.#unary(method);

@@ -13,6 +13,7 @@ import { Dispatcher } from './dispatcher.ts';
 import type { CallOutput, DispatchedCall, IncomingCall } from './dispatcher.ts';
 import type { ServeOptions } from './hosted-actor.ts';
 import { CallMetrics, createRegistry, watchMailboxes } from './metrics.ts';
+import { describeService, type Service } from './protos.ts';
 import { EXIT_USER_ERROR } from './restart-policy.ts';
 import { ownBytes } from './thread-protocol.ts';
 import type { FromThread, ThreadData, ToThread } from './thread-protocol.ts';
@@ -73,8 +74,7 @@ export async function serveInThread<Client, Handlers>(
       process.exit(await life.end());
     };
     await life.start(options);
-    const methods = [...options.service.methods.values()].map(({ path }) => path);
-    port.post({ kind: 'serving', methods, serviceName: options.service.name });
+    await port.serve(options.service);
     await life.register(data.metricsAddress);
   } catch (thrown) {
     const isUserError = thrown instanceof UserError;
@@ -92,6 +92,8 @@ class GuestPort implements Transport {
   readonly #dispatched = new Map<number, { readonly call: DispatchedCall; room: () => void }>();
   readonly #sinks = new Map<number, CallSink>();
   #lastId = 0;
+  #describe: () => string = () => '';
+  #onExposed: () => void = () => undefined;
   onStop: () => Promise<void> = () => Promise.resolve();
 
   constructor(port: MessagePort, dispatcher: Dispatcher, metrics: () => Promise<string>) {
@@ -99,6 +101,15 @@ class GuestPort implements Transport {
     this.#dispatcher = dispatcher;
     this.#metrics = metrics;
     port.on('message', (message: ToThread) => this.#receive(message));
+  }
+
+  /** Tells the host what the actor serves. Resolves when plain gRPC clients can reach it, too. */
+  serve<Client, Handlers>(service: Service<Client, Handlers>): Promise<void> {
+    const exposed = new Promise<void>((resolve) => (this.#onExposed = resolve));
+    this.#describe = () => describeService(service);
+    const methods = [...service.methods.values()].map(({ path }) => path);
+    this.post({ kind: 'serving', methods, serviceName: service.name });
+    return exposed;
   }
 
   post(message: FromThread, bytes?: Uint8Array<ArrayBuffer>): void {
@@ -137,6 +148,10 @@ class GuestPort implements Transport {
         this.#sinks.delete(message.id);
         return sink?.end(message.failure === null ? null : new WireError(message.failure));
       }
+      case 'describe':
+        return this.post({ kind: 'described', service: this.#describe() });
+      case 'exposed':
+        return this.#onExposed();
       case 'stop':
         return void this.onStop();
       case 'metrics':

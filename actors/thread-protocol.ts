@@ -38,11 +38,16 @@ export type ToThread =
   | { readonly kind: 'room'; readonly id: number }
   | { readonly kind: 'message'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly kind: 'end'; readonly id: number; readonly failure: Failure | null }
+  /** The host has no description of the actor's service yet. */
+  | { readonly kind: 'describe' }
+  /** Plain gRPC clients can reach the actor. */
+  | { readonly kind: 'exposed' }
   | { readonly kind: 'stop' }
   | { readonly kind: 'metrics'; readonly id: number };
 
 export type FromThread =
   | { readonly kind: 'serving'; readonly methods: readonly string[]; readonly serviceName: string }
+  | { readonly kind: 'described'; readonly service: string }
   | { readonly kind: 'answer'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly kind: 'output'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly kind: 'done'; readonly id: number; readonly failure: Failure | null }
