@@ -1,4 +1,4 @@
-// k8s/nats/ballast-accounts.conf on a real nats-server: each role can do its work, and nothing else.
+// k8s/components/nats-accounts on a real nats-server: each role can do its work, and nothing else.
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type NatsConnection, type NatsError } from 'nats';
@@ -15,7 +15,7 @@ import { operatorMode } from './support/nats-operator.ts';
 import { newFolder, readReport, referenceRun, runArgs } from './support/suite.ts';
 
 const SOON = { timeout: 30_000, interval: 100 };
-const CONF = join(packageRoot(), 'k8s', 'nats', 'ballast-accounts.conf');
+const CONF = join(packageRoot(), 'k8s', 'components', 'nats-accounts', 'ballast-accounts.conf');
 const ROLES = ['coordinator', 'trainer', 'worker'] as const;
 type Role = (typeof ROLES)[number];
 
@@ -53,7 +53,10 @@ describe.skipIf(!hasNats)(`NATS accounts${why}`, () => {
     const env = Object.entries(passwords).map(
       ([role, password]) => [`BALLAST_NATS_${role.toUpperCase()}_PASSWORD`, password] as const,
     );
-    server = await startNats(['-c', CONF, '-js', '-sd', join(folder, 'nats')], Object.fromEntries(env));
+    // A shorter lease than the manifests', as its head says: a lost worker is noticed within the test.
+    const conf = join(folder, 'accounts.conf');
+    writeFileSync(conf, readFileSync(CONF, 'utf8').replaceAll('lease_60000', 'lease_10000'));
+    server = await startNats(['-c', conf, '-js', '-sd', join(folder, 'nats')], Object.fromEntries(env));
     pool = new ChannelPool();
   });
 
