@@ -5,7 +5,7 @@ import type { EventBus } from '../actors/event-bus.ts';
 import type { Node } from '../actors/node.ts';
 import { ObjectStore } from '../actors/objects.ts';
 import { loadService } from '../actors/protos.ts';
-import { readSecurity } from '../actors/security.ts';
+import { SecurityFiles } from '../actors/security-files.ts';
 import type { Labels, Resources } from '../actors/status.ts';
 import { ActorSystem } from '../actors/system.ts';
 import type { Log } from '../common/log.ts';
@@ -74,7 +74,8 @@ export interface Coordinator {
 /** @throws UserError when the folder cannot be used, or the API not be served there. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   const { node, registry, log, maxRuns, workerLabels, workerResources, tokens, confine, showPath } = options;
-  const transport = new ChannelPool();
+  const security = new SecurityFiles(process.env, { log: null }); // the node tells of wrong ones
+  const transport = new ChannelPool({ security });
   const system = new ActorSystem({ node, transport, log });
   const objects = new ObjectStore({
     owner: `coordinator-${node.nodeId}/1`,
@@ -109,7 +110,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     methods,
     gate: tokens && new Gate(tokens, (name) => apiMetrics.rateLimited(name)),
     log,
-    security: readSecurity(process.env),
+    security,
     metrics: apiMetrics,
   });
   pool.start();
