@@ -177,6 +177,24 @@ describe.skipIf(!hasNats)(`NATS accounts${why}`, () => {
     },
   );
 
+  it('the coordinator may delete streams of runs, and none of the cluster', async () => {
+    const connection = await connect({
+      servers: server.url,
+      user: 'coordinator',
+      pass: passwords.coordinator!,
+      inboxPrefix: '_INBOX_coordinator',
+    });
+    const remove = (stream: string) =>
+      connection.request(`$JS.API.STREAM.DELETE.${stream}`, '{}', { timeout: 1000 }).then(
+        (answer) => answer.json<{ error?: { description: string } }>().error?.description,
+        (error: NatsError) => error.code,
+      );
+    for (const stream of ['KV_ballast_default', 'KV_ballast_default_lease_10000', 'BALLAST_cluster-default'])
+      expect(await remove(stream)).toBe('PERMISSIONS_VIOLATION');
+    expect(await remove('BALLAST_run-none')).toBe('stream not found');
+    await connection.close();
+  });
+
   it('nobody comes in without a password or with a wrong one, and no password is ever shown', async () => {
     const wrong = { ...environment('worker'), BALLAST_NATS_PASSWORD_FILE: secretFile('wrong-guess') };
     for (const env of [wrong, {}]) {
