@@ -1,7 +1,7 @@
 /** The tiny IOIS run that system and chaos tests share: its data, its prior, its flags, and what it leaves. */
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { EpochRecord, RunEvent, RunReport } from '../../report/records.ts';
 import { ballast, Cli, type CliEnd } from './cli.ts';
 import { watchMemory } from './processes.ts';
@@ -43,6 +43,18 @@ export class TinyRun {
     const data = await this.data();
     const end = await ballast(['prior', 'train', '--data', data, '--out', dir, ...network, ...training]);
     if (end.code !== 0) throw new Error(`prior train ended with ${end.code}\n${end.stderr}`);
+    return file;
+  }
+
+  /** A judge of the shapes, trained by `ballast judge train`; beside the prior, where coordinators may read. */
+  async judge(): Promise<string> {
+    const file = join(dirname(await this.prior()), 'judge.safetensors');
+    if (existsSync(file)) return file;
+    const network = ['--set', 'classifier.widths=[8,16]', '--set', 'classifier.groups=4'];
+    const training = ['--epochs', '12', '--batch-size', '8'];
+    const data = await this.data();
+    const end = await ballast(['judge', 'train', '--data', data, '--out', file, ...training, ...network]);
+    if (end.code !== 0) throw new Error(`judge train ended with ${end.code}\n${end.stderr}`);
     return file;
   }
 
