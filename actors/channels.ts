@@ -10,7 +10,8 @@ import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from './call-scope.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { fromServiceError } from './grpc-errors.ts';
 import type { CallOptions, Calls, Method, Service } from './protos.ts';
-import { callMetadata, channelCredentials, channelOptions, readSecurity } from './security.ts';
+import { SecurityFiles } from './security-files.ts';
+import { callMetadata, channelCredentials, channelOptions } from './security.ts';
 import type { Security } from './security.ts';
 import type { Transport } from './transport.ts';
 import type { CallSink, CallStart, StartedCall } from './transport/caller.ts';
@@ -34,7 +35,7 @@ export interface ChannelPoolOptions {
   readonly dispatcher?: Dispatcher;
   /** host:port where this process can be called. */
   readonly ownAddress?: () => string;
-  /** What the environment says, by default. */
+  /** What the environment's files say, by default, as they change. */
   readonly security?: Security;
 }
 
@@ -45,9 +46,9 @@ export class ChannelPool implements Transport {
   readonly #security: Security;
 
   constructor(options: ChannelPoolOptions = {}) {
-    const { dispatcher = null, ownAddress = () => '', security = readSecurity(process.env) } = options;
+    const { dispatcher = null, ownAddress = () => '' } = options;
     const faultOptions = readFaultOptions(process.env);
-    this.#security = security;
+    this.#security = options.security ?? new SecurityFiles(process.env, { log: null });
     this.#links = new LinkPool({
       client: (address) => this.client(address),
       metadata: () => this.metadata(),

@@ -9,15 +9,15 @@
 
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { DeliverPolicy, JSONCodec, nanos, RetentionPolicy, StorageType } from 'nats';
-import type { Consumer, ConsumerMessages, JetStreamClient, JsMsg, StreamInfo } from 'nats';
+import type { Consumer, ConsumerMessages, StreamInfo } from 'nats';
 import type { Registry } from 'prom-client';
 import { toError, UserError } from '../common/errors.ts';
 import { sleep, systemClock } from './clock.ts';
-import { checkTopic, checkTopicFilter, DUPLICATE_WINDOW_MS } from './event-bus.ts';
+import { checkTopic, checkTopicFilter } from './event-bus.ts';
 import type { BusEvent, EventBus, EventPayload, PublishOptions, SubscribeOptions } from './event-bus.ts';
 import { EventMetrics } from './event-metrics.ts';
 import type { LagSource } from './event-metrics.ts';
+import { ATTEMPT_MS, codec, RunStream } from './event-nats-stream.ts';
 import { joinSignals } from './limits.ts';
 import { isMissingStream, NatsLink, openingAdvice } from './nats-connection.ts';
 import type { NatsConnectionOptions } from './nats-connection.ts';
@@ -34,15 +34,8 @@ export interface NatsEventBusOptions extends NatsConnectionOptions {
 }
 
 const DEADLINE_MS = 5000;
-/** Time for one attempt: a server that was paused may have lost it. */
-const ATTEMPT_MS = 2000;
 /** How often a subscription looks whether its stream is still the same. */
 const EPOCH_CHECK_MS = 5000;
-
-interface Message {
-  readonly time: string;
-  readonly payload: EventPayload;
-}
 
 /** Where a subscription stands. */
 interface Position {
@@ -50,8 +43,6 @@ interface Position {
   /** Sequence to deliver next. */
   next: number;
 }
-
-const codec = JSONCodec<Message>();
 
 /**
  * Where to go on, given the stream as it is: at 1 in another epoch; and if the same stream ends before `next`, as after a
@@ -63,53 +54,6 @@ export function resumePosition(
 ): Position {
   if (epoch !== stream.epoch) return { epoch: stream.epoch, next: 1 };
   return { epoch, next: Math.max(1, Math.min(next, stream.lastSequence + 1)) };
-}
-
-class RunStream {
-  readonly name: string;
-  readonly prefix: string;
-  readonly link: NatsLink;
-  readonly client: JetStreamClient;
-
-  constructor(link: NatsLink, runId: string) {
-    const id = runId.replace(/[^A-Za-z0-9_-]/g, '_');
-    this.name = `BALLAST_${id}`;
-    this.prefix = `ballast.${id}.`;
-    this.link = link;
-    this.client = link.connection.jetstream({ timeout: ATTEMPT_MS });
-  }
-
-  /** The stream, made if it is not there. */
-  async open(): Promise<StreamInfo> {
-    const { streams } = await this.client.jetstreamManager(false);
-    try {
-      return await streams.info(this.name);
-    } catch (thrown) {
-      if (!isMissingStream(thrown)) throw thrown;
-    }
-    return streams.add({
-      name: this.name,
-      subjects: [`${this.prefix}>`],
-      retention: RetentionPolicy.Limits,
-      storage: StorageType.File,
-      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
-    });
-  }
-
-  /** Events from a sequence on, as one connection brings them. */
-  async consume(filter: string, sequence: number): Promise<[Consumer, ConsumerMessages]> {
-    const consumer = await this.client.consumers.get(this.name, {
-      filterSubjects: this.prefix + filter,
-      deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: sequence,
-    });
-    return [consumer, await consumer.consume()];
-  }
-
-  toEvent(message: JsMsg, epoch: string): BusEvent {
-    const { time, payload } = codec.decode(message.data);
-    return { sequence: message.seq, epoch, topic: message.subject.slice(this.prefix.length), time, payload };
-  }
 }
 
 class NatsEventBus implements EventBus {

@@ -30,13 +30,20 @@ export interface TlsFiles {
 export interface Security {
   /** Null: plain text, on loopback only. */
   readonly tls: TlsFiles | null;
-  /** Null: none is asked for. */
+  /** What calls show, and ask for. Null: none. */
   readonly token: string | null;
+  /** These are let in too, while tokens are changed one process after another. */
+  readonly otherTokens?: readonly string[];
   /** Plain text on every host. */
   readonly isInsecure?: boolean;
+  /** Where connections to come learn of renewed certificates; without it they use `tls`. */
+  readonly certificates?: grpc.experimental.CertificateProvider | null;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** Variables that name files. */
+export const SECURITY_KEYS = [TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY, TOKEN_KEY];
+
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the files that the environment names. @throws UserError for one that is missing or wrong, naming variable and
@@ -44,11 +51,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 export function readSecurity(environment: Environment, nowMs = Date.now()): Security {
   const [ca, cert, key] = [TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY].map((name) => readNamed(environment, name));
-  const tokenFile = readNamed(environment, TOKEN_KEY);
-  const token = tokenFile === null ? null : tokenFile.toString('utf8').trim();
-  if (token === '') throw new UserError(`${TOKEN_KEY}=${environment[TOKEN_KEY]}: the file is empty.`);
+  const tokens = readTokens(environment);
   if (!ca && !cert && !key) {
-    return { tls: null, token, ...(environment[INSECURE_KEY] === '1' ? { isInsecure: true } : {}) };
+    return { tls: null, ...tokens, ...(environment[INSECURE_KEY] === '1' ? { isInsecure: true } : {}) };
   }
   if (!ca || !cert || !key) {
     throw new UserError(`TLS needs all three: ${TLS_CA_KEY}, ${TLS_CERT_KEY} and ${TLS_KEY_KEY}.`);
@@ -56,7 +61,19 @@ export function readSecurity(environment: Environment, nowMs = Date.now()): Secu
   const named = (name: string, pem: Buffer) => ({ where: `${name}=${environment[name]}`, pem });
   const own = { ca: named(TLS_CA_KEY, ca), cert: named(TLS_CERT_KEY, cert), key: named(TLS_KEY_KEY, key) };
   checkOwnCertificate(own, nowMs);
-  return { tls: { ca, cert, key }, token };
+  return { tls: { ca, cert, key }, ...tokens };
+}
+
+/** One token a line; the first is shown, all are let in. */
+function readTokens(environment: Environment): Pick<Security, 'token' | 'otherTokens'> {
+  const file = readNamed(environment, TOKEN_KEY);
+  if (file === null) return { token: null };
+  const [token = '', ...otherTokens] = file
+    .toString('utf8')
+    .trim()
+    .split(/\s*\n\s*/);
+  if (token === '') throw new UserError(`${TOKEN_KEY}=${environment[TOKEN_KEY]}: the file is empty.`);
+  return { token, ...(otherTokens.length === 0 ? {} : { otherTokens }) };
 }
 
 function readNamed(environment: Environment, name: string): Buffer | null {
@@ -69,8 +86,10 @@ function readNamed(environment: Environment, name: string): Buffer | null {
   }
 }
 
-export function channelCredentials({ tls }: Security): grpc.ChannelCredentials {
+export function channelCredentials({ tls, certificates }: Security): grpc.ChannelCredentials {
   if (tls === null) return grpc.credentials.createInsecure();
+  if (certificates)
+    return grpc.experimental.createCertificateProviderChannelCredentials(certificates, certificates);
   return grpc.credentials.createSsl(tls.ca, tls.key, tls.cert);
 }
 
@@ -81,8 +100,20 @@ export function channelOptions({ tls }: Security): grpc.ChannelOptions {
 }
 
 /** Callers must show a certificate of the same authority, unless they show something else (`asksCertificate` false). */
-export function serverCredentials({ tls }: Security, asksCertificate = true): grpc.ServerCredentials {
+export function serverCredentials(
+  { tls, certificates }: Security,
+  asksCertificate = true,
+): grpc.ServerCredentials {
   if (tls === null) return grpc.ServerCredentials.createInsecure();
+  if (certificates) {
+    // First the own certificate, then the authority: gRPC's parameters are named the other way round (1.14).
+    const authority = asksCertificate ? certificates : null;
+    return grpc.experimental.createCertificateProviderServerCredentials(
+      certificates,
+      authority,
+      asksCertificate,
+    );
+  }
   const own = [{ cert_chain: tls.cert, private_key: tls.key }];
   return grpc.ServerCredentials.createSsl(tls.ca, own, asksCertificate);
 }
@@ -97,10 +128,12 @@ export function callMetadata({ token }: Security): grpc.Metadata {
 }
 
 /** Whether a call shows the token that is asked for. */
-export function isAuthorized({ token }: Security, metadata: grpc.Metadata): boolean {
+export function isAuthorized({ token, otherTokens = [] }: Security, metadata: grpc.Metadata): boolean {
   if (token === null) return true;
   const [shown] = metadata.get(AUTHORIZATION);
-  return typeof shown === 'string' && isSame(shown, `Bearer ${token}`);
+  if (typeof shown !== 'string') return false;
+  const same = [token, ...otherTokens].map((each) => isSame(shown, `Bearer ${each}`));
+  return same.includes(true);
 }
 
 /** Compares in a time that does not tell where the first difference is. */

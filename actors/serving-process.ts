@@ -7,7 +7,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { addHealth } from './health.ts';
 import { CallMetrics, createRegistry, serveMetrics, watchMailboxes } from './metrics.ts';
 import type { MetricsServer } from './metrics.ts';
-import { readSecurity } from './security.ts';
+import { SecurityFiles } from './security-files.ts';
 import { ServiceServer } from './server.ts';
 import type { ListenOptions } from './server.ts';
 
@@ -39,8 +39,12 @@ export class ServingProcess {
     this.registry = registry ?? createRegistry(labels);
     this.dispatcher = new Dispatcher({ log, metrics: new CallMetrics(this.registry) });
     watchMailboxes(this.registry, this.dispatcher);
-    const security = readSecurity(process.env);
-    this.pool = new ChannelPool({ dispatcher: this.dispatcher, ownAddress: () => this.#address });
+    const security = new SecurityFiles(process.env, { log });
+    this.pool = new ChannelPool({
+      dispatcher: this.dispatcher,
+      ownAddress: () => this.#address,
+      security,
+    });
     this.server = new ServiceServer({
       dispatcher: this.dispatcher,
       security,

@@ -29,7 +29,8 @@ describe('readAutoscalePolicy', () => {
   });
 
   it('understands the manifest that is deployed', () => {
-    const { hpa, windowSeconds } = readAutoscalePolicy();
+    const { hpa, windowSeconds, leastWorkers } = readAutoscalePolicy();
+    expect(leastWorkers).toBe(0);
     expect(hpa.target).toBeGreaterThan(0);
     expect(hpa.maxReplicas).toBeGreaterThan(hpa.minReplicas);
     expect(windowSeconds).toBeGreaterThan(0);

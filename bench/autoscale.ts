@@ -74,7 +74,7 @@ export function autoscale(args: readonly string[]): Promise<void> {
 
 type Cluster = readonly [name: string, workers: number, scaler: () => Scaler];
 
-/** The policy; what it would be from none; without what keeps it steady; and clusters that never change. */
+/** The policy; what it would be with one worker always; without what keeps it steady; clusters that never change. */
 function clustersOf(policy: AutoscalePolicy): Cluster[] {
   const { hpa, leastWorkers } = policy;
   const hasty: AutoscalePolicy = {
@@ -86,7 +86,7 @@ function clustersOf(policy: AutoscalePolicy): Cluster[] {
   const fixed = [hpa.maxReplicas, hpa.maxReplicas / 2, hpa.maxReplicas / 4];
   return [
     ['KEDA', leastWorkers, () => autoscaler(policy)],
-    ['KEDA, from none', 0, () => autoscaler({ ...policy, leastWorkers: 0 })],
+    ['KEDA, from one', 1, () => autoscaler({ ...policy, leastWorkers: 1 })],
     ['KEDA, unsteadied', leastWorkers, () => autoscaler(hasty)],
     ...fixed.map((workers): Cluster => [`fixed, ${workers}`, workers, still]),
   ];

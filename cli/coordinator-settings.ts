@@ -13,6 +13,7 @@ export interface CoordinatorFlags {
   readonly data: readonly string[];
   readonly tokens?: string;
   readonly maxRuns: string;
+  readonly keepEvents: string;
   readonly workerLabels?: string;
   readonly trainerLabels?: string;
   readonly workerResources: string;
@@ -26,18 +27,29 @@ export interface CoordinatorSettings {
   /** Null for no tokens. */
   readonly tokensFile: string | null;
   readonly maxRuns: number;
+  /** How long NATS keeps the events of a run that has ended. */
+  readonly keepEventsMs: number;
   readonly workerLabels: Labels;
   readonly trainerLabels: Labels;
   readonly workerResources: Resources;
 }
 
 const MOST_RUNS = 1000;
+/** A year. */
+const MOST_KEEP_MS = 365 * 86_400_000;
 
 /** @throws UserError naming the flag that cannot work. */
 export function parseCoordinatorSettings(flags: CoordinatorFlags, cwd: string): CoordinatorSettings {
   const maxRuns = Number(flags.maxRuns);
   if (!Number.isInteger(maxRuns) || maxRuns < 1 || maxRuns > MOST_RUNS)
     throw new UserError(`--max-runs ${flags.maxRuns}: it must be a whole number from 1 to ${MOST_RUNS}`);
+  const keepEventsMs = 1000 * Number(flags.keepEvents);
+  if (flags.keepEvents.trim() === '' || !(keepEventsMs >= 0 && keepEventsMs <= MOST_KEEP_MS)) {
+    const most = MOST_KEEP_MS / 1000;
+    throw new UserError(
+      `--keep-events ${flags.keepEvents}: it must be a number of seconds from 0 to ${most}`,
+    );
+  }
   const workerResources = parseResources(flags.workerResources, '--worker-resources');
   if (!Object.values(workerResources).some((amount) => amount > 0)) {
     throw new UserError(
@@ -51,6 +63,6 @@ export function parseCoordinatorSettings(flags: CoordinatorFlags, cwd: string): 
     tokensFile: flags.tokens === undefined ? null : resolve(cwd, flags.tokens),
     workerLabels: parseLabels(flags.workerLabels, '--worker-labels'),
     trainerLabels: parseLabels(flags.trainerLabels, '--trainer-labels'),
-    ...{ maxRuns, workerResources },
+    ...{ maxRuns, keepEventsMs, workerResources },
   };
 }

@@ -1,5 +1,6 @@
 /** `ballast coordinator`: a node that does runs for others and serves the public API, until SIGTERM or Ctrl-C. */
 import type { Command } from 'commander';
+import { removeNatsEvents } from '../actors/event-nats-stream.ts';
 import { openNatsEventBus } from '../actors/event-nats.ts';
 import { natsSecrets } from '../actors/nats-secrets.ts';
 import { confineTree, pathWithin } from '../common/confined-path.ts';
@@ -36,6 +37,7 @@ export function addCoordinatorCommand(program: Command, context: CommandContext)
     .option('--data <dir>', 'folder that configurations may name paths in; repeatable', collect, [])
     .option('--tokens <file>', 'tokens of the API and their scopes')
     .option('--max-runs <n>', 'runs at once; others wait', '4')
+    .option('--keep-events <seconds>', 'how long NATS keeps the events of a run that has ended', '86400')
     .option('--worker-labels <list>', 'name=value,… of the nodes that make images')
     .option('--trainer-labels <list>', 'name=value,… of the nodes that train')
     .option('--worker-resources <list>', 'what a diffusion worker takes of its node', 'cpu=1')
@@ -59,15 +61,18 @@ async function startGuest(settings: CoordinatorSettings, host: Host): Promise<Gu
     tokens: tokensFile === null ? null : ApiTokens.open(tokensFile, { onProblem }),
     confine: (path, field) => confineTree(path, dataDirs, field),
     showPath: (path) => pathWithin(path, dataDirs),
-    openMirror: mirrorOf(host.settings),
+    mirror: mirrorOf(host.settings),
+    keepEventsMs: settings.keepEventsMs,
   });
   return { lines: [`api:    ${coordinator.apiAddress}`], close: once(() => coordinator.close()) };
 }
 
 /** Runs tell NATS of their events where the cluster has one. */
-function mirrorOf({ join }: NodeSettings): CoordinatorOptions['openMirror'] {
+function mirrorOf({ join }: NodeSettings): CoordinatorOptions['mirror'] {
   if (join.kind !== 'nats') return null;
-  return (run) => openNatsEventBus({ url: join.url, runId: run, ...natsSecrets(process.env) });
+  // `run-`: no run may name the stream of the cluster's events.
+  const of = (run: string) => ({ url: join.url, runId: `run-${run}`, ...natsSecrets(process.env) });
+  return { open: (run) => openNatsEventBus(of(run)), remove: (run) => removeNatsEvents(of(run)) };
 }
 
 function collect(value: string, previous: readonly string[]): string[] {

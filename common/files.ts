@@ -4,6 +4,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { appendFile, link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorCode, UserError } from './errors.ts';
@@ -100,4 +101,14 @@ export async function appendLine(path: string, line: string): Promise<void> {
     await mkdir(dirname(path), { recursive: true });
     await appendFile(path, line + '\n');
   });
+}
+
+/** Of files as they are now: another text when one of them was changed, replaced, made or removed. */
+export function versionOf(paths: readonly string[]): string {
+  return paths
+    .map((path) => {
+      const found = statSync(path, { throwIfNoEntry: false, bigint: true });
+      return found === undefined ? '-' : `${found.mtimeNs}/${found.ctimeNs}/${found.ino}/${found.size}`;
+    })
+    .join(' ');
 }

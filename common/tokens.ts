@@ -21,6 +21,7 @@ import { dirname, resolve } from 'node:path';
 import { type Document, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { errorCode, toError, UserError } from './errors.ts';
+import { versionOf } from './files.ts';
 import type { RateLimit } from './token-bucket.ts';
 
 export const SCOPES = ['read', 'submit', 'admin'] as const;
@@ -158,16 +159,6 @@ export class ApiTokens {
       this.#options.onProblem?.(toError(thrown));
     }
   }
-}
-
-/** Changes whenever one of the files does. */
-function versionOf(files: readonly string[]): string {
-  return files
-    .map((file) => {
-      const found = statSync(file, { throwIfNoEntry: false, bigint: true });
-      return found === undefined ? '-' : `${found.mtimeNs}/${found.ctimeNs}/${found.ino}/${found.size}`;
-    })
-    .join(' ');
 }
 
 function readTokens(path: string): { known: KnownToken[]; files: string[] } {

@@ -48,6 +48,11 @@ export class RunFolder {
     return join(this.dir, 'model');
   }
 
+  /** Files and folders whose times change with the last epoch, the classes and the report. */
+  get factFiles(): readonly string[] {
+    return [join(this.dir, 'checkpoints'), join(this.dir, 'classes.json'), this.reportPath];
+  }
+
   /** Inside the run folder: `grids/epoch-003.png`. */
   gridName(epoch: number): string {
     return `grids/${epochName(epoch)}.png`;

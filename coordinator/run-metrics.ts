@@ -152,6 +152,11 @@ export class RunMetrics {
     if (guidedBy !== null) this.#all.staleness.set({ run: this.#run }, step - guidedBy);
   }
 
+  /** Images are asked for whose making has not begun. */
+  imagesAsked(images: number): void {
+    this.#all.backlogSeconds.set({ run: this.#run }, images * this.#all.imageSeconds);
+  }
+
   /** `imagesLeft` have not reached the trainer. */
   scheduleChanged(schedule: Schedule, imagesLeft: number): void {
     const counts = countByState(schedule);

@@ -1,11 +1,10 @@
 /** The coordinator of a cluster: does runs on the cluster's nodes and serves the public API, on a node of its own. */
 import type { Registry } from 'prom-client';
 import { ChannelPool } from '../actors/channels.ts';
-import type { EventBus } from '../actors/event-bus.ts';
 import type { Node } from '../actors/node.ts';
 import { ObjectStore } from '../actors/objects.ts';
 import { loadService } from '../actors/protos.ts';
-import { readSecurity } from '../actors/security.ts';
+import { SecurityFiles } from '../actors/security-files.ts';
 import type { Labels, Resources } from '../actors/status.ts';
 import { ActorSystem } from '../actors/system.ts';
 import type { Log } from '../common/log.ts';
@@ -24,7 +23,8 @@ import { SynthesisOnDemand } from './api/synthesize.ts';
 import type { workerType } from './actor-types.ts';
 import { CoordinatorMetrics } from './run-metrics.ts';
 import { Journals } from './runs/journals.ts';
-import { executeRun, type ExecutionOptions } from './runs/run-execution.ts';
+import { EventRetention } from './runs/event-retention.ts';
+import { type EventMirror, executeRun, type ExecutionOptions } from './runs/run-execution.ts';
 import { RunManager } from './runs/run-manager.ts';
 import { hasEnded, type RunRecord } from './runs/run-record.ts';
 import { RunStore } from './runs/run-store.ts';
@@ -60,8 +60,10 @@ export interface CoordinatorOptions {
   readonly tokens: ApiTokens | null;
   readonly confine: Confine;
   readonly showPath: ShowPath;
-  /** A bus for each run's events beside its folder; null for none. */
-  readonly openMirror: ((run: string) => Promise<EventBus>) | null;
+  /** Where else runs tell of their events; null for nowhere. */
+  readonly mirror: EventMirror | null;
+  /** How long events stay there after a run's end, milliseconds. */
+  readonly keepEventsMs: number;
 }
 
 export interface Coordinator {
@@ -74,7 +76,8 @@ export interface Coordinator {
 /** @throws UserError when the folder cannot be used, or the API not be served there. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   const { node, registry, log, maxRuns, workerLabels, workerResources, tokens, confine, showPath } = options;
-  const transport = new ChannelPool();
+  const security = new SecurityFiles(process.env, { log: null }); // the node tells of wrong ones
+  const transport = new ChannelPool({ security });
   const system = new ActorSystem({ node, transport, log });
   const objects = new ObjectStore({
     owner: `coordinator-${node.nodeId}/1`,
@@ -90,10 +93,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const store = new RunStore(options.runsDir);
   const dirOf = (run: string) => store.dirOf(run);
   const journals = new Journals(dirOf);
-  const { trainerLabels, openMirror } = options;
+  const { trainerLabels, mirror, keepEventsMs } = options;
   const execution: ExecutionOptions = {
     runtime: { system, objects, log },
-    ...{ shared, journals, metrics, trainerLabels, dirOf, openMirror, log },
+    ...{ shared, journals, metrics, trainerLabels, dirOf, mirror, log },
   };
   const onDemand = new SynthesisOnDemand(execution);
   const runs = new RunManager({
@@ -101,6 +104,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     execute: (record, signal) => executeRun(record, signal, execution),
     onChange: (record) => forgetLater(record, metrics, runs, log),
   });
+  const retention = mirror && new EventRetention({ runs, mirror, keepMs: keepEventsMs, log });
   watchRuns(registry, runs, shared);
   const methods = apiHandlers({ runs, journals, dirOf, node, onDemand, confine, showPath });
   const apiMetrics = new ApiMetrics(registry);
@@ -109,19 +113,20 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     methods,
     gate: tokens && new Gate(tokens, (name) => apiMetrics.rateLimited(name)),
     log,
-    security: readSecurity(process.env),
+    security,
     metrics: apiMetrics,
   });
   pool.start();
   const close = async () => {
     await api.stop();
-    await Promise.all([runs.stop(), onDemand.stop()]);
+    await Promise.all([runs.stop(), onDemand.stop(), retention?.stop()]);
     await pool.stop();
     await system.close();
     transport.close();
   };
   try {
     await runs.start();
+    retention?.start();
     return { apiAddress: await api.listen(options.api.host, options.api.port), close };
   } catch (thrown) {
     await close();

@@ -31,6 +31,5 @@ export const BOUNDED_LABELS: Readonly<Record<string, string>> = {
 /** Metrics that have no series until something goes wrong or is rare, with what that is. */
 export const QUIET: Readonly<Record<string, string>> = {
   ballast_object_transfer_failures_total: 'a transfer between nodes that breaks off',
-  ballast_class_fidelity: 'a run with a judge',
   ballast_api_rate_limited_total: 'a token that calls too often',
 };

@@ -200,7 +200,13 @@ describe('a coordinator', () => {
     );
     await whenEvent(api, names[0]!, ({ synthesisProgress }) => synthesisProgress !== null);
     expect((await api.listRuns({ filter: 'state = RUNNING' })).runs).toHaveLength(2);
-    expect((await api.listRuns({ filter: 'state = QUEUED' })).runs).toHaveLength(1);
+    const [queued] = (await api.listRuns({ filter: 'state = QUEUED' })).runs;
+    expect(names).toContain(queued!.name);
+    const wish = { run: queued!.name, className: 'disc', count: 1, seed: 1 };
+    const tooEarly = () => api.synthesize(wish)[Symbol.asyncIterator]().next();
+    for (let calls = 0; calls < 5; calls++)
+      // more than may go on at once: one that is refused leaves nothing behind
+      expect(await failureOf(tooEarly())).toContain('has no complete epoch yet');
     const actors = (await api.listActors({})).actors.filter(
       ({ type, state }) => type === 'diffusion-worker' && state === 'alive',
     );

@@ -1,10 +1,10 @@
 // What the manifests start is started: every container of every overlay as a process of this machine, with its rendered
 // command line and environment. It must pass the probes that the manifest gives it, be seen by the cluster, and end with
 // 0 at SIGTERM or by its hook, within its grace period. No container engine and no GPU: the CPU engine, whatever the image.
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { IProbe } from 'kubernetes-models/v1/Probe';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChannelPool, plainCalls } from '../actors/channels.ts';
@@ -14,9 +14,16 @@ import { ended, tinyConfig } from './support/coordinator.ts';
 import { hasOpenssl, makeSecrets } from './support/k8s/certificates.ts';
 import { type LocalContainer, localContainer, type Place } from './support/k8s/local-pod.ts';
 import { imageCommands, LocalProcess } from './support/k8s/local-process.ts';
-import { render, whyNotRendered, type Workload, workloadsOf } from './support/k8s/objects.ts';
-import { natsValues } from './support/k8s/surroundings.ts';
-import { hasNats, startNats, type NatsServer } from './support/nats.ts';
+import { configMapData } from './support/k8s/environment.ts';
+import {
+  type KubeObject,
+  render,
+  whyNotRendered,
+  type Workload,
+  workloadsOf,
+} from './support/k8s/objects.ts';
+import { NATS_CONFIG_DIR, natsSecretVariables, natsValues } from './support/k8s/surroundings.ts';
+import { freePort, hasNats, startNats, type NatsServer } from './support/nats.ts';
 import { missingPython, pythonClient } from './support/python-client.ts';
 import {
   BUDGET,
@@ -45,13 +52,16 @@ describe.skipIf(missing !== null).each(OVERLAYS)(
   missing === null ? 'overlay %s' : `overlay %s (skipped: ${missing})`,
   (overlay) => {
     const objects = missing === null ? render(`overlays/${overlay}`) : [];
-    const workloads = workloadsOf(objects);
+    // The coordinator first: where NATS has accounts, nobody else may make the registry.
+    const workloads = workloadsOf(objects).toSorted(
+      (a, b) => Number(b.name.endsWith('/coordinator')) - Number(a.name.endsWith('/coordinator')),
+    );
     const nodes = workloads.filter(({ object }) => object.kind === 'Deployment');
     const running = new Map<string, LocalProcess>();
     let folder: string;
     let place: Place;
     let commands: string;
-    let chart: NatsServer | null = null;
+    let chart: Awaited<ReturnType<typeof natsOfChart>> | null = null;
 
     const start = async (workload: Workload): Promise<LocalProcess> => {
       const podFolder = join(folder, workload.object.metadata.name);
@@ -67,9 +77,10 @@ describe.skipIf(missing !== null).each(OVERLAYS)(
       commands = imageCommands(join(folder, 'bin'));
       const claims = { runs: join(folder, 'claim-runs'), data: join(folder, 'claim-data') };
       const made = makeSecrets(objects, folder, { 'nats-tls': ['localhost'] });
-      place = { folder, claims, secrets: { ...made, 'api-tokens': TOKENS }, services: {} };
+      const secrets = { ...made, ...natsPasswords(), 'api-tokens': TOKENS };
+      place = { folder, claims, secrets, services: {} };
       const standalone = workloads.find(({ name }) => name === 'StatefulSet/nats');
-      if (standalone === undefined) chart = await natsOfChart(folder, place);
+      if (standalone === undefined) chart = await natsOfChart(objects, place);
       const address = chart?.url.replace('nats://', '') ?? (await startStandalone(standalone!));
       place = { ...place, services: { 'nats:4222': address } };
     });
@@ -114,6 +125,15 @@ describe.skipIf(missing !== null).each(OVERLAYS)(
         expect(total).toMatchObject(overlay === 'local-cpu' ? { cpu: 1 } : { gpu: 1 });
         expect(total.memoryBytes).toBe((overlay === 'local-cpu' ? 2 : 8) * 2 ** 30);
       }
+    });
+
+    it.runIf(overlay !== 'local-cpu')('comes to NATS with a user for each role', async () => {
+      const answer = await fetch(`${chart!.monitor}/connz?auth=1`);
+      const { connections } = (await answer.json()) as { connections: { authorized_user?: string }[] };
+      const users = new Set(connections.map(({ authorized_user: user }) => user));
+      const started = nodes.filter(({ name }) => running.has(name));
+      const asked = started.map(({ name }) => running.get(name)!.container.environment['BALLAST_NATS_USER']);
+      expect(users).toEqual(new Set(asked));
     });
 
     it('does a run, which ends with the weights of one on one machine', async () => {
@@ -249,12 +269,33 @@ function nodeAddress({ container }: LocalProcess): string {
   return `127.0.0.1:${container.ports.get(4700)}`;
 }
 
-/** NATS as k8s/nats/values.yaml makes the chart run it: JetStream, TLS, clients verified. */
-async function natsOfChart(folder: string, { secrets }: Place): Promise<NatsServer> {
-  const files = secrets[natsValues().config.nats.tls.secretName]!;
+/** The secrets of NATS's users. */
+function natsPasswords(): Record<string, Record<string, string>> {
+  const keys = [...natsSecretVariables(natsValues()).values()];
+  return Object.fromEntries(keys.map(({ name, key }) => [name, { [key]: `p${crypto.randomUUID()}` }]));
+}
+
+/** NATS as k8s/nats/values.yaml makes the chart run it: JetStream, TLS, clients verified, the overlay's accounts. */
+async function natsOfChart(
+  objects: readonly KubeObject[],
+  { folder, secrets }: Place,
+): Promise<NatsServer & { readonly monitor: string }> {
+  const values = natsValues();
+  const files = secrets[values.config.nats.tls.secretName]!;
   for (const [key, text] of Object.entries(files)) writeFileSync(join(folder, `nats-${key}`), text);
   const path = (key: string) => JSON.stringify(join(folder, `nats-${key}`));
   const tls = `tls { cert_file: ${path('tls.crt')}, key_file: ${path('tls.key')}, ca_file: ${path('ca.crt')}, verify: true }`;
-  writeFileSync(join(folder, 'nats.conf'), `${tls}\n`);
-  return startNats(['-js', '-sd', join(folder, 'nats'), '-c', join(folder, 'nats.conf')]);
+  const include = values.config.merge.$include;
+  const conf = join(folder, NATS_CONFIG_DIR, 'nats.conf');
+  for (const file of [conf, join(conf, '..', include)]) mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(conf, `{\ninclude ${include};\n${tls}\n}\n`);
+  const accounts = configMapData(objects, 'nats-accounts')[basename(include)]!;
+  writeFileSync(join(conf, '..', include), accounts);
+  const passwords = [...natsSecretVariables(values)].map(
+    ([variable, { name, key }]) => [variable, secrets[name]![key]!] as const,
+  );
+  const monitor = await freePort();
+  const options = ['-js', '-sd', join(folder, 'nats'), '-c', conf, '-m', String(monitor)];
+  const server = await startNats(options, Object.fromEntries(passwords));
+  return Object.assign(server, { monitor: `http://127.0.0.1:${monitor}` });
 }

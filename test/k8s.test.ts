@@ -1,7 +1,7 @@
 // The manifests in k8s/: each overlay renders, every object fits its schema strictly, what objects name is there, and
 // pods keep to the restricted standard. That these checks can fail: k8s-mistakes.test.ts.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../common/package-root.ts';
 import {
@@ -12,14 +12,28 @@ import {
   whyNotRendered,
   workloadsOf,
 } from './support/k8s/objects.ts';
+import { configMapData, environmentOf } from './support/k8s/environment.ts';
 import { checkReferences, type Surroundings } from './support/k8s/references.ts';
 import { checkSchemas } from './support/k8s/schemas.ts';
 import { checkSecurity } from './support/k8s/security.ts';
-import { ALONE, natsValues, withNatsChart } from './support/k8s/surroundings.ts';
+import {
+  ALONE,
+  NATS_CONFIG_DIR,
+  natsSecretVariables,
+  natsValues,
+  withNatsChart,
+} from './support/k8s/surroundings.ts';
 import { newFolder } from './support/suite.ts';
 
 const missing = whyNotRendered();
 const title = (text: string) => (missing === null ? text : `${text} (skipped: ${missing})`);
+
+/** Users of NATS by component. */
+const NATS_USERS: Readonly<Record<string, string>> = {
+  coordinator: 'coordinator',
+  'classifier-trainer': 'trainer',
+  'diffusion-worker': 'worker',
+};
 
 /** Kinds that no schema is at hand for. */
 const UNCHECKED: readonly string[] = [];
@@ -47,7 +61,7 @@ const OTHERS: readonly [string, () => KubeObject[], () => Surroundings][] = [
         [
           'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: ballast',
           `resources: [${path('base')}]`,
-          `components: [${['gpu', 'mtls', 'hpa', 'images'].map((name) => path(`components/${name}`)).join()}]`,
+          `components: [${['gpu', 'mtls', 'nats-accounts', 'hpa', 'images'].map((name) => path(`components/${name}`)).join()}]`,
         ].join('\n'),
       ),
     withNatsChart,
@@ -159,7 +173,8 @@ it.skipIf(missing !== null)(title('KEDA and the plain autoscaler keep one policy
     triggers: { metadata: { threshold: string; query: string } }[];
   };
   expect(plain.behavior).toEqual(keda.advanced.horizontalPodAutoscalerConfig.behavior);
-  expect([plain.minReplicas, plain.maxReplicas]).toEqual([keda.minReplicaCount, keda.maxReplicaCount]);
+  expect(keda.minReplicaCount).toBe(0);
+  expect([plain.minReplicas, plain.maxReplicas]).toEqual([1, keda.maxReplicaCount]); // it has no 0
   expect(plain.metrics[0]?.external.target.averageValue).toBe(keda.triggers[0]?.metadata.threshold);
   const adapter = readFileSync(join(packageRoot(), 'k8s/components/hpa/adapter-values.yaml'), 'utf8');
   const query = /metricsQuery: (.*)/.exec(adapter)?.[1]?.replace('{<<.LabelMatchers>>}', '');
@@ -172,6 +187,59 @@ it.skipIf(missing !== null)(title('NATS by its chart uses the certificate that i
     .map(({ spec }) => (spec as { secretName: string }).secretName);
   expect(secrets).toContain(natsValues().config.nats.tls.secretName);
   expect(secrets).toContain(natsValues().tlsCA.secretName);
+});
+
+describe.skipIf(missing !== null).each(['gpu', 'mig'])(title('NATS accounts in %s'), (overlay) => {
+  const objects = missing === null ? render(`overlays/${overlay}`) : [];
+  const deployments = workloadsOf(objects);
+  const accounts = configMapData(objects, 'nats-accounts')['ballast-accounts.conf'] ?? '';
+
+  it('are for the cluster and the lease of the manifests', () => {
+    const cluster = objects.find(
+      ({ kind, metadata }) => kind === 'ConfigMap' && /^cluster-/.test(metadata.name),
+    )!;
+    const clusters = [...accounts.matchAll(/"[^"]*(?:ballast_|cluster-)([a-z]+)/g)].map(([, name]) => name);
+    expect(new Set(clusters)).toEqual(new Set([(cluster.data as Record<string, string>)['BALLAST_CLUSTER']]));
+    const named = [...accounts.matchAll(/"[^"]*lease_(\d+)/g)].map(([, lease]) => Number(lease));
+    const leases = deployments.map(({ spec }) =>
+      Number(/--lease=(\d+)/.exec(spec.containers[0]!.args!.join(' '))?.[1]),
+    );
+    expect(new Set(named)).toEqual(new Set(leases.map((seconds) => 1000 * seconds)));
+    expect(new Set(named).size).toBe(1);
+  });
+
+  it('give each role its user, with a secret of its own that the server has too', () => {
+    const variables = natsSecretVariables(natsValues());
+    for (const { labels, spec, name } of deployments) {
+      const [container] = spec.containers;
+      const environment = environmentOf(container!, objects);
+      const user = environment.get('BALLAST_NATS_USER')!;
+      expect(user, name).toBe(NATS_USERS[labels['app.kubernetes.io/component']!]);
+      const rights = accounts.split(/(?=user: )/).find((part) => part.startsWith(`user: ${user}\n`))!;
+      expect(rights).toContain(`subscribe: { allow: ["${environment.get('BALLAST_NATS_INBOX_PREFIX')}.>"] }`);
+      const [, variable = ''] = /password: \$(\w+)/.exec(rights) ?? [];
+      const secret = variables.get(variable)!;
+      const file = environment.get('BALLAST_NATS_PASSWORD_FILE')!;
+      const mount = container!.volumeMounts!.find(({ mountPath }) => file.startsWith(`${mountPath}/`))!;
+      expect(file).toBe(join(mount.mountPath, secret.key));
+      expect(spec.volumes!.find((volume) => volume.name === mount.name)?.secret?.secretName).toBe(
+        secret.name,
+      );
+      const others = [...variables.values()].filter((each) => each.name !== secret.name);
+      for (const each of others) expect(JSON.stringify(spec)).not.toContain(`"${each.name}"`);
+    }
+    expect(variables.size).toBe(3);
+  });
+
+  it('reach the chart where its configuration includes them', () => {
+    const { config, container, podTemplate } = natsValues();
+    const [{ value: mount }] = container.patch as [(typeof container.patch)[number]];
+    const [{ value: volume }] = podTemplate.patch as [(typeof podTemplate.patch)[number]];
+    expect(resolve(NATS_CONFIG_DIR, config.merge.$include)).toBe(
+      join(mount.mountPath, 'ballast-accounts.conf'),
+    );
+    expect([volume.name, volume.configMap.name]).toEqual([mount.name, 'nats-accounts']);
+  });
 });
 
 it('examples hold no secret, fit their schemas and keep to the standard', () => {

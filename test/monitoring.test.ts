@@ -26,7 +26,7 @@ import { startCoordinator, type TestCoordinator, tinyConfig, whenEvent } from '.
 import { findBrowser, screenshot } from './support/browser.ts';
 import { actorsOf } from './support/processes.ts';
 import { hasPrometheus, MISSING, Prometheus, type RuleState, servePages } from './support/prometheus.ts';
-import { newFolder } from './support/suite.ts';
+import { newFolder, shapesJudge } from './support/suite.ts';
 
 /** With BALLAST_MONITORING_SECONDS the run is watched for so long, and Chromium takes a picture of every dashboard. */
 const PICTURE_SECONDS = Number(process.env['BALLAST_MONITORING_SECONDS'] ?? 0);
@@ -59,7 +59,8 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
       const more = ['--join', `grpc://${coordinator.nodeAddress}`, '--resources', 'cpu=2,gpu=1', ...METRICS];
       node = await startTestNode(folder, `${prefix}-second`, more);
       const [, nodeUrl = ''] = await node.cli.waitFor(METRICS_ADDRESS);
-      const config = await tinyConfig({ training: { epochs: 5000, batchSize: 4 } });
+      const training = { epochs: 5000, batchSize: 4 };
+      const config = await tinyConfig({ training, judge: await shapesJudge() });
       for (const runId of ['first', 'second']) await coordinator.api.createRun({ runId, config });
       for (const name of ['runs/first', 'runs/second'])
         await whenEvent(coordinator.api, name, (event) => event.epochFinished != null);
@@ -138,13 +139,14 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
     expect(loud).toEqual([]);
   });
 
-  it('evaluates every rule; nothing wakes but what one worker’s death explains', async () => {
+  it('evaluates every rule; nothing wakes but what one worker’s death and a poor prior explain', async () => {
     const rules = await prometheus.rules();
     const { alerts, recordings } = readRules();
     expect(rules.length).toBe(alerts.length + recordings.length);
     expect(rules.filter(({ health, lastError }) => health !== 'ok' || (lastError ?? '') !== '')).toEqual([]);
     const isAwake = ({ state }: RuleState) => state === 'pending' || state === 'firing';
     const explained = ['BallastCallsFailing', 'BallastShardsRedone', 'BallastObjectTransfersFailing'];
+    explained.push('BallastFidelityLow'); // 150 steps of training: the judge takes none of its squares for a square
     // A scrape that is late on a busy machine wakes an alert until the next one.
     await expect
       .poll(async () => (await prometheus.rules()).filter(isAwake).map(({ name }) => name), {

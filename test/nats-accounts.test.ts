@@ -1,4 +1,4 @@
-// k8s/nats/ballast-accounts.conf on a real nats-server: each role can do its work, and nothing else.
+// k8s/components/nats-accounts on a real nats-server: each role can do its work, and nothing else.
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type NatsConnection, type NatsError } from 'nats';
@@ -15,7 +15,7 @@ import { operatorMode } from './support/nats-operator.ts';
 import { newFolder, readReport, referenceRun, runArgs } from './support/suite.ts';
 
 const SOON = { timeout: 30_000, interval: 100 };
-const CONF = join(packageRoot(), 'k8s', 'nats', 'ballast-accounts.conf');
+const CONF = join(packageRoot(), 'k8s', 'components', 'nats-accounts', 'ballast-accounts.conf');
 const ROLES = ['coordinator', 'trainer', 'worker'] as const;
 type Role = (typeof ROLES)[number];
 
@@ -53,7 +53,10 @@ describe.skipIf(!hasNats)(`NATS accounts${why}`, () => {
     const env = Object.entries(passwords).map(
       ([role, password]) => [`BALLAST_NATS_${role.toUpperCase()}_PASSWORD`, password] as const,
     );
-    server = await startNats(['-c', CONF, '-js', '-sd', join(folder, 'nats')], Object.fromEntries(env));
+    // A shorter lease than the manifests', as its head says: a lost worker is noticed within the test.
+    const conf = join(folder, 'accounts.conf');
+    writeFileSync(conf, readFileSync(CONF, 'utf8').replaceAll('lease_60000', 'lease_10000'));
+    server = await startNats(['-c', conf, '-js', '-sd', join(folder, 'nats')], Object.fromEntries(env));
     pool = new ChannelPool();
   });
 
@@ -173,6 +176,24 @@ describe.skipIf(!hasNats)(`NATS accounts${why}`, () => {
       expect(events.some(({ payload }) => JSON.stringify(payload) === '{}')).toBe(false);
     },
   );
+
+  it('the coordinator may delete streams of runs, and none of the cluster', async () => {
+    const connection = await connect({
+      servers: server.url,
+      user: 'coordinator',
+      pass: passwords.coordinator!,
+      inboxPrefix: '_INBOX_coordinator',
+    });
+    const remove = (stream: string) =>
+      connection.request(`$JS.API.STREAM.DELETE.${stream}`, '{}', { timeout: 1000 }).then(
+        (answer) => answer.json<{ error?: { description: string } }>().error?.description,
+        (error: NatsError) => error.code,
+      );
+    for (const stream of ['KV_ballast_default', 'KV_ballast_default_lease_10000', 'BALLAST_cluster-default'])
+      expect(await remove(stream)).toBe('PERMISSIONS_VIOLATION');
+    expect(await remove('BALLAST_run-none')).toBe('stream not found');
+    await connection.close();
+  });
 
   it('nobody comes in without a password or with a wrong one, and no password is ever shown', async () => {
     const wrong = { ...environment('worker'), BALLAST_NATS_PASSWORD_FILE: secretFile('wrong-guess') };

@@ -39,7 +39,7 @@ export class Authority {
     return this.#path('ca.pem');
   }
 
-  /** A certificate that carries the cluster's name. */
+  /** A certificate that carries the cluster's name, and `localhost` for a NATS server of the test. */
   issue(name: string, { fromDays = -1, toDays = 1 }: Validity = {}): CertificateFiles {
     const key = this.#path(`${name}-key.pem`);
     openssl(
@@ -70,7 +70,7 @@ export class Authority {
       'default_md = sha256\npolicy = any\nx509_extensions = leaf\nunique_subject = no',
       '[any]\ncommonName = supplied',
       '[authority]\nbasicConstraints = critical, CA:TRUE',
-      `[leaf]\nsubjectAltName = DNS:${CERTIFICATE_NAME}\n`,
+      `[leaf]\nsubjectAltName = DNS:${CERTIFICATE_NAME}, DNS:localhost\n`,
     ].join('\n');
   }
 

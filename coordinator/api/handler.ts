@@ -4,10 +4,10 @@ import type { CoordinatorServiceHandlers } from '../../gen/ballast/v1/Coordinato
 import type { Implementation } from '../../actors/protos.ts';
 import type { Image } from '../../gen/ballast/v1/Image.ts';
 import type { ListImagesRequest__Output } from '../../gen/ballast/v1/ListImagesRequest.ts';
-import type { Run } from '../../gen/ballast/v1/Run.ts';
 import type { EpochRecord } from '../../report/records.ts';
 import { RunFolder } from '../run-folder.ts';
 import type { Journals } from '../runs/journals.ts';
+import { RunFactsCache } from '../runs/run-facts.ts';
 import type { RunManager } from '../runs/run-manager.ts';
 import type { RunRecord } from '../runs/run-record.ts';
 import { ApiError, invalidField, notFound, precondition } from './errors.ts';
@@ -47,7 +47,8 @@ export function apiHandlers(parts: ApiParts): Implementation<CoordinatorServiceH
     return record;
   };
   const folderOf = ({ id }: RunRecord) => new RunFolder(dirOf(id));
-  const describe = (record: RunRecord) => describeRun(record, folderOf(record), showPath);
+  const facts = new RunFactsCache(dirOf);
+  const describe = async (record: RunRecord) => toRun(record, await facts.of(record.id), showPath);
 
   return {
     async createRun(request) {
@@ -146,13 +147,6 @@ function sameWish(asked: RunRecord, made: RunRecord): RunRecord {
     message: `request_id '${made.request!.id}' made ${runName(made.id)}, which is another run than this one`,
     metadata: { field: 'request_id', value: made.request!.id, resource: runName(made.id) },
   });
-}
-
-async function describeRun(record: RunRecord, folder: RunFolder, showPath: ShowPath): Promise<Run> {
-  const { records } = await folder.checkpoints.readState();
-  const report = record.state === 'succeeded' ? await folder.readReport() : null;
-  const classes = report?.classes ?? (await folder.readClasses());
-  return toRun(record, { lastEpoch: records.at(-1) ?? null, report, classes }, showPath);
 }
 
 async function imagesFor(

@@ -5,7 +5,8 @@ import type { Epoch } from '../../gen/ballast/v1/Epoch.ts';
 import type { Metrics as MetricsMessage } from '../../gen/ballast/v1/Metrics.ts';
 import type { Node } from '../../gen/ballast/v1/Node.ts';
 import type { Run } from '../../gen/ballast/v1/Run.ts';
-import type { EpochRecord, Metrics, RunReport } from '../../report/records.ts';
+import type { EpochRecord, Metrics } from '../../report/records.ts';
+import type { RunFacts } from '../runs/run-facts.ts';
 import type { RunRecord, RunState } from '../runs/run-record.ts';
 import { toDuration, toStruct, toTimestamp } from './struct.ts';
 
@@ -16,15 +17,6 @@ export const STATE_NAMES = {
   cancelled: 'STATE_CANCELLED',
   failed: 'STATE_FAILED',
 } as const satisfies Record<RunState, string>;
-
-/** What is known of a run beside its record. */
-export interface RunFacts {
-  readonly lastEpoch: EpochRecord | null;
-  /** Null unless it succeeded. */
-  readonly report: RunReport | null;
-  /** Empty before the data was read. */
-  readonly classes: readonly string[];
-}
 
 export function runName(id: string): string {
   return `runs/${id}`;
@@ -37,8 +29,9 @@ export function epochName(id: string, epoch: number): string {
 /** How a path on this machine is shown to callers. */
 export type ShowPath = (path: string) => string;
 
-export function toRun(record: RunRecord, { lastEpoch, report, classes }: RunFacts, showPath: ShowPath): Run {
+export function toRun(record: RunRecord, { lastEpoch, result, classes }: RunFacts, showPath: ShowPath): Run {
   const { id, state, reason, config, weight, labels, createdAt, startedAt, endedAt } = record;
+  const end = state === 'succeeded' ? result : null;
   return {
     name: runName(id),
     state: STATE_NAMES[state],
@@ -50,8 +43,8 @@ export function toRun(record: RunRecord, { lastEpoch, report, classes }: RunFact
     epochs: config.training.epochs,
     classes: [...classes],
     validation: lastEpoch?.validation ? toMetrics(lastEpoch.validation) : null,
-    test: report?.test ? toMetrics(report.test) : null,
-    weightsDigest: report?.weightsDigest ?? '',
+    test: end?.test ? toMetrics(end.test) : null,
+    weightsDigest: end?.weightsDigest ?? '',
     ...{ reason, weight, labels },
   };
 }

@@ -1,17 +1,14 @@
 /**
- * Images on demand. A run's data and classifier, as after its last complete epoch, are published once by a trainer that
- * is kept for a while; shards are then made by the workers of all runs, in turn with them.
+ * Images on demand: a studio (studios.ts) has the run's data and classifier; shards are made by the workers of all runs,
+ * in turn with them. What is asked for counts as backlog from the first moment, whether or not there is a worker.
  */
 import sharp from 'sharp';
 import { AsyncQueue } from '../../actors/async-queue.ts';
+import { toError } from '../../common/errors.ts';
 import { synthesizes } from '../../config/run-config.ts';
 import type { Image } from '../../gen/ballast/v1/Image.ts';
-import type { OpenResponse__Output } from '../../gen/ballast/v1/OpenResponse.ts';
 import type { SynthesizeRequest__Output } from '../../gen/ballast/v1/SynthesizeRequest.ts';
-import type { WeightsRef__Output } from '../../gen/ballast/v1/WeightsRef.ts';
 import { decodeSafetensors } from '../../tensor/safetensors.ts';
-import { whenAlive } from '../crew.ts';
-import { type SpawnedCrew, spawnCrew } from '../crew-node.ts';
 import { RunFolder } from '../run-folder.ts';
 import { RunMetrics } from '../run-metrics.ts';
 import { planShards, type Shard } from '../sharding.ts';
@@ -20,38 +17,23 @@ import type { ExecutionOptions } from '../runs/run-execution.ts';
 import type { RunRecord } from '../runs/run-record.ts';
 import { ApiError, invalidField, precondition } from './errors.ts';
 import { runName } from './resources.ts';
+import { type Studio, Studios } from './studios.ts';
 
 const MAX_IMAGES = 10_000;
 const MAX_SEED = Number.MAX_SAFE_INTEGER;
 const MAX_SCALE = 1000;
 /** Calls at once. */
 const MAX_CALLS = 4;
-/** How long a trainer is kept after its last call. */
-const KEEP_MS = 120_000;
-const OPEN_DEADLINE_MS = 600_000;
-
-/** What a run's images are made from. */
-interface Studio {
-  readonly opened: OpenResponse__Output;
-  readonly weights: WeightsRef__Output;
-  readonly crew: SpawnedCrew;
-}
-
-interface Kept {
-  readonly epoch: number;
-  readonly studio: Promise<Studio>;
-  users: number;
-  timer: NodeJS.Timeout | null;
-}
 
 export class SynthesisOnDemand {
   readonly #options: ExecutionOptions;
-  readonly #kept = new Map<string, Kept>();
+  readonly #studios: Studios;
   readonly #slots = new Set(Array.from({ length: MAX_CALLS }, (_, i) => `on-demand-${i}`));
   readonly #stopping = new AbortController();
 
   constructor(options: ExecutionOptions) {
     this.#options = options;
+    this.#studios = new Studios(options);
   }
 
   /** Images in order. @throws ApiError */
@@ -60,7 +42,31 @@ export class SynthesisOnDemand {
     request: SynthesizeRequest__Output,
     signal: AbortSignal,
   ): AsyncGenerator<Image> {
-    checkRequest(record, request);
+    const folder = new RunFolder(this.#options.dirOf(record.id));
+    checkRequest(record, request, await folder.readClasses());
+    const slot = this.#takeSlot();
+    try {
+      const kept = await this.#studios.acquire(record);
+      try {
+        new RunMetrics(this.#options.metrics, slot).imagesAsked(request.count);
+        yield* this.#make(slot, record, request, await orAborted(kept.studio, signal), signal);
+      } finally {
+        kept.release();
+      }
+    } finally {
+      await this.#options.metrics.forget(slot);
+      this.#slots.add(slot);
+    }
+  }
+
+  /** Ends the calls, and the trainers that are kept. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the coordinator is shutting down'));
+    await this.#studios.stop();
+  }
+
+  /** The name that a call's share of the workers, and its metrics, have. */
+  #takeSlot(): string {
     const [slot] = this.#slots;
     if (slot === undefined) {
       const message = `${MAX_CALLS} Synthesize calls go on already; try again when one has ended`;
@@ -72,96 +78,18 @@ export class SynthesisOnDemand {
       });
     }
     this.#slots.delete(slot);
-    const kept = await this.#keep(record);
-    try {
-      yield* this.#make(slot, record, request, await kept.studio, signal);
-    } finally {
-      this.#slots.add(slot);
-      this.#letGo(record.id, kept);
-    }
-  }
-
-  /** Ends the trainers that are kept. */
-  async stop(): Promise<void> {
-    this.#stopping.abort(new Error('the coordinator is shutting down'));
-    const kept = [...this.#kept.values()];
-    this.#kept.clear();
-    for (const { timer } of kept) clearTimeout(timer ?? undefined);
-    await Promise.allSettled(kept.map(async ({ studio }) => (await studio).crew.stop()));
-  }
-
-  async #keep(record: RunRecord): Promise<Kept> {
-    const epoch = await new RunFolder(this.#options.dirOf(record.id)).lastEpoch();
-    if (epoch === 0)
-      throw precondition('NO_EPOCH', runName(record.id), `${runName(record.id)} has no complete epoch yet`);
-    const known = this.#kept.get(record.id);
-    const kept = known?.epoch === epoch ? known : this.#open(record, epoch);
-    clearTimeout(kept.timer ?? undefined);
-    kept.timer = null;
-    kept.users++;
-    return kept;
-  }
-
-  #open(record: RunRecord, epoch: number): Kept {
-    const kept: Kept = { epoch, studio: this.#studio(record, epoch), users: 0, timer: null };
-    const before = this.#kept.get(record.id);
-    this.#kept.set(record.id, kept);
-    if (before !== undefined) this.#close(before);
-    kept.studio.catch(() => {
-      if (this.#kept.get(record.id) === kept) this.#kept.delete(record.id);
-    });
-    return kept;
-  }
-
-  #letGo(run: string, kept: Kept): void {
-    if (--kept.users > 0) return;
-    if (this.#kept.get(run) !== kept) return this.#close(kept);
-    kept.timer = setTimeout(() => {
-      this.#kept.delete(run);
-      this.#close(kept);
-    }, KEEP_MS).unref();
-  }
-
-  /** Ends what nobody uses. */
-  #close({ studio, users }: Kept): void {
-    if (users > 0) return;
-    void studio
-      .then(({ crew }) => crew.stop())
-      .catch((thrown: unknown) => {
-        this.#options.log.warn('a trainer for images on demand did not end well', { error: thrown });
-      });
-  }
-
-  async #studio(record: RunRecord, epoch: number): Promise<Studio> {
-    const { runtime, trainerLabels, dirOf, log } = this.#options;
-    const folder = new RunFolder(dirOf(record.id));
-    const place = { prefix: `${record.id}-at-${epoch}-`, labels: trainerLabels };
-    const noWorkers = { list: () => [], onJoined: () => () => undefined, share: null };
-    const crew: SpawnedCrew = await spawnCrew(record.config, place, { ...runtime, log }, noWorkers);
-    try {
-      await whenAlive(crew.trainer, this.#stopping.signal);
-      const options = { deadlineMs: OPEN_DEADLINE_MS, signal: this.#stopping.signal };
-      const configJson = JSON.stringify({ ...record.config, out: folder.dir });
-      const checkpointDir = await folder.checkpoints.trainerDir(epoch);
-      const opened = await crew.trainer.handle.open({ configJson, checkpointDir }, options);
-      const { weights } = await crew.trainer.handle.publishWeights({}, options);
-      if (!weights?.object) throw new Error('the trainer published no weights');
-      return { opened, weights, crew };
-    } catch (thrown) {
-      await crew.stop();
-      throw thrown;
-    }
+    return slot;
   }
 
   async *#make(
     slot: string,
     record: RunRecord,
     request: SynthesizeRequest__Output,
-    { opened, weights, crew }: Studio,
+    studio: Studio,
     signal: AbortSignal,
   ): AsyncGenerator<Image> {
-    const { shared, metrics, runtime, log } = this.#options;
-    const { shards, shardRequest, classIndex } = planOf(record, request, opened, weights);
+    const { shared, metrics, runtime } = this.#options;
+    const { shards, shardRequest, classIndex } = planOf(record, request, studio);
     const arrived = new Arrivals<Image[]>(shards.length);
     const workers = shared.join(slot, 1);
     const making = synthesizeEpoch(
@@ -169,7 +97,7 @@ export class SynthesisOnDemand {
       {
         crew: {
           workers,
-          release: (object) => crew.release(object),
+          release: (object) => studio.crew.release(object),
           keep: async ({ shardIndex, batch }, stop) => {
             const bytes = await runtime.objects.get(batch, { signal: stop });
             arrived.put(shardIndex, await decodeImages(bytes, request.className, classIndex));
@@ -180,10 +108,7 @@ export class SynthesisOnDemand {
         clock: () => performance.now(),
         signal: AbortSignal.any([signal, this.#stopping.signal, arrived.abandoned]),
       },
-    ).finally(() => {
-      workers.leave();
-      void metrics.forget(slot).catch((thrown: unknown) => log.warn('metrics stay', { error: thrown }));
-    });
+    ).finally(() => workers.leave());
     making.then(
       () => arrived.end(),
       () => arrived.end(),
@@ -196,6 +121,16 @@ export class SynthesisOnDemand {
       await making.catch(() => undefined);
     }
   }
+}
+
+/** The work's end, or the signal's reason when that comes first. */
+function orAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(toError(signal.reason));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }
 
 /** Things that come in any order, given out in order. */
@@ -236,8 +171,12 @@ class Arrivals<Item> {
   }
 }
 
-function checkRequest({ id, config }: RunRecord, request: SynthesizeRequest__Output): void {
-  const { count, seed, guidanceScale } = request;
+/** `classes`: none while the run has not read its data. */
+function checkRequest(
+  { id, config }: RunRecord,
+  { className, count, seed, guidanceScale }: SynthesizeRequest__Output,
+  classes: readonly string[],
+): void {
   if (count < 1 || count > MAX_IMAGES) throw invalidField('count', count, `must be from 1 to ${MAX_IMAGES}`);
   if (seed < 0 || seed > MAX_SEED) throw invalidField('seed', seed, `must be from 0 to ${MAX_SEED}`);
   if (guidanceScale !== undefined && !(guidanceScale >= 0 && guidanceScale <= MAX_SCALE))
@@ -246,17 +185,16 @@ function checkRequest({ id, config }: RunRecord, request: SynthesizeRequest__Out
     const message = `${runName(id)} makes no images: its method is ${config.method}`;
     throw precondition('RUN_MAKES_NO_IMAGES', runName(id), message);
   }
+  if (classes.length > 0 && !classes.includes(className))
+    throw invalidField('class_name', className, `no such class; the run has ${classes.join(', ')}`);
 }
 
 function planOf(
   { config }: RunRecord,
   { className, count, seed, guidanceScale }: SynthesizeRequest__Output,
-  { classes, trainLabels, prior, anchors }: OpenResponse__Output,
-  weights: WeightsRef__Output,
+  { opened: { classes, trainLabels, prior, anchors }, weights }: Studio,
 ): { shards: Shard[]; shardRequest: Parameters<typeof synthesizeEpoch>[0]['request']; classIndex: number } {
   const classIndex = classes.indexOf(className);
-  if (classIndex < 0)
-    throw invalidField('class_name', className, `no such class; the run has ${classes.join(', ')}`);
   const { guidance, ...rest } = config.synthesis;
   const synthesis = {
     ...rest,

@@ -16,6 +16,14 @@ import { hasLabels } from '../worker-pool.ts';
 import type { Journals } from './journals.ts';
 import type { RunRecord } from './run-record.ts';
 
+/** A second place for runs' events, beside their folders. */
+export interface EventMirror {
+  /** @throws UserError when it cannot be reached */
+  open(run: string): Promise<EventBus>;
+  /** Takes all events of a run away; none may be there. */
+  remove(run: string): Promise<void>;
+}
+
 export interface ExecutionOptions {
   readonly runtime: CrewRuntime;
   readonly shared: SharedWorkers;
@@ -24,8 +32,8 @@ export interface ExecutionOptions {
   /** Labels of the nodes that trainers run on; they have the runs' folders and data. */
   readonly trainerLabels: Labels;
   readonly dirOf: (run: string) => string;
-  /** A second bus for the run's events (NATS); null for none. */
-  readonly openMirror: ((run: string) => Promise<EventBus>) | null;
+  /** Where else runs tell of their events (NATS); null for nowhere. */
+  readonly mirror: EventMirror | null;
   readonly log: Log;
 }
 
@@ -72,11 +80,11 @@ async function drive(
   signal: AbortSignal,
   options: ExecutionOptions,
 ): Promise<RunOutcome> {
-  const { runtime, shared, journals, metrics, trainerLabels, openMirror } = options;
+  const { runtime, shared, journals, metrics, trainerLabels } = options;
   const { id, weight } = record;
   const config = { ...record.config, out: folder.dir };
   const log = options.log.with({ run: id });
-  const mirror = (await openMirror?.(id)) ?? null;
+  const mirror = (await options.mirror?.open(id)) ?? null;
   const workers = shared.join(id, weight);
   try {
     const place = { prefix: `${id}-`, labels: trainerLabels };

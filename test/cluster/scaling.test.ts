@@ -24,6 +24,10 @@ import { newFolder } from '../support/suite.ts';
 
 const CLUSTER_FIXTURES = join(import.meta.dirname, '..', 'fixtures', 'cluster');
 const BUDGET = 144;
+/** What an image is taken to need before one was made. */
+const FIRST_IMAGE_SECONDS = 0.5;
+const BACKLOG = /^ballast_synthesis_backlog_seconds\{.*\} (\S+)$/gm;
+const IMAGE_SECONDS = /^ballast_synthesis_image_seconds(?:\{.*\})? (\S+)$/gm;
 
 describe.runIf(hasNats)('a cluster', () => {
   let nats: NatsServer;
@@ -59,8 +63,9 @@ describe.runIf(hasNats)('a cluster', () => {
       training: { epochs: 4, batchSize: 4 },
     });
 
-    const first = await worker('w1');
     await api.createRun({ runId: 'still', config });
+    await whenBacklog(coordinator, (seconds) => seconds === BUDGET * FIRST_IMAGE_SECONDS); // without a worker
+    const first = await worker('w1'); // scale out from none
     const still = await ended(api, 'runs/still');
     expect(still.state).toBe('STATE_SUCCEEDED');
 
@@ -71,9 +76,10 @@ describe.runIf(hasNats)('a cluster', () => {
     await whenEvent(api, 'runs/moving', inEpoch(2));
     expect(await end(first)).toBe(0); // scale in: SIGTERM, in the midst of shards
     await whenEvent(api, 'runs/moving', inEpoch(3));
-    const third = await worker('w3');
+    const joining = worker('w3');
     await whenEvent(api, 'runs/moving', inEpoch(4));
     second.cli.signal('SIGKILL'); // the grace period was not enough
+    const third = await joining;
     const moving = await ended(api, 'runs/moving');
 
     expect(moving.state).toBe('STATE_SUCCEEDED');
@@ -86,7 +92,18 @@ describe.runIf(hasNats)('a cluster', () => {
     expect(redone).toEqual([0, 0, 0]); // what the drained worker had begun was taken over, not made again
     expect(await backlog(coordinator)).toBe(0);
 
-    expect(await end(third)).toBe(0);
+    expect(await end(third)).toBe(0); // scale in to none
+    const wish = { run: 'runs/moving', className: 'disc', count: 12, seed: 1 };
+    const images = collect(api.synthesize(wish, { deadlineMs: 120_000 }));
+    const seconds = await whenBacklog(coordinator, (value) => value > 0);
+    expect(seconds).toBeCloseTo(12 * (await metric(coordinator, IMAGE_SECONDS))!, 6);
+    const fourth = await worker('w4');
+    expect(await images).toHaveLength(12);
+    expect(await backlog(coordinator)).toBe(0);
+    await expect(collect(api.synthesize({ ...wish, className: 'cat' }))).rejects.toThrow('no such class');
+    expect(await backlog(coordinator)).toBe(0);
+
+    expect(await end(fourth)).toBe(0);
     coordinator.close();
     coordinator.cli.signal('SIGTERM');
     expect((await coordinator.cli.ended).code).toBe(0);
@@ -196,13 +213,34 @@ async function apiOf(child: ChildProcess): Promise<string> {
 }
 
 /** The metric that the autoscaler's query reads, summed over runs. */
-async function backlog({ cli }: TestCoordinator): Promise<number> {
-  const [, url = ''] = await cli.waitFor(/^metrics: (\S+)$/m);
+async function backlog(coordinator: TestCoordinator): Promise<number> {
+  const seconds = await metric(coordinator, BACKLOG);
+  if (seconds === null) throw new Error('the coordinator tells of no backlog');
+  return seconds;
+}
+
+/** The backlog once `accept` likes it. */
+async function whenBacklog(
+  coordinator: TestCoordinator,
+  accept: (seconds: number) => boolean,
+): Promise<number> {
   for (let tries = 0; ; tries++) {
-    const page = await (await fetch(url)).text();
-    const values = [...page.matchAll(/^ballast_synthesis_backlog_seconds\{.*\} (\S+)$/gm)];
-    if (values.length > 0) return values.reduce((sum, [, value]) => sum + Number(value), 0);
-    if (tries > 40) throw new Error('the coordinator tells of no backlog');
-    await sleep(250);
+    const seconds = await metric(coordinator, BACKLOG);
+    if (seconds !== null && accept(seconds)) return seconds;
+    if (tries > 100) throw new Error(`the coordinator tells of a backlog of ${seconds} s`);
+    await sleep(100);
   }
+}
+
+/** A metric's series of the coordinator, summed; null when there is none. */
+async function metric({ cli }: TestCoordinator, series: RegExp): Promise<number | null> {
+  const [, url = ''] = await cli.waitFor(/^metrics: (\S+)$/m);
+  const values = [...(await (await fetch(url)).text()).matchAll(series)];
+  return values.length === 0 ? null : values.reduce((sum, [, value]) => sum + Number(value), 0);
+}
+
+async function collect<Item>(stream: AsyncIterable<Item>): Promise<Item[]> {
+  const items: Item[] = [];
+  for await (const item of stream) items.push(item);
+  return items;
 }

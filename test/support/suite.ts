@@ -34,6 +34,11 @@ export function shapesPrior(): Promise<string> {
   return tinyRun().prior();
 }
 
+/** A judge of the shapes. */
+export function shapesJudge(): Promise<string> {
+  return tinyRun().judge();
+}
+
 /** Arguments of a tiny run; later flags win over earlier ones. */
 export function runArgs(out: string, ...more: readonly string[]): Promise<string[]> {
   return tinyRun().args(out, ...more);

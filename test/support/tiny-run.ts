@@ -1,7 +1,7 @@
 /** The tiny IOIS run that system and chaos tests share: its data, its prior, its flags, and what it leaves. */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode } from '../../common/errors.ts';
 import type { EpochRecord, RunEvent, RunReport } from '../../report/records.ts';
@@ -63,6 +63,19 @@ export class TinyRun {
       if (end.code !== 0) throw new Error(`prior train ended with ${end.code}\n${end.stderr}`);
     });
     return join(dir, 'prior.safetensors');
+  }
+
+  /** A judge of the shapes, trained by `ballast judge train`; beside the prior, where coordinators may read. */
+  async judge(): Promise<string> {
+    const file = join(dirname(await this.prior()), 'judge.safetensors');
+    await this.#once('judge', async () => {
+      const network = ['--set', 'classifier.widths=[8,16]', '--set', 'classifier.groups=4'];
+      const training = ['--epochs', '12', '--batch-size', '8'];
+      const data = await this.data();
+      const end = await ballast(['judge', 'train', '--data', data, '--out', file, ...training, ...network]);
+      if (end.code !== 0) throw new Error(`judge train ended with ${end.code}\n${end.stderr}`);
+    });
+    return file;
   }
 
   /** Arguments of a tiny run; later flags win over earlier ones. */

@@ -1,0 +1,87 @@
+/** The stream of JetStream that holds one run's events. */
+
+import { DeliverPolicy, JSONCodec, nanos, RetentionPolicy, StorageType } from 'nats';
+import type { Consumer, ConsumerMessages, JetStreamClient, JsMsg, StreamInfo } from 'nats';
+import { DUPLICATE_WINDOW_MS } from './event-bus.ts';
+import type { BusEvent, EventPayload } from './event-bus.ts';
+import { isMissingStream, NatsLink } from './nats-connection.ts';
+import type { NatsConnectionOptions } from './nats-connection.ts';
+
+/** Time for one attempt: a server that was paused may have lost it. */
+export const ATTEMPT_MS = 2000;
+const REMOVAL_DEADLINE_MS = 5000;
+
+export interface Message {
+  readonly time: string;
+  readonly payload: EventPayload;
+}
+
+export const codec = JSONCodec<Message>();
+
+export class RunStream {
+  readonly name: string;
+  readonly prefix: string;
+  readonly link: NatsLink;
+  readonly client: JetStreamClient;
+
+  constructor(link: NatsLink, runId: string) {
+    const id = runId.replace(/[^A-Za-z0-9_-]/g, '_');
+    this.name = `BALLAST_${id}`;
+    this.prefix = `ballast.${id}.`;
+    this.link = link;
+    this.client = link.connection.jetstream({ timeout: ATTEMPT_MS });
+  }
+
+  /** The stream, made if it is not there. */
+  async open(): Promise<StreamInfo> {
+    const { streams } = await this.client.jetstreamManager(false);
+    try {
+      return await streams.info(this.name);
+    } catch (thrown) {
+      if (!isMissingStream(thrown)) throw thrown;
+    }
+    return streams.add({
+      name: this.name,
+      subjects: [`${this.prefix}>`],
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.File,
+      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+    });
+  }
+
+  /** Resolves when it is not there. */
+  async remove(): Promise<void> {
+    const { streams } = await this.client.jetstreamManager(false);
+    await streams.delete(this.name).catch((thrown: unknown) => {
+      if (!isMissingStream(thrown)) throw thrown;
+    });
+  }
+
+  /** Events from a sequence on, as one connection brings them. */
+  async consume(filter: string, sequence: number): Promise<[Consumer, ConsumerMessages]> {
+    const consumer = await this.client.consumers.get(this.name, {
+      filterSubjects: this.prefix + filter,
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: sequence,
+    });
+    return [consumer, await consumer.consume()];
+  }
+
+  toEvent(message: JsMsg, epoch: string): BusEvent {
+    const { time, payload } = codec.decode(message.data);
+    return { sequence: message.seq, epoch, topic: message.subject.slice(this.prefix.length), time, payload };
+  }
+}
+
+/** Removes a run's stream with all its events; none may be there. @throws UserError when NATS cannot be reached. */
+export async function removeNatsEvents(
+  options: NatsConnectionOptions & { readonly runId: string },
+): Promise<void> {
+  const link = await NatsLink.connect(options);
+  try {
+    const stream = new RunStream(link, options.runId);
+    await link.request('removing the stream', REMOVAL_DEADLINE_MS, () => stream.remove());
+  } finally {
+    await link.close();
+  }
+}

@@ -1,0 +1,100 @@
+// What a coordinator's runs leave on a real NATS server: their events while they go on and for a while afterwards, then
+// nothing. Their folders keep them.
+import { join } from 'node:path';
+import { connect, type NatsConnection } from 'nats';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ballast } from './support/cli.ts';
+import {
+  ended,
+  eventsOf,
+  startCoordinator,
+  type TestCoordinator,
+  tinyConfig,
+  whenEvent,
+} from './support/coordinator.ts';
+import { hasNats, type NatsServer, startNats } from './support/nats.ts';
+import { newFolder, readReport, referenceRun } from './support/suite.ts';
+
+const SOON = { timeout: 30_000, interval: 200 };
+const why = hasNats ? '' : ' (skipped: no nats-server on the PATH; `make test` installs it)';
+
+describe.skipIf(!hasNats)(`events of runs on NATS${why}`, () => {
+  let folder: string;
+  let nats: NatsServer;
+  let connection: NatsConnection;
+  let coordinator: TestCoordinator;
+
+  beforeAll(async () => {
+    folder = newFolder('retention');
+    nats = await startNats(['-js', '-sd', join(folder, 'nats')]);
+    connection = await connect({ servers: nats.url });
+  });
+  afterAll(async () => {
+    await connection.close();
+    await nats.stop();
+  });
+
+  const start = async (keepSeconds: number) => {
+    coordinator = await startCoordinator(folder, ['--join', nats.url, '--keep-events', String(keepSeconds)]);
+  };
+  const stop = async () => {
+    coordinator.close();
+    coordinator.cli.signal('SIGTERM');
+    expect((await coordinator.cli.ended).code).toBe(0);
+  };
+  /** Streams of events, and how many each holds. */
+  const streams = async () => {
+    const { streams: api } = await connection.jetstreamManager();
+    const found: Record<string, number> = {};
+    for await (const { config, state } of api.list())
+      if (config.name.startsWith('BALLAST_')) found[config.name] = state.messages;
+    return found;
+  };
+
+  it('go some time after its end, and a run that is resumed has them again', async () => {
+    await start(3);
+    const { api } = coordinator;
+    const config = await tinyConfig();
+    // A name that is the cluster's stream without its head: the cluster's own events must stay.
+    const { name } = await api.createRun({ runId: 'cluster-default', config });
+    await whenEvent(api, name, ({ synthesisProgress }) => synthesisProgress?.epoch === 1);
+    await api.cancelRun({ name });
+    const atEnd = await streams();
+    expect(Object.keys(atEnd).sort()).toEqual(['BALLAST_cluster-default', 'BALLAST_run-cluster-default']);
+    expect(atEnd['BALLAST_run-cluster-default']).toBeGreaterThan(0);
+    const gone = async () => expect(Object.keys(await streams())).toEqual(['BALLAST_cluster-default']);
+    await vi.waitFor(gone, SOON);
+
+    await api.resumeRun({ name });
+    const run = await ended(api, name);
+    expect(run.weightsDigest).toBe(readReport((await referenceRun()).dir).weightsDigest);
+    const kept = await eventsOf(api, name);
+    expect((await streams())['BALLAST_run-cluster-default']).toBeGreaterThan(0);
+    await vi.waitFor(gone, SOON);
+    expect(await eventsOf(api, name)).toEqual(kept); // from its folder
+    expect(kept.filter(({ epochFinished }) => epochFinished != null).length).toBeGreaterThan(0);
+    expect(coordinator.cli.stderr).toBe('');
+    await stop();
+  });
+
+  it('go when a coordinator starts long after', async () => {
+    await start(3600);
+    const { name } = await coordinator.api.createRun({ runId: 'later', config: await tinyConfig() });
+    await ended(coordinator.api, name);
+    expect(Object.keys(await streams())).toContain('BALLAST_run-later');
+    await stop();
+    await start(0);
+    await vi.waitFor(async () => {
+      expect(Object.keys(await streams())).toEqual(['BALLAST_cluster-default']);
+    }, SOON);
+    await stop();
+  });
+});
+
+it.each(['', 'soon', '-1', '1e12'])('--keep-events %j is refused in one line', async (value) => {
+  const end = await ballast(['coordinator', '--runs', newFolder('keep'), '--keep-events', value]);
+  expect(end).toMatchObject({ code: 1, stdout: '' });
+  expect(end.stderr).toMatch(
+    /^error: --keep-events [^\n]*: it must be a number of seconds from 0 to 31536000\n$/,
+  );
+});
