@@ -101,7 +101,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const onDemand = new SynthesisOnDemand(execution);
   const runs = new RunManager({
     ...{ store, journals, maxRuns, log },
-    execute: (record, signal) => executeRun(record, signal, execution),
+    async execute(record, signal) {
+      await onDemand.giveWay();
+      return executeRun(record, signal, execution);
+    },
     onChange: (record) => forgetLater(record, metrics, runs, log),
   });
   const retention = mirror && new EventRetention({ runs, mirror, keepMs: keepEventsMs, log });

@@ -158,6 +158,28 @@ describe('a coordinator', () => {
     expect(await make(4)).toHaveLength(8); // the workers are free again
   });
 
+  it('keeps the trainer of images on demand for the next call, until a run begins', async () => {
+    const { api } = server;
+    const request = { run: 'runs/first', className: 'disc', count: 1, seed: 1 };
+    const make = () => api.synthesize(request, { deadlineMs: 120_000 })[Symbol.asyncIterator]().next();
+    const onDemand = async () =>
+      (await api.listActors({})).actors
+        .filter(({ name, state }) => name.startsWith('actors/first-at-') && state === 'alive')
+        .map(({ createTime }) => createTime);
+    await make();
+    const kept = await onDemand();
+    expect(kept).toHaveLength(1);
+    await make();
+    expect(await onDemand()).toEqual(kept);
+    const config = await tinyConfig({ method: 'erm', prior: null });
+    const { name } = await api.createRun({ runId: 'needs-room', config });
+    await whenEvent(api, name, ({ epochFinished }) => epochFinished != null);
+    expect(await onDemand()).toEqual([]); // long before its two minutes are over
+    expect((await ended(api, name)).state).toBe('STATE_SUCCEEDED');
+    await make();
+    expect(await onDemand()).toHaveLength(1);
+  });
+
   it('makes no second run of one request', async () => {
     const { api } = server;
     const request = { config: await tinyConfig({ method: 'erm', prior: null }), requestId: 'wish-1' };
@@ -198,7 +220,7 @@ describe('a coordinator', () => {
     const names = await Promise.all(
       ['a', 'b', 'c'].map(async (id) => (await api.createRun({ runId: `crowd-${id}`, config })).name),
     );
-    await whenEvent(api, names[0]!, ({ synthesisProgress }) => synthesisProgress !== null);
+    await whenEvent(api, names[0]!, ({ synthesisProgress }) => synthesisProgress != null);
     expect((await api.listRuns({ filter: 'state = RUNNING' })).runs).toHaveLength(2);
     const [queued] = (await api.listRuns({ filter: 'state = QUEUED' })).runs;
     expect(names).toContain(queued!.name);

@@ -15,7 +15,7 @@ import {
 import { hasNats, type NatsServer, startNats } from './support/nats.ts';
 import { newFolder, readReport, referenceRun } from './support/suite.ts';
 
-const SOON = { timeout: 30_000, interval: 200 };
+const SOON = { timeout: 60_000, interval: 200 };
 const why = hasNats ? '' : ' (skipped: no nats-server on the PATH; `make test` installs it)';
 
 describe.skipIf(!hasNats)(`events of runs on NATS${why}`, () => {
@@ -52,7 +52,7 @@ describe.skipIf(!hasNats)(`events of runs on NATS${why}`, () => {
   };
 
   it('go some time after its end, and a run that is resumed has them again', async () => {
-    await start(3);
+    await start(10); // long enough to look before
     const { api } = coordinator;
     const config = await tinyConfig();
     // A name that is the cluster's stream without its head: the cluster's own events must stay.
@@ -67,9 +67,10 @@ describe.skipIf(!hasNats)(`events of runs on NATS${why}`, () => {
 
     await api.resumeRun({ name });
     const run = await ended(api, name);
+    const afterwards = await streams();
     expect(run.weightsDigest).toBe(readReport((await referenceRun()).dir).weightsDigest);
+    expect(afterwards['BALLAST_run-cluster-default']).toBeGreaterThan(0);
     const kept = await eventsOf(api, name);
-    expect((await streams())['BALLAST_run-cluster-default']).toBeGreaterThan(0);
     await vi.waitFor(gone, SOON);
     expect(await eventsOf(api, name)).toEqual(kept); // from its folder
     expect(kept.filter(({ epochFinished }) => epochFinished != null).length).toBeGreaterThan(0);

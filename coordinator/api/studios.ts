@@ -55,6 +55,16 @@ export class Studios {
     return { studio: kept.studio, release: () => this.#letGo(record.id, kept) };
   }
 
+  /** Ends those that nobody uses; resolves when their processes have ended. */
+  async giveWay(): Promise<void> {
+    const idle = [...this.#kept].filter(([, { users }]) => users === 0);
+    for (const [run, { timer }] of idle) {
+      clearTimeout(timer ?? undefined);
+      this.#kept.delete(run);
+    }
+    await Promise.all(idle.map(([, kept]) => this.#close(kept)));
+  }
+
   /** Ends all. */
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the coordinator is shutting down'));
@@ -68,7 +78,7 @@ export class Studios {
     const kept: Kept = { epoch, studio: this.#studio(record, epoch), users: 0, timer: null };
     const before = this.#kept.get(record.id);
     this.#kept.set(record.id, kept);
-    if (before !== undefined) this.#close(before);
+    if (before !== undefined) void this.#close(before);
     kept.studio.catch(() => {
       if (this.#kept.get(record.id) === kept) this.#kept.delete(record.id);
     });
@@ -77,21 +87,21 @@ export class Studios {
 
   #letGo(run: string, kept: Kept): void {
     if (--kept.users > 0) return;
-    if (this.#kept.get(run) !== kept) return this.#close(kept);
+    if (this.#kept.get(run) !== kept) return void this.#close(kept);
     kept.timer = setTimeout(() => {
       this.#kept.delete(run);
-      this.#close(kept);
+      void this.#close(kept);
     }, KEEP_MS).unref();
   }
 
-  /** Ends what nobody uses. */
-  #close({ studio, users }: Kept): void {
+  /** Ends what nobody uses. Never rejects. */
+  async #close({ studio, users }: Kept): Promise<void> {
     if (users > 0) return;
-    void studio
-      .then(({ crew }) => crew.stop())
-      .catch((thrown: unknown) => {
-        this.#options.log.warn('a trainer for images on demand did not end well', { error: thrown });
-      });
+    try {
+      await (await studio).crew.stop();
+    } catch (thrown) {
+      this.#options.log.warn('a trainer for images on demand did not end well', { error: thrown });
+    }
   }
 
   async #studio(record: RunRecord, epoch: number): Promise<Studio> {

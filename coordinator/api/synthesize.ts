@@ -59,6 +59,11 @@ export class SynthesisOnDemand {
     }
   }
 
+  /** Ends trainers that are kept and idle: a run needs the room. */
+  giveWay(): Promise<void> {
+    return this.#studios.giveWay();
+  }
+
   /** Ends the calls, and the trainers that are kept. */
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the coordinator is shutting down'));
