@@ -30,6 +30,8 @@ describe.skipIf(!hasNats)(`events of runs on NATS${why}`, () => {
     connection = await connect({ servers: nats.url });
   });
   afterAll(async () => {
+    coordinator.cli.signal('SIGKILL'); // of a test that failed
+    await coordinator.cli.ended;
     await connection.close();
     await nats.stop();
   });
