@@ -154,6 +154,16 @@ describe('the folder', () => {
     expect(existsSync(await checkpoints.trainerDir(2))).toBe(true);
   });
 
+  it('loses what a holder that was killed after its commit had yet to remove', async () => {
+    const folder = new RunFolder(dir);
+    const killed = new Checkpoints(join(dir, 'checkpoints'), 'killed');
+    await killed.claim();
+    for (const epoch of [1, 2, 3]) await commit(killed, epoch);
+    await folder.claim();
+    const folders = (await readdir(join(dir, 'checkpoints'))).filter((name) => !name.endsWith('.json'));
+    expect(folders.sort()).toEqual(['epoch-002.killed-2', 'epoch-003.killed-3']);
+  });
+
   it('of an earlier version goes on, and is of this version from its next commit', async () => {
     await mkdir(join(dir, 'epoch-002'), { recursive: true });
     await writeFile(join(dir, 'epoch-002', 'coordinator.json'), encodeRunState(stateAfter(2)));

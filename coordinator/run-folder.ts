@@ -87,10 +87,11 @@ export class RunFolder {
     return (await readOrNull(join(this.dir, 'config.json'))) !== null;
   }
 
-  /** Makes this process the run's holder, and clears away what killed ones left half written. */
+  /** Makes this process the run's holder, and clears away what killed ones left half written or had yet to remove. */
   async claim(): Promise<void> {
     await this.checkpoints.claim();
     await this.clearHalfWritten();
+    await this.checkpoints.prune(await this.lastEpoch());
   }
 
   /** Undoes the claim of a run that never began: a mistake leaves no run. */
