@@ -7,7 +7,7 @@ import type { Registry } from 'prom-client';
 import type { Log } from '../common/log.ts';
 import type { ActorEnvironment } from './actor-environment.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { rawMethods } from './dispatcher.ts';
+import { rawMethods } from './raw-methods.ts';
 import { remoteEventBus } from './event-service.ts';
 import type { ActorRuntime, ServeOptions, StartedActor } from './hosted-actor.ts';
 import { Mailbox } from './mailbox.ts';

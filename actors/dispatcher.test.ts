@@ -2,7 +2,8 @@ import { Registry } from 'prom-client';
 import { expect, it } from 'vitest';
 import { silentLog } from '../common/log.ts';
 import { CallError } from './call-errors.ts';
-import { Dispatcher, type RawStream } from './dispatcher.ts';
+import { Dispatcher } from './dispatcher.ts';
+import type { RawStream } from './raw-methods.ts';
 import { Mailbox } from './mailbox.ts';
 import { CallMetrics } from './metrics.ts';
 

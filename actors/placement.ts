@@ -119,10 +119,17 @@ function sumReason(
   return `they ask for ${asked}; ${has.join('; ')}`;
 }
 
+/** Those of the labels asked for that a node does not have, as `zone=a`. */
+export function lackingLabels(asked: Labels, has: Labels): string[] {
+  const lacking = Object.entries(asked).filter(([key, value]) => has[key] !== value);
+  return lacking.map(([key, value]) => `${key}=${value}`);
+}
+
 function neverReason({ resources, labels }: PlacementAsk, { total, labels: has }: NodeStatus): string | null {
-  const wrong = Object.entries(labels).filter(([key, value]) => has[key] !== value);
-  const missing = wrong.map(([key, value]) => `label ${key}=${value}`);
-  const lacks = [...missing, ...shortfalls(resources, total)];
+  const lacks = [
+    ...lackingLabels(labels, has).map((label) => `label ${label}`),
+    ...shortfalls(resources, total),
+  ];
   return lacks.length === 0 ? null : lacks.join(', ');
 }
 

@@ -3,6 +3,7 @@
  * those of a node that drains get nothing new, hand over what they have made, and are ended.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { lackingLabels } from '../actors/placement.ts';
 import type { ActorStatus, Labels, NodeStatus, Resources } from '../actors/status.ts';
 import type { ActorSystem } from '../actors/system.ts';
 import { toError } from '../common/errors.ts';
@@ -135,7 +136,7 @@ export class WorkerPool {
 
   async #fill(node: NodeStatus): Promise<void> {
     const { labels, resources } = this.#options;
-    if (node.state !== 'alive' || !hasLabels(node.labels, labels)) return;
+    if (node.state !== 'alive' || lackingLabels(labels, node.labels).length > 0) return;
     if ((this.#penalties.get(node.nodeId) ?? 0) > Date.now()) return;
     const own = [...this.#workers.values()].filter(({ nodeId }) => nodeId === node.nodeId);
     for (let index = 0, missing = fitting(node.total, resources) - own.length; missing > 0; index++) {
@@ -158,11 +159,6 @@ export class WorkerPool {
       throw thrown;
     }
   }
-}
-
-/** Whether a node has all labels asked for. */
-export function hasLabels(has: Labels, asked: Labels): boolean {
-  return Object.entries(asked).every(([key, value]) => has[key] === value);
 }
 
 /** How many workers a node has room for. */

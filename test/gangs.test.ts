@@ -1,4 +1,5 @@
-// Gangs over two real nodes: together or not at all, two of them at once, and one whose member cannot start.
+// Gangs over two real nodes: together or not at all, two of them at once, and one whose member cannot start. And single
+// actors that wait for room there.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -109,4 +110,19 @@ it('is ended whole when a member cannot start, and its names and room are free',
   const again = await systems[1]!.spawnGang(two('half'));
   await Promise.all(again.map((member) => member.say({})));
   await Promise.all(again.map(({ actorId }) => systems[1]!.stop(actorId)));
+});
+
+it('an actor that is stopped while it waits gives its name back to the whole cluster', async () => {
+  const [first, second] = systems as [ActorSystem, ActorSystem];
+  const gang = await first.spawnGang(two('busy'));
+  await Promise.all(gang.map(({ actorId }) => first.ready(actorId)));
+  const waiting = await first.spawn(echo, { name: 'wanted', resources: { slot: 1 } });
+  expect(await stateOf(waiting.actorId)).toBe('pending');
+  const again = () => second.spawn(echo, { name: 'wanted' });
+  await expect(again()).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+  await first.stop(waiting.actorId);
+  expect(await stateOf(waiting.actorId)).toBe('dead');
+  const named = await vi.waitFor(again, SOON); // the registry hears of it a moment later
+  await named.say({});
+  for (const { actorId } of [named, ...gang]) await second.stop(actorId);
 });

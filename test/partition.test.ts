@@ -12,15 +12,16 @@ import { hasNats, type NatsServer, startNats } from './support/nats.ts';
 import { TestNetwork } from './support/network.ts';
 import { actorsOf } from './support/processes.ts';
 
-const network = hasNats ? TestNetwork.create(2) : null;
-const why = network === null ? ' (skipped: takes root, iproute2 and nats-server)' : '';
+const isPossible = hasNats && TestNetwork.isPossible();
+const why = isPossible ? '' : ' (skipped: takes root, iproute2 and nats-server)';
 const SOON = { timeout: 30_000, interval: 100 };
 /** More than the nodes' leases, 3 s, and what it takes to notice their end. */
 const LONG_MS = 8000;
 
-describe.skipIf(network === null)(`two nodes and cut cables${why}`, () => {
+describe.skipIf(!isPossible)(`two nodes and cut cables${why}`, () => {
   const prefix = `t${process.pid}cut`;
   const pool = new ChannelPool();
+  let network: TestNetwork;
   let folder: string;
   let nats: NatsServer;
   let first: TestNode;
@@ -28,7 +29,7 @@ describe.skipIf(network === null)(`two nodes and cut cables${why}`, () => {
   let system: ActorSystem;
 
   const start = (i: number, role: string) => {
-    const { address, enter } = network!.hosts[i]!;
+    const { address, enter } = network.hosts[i]!;
     const flags = ['--join', nats.url, '--host', address, '--labels', `role=${role}`, '--resources', 'cpu=2'];
     return startTestNode(folder, `${prefix}-${role}`, flags, { env: { BALLAST_INSECURE: '1' }, enter });
   };
@@ -38,8 +39,9 @@ describe.skipIf(network === null)(`two nodes and cut cables${why}`, () => {
     (await connectNode(pool, asked.address).listNodes()).find((node) => node.nodeId === nodeId)?.state;
 
   beforeAll(async () => {
+    network = TestNetwork.create(2)!;
     folder = await mkdtemp(join(tmpdir(), 'ballast-partition-'));
-    nats = await startNats(['-js', '-sd', join(folder, 'nats')], {}, network!.address);
+    nats = await startNats(['-js', '-sd', join(folder, 'nats')], {}, network.address);
     first = await start(0, 'first');
     second = await start(1, 'second');
     system = new ActorSystem({ node: connectNode(pool, first.address), transport: pool });
@@ -55,7 +57,7 @@ describe.skipIf(network === null)(`two nodes and cut cables${why}`, () => {
     }
     expect(livingActors([first, second])).toEqual([]);
     await nats.stop();
-    network!.close();
+    network.close();
     await rm(folder, { recursive: true });
   });
 
@@ -66,13 +68,13 @@ describe.skipIf(network === null)(`two nodes and cut cables${why}`, () => {
       const far = await system.spawn(echo, { actorId: `far-${forMs}`, labels: { role: 'second' } });
       const near = await system.spawn(echo, { actorId: `near-${forMs}`, labels: { role: 'first' } });
       await Promise.all([far.say({}), near.say({})]);
-      network!.cut(network!.hosts[0]!, network!.hosts[1]!);
+      network.cut(network.hosts[0]!, network.hosts[1]!);
       // Through the first node, which cannot reach the second one now.
       const stopped = system.stop(`far-${forMs}`);
       await delay(forMs);
       expect([await stateAt(first, second), await stateAt(second, first)]).toEqual(['alive', 'alive']);
       expect(actorsOf(second.dir).map(({ actorId }) => actorId)).toEqual([`far-${forMs}`]);
-      network!.mend();
+      network.mend();
       await stopped;
       expect(await statusOf(`far-${forMs}`)).toMatchObject({ state: 'dead', incarnation: 1, nodeId });
       await system.stop(`near-${forMs}`);
@@ -84,7 +86,7 @@ describe.skipIf(network === null)(`two nodes and cut cables${why}`, () => {
     await actor.save({ text: 'kept' });
     const { pid } = await actor.say({});
     expect(actorsOf(second.dir).map((found) => found.pid)).toEqual([pid]);
-    network!.unplug(network!.hosts[1]!);
+    network.unplug(network.hosts[1]!);
     await vi.waitFor(async () => {
       const status = await statusOf('mover');
       // Never two at a time.
@@ -92,7 +94,7 @@ describe.skipIf(network === null)(`two nodes and cut cables${why}`, () => {
       expect(status).toMatchObject({ incarnation: 2, state: 'alive', nodeId: first.nodeId });
     }, SOON);
     expect(await actor.restarted({})).toMatchObject({ incarnation: 2 });
-    network!.mend();
+    network.mend();
     await vi.waitFor(async () => expect(await stateAt(first, second)).toBe('alive'), SOON);
     expect(await statusOf('mover')).toMatchObject({ incarnation: 2, state: 'alive', nodeId: first.nodeId });
     await system.stop('mover');
@@ -101,9 +103,9 @@ describe.skipIf(network === null)(`two nodes and cut cables${why}`, () => {
   it('the node that looks after an actor was cut off itself: the actor starts again when it is back', async () => {
     await system.spawn(echo, { actorId: 'returner', name: 'returner', labels: { role: 'first' } });
     await system.ready('returner');
-    network!.unplug(network!.hosts[0]!);
+    network.unplug(network.hosts[0]!);
     await vi.waitFor(() => expect(livingActors([first])).toEqual([]), SOON);
-    network!.mend();
+    network.mend();
     await vi.waitFor(
       async () => expect(await statusOf('returner')).toMatchObject({ state: 'alive', incarnation: 2 }),
       SOON,

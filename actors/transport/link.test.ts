@@ -7,7 +7,7 @@ import type { CallContext } from '../dispatcher.ts';
 import { currentCall } from '../call-scope.ts';
 import { ChannelPool } from '../channels.ts';
 import { Mailbox } from '../mailbox.ts';
-import { rawMethods } from '../dispatcher.ts';
+import { rawMethods } from '../raw-methods.ts';
 import { healthService } from '../health.ts';
 import { ServingProcess } from '../serving-process.ts';
 import { callStream, callUnary } from '../transport.ts';

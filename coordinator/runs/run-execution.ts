@@ -1,5 +1,6 @@
 /** Does one run of the coordinator: a trainer of its own, a share of the workers, its folder, its events. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { lackingLabels } from '../../actors/placement.ts';
 import type { EventBus } from '../../actors/event-bus.ts';
 import type { Labels } from '../../actors/status.ts';
 import { UserError } from '../../common/errors.ts';
@@ -12,7 +13,6 @@ import { RunFolder } from '../run-folder.ts';
 import { runLoop, type RunOutcome } from '../run-loop.ts';
 import { type CoordinatorMetrics, RunMetrics } from '../run-metrics.ts';
 import type { SharedWorkers } from '../shared-workers.ts';
-import { hasLabels } from '../worker-pool.ts';
 import type { Journals } from './journals.ts';
 import type { RunRecord } from './run-record.ts';
 
@@ -111,7 +111,7 @@ async function drive(
 async function trainerNode({ runtime, trainerLabels, log }: ExecutionOptions, signal: AbortSignal): Promise<void> {
   for (let isTold = false; ; isTold = true) {
     const nodes = await runtime.system.node.listNodes();
-    if (nodes.some(({ state, labels }) => state === 'alive' && hasLabels(labels, trainerLabels))) return;
+    if (nodes.some(({ state, labels }) => state === 'alive' && lackingLabels(trainerLabels, labels).length === 0)) return;
     if (!isTold) log.warn('no node has the labels that trainers need', { labels: trainerLabels });
     await sleep(LOOK_MS, null, { signal });
   }

@@ -37,6 +37,13 @@ export class TestNetwork {
     }));
   }
 
+  /** Whether networks can be made here. */
+  static isPossible(): boolean {
+    const probe = TestNetwork.create(1);
+    probe?.close();
+    return probe !== null;
+  }
+
   /** Null where it cannot be made. */
   static create(count: number): TestNetwork | null {
     const network = new TestNetwork(count);
