@@ -5,12 +5,19 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { pathToFileURL } from 'node:url';
+import { eventService, nodeService, objectService } from './runtime-services.ts';
 import { beginThread } from './thread-guest.ts';
 import type { ThreadData, ThreadKind } from './thread-protocol.ts';
 
 const { isSpare } = workerData as ThreadKind;
-if (isSpare) await import('./index.ts');
+if (isSpare) await loadAhead();
+
 parentPort!.once('message', (data: ThreadData) => {
   void beginThread(data, () => import(pathToFileURL(data.entry).href));
 });
 if (isSpare) parentPort!.postMessage('ready');
+
+async function loadAhead(): Promise<void> {
+  await import('./index.ts');
+  for (const service of [nodeService, objectService, eventService]) void service.methods; // read when first asked for
+}

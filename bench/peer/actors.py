@@ -111,6 +111,8 @@ class Peer:
 
 
 def main():
+    # Ray's warnings go to standard output too; only answers belong there.
+    answers, sys.stdout = sys.stdout, sys.stderr
     peer = None
     for line in sys.stdin:
         request = json.loads(line)
@@ -119,7 +121,7 @@ def main():
         else:
             peer = peer or Peer(request["cpus"])
             answer = getattr(peer, request["run"])(**request["with"])
-        print(json.dumps(answer if isinstance(answer, dict) else {"results": answer}), flush=True)
+        print(json.dumps(answer if isinstance(answer, dict) else {"results": answer}), file=answers, flush=True)
 
 
 main()
