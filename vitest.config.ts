@@ -17,6 +17,9 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          isolate: false, // loading the same modules for every file anew would take most of the time
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
           // Examples import the package by its name; here that is the source, not what is built.
           alias: { 'ballast/tensor': new URL('tensor/index.ts', import.meta.url).pathname },
           include: [
