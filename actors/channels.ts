@@ -3,13 +3,15 @@
  * that are no Ballast process, and bulk bytes) have streams of their own on the same connection.
  */
 
+import type { EventEmitter } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
 import { toError } from '../common/errors.ts';
 import { toCallerError } from './call-errors.ts';
 import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from './call-scope.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { fromServiceError } from './grpc-errors.ts';
-import type { CallOptions, Calls, Method, Service } from './protos.ts';
+import type { CallOptions, Calls, Method, RequestsOf, Service } from './protos.ts';
+import { sendAll } from './request-stream.ts';
 import { SecurityFiles } from './security-files.ts';
 import { callMetadata, channelCredentials, channelOptions } from './security.ts';
 import type { Security } from './security.ts';
@@ -110,8 +112,8 @@ export function plainCalls<Client, Handlers>(
   const calls: Record<string, unknown> = {};
   for (const [name, method] of service.methods) {
     calls[name] = method.responseStream
-      ? (request: object, options: CallOptions = {}) => plainStream(pool, address, method, request, options)
-      : (request: object, options: CallOptions = {}) => plainUnary(pool, address, method, request, options);
+      ? (input: object, options: CallOptions = {}) => plainStream(pool, address, method, input, options)
+      : (input: object, options: CallOptions = {}) => plainUnary(pool, address, method, input, options);
   }
   return calls as Calls<Client>;
 }
@@ -131,30 +133,74 @@ function plainUnary(
   pool: Connections,
   address: string,
   method: Method,
-  request: object,
+  input: object,
   options: CallOptions,
 ): Promise<object> {
   const { signal } = options;
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const onAbort = () => call.cancel();
-    const call = pool
-      .client(address)
-      .makeUnaryRequest(
-        method.path,
-        method.requestSerialize,
-        method.responseDeserialize,
-        request,
-        pool.metadata(),
-        deadlineOf(options),
-        (error, response) => {
-          signal?.removeEventListener('abort', onAbort);
-          if (error !== null) reject(failure(error, signal));
-          else resolve(response ?? {});
-        },
+    const onEnd = (error: grpc.ServiceError | null, response?: object) => {
+      signal?.removeEventListener('abort', onAbort);
+      if (error !== null) reject(failure(error, signal));
+      else resolve(response ?? {});
+    };
+    const client = pool.client(address);
+    const { path, requestSerialize, responseDeserialize } = method;
+    const [metadata, limits] = [pool.metadata(), deadlineOf(options)];
+    let call: Cancellable;
+    if (method.requestStream) {
+      const stream = client.makeClientStreamRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        metadata,
+        limits,
+        onEnd,
       );
+      call = stream;
+      writeAll(input as RequestsOf<object>, stream).catch((thrown: unknown) => {
+        reject(toError(thrown));
+        stream.cancel();
+      });
+    } else {
+      call = client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        input,
+        metadata,
+        limits,
+        onEnd,
+      );
+    }
     signal?.addEventListener('abort', onAbort, { once: true });
   });
+}
+
+interface Cancellable {
+  cancel(): void;
+}
+
+type RequestWriter = grpc.ClientWritableStream<object> | grpc.ClientDuplexStream<object, object>;
+
+/** Writes requests as there is room, then ends the writing; stops when the call is over. @throws what the iteration throws */
+function writeAll(requests: RequestsOf<object>, stream: RequestWriter): Promise<void> {
+  const events: EventEmitter = stream;
+  let isOver = false;
+  let wake: () => void = () => undefined;
+  const onEnd = () => {
+    isOver = true;
+    wake();
+  };
+  events.on('drain', () => wake());
+  for (const event of ['close', 'error', 'status']) events.once(event, onEnd);
+  const drained = () => new Promise<void>((resolve) => (wake = resolve));
+  const sink = {
+    send: (message: object) => (stream.write(message) ? null : drained()),
+    endRequests: () => stream.end(),
+  };
+  return sendAll(requests, sink, () => isOver);
 }
 
 /** Ending the iteration cancels the call. */
@@ -162,28 +208,46 @@ async function* plainStream(
   pool: Connections,
   address: string,
   method: Method,
-  request: object,
+  input: object,
   options: CallOptions,
 ): AsyncGenerator<object, void, undefined> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const stream = pool
-    .client(address)
-    .makeServerStreamRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      request,
-      pool.metadata(),
-      deadlineOf(options),
+  const client = pool.client(address);
+  const { path, requestSerialize, responseDeserialize } = method;
+  const [metadata, limits] = [pool.metadata(), deadlineOf(options)];
+  let broken: Error | null = null;
+  let stream: grpc.ClientReadableStream<object> | grpc.ClientDuplexStream<object, object>;
+  if (method.requestStream) {
+    const duplex = client.makeBidiStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      metadata,
+      limits,
     );
+    stream = duplex;
+    writeAll(input as RequestsOf<object>, duplex).catch((thrown: unknown) => {
+      broken = toError(thrown);
+      duplex.cancel();
+    });
+  } else {
+    stream = client.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      input,
+      metadata,
+      limits,
+    );
+  }
   const onAbort = () => stream.cancel();
   stream.on('error', () => undefined); // a cancelled stream reports its own cancellation after iteration ended
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     for await (const message of stream) yield message as object;
   } catch (thrown) {
-    throw failure(thrown, signal);
+    throw broken ?? failure(thrown, signal);
   } finally {
     signal?.removeEventListener('abort', onAbort);
     stream.cancel();

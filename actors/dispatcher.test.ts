@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { silentLog } from '../common/log.ts';
 import { CallError } from './call-errors.ts';
 import { Dispatcher } from './dispatcher.ts';
-import type { RawStream } from './raw-methods.ts';
+import type { RawStream, RawUnary } from './raw-methods.ts';
 import { Mailbox } from './mailbox.ts';
 import { CallMetrics } from './metrics.ts';
 
@@ -23,6 +23,7 @@ it('fails a stream whose handler just stops when its caller gives up, and counts
         method: '/t.Echo/Watch',
         incarnation: 0,
         request: new Uint8Array(),
+        requests: null,
         deadlineMs: Infinity,
       },
       {
@@ -43,13 +44,13 @@ it('fails a stream whose handler just stops when its caller gives up, and counts
 it('counts calls by methods that exist; what callers make up is one series', async () => {
   const registry = new Registry();
   const dispatcher = new Dispatcher({ log: silentLog, metrics: new CallMetrics(registry) });
-  const run = (request: Uint8Array) => Promise.resolve(request);
+  const run: RawUnary = ({ request }) => Promise.resolve(request);
   const methods = new Map([['/t.Echo/Say', { isStream: false, run } as const]]);
   dispatcher.addActor('echo', { kind: 'local', methods, mailbox: new Mailbox(), incarnation: 1 });
   const call = (actorId: string, method: string) =>
     new Promise<string>((resolve) => {
       dispatcher.dispatch(
-        { actorId, method, incarnation: 0, request: new Uint8Array(), deadlineMs: Infinity },
+        { actorId, method, incarnation: 0, request: new Uint8Array(), requests: null, deadlineMs: Infinity },
         {
           answer: () => resolve('OK'),
           message: () => null,

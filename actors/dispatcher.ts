@@ -28,6 +28,8 @@ export interface IncomingCall {
   /** gRPC path. */
   readonly method: string;
   readonly request: Uint8Array;
+  /** Of a call that streams its request messages; null for one that has one, `request`. */
+  readonly requests: AsyncIterable<Uint8Array> | null;
   /** Infinity for none. */
   readonly deadlineMs: number;
 }

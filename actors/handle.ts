@@ -15,8 +15,8 @@ import type { CallOptions, Calls, Method, MethodName, Service } from './protos.t
 import { retryDelayMs } from './retry.ts';
 import type { ActorStatus } from './status.ts';
 import type { SpawnOptions } from './system.ts';
-import { callStream, callUnary } from './transport.ts';
-import type { Transport } from './transport.ts';
+import { callStream, callUnary, encodeRequests } from './transport.ts';
+import type { Requests, Transport } from './transport.ts';
 import type { CallStart } from './transport/caller.ts';
 
 /** A kind of actor: what it serves and where its program is. */
@@ -47,6 +47,7 @@ const AUTOPSY_MS = 1000;
 interface Target {
   readonly actorId: string;
   readonly method: Method;
+  /** Whether a call may be made twice; never one that streams its requests, which come once. */
   readonly isIdempotent: boolean;
 }
 
@@ -59,7 +60,8 @@ export function actorHandle<Client, Handlers>(
   const idempotent = new Set<string>(type.idempotent ?? []);
   const handle: Record<string, unknown> = { actorId };
   for (const [name, method] of type.service.methods) {
-    const target = { actorId, method, isIdempotent: idempotent.has(name) || method.isIdempotent };
+    const isDeclared = idempotent.has(name) || method.isIdempotent;
+    const target = { actorId, method, isIdempotent: isDeclared && !method.requestStream };
     handle[name] = method.responseStream
       ? (request: object, options: CallOptions = {}) => streamActor(context, target, request, options)
       : (request: object, options: CallOptions = {}) => callActor(context, target, request, options);
@@ -73,8 +75,8 @@ async function callActor(context: HandleContext, target: Target, request: object
     const status = callableNow(context, target) ?? (await waitUntilCallable(context, target, limits));
     const loss = new LossWatch(context.directory, context.transport, status, options.signal);
     try {
-      const start = startOf(target, status, request, limits);
-      const answer = await callUnary(context.transport, status.address, start, loss);
+      const { requests, ...start } = startOf(target, status, request, limits);
+      const answer = await callUnary(context.transport, status.address, start, loss, requests);
       return target.method.responseDeserialize(answer as Buffer);
     } catch (thrown) {
       options.signal?.throwIfAborted();
@@ -96,8 +98,8 @@ async function* streamActor(context: HandleContext, target: Target, request: obj
   const status = callableNow(context, target) ?? (await waitUntilCallable(context, target, limits));
   const loss = new LossWatch(context.directory, context.transport, status, options.signal);
   try {
-    const start = startOf(target, status, request, limits);
-    const messages = callStream(context.transport, status.address, start, loss);
+    const { requests, ...start } = startOf(target, status, request, limits);
+    const messages = callStream(context.transport, status.address, start, loss, requests);
     for await (const bytes of messages) yield target.method.responseDeserialize(bytes as Buffer);
   } catch (thrown) {
     options.signal?.throwIfAborted();
@@ -108,14 +110,19 @@ async function* streamActor(context: HandleContext, target: Target, request: obj
   }
 }
 
-function startOf(target: Target, status: AliveStatus, request: object, limits: CallLimits): CallStart {
+function startOf(
+  target: Target,
+  status: AliveStatus,
+  input: object,
+  limits: CallLimits,
+): CallStart & Requests {
   const { actorId, method } = target;
   const { incarnation } = status;
   return {
     actorId,
     incarnation,
     method: method.path,
-    request: method.requestSerialize(request),
+    ...encodeRequests(method, input),
     deadlineMs: limits.leftMs(),
   };
 }

@@ -2,11 +2,14 @@
 
 import { receiveMessageOnPort } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
+import { toError } from '../common/errors.ts';
 import { CallError } from './call-errors.ts';
 import type { CallOutput, IncomingCall, ThreadTarget } from './dispatcher.ts';
 import { describedService } from './protos.ts';
 import type { ServingProcess } from './serving-process.ts';
-import { ownBytes } from './thread-protocol.ts';
+import { IncomingRequests, sendAll } from './request-stream.ts';
+import type { OutgoingRequests } from './request-stream.ts';
+import { ownBytes, postingRequests, takeRequest } from './thread-protocol.ts';
 import type { FromThread, ToThread } from './thread-protocol.ts';
 import type { CallStart, StartedCall } from './transport/caller.ts';
 
@@ -14,8 +17,12 @@ export class HostPort {
   readonly #port: MessagePort;
   readonly #serving: ServingProcess;
   readonly #actorId: string;
+  /** Calls to the actor: where answers go, and its requests. */
   readonly #outputs = new Map<number, CallOutput>();
+  readonly #outgoing = new Map<number, OutgoingRequests>();
+  /** Its own calls, and their requests. */
   readonly #started = new Map<number, StartedCall>();
+  readonly #incoming = new Map<number, IncomingRequests>();
   readonly #metrics = new Map<number, (text: string) => void>();
   #serviceName = '';
   #lastId = 0;
@@ -51,6 +58,7 @@ export class HostPort {
     for (const output of this.#outputs.values()) {
       output.fail({ code: 'UNAVAILABLE', message: 'its thread ended', kind: null });
     }
+    for (const outgoing of this.#outgoing.values()) outgoing.close();
     for (const started of this.#started.values()) started.cancel();
     for (const resolve of this.#metrics.values()) resolve('');
   }
@@ -93,8 +101,11 @@ export class HostPort {
         return this.#start(message.id, message.address, message.call);
       case 'give-up':
         this.#started.get(message.id)?.cancel();
-        this.#started.delete(message.id);
-        return;
+        return this.#forgetStarted(message.id);
+      case 'request':
+        return takeRequest(message, this.#incoming.get(message.id) ?? null);
+      case 'requests-allowed':
+        return this.#outgoing.get(message.id)?.allow(message.allowed);
       case 'consumed':
         return this.#started.get(message.id)?.consumed();
       case 'drop':
@@ -112,11 +123,13 @@ export class HostPort {
     return {
       kind: 'thread',
       methods,
-      dispatch: (call: IncomingCall, output: CallOutput) => {
+      dispatch: ({ requests, ...call }: IncomingCall, output: CallOutput) => {
         const id = ++this.#lastId;
         this.#outputs.set(id, output);
         const request = ownBytes(call.request);
-        this.#post({ kind: 'dispatch', id, call: { ...call, request } }, request);
+        const posted = { ...call, request, streamsRequests: requests !== null };
+        this.#post({ kind: 'dispatch', id, call: posted }, request);
+        if (requests !== null) this.#forward(id, requests);
         return {
           cancel: (reason) => {
             const code =
@@ -128,10 +141,28 @@ export class HostPort {
     };
   }
 
+  /** Passes the requests of a call on to the actor. */
+  #forward(id: number, requests: AsyncIterable<Uint8Array>): void {
+    const outgoing = postingRequests(id, (message, bytes) => this.#post(message, bytes));
+    this.#outgoing.set(id, outgoing);
+    const sink = { send: (message: Uint8Array) => outgoing.put(message), endRequests: () => outgoing.end() };
+    sendAll(requests, sink, () => !this.#outgoing.has(id)).catch((thrown: unknown) => {
+      const reason = `its requests broke off: ${toError(thrown).message}`;
+      this.#post({ kind: 'cancel', id, reason, code: 'CANCELLED' });
+    });
+  }
+
   #take(id: number): CallOutput | undefined {
     const output = this.#outputs.get(id);
     this.#outputs.delete(id);
+    this.#outgoing.get(id)?.close();
+    this.#outgoing.delete(id);
     return output;
+  }
+
+  #forgetStarted(id: number): void {
+    this.#started.delete(id);
+    this.#incoming.delete(id);
   }
 
   #pass(id: number, bytes: Uint8Array): void {
@@ -147,11 +178,15 @@ export class HostPort {
         this.#post({ kind: 'message', id, bytes: own }, own);
       },
       end: (failure) => {
-        this.#started.delete(id);
+        this.#forgetStarted(id);
         const plain = failure && { code: failure.code, message: failure.message, kind: failure.kind };
         this.#post({ kind: 'end', id, failure: plain });
       },
     });
     this.#started.set(id, started);
+    if (call.streamsRequests !== true) return;
+    const incoming = new IncomingRequests((allowed) => this.#post({ kind: 'requests-allowed', id, allowed }));
+    this.#incoming.set(id, incoming);
+    void sendAll(incoming, started, () => !this.#started.has(id));
   }
 }

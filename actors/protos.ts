@@ -43,12 +43,25 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** One method as callers see it: unary → Promise, server streaming → AsyncIterable (sent when iteration begins). */
-type Callable<M> = M extends (request: infer Request, callback: grpc.requestCallback<infer Output>) => unknown
-  ? (request: Request, options?: CallOptions) => Promise<Output>
-  : M extends (request: infer Request, options?: grpc.CallOptions) => grpc.ClientReadableStream<infer Output>
-    ? (request: Request, options?: CallOptions) => AsyncIterable<Output>
-    : never;
+/** The requests of a call that streams them. */
+export type RequestsOf<Request> = AsyncIterable<Request> | Iterable<Request>;
+
+/**
+ * One method as callers see it: one answer → Promise, a stream of them → AsyncIterable (sent when iteration begins); one
+ * request, or an iterable of them.
+ */
+type Callable<M> = M extends (...args: never[]) => grpc.ClientDuplexStream<infer Request, infer Output>
+  ? (requests: RequestsOf<Request>, options?: CallOptions) => AsyncIterable<Output>
+  : M extends (callback: grpc.requestCallback<infer Output>) => grpc.ClientWritableStream<infer Request>
+    ? (requests: RequestsOf<Request>, options?: CallOptions) => Promise<Output>
+    : M extends (request: infer Request, callback: grpc.requestCallback<infer Output>) => unknown
+      ? (request: Request, options?: CallOptions) => Promise<Output>
+      : M extends (
+            request: infer Request,
+            options?: grpc.CallOptions,
+          ) => grpc.ClientReadableStream<infer Output>
+        ? (request: Request, options?: CallOptions) => AsyncIterable<Output>
+        : never;
 
 /** The methods of a service as callers see them. */
 export type Calls<Client> = { readonly [K in MethodName<Client>]: Callable<Client[K]> };
@@ -58,7 +71,11 @@ type ImplementationOf<Handler, Context> =
     ? (request: Request, context: Context) => Promise<Response> | Response
     : Handler extends grpc.handleServerStreamingCall<infer Request, infer Response>
       ? (request: Request, context: Context) => AsyncIterable<Response>
-      : never;
+      : Handler extends grpc.handleClientStreamingCall<infer Request, infer Response>
+        ? (requests: AsyncIterable<Request>, context: Context) => Promise<Response> | Response
+        : Handler extends grpc.handleBidiStreamingCall<infer Request, infer Response>
+          ? (requests: AsyncIterable<Request>, context: Context) => AsyncIterable<Response>
+          : never;
 
 /** The methods of a service as its implementer writes them. */
 export type Implementation<Handlers, Context> = {

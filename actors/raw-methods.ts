@@ -1,11 +1,14 @@
 /** Handlers of a service as methods that take and give bytes. */
 
 import { CallError } from './call-errors.ts';
-import type { CallContext } from './dispatcher.ts';
+import type { CallContext, IncomingCall } from './dispatcher.ts';
 import type { Implementation, Method, Service } from './protos.ts';
+import { untilAborted } from './request-stream.ts';
 
-export type RawUnary = (request: Uint8Array, context: CallContext) => Promise<Uint8Array>;
-export type RawStream = (request: Uint8Array, context: CallContext) => AsyncIterable<Uint8Array>;
+/** What a call brings: one request message, or many. */
+export type RawInput = Pick<IncomingCall, 'request' | 'requests'>;
+export type RawUnary = (input: RawInput, context: CallContext) => Promise<Uint8Array>;
+export type RawStream = (input: RawInput, context: CallContext) => AsyncIterable<Uint8Array>;
 
 /** A method as bytes in, bytes out. */
 export type RawMethod =
@@ -21,31 +24,50 @@ export function rawMethods<Client, Handlers>(
   for (const [name, method] of service.methods) {
     const handler = byName[name];
     if (typeof handler !== 'function') throw new Error(`${service.name} has no handler for ${name}`);
-    if (method.requestStream) throw new Error(`${service.name}.${name}: client streaming is not supported`);
     methods.set(method.path, rawMethod(method, handler.bind(handlers) as Handler));
   }
   return methods;
 }
 
-type Handler = (request: object, context: CallContext) => Promise<object> | object | AsyncIterable<object>;
+type Handler = (
+  input: object | AsyncIterable<object>,
+  context: CallContext,
+) => Promise<object> | object | AsyncIterable<object>;
 
 function rawMethod(method: Method, handler: Handler): RawMethod {
-  const decode = (request: Uint8Array) => {
+  if (!method.responseStream) {
+    const run: RawUnary = async (input, context) => {
+      const answer = await handler(decoded(method, input, context), context);
+      return method.responseSerialize((answer as object | undefined) ?? {});
+    };
+    return { isStream: false, run };
+  }
+  const run: RawStream = async function* (input, context) {
+    const messages = handler(decoded(method, input, context), context) as AsyncIterable<object>;
+    for await (const message of messages) yield method.responseSerialize(message);
+  };
+  return { isStream: true, run };
+}
+
+/** What a handler gets: its request, or its requests as they come. @throws CallError INVALID_ARGUMENT */
+function decoded(
+  method: Method,
+  { request, requests }: RawInput,
+  { signal }: CallContext,
+): object | AsyncIterable<object> {
+  const decode = (bytes: Uint8Array) => {
     try {
-      return method.requestDeserialize(request as Buffer);
+      return method.requestDeserialize(bytes as Buffer);
     } catch (cause) {
       throw new CallError('INVALID_ARGUMENT', `the request is no message of ${method.path}`, { cause });
     }
   };
-  if (!method.responseStream) {
-    const run: RawUnary = async (request, context) =>
-      method.responseSerialize(((await handler(decode(request), context)) as object | undefined) ?? {});
-    return { isStream: false, run };
+  if (!method.requestStream) {
+    if (requests === null) return decode(request);
+    throw new CallError('INVALID_ARGUMENT', `${method.path} takes one request, not a stream of them`);
   }
-  const run: RawStream = async function* (request, context) {
-    for await (const message of handler(decode(request), context) as AsyncIterable<object>) {
-      yield method.responseSerialize(message);
-    }
-  };
-  return { isStream: true, run };
+  if (requests === null) throw new CallError('INVALID_ARGUMENT', `${method.path} takes a stream of requests`);
+  return (async function* () {
+    for await (const bytes of untilAborted(requests, signal)) yield decode(bytes);
+  })();
 }

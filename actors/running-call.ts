@@ -112,13 +112,13 @@ export class RunningCall implements DispatchedCall, CallContext {
   }
 
   async #unary(run: RawUnary): Promise<void> {
-    const answer = await run(this.#call.request, this);
+    const answer = await run(this.#call, this);
     this.#close('OK');
     this.#output.answer(answer);
   }
 
   async #stream(run: RawStream): Promise<void> {
-    for await (const message of run(this.#call.request, this)) {
+    for await (const message of run(this.#call, this)) {
       if (this.#abortReason !== null) throw this.#abortReason;
       const room = this.#output.message(message);
       if (room !== null) await this.#orAborted(room);

@@ -4,10 +4,11 @@
  * several serve a method.
  */
 
+import type { EventEmitter } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
 import { CallError, toFailure } from './call-errors.ts';
 import type { Failure } from './call-errors.ts';
-import type { CallOutput, Dispatcher } from './dispatcher.ts';
+import type { CallOutput, Dispatcher, IncomingCall } from './dispatcher.ts';
 import { toStatus } from './grpc-errors.ts';
 import type { AnyService, Method } from './protos.ts';
 import { addReflection } from './reflection.ts';
@@ -41,8 +42,22 @@ type AuthenticDuplex = FrameDuplex & {
 
 const HEALTH_PREFIX = '/grpc.health.v1.Health/';
 
+type OneAnswer =
+  grpc.ServerUnaryCall<Uint8Array, Uint8Array> | grpc.ServerReadableStream<Uint8Array, Uint8Array>;
+type ManyAnswers =
+  grpc.ServerWritableStream<Uint8Array, Uint8Array> | grpc.ServerDuplexStream<Uint8Array, Uint8Array>;
+
+/** What a plain call brings. A handler that takes not all of its requests can still answer. */
+function inputOf(call: OneAnswer | ManyAnswers): Pick<IncomingCall, 'request' | 'requests'> {
+  if ('request' in call) return { request: call.request, requests: null };
+  const requests = {
+    [Symbol.asyncIterator]: () => call.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array>,
+  };
+  return { request: new Uint8Array(), requests };
+}
+
 /** Never rejects: a call that fails meanwhile is ended by its signal. */
-function drained(call: grpc.ServerWritableStream<Uint8Array, Uint8Array>): Promise<void> {
+function drained(call: ManyAnswers): Promise<void> {
   return new Promise((resolve) => call.once('drain', resolve));
 }
 
@@ -93,7 +108,9 @@ export class ServiceServer {
         responseSerialize: asBuffer,
         responseDeserialize: passThrough,
       };
-      implementation[name] = method.responseStream ? this.#stream(method) : this.#unary(method);
+      implementation[name] = (
+        method.responseStream ? this.#stream(method) : this.#unary(method)
+      ) as grpc.UntypedHandleCall;
     }
     this.#server.addService(definition, implementation);
   }
@@ -123,7 +140,7 @@ export class ServiceServer {
   }
 
   #unary(method: Method) {
-    return (call: grpc.ServerUnaryCall<Uint8Array, Uint8Array>, reply: grpc.sendUnaryData<Uint8Array>) =>
+    return (call: OneAnswer, reply: grpc.sendUnaryData<Uint8Array>) =>
       this.#dispatch(method, call, {
         answer: (message) => reply(null, message),
         message: () => null,
@@ -133,7 +150,7 @@ export class ServiceServer {
   }
 
   #stream(method: Method) {
-    return (call: grpc.ServerWritableStream<Uint8Array, Uint8Array>) =>
+    return (call: ManyAnswers) =>
       this.#dispatch(method, call, {
         answer: (message) => {
           call.write(message);
@@ -145,20 +162,18 @@ export class ServiceServer {
       });
   }
 
-  #dispatch(
-    method: Method,
-    call: grpc.ServerUnaryCall<Uint8Array, Uint8Array> | grpc.ServerWritableStream<Uint8Array, Uint8Array>,
-    output: CallOutput,
-  ): void {
+  #dispatch(method: Method, call: OneAnswer | ManyAnswers, output: CallOutput): void {
     const deadline = call.getDeadline();
     const deadlineMs = (typeof deadline === 'number' ? deadline : deadline.getTime()) - Date.now();
     try {
       this.#authorize(method.path, call.metadata);
       const actorId = this.#actorOf(method, call.metadata);
       const { path } = method;
-      const incoming = { actorId, incarnation: 0, method: path, request: call.request, deadlineMs };
+      const incoming = { actorId, incarnation: 0, method: path, ...inputOf(call), deadlineMs };
       const dispatched = this.#options.dispatcher.dispatch(incoming, output);
-      call.on('cancelled', () => dispatched.cancel(new CallError('CANCELLED', 'the caller cancelled')));
+      (call as EventEmitter).on('cancelled', () =>
+        dispatched.cancel(new CallError('CANCELLED', 'the caller cancelled')),
+      );
     } catch (thrown) {
       output.fail(toFailure(thrown, this.#options.dispatcher.log));
     }

@@ -10,13 +10,15 @@ import { createLog } from '../common/log.ts';
 import { ActorLife } from './actor-life.ts';
 import { CallError, WireError } from './call-errors.ts';
 import { Dispatcher } from './dispatcher.ts';
-import type { CallOutput, DispatchedCall, IncomingCall } from './dispatcher.ts';
+import type { CallOutput, DispatchedCall } from './dispatcher.ts';
 import type { ServeOptions } from './hosted-actor.ts';
 import { CallMetrics, createRegistry, watchMailboxes } from './metrics.ts';
 import { describeService, type Service } from './protos.ts';
 import { EXIT_USER_ERROR } from './restart-policy.ts';
-import { ownBytes } from './thread-protocol.ts';
-import type { FromThread, ThreadData, ToThread } from './thread-protocol.ts';
+import { IncomingRequests } from './request-stream.ts';
+import type { OutgoingRequests } from './request-stream.ts';
+import { ownBytes, postingRequests, takeRequest } from './thread-protocol.ts';
+import type { FromThread, PostedCall, ThreadData, ToThread } from './thread-protocol.ts';
 import type { Transport } from './transport.ts';
 import type { CallSink, CallStart, StartedCall } from './transport/caller.ts';
 
@@ -84,13 +86,22 @@ export async function serveInThread<Client, Handlers>(
   }
 }
 
+/** A call to the actor. */
+interface Dispatched {
+  call: DispatchedCall;
+  readonly requests: IncomingRequests | null;
+  room: () => void;
+}
+
 /** The thread's end of its port: dispatches what comes in, and is the transport of what goes out. */
 class GuestPort implements Transport {
   readonly #port: MessagePort;
   readonly #dispatcher: Dispatcher;
   readonly #metrics: () => Promise<string>;
-  readonly #dispatched = new Map<number, { readonly call: DispatchedCall; room: () => void }>();
+  readonly #dispatched = new Map<number, Dispatched>();
   readonly #sinks = new Map<number, CallSink>();
+  /** Requests of the actor's own calls. */
+  readonly #outgoing = new Map<number, OutgoingRequests>();
   #lastId = 0;
   #describe: () => string = () => '';
   #onExposed: () => void = () => undefined;
@@ -121,12 +132,24 @@ class GuestPort implements Transport {
     this.#sinks.set(id, sink);
     const request = ownBytes(call.request);
     this.post({ kind: 'start', id, address, call: { ...call, request } }, request);
+    const outgoing = postingRequests(id, (message, bytes) => this.post(message, bytes));
+    if (call.streamsRequests === true) this.#outgoing.set(id, outgoing);
     return {
       cancel: () => {
-        if (this.#sinks.delete(id)) this.post({ kind: 'give-up', id });
+        if (this.#takeSink(id) !== undefined) this.post({ kind: 'give-up', id });
       },
       consumed: () => this.post({ kind: 'consumed', id }),
+      send: (message) => outgoing.put(message),
+      endRequests: () => outgoing.end(),
     };
+  }
+
+  #takeSink(id: number): CallSink | undefined {
+    const sink = this.#sinks.get(id);
+    this.#sinks.delete(id);
+    this.#outgoing.get(id)?.close();
+    this.#outgoing.delete(id);
+    return sink;
   }
 
   drop(address: string): void {
@@ -143,11 +166,14 @@ class GuestPort implements Transport {
         return this.#dispatched.get(message.id)?.room();
       case 'message':
         return this.#sinks.get(message.id)?.message(message.bytes);
-      case 'end': {
-        const sink = this.#sinks.get(message.id);
-        this.#sinks.delete(message.id);
-        return sink?.end(message.failure === null ? null : new WireError(message.failure));
-      }
+      case 'end':
+        return this.#takeSink(message.id)?.end(
+          message.failure === null ? null : new WireError(message.failure),
+        );
+      case 'request':
+        return takeRequest(message, this.#dispatched.get(message.id)?.requests ?? null);
+      case 'requests-allowed':
+        return this.#outgoing.get(message.id)?.allow(message.allowed);
       case 'describe':
         return this.post({ kind: 'described', service: this.#describe() });
       case 'exposed':
@@ -161,8 +187,11 @@ class GuestPort implements Transport {
     }
   }
 
-  #dispatch(id: number, incoming: IncomingCall): void {
-    const entry = { call: null as unknown as DispatchedCall, room: () => {} };
+  #dispatch(id: number, { streamsRequests, ...incoming }: PostedCall): void {
+    const requests = streamsRequests
+      ? new IncomingRequests((allowed) => this.post({ kind: 'requests-allowed', id, allowed }))
+      : null;
+    const entry: Dispatched = { call: null as unknown as DispatchedCall, requests, room: () => {} };
     const finish = (message: FromThread, bytes?: Uint8Array<ArrayBuffer>) => {
       this.#dispatched.delete(id);
       this.post(message, bytes);
@@ -182,6 +211,6 @@ class GuestPort implements Transport {
       fail: (failure) => finish({ kind: 'done', id, failure }),
     };
     this.#dispatched.set(id, entry);
-    entry.call = this.#dispatcher.dispatch(incoming, output);
+    entry.call = this.#dispatcher.dispatch({ ...incoming, requests }, output);
   }
 }

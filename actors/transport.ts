@@ -6,7 +6,8 @@
 import { toError } from '../common/errors.ts';
 import { toCallerError } from './call-errors.ts';
 import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from './call-scope.ts';
-import type { CallOptions, Calls, Service } from './protos.ts';
+import type { CallOptions, Calls, Method, Service } from './protos.ts';
+import { sendAll } from './request-stream.ts';
 import type { CallSink, CallStart, StartedCall } from './transport/caller.ts';
 
 export interface Transport {
@@ -28,22 +29,78 @@ function throwIfAborted(signal: CallSignal | undefined): void {
   if (signal?.aborted === true) throw toError(signal.reason);
 }
 
-/** Calls a unary method once. @throws WireError, or the signal's reason. */
+/** What a call brings: one request message, or those of a stream as they come. */
+export interface Requests {
+  readonly request: Uint8Array;
+  readonly requests: AsyncIterable<Uint8Array> | null;
+}
+
+/** A method's request, or its requests, as bytes. */
+export function encodeRequests(method: Method, input: object): Requests {
+  if (!method.requestStream) return { request: method.requestSerialize(input), requests: null };
+  const messages = input as AsyncIterable<object> | Iterable<object>;
+  const requests = (async function* () {
+    for await (const message of messages) yield method.requestSerialize(message);
+  })();
+  return { request: new Uint8Array(), requests };
+}
+
+/** Begins a call with all its requests. `fail` hears what making those threw; the call is given up then. */
+function startCall(
+  transport: Transport,
+  address: string,
+  call: CallStart,
+  requests: AsyncIterable<Uint8Array> | null,
+  sink: CallSink & { fail(thrown: Error): void },
+): StartedCall {
+  let isOver = false;
+  const started = transport.start(
+    address,
+    { ...call, streamsRequests: requests !== null },
+    {
+      message: (bytes) => sink.message(bytes),
+      end(failure) {
+        isOver = true;
+        sink.end(failure);
+      },
+    },
+  );
+  if (requests === null) return started;
+  sendAll(requests, started, () => isOver).catch((thrown: unknown) => {
+    if (isOver) return;
+    isOver = true;
+    started.cancel();
+    sink.fail(toError(thrown));
+  });
+  const cancel = () => {
+    isOver = true;
+    started.cancel();
+  };
+  return { ...started, cancel };
+}
+
+/** Calls a method with one answer once. @throws WireError, or the signal's reason, or what `requests` throws. */
 export function callUnary(
   transport: Transport,
   address: string,
   call: CallStart,
   signal: CallSignal | undefined,
+  requests: AsyncIterable<Uint8Array> | null = null,
 ): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     throwIfAborted(signal);
     let answer: Uint8Array | null = null;
-    const started = transport.start(address, call, {
+    const settle = () => signal?.removeEventListener('abort', onAbort);
+    const started = startCall(transport, address, call, requests, {
       message: (bytes) => (answer = bytes),
       end(failure) {
-        signal?.removeEventListener('abort', onAbort);
+        settle();
         if (failure !== null) reject(failure);
         else resolve(answer ?? new Uint8Array());
+      },
+      fail(thrown) {
+        settle();
+        reject(thrown);
       },
     });
     const onAbort = () => {
@@ -54,26 +111,32 @@ export function callUnary(
   });
 }
 
-/** Calls a streaming method once; ending the iteration cancels it. @throws WireError, or the signal's reason. */
+/**
+ * Calls a method with a stream of answers once; ending the iteration cancels it. @throws WireError, or the signal's
+ * reason, or what `requests` throws.
+ */
 export async function* callStream(
   transport: Transport,
   address: string,
   call: CallStart,
   signal: CallSignal | undefined,
+  requests: AsyncIterable<Uint8Array> | null = null,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   throwIfAborted(signal);
   const messages: Uint8Array[] = [];
   let ended: { readonly failure: Error | null } | null = null;
   let wake: () => void = () => undefined;
-  const started = transport.start(address, call, {
+  const end = (failure: Error | null) => {
+    ended = { failure };
+    wake();
+  };
+  const started = startCall(transport, address, call, requests, {
     message(bytes) {
       messages.push(bytes);
       wake();
     },
-    end(failure) {
-      ended = { failure };
-      wake();
-    },
+    end,
+    fail: end,
   });
   const onAbort = () => wake();
   signal?.addEventListener('abort', onAbort, { once: true });
@@ -106,25 +169,29 @@ export function serviceCalls<Client, Handlers>(
 ): Calls<Client> {
   const calls: Record<string, unknown> = {};
   for (const [name, method] of service.methods) {
-    const start = (request: object, { deadlineMs = DEFAULT_DEADLINE_MS }: CallOptions): CallStart => ({
+    const start = (request: Uint8Array, { deadlineMs = DEFAULT_DEADLINE_MS }: CallOptions): CallStart => ({
       actorId: '',
       incarnation: 0,
       method: method.path,
-      request: method.requestSerialize(request),
+      request,
       deadlineMs: effectiveDeadlineMs(deadlineMs),
     });
     calls[name] = method.responseStream
-      ? async function* (request: object, options: CallOptions = {}) {
+      ? async function* (input: object, options: CallOptions = {}) {
           try {
-            const messages = callStream(transport, address, start(request, options), options.signal);
+            const { request, requests } = encodeRequests(method, input);
+            const call = start(request, options);
+            const messages = callStream(transport, address, call, options.signal, requests);
             for await (const bytes of messages) yield method.responseDeserialize(bytes as Buffer);
           } catch (thrown) {
             throw toCallerError(thrown);
           }
         }
-      : async (request: object, options: CallOptions = {}) => {
+      : async (input: object, options: CallOptions = {}) => {
           try {
-            const answer = await callUnary(transport, address, start(request, options), options.signal);
+            const { request, requests } = encodeRequests(method, input);
+            const call = start(request, options);
+            const answer = await callUnary(transport, address, call, options.signal, requests);
             return method.responseDeserialize(answer as Buffer);
           } catch (thrown) {
             throw toCallerError(thrown);

@@ -13,6 +13,7 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   'calls.mjs': [
     'count 42',
     'down 3 2 1',
+    'all 50',
     'asked 7 true',
     'DEADLINE_EXCEEDED false',
     'changed my mind',

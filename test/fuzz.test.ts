@@ -89,9 +89,12 @@ function call(callId: number, more: object = {}) {
     timeoutMs: 100,
     allowed: 16,
     received: 0,
+    streamsRequests: false,
   };
   return { callId, call: { ...whole, ...more } };
 }
+
+const more = (callId: number, index: number) => ({ callId, index, message: Buffer.from('request') });
 
 it('frames that are no frames, and good ones with bytes changed', async () => {
   const good = framed(encodeFrame(frame({ requests: [call(1), call(2), { callId: 1, cancel: true }] })));
@@ -125,6 +128,22 @@ it.each([
   [
     'actors that are none',
     { requests: ['__proto__', 'x'.repeat(100_000), '\0', '../..'].map((actorId, i) => call(i, { actorId })) },
+  ],
+  [
+    'requests of calls that take none, or are none',
+    { requests: [call(1, { streamsRequests: true }), more(1, 0), more(9, 0)] },
+  ],
+  [
+    'requests in no order, too many, and after their end',
+    {
+      requests: [
+        call(1, { streamsRequests: true }),
+        ...[7, 0, 0, 4_294_967_295, 16, 1].map((index) => more(1, index)),
+        { callId: 1, endAt: 1 },
+        { callId: 1, endAt: 0 },
+        more(1, 2),
+      ],
+    },
   ],
   ['messages that are none', { requests: [call(1, { request: Buffer.from([255, 255, 255]) })] }],
   [

@@ -6,10 +6,11 @@
 import type { CallOutput, Dispatcher, DispatchedCall } from '../dispatcher.ts';
 import { CallError } from '../call-errors.ts';
 import type { Failure } from '../call-errors.ts';
-import { STREAM_WINDOW, tooLarge } from './caller.ts';
+import { IncomingRequests, STREAM_WINDOW } from '../request-stream.ts';
+import { tooLarge } from './caller.ts';
 import { MAX_MESSAGE_BYTES } from './channel.ts';
 import type { Channel } from './channel.ts';
-import { toFailureMessage } from './frames.ts';
+import { hasMessage, toFailureMessage } from './frames.ts';
 import type { Call, Reply, Request } from './frames.ts';
 
 /** How long the calls of a caller that is out of reach go on; longer than callers try to come back. */
@@ -26,11 +27,14 @@ class ServedCall implements CallOutput {
   #end: Reply | null = null;
   #wake: () => void = () => undefined;
   dispatched: DispatchedCall | null = null;
+  /** Null for a call with one request message. */
+  readonly requests: IncomingRequests | null;
 
-  constructor(session: Session, callId: number, allowed: number) {
+  constructor(session: Session, callId: number, { allowed, streamsRequests }: Call) {
     this.#session = session;
     this.#callId = callId;
     this.#allowed = allowed;
+    this.requests = streamsRequests ? new IncomingRequests((count) => this.#grant(count)) : null;
   }
 
   get isFinished(): boolean {
@@ -70,8 +74,14 @@ class ServedCall implements CallOutput {
   /** The caller asks again: says again whatever it lacks. */
   repeat({ received, allowed }: Call): void {
     this.allow(allowed);
+    if (this.requests !== null) this.#grant(this.requests.allowed);
     for (const reply of this.#kept) if (reply.index >= received) this.#session.send(reply);
     if (this.#end !== null) this.#session.send(this.#end);
+  }
+
+  /** The caller may have sent so many request messages altogether. */
+  #grant(allowed: number): void {
+    if (this.#end === null) this.#session.send({ callId: this.#callId, index: this.#sent, allowed });
   }
 
   #finish(reply: Reply): void {
@@ -115,13 +125,18 @@ class Session {
     this.#channel.reply(reply);
   }
 
-  onRequest({ callId, call, cancel, allowed }: Request): void {
+  onRequest(request: Request): void {
+    const { callId, call, cancel, allowed, index = 0, endAt } = request;
     const served = this.#calls.get(callId);
     if (call) {
       if (served !== undefined) served.repeat(call);
       else if (callId >= this.#answeredBelow) this.#begin(callId, call);
     } else if (cancel) {
       served?.dispatched?.cancel(new CallError('CANCELLED', 'the caller cancelled'));
+    } else if (hasMessage(request)) {
+      served?.requests?.put(index, request.message);
+    } else if (Object.hasOwn(request, 'endAt')) {
+      served?.requests?.endAt(endAt!);
     } else if (allowed !== undefined) {
       served?.allow(allowed);
     }
@@ -143,12 +158,12 @@ class Session {
   }
 
   #begin(callId: number, call: Call): void {
-    const served = new ServedCall(this, callId, call.allowed);
+    const served = new ServedCall(this, callId, call);
     this.#calls.set(callId, served);
     const { actorId, incarnation, method, request, timeoutMs } = call;
     const deadlineMs = timeoutMs === 0 ? Infinity : timeoutMs;
     served.dispatched = this.#dispatcher.dispatch(
-      { actorId, incarnation, method, request, deadlineMs },
+      { actorId, incarnation, method, request, requests: served.requests, deadlineMs },
       served,
     );
   }

@@ -11,11 +11,11 @@ import type { Failure, StatusName } from '../call-errors.ts';
 import { MAX_MESSAGE_BYTES } from './channel.ts';
 import type { Channel } from './channel.ts';
 import { statusName } from '../status-codes.ts';
+import { OutgoingRequests, STREAM_WINDOW } from '../request-stream.ts';
+import type { RequestSink } from '../request-stream.ts';
 import { fromFailureMessage, hasMessage } from './frames.ts';
 import type { Call, Hello, Reply } from './frames.ts';
 
-/** Messages of a stream that may be under way to a caller. */
-export const STREAM_WINDOW = 16;
 /** How long a connection that once stood is dialled again before its calls fail. */
 const RECONNECT_MS = 5000;
 const FIRST_REDIAL_MS = 50;
@@ -40,13 +40,15 @@ export interface CallStart {
   readonly incarnation: number;
   /** gRPC path. */
   readonly method: string;
+  /** Empty when request messages follow. */
   readonly request: Uint8Array;
+  readonly streamsRequests?: boolean;
   /** Milliseconds from now; Infinity for none. */
   readonly deadlineMs: number;
 }
 
-/** A call in progress, as its caller holds it. */
-export interface StartedCall {
+/** A call in progress, as its caller holds it; request messages go to one that streams them. */
+export interface StartedCall extends RequestSink {
   /** Gives the call up; its sink hears nothing more. */
   cancel(): void;
   /** One more message was taken: the callee may send another. */
@@ -57,6 +59,8 @@ interface Pending {
   readonly id: number;
   readonly call: Call;
   readonly sink: CallSink;
+  /** Request messages of a call that streams them. */
+  readonly requests: OutgoingRequests;
   readonly endMs: number;
   readonly timer: NodeJS.Timeout | undefined;
   sentMs: number;
@@ -87,11 +91,11 @@ export class Caller {
   }
 
   start(start: CallStart, sink: CallSink): StartedCall {
-    const { actorId, incarnation, method, request, deadlineMs } = start;
+    const { actorId, incarnation, method, request, streamsRequests = false, deadlineMs } = start;
     if (this.#isClosed) throw new Error(`the link to ${this.#address} is closed`);
     if (request.byteLength > MAX_MESSAGE_BYTES) {
       sink.end(new WireError(tooLarge('request', request.byteLength)));
-      return { cancel: () => undefined, consumed: () => undefined };
+      return NOT_STARTED;
     }
     const id = ++this.#lastId;
     const timeoutMs = Number.isFinite(deadlineMs) ? Math.max(0.001, deadlineMs) : 0;
@@ -103,6 +107,7 @@ export class Caller {
       timeoutMs,
       allowed: STREAM_WINDOW,
       received: 0,
+      streamsRequests,
     };
     const nowMs = performance.now();
     const expire = () => {
@@ -111,10 +116,17 @@ export class Caller {
     };
     const timer =
       deadlineMs > MAX_TIMER_MS ? undefined : setTimeout(expire, Math.max(0, Math.ceil(deadlineMs)));
+    const requests = new OutgoingRequests((index, message) => {
+      if (!this.#isReady) return; // sent with the call
+      this.#channel?.request(
+        message === null ? { callId: id, endAt: index } : { callId: id, index, message },
+      );
+    });
     const pending: Pending = {
       id,
       call,
       sink,
+      requests,
       endMs: nowMs + deadlineMs,
       timer,
       sentMs: nowMs,
@@ -125,7 +137,16 @@ export class Caller {
     this.#sweep ??= setInterval(() => this.#resendSilent(), SWEEP_MS).unref();
     if (this.#channel === null && this.#redial === undefined) this.#connect();
     if (this.#isReady) this.#channel?.request({ callId: id, call });
-    return { cancel: () => this.#cancel(id), consumed: () => this.#consumed(id) };
+    return {
+      cancel: () => this.#cancel(id),
+      consumed: () => this.#consumed(id),
+      send: (message) => {
+        if (message.byteLength > MAX_MESSAGE_BYTES)
+          throw new WireError(tooLarge('request', message.byteLength));
+        return requests.put(message);
+      },
+      endRequests: () => requests.end(),
+    };
   }
 
   /** Uses a channel that the other process opened, unless there is one already. */
@@ -152,6 +173,7 @@ export class Caller {
     const pending = this.#pending.get(reply.callId);
     if (pending === undefined) return;
     const { call, sink } = pending;
+    if (reply.allowed !== undefined) pending.requests.allow(reply.allowed);
     if (reply.index > call.received) return this.#noticeGap(pending, reply.index);
     pending.sentMs = performance.now();
     pending.resendMs = RESEND_MS;
@@ -226,6 +248,7 @@ export class Caller {
     pending.sentMs = nowMs;
     if (Number.isFinite(pending.endMs)) pending.call.timeoutMs = Math.max(0.001, pending.endMs - nowMs);
     this.#channel?.request({ callId: pending.id, call: pending.call });
+    pending.requests.repeat();
   }
 
   #resendSilent(): void {
@@ -278,6 +301,7 @@ export class Caller {
     if (pending === undefined) return undefined;
     clearTimeout(pending.timer);
     clearTimeout(pending.gapTimer);
+    pending.requests.close();
     this.#pending.delete(id);
     return pending;
   }
@@ -286,6 +310,14 @@ export class Caller {
     for (const id of [...this.#pending.keys()]) this.#settle(id, unanswered('UNAVAILABLE', reason));
   }
 }
+
+/** A call that has failed already. */
+const NOT_STARTED: StartedCall = {
+  cancel: () => undefined,
+  consumed: () => undefined,
+  send: () => null,
+  endRequests: () => undefined,
+};
 
 /** Why the other process wants nothing of this one; null when it is merely out of reach. */
 function refusalOf(error: Error | null): Failure | null {

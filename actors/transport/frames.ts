@@ -21,6 +21,8 @@ export interface Call {
   timeoutMs: number;
   allowed: number;
   received: number;
+  /** Whether request messages follow. */
+  readonly streamsRequests: boolean;
 }
 
 export interface Request {
@@ -28,6 +30,11 @@ export interface Request {
   readonly call?: Call | null;
   readonly cancel?: boolean;
   readonly allowed?: number;
+  /** The request message that `index` others were sent before. */
+  readonly message?: Uint8Array;
+  readonly index?: number;
+  /** How many request messages there are. */
+  readonly endAt?: number;
 }
 
 /** Numbers of the enum `ballast.runtime.v1.ErrorKind`. */
@@ -57,6 +64,8 @@ export interface Reply {
   readonly message?: Uint8Array;
   readonly end?: boolean;
   readonly failure?: FailureMessage | null;
+  /** Request messages that the caller may have sent altogether. */
+  readonly allowed?: number;
 }
 
 export interface Frame {
@@ -84,7 +93,9 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   return frame;
 }
 
-/** Whether a decoded reply carries a message (which may be empty). */
-export function hasMessage(reply: Reply): reply is Reply & { readonly message: Uint8Array } {
-  return Object.hasOwn(reply, 'message');
+/** Whether something decoded carries a message (which may be empty). */
+export function hasMessage<Said extends Reply | Request>(
+  said: Said,
+): said is Said & { readonly message: Uint8Array } {
+  return Object.hasOwn(said, 'message');
 }

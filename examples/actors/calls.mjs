@@ -14,6 +14,9 @@ const left = [];
 for await (const { count } of actor.countDown({ from: 3 })) left.push(count);
 console.log('down', left.join(' '));
 
+// One that takes a stream is given an iterable, async or not, and asks for more as it goes on.
+console.log('all', (await actor.addAll([{ by: 3 }, { by: 2 }, { by: 3 }])).count);
+
 // A deadline, a minute by default. It holds for the calls that the handler makes, too.
 const other = await system.spawn(counter, { args: { from: 7 } });
 const { count, leftMs } = await actor.ask({ actorId: other.actorId }, { deadlineMs: 20_000 });

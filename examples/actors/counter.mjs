@@ -24,6 +24,10 @@ await serveActor({
         async *countDown({ from }) {
           for (let left = from; left > 0; left--) yield { count: left };
         },
+        async addAll(requests) {
+          for await (const { by } of requests) count += by;
+          return answer();
+        },
         async measure({ object }) {
           count = (await objects.get(object)).byteLength;
           return answer();
