@@ -123,7 +123,9 @@ describe.skipIf(!hasOpenssl)(`a node with TLS${why}`, () => {
     own = authority.issue('node');
     const port = await freePort();
     healthAddress = `127.0.0.1:${port}`;
-    node = await startTestNode(newFolder('tls'), `t${process.pid}tls`, ['--health-port', String(port)], { env: own });
+    node = await startTestNode(newFolder('tls'), `t${process.pid}tls`, ['--health-port', String(port)], {
+      env: own,
+    });
   });
 
   it('lets in who has a certificate of its authority', async () => {
