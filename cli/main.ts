@@ -7,7 +7,8 @@ import { createProgram } from './program.ts';
 async function main(): Promise<number> {
   const context = { stdout: process.stdout, stderr: process.stderr, cwd: process.cwd() };
   try {
-    await createProgram(context).parseAsync();
+    const program = await createProgram(context, process.argv[2]);
+    await program.parseAsync();
     return EXIT.ok;
   } catch (thrown) {
     const isDebug = process.env.BALLAST_DEBUG === '1';

@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Command } from 'commander';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeFailure } from './failure.ts';
-import { createProgram } from './program.ts';
+import { COMMANDS, createProgram } from './program.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -18,7 +19,8 @@ async function ballast(...args: string[]): Promise<{ code: number; out: string; 
   const stdout = { write: (text: string) => void (out += text) };
   const stderr = { write: (text: string) => void (err += text) };
   try {
-    await createProgram({ stdout, stderr, cwd: dir }).parseAsync(args, { from: 'user' });
+    const program = await createProgram({ stdout, stderr, cwd: dir }, args[0]);
+    await program.parseAsync(args, { from: 'user' });
     return { code: 0, out, err };
   } catch (thrown) {
     const { lines, exitCode } = describeFailure(thrown, false, () => 'log');
@@ -33,6 +35,12 @@ describe('usage', () => {
     expect(help.code).toBe(0);
     for (const name of ['run', 'compare', 'demo', 'report', 'data']) expect(help.out).toContain(`  ${name} `);
     expect((await ballast('run', '--help')).out).toContain('--budget <n>');
+  });
+
+  it.each(COMMANDS)('finds $names by their names', async ({ names, load }) => {
+    const program = new Command();
+    (await load())(program, { stdout: process.stdout, stderr: process.stderr, cwd: dir });
+    expect(program.commands.map((command) => command.name())).toEqual(names);
   });
 
   it.each([

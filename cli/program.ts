@@ -1,25 +1,44 @@
 /** The command line: every command of `ballast`. */
 import { Command } from 'commander';
 import { packageVersion } from '../common/package-root.ts';
-import { addApiCommands } from './api-commands.ts';
-import { addClusterCommands } from './cluster-commands.ts';
-import { addCompareCommand, addDemoCommand } from './compare.ts';
 import type { CommandContext } from './context.ts';
-import { addCoordinatorCommand } from './coordinator.ts';
-import { addDataCommand } from './data.ts';
-import { addJudgeCommand } from './judge.ts';
-import { addNodeCommand } from './node.ts';
-import { addPriorCommand } from './prior.ts';
-import { addReportCommand } from './report.ts';
-import { addRunCommand } from './run.ts';
-import { addTokenCommand } from './token.ts';
+
+type AddCommands = (program: Command, context: CommandContext) => void;
+
+/** Commands by the module that has them, which takes a while to load: only what is called is loaded, or all for a list. */
+export const COMMANDS: readonly {
+  readonly names: readonly string[];
+  readonly load: () => Promise<AddCommands>;
+}[] = [
+  { names: ['run'], load: async () => (await import('./run.ts')).addRunCommand },
+  { names: ['compare'], load: async () => (await import('./compare.ts')).addCompareCommand },
+  { names: ['demo'], load: async () => (await import('./compare.ts')).addDemoCommand },
+  { names: ['report'], load: async () => (await import('./report.ts')).addReportCommand },
+  { names: ['prior'], load: async () => (await import('./prior.ts')).addPriorCommand },
+  { names: ['judge'], load: async () => (await import('./judge.ts')).addJudgeCommand },
+  { names: ['data'], load: async () => (await import('./data.ts')).addDataCommand },
+  { names: ['coordinator'], load: async () => (await import('./coordinator.ts')).addCoordinatorCommand },
+  {
+    names: ['submit', 'watch', 'runs', 'cancel', 'resume', 'model', 'synthesize'],
+    load: async () => (await import('./api-commands.ts')).addApiCommands,
+  },
+  { names: ['node'], load: async () => (await import('./node.ts')).addNodeCommand },
+  {
+    names: ['status', 'nodes', 'actors', 'objects', 'events', 'logs', 'kill', 'stop', 'drain'],
+    load: async () => (await import('./cluster-commands.ts')).addClusterCommands,
+  },
+  { names: ['token'], load: async () => (await import('./token.ts')).addTokenCommand },
+];
 
 const DESCRIPTION =
   'Trains fair image classifiers from imbalanced data: while a classifier learns, a diffusion model steered by its ' +
   'gradients makes the images that it still gets wrong.';
 
-/** The program; parsing throws CommanderError in place of ending the process. */
-export function createProgram(context: CommandContext): Command {
+/**
+ * The program with the command `wanted`, or with all of them when there is none of that name; parsing throws
+ * CommanderError in place of ending the process.
+ */
+export async function createProgram(context: CommandContext, wanted: string | undefined): Promise<Command> {
   const program = new Command('ballast')
     .description(DESCRIPTION)
     .version(packageVersion(), '-V, --version', 'print the version')
@@ -31,17 +50,7 @@ export function createProgram(context: CommandContext): Command {
     });
   program.exitOverride();
   program.configureHelp({ showGlobalOptions: false });
-  addRunCommand(program, context);
-  addCompareCommand(program, context);
-  addDemoCommand(program, context);
-  addReportCommand(program, context);
-  addPriorCommand(program, context);
-  addJudgeCommand(program, context);
-  addDataCommand(program, context);
-  addCoordinatorCommand(program, context);
-  addApiCommands(program, context);
-  addNodeCommand(program, context);
-  addClusterCommands(program, context);
-  addTokenCommand(program, context);
+  const called = COMMANDS.filter(({ names }) => names.some((name) => name === wanted));
+  for (const { load } of called.length > 0 ? called : COMMANDS) (await load())(program, context);
   return program;
 }

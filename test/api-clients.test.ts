@@ -84,7 +84,8 @@ async function inProcess(args: readonly string[]) {
   const out = { write: (text: string) => void (stdout += text) };
   vi.stubEnv('BALLAST_SERVER', server.apiAddress);
   try {
-    await createProgram({ stdout: out, stderr: out, cwd: folder }).parseAsync(args, { from: 'user' });
+    const program = await createProgram({ stdout: out, stderr: out, cwd: folder }, args[0]);
+    await program.parseAsync(args, { from: 'user' });
     return { code: 0, lines: [], stdout };
   } catch (thrown) {
     const { lines, exitCode: code } = describeFailure(thrown, false, () => 'log');
