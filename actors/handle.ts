@@ -16,7 +16,7 @@ import { retryDelayMs } from './retry.ts';
 import type { ActorStatus } from './status.ts';
 import type { SpawnOptions } from './system.ts';
 import { callStream, callUnary, encodeRequests } from './transport.ts';
-import type { Requests, Transport } from './transport.ts';
+import type { Transport } from './transport.ts';
 import type { CallStart } from './transport/caller.ts';
 
 /** A kind of actor: what it serves and where its program is. */
@@ -69,13 +69,14 @@ export function actorHandle<Client, Handlers>(
   return handle as ActorHandle<Client>;
 }
 
-async function callActor(context: HandleContext, target: Target, request: object, options: CallOptions) {
+async function callActor(context: HandleContext, target: Target, input: object, options: CallOptions) {
   const limits = startLimits(context, options);
   for (let attempt = 1; ; attempt++) {
     const status = callableNow(context, target) ?? (await waitUntilCallable(context, target, limits));
     const loss = new LossWatch(context.directory, context.transport, status, options.signal);
     try {
-      const { requests, ...start } = startOf(target, status, request, limits);
+      const { request, requests } = encodeRequests(target.method, input);
+      const start = startOf(target, status, request, limits);
       const answer = await callUnary(context.transport, status.address, start, loss, requests);
       return target.method.responseDeserialize(answer as Buffer);
     } catch (thrown) {
@@ -93,12 +94,13 @@ async function callActor(context: HandleContext, target: Target, request: object
 }
 
 /** Streams are never retried: the receiver has seen a part. */
-async function* streamActor(context: HandleContext, target: Target, request: object, options: CallOptions) {
+async function* streamActor(context: HandleContext, target: Target, input: object, options: CallOptions) {
   const limits = startLimits(context, options);
   const status = callableNow(context, target) ?? (await waitUntilCallable(context, target, limits));
   const loss = new LossWatch(context.directory, context.transport, status, options.signal);
   try {
-    const { requests, ...start } = startOf(target, status, request, limits);
+    const { request, requests } = encodeRequests(target.method, input);
+    const start = startOf(target, status, request, limits);
     const messages = callStream(context.transport, status.address, start, loss, requests);
     for await (const bytes of messages) yield target.method.responseDeserialize(bytes as Buffer);
   } catch (thrown) {
@@ -110,19 +112,14 @@ async function* streamActor(context: HandleContext, target: Target, request: obj
   }
 }
 
-function startOf(
-  target: Target,
-  status: AliveStatus,
-  input: object,
-  limits: CallLimits,
-): CallStart & Requests {
+function startOf(target: Target, status: AliveStatus, request: Uint8Array, limits: CallLimits): CallStart {
   const { actorId, method } = target;
   const { incarnation } = status;
   return {
     actorId,
     incarnation,
     method: method.path,
-    ...encodeRequests(method, input),
+    request,
     deadlineMs: limits.leftMs(),
   };
 }

@@ -1,5 +1,7 @@
 /** The request messages of a call that streams them: how they leave, and how they are taken where they arrive. */
 
+import { withLimits } from './limits.ts';
+
 /** Messages of a stream, either way, that may be under way to whoever takes them. */
 export const STREAM_WINDOW = 16;
 
@@ -131,20 +133,11 @@ export async function* untilAborted<Message>(
   const iterator = messages[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const next = await orAborted(iterator.next(), signal);
+      const next = await withLimits(iterator.next(), { deadlineMs: Infinity, signal }, 'the next request');
       if (next.done === true) return;
       yield next.value;
     }
   } finally {
     void iterator.return?.();
   }
-}
-
-function orAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason as Error);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -132,15 +132,19 @@ class GuestPort implements Transport {
     this.#sinks.set(id, sink);
     const request = ownBytes(call.request);
     this.post({ kind: 'start', id, address, call: { ...call, request } }, request);
-    const outgoing = postingRequests(id, (message, bytes) => this.post(message, bytes));
-    if (call.streamsRequests === true) this.#outgoing.set(id, outgoing);
+    if (call.streamsRequests === true) {
+      this.#outgoing.set(
+        id,
+        postingRequests(id, (message, bytes) => this.post(message, bytes)),
+      );
+    }
     return {
       cancel: () => {
         if (this.#takeSink(id) !== undefined) this.post({ kind: 'give-up', id });
       },
       consumed: () => this.post({ kind: 'consumed', id }),
-      send: (message) => outgoing.put(message),
-      endRequests: () => outgoing.end(),
+      send: (message) => this.#outgoing.get(id)?.put(message) ?? null,
+      endRequests: () => this.#outgoing.get(id)?.end(),
     };
   }
 

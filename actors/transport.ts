@@ -53,19 +53,16 @@ function startCall(
   requests: AsyncIterable<Uint8Array> | null,
   sink: CallSink & { fail(thrown: Error): void },
 ): StartedCall {
+  if (requests === null) return transport.start(address, call, sink);
   let isOver = false;
-  const started = transport.start(
-    address,
-    { ...call, streamsRequests: requests !== null },
-    {
-      message: (bytes) => sink.message(bytes),
-      end(failure) {
-        isOver = true;
-        sink.end(failure);
-      },
+  const streaming = { ...call, streamsRequests: true };
+  const started = transport.start(address, streaming, {
+    message: (bytes) => sink.message(bytes),
+    end(failure) {
+      isOver = true;
+      sink.end(failure);
     },
-  );
-  if (requests === null) return started;
+  });
   sendAll(requests, started, () => isOver).catch((thrown: unknown) => {
     if (isOver) return;
     isOver = true;

@@ -59,8 +59,8 @@ interface Pending {
   readonly id: number;
   readonly call: Call;
   readonly sink: CallSink;
-  /** Request messages of a call that streams them. */
-  readonly requests: OutgoingRequests;
+  /** Request messages of a call that streams them; null for one that has one. */
+  readonly requests: OutgoingRequests | null;
   readonly endMs: number;
   readonly timer: NodeJS.Timeout | undefined;
   sentMs: number;
@@ -116,12 +116,7 @@ export class Caller {
     };
     const timer =
       deadlineMs > MAX_TIMER_MS ? undefined : setTimeout(expire, Math.max(0, Math.ceil(deadlineMs)));
-    const requests = new OutgoingRequests((index, message) => {
-      if (!this.#isReady) return; // sent with the call
-      this.#channel?.request(
-        message === null ? { callId: id, endAt: index } : { callId: id, index, message },
-      );
-    });
+    const requests = streamsRequests ? this.#outgoing(id) : null;
     const pending: Pending = {
       id,
       call,
@@ -143,10 +138,18 @@ export class Caller {
       send: (message) => {
         if (message.byteLength > MAX_MESSAGE_BYTES)
           throw new WireError(tooLarge('request', message.byteLength));
-        return requests.put(message);
+        return requests?.put(message) ?? null;
       },
-      endRequests: () => requests.end(),
+      endRequests: () => requests?.end(),
     };
+  }
+
+  #outgoing(id: number): OutgoingRequests {
+    return new OutgoingRequests((index, message) => {
+      if (!this.#isReady) return; // sent with the call
+      const said = message === null ? { endAt: index } : { index, message };
+      this.#channel?.request({ callId: id, ...said });
+    });
   }
 
   /** Uses a channel that the other process opened, unless there is one already. */
@@ -173,7 +176,7 @@ export class Caller {
     const pending = this.#pending.get(reply.callId);
     if (pending === undefined) return;
     const { call, sink } = pending;
-    if (reply.allowed !== undefined) pending.requests.allow(reply.allowed);
+    if (reply.allowed !== undefined) pending.requests?.allow(reply.allowed);
     if (reply.index > call.received) return this.#noticeGap(pending, reply.index);
     pending.sentMs = performance.now();
     pending.resendMs = RESEND_MS;
@@ -248,7 +251,7 @@ export class Caller {
     pending.sentMs = nowMs;
     if (Number.isFinite(pending.endMs)) pending.call.timeoutMs = Math.max(0.001, pending.endMs - nowMs);
     this.#channel?.request({ callId: pending.id, call: pending.call });
-    pending.requests.repeat();
+    pending.requests?.repeat();
   }
 
   #resendSilent(): void {
@@ -301,7 +304,7 @@ export class Caller {
     if (pending === undefined) return undefined;
     clearTimeout(pending.timer);
     clearTimeout(pending.gapTimer);
-    pending.requests.close();
+    pending.requests?.close();
     this.#pending.delete(id);
     return pending;
   }

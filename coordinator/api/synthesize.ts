@@ -4,7 +4,7 @@
  */
 import sharp from 'sharp';
 import { AsyncQueue } from '../../actors/async-queue.ts';
-import { toError } from '../../common/errors.ts';
+import { withLimits } from '../../actors/limits.ts';
 import { synthesizes } from '../../config/run-config.ts';
 import type { Image } from '../../gen/ballast/v1/Image.ts';
 import type { SynthesizeRequest__Output } from '../../gen/ballast/v1/SynthesizeRequest.ts';
@@ -49,7 +49,8 @@ export class SynthesisOnDemand {
       const kept = await this.#studios.acquire(record);
       try {
         new RunMetrics(this.#options.metrics, slot).imagesAsked(request.count);
-        yield* this.#make(slot, record, request, await orAborted(kept.studio, signal), signal);
+        const studio = await withLimits(kept.studio, { deadlineMs: Infinity, signal }, 'opening the run');
+        yield* this.#make(slot, record, request, studio, signal);
       } finally {
         kept.release();
       }
@@ -126,16 +127,6 @@ export class SynthesisOnDemand {
       await making.catch(() => undefined);
     }
   }
-}
-
-/** The work's end, or the signal's reason when that comes first. */
-function orAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(toError(signal.reason));
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
 
 /** Things that come in any order, given out in order. */
