@@ -1,9 +1,8 @@
 // The runtime with real processes: the node runs here, its actors are children that run the built package.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -13,26 +12,20 @@ import { plainCalls } from '../actors/index.ts';
 import { healthService } from '../actors/health.ts';
 import { ECHO_ENTRY, echo, FIXTURES } from './fixtures/actors/echo.ts';
 import type { EchoServiceClient } from './fixtures/actors/echo.ts';
+import { type EchoNode, startEchoNode } from './support/echo-node.ts';
 
 let folder: string;
 let node: Node;
 let pool: ChannelPool;
 let system: ActorSystem;
+let end: EchoNode['end'];
 let actors = 0;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'ballast-actors-'));
-  node = await startNode({ runDir: folder, log: silentLog, entryRoots: [FIXTURES] });
-  pool = new ChannelPool();
-  system = new ActorSystem({ node, transport: pool });
+  ({ folder, node, pool, system, end } = await startEchoNode());
 });
 
-afterAll(async () => {
-  await system.close();
-  await node.close();
-  pool.close();
-  await rm(folder, { recursive: true });
-});
+afterAll(() => end());
 
 async function spawnEcho(
   options: Partial<SpawnOptions> = {},

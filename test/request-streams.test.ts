@@ -1,14 +1,11 @@
 // Calls that stream their requests: over the shared stream, on a transport that loses, doubles and delays what is said, as
 // plain gRPC; to actors in processes and threads, from one to another.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ActorSystem, startNode } from '../actors/index.ts';
+import { ActorSystem } from '../actors/index.ts';
 import type { Node } from '../actors/index.ts';
 import { silentLog } from '../common/log.ts';
-import { echo, FIXTURES } from './fixtures/actors/echo.ts';
+import { echo } from './fixtures/actors/echo.ts';
 import { ChannelPool, plainCalls } from '../actors/channels.ts';
 import type { CallContext } from '../actors/dispatcher.ts';
 import { STREAM_WINDOW } from '../actors/request-stream.ts';
@@ -16,6 +13,7 @@ import { ServingProcess } from '../actors/serving-process.ts';
 import { serviceCalls } from '../actors/transport.ts';
 import { MAX_MESSAGE_BYTES } from '../actors/transport/channel.ts';
 import { FAULTS_KEY } from '../actors/transport/faults.ts';
+import { type EchoNode, startEchoNode } from './support/echo-node.ts';
 
 interface Value {
   value: number;
@@ -209,24 +207,15 @@ describe('on the shared stream', () => {
 });
 
 describe.each(['process', 'thread'] as const)('an actor in a %s', (isolation) => {
-  let folder: string;
   let node: Node;
-  let pool: ChannelPool;
   let system: ActorSystem;
+  let end: EchoNode['end'];
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'ballast-requests-'));
-    node = await startNode({ runDir: folder, log: silentLog, entryRoots: [FIXTURES] });
-    pool = new ChannelPool();
-    system = new ActorSystem({ node, transport: pool });
+    ({ node, system, end } = await startEchoNode());
   });
 
-  afterAll(async () => {
-    await system.close();
-    await node.close();
-    pool.close();
-    await rm(folder, { recursive: true });
-  });
+  afterAll(() => end());
 
   it('takes streams of requests, gives them to others, one call at a time', async () => {
     const [one, two] = [await system.spawn(echo, { isolation }), await system.spawn(echo, { isolation })];

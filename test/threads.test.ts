@@ -1,34 +1,26 @@
 // Actors in threads of the node's thread host: what holds for processes holds for them.
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ActorError, ActorSystem, ChannelPool, silentLog, startNode } from '../actors/index.ts';
+import { ActorError, ActorSystem } from '../actors/index.ts';
 import type { ActorHandle, ActorStatus, Node, SpawnOptions } from '../actors/index.ts';
-import { echo, FIXTURES } from './fixtures/actors/echo.ts';
+import { echo } from './fixtures/actors/echo.ts';
 import type { EchoServiceClient } from './fixtures/actors/echo.ts';
+import { type EchoNode, startEchoNode } from './support/echo-node.ts';
 
 let folder: string;
 let node: Node;
-let pool: ChannelPool;
 let system: ActorSystem;
+let end: EchoNode['end'];
 let actors = 0;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'ballast-threads-'));
-  node = await startNode({ runDir: folder, log: silentLog, entryRoots: [FIXTURES] });
-  pool = new ChannelPool();
-  system = new ActorSystem({ node, transport: pool });
+  ({ folder, node, system, end } = await startEchoNode());
 });
 
-afterAll(async () => {
-  await system.close();
-  await node.close();
-  pool.close();
-  await rm(folder, { recursive: true });
-});
+afterAll(() => end());
 
 async function spawnEcho(
   options: Partial<SpawnOptions> = {},
