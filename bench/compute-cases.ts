@@ -198,6 +198,7 @@ function guidedSamplingCase(): ComputeCase {
       classifier: network,
       rows,
       softening: guidance.softening,
+      lowPass: guidance.lowPass,
     },
     tensors: { ...prefixed('params', params), ...prefixed('prior', prior), x, labels },
     async prepare() {

@@ -18,16 +18,26 @@ export const guidanceConfigSchema = z
     softening: z.tuple([z.number().gt(0), z.number().gt(0)]).default([1, 0.5]),
     /** `confident` ascends log p(y|x); `hard` ascends the entropy while y is the likeliest class; `mixed` alternates. */
     direction: z.enum(['confident', 'hard', 'mixed']).default('confident'),
+    /** λ of the shift along class means (models/lda.ts), which comes before the rule's own step; 0 is off. */
+    lda: z.number().min(0).max(10).default(0),
+    /** Noised copies of x̂0 whose gradients the normalised rule averages; 0 takes the gradient at x̂0 itself. */
+    copies: z.int().min(0).max(16).default(0),
+    /** Standard deviation of the copies' noise, of pixels in [−1, 1]. */
+    copyNoise: z.number().gt(0).max(2).default(0.2),
+    /** Whether the normalised rule blurs its gradient with a 5×5 binomial kernel. */
+    lowPass: z.boolean().default(false),
   })
   .check((ctx) => {
-    const [low, high] = ctx.value.interval;
-    if (low >= high)
-      ctx.issues.push({
-        code: 'custom',
-        message: 'its first number must be below its second',
-        path: ['interval'],
-        input: ctx.value,
-      });
+    const refuse = (path: string, message: string) =>
+      ctx.issues.push({ code: 'custom', message, path: [path], input: ctx.value });
+    const { interval, rule, lda, copies, lowPass } = ctx.value;
+    if (interval[0] >= interval[1]) refuse('interval', 'its first number must be below its second');
+    const isReleased = rule === 'released-noisy' || rule === 'released-x0';
+    if (isReleased && lda > 0) refuse('lda', `rule ${rule} is the authors' own and takes no shift; use 0`);
+    if (rule !== 'normalized' && copies > 0)
+      refuse('copies', `only rule normalized averages gradients; use 0`);
+    if (rule !== 'normalized' && lowPass)
+      refuse('lowPass', `only rule normalized blurs gradients; use false`);
   });
 
 export const synthesisConfigSchema = z.strictObject({
@@ -48,3 +58,8 @@ export const synthesisConfigSchema = z.strictObject({
 
 export type GuidanceConfig = z.output<typeof guidanceConfigSchema>;
 export type SynthesisConfig = z.output<typeof synthesisConfigSchema>;
+
+/** Whether workers need the training images' file: to start from them, or for their class statistics. */
+export function readsAnchors({ start, guidance }: SynthesisConfig): boolean {
+  return start === 'anchored' || guidance.lda > 0;
+}

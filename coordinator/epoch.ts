@@ -3,6 +3,7 @@
  * images → validation. Its whole input is the state after the epoch before, so it may be done again from there.
  */
 import { type RunConfig, synthesizes } from '../config/run-config.ts';
+import { readsAnchors } from '../config/synthesis-config.ts';
 import type { OpenResponse__Output } from '../gen/ballast/v1/OpenResponse.ts';
 import type { TrainEpochResult__Output } from '../gen/ballast/v1/TrainEpochResult.ts';
 import type { WeightsRef__Output } from '../gen/ballast/v1/WeightsRef.ts';
@@ -178,7 +179,7 @@ function shardRequest(weights: WeightsRef__Output, { config, opened }: EpochTool
     engine: config.engine,
     threads: config.threads,
     prior: opened.prior,
-    anchors: config.synthesis.start === 'anchored' ? opened.anchors : null,
+    anchors: readsAnchors(config.synthesis) ? opened.anchors : null,
     weights,
   };
 }

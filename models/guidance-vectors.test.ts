@@ -50,6 +50,7 @@ describe("the released rule follows guided-diffusion's trajectories", () => {
       clip: vector.clipDenoised,
       softening: [1, 1],
       direction: 'confident',
+      lowPass: false,
     } as const;
     const levels = ddimLevels(
       discreteLevels(vector.schedule === 'linear' ? linearBetas() : cosineBetas()),

@@ -3,7 +3,7 @@ import tf from '../tensor/tf.ts';
 import type { Tensor, Tensor2D } from '../tensor/tf.ts';
 import { sample } from './gaussian-case.ts';
 import type { GaussianCase } from './gaussian-case.ts';
-import { guidanceStrength, objectiveOf, unitStep } from './guidance.ts';
+import { blurred, guidanceStrength, guide, objectiveOf, unitStep } from './guidance.ts';
 import type { GuidanceConfig } from './guidance.ts';
 import { uniformLevels } from './schedule.ts';
 import type { NoiseLevel } from './schedule.ts';
@@ -24,8 +24,8 @@ const CASE: GaussianCase = {
   shape: [3, 1, 1, 2],
 };
 
-const RELEASED = { clip: false, softening: [1, 1], direction: 'confident' } as const;
-const NORMALIZED = { rule: 'normalized', clip: true, softening: [1, 0.5] } as const;
+const RELEASED = { clip: false, softening: [1, 1], direction: 'confident', lowPass: false } as const;
+const NORMALIZED = { rule: 'normalized', clip: true, softening: [1, 0.5], lowPass: false } as const;
 
 type Vector = readonly number[];
 const clip = (v: Vector) => v.map((value) => Math.min(Math.max(value, -1), 1));
@@ -204,3 +204,68 @@ describe('the pieces', () => {
     expect(guidanceStrength({ ...config, schedule: 'constant' }, 1)).toBe(0.4);
   });
 });
+
+describe('a smoothed gradient', () => {
+  // One image of two pixels, scores (x1·x2, 0), so ∇(z_0 − z_1) = (x2, x1): the mean over copies is that at their mean.
+  const step = (copyNoise: number[] | undefined) => {
+    const logitsOf = (x: Tensor) => {
+      const flat = tf.reshape(x, [-1, 2]);
+      const product = tf.prod(flat, 1, true);
+      return tf.concat([product, tf.zerosLike(product)], 1) as Tensor2D;
+    };
+    const guided = guide((x) => x, logitsOf, {
+      ...NORMALIZED,
+      direction: 'confident',
+      softening: [1, 1],
+      labelsOneHot: tf.tensor2d([[1, 0]]),
+      weight: tf.scalar(0.1),
+      copyNoise:
+        copyNoise === undefined ? undefined : tf.tensor4d(copyNoise, [copyNoise.length / 2, 1, 1, 2]),
+    });
+    const level = { t: tf.scalar(0.5), a: tf.scalar(1), s: tf.scalar(1) };
+    return Array.from(guided(tf.tensor4d([0.3, 0], [1, 1, 1, 2]), level).dataSync());
+  };
+
+  it('is taken at x̂0 itself without copies', () => {
+    // ∇ ∝ (0, 0.3): a step of 0.1·√2 along the second pixel
+    expectNear(step(undefined), [0.3, 0.1 * Math.SQRT2]);
+  });
+
+  it('is the mean of the copies’ gradients', () => {
+    // copies at (0.3, 0.4) and (0.3, −0.4) have p = σ(±0.12), so 1 − p = 0.4700 and 0.5300: the mean of
+    // (1 − p)·(x2, x1) is (0.2·(0.4700 − 0.5300), 0.15·1) = (−0.011986, 0.15)
+    const [g1, g2] = [0.2 * (1 / (1 + Math.exp(0.12)) - 1 / (1 + Math.exp(-0.12))), 0.15];
+    const norm = Math.hypot(g1, g2) / Math.SQRT2;
+    expectNear(step([0, 0.4, 0, -0.4]), [0.3 + (0.1 * g1) / norm, (0.1 * g2) / norm]);
+  });
+});
+
+describe('blurred', () => {
+  it('spreads a point over the 5×5 binomial kernel, each channel by itself', () => {
+    const point = tf.buffer([1, 2, 5, 5]);
+    point.set(256, 0, 0, 2, 2);
+    const out = blurred(point.toTensor() as never).arraySync();
+    const rows = [1, 4, 6, 4, 1];
+    out[0]![0]!.forEach((row, y) =>
+      expectNear(
+        row,
+        rows.map((column) => rows[y]! * column),
+      ),
+    );
+    expect(Math.max(...out[0]![1]!.flat().map(Math.abs))).toBe(0);
+  });
+
+  it('removes a pattern that alternates from pixel to pixel', () => {
+    const stripes = tf.tensor4d(
+      Array.from({ length: 81 }, (_, i) => (i % 2 === 0 ? 1 : -1)),
+      [1, 1, 9, 9],
+    );
+    const out = blurred(stripes).arraySync();
+    expect(Math.abs(out[0]![0]![4]![4]!)).toBeLessThan(1e-6);
+  });
+});
+
+function expectNear(actual: readonly number[], expected: readonly number[]): void {
+  expect(actual).toHaveLength(expected.length);
+  for (const [i, value] of expected.entries()) expect(Math.abs(actual[i]! - value)).toBeLessThan(1e-5);
+}

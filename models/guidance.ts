@@ -8,6 +8,9 @@
  *   normalized       x̂0 = clip(x̂0);   g = ∇_{x̂0} f(x̂0);   x̂0' = clip(x̂0 + w·√d·g/‖g‖), norm per image
  *   none             x̂0' = x̂0
  *
+ * Two options of the normalised rule keep g from stamping the classifier's own textures on images: g as the mean over
+ * copies x̂0 + σ·n with drawn noise n (SmoothGrad, Smilkov et al. 1706.03825), and g blurred by a 5×5 binomial kernel.
+ *
  * x̂0 is detached: the denoiser is never differentiated. f is the objective of the chosen direction (below); the
  * released rules always ascend plain log p. `clip` bounds the released rules' and the unguided x̂0 before the
  * gradient, and ε then follows from the bounded x̂0; x̂0' is not bounded again, as in the released code.
@@ -17,6 +20,7 @@
  * while y is the likeliest class, and log p(y) where it is not: our prior knows no classes, so nothing else would
  * keep the image in its class. `mixed` is `confident` for the even and `hard` for the odd places of the batch.
  */
+import { conv2d } from '../tensor/ops.ts';
 import tf from '../tensor/tf.ts';
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor4D } from '../tensor/tf.ts';
 import type { Denoiser } from './denoiser.ts';
@@ -33,6 +37,8 @@ export interface GuidanceConfig {
   readonly softening: readonly [number, number];
   /** Direction of the `normalized` rule. */
   readonly direction: GuidanceDirection;
+  /** Whether the `normalized` rule blurs its gradient. */
+  readonly lowPass: boolean;
 }
 
 export interface GuidanceInputs {
@@ -40,6 +46,8 @@ export interface GuidanceInputs {
   readonly labelsOneHot: Tensor2D;
   /** Strength w at this step, a scalar; see `guidanceStrength`. */
   readonly weight: Scalar;
+  /** What is added to x̂0 for each noised copy whose gradient the `normalized` rule averages: [copies·n, c, h, w]. */
+  readonly copyNoise?: Tensor4D | undefined;
 }
 
 /** Images [n, c, h, w] → logits [n, k]. Images must not influence each other's logits. */
@@ -49,8 +57,9 @@ export type LogitsOf = (x: Tensor4D) => Tensor2D;
 export function guide(
   denoise: Denoiser,
   logitsOf: LogitsOf,
-  { rule, clip, softening, direction, labelsOneHot, weight }: GuidanceConfig & GuidanceInputs,
+  config: GuidanceConfig & GuidanceInputs,
 ): Denoiser {
+  const { rule, clip, labelsOneHot, weight } = config;
   const logProbability = (z: Tensor2D) => softenedLogProbability(z, labelsOneHot, [1, 1]);
   switch (rule) {
     case 'none':
@@ -70,9 +79,8 @@ export function guide(
     case 'normalized':
       return (x, level) => {
         const x0 = bounded(denoise(x, level), true);
-        const objective = (z: Tensor2D) => objectiveOf(direction, z, labelsOneHot, softening);
-        const change = tf.mul(weight, unitStep(gradientOf(logitsOf, objective, x0)));
-        return bounded(tf.add(x0, change), true);
+        const g = smoothGradient(logitsOf, config, x0);
+        return bounded(tf.add(x0, tf.mul(weight, unitStep(g))), true);
       };
     default:
       return rule satisfies never;
@@ -82,6 +90,38 @@ export function guide(
 /** Gradient with respect to each image of Σ_images objective(logits): [n, c, h, w]. */
 function gradientOf(logitsOf: LogitsOf, objective: (z: Tensor2D) => Tensor1D, x: Tensor4D): Tensor4D {
   return tf.grad((images: Tensor) => tf.sum<Scalar>(objective(logitsOf(images as Tensor4D))))(x) as Tensor4D;
+}
+
+/** The gradient that the `normalized` rule follows: averaged and blurred as the options say. */
+function smoothGradient(
+  logitsOf: LogitsOf,
+  { direction, softening, lowPass, labelsOneHot, copyNoise }: GuidanceConfig & GuidanceInputs,
+  x0: Tensor4D,
+): Tensor4D {
+  const objective = (z: Tensor2D) => objectiveOf(direction, z, labelsOneHot, softening);
+  const n = x0.shape[0];
+  const copies = copyNoise === undefined ? 0 : copyNoise.shape[0] / n;
+  const parts = Array.from({ length: copies }, (_, i): Tensor4D => {
+    const copy: Tensor4D = tf.add(x0, tf.slice(copyNoise!, i * n, n));
+    return gradientOf(logitsOf, objective, copy);
+  });
+  const g = copies === 0 ? gradientOf(logitsOf, objective, x0) : tf.div<Tensor4D>(tf.addN(parts), copies);
+  return lowPass ? blurred(g) : g;
+}
+
+const BINOMIAL = [1, 4, 6, 4, 1] as const;
+
+/** Each channel of [n, c, h, w] convolved with the 5×5 binomial kernel of sum 1; zeros beyond the edges. */
+export function blurred(x: Tensor4D): Tensor4D {
+  const [n, c, height, width] = x.shape;
+  const kernel = BINOMIAL.flatMap((row) => BINOMIAL.map((column) => (row * column) / 256));
+  const planes: Tensor4D = tf.reshape(x, [n * c, 1, height, width]);
+  return tf.reshape(conv2d(planes, tf.tensor4d(kernel, [1, 1, 5, 5])), [n, c, height, width]);
+}
+
+/** The denoiser whose estimate is moved by `shift` [n, c, h, w] (models/lda.ts) and bounded to [−1, 1]. */
+export function shifted(denoise: Denoiser, shift: Tensor4D): Denoiser {
+  return (x, level) => bounded(tf.add(denoise(x, level), shift), true);
 }
 
 function bounded(x: Tensor4D, clip: boolean): Tensor4D {

@@ -16,7 +16,7 @@ const UNET = { channels: 1, widths: [4, 8], blocksPerLevel: 1, patch: 2, groups:
 const PRIOR = { unet: UNET, prediction: 'v' } as const;
 const CLASSIFIER = { channels: 1, classes: 3, widths: [4, 8], blocksPerStage: 1, groups: 2 };
 const SHAPE = [2, 1, 8, 8];
-const NORMALIZED = { rule: 'normalized', clip: true, softening: [1, 0.5] } as const;
+const NORMALIZED = { rule: 'normalized', clip: true, softening: [1, 0.5], lowPass: false } as const;
 
 function random(seed: number, shape: readonly number[]): NdArray {
   return float32(
@@ -66,9 +66,9 @@ describe('the guided step as one graph', () => {
     { ...NORMALIZED, direction: 'confident' },
     { ...NORMALIZED, direction: 'hard' },
     { ...NORMALIZED, direction: 'mixed' },
-    { rule: 'released-noisy', clip: true, softening: [1, 1], direction: 'confident' },
-    { rule: 'released-x0', clip: false, softening: [1, 1], direction: 'confident' },
-    { rule: 'none', clip: true, softening: [1, 1], direction: 'confident' },
+    { rule: 'released-noisy', clip: true, softening: [1, 1], direction: 'confident', lowPass: false },
+    { rule: 'released-x0', clip: false, softening: [1, 1], direction: 'confident', lowPass: false },
+    { rule: 'none', clip: true, softening: [1, 1], direction: 'confident', lowPass: false },
   ] as const)('$rule, $direction', (guidance) => {
     const equalsReference = async (engine: string) => {
       const [actual, reference] = [

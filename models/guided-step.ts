@@ -9,7 +9,7 @@ import { classify } from './classifier.ts';
 import type { ClassifierConfig } from './classifier.ts';
 import { denoiserOf } from './denoiser.ts';
 import type { Denoiser, Prediction } from './denoiser.ts';
-import { guide } from './guidance.ts';
+import { guide, shifted } from './guidance.ts';
 import type { GuidanceConfig } from './guidance.ts';
 import { unet } from './unet.ts';
 import type { UNetConfig } from './unet.ts';
@@ -38,6 +38,10 @@ export interface GuidedInputs<Leaf = Tensor> extends SamplingInputs<Leaf> {
   readonly weight: Leaf;
   /** [n, k]: the wanted class of each image. */
   readonly labelsOneHot: Leaf;
+  /** Shift of each image's x̂0 along its class mean (models/lda.ts), like x; left out for none. */
+  readonly shift?: Leaf | undefined;
+  /** Noise of the copies whose gradients are averaged, [copies·n, c, h, w]; left out for none. */
+  readonly copyNoise?: Leaf | undefined;
 }
 
 /** The step's result: the next x, and the (guided) x̂0 that the next step takes as `previousX0`; [n, c, h, w] each. */
@@ -85,11 +89,14 @@ export const guidedStep = named(
   'guidedStep',
   (prior: PriorConfig, classifier: ClassifierConfig, guidance: GuidanceConfig) => {
     return (inputs: GuidedInputs): SamplingResult => {
-      const guided = guide(
-        denoiserOfPrior(prior, inputs.prior),
-        (x) => classify(classifier, inputs.classifier, x),
-        { ...guidance, labelsOneHot: inputs.labelsOneHot as Tensor2D, weight: inputs.weight as Scalar },
-      );
+      const plain = denoiserOfPrior(prior, inputs.prior);
+      const denoise = inputs.shift === undefined ? plain : shifted(plain, inputs.shift as Tensor4D);
+      const guided = guide(denoise, (x) => classify(classifier, inputs.classifier, x), {
+        ...guidance,
+        labelsOneHot: inputs.labelsOneHot as Tensor2D,
+        weight: inputs.weight as Scalar,
+        copyNoise: inputs.copyNoise as Tensor4D | undefined,
+      });
       return advance(guided, inputs);
     };
   },

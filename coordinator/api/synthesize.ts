@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { AsyncQueue } from '../../actors/async-queue.ts';
 import { withLimits } from '../../actors/limits.ts';
 import { synthesizes } from '../../config/run-config.ts';
+import { readsAnchors } from '../../config/synthesis-config.ts';
 import type { Image } from '../../gen/ballast/v1/Image.ts';
 import type { SynthesizeRequest__Output } from '../../gen/ballast/v1/SynthesizeRequest.ts';
 import { decodeSafetensors } from '../../tensor/safetensors.ts';
@@ -210,7 +211,7 @@ function planOf(
     synthesisJson: JSON.stringify(synthesis),
     engine: config.engine,
     threads: config.threads,
-    anchors: synthesis.start === 'anchored' ? anchors : null,
+    anchors: readsAnchors(synthesis) ? anchors : null,
     ...{ prior, weights },
   };
   return { shards, shardRequest, classIndex };

@@ -10,13 +10,16 @@ import { writeFileAtomic } from '../../common/files.ts';
 import { type RunConfig, synthesizes } from '../../config/run-config.ts';
 import { loadDataset } from '../../data/dataset.ts';
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
+import { preprocess } from '../../data/preprocess.ts';
+import { encodeAnchors } from '../../models/anchors-file.ts';
+import { classStatistics } from '../../models/lda.ts';
 import type { ClassificationMetrics } from '../../models/metrics.ts';
 import { readModelFile } from '../../models/model-file.ts';
 import type { ClassifierModel, LoadedModel } from '../../models/model-file.ts';
 import { gridIndex, pngGrid } from '../../report/png-grid.ts';
 import { engineNamed } from '../../tensor/engine.ts';
 import { describeTotals, graphTotals } from '../../tensor/graph-totals.ts';
-import { decodeSafetensors, encodeSafetensors } from '../../tensor/safetensors.ts';
+import { decodeSafetensors } from '../../tensor/safetensors.ts';
 import { classCounts } from './epoch-order.ts';
 import { Predictor } from './predictor.ts';
 import { ClassifierTraining } from './training.ts';
@@ -102,7 +105,7 @@ export class TrainerRun {
         threads: String(threads),
         graphs: describeTotals(graphTotals()), // of training; those with weights built in come later
       },
-      anchors: withImages ? anchorsFile(dataset) : null,
+      anchors: withImages ? anchorsFile(dataset, this.#config) : null,
       prior: withImages ? await readPrior(prior, dataset) : null,
     };
   }
@@ -203,9 +206,20 @@ export class TrainerRun {
   }
 }
 
-function anchorsFile({ train, height, width, channels }: Dataset): Uint8Array {
-  const shape = [train.labels.length, height, width, channels];
-  return encodeSafetensors({ images: { dtype: 'uint8', shape, data: train.images } });
+/** Training images, and their class statistics where guidance reads them. */
+function anchorsFile(dataset: Dataset, { synthesis }: RunConfig): Uint8Array {
+  const { train, height, width, channels } = dataset;
+  const statistics = () =>
+    classStatistics(
+      preprocess(train.images, train.labels.length, height, width, channels),
+      train.labels,
+      dataset.classes.length,
+      dataset,
+    );
+  return encodeAnchors(
+    { images: train.images, statistics: synthesis.guidance.lda > 0 ? statistics() : null },
+    dataset,
+  );
 }
 
 /** The prior's file, checked against the data. */

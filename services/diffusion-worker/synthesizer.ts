@@ -7,8 +7,10 @@ import type { SynthesisConfig } from '../../config/synthesis-config.ts';
 import { UserError } from '../../common/errors.ts';
 import { augment } from '../../data/augment.ts';
 import { preprocess, toBytes } from '../../data/preprocess.ts';
+import { decodeAnchors } from '../../models/anchors-file.ts';
 import { guidanceStrength } from '../../models/guidance.ts';
 import { guidedStep } from '../../models/guided-step.ts';
+import { classShifts } from '../../models/lda.ts';
 import { decodeModelFile } from '../../models/model-file.ts';
 import type { ClassifierModel, DenoiserModel, LoadedModel } from '../../models/model-file.ts';
 import { samplerSteps } from '../../models/sampler.ts';
@@ -17,7 +19,6 @@ import { float32, zeros } from '../../tensor/array.ts';
 import type { NdArray } from '../../tensor/array.ts';
 import { compile } from '../../tensor/compile.ts';
 import { foldIn, keyFromSeed, normal } from '../../tensor/random.ts';
-import { decodeSafetensors } from '../../tensor/safetensors.ts';
 import { scalarsOf } from '../prior-trainer/sample.ts';
 import { isReleased, samplingLevels } from './config.ts';
 
@@ -45,7 +46,15 @@ type StepInputs = {
   readonly previousX0: NdArray;
   readonly labelsOneHot: NdArray;
   readonly weight: NdArray;
+  readonly shift?: NdArray;
+  readonly copyNoise?: NdArray;
 } & ReturnType<typeof scalarsOf>;
+
+/** Shifts of every class (models/lda.ts) at each level that a sampler visits: [classes, c, h, w] each. */
+interface LevelShifts {
+  readonly name: string;
+  readonly levels: readonly Float32Array[];
+}
 
 interface CompiledStep {
   readonly name: string;
@@ -59,6 +68,7 @@ const OBJECTS_KEPT = 4;
 export class Synthesizer {
   readonly #objects = new Map<string, Uint8Array>();
   #step: CompiledStep | undefined;
+  #shifts: LevelShifts | undefined;
 
   /** Whether the object is held, so that the caller sends each once. To ask is to use: it then outlives those not asked for. */
   holds(digest: string): boolean {
@@ -92,10 +102,15 @@ export class Synthesizer {
     const labelsOneHot = this.#labels(job, classifier.model.classes.length);
     let x = this.#start(job, prior.model, levels[0]!);
     let previousX0 = zeros(x.shape);
-    for (const row of samplerSteps(job.synthesis.sampler, levels)) {
+    const shifts = this.#classShifts(job, prior.model, levels);
+    for (const [i, row] of samplerSteps(job.synthesis.sampler, levels).entries()) {
       onStep();
       const weight = float32([], [guidanceStrength(job.synthesis.guidance, row.t)]);
-      const inputs = { x, previousX0, labelsOneHot, weight, ...scalarsOf(row) };
+      const inputs = {
+        ...{ x, previousX0, labelsOneHot, weight, ...scalarsOf(row) },
+        ...(shifts === null ? {} : { shift: shiftOfItems(job, shifts[i]!, x.shape) }),
+        ...(job.synthesis.guidance.copies === 0 ? {} : { copyNoise: copyNoise(job, i, x.shape) }),
+      };
       ({ x, x0: previousX0 } = await step.run(inputs));
     }
     const count = job.items.length;
@@ -130,8 +145,9 @@ export class Synthesizer {
     const scalar = { shape: [], dtype: 'float32' } as const;
     const labels = { shape: [synthesis.shardSize, model.classes.length], dtype: 'float32' } as const;
     const network = { unet: prior.model.network, prediction: prior.model.prediction };
-    const { rule, softening, direction } = synthesis.guidance;
-    const guidance = { rule, softening, direction, clip: !isReleased(synthesis) };
+    const { rule, softening, direction, lowPass, lda, copies } = synthesis.guidance;
+    const guidance = { rule, softening, direction, lowPass, clip: !isReleased(synthesis) };
+    const [, ...pixels] = image.shape;
     const executable = await compile(
       guidedStep(network, model.network, guidance),
       {
@@ -140,6 +156,10 @@ export class Synthesizer {
         labelsOneHot: labels,
         weight: scalar,
         ...{ t: scalar, a: scalar, s: scalar, cX: scalar, cD: scalar, cP: scalar },
+        ...(lda === 0 ? {} : { shift: image }),
+        ...(copies === 0
+          ? {}
+          : { copyNoise: { shape: [copies * synthesis.shardSize, ...pixels], dtype: 'float32' as const } }),
       },
       { engine, threads, constants: { prior: prior.params, classifier: params } },
     );
@@ -163,7 +183,7 @@ export class Synthesizer {
   #start(job: ShardJob, { image }: DenoiserModel, { a, s }: NoiseLevel): NdArray {
     const { height, width, channels } = image;
     const size = height * width * channels;
-    const anchors = job.anchors === null ? null : this.#anchors(job.anchors, image);
+    const anchors = job.anchors === null ? null : decodeAnchors(this.#object(job.anchors), image).images;
     const x = zeros([job.synthesis.shardSize, channels, height, width]);
     const key = keyFromSeed(job.runSeed);
     job.items.forEach(({ imageId, anchorIndex }, i) => {
@@ -185,14 +205,48 @@ export class Synthesizer {
     return x;
   }
 
-  #anchors(digest: string, { height, width, channels }: DenoiserModel['image']): Uint8Array {
-    const { images } = decodeSafetensors(this.#object(digest), 'the anchors').arrays;
-    if (images === undefined || images.shape.slice(1).join() !== [height, width, channels].join())
-      throw new UserError(
-        `the anchors are ${images?.shape.slice(1).join('×') ?? 'missing'}, the prior makes ${height}×${width}×${channels} images`,
-      );
-    return images.data as Uint8Array;
+  /** Null without them. Worked out once for each kind of shard. */
+  #classShifts(
+    job: ShardJob,
+    { image }: DenoiserModel,
+    levels: readonly NoiseLevel[],
+  ): readonly Float32Array[] | null {
+    const { lda } = job.synthesis.guidance;
+    if (lda === 0) return null;
+    const name = JSON.stringify([job.anchors, lda, levels]);
+    if (this.#shifts?.name !== name) {
+      const { statistics } = job.anchors === null ? {} : decodeAnchors(this.#object(job.anchors), image);
+      if (!statistics) throw new UserError('anchors: guidance.lda needs the class statistics in their file');
+      this.#shifts = { name, levels: levels.slice(0, -1).map((one) => classShifts(statistics, one, lda)) };
+    }
+    return this.#shifts.levels;
   }
+}
+
+/** Each item's shift: [shardSize, c, h, w]; zeros for padding. */
+function shiftOfItems({ items }: ShardJob, ofClasses: Float32Array, shape: readonly number[]): NdArray {
+  const out = zeros(shape);
+  const size = out.data.length / shape[0]!;
+  items.forEach(({ classIndex }, i) =>
+    (out.data as Float32Array).set(ofClasses.subarray(classIndex * size, (classIndex + 1) * size), i * size),
+  );
+  return out;
+}
+
+/** What is added to each copy of each item at a step, keyed by image, step and copy: [copies·shardSize, c, h, w]. */
+function copyNoise({ runSeed, items, synthesis }: ShardJob, step: number, shape: readonly number[]): NdArray {
+  const { copies, copyNoise: deviation } = synthesis.guidance;
+  const [rows, ...pixels] = shape;
+  const out = zeros([copies * rows!, ...pixels]);
+  const size = out.data.length / (copies * rows!);
+  const key = foldIn(keyFromSeed(runSeed), 'copies');
+  for (let copy = 0; copy < copies; copy++)
+    items.forEach(({ imageId }, i) => {
+      const noise = normal(foldIn(key, imageId, step, copy), size);
+      const from = (copy * rows! + i) * size;
+      for (let k = 0; k < size; k++) out.data[from + k] = deviation * noise[k]!;
+    });
+  return out;
 }
 
 function requireFit(prior: DenoiserModel, classifier: ClassifierModel): void {
