@@ -50,6 +50,8 @@ for folder in "$dest"/node_modules/onnxruntime-node/bin/*/*/*; do
     *) rm -rf "$folder" ;;
   esac
 done
+find "$dest/node_modules/echarts" -type f ! -name echarts.esm.min.mjs ! -name package.json ! -name 'LICENSE*' ! -name NOTICE -delete
+find "$dest/node_modules/dejavu-fonts-ttf" -name '*.ttf' ! -name DejaVuSans.ttf -delete
 find "$dest/node_modules" \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -type f -delete
 
 # What the package says that it consists of, without declarations, maps, benchmarks and what Grafana reads.

@@ -1,0 +1,103 @@
+/** Values over epochs as lines. Missing values leave a gap; long series are thinned to what the width shows (LTTB). */
+import type { LineSeriesOption } from 'echarts';
+import {
+  axisStyle,
+  baseOption,
+  type Chart,
+  courseOf,
+  formatMark,
+  formatNumber,
+  isNumber,
+  legendOf,
+  type NumberKind,
+  rangeOf,
+  textTooltip,
+} from './chart.ts';
+import { type ChartTheme, seriesColour, seriesDash } from './theme.ts';
+
+export interface LineSeries {
+  readonly name: string;
+  /** One per entry of `x`; null or NaN where there is none. */
+  readonly values: readonly (number | null)[];
+  /** Index of its colour; its position when absent. */
+  readonly colour?: number;
+}
+
+export interface LineChart {
+  readonly title: string;
+  /** Epochs or steps, ascending. */
+  readonly x: readonly number[];
+  readonly xLabel: string;
+  readonly yLabel: string;
+  readonly series: readonly LineSeries[];
+  readonly kind: NumberKind;
+  /** 'fit' to the values (the default), or from 'zero'. */
+  readonly domain?: 'fit' | 'zero';
+  readonly height?: number;
+}
+
+/** Below this many points each is marked. */
+const MARKED_POINTS = 2;
+/** Above this many points the axis can be zoomed. */
+const ZOOM_POINTS = 60;
+
+function seriesOf(chart: LineChart, theme: ChartTheme): LineSeriesOption[] {
+  return chart.series.map(({ name, values, colour: chosen }, index) => {
+    const colour = seriesColour(theme, chosen ?? index);
+    return {
+      type: 'line',
+      name,
+      data: chart.x.map((x, i) => [x, isNumber(values[i]) ? values[i] : null]),
+      showSymbol: values.filter(isNumber).length < MARKED_POINTS,
+      symbolSize: 6,
+      sampling: 'lttb',
+      lineStyle: { width: 2, color: colour, type: seriesDash(theme, chosen ?? index) },
+      itemStyle: { color: colour },
+      emphasis: { disabled: true },
+    };
+  });
+}
+
+export function lineChart(chart: LineChart, theme: ChartTheme): Chart {
+  const { title, kind, series, x, xLabel, yLabel } = chart;
+  const range = rangeOf(series.flatMap(({ values }) => values));
+  const style = axisStyle(theme);
+  const hasZoom = x.length > ZOOM_POINTS && theme.name !== 'print';
+  const names = series.map(({ name }) => name);
+  const option = {
+    ...baseOption(theme),
+    legend: legendOf(theme, names),
+    grid: { left: 8, right: 14, top: names.length > 1 ? 52 : 28, bottom: 24, containLabel: true },
+    tooltip: {
+      ...textTooltip(theme),
+      trigger: 'axis',
+      valueFormatter: (value: unknown) => formatNumber(kind, value as number),
+    },
+    xAxis: {
+      ...style,
+      type: 'value',
+      name: xLabel,
+      nameLocation: 'middle',
+      nameGap: 24,
+      min: x[0] ?? 0,
+      max: x.length > 1 ? (x.at(-1) ?? 1) : (x[0] ?? 0) + 1,
+      minInterval: 1,
+      splitLine: { show: false },
+    },
+    yAxis: {
+      ...style,
+      type: 'value',
+      name: yLabel,
+      nameLocation: 'end',
+      nameGap: 10,
+      nameTextStyle: { ...style.nameTextStyle, align: 'left' },
+      scale: chart.domain !== 'zero' && range !== null,
+      ...(kind === 'rate' && range !== null && range[1] > 0.93 ? { max: 1 } : {}),
+      axisLabel: { ...style.axisLabel, formatter: (value: number) => formatMark(kind, value) },
+    },
+    dataZoom: hasZoom ? [{ type: 'inside', zoomOnMouseWheel: 'ctrl', filterMode: 'none' }] : [],
+    series: seriesOf(chart, theme),
+  };
+  const summary = `${title} over ${xLabel}s: ${series.map(({ name, values }) => courseOf(name, values, kind)).join(', ')}.`;
+  return { title, summary, option: option as Chart['option'], height: chart.height ?? 260 };
+}
