@@ -13,6 +13,24 @@ const MAY_IMPORT = {
   coordinator: ['common', 'config', 'tensor/random.ts', 'tensor/safetensors.ts', 'actors', 'report', 'gen'],
   services: ['common', 'config', 'tensor', 'models', 'data', 'actors', 'report', 'gen'],
 };
+
+/** Rooms of actors/, lower ones first: each may import those before it (docs/decisions/0001-layout.md). Tests look anywhere. */
+const ROOMS = [
+  ...[
+    'base',
+    'security',
+    'proto',
+    'status',
+    'calls',
+    'serving',
+    'control',
+    'objects',
+    'system',
+    'supervisor',
+  ],
+  ...['actor', 'compute', 'pools', 'threads', 'cluster', 'node'],
+];
+
 const FOLDERS = [
   ...Object.keys(MAY_IMPORT),
   'cli',
@@ -31,27 +49,42 @@ const NAMED = {
   message: 'A named function must lie in models/ or tensor/ (tensor/named.ts).',
 };
 
-const importDirection = Object.entries(MAY_IMPORT).map(([folder, allowed]) => {
+/** What no file of this top folder may import. */
+function forbiddenFolders(folder) {
+  const allowed = MAY_IMPORT[folder];
   const files = allowed.filter((path) => path.endsWith('.ts'));
   const forbidden = FOLDERS.filter((other) => other !== folder && !allowed.includes(other));
-  return {
-    files: [`${folder}/**/*.ts`],
-    rules: {
-      'no-restricted-imports': [
-        'error',
+  return [
+    {
+      regex: `^(\\.\\./)+(?!(${files.join('|') || '-'})$)(${forbidden.join('|')})/`,
+      message: `${folder}/ may import only: ${['node packages', ...allowed].join(', ')}.`,
+    },
+    ...(['tensor', 'models'].includes(folder) ? [] : [NAMED]),
+  ];
+}
+
+function restrictImports(files, patterns, ignores = []) {
+  return { files, ignores, rules: { 'no-restricted-imports': ['error', { patterns }] } };
+}
+
+const importDirection = [
+  ...Object.keys(MAY_IMPORT).map((folder) =>
+    restrictImports([`${folder}/**/*.ts`], forbiddenFolders(folder)),
+  ),
+  ...ROOMS.map((room, index) =>
+    restrictImports(
+      [`actors/${room}/**/*.ts`],
+      [
+        ...forbiddenFolders('actors'),
         {
-          patterns: [
-            {
-              regex: `^(\\.\\./)+(?!(${files.join('|') || '-'})$)(${forbidden.join('|')})/`,
-              message: `${folder}/ may import only: ${['node packages', ...allowed].join(', ')}.`,
-            },
-            ...(['tensor', 'models'].includes(folder) ? [] : [NAMED]),
-          ],
+          regex: `^(\\.\\./)+((${ROOMS.slice(index + 1).join('|') || '-'})/|index\\.ts$|serve\\.ts$)`,
+          message: `actors/${room}/ may import only common/ and the rooms below it: ${ROOMS.slice(0, index).join(', ')}.`,
         },
       ],
-    },
-  };
-});
+      ['**/*.test.ts'],
+    ),
+  ),
+];
 
 export default tseslint.config(
   { ignores: ['dist/', 'gen/', 'runs/', 'node_modules/', 'coverage/', 'test-results/'] },
@@ -74,8 +107,5 @@ export default tseslint.config(
     },
   },
   ...importDirection,
-  {
-    files: ['{cli,bench,examples}/**/*.ts'],
-    rules: { 'no-restricted-imports': ['error', { patterns: [NAMED] }] },
-  },
+  restrictImports(['{cli,bench,examples}/**/*.ts'], [NAMED]),
 );

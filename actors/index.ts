@@ -4,13 +4,13 @@ export { UserError } from '../common/errors.ts';
 export { createLog, silentLog } from '../common/log.ts';
 export type { Log } from '../common/log.ts';
 
-export { loadService } from './protos.ts';
-export type { CallOptions, Calls, Implementation, MethodName, Service } from './protos.ts';
+export { loadService } from './proto/protos.ts';
+export type { CallOptions, Calls, Implementation, MethodName, Service } from './proto/protos.ts';
 
-export { startNode } from './node.ts';
-export type { Node, NodeOptions } from './node.ts';
-export { connectNode } from './node-client.ts';
-export { DEFAULT_RESTART_POLICY } from './status.ts';
+export { startNode } from './node/node.ts';
+export type { Node, NodeOptions } from './node/node.ts';
+export { connectNode } from './system/node-client.ts';
+export { DEFAULT_RESTART_POLICY } from './status/status.ts';
 export type {
   ActorSpec,
   ActorState,
@@ -22,39 +22,40 @@ export type {
   PlacementStrategy,
   Resources,
   RestartPolicy,
-} from './status.ts';
+} from './status/status.ts';
 
-export { ActorSystem } from './system.ts';
-export type { ActorSystemOptions, GangMember, SpawnOptions } from './system.ts';
-export type { ActorHandle, ActorType } from './handle.ts';
-export { ActorPool } from './pool.ts';
-export type { PoolOptions } from './pool.ts';
-export { GroupFailed, SupervisionGroup } from './supervision.ts';
-export type { GroupOptions } from './supervision.ts';
-export type { SupervisionStrategy } from './supervision-policy.ts';
-export { ChannelPool, plainCalls } from './channels.ts';
-export { serviceCalls } from './transport.ts';
-export { ActorError, CallError } from './call-errors.ts';
-export type { StatusName } from './call-errors.ts';
+export { ActorSystem } from './system/system.ts';
+export type { ActorSystemOptions, GangMember, SpawnOptions } from './system/system.ts';
+export type { ActorHandle, ActorType } from './system/handle.ts';
+export { ActorPool } from './pools/pool.ts';
+export type { PoolOptions } from './pools/pool.ts';
+export { GroupFailed, SupervisionGroup } from './pools/supervision.ts';
+export type { GroupOptions } from './pools/supervision.ts';
+export type { SupervisionStrategy } from './pools/supervision-policy.ts';
+export { ChannelPool, plainCalls } from './calls/channels.ts';
+export { serviceCalls } from './calls/transport.ts';
+export { ActorError, CallError } from './base/call-errors.ts';
+export type { StatusName } from './base/call-errors.ts';
 
 export { serveActor } from './serve.ts';
-export type { ActorRuntime, Restart, ServeOptions, StartedActor } from './hosted-actor.ts';
-export type { CallContext } from './dispatcher.ts';
+export type { Restart } from './status/actor-environment.ts';
+export type { ActorRuntime, ServeOptions, StartedActor } from './actor/hosted-actor.ts';
+export type { CallContext } from './calls/dispatcher.ts';
 
-export { ObjectStore } from './objects.ts';
-export type { ObjectStoreOptions, PutOptions } from './objects.ts';
-export type { WaitOptions, WaitResult } from './object-wait.ts';
-export { NodeObjects } from './node-objects.ts';
-export type { NodeObjectsOptions } from './node-objects.ts';
-export { ObjectError } from './object-ref.ts';
-export type { ObjectRef } from './object-ref.ts';
+export { ObjectStore } from './objects/objects.ts';
+export type { ObjectStoreOptions, PutOptions } from './objects/objects.ts';
+export type { WaitOptions, WaitResult } from './objects/object-wait.ts';
+export { NodeObjects } from './objects/node-objects.ts';
+export type { NodeObjectsOptions } from './objects/node-objects.ts';
+export { ObjectError } from './objects/object-ref.ts';
+export type { ObjectRef } from './objects/object-ref.ts';
 
-export type { BusEvent, EventBus, EventPayload, SubscribeOptions } from './event-bus.ts';
-export { openEventLog } from './event-log.ts';
-export { openNatsEventBus, openNatsRegistry } from './nats.ts';
-export type { NatsEventBusOptions } from './event-nats.ts';
+export type { BusEvent, EventBus, EventPayload, SubscribeOptions } from './control/event-bus.ts';
+export { openEventLog } from './control/event-log.ts';
+export { openNatsEventBus, openNatsRegistry } from './control/nats.ts';
+export type { NatsEventBusOptions } from './control/event-nats.ts';
 
-export { RevisionConflict } from './registry.ts';
+export { RevisionConflict } from './control/registry.ts';
 export type {
   JsonObject,
   Lease,
@@ -63,20 +64,20 @@ export type {
   RegistryChange,
   RegistryEntry,
   WriteOptions,
-} from './registry.ts';
-export type { RegistryOptions } from './registry-client.ts';
-export { EmbeddedStore, openEmbeddedRegistry } from './registry-embedded.ts';
-export type { NatsRegistryOptions } from './registry-nats.ts';
-export { registryHandlers, remoteRegistry } from './registry-service.ts';
-export { Announcer } from './announcer.ts';
-export type { AnnouncerOptions } from './announcer.ts';
-export type { NatsConnectionOptions } from './nats-connection.ts';
-export type { NatsSecrets, NatsTlsFiles } from './nats-secrets.ts';
+} from './control/registry.ts';
+export type { RegistryOptions } from './control/registry-client.ts';
+export { EmbeddedStore, openEmbeddedRegistry } from './control/registry-embedded.ts';
+export type { NatsRegistryOptions } from './control/registry-nats.ts';
+export { registryHandlers, remoteRegistry } from './control/registry-service.ts';
+export { Announcer } from './control/announcer.ts';
+export type { AnnouncerOptions } from './control/announcer.ts';
+export type { NatsConnectionOptions } from './control/nats-connection.ts';
+export type { NatsSecrets, NatsTlsFiles } from './control/nats-secrets.ts';
 
-export { createRegistry, serveMetrics } from './metrics.ts';
-export type { MetricsServer } from './metrics.ts';
+export { createRegistry, serveMetrics } from './calls/metrics.ts';
+export type { MetricsServer } from './calls/metrics.ts';
 
-export { computeThread } from './compute-thread.ts';
-export type { ComputeCallOptions, ComputeThread, ComputeThreadOptions } from './compute-thread.ts';
-export { serveComputeThread, withTransfer } from './compute-worker.ts';
-export type { ComputeContext } from './compute-worker.ts';
+export { computeThread } from './compute/compute-thread.ts';
+export type { ComputeCallOptions, ComputeThread, ComputeThreadOptions } from './compute/compute-thread.ts';
+export { serveComputeThread, withTransfer } from './compute/compute-worker.ts';
+export type { ComputeContext } from './compute/compute-worker.ts';

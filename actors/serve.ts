@@ -4,11 +4,11 @@
  */
 
 import { isMainThread } from 'node:worker_threads';
-import type { ServeOptions } from './hosted-actor.ts';
+import type { ServeOptions } from './actor/hosted-actor.ts';
 
 /** Runs this process or thread as an actor. Resolves when it is registered; the actor ends by itself later. */
 export async function serveActor<Client, Handlers>(options: ServeOptions<Client, Handlers>): Promise<void> {
   // Loaded here, so that a thread does not pay for what only a process needs.
-  if (isMainThread) await (await import('./actor-main.ts')).serveInProcess(options);
-  else await (await import('./thread-guest.ts')).serveInThread(options);
+  if (isMainThread) await (await import('./actor/actor-main.ts')).serveInProcess(options);
+  else await (await import('./threads/thread-guest.ts')).serveInThread(options);
 }

@@ -1,5 +1,5 @@
 /** What the actor benchmarks compare, named as in Ray's own microbenchmark: our side, and what the peer is asked for. */
-import type { Isolation } from '../actors/status.ts';
+import type { Isolation } from '../actors/status/status.ts';
 import type { BenchSystem } from './actor-system.ts';
 import { callFor } from './call-service.ts';
 import type { CallHandle, Work } from './call-service.ts';

@@ -7,7 +7,7 @@
  *   spread  smallest and largest ratio of a round
  */
 import { parseArgs } from 'node:util';
-import type { ObjectRef } from '../actors/object-ref.ts';
+import type { ObjectRef } from '../actors/objects/object-ref.ts';
 import { HostGroup } from './object-hosts.ts';
 import type { Host } from './object-hosts.ts';
 import { measurePull, measureSameHost } from './objects.ts';

@@ -1,5 +1,5 @@
 /** The actor of the actor benchmarks: answers calls, or makes them. */
-import type { ActorRuntime } from '../actors/hosted-actor.ts';
+import type { ActorRuntime } from '../actors/actor/hosted-actor.ts';
 import { serveActor } from '../actors/serve.ts';
 import { callFor, callType, workFor } from './call-service.ts';
 import type { CallServiceClient, CallServiceHandlers, Work, WorkRequest } from './call-service.ts';

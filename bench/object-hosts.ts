@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findPlace } from '../actors/shared-memory.ts';
+import { findPlace } from '../actors/objects/shared-memory.ts';
 import type { HostAnswer, HostRequest, HostSettings } from './object-process.ts';
 
 const PROCESS = fileURLToPath(new URL('./object-process.js', import.meta.url));

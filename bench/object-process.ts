@@ -9,16 +9,16 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import { Registry } from 'prom-client';
-import { ChannelPool, plainCalls } from '../actors/channels.ts';
-import { NodeObjects } from '../actors/node-objects.ts';
-import { digestOf } from '../actors/object-ref.ts';
-import type { ObjectRef } from '../actors/object-ref.ts';
-import { CHUNK_BYTES } from '../actors/chunk-buffers.ts';
-import { ObjectStore } from '../actors/objects.ts';
-import type { Method } from '../actors/protos.ts';
-import { objectService } from '../actors/runtime-services.ts';
-import { LOOPBACK } from '../actors/server.ts';
-import { ServingProcess } from '../actors/serving-process.ts';
+import { ChannelPool, plainCalls } from '../actors/calls/channels.ts';
+import { NodeObjects } from '../actors/objects/node-objects.ts';
+import { digestOf } from '../actors/objects/object-ref.ts';
+import type { ObjectRef } from '../actors/objects/object-ref.ts';
+import { CHUNK_BYTES } from '../actors/proto/chunk-buffers.ts';
+import { ObjectStore } from '../actors/objects/objects.ts';
+import type { Method } from '../actors/proto/protos.ts';
+import { objectService } from '../actors/proto/runtime-services.ts';
+import { LOOPBACK } from '../actors/serving/server.ts';
+import { ServingProcess } from '../actors/serving/serving-process.ts';
 import { silentLog } from '../common/log.ts';
 
 export interface HostSettings {

@@ -1,5 +1,5 @@
 /** What object stores do in a second: between two processes of a machine, and between two machines. */
-import type { ObjectRef } from '../actors/object-ref.ts';
+import type { ObjectRef } from '../actors/objects/object-ref.ts';
 import { HostGroup } from './object-hosts.ts';
 import type { Host } from './object-hosts.ts';
 import { median } from './statistics.ts';

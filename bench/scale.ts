@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Registry } from 'prom-client';
-import { openEventLog } from '../actors/event-log.ts';
+import { openEventLog } from '../actors/control/event-log.ts';
 import { silentLog } from '../common/log.ts';
 import { createRunEvents } from '../coordinator/run-events.ts';
 import { shardCrew } from '../coordinator/epoch.ts';

@@ -1,7 +1,7 @@
 /** A fresh system that starts, spawns an actor and calls it: prints a line when it is ready, another when it is answered. */
-import { ChannelPool } from '../actors/channels.ts';
-import { startNode } from '../actors/node.ts';
-import { ActorSystem } from '../actors/system.ts';
+import { ChannelPool } from '../actors/calls/channels.ts';
+import { startNode } from '../actors/node/node.ts';
+import { ActorSystem } from '../actors/system/system.ts';
 import { silentLog } from '../common/log.ts';
 import { callType } from './call-service.ts';
 

@@ -1,8 +1,8 @@
 /** The public API of a coordinator, as the commands that call it see it, and its failures as people read them. */
 import * as grpc from '@grpc/grpc-js';
-import { CallError } from '../actors/call-errors.ts';
-import { CHANNEL_OPTIONS, plainCalls } from '../actors/channels.ts';
-import type { Calls } from '../actors/protos.ts';
+import { CallError } from '../actors/base/call-errors.ts';
+import { CHANNEL_OPTIONS, plainCalls } from '../actors/calls/channels.ts';
+import type { Calls } from '../actors/proto/protos.ts';
 import { UserError } from '../common/errors.ts';
 import { readErrorInfo } from '../coordinator/api/errors.ts';
 import { coordinatorService } from '../coordinator/service.ts';

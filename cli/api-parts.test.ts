@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { CallError } from '../actors/call-errors.ts';
+import { CallError } from '../actors/base/call-errors.ts';
 import type { RunEvent__Output } from '../gen/ballast/v1/RunEvent.ts';
 import { fileStem } from './api-download.ts';
 import { timeOf, toViewEvent } from './api-events.ts';

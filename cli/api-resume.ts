@@ -1,6 +1,6 @@
 /** Streams that go on after their connection broke. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { CallError } from '../actors/call-errors.ts';
+import type { CallError } from '../actors/base/call-errors.ts';
 import { isLost } from './api-client.ts';
 
 export interface ResumeOptions {

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
-import { CERTIFICATE_NAME, TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY } from '../actors/security.ts';
+import { CERTIFICATE_NAME, TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY } from '../actors/security/security.ts';
 import { toError, UserError } from '../common/errors.ts';
 import { isAddress } from './node-address.ts';
 

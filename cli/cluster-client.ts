@@ -1,13 +1,13 @@
 /** A running cluster as the commands see it, through any one of its nodes. */
-import { CallError, type StatusName } from '../actors/call-errors.ts';
-import { ChannelPool } from '../actors/channels.ts';
-import type { EventBus } from '../actors/event-bus.ts';
-import { remoteEventBus } from '../actors/event-service.ts';
-import { nodeStatusFromMessage, statusFromMessage } from '../actors/messages.ts';
-import { connectNode } from '../actors/node-client.ts';
-import { nodeService, objectService } from '../actors/runtime-services.ts';
-import type { ActorStatus, NodeApi, NodeStatus } from '../actors/status.ts';
-import { serviceCalls } from '../actors/transport.ts';
+import { CallError, type StatusName } from '../actors/base/call-errors.ts';
+import { ChannelPool } from '../actors/calls/channels.ts';
+import type { EventBus } from '../actors/control/event-bus.ts';
+import { remoteEventBus } from '../actors/control/event-service.ts';
+import { nodeStatusFromMessage, statusFromMessage } from '../actors/status/messages.ts';
+import { connectNode } from '../actors/system/node-client.ts';
+import { nodeService, objectService } from '../actors/proto/runtime-services.ts';
+import type { ActorStatus, NodeApi, NodeStatus } from '../actors/status/status.ts';
+import { serviceCalls } from '../actors/calls/transport.ts';
 import { UserError } from '../common/errors.ts';
 import type { ObjectRow } from './cluster-tables.ts';
 

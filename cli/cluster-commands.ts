@@ -1,6 +1,6 @@
 /** `ballast status`, `nodes`, `actors`, `objects`, `events`, `logs`, `kill`, `stop`, `drain`: a running cluster, for people. */
 import type { Command } from 'commander';
-import type { ActorStatus } from '../actors/status.ts';
+import type { ActorStatus } from '../actors/status/status.ts';
 import { UserError } from '../common/errors.ts';
 import { type ClusterClient, type ClusterObjects, withCluster } from './cluster-client.ts';
 import { actorTable, nodeTable, objectTable, statusText } from './cluster-tables.ts';

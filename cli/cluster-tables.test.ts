@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { ActorStatus, NodeStatus } from '../actors/status.ts';
+import type { ActorStatus, NodeStatus } from '../actors/status/status.ts';
 import { actorTable, nodeTable, objectTable, statusText } from './cluster-tables.ts';
 
 const NOW_MS = Date.parse('2026-01-02T03:04:05Z');

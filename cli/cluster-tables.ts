@@ -1,5 +1,5 @@
 /** What a cluster is made of, as tables: nodes, actors, objects, and all of it in short. */
-import type { ActorStatus, NodeStatus, Resources } from '../actors/status.ts';
+import type { ActorStatus, NodeStatus, Resources } from '../actors/status/status.ts';
 import {
   type Column,
   counted,

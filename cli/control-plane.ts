@@ -1,15 +1,15 @@
 /** The registry and the events of the cluster that a node enters: its own, those of another node, or those on NATS. */
 import type { Registry as MetricsRegistry } from 'prom-client';
-import { CallError } from '../actors/call-errors.ts';
-import { ChannelPool } from '../actors/channels.ts';
-import type { EventBus } from '../actors/event-bus.ts';
-import { openNatsEventBus } from '../actors/event-nats.ts';
-import { remoteEventBus } from '../actors/event-service.ts';
-import { EmbeddedStore, openEmbeddedRegistry } from '../actors/registry-embedded.ts';
-import { natsSecrets } from '../actors/nats-secrets.ts';
-import { openNatsRegistry } from '../actors/registry-nats.ts';
-import { remoteRegistry } from '../actors/registry-service.ts';
-import type { Registry } from '../actors/registry.ts';
+import { CallError } from '../actors/base/call-errors.ts';
+import { ChannelPool } from '../actors/calls/channels.ts';
+import type { EventBus } from '../actors/control/event-bus.ts';
+import { openNatsEventBus } from '../actors/control/event-nats.ts';
+import { remoteEventBus } from '../actors/control/event-service.ts';
+import { EmbeddedStore, openEmbeddedRegistry } from '../actors/control/registry-embedded.ts';
+import { natsSecrets } from '../actors/control/nats-secrets.ts';
+import { openNatsRegistry } from '../actors/control/registry-nats.ts';
+import { remoteRegistry } from '../actors/control/registry-service.ts';
+import type { Registry } from '../actors/control/registry.ts';
 import { UserError } from '../common/errors.ts';
 import { plainReason } from './cluster-client.ts';
 import type { NodeSettings } from './node-settings.ts';

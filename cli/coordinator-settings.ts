@@ -1,6 +1,6 @@
 /** What `ballast coordinator` is told beside what a node is told, checked once. */
 import { resolve } from 'node:path';
-import type { Labels, Resources } from '../actors/status.ts';
+import type { Labels, Resources } from '../actors/status/status.ts';
 import { UserError } from '../common/errors.ts';
 import { parseLabels, parseResources } from './node-settings.ts';
 import { parsePort } from './with-run-services.ts';

@@ -1,8 +1,8 @@
 /** `ballast coordinator`: a node that does runs for others and serves the public API, until SIGTERM or Ctrl-C. */
 import type { Command } from 'commander';
-import { removeNatsEvents } from '../actors/event-nats-stream.ts';
-import { openNatsEventBus } from '../actors/event-nats.ts';
-import { natsSecrets } from '../actors/nats-secrets.ts';
+import { removeNatsEvents } from '../actors/control/event-nats-stream.ts';
+import { openNatsEventBus } from '../actors/control/event-nats.ts';
+import { natsSecrets } from '../actors/control/nats-secrets.ts';
 import { confineTree, pathWithin } from '../common/confined-path.ts';
 import { once } from '../common/once.ts';
 import { ApiTokens } from '../common/tokens.ts';

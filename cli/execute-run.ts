@@ -1,11 +1,11 @@
 /** Does one run: a node in this process, a coordinator on it, its events as they come. Leaves no process behind. */
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ActorError } from '../actors/call-errors.ts';
-import { ChannelPool } from '../actors/channels.ts';
-import { createRegistry } from '../actors/metrics.ts';
-import { type Node, startNode } from '../actors/node.ts';
-import { ActorSystem, type SpawnOptions } from '../actors/system.ts';
+import { ActorError } from '../actors/base/call-errors.ts';
+import { ChannelPool } from '../actors/calls/channels.ts';
+import { createRegistry } from '../actors/calls/metrics.ts';
+import { type Node, startNode } from '../actors/node/node.ts';
+import { ActorSystem, type SpawnOptions } from '../actors/system/system.ts';
 import { toError, UserError } from '../common/errors.ts';
 import { ensureDirectory } from '../common/files.ts';
 import { createLog, type Log } from '../common/log.ts';

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Gauge, Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import type { ActorStatus } from '../actors/status.ts';
+import type { ActorStatus } from '../actors/status/status.ts';
 import { MergedRegistry, mergePages } from './merged-metrics.ts';
 
 describe('MergedRegistry', () => {

@@ -3,7 +3,7 @@
  * of a cluster are on those nodes' pages, so that nothing counts twice.
  */
 import { Registry } from 'prom-client';
-import type { Node } from '../actors/node.ts';
+import type { Node } from '../actors/node/node.ts';
 
 const FETCH_TIMEOUT_MS = 2000;
 

@@ -1,7 +1,7 @@
 /** What `ballast node` is told, checked once: each mistake is one line that names the flag. */
 import { tmpdir, type NetworkInterfaceInfo } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { Labels, Resources } from '../actors/status.ts';
+import type { Labels, Resources } from '../actors/status/status.ts';
 import { UserError } from '../common/errors.ts';
 import { isAddress } from './node-address.ts';
 import { parsePort } from './with-run-services.ts';

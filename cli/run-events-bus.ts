@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
 import type { Registry } from 'prom-client';
-import type { EventBus } from '../actors/event-bus.ts';
-import { openEventLog } from '../actors/event-log.ts';
-import { openNatsEventBus } from '../actors/event-nats.ts';
-import { natsSecrets } from '../actors/nats-secrets.ts';
+import type { EventBus } from '../actors/control/event-bus.ts';
+import { openEventLog } from '../actors/control/event-log.ts';
+import { openNatsEventBus } from '../actors/control/event-nats.ts';
+import { natsSecrets } from '../actors/control/nats-secrets.ts';
 
 /** Opens the bus of a run. Throws UserError when NATS cannot be reached or the folder not be written. */
 export async function openRunBus(

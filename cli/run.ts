@@ -1,7 +1,7 @@
 /** `ballast run`: trains one classifier by one method. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { LOOPBACK } from '../actors/server.ts';
+import { LOOPBACK } from '../actors/serving/server.ts';
 import { layerFlags, loadConfigFile } from '../config/load.ts';
 import { parseRunConfig, resolvePaths, type RunConfig } from '../config/run-config.ts';
 import { RunFolder } from '../coordinator/run-folder.ts';

@@ -1,5 +1,5 @@
 /** Aligned tables and short texts for people. Plain values in, text out. */
-import type { Labels, Resources } from '../actors/status.ts';
+import type { Labels, Resources } from '../actors/status/status.ts';
 
 export interface Column<Row> {
   readonly title: string;

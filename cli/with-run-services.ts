@@ -1,6 +1,6 @@
 /** What stands around the runs of one command: Ctrl-C, and one /metrics page if it is asked for. */
-import type { Node } from '../actors/node.ts';
-import { serveMetrics } from '../actors/metrics.ts';
+import type { Node } from '../actors/node/node.ts';
+import { serveMetrics } from '../actors/calls/metrics.ts';
 import { UserError } from '../common/errors.ts';
 import type { CommandContext } from './context.ts';
 import { type Interrupts, listenForInterrupts } from './interrupts.ts';

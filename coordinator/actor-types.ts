@@ -1,6 +1,6 @@
 /** The kinds of actors of a run: what each serves, and where its program is. */
-import type { ActorType } from '../actors/handle.ts';
-import { loadService } from '../actors/protos.ts';
+import type { ActorType } from '../actors/system/handle.ts';
+import { loadService } from '../actors/proto/protos.ts';
 import type {
   ClassifierTrainerServiceClient,
   ClassifierTrainerServiceHandlers,

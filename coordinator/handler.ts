@@ -1,10 +1,10 @@
 /** Drives one run for `ballast run`: one call does it and streams its events. */
 import { basename, resolve } from 'node:path';
-import { AsyncQueue } from '../actors/async-queue.ts';
-import { CallError } from '../actors/call-errors.ts';
-import type { Implementation } from '../actors/protos.ts';
-import type { ActorRuntime } from '../actors/hosted-actor.ts';
-import type { CallContext } from '../actors/dispatcher.ts';
+import { AsyncQueue } from '../actors/base/async-queue.ts';
+import { CallError } from '../actors/base/call-errors.ts';
+import type { Implementation } from '../actors/proto/protos.ts';
+import type { ActorRuntime } from '../actors/actor/hosted-actor.ts';
+import type { CallContext } from '../actors/calls/dispatcher.ts';
 import { UserError } from '../common/errors.ts';
 import { parseRunConfig, resolvePaths, type RunConfig } from '../config/run-config.ts';
 import type { RunDriverServiceHandlers } from '../gen/ballast/v1/RunDriverService.ts';

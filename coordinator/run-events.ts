@@ -2,7 +2,7 @@
  * Tells what happens in a run: `RunEvent`s to whoever called Run (live views), and facts worth keeping to the event
  * bus. Progress within an epoch is not kept.
  */
-import type { EventBus, EventPayload } from '../actors/event-bus.ts';
+import type { EventBus, EventPayload } from '../actors/control/event-bus.ts';
 import { UserError } from '../common/errors.ts';
 import type { Log } from '../common/log.ts';
 import type { RunEvent } from '../report/records.ts';

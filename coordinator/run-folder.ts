@@ -10,7 +10,7 @@
  * - `report.json`: created exclusively, once, from the committed records.
  * - `config.json`, `classes.json`: the same whoever writes them. `environment.json`: only by the holder; of two starts in one instant a line may be lost.
  * - `events.jsonl` has one writer, the node; opening it again leaves an earlier writer with a file that has no name
- *   (actors/event-log.ts).
+ *   (actors/control/event-log.ts).
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';

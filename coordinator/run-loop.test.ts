@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openEventLog } from '../actors/event-log.ts';
+import { openEventLog } from '../actors/control/event-log.ts';
 import { silentLog } from '../common/log.ts';
 import { parseRunConfig, type RunConfig } from '../config/run-config.ts';
 import type { EpochRecord, RunEvent, RunReport } from '../report/records.ts';

@@ -1,12 +1,12 @@
 /** The coordinator of a cluster: does runs on the cluster's nodes and serves the public API, on a node of its own. */
 import type { Registry } from 'prom-client';
-import { ChannelPool } from '../actors/channels.ts';
-import type { Node } from '../actors/node.ts';
-import { ObjectStore } from '../actors/objects.ts';
-import { loadService } from '../actors/protos.ts';
-import { SecurityFiles } from '../actors/security-files.ts';
-import type { Labels, Resources } from '../actors/status.ts';
-import { ActorSystem } from '../actors/system.ts';
+import { ChannelPool } from '../actors/calls/channels.ts';
+import type { Node } from '../actors/node/node.ts';
+import { ObjectStore } from '../actors/objects/objects.ts';
+import { loadService } from '../actors/proto/protos.ts';
+import { SecurityFiles } from '../actors/security/security-files.ts';
+import type { Labels, Resources } from '../actors/status/status.ts';
+import { ActorSystem } from '../actors/system/system.ts';
 import type { Log } from '../common/log.ts';
 import type { ApiTokens } from '../common/tokens.ts';
 import type {

@@ -1,6 +1,6 @@
 /** What is known of actors that somebody else starts and ends, for whoever works with them. */
-import { EXIT_USER_ERROR } from '../actors/restart-policy.ts';
-import type { ActorStatus } from '../actors/status.ts';
+import { EXIT_USER_ERROR } from '../actors/status/restart-policy.ts';
+import type { ActorStatus } from '../actors/status/status.ts';
 import type { ActorLink, LinkStatus } from './crew.ts';
 
 const UNKNOWN: LinkStatus = { state: 'pending', incarnation: 0, reason: 'not started yet' };

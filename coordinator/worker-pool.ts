@@ -3,9 +3,9 @@
  * those of a node that drains get nothing new, hand over what they have made, and are ended.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { lackingLabels } from '../actors/placement.ts';
-import type { ActorStatus, Labels, NodeStatus, Resources } from '../actors/status.ts';
-import type { ActorSystem } from '../actors/system.ts';
+import { lackingLabels } from '../actors/cluster/placement.ts';
+import type { ActorStatus, Labels, NodeStatus, Resources } from '../actors/status/status.ts';
+import type { ActorSystem } from '../actors/system/system.ts';
 import { toError } from '../common/errors.ts';
 import type { Log } from '../common/log.ts';
 import { workerType } from './actor-types.ts';

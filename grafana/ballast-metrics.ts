@@ -1,12 +1,12 @@
 /** Every metric that Ballast's code can export, by the processes that export it, read from the code's own registrations. */
 import { Registry } from 'prom-client';
-import { Dispatcher } from '../actors/dispatcher.ts';
-import { EventMetrics } from '../actors/event-metrics.ts';
-import { CallMetrics, createRegistry, watchMailboxes } from '../actors/metrics.ts';
-import { countGoneNodes, type MeasuredNode, watchNodeMetrics } from '../actors/node-metrics.ts';
-import { NodeObjectMetrics, ProcessObjectMetrics } from '../actors/object-metrics.ts';
-import { RegistryMetrics } from '../actors/registry-metrics.ts';
-import type { NodeStatus } from '../actors/status.ts';
+import { Dispatcher } from '../actors/calls/dispatcher.ts';
+import { EventMetrics } from '../actors/control/event-metrics.ts';
+import { CallMetrics, createRegistry, watchMailboxes } from '../actors/calls/metrics.ts';
+import { countGoneNodes, type MeasuredNode, watchNodeMetrics } from '../actors/node/node-metrics.ts';
+import { NodeObjectMetrics, ProcessObjectMetrics } from '../actors/objects/object-metrics.ts';
+import { RegistryMetrics } from '../actors/control/registry-metrics.ts';
+import type { NodeStatus } from '../actors/status/status.ts';
 import { silentLog } from '../common/log.ts';
 import { ApiMetrics } from '../coordinator/api/metrics.ts';
 import { CoordinatorMetrics } from '../coordinator/run-metrics.ts';

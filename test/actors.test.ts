@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ActorError, ActorSystem, ChannelPool, connectNode, silentLog, startNode } from '../actors/index.ts';
 import type { ActorHandle, ActorStatus, Node, SpawnOptions } from '../actors/index.ts';
 import { plainCalls } from '../actors/index.ts';
-import { healthService } from '../actors/health.ts';
+import { healthService } from '../actors/serving/health.ts';
 import { ECHO_ENTRY, echo, FIXTURES } from './fixtures/actors/echo.ts';
 import type { EchoServiceClient } from './fixtures/actors/echo.ts';
 import { type EchoNode, startEchoNode } from './support/echo-node.ts';

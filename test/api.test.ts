@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CallError } from '../actors/call-errors.ts';
+import { CallError } from '../actors/base/call-errors.ts';
 import { actorsOf } from './support/processes.ts';
 import {
   ended,

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ActorSystem, ChannelPool, connectNode } from '../actors/index.ts';
 import type { ActorHandle, ActorStatus, BusEvent, NodeStatus } from '../actors/index.ts';
-import { remoteEventBus } from '../actors/event-service.ts';
+import { remoteEventBus } from '../actors/control/event-service.ts';
 import type { ObjectRow } from '../cli/cluster-tables.ts';
 import { echo } from './fixtures/actors/echo.ts';
 import type { EchoServiceClient } from './fixtures/actors/echo.ts';

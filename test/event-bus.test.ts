@@ -13,7 +13,7 @@ import {
   startNode,
 } from '../actors/index.ts';
 import type { BusEvent, EventBus } from '../actors/index.ts';
-import { remoteEventBus } from '../actors/event-service.ts';
+import { remoteEventBus } from '../actors/control/event-service.ts';
 import { freePort, hasNats, startNats, stopNats, type NatsServer } from './support/nats.ts';
 
 let folder: string;

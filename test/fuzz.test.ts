@@ -5,8 +5,13 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ChannelPool, connectNode } from '../actors/index.ts';
-import { eventService, nodeService, objectService, registryService } from '../actors/runtime-services.ts';
-import { CONNECT_PATH, encodeFrame, type Frame } from '../actors/transport/frames.ts';
+import {
+  eventService,
+  nodeService,
+  objectService,
+  registryService,
+} from '../actors/proto/runtime-services.ts';
+import { CONNECT_PATH, encodeFrame, type Frame } from '../actors/calls/transport/frames.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { foldIn, keyFromSeed, uniform } from '../tensor/random.ts';
 import { startTestNode, type TestNode } from './support/cluster.ts';

@@ -5,7 +5,7 @@ import { connect, type NatsConnection, type NatsError } from 'nats';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ActorSystem, ChannelPool, connectNode, openNatsRegistry } from '../actors/index.ts';
 import type { BusEvent, NodeStatus } from '../actors/index.ts';
-import { remoteEventBus } from '../actors/event-service.ts';
+import { remoteEventBus } from '../actors/control/event-service.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { echo } from './fixtures/actors/echo.ts';
 import { ballast } from './support/cli.ts';

@@ -20,8 +20,8 @@ import {
   silentLog,
 } from '../actors/index.ts';
 import type { Registry, RegistryChange, RegistryEntry, RegistryOptions } from '../actors/index.ts';
-import { registryService } from '../actors/runtime-services.ts';
-import { ServingProcess } from '../actors/serving-process.ts';
+import { registryService } from '../actors/proto/runtime-services.ts';
+import { ServingProcess } from '../actors/serving/serving-process.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { freePort, hasNats, startNats, type NatsServer } from './support/nats.ts';
 

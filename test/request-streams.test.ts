@@ -6,13 +6,13 @@ import { ActorSystem } from '../actors/index.ts';
 import type { Node } from '../actors/index.ts';
 import { silentLog } from '../common/log.ts';
 import { echo } from './fixtures/actors/echo.ts';
-import { ChannelPool, plainCalls } from '../actors/channels.ts';
-import type { CallContext } from '../actors/dispatcher.ts';
-import { STREAM_WINDOW } from '../actors/request-stream.ts';
-import { ServingProcess } from '../actors/serving-process.ts';
-import { serviceCalls } from '../actors/transport.ts';
-import { MAX_MESSAGE_BYTES } from '../actors/transport/channel.ts';
-import { FAULTS_KEY } from '../actors/transport/faults.ts';
+import { ChannelPool, plainCalls } from '../actors/calls/channels.ts';
+import type { CallContext } from '../actors/calls/dispatcher.ts';
+import { STREAM_WINDOW } from '../actors/proto/request-stream.ts';
+import { ServingProcess } from '../actors/serving/serving-process.ts';
+import { serviceCalls } from '../actors/calls/transport.ts';
+import { MAX_MESSAGE_BYTES } from '../actors/calls/transport/channel.ts';
+import { FAULTS_KEY } from '../actors/calls/transport/faults.ts';
 import { type EchoNode, startEchoNode } from './support/echo-node.ts';
 
 interface Value {

@@ -4,9 +4,15 @@ import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ChannelPool, plainCalls } from '../actors/channels.ts';
+import { ChannelPool, plainCalls } from '../actors/calls/channels.ts';
 import { connectNode, openNatsRegistry } from '../actors/index.ts';
-import { CERTIFICATE_NAME, readSecurity, TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY } from '../actors/security.ts';
+import {
+  CERTIFICATE_NAME,
+  readSecurity,
+  TLS_CA_KEY,
+  TLS_CERT_KEY,
+  TLS_KEY_KEY,
+} from '../actors/security/security.ts';
 import { Authority, type CertificateFiles, hasOpenssl } from '../actors/testing/certificates.ts';
 import { coordinatorService } from '../coordinator/service.ts';
 import { startTestNode, type TestNode } from './support/cluster.ts';

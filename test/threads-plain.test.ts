@@ -8,7 +8,7 @@ import protoLoader from '@grpc/proto-loader';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { ActorSystem, ChannelPool, type Node, plainCalls, silentLog, startNode } from '../actors/index.ts';
-import { healthService } from '../actors/health.ts';
+import { healthService } from '../actors/serving/health.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { echo, FIXTURES } from './fixtures/actors/echo.ts';
 

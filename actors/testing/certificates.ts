@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CERTIFICATE_NAME, TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY } from '../security.ts';
+import { CERTIFICATE_NAME, TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY } from '../security/security.ts';
 
 export const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 

@@ -1,8 +1,8 @@
 /** Failures of API calls as gRPC's rich errors (google.aip.dev/193): a google.rpc.Status with an ErrorInfo. */
 import * as grpc from '@grpc/grpc-js';
-import { CallError } from '../../actors/call-errors.ts';
-import { loadMessage } from '../../actors/protos.ts';
-import { STATUS_CODES, type StatusName } from '../../actors/status-codes.ts';
+import { CallError } from '../../actors/base/call-errors.ts';
+import { loadMessage } from '../../actors/proto/protos.ts';
+import { STATUS_CODES, type StatusName } from '../../actors/base/status-codes.ts';
 import { UserError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
 import type { BadRequest, BadRequest__Output } from '../../gen/google/rpc/BadRequest.ts';

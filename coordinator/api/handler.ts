@@ -1,7 +1,7 @@
 /** The public API's methods over the coordinator's runs. */
-import type { NodeApi } from '../../actors/status.ts';
+import type { NodeApi } from '../../actors/status/status.ts';
 import type { CoordinatorServiceHandlers } from '../../gen/ballast/v1/CoordinatorService.ts';
-import type { Implementation } from '../../actors/protos.ts';
+import type { Implementation } from '../../actors/proto/protos.ts';
 import type { Image } from '../../gen/ballast/v1/Image.ts';
 import type { ListImagesRequest__Output } from '../../gen/ballast/v1/ListImagesRequest.ts';
 import type { EpochRecord } from '../../report/records.ts';

@@ -1,5 +1,5 @@
 /** The coordinator's records as the public API's resources. */
-import type { ActorStatus, NodeStatus } from '../../actors/status.ts';
+import type { ActorStatus, NodeStatus } from '../../actors/status/status.ts';
 import type { Actor } from '../../gen/ballast/v1/Actor.ts';
 import type { Epoch } from '../../gen/ballast/v1/Epoch.ts';
 import type { Metrics as MetricsMessage } from '../../gen/ballast/v1/Metrics.ts';

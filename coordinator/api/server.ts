@@ -3,11 +3,11 @@
  * and answers with rich errors. Health and reflection beside it.
  */
 import * as grpc from '@grpc/grpc-js';
-import { addPlainHealth } from '../../actors/health-port.ts';
-import { addReflection } from '../../actors/reflection.ts';
-import { logRefusedCallers } from '../../actors/tls-refusals.ts';
-import { checkExposure, type Security, serverCredentials } from '../../actors/security.ts';
-import type { AnyService, Method } from '../../actors/protos.ts';
+import { addPlainHealth } from '../../actors/serving/health-port.ts';
+import { addReflection } from '../../actors/serving/reflection.ts';
+import { logRefusedCallers } from '../../actors/security/tls-refusals.ts';
+import { checkExposure, type Security, serverCredentials } from '../../actors/security/security.ts';
+import type { AnyService, Method } from '../../actors/proto/protos.ts';
 import { toError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
 import type { Gate } from './access.ts';

@@ -3,8 +3,8 @@
  * in turn with them. What is asked for counts as backlog from the first moment, whether or not there is a worker.
  */
 import sharp from 'sharp';
-import { AsyncQueue } from '../../actors/async-queue.ts';
-import { withLimits } from '../../actors/limits.ts';
+import { AsyncQueue } from '../../actors/base/async-queue.ts';
+import { withLimits } from '../../actors/base/limits.ts';
 import { synthesizes } from '../../config/run-config.ts';
 import { readsAnchors } from '../../config/synthesis-config.ts';
 import type { Image } from '../../gen/ballast/v1/Image.ts';

@@ -1,6 +1,6 @@
 /** What happens in a run, as a stream of the public API: its stored events from anywhere on, and its progress. */
-import { AsyncQueue } from '../../actors/async-queue.ts';
-import type { BusEvent } from '../../actors/event-bus.ts';
+import { AsyncQueue } from '../../actors/base/async-queue.ts';
+import type { BusEvent } from '../../actors/control/event-bus.ts';
 import type { RunEvent as RunEventMessage } from '../../gen/ballast/v1/RunEvent.ts';
 import type { EpochRecord, RunEvent } from '../../report/records.ts';
 import type { Journals } from '../runs/journals.ts';

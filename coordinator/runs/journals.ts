@@ -3,8 +3,8 @@
  * after the last; and its progress, which is told to those who listen and not stored.
  */
 import { join } from 'node:path';
-import type { EventBus } from '../../actors/event-bus.ts';
-import { openEventLog } from '../../actors/event-log.ts';
+import type { EventBus } from '../../actors/control/event-bus.ts';
+import { openEventLog } from '../../actors/control/event-log.ts';
 import type { RunEvent } from '../../report/records.ts';
 
 interface Open {

@@ -1,8 +1,8 @@
 /** Does one run of the coordinator: a trainer of its own, a share of the workers, its folder, its events. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { lackingLabels } from '../../actors/placement.ts';
-import type { EventBus } from '../../actors/event-bus.ts';
-import type { Labels } from '../../actors/status.ts';
+import { lackingLabels } from '../../actors/cluster/placement.ts';
+import type { EventBus } from '../../actors/control/event-bus.ts';
+import type { Labels } from '../../actors/status/status.ts';
 import { UserError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
 import { type CrewRuntime, spawnCrew } from '../crew-node.ts';

@@ -1,6 +1,6 @@
 /** The classifier trainer's compute thread: one run. */
-import { serveComputeThread } from '../../actors/compute-worker.ts';
-import type { ComputeContext } from '../../actors/compute-worker.ts';
+import { serveComputeThread } from '../../actors/compute/compute-worker.ts';
+import type { ComputeContext } from '../../actors/compute/compute-worker.ts';
 import type { RunConfig } from '../../config/run-config.ts';
 import { graphTotals } from '../../tensor/graph-totals.ts';
 import { TrainerRun } from './run.ts';

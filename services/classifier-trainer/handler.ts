@@ -1,9 +1,9 @@
 /** The classifier trainer's service: objects in and out on the network thread, everything heavy in the compute thread. */
-import { AsyncQueue } from '../../actors/async-queue.ts';
-import type { ComputeThread } from '../../actors/compute-thread.ts';
-import type { Implementation } from '../../actors/protos.ts';
-import type { ActorRuntime } from '../../actors/hosted-actor.ts';
-import type { CallContext } from '../../actors/dispatcher.ts';
+import { AsyncQueue } from '../../actors/base/async-queue.ts';
+import type { ComputeThread } from '../../actors/compute/compute-thread.ts';
+import type { Implementation } from '../../actors/proto/protos.ts';
+import type { ActorRuntime } from '../../actors/actor/hosted-actor.ts';
+import type { CallContext } from '../../actors/calls/dispatcher.ts';
 import { UserError } from '../../common/errors.ts';
 import { parseRunConfig } from '../../config/run-config.ts';
 import type { ClassifierTrainerServiceHandlers } from '../../gen/ballast/v1/ClassifierTrainerService.ts';

@@ -1,6 +1,6 @@
 /** The diffusion worker's compute thread. */
-import { serveComputeThread, withTransfer } from '../../actors/compute-worker.ts';
-import type { ComputeContext } from '../../actors/compute-worker.ts';
+import { serveComputeThread, withTransfer } from '../../actors/compute/compute-worker.ts';
+import type { ComputeContext } from '../../actors/compute/compute-worker.ts';
 import { graphTotals } from '../../tensor/graph-totals.ts';
 import { Synthesizer } from './synthesizer.ts';
 import type { ShardJob } from './synthesizer.ts';

@@ -1,8 +1,8 @@
 /** The diffusion worker's service: pulls what a shard names, has it made in the compute thread, keeps the batch. */
-import type { ActorRuntime } from '../../actors/hosted-actor.ts';
-import type { CallContext } from '../../actors/dispatcher.ts';
-import type { Implementation } from '../../actors/protos.ts';
-import type { ComputeThread } from '../../actors/compute-thread.ts';
+import type { ActorRuntime } from '../../actors/actor/hosted-actor.ts';
+import type { CallContext } from '../../actors/calls/dispatcher.ts';
+import type { Implementation } from '../../actors/proto/protos.ts';
+import type { ComputeThread } from '../../actors/compute/compute-thread.ts';
 import { UserError } from '../../common/errors.ts';
 import type { DiffusionWorkerServiceHandlers } from '../../gen/ballast/v1/DiffusionWorkerService.ts';
 import type { ObjectRef__Output } from '../../gen/ballast/v1/ObjectRef.ts';

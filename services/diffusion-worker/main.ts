@@ -1,7 +1,7 @@
 /** The diffusion worker's process: one network thread, one compute thread. */
-import { computeThread } from '../../actors/compute-thread.ts';
-import { loadService } from '../../actors/protos.ts';
-import type { Service } from '../../actors/protos.ts';
+import { computeThread } from '../../actors/compute/compute-thread.ts';
+import { loadService } from '../../actors/proto/protos.ts';
+import type { Service } from '../../actors/proto/protos.ts';
 import { serveActor } from '../../actors/serve.ts';
 import type {
   DiffusionWorkerServiceClient,

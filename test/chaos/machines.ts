@@ -5,8 +5,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { openNatsRegistry } from '../../actors/registry-nats.ts';
-import type { Registry } from '../../actors/registry.ts';
+import { openNatsRegistry } from '../../actors/control/registry-nats.ts';
+import type { Registry } from '../../actors/control/registry.ts';
 import { jsonOf, sharedFolders, startTestNode, type TestNode } from '../support/cluster.ts';
 import { hasNats, type NatsServer, startNats } from '../support/nats.ts';
 import { TestNetwork } from '../support/network.ts';

@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { FAULTS_KEY } from '../../actors/transport/faults.ts';
+import { FAULTS_KEY } from '../../actors/calls/transport/faults.ts';
 import { Cli, type CliEnd } from '../support/cli.ts';
 import { hasNats, type NatsServer, startNats } from '../support/nats.ts';
 import { actorsOf, type ActorProcess } from '../support/processes.ts';

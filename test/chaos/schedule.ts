@@ -1,5 +1,5 @@
 /** What goes wrong in one run, and when: a pure function of a seed. */
-import type { FaultOptions } from '../../actors/transport/faults.ts';
+import type { FaultOptions } from '../../actors/calls/transport/faults.ts';
 
 export const ACTORS = [
   'diffusion-worker-0',

@@ -7,7 +7,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ChannelPool, plainCalls } from '../../actors/channels.ts';
+import { ChannelPool, plainCalls } from '../../actors/calls/channels.ts';
 import { coordinatorService } from '../../coordinator/service.ts';
 import type { RunEvent__Output } from '../../gen/ballast/v1/RunEvent.ts';
 import { startTestNode, type TestNode } from '../support/cluster.ts';

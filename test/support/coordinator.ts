@@ -1,7 +1,7 @@
 /** A `ballast coordinator` of a test, and its API as a client sees it. */
 import { dirname, join } from 'node:path';
-import { ChannelPool, plainCalls } from '../../actors/channels.ts';
-import type { Calls } from '../../actors/protos.ts';
+import { ChannelPool, plainCalls } from '../../actors/calls/channels.ts';
+import type { Calls } from '../../actors/proto/protos.ts';
 import { toStruct } from '../../coordinator/api/struct.ts';
 import { coordinatorService } from '../../coordinator/service.ts';
 import type { CoordinatorServiceClient } from '../../gen/ballast/v1/CoordinatorService.ts';

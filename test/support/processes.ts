@@ -1,6 +1,6 @@
 /** Processes as /proc shows them (Linux): who descends from whom, which actor each is, and the memory that they hold. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { ENVIRONMENT_KEY, type ActorEnvironment } from '../../actors/actor-environment.ts';
+import { ENVIRONMENT_KEY, type ActorEnvironment } from '../../actors/status/actor-environment.ts';
 
 export interface ActorProcess {
   readonly pid: number;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as grpc from '@grpc/grpc-js';
 import type { IProbe } from 'kubernetes-models/v1/Probe';
-import { healthService } from '../../../actors/health.ts';
+import { healthService } from '../../../actors/serving/health.ts';
 import { distRoot } from '../../../common/package-root.ts';
 import type { LocalContainer } from './local-pod.ts';
 

@@ -1,0 +1,120 @@
+/**
+ * One incarnation of an actor, in a process of its own or in a thread: is made, tells its node, serves, and ends. What
+ * differs between process and thread (transport, addresses) comes from outside.
+ */
+
+import type { Registry } from 'prom-client';
+import type { Log } from '../../common/log.ts';
+import type { ActorEnvironment } from '../status/actor-environment.ts';
+import type { Dispatcher } from '../calls/dispatcher.ts';
+import { rawMethods } from '../calls/raw-methods.ts';
+import { remoteEventBus } from '../control/event-service.ts';
+import type { ActorRuntime, ServeOptions, StartedActor } from './hosted-actor.ts';
+import { Mailbox } from '../base/mailbox.ts';
+import { connectNode } from '../system/node-client.ts';
+import { startHeartbeat } from './node-link.ts';
+import { ObjectStore } from '../objects/objects.ts';
+import { nodeService } from '../proto/runtime-services.ts';
+import { ActorSystem } from '../system/system.ts';
+import { serviceCalls } from '../calls/transport.ts';
+import type { Transport } from '../calls/transport.ts';
+
+export interface ActorLifeOptions {
+  readonly environment: ActorEnvironment;
+  readonly log: Log;
+  readonly registry: Registry;
+  readonly transport: Transport;
+  readonly dispatcher: Dispatcher;
+  /** host:port that serves the actor. */
+  readonly address: string;
+  /** The node has given this actor to another process, or is gone. */
+  readonly onDisowned: () => void;
+}
+
+export class ActorLife<Client, Handlers> {
+  readonly #options: ActorLifeOptions;
+  readonly #stopping = new AbortController();
+  readonly #system: ActorSystem;
+  #actor: StartedActor<Handlers> | null = null;
+  #stopHeartbeat: () => void = () => undefined;
+
+  constructor(options: ActorLifeOptions) {
+    this.#options = options;
+    const { transport, environment } = options;
+    const owner = `${environment.actorId}/${environment.incarnation}`;
+    this.#system = new ActorSystem({
+      node: connectNode(transport, environment.nodeAddress),
+      transport,
+      owner,
+    });
+  }
+
+  get isStopping(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  /** Makes the actor; calls may come in afterwards. */
+  async start(options: ServeOptions<Client, Handlers>): Promise<void> {
+    const { environment, dispatcher } = this.#options;
+    const { actorId, incarnation, mailbox, restart } = environment;
+    this.#actor = await options.start(this.#runtime(options));
+    if (restart !== null) await this.#actor.onRestart?.(restart);
+    const methods = rawMethods(options.service, this.#actor.handlers);
+    dispatcher.addActor(actorId, { kind: 'local', methods, mailbox: new Mailbox(mailbox), incarnation });
+  }
+
+  /** Tells the node that the actor serves, and that it lives from now on. */
+  async register(metricsAddress: string): Promise<void> {
+    const { environment, transport, address, log, onDisowned } = this.#options;
+    const { actorId, incarnation, nodeAddress } = environment;
+    const node = serviceCalls(nodeService, transport, nodeAddress);
+    const { heartbeatMs } = await node.register({ actorId, incarnation, address, metricsAddress });
+    const beat = () => node.heartbeat({ actorId, incarnation }, { deadlineMs: heartbeatMs });
+    this.#stopHeartbeat = startHeartbeat(beat, heartbeatMs, onDisowned);
+    log.info('serving', { address, metricsAddress, pid: process.pid });
+  }
+
+  /** Aborts what the actor does; follow with `end` once its calls are over. */
+  abort(reason: string): void {
+    this.#options.log.info('stopping', { reason });
+    this.#stopHeartbeat();
+    this.#stopping.abort(new Error(`the actor is stopping (${reason})`));
+  }
+
+  /** Lets the actor clean up. Never throws; resolves to the exit code. */
+  async end(): Promise<number> {
+    try {
+      await this.#actor?.onStop?.();
+      await this.#system.close();
+      return 0;
+    } catch (thrown) {
+      this.#options.log.error('onStop failed', { error: thrown });
+      return 1;
+    }
+  }
+
+  #runtime({ objectCacheBytes }: ServeOptions<Client, Handlers>): ActorRuntime {
+    const { environment, log, registry, transport } = this.#options;
+    const { actorId, incarnation, nodeAddress, args, runDir } = environment;
+    const node = serviceCalls(nodeService, transport, nodeAddress);
+    return {
+      actorId,
+      incarnation,
+      args,
+      runDir,
+      log,
+      registry,
+      objects: new ObjectStore({
+        owner: `${actorId}/${incarnation}`,
+        ...{ nodeAddress, transport, registry },
+        ...(objectCacheBytes === undefined ? {} : { cacheBytes: objectCacheBytes }),
+      }),
+      system: this.#system,
+      events: remoteEventBus(transport, nodeAddress),
+      signal: this.#stopping.signal,
+      async saveState(state) {
+        await node.saveState({ actorId, incarnation, stateJson: JSON.stringify(state ?? null) });
+      },
+    };
+  }
+}

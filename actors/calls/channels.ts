@@ -1,0 +1,255 @@
+/**
+ * The connections of a process, one to each address: calls share one stream (transport/), plain gRPC calls (to servers
+ * that are no Ballast process, and bulk bytes) have streams of their own on the same connection.
+ */
+
+import type { EventEmitter } from 'node:events';
+import * as grpc from '@grpc/grpc-js';
+import { toError } from '../../common/errors.ts';
+import { toCallerError } from '../base/call-errors.ts';
+import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import { fromServiceError } from '../proto/grpc-errors.ts';
+import type { CallOptions, Calls, Method, RequestsOf, Service } from '../proto/protos.ts';
+import { sendAll } from '../proto/request-stream.ts';
+import { SecurityFiles } from '../security/security-files.ts';
+import { callMetadata, channelCredentials, channelOptions } from '../security/security.ts';
+import type { Security } from '../security/security.ts';
+import type { Transport } from './transport.ts';
+import type { CallSink, CallStart, StartedCall } from './transport/caller.ts';
+import type { FrameDuplex } from './transport/channel.ts';
+import { Faults, readFaultOptions } from './transport/faults.ts';
+import { LinkPool } from './transport/pool.ts';
+
+// The client's window bounds bytes in flight towards it; 8 MiB lets a receiver pull at memory speed on loopback.
+export const CHANNEL_OPTIONS: grpc.ChannelOptions = {
+  'grpc-node.flow_control_window': 8 * 1024 * 1024,
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1000,
+  'grpc.enable_retries': 0, // one layer retries: the actor handle
+  'grpc.enable_http_proxy': 0,
+};
+
+export interface ChannelPoolOptions {
+  /** Answers calls that come in; left out in a process that serves nothing. */
+  readonly dispatcher?: Dispatcher;
+  /** host:port where this process can be called. */
+  readonly ownAddress?: () => string;
+  /** What the environment's files say, by default, as they change. */
+  readonly security?: Security;
+}
+
+/** Connections by address. `close` when the process has no more calls to make. */
+export class ChannelPool implements Transport {
+  readonly #clients = new Map<string, grpc.Client>();
+  readonly #links: LinkPool;
+  readonly #security: Security;
+
+  constructor(options: ChannelPoolOptions = {}) {
+    const { dispatcher = null, ownAddress = () => '' } = options;
+    const faultOptions = readFaultOptions(process.env);
+    this.#security = options.security ?? new SecurityFiles(process.env, { log: null });
+    this.#links = new LinkPool({
+      client: (address) => this.client(address),
+      metadata: () => this.metadata(),
+      dispatcher,
+      ownAddress,
+      faults: faultOptions === null ? null : new Faults(faultOptions),
+    });
+  }
+
+  /** A client of the shared connection to host:port. */
+  client(address: string): grpc.Client {
+    let client = this.#clients.get(address);
+    if (client === undefined) {
+      client = new grpc.Client(address, channelCredentials(this.#security), {
+        ...CHANNEL_OPTIONS,
+        ...channelOptions(this.#security),
+      });
+      this.#clients.set(address, client);
+    }
+    return client;
+  }
+
+  /** Metadata of every call. */
+  metadata(): grpc.Metadata {
+    return callMetadata(this.#security);
+  }
+
+  start(address: string, call: CallStart, sink: CallSink): StartedCall {
+    return this.#links.start(address, call, sink);
+  }
+
+  /** Takes a stream that another process opened. */
+  accept(duplex: FrameDuplex): void {
+    this.#links.accept(duplex);
+  }
+
+  drop(address: string): void {
+    this.#links.drop(address);
+    this.#clients.get(address)?.close();
+    this.#clients.delete(address);
+  }
+
+  close(): void {
+    this.#links.close();
+    for (const client of this.#clients.values()) client.close();
+    this.#clients.clear();
+  }
+}
+
+/** What plain calls are made on. */
+export type Connections = Pick<ChannelPool, 'client' | 'metadata'>;
+
+/** The methods of a plain gRPC service at an address: a gRPC call each. */
+export function plainCalls<Client, Handlers>(
+  service: Service<Client, Handlers>,
+  pool: Connections,
+  address: string,
+): Calls<Client> {
+  const calls: Record<string, unknown> = {};
+  for (const [name, method] of service.methods) {
+    calls[name] = method.responseStream
+      ? (input: object, options: CallOptions = {}) => plainStream(pool, address, method, input, options)
+      : (input: object, options: CallOptions = {}) => plainUnary(pool, address, method, input, options);
+  }
+  return calls as Calls<Client>;
+}
+
+function deadlineOf({ deadlineMs = DEFAULT_DEADLINE_MS }: CallOptions): grpc.CallOptions {
+  const effectiveMs = effectiveDeadlineMs(deadlineMs);
+  return effectiveMs === Infinity ? {} : { deadline: Date.now() + effectiveMs };
+}
+
+/** The signal's reason if it was aborted, else what the wire said. */
+function failure(error: unknown, signal: AbortSignal | undefined): Error {
+  if (signal?.aborted === true) return toError(signal.reason);
+  return toError(toCallerError(fromServiceError(error as grpc.ServiceError)));
+}
+
+function plainUnary(
+  pool: Connections,
+  address: string,
+  method: Method,
+  input: object,
+  options: CallOptions,
+): Promise<object> {
+  const { signal } = options;
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const onAbort = () => call.cancel();
+    const onEnd = (error: grpc.ServiceError | null, response?: object) => {
+      signal?.removeEventListener('abort', onAbort);
+      if (error !== null) reject(failure(error, signal));
+      else resolve(response ?? {});
+    };
+    const client = pool.client(address);
+    const { path, requestSerialize, responseDeserialize } = method;
+    const [metadata, limits] = [pool.metadata(), deadlineOf(options)];
+    let call: Cancellable;
+    if (method.requestStream) {
+      const stream = client.makeClientStreamRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        metadata,
+        limits,
+        onEnd,
+      );
+      call = stream;
+      writeAll(input as RequestsOf<object>, stream).catch((thrown: unknown) => {
+        reject(toError(thrown));
+        stream.cancel();
+      });
+    } else {
+      call = client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        input,
+        metadata,
+        limits,
+        onEnd,
+      );
+    }
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+interface Cancellable {
+  cancel(): void;
+}
+
+type RequestWriter = grpc.ClientWritableStream<object> | grpc.ClientDuplexStream<object, object>;
+
+/** Writes requests as there is room, then ends the writing; stops when the call is over. @throws what the iteration throws */
+function writeAll(requests: RequestsOf<object>, stream: RequestWriter): Promise<void> {
+  const events: EventEmitter = stream;
+  let isOver = false;
+  let wake: () => void = () => undefined;
+  const onEnd = () => {
+    isOver = true;
+    wake();
+  };
+  events.on('drain', () => wake());
+  for (const event of ['close', 'error', 'status']) events.once(event, onEnd);
+  const drained = () => new Promise<void>((resolve) => (wake = resolve));
+  const sink = {
+    send: (message: object) => (stream.write(message) ? null : drained()),
+    endRequests: () => stream.end(),
+  };
+  return sendAll(requests, sink, () => isOver);
+}
+
+/** Ending the iteration cancels the call. */
+async function* plainStream(
+  pool: Connections,
+  address: string,
+  method: Method,
+  input: object,
+  options: CallOptions,
+): AsyncGenerator<object, void, undefined> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const client = pool.client(address);
+  const { path, requestSerialize, responseDeserialize } = method;
+  const [metadata, limits] = [pool.metadata(), deadlineOf(options)];
+  let broken: Error | null = null;
+  let stream: grpc.ClientReadableStream<object> | grpc.ClientDuplexStream<object, object>;
+  if (method.requestStream) {
+    const duplex = client.makeBidiStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      metadata,
+      limits,
+    );
+    stream = duplex;
+    writeAll(input as RequestsOf<object>, duplex).catch((thrown: unknown) => {
+      broken = toError(thrown);
+      duplex.cancel();
+    });
+  } else {
+    stream = client.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      input,
+      metadata,
+      limits,
+    );
+  }
+  const onAbort = () => stream.cancel();
+  stream.on('error', () => undefined); // a cancelled stream reports its own cancellation after iteration ended
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    for await (const message of stream) yield message as object;
+  } catch (thrown) {
+    throw broken ?? failure(thrown, signal);
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+    stream.cancel();
+  }
+}

@@ -1,0 +1,74 @@
+import { Registry } from 'prom-client';
+import { expect, it } from 'vitest';
+import { silentLog } from '../../common/log.ts';
+import { CallError } from '../base/call-errors.ts';
+import { Dispatcher } from './dispatcher.ts';
+import type { RawStream, RawUnary } from './raw-methods.ts';
+import { Mailbox } from '../base/mailbox.ts';
+import { CallMetrics } from './metrics.ts';
+
+it('fails a stream whose handler just stops when its caller gives up, and counts it as cancelled', async () => {
+  const registry = new Registry();
+  const dispatcher = new Dispatcher({ log: silentLog, metrics: new CallMetrics(registry) });
+  const run: RawStream = async function* (_, { signal }) {
+    yield new Uint8Array();
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  };
+  const methods = new Map([['/t.Echo/Watch', { isStream: true, run } as const]]);
+  dispatcher.addActor('echo', { kind: 'local', methods, mailbox: new Mailbox(), incarnation: 1 });
+  const code = await new Promise<string>((resolve) => {
+    const call = dispatcher.dispatch(
+      {
+        actorId: 'echo',
+        method: '/t.Echo/Watch',
+        incarnation: 0,
+        request: new Uint8Array(),
+        requests: null,
+        deadlineMs: Infinity,
+      },
+      {
+        answer: () => resolve('OK'),
+        message: () => {
+          setImmediate(() => call.cancel(new CallError('CANCELLED', 'the caller gave up')));
+          return null;
+        },
+        end: () => resolve('OK'),
+        fail: (failure) => resolve(failure.code),
+      },
+    );
+  });
+  expect(code).toBe('CANCELLED');
+  expect(await registry.metrics()).toContain('ballast_calls_total{method="t.Echo/Watch",code="CANCELLED"} 1');
+});
+
+it('counts calls by methods that exist; what callers make up is one series', async () => {
+  const registry = new Registry();
+  const dispatcher = new Dispatcher({ log: silentLog, metrics: new CallMetrics(registry) });
+  const run: RawUnary = ({ request }) => Promise.resolve(request);
+  const methods = new Map([['/t.Echo/Say', { isStream: false, run } as const]]);
+  dispatcher.addActor('echo', { kind: 'local', methods, mailbox: new Mailbox(), incarnation: 1 });
+  const call = (actorId: string, method: string) =>
+    new Promise<string>((resolve) => {
+      dispatcher.dispatch(
+        { actorId, method, incarnation: 0, request: new Uint8Array(), requests: null, deadlineMs: Infinity },
+        {
+          answer: () => resolve('OK'),
+          message: () => null,
+          end: () => resolve('OK'),
+          fail: ({ code }) => resolve(code),
+        },
+      );
+    });
+  expect(await call('echo', '/t.Echo/Say')).toBe('OK');
+  expect(await call('echo', '/t.Echo/Made1')).toBe('UNIMPLEMENTED');
+  expect(await call('echo', '/t.Echo/Made2')).toBe('UNIMPLEMENTED');
+  expect(await call('nobody', '/t.Echo/Say')).toBe('UNAVAILABLE');
+  const calls = (await registry.metrics())
+    .split('\n')
+    .filter((line) => line.startsWith('ballast_calls_total{'));
+  expect(calls).toEqual([
+    'ballast_calls_total{method="t.Echo/Say",code="OK"} 1',
+    'ballast_calls_total{method="unknown",code="UNIMPLEMENTED"} 2',
+    'ballast_calls_total{method="unknown",code="UNAVAILABLE"} 1',
+  ]);
+});

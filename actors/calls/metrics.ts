@@ -1,0 +1,122 @@
+/**
+ * Prometheus metrics of one process: a registry of its own (never the package-wide default), Node's default metrics,
+ * event-loop delay, and everything of ours under the prefix `ballast_`.
+ */
+
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { errorCode, UserError } from '../../common/errors.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { Mailbox } from '../base/mailbox.ts';
+
+const LATENCY_BUCKETS_S = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300];
+
+/** A registry with the process's default metrics (CPU, memory, garbage collection, event-loop delay). */
+export function createRegistry(
+  labels: Readonly<Record<string, string>> = {},
+  { isThread = false }: { readonly isThread?: boolean } = {},
+): Registry {
+  const registry = new Registry();
+  registry.setDefaultLabels({ ...labels });
+  if (!isThread) collectDefaultMetrics({ register: registry }); // a thread's process tells them already
+  return registry;
+}
+
+/** Served calls by method and status, with latency. */
+export class CallMetrics {
+  readonly #calls: Counter<'method' | 'code'>;
+  readonly #seconds: Histogram<'method'>;
+
+  constructor(registry: Registry) {
+    this.#calls = new Counter({
+      name: 'ballast_calls_total',
+      help: 'Calls served, by method and gRPC status',
+      labelNames: ['method', 'code'],
+      registers: [registry],
+    });
+    this.#seconds = new Histogram({
+      name: 'ballast_call_seconds',
+      help: 'Time to serve a call, streams until their last message',
+      labelNames: ['method'],
+      buckets: LATENCY_BUCKETS_S,
+      registers: [registry],
+    });
+  }
+
+  observe(method: string, code: string, seconds: number): void {
+    this.#calls.inc({ method, code });
+    this.#seconds.observe({ method }, seconds);
+  }
+}
+
+/** Calls that wait and run. */
+export function watchMailboxes(registry: Registry, dispatcher: Dispatcher): void {
+  const gauge = (name: string, help: string, read: (mailbox: Mailbox) => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        let sum = 0;
+        for (const target of dispatcher.actors().values()) {
+          if (target.kind === 'local') sum += read(target.mailbox);
+        }
+        this.set(sum);
+      },
+    });
+  gauge('ballast_mailbox_depth', 'Calls that wait for their turn', (mailbox) => mailbox.depth);
+  gauge('ballast_calls_running', 'Calls that an actor is answering', (mailbox) => mailbox.running);
+}
+
+export interface MetricsServer {
+  /** host:port */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      const inUse = errorCode(error) === 'EADDRINUSE';
+      const advice = `Port ${port} on ${host} is in use: choose another metrics port, or 0 for any free one.`;
+      reject(inUse ? new UserError(advice, { cause: error }) : error);
+    });
+    server.listen(port, host, resolve);
+  });
+}
+
+export interface MetricsOptions {
+  readonly port?: number;
+  readonly host?: string;
+  /** More pages, by path. */
+  readonly pages?: ReadonlyMap<string, () => Promise<string>>;
+}
+
+/** Serves `GET /metrics`. Port 0 takes a free one. @throws UserError naming the port when it is in use. */
+export async function serveMetrics(registry: Registry, options: MetricsOptions = {}): Promise<MetricsServer> {
+  const { port = 0, host = '127.0.0.1', pages } = options;
+  const server = createServer((request, response) => {
+    const { url = '' } = request;
+    const page = url === '/metrics' ? () => registry.metrics() : pages?.get(url);
+    if (page === undefined) {
+      response.writeHead(404).end('only /metrics is here\n');
+      return;
+    }
+    page().then(
+      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+      (error: unknown) => response.writeHead(500).end(String(error)),
+    );
+  });
+  await listen(server, host, port);
+  server.unref();
+  return {
+    address: `${host}:${(server.address() as AddressInfo).port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,179 @@
+/** One call from its arrival to its end: its turn in the mailbox, its deadline, its cancellation, its metrics. */
+
+import type { Log } from '../../common/log.ts';
+import { CallError, toFailure } from '../base/call-errors.ts';
+import type { Failure } from '../base/call-errors.ts';
+import { currentCall } from '../base/call-scope.ts';
+import type {
+  CallContext,
+  CallOutput,
+  DispatchedCall,
+  DispatcherOptions,
+  IncomingCall,
+  LocalTarget,
+} from './dispatcher.ts';
+import type { Mailbox } from '../base/mailbox.ts';
+import type { RawMethod, RawStream, RawUnary } from './raw-methods.ts';
+
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** What metrics call calls that reached no method. */
+const UNKNOWN_METHOD = 'unknown';
+
+export class RunningCall implements DispatchedCall, CallContext {
+  readonly #call: IncomingCall;
+  readonly #output: CallOutput;
+  readonly #options: DispatcherOptions;
+  readonly #onEnd: (call: RunningCall) => void;
+  readonly #startMs = performance.now();
+  readonly #timer: NodeJS.Timeout | undefined;
+  /** Made when a handler asks for it: most calls end without. */
+  #controller: AbortController | null = null;
+  #abortReason: Error | null = null;
+  #leave: (() => void) | null = null;
+  #mailbox: Mailbox | null = null;
+  #isEnded = false;
+  #hasBegun = false;
+  #isFound = false;
+
+  constructor(
+    call: IncomingCall,
+    output: CallOutput,
+    options: DispatcherOptions,
+    onEnd: (call: RunningCall) => void,
+  ) {
+    this.#call = call;
+    this.#output = output;
+    this.#options = options;
+    this.#onEnd = onEnd;
+    const expire = () => this.cancel(new CallError('DEADLINE_EXCEEDED', 'the deadline passed'));
+    this.#timer = call.deadlineMs < MAX_TIMER_MS ? setTimeout(expire, Math.ceil(call.deadlineMs)) : undefined;
+  }
+
+  get deadlineMs(): number {
+    return this.#call.deadlineMs;
+  }
+
+  get log(): Log {
+    return this.#options.log.with({ call: this.#call.method.slice(1) });
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== null) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  begin(target: LocalTarget | undefined): void {
+    try {
+      const method = this.#find(target);
+      this.#mailbox = target!.mailbox;
+      this.#leave = this.#mailbox.enter(() => void this.#run(method));
+    } catch (thrown) {
+      this.#fail(thrown);
+    }
+  }
+
+  cancel(reason: Error): void {
+    if (this.#isEnded || this.#abortReason !== null) return;
+    this.#abortReason = reason;
+    this.#controller?.abort(reason);
+    if (this.#hasBegun) return;
+    this.#leave?.();
+    this.#fail(reason);
+  }
+
+  #find(target: LocalTarget | undefined): RawMethod {
+    const { actorId, incarnation, method } = this.#call;
+    if (target === undefined) throw new AbsentError(`no actor ${actorId} in this process`);
+    if (incarnation !== 0 && target.incarnation !== incarnation) {
+      throw new AbsentError(`incarnation ${incarnation} of ${actorId} is over`);
+    }
+    const found = target.methods.get(method);
+    if (found === undefined) throw new CallError('UNIMPLEMENTED', `no method ${method}`);
+    this.#isFound = true;
+    return found;
+  }
+
+  async #run(method: RawMethod): Promise<void> {
+    this.#hasBegun = true;
+    this.#leave = null;
+    const endMs = this.#startMs + this.#call.deadlineMs;
+    try {
+      await currentCall.run({ endMs }, () =>
+        method.isStream ? this.#stream(method.run) : this.#unary(method.run),
+      );
+    } catch (thrown) {
+      this.#fail(thrown);
+    } finally {
+      this.#mailbox?.done();
+    }
+  }
+
+  async #unary(run: RawUnary): Promise<void> {
+    const answer = await run(this.#call, this);
+    this.#close('OK');
+    this.#output.answer(answer);
+  }
+
+  async #stream(run: RawStream): Promise<void> {
+    for await (const message of run(this.#call, this)) {
+      if (this.#abortReason !== null) throw this.#abortReason;
+      const room = this.#output.message(message);
+      if (room !== null) await this.#orAborted(room);
+    }
+    if (this.#abortReason !== null) throw this.#abortReason; // a handler may just stop when it is told to
+    this.#close('OK');
+    this.#output.end();
+  }
+
+  #orAborted(room: Promise<void>): Promise<void> {
+    const { signal } = this;
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(this.#abortReason!);
+      if (signal.aborted) return onAbort();
+      signal.addEventListener('abort', onAbort, { once: true });
+      void room.then(() => {
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      });
+    });
+  }
+
+  /** After an abort the answer is the abort's own, whatever the handler threw. */
+  #fail(thrown: unknown): void {
+    if (this.#isEnded) return;
+    const cause = this.#abortReason ?? thrown;
+    const failure: Failure =
+      cause instanceof StoppingError || cause instanceof AbsentError
+        ? { code: 'UNAVAILABLE', message: cause.message, kind: null }
+        : toFailure(cause, this.log);
+    this.#close(failure.code);
+    this.#output.fail(failure);
+  }
+
+  #close(code: string): void {
+    this.#isEnded = true;
+    clearTimeout(this.#timer);
+    this.#onEnd(this);
+    // A caller may name what it likes: only methods that exist become labels.
+    const method = this.#isFound ? this.#call.method.slice(1) : UNKNOWN_METHOD;
+    this.#options.metrics?.observe(method, code, (performance.now() - this.#startMs) / 1000);
+  }
+}
+
+/** No detail and UNAVAILABLE: callers treat it as a lost connection. */
+class StoppingError extends Error {
+  override readonly name = 'StoppingError';
+}
+
+/** The actor is not, or no longer, in this process; likewise. */
+class AbsentError extends Error {
+  override readonly name = 'AbsentError';
+}
+
+/** What ends calls of a process that ends. */
+export function stoppingError(): Error {
+  return new StoppingError('the process is stopping');
+}

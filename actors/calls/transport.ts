@@ -1,0 +1,199 @@
+/**
+ * How calls leave a process: bytes to an actor (or to the process itself) at an address. A process uses its links
+ * (channels.ts), a thread the port to its process (thread-port.ts); callers cannot tell.
+ */
+
+import { toError } from '../../common/errors.ts';
+import { toCallerError } from '../base/call-errors.ts';
+import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
+import type { CallOptions, Calls, Method, Service } from '../proto/protos.ts';
+import { sendAll } from '../proto/request-stream.ts';
+import type { CallSink, CallStart, StartedCall } from './transport/caller.ts';
+
+export interface Transport {
+  /** Begins a call; its sink hears the answers. */
+  start(address: string, call: CallStart, sink: CallSink): StartedCall;
+  /** Forgets an address whose process is gone, so that nothing tries to reconnect to it. */
+  drop(address: string): void;
+}
+
+/** What ends a call before its answer: an AbortSignal, or something lighter. */
+export interface CallSignal {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(type: 'abort', listener: () => void, options?: { readonly once: true }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
+function throwIfAborted(signal: CallSignal | undefined): void {
+  if (signal?.aborted === true) throw toError(signal.reason);
+}
+
+/** What a call brings: one request message, or those of a stream as they come. */
+export interface Requests {
+  readonly request: Uint8Array;
+  readonly requests: AsyncIterable<Uint8Array> | null;
+}
+
+/** A method's request, or its requests, as bytes. */
+export function encodeRequests(method: Method, input: object): Requests {
+  if (!method.requestStream) return { request: method.requestSerialize(input), requests: null };
+  const messages = input as AsyncIterable<object> | Iterable<object>;
+  const requests = (async function* () {
+    for await (const message of messages) yield method.requestSerialize(message);
+  })();
+  return { request: new Uint8Array(), requests };
+}
+
+/** Begins a call with all its requests. `fail` hears what making those threw; the call is given up then. */
+function startCall(
+  transport: Transport,
+  address: string,
+  call: CallStart,
+  requests: AsyncIterable<Uint8Array> | null,
+  sink: CallSink & { fail(thrown: Error): void },
+): StartedCall {
+  if (requests === null) return transport.start(address, call, sink);
+  let isOver = false;
+  const streaming = { ...call, streamsRequests: true };
+  const started = transport.start(address, streaming, {
+    message: (bytes) => sink.message(bytes),
+    end(failure) {
+      isOver = true;
+      sink.end(failure);
+    },
+  });
+  sendAll(requests, started, () => isOver).catch((thrown: unknown) => {
+    if (isOver) return;
+    isOver = true;
+    started.cancel();
+    sink.fail(toError(thrown));
+  });
+  const cancel = () => {
+    isOver = true;
+    started.cancel();
+  };
+  return { ...started, cancel };
+}
+
+/** Calls a method with one answer once. @throws WireError, or the signal's reason, or what `requests` throws. */
+export function callUnary(
+  transport: Transport,
+  address: string,
+  call: CallStart,
+  signal: CallSignal | undefined,
+  requests: AsyncIterable<Uint8Array> | null = null,
+): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    throwIfAborted(signal);
+    let answer: Uint8Array | null = null;
+    const settle = () => signal?.removeEventListener('abort', onAbort);
+    const started = startCall(transport, address, call, requests, {
+      message: (bytes) => (answer = bytes),
+      end(failure) {
+        settle();
+        if (failure !== null) reject(failure);
+        else resolve(answer ?? new Uint8Array());
+      },
+      fail(thrown) {
+        settle();
+        reject(thrown);
+      },
+    });
+    const onAbort = () => {
+      started.cancel();
+      reject(toError(signal?.reason));
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/**
+ * Calls a method with a stream of answers once; ending the iteration cancels it. @throws WireError, or the signal's
+ * reason, or what `requests` throws.
+ */
+export async function* callStream(
+  transport: Transport,
+  address: string,
+  call: CallStart,
+  signal: CallSignal | undefined,
+  requests: AsyncIterable<Uint8Array> | null = null,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  throwIfAborted(signal);
+  const messages: Uint8Array[] = [];
+  let ended: { readonly failure: Error | null } | null = null;
+  let wake: () => void = () => undefined;
+  const end = (failure: Error | null) => {
+    ended = { failure };
+    wake();
+  };
+  const started = startCall(transport, address, call, requests, {
+    message(bytes) {
+      messages.push(bytes);
+      wake();
+    },
+    end,
+    fail: end,
+  });
+  const onAbort = () => wake();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    for (;;) {
+      throwIfAborted(signal);
+      const message = messages.shift();
+      if (message !== undefined) {
+        started.consumed();
+        yield message;
+      } else if (ended !== null) {
+        const { failure } = ended as { failure: Error | null };
+        if (failure !== null) throw failure;
+        return;
+      } else {
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
+    }
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+    started.cancel();
+  }
+}
+
+/** The methods that a process serves itself at an address: no actor, no retries. */
+export function serviceCalls<Client, Handlers>(
+  service: Service<Client, Handlers>,
+  transport: Transport,
+  address: string,
+): Calls<Client> {
+  const calls: Record<string, unknown> = {};
+  for (const [name, method] of service.methods) {
+    const start = (request: Uint8Array, { deadlineMs = DEFAULT_DEADLINE_MS }: CallOptions): CallStart => ({
+      actorId: '',
+      incarnation: 0,
+      method: method.path,
+      request,
+      deadlineMs: effectiveDeadlineMs(deadlineMs),
+    });
+    calls[name] = method.responseStream
+      ? async function* (input: object, options: CallOptions = {}) {
+          try {
+            const { request, requests } = encodeRequests(method, input);
+            const call = start(request, options);
+            const messages = callStream(transport, address, call, options.signal, requests);
+            for await (const bytes of messages) yield method.responseDeserialize(bytes as Buffer);
+          } catch (thrown) {
+            throw toCallerError(thrown);
+          }
+        }
+      : async (input: object, options: CallOptions = {}) => {
+          try {
+            const { request, requests } = encodeRequests(method, input);
+            const call = start(request, options);
+            const answer = await callUnary(transport, address, call, options.signal, requests);
+            return method.responseDeserialize(answer as Buffer);
+          } catch (thrown) {
+            throw toCallerError(thrown);
+          }
+        };
+  }
+  return calls as Calls<Client>;
+}

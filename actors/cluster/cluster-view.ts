@@ -1,0 +1,74 @@
+/** What a node knows of the nodes and actors of its cluster: its own, those of its peers, and those that no node has. */
+
+import { AsyncQueue } from '../base/async-queue.ts';
+import type { Home } from './home.ts';
+import type { NodeDirectory } from './node-directory.ts';
+import type { ActorStatus, NodeStatus } from '../status/status.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
+
+export interface ClusterViewOptions {
+  readonly ownStatus: () => NodeStatus;
+  readonly supervisor: Supervisor;
+  readonly peers: NodeDirectory | null;
+  readonly homes: ReadonlyMap<string, Home>;
+}
+
+export class ClusterView {
+  readonly #options: ClusterViewOptions;
+  readonly #watchers = new Set<AsyncQueue<ActorStatus>>();
+
+  constructor(options: ClusterViewOptions) {
+    this.#options = options;
+  }
+
+  /** As they are now: a choice and what it takes must have no await between them. */
+  nodes(): NodeStatus[] {
+    const { ownStatus, peers } = this.#options;
+    return [ownStatus(), ...(peers?.nodes() ?? [])].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+  }
+
+  actors(): ActorStatus[] {
+    const { supervisor, peers, homes } = this.#options;
+    const waiting = [...homes.values()].filter(({ nodeId }) => nodeId === null).map(({ status }) => status);
+    const newest = new Map<string, ActorStatus>();
+    for (const status of [...supervisor.list(), ...(peers?.actors() ?? []), ...waiting]) {
+      const known = newest.get(status.actorId);
+      if (known === undefined || known.incarnation <= status.incarnation) newest.set(status.actorId, status);
+    }
+    return [...newest.values()];
+  }
+
+  find(actorId: string): ActorStatus | undefined {
+    const { supervisor, peers, homes } = this.#options;
+    const home = homes.get(actorId);
+    if (home !== undefined && home.nodeId === null) return home.status;
+    return newer(supervisor.get(actorId), peers?.actor(actorId));
+  }
+
+  /** Tells everybody who watches. */
+  publish(status: ActorStatus): void {
+    for (const queue of this.#watchers) queue.push(status);
+  }
+
+  /** Every actor, then every change. */
+  async *watch(signal: AbortSignal): AsyncGenerator<ActorStatus, void, undefined> {
+    const queue = new AsyncQueue<ActorStatus>();
+    for (const status of this.actors()) queue.push(status);
+    this.#watchers.add(queue);
+    try {
+      yield* queue.iterate(signal);
+    } finally {
+      this.#watchers.delete(queue);
+    }
+  }
+
+  close(): void {
+    for (const queue of this.#watchers) queue.close();
+  }
+}
+
+/** Of what two nodes say of one actor, what is true: the later incarnation; of the same, what this node says. */
+export function newer(own: ActorStatus | undefined, other: ActorStatus | undefined): ActorStatus | undefined {
+  if (own === undefined || other === undefined) return own ?? other;
+  return own.incarnation >= other.incarnation ? own : other;
+}

@@ -1,0 +1,136 @@
+/**
+ * Actors that start together or not at all. Their nodes first hold what all of them need, in order of the nodes' ids: of
+ * two gangs that want the same, one gets the first node and the other has nothing that the first could wait for. A gang
+ * that finds no room for all holds nothing.
+ */
+
+import { toError } from '../../common/errors.ts';
+import { CallError } from '../base/call-errors.ts';
+import type { Home } from './home.ts';
+import type { Claim } from '../supervisor/node-room.ts';
+import { placeGang } from './placement.ts';
+import type { NodeStatus } from '../status/status.ts';
+
+/** Longer than it takes to start all members once all nodes hold their room. */
+const HOLD_MS = 30_000;
+
+export interface GangOptions {
+  readonly nodes: () => readonly NodeStatus[];
+  /** Holds room on a node. @throws CallError when it has none, or cannot be reached. */
+  readonly claim: (nodeId: string, claims: readonly Claim[], holdMs: number) => Promise<void>;
+  readonly giveBack: (nodeId: string, actorIds: readonly string[]) => Promise<void>;
+  /** Starts a member on the node that holds its room. @throws CallError */
+  readonly placeOn: (home: Home, nodeId: string) => Promise<void>;
+  /** A member waits. */
+  readonly wait: (home: Home, reason: string) => void;
+  /** Ends a member, wherever it is. */
+  readonly end: (home: Home, reason: string) => void;
+}
+
+export class Gang {
+  readonly homes: readonly Home[];
+  readonly #options: GangOptions;
+  /** Members that never served yet. */
+  readonly #unborn: Set<string>;
+  #state: 'waiting' | 'placing' | 'placed' | 'ended' = 'waiting';
+
+  constructor(homes: readonly Home[], options: GangOptions) {
+    this.homes = homes;
+    this.#options = options;
+    this.#unborn = new Set(homes.map(({ spec }) => spec.actorId));
+    for (const home of homes) home.gang = this;
+  }
+
+  /** Whether its members wait for each other. */
+  get isTogether(): boolean {
+    return this.#state === 'waiting' || this.#state === 'placing';
+  }
+
+  /** Starts all members if there is room for all. */
+  async tryPlace(): Promise<void> {
+    if (this.#state !== 'waiting') return;
+    this.#state = 'placing';
+    const chosen = await this.#claimAll();
+    if (this.#isEnded()) return this.#giveBackAll(chosen);
+    if (chosen === null) {
+      this.#state = 'waiting';
+      return;
+    }
+    const placing = this.homes.map((home, i) => this.#options.placeOn(home, chosen[i]!));
+    const failed = (await Promise.allSettled(placing)).find(({ status }) => status === 'rejected');
+    const wasEnded = this.#isEnded();
+    this.#state = 'placed';
+    if (wasEnded) this.end('its gang was stopped');
+    else if (failed?.status === 'rejected') {
+      await this.#giveBackAll(chosen);
+      this.end(`its gang did not start: ${toError(failed.reason).message}`);
+    }
+  }
+
+  /** A member serves. */
+  born(actorId: string): void {
+    this.#unborn.delete(actorId);
+    if (this.#unborn.size === 0) this.#dissolve();
+  }
+
+  /** A member is dead before all have served, or was stopped: so are the others. */
+  end(reason: string): void {
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
+    this.#dissolve();
+    for (const home of this.homes) if (home.status.state !== 'dead') this.#options.end(home, reason);
+  }
+
+  #isEnded(): boolean {
+    return this.#state === 'ended';
+  }
+
+  #dissolve(): void {
+    for (const home of this.homes) home.gang = null;
+  }
+
+  /** The nodes of the members, each of which holds their room; null when they wait. */
+  async #claimAll(): Promise<string[] | null> {
+    const specs = this.homes.map(({ spec }) => spec);
+    for (const refused = new Set<string>(); ;) {
+      const nodes = this.#options.nodes().filter(({ nodeId }) => !refused.has(nodeId));
+      const chosen = placeGang(specs, nodes);
+      if (!Array.isArray(chosen)) {
+        const because = chosen.kind === 'node' ? '' : chosen.because;
+        for (const home of this.homes) this.#options.wait(home, `waits for room with its gang: ${because}`);
+        return null;
+      }
+      const refusing = await this.#claimOn(chosen);
+      if (refusing === null) return chosen;
+      refused.add(refusing);
+    }
+  }
+
+  /** The node that refused; then none holds anything. Null when all hold it. */
+  async #claimOn(chosen: readonly string[]): Promise<string | null> {
+    const held: string[] = [];
+    for (const nodeId of [...new Set(chosen)].sort()) {
+      const members = this.homes.filter((_, i) => chosen[i] === nodeId);
+      const claims = members.map(({ spec: { actorId, resources } }) => ({ actorId, resources }));
+      held.push(nodeId); // also what a lost answer may have granted
+      try {
+        await this.#options.claim(nodeId, claims, HOLD_MS);
+      } catch (thrown) {
+        if (!(thrown instanceof CallError)) throw thrown;
+        await this.#giveBackAll(chosen.map((id) => (held.includes(id) ? id : null)));
+        return nodeId;
+      }
+    }
+    return null;
+  }
+
+  /** Gives back what `chosen` nodes hold for members, in the order of the members. */
+  async #giveBackAll(chosen: readonly (string | null)[] | null): Promise<void> {
+    const nodes = new Set((chosen ?? []).filter((nodeId) => nodeId !== null));
+    const giving = [...nodes].map((nodeId) => {
+      const ids = this.homes.filter((_, i) => chosen?.[i] === nodeId).map(({ spec }) => spec.actorId);
+      return this.#options.giveBack(nodeId, ids);
+    });
+    await Promise.allSettled(giving); // a node that cannot be reached gives it up by itself
+  }
+}

@@ -1,0 +1,31 @@
+/** An actor as the node knows it that it was started through, its home. */
+
+import type { Gang } from './gang.ts';
+import { initialStatus } from '../supervisor/supervised.ts';
+import type { ActorSpec, ActorStatus } from '../status/status.ts';
+
+export interface Home {
+  readonly spec: ActorSpec;
+  /** The node that has it; null while none has. */
+  nodeId: string | null;
+  /** While no node has it, and after. */
+  status: ActorStatus;
+  /** How its last process ended, when it moves. */
+  movedBecause: string | null;
+  savedState: unknown;
+  readonly movesMs: number[];
+  isStopped: boolean;
+  /** Those that it starts with, until all have. */
+  gang: Gang | null;
+}
+
+/** Of an actor that no node has; `status` says what was known of it, if anything was. */
+export function newHome(spec: ActorSpec, status = initialStatus(spec, 1), savedState: unknown = null): Home {
+  return {
+    ...{ spec, status, savedState, nodeId: status.nodeId },
+    movedBecause: null,
+    movesMs: [],
+    isStopped: false,
+    gang: null,
+  };
+}

@@ -1,0 +1,356 @@
+/**
+ * The actors that were started through this node (their home): waits for room, moves them when their node is lost, and
+ * ends them with their owner.
+ */
+
+import type { Log } from '../../common/log.ts';
+import { UserError } from '../../common/errors.ts';
+import { CallError } from '../base/call-errors.ts';
+import { type ClusterView, newer } from './cluster-view.ts';
+import { Gang } from './gang.ts';
+import { type Home, newHome } from './home.ts';
+import type { NodeDirectory } from './node-directory.ts';
+import type { Claim } from '../supervisor/node-room.ts';
+import { place, placeGang } from './placement.ts';
+import { decideRestart } from '../status/restart-policy.ts';
+import type { ActorSpec, ActorStatus, NodeStatus } from '../status/status.ts';
+import { initialStatus } from '../supervisor/supervised.ts';
+import type { Arrival, Supervisor } from '../supervisor/supervisor.ts';
+
+export interface HomesOptions {
+  readonly nodeId: string;
+  readonly log: Log;
+  readonly supervisor: Supervisor;
+  readonly peers: NodeDirectory | null;
+  readonly view: ClusterView;
+  readonly homes: Map<string, Home>;
+  /** Starts an actor on this very node. */
+  readonly placeHere: (spec: ActorSpec, arrival: Omit<Arrival, 'entry'>) => void;
+  /** Holds room on this very node; 0 milliseconds gives it back. */
+  readonly claimHere: (claims: readonly Claim[], holdMs: number) => void;
+  /** Whether this node may start anything now. */
+  readonly isOpen: () => boolean;
+  /** Ends an actor, wherever it is. */
+  readonly stop: (actorId: string) => Promise<void>;
+}
+
+export class Homes {
+  readonly #options: HomesOptions;
+  readonly #homes: Map<string, Home>;
+  #placing: Promise<void> | null = null;
+  #placeAgain = false;
+
+  constructor(options: HomesOptions) {
+    this.#options = options;
+    this.#homes = options.homes;
+  }
+
+  get(actorId: string): Home | undefined {
+    return this.#homes.get(actorId);
+  }
+
+  /** Accepts an actor, and starts it if there is room. @throws as NodeApi.spawn */
+  async accept(spec: ActorSpec): Promise<ActorStatus> {
+    const { view } = this.#options;
+    await this.#awaitLeaving(spec);
+    this.#refuseTaken(spec);
+    const choice = place(spec, view.nodes());
+    if (choice.kind === 'infeasible') {
+      throw new UserError(`Actor ${spec.actorId} cannot be placed: ${choice.because}.`);
+    }
+    const home = await this.#enter(spec);
+    await this.#tryPlace(home);
+    return view.find(spec.actorId) ?? home.status;
+  }
+
+  /** Accepts actors that start together or not at all. @throws as NodeApi.spawnGang */
+  async acceptGang(specs: readonly ActorSpec[]): Promise<ActorStatus[]> {
+    const { view } = this.#options;
+    refuseTwins(specs);
+    for (const spec of specs) {
+      await this.#awaitLeaving(spec);
+      this.#refuseTaken(spec);
+    }
+    const choice = placeGang(specs, view.nodes());
+    if (!Array.isArray(choice) && choice.kind === 'infeasible') {
+      throw new UserError(`A gang of ${specs.length} cannot be placed: ${choice.because}.`);
+    }
+    const homes: Home[] = [];
+    try {
+      for (const spec of specs) homes.push(await this.#enter(spec));
+    } catch (thrown) {
+      for (const home of homes) this.endWaiting(home);
+      throw thrown;
+    }
+    await new Gang(homes, this.#gangOptions()).tryPlace();
+    return homes.map((home) => view.find(home.spec.actorId) ?? home.status);
+  }
+
+  #gangOptions(): ConstructorParameters<typeof Gang>[1] {
+    const { view, nodeId: ownId, peers } = this.#options;
+    const claim = async (nodeId: string, claims: readonly Claim[], holdMs: number) => {
+      if (nodeId === ownId) this.#options.claimHere(claims, holdMs);
+      else await peers!.claim(nodeId, claims, holdMs);
+    };
+    return {
+      nodes: () => view.nodes(),
+      claim,
+      giveBack: (nodeId, ids) =>
+        claim(
+          nodeId,
+          ids.map((actorId) => ({ actorId, resources: {} })),
+          0,
+        ),
+      placeOn: (home, nodeId) => this.#placeOn(home, nodeId),
+      wait: (home, reason) => this.#wait(home, reason),
+      end: (home, reason) => {
+        home.isStopped = true;
+        if (home.nodeId === null) this.endWaiting(home, reason);
+        else this.#end(home.spec.actorId, 'its gang');
+      },
+    };
+  }
+
+  async #enter(spec: ActorSpec): Promise<Home> {
+    const { peers } = this.#options;
+    await peers?.claimName(spec);
+    if (spec.lifetime === 'detached') await peers?.enterDetached(spec);
+    // Its number goes on after an earlier actor of this id, so that nobody takes what is said of one for the other.
+    const earlier = this.#options.view.find(spec.actorId)?.incarnation ?? 0;
+    const home = newHome(spec, initialStatus(spec, earlier + 1));
+    this.#homes.set(spec.actorId, home);
+    return home;
+  }
+
+  /** Ends an actor that no node has; its name is free again. */
+  endWaiting(home: Home, reason = 'stopped'): void {
+    home.status = this.#options.view.find(home.spec.actorId) ?? home.status;
+    home.nodeId = null;
+    this.#settle(home, { state: 'dead', reason });
+    this.#release(home.spec);
+    home.gang?.end(`its gang did not start: ${home.spec.actorId} was ${reason}`);
+  }
+
+  /** Starts nothing and moves nothing any more. */
+  stopAll(): void {
+    for (const home of this.#homes.values()) home.isStopped = true;
+  }
+
+  /** Tries everything that waits, in order of arrival; again when something changed meanwhile. */
+  placeWaiting(): void {
+    this.#placeAgain = true;
+    this.#placing ??= (async () => {
+      while (this.#placeAgain && this.#options.isOpen()) {
+        this.#placeAgain = false;
+        for (const home of this.#homes.values()) {
+          if (home.nodeId !== null || home.status.state === 'dead') continue;
+          await (home.gang?.isTogether ? home.gang.tryPlace() : this.#tryPlace(home));
+        }
+      }
+    })()
+      .catch((thrown: unknown) =>
+        this.#options.log.error('actors that wait could not be placed', { error: thrown }),
+      )
+      .finally(() => (this.#placing = null));
+  }
+
+  /** What a node says of an actor. */
+  onActor(status: ActorStatus): void {
+    const { view } = this.#options;
+    view.publish(status);
+    const { actorId, incarnation, state, reason } = status;
+    const gang = this.#homes.get(actorId)?.gang;
+    if (state === 'alive') gang?.born(actorId);
+    else if (state === 'dead') gang?.end(`its gang did not start: ${actorId} is dead, ${reason}`);
+    if (state === 'dead') this.#onDead(status);
+    else if (state === 'restarting') this.#endOwned(`${actorId}/${incarnation}`);
+  }
+
+  /** Another node joined, changed, or is lost; `because` says why. */
+  onNode({ nodeId, state }: NodeStatus, because: string | null): void {
+    if (state === 'lost') {
+      for (const home of this.#homes.values()) {
+        if (home.nodeId === nodeId) this.#move(home, `node ${nodeId} is lost (${because ?? '?'})`);
+      }
+      this.#endOrphans(nodeId);
+      void this.#adoptDetached(nodeId);
+    }
+    this.placeWaiting();
+  }
+
+  /** This node was lost, and all actors on it with it; it is back in the registry, which may have forgotten everything. */
+  async takeUpAgain(because: string): Promise<void> {
+    const { nodeId, peers } = this.#options;
+    for (const home of [...this.#homes.values()]) {
+      if (home.spec.lifetime === 'detached' && (await peers?.keepDetached(home.spec)) === false)
+        this.#homes.delete(home.spec.actorId); // another node has taken it over
+      else if (home.nodeId === nodeId) this.#move(home, because);
+    }
+    this.placeWaiting();
+  }
+
+  /** What has this id or name, and is being ended already, is gone soon: a restarted owner spawns its own again. */
+  async #awaitLeaving({ actorId, name, namespace }: ActorSpec): Promise<void> {
+    for (const { spec, isStopped, nodeId } of [...this.#homes.values()]) {
+      const isNamesake = name !== null && spec.name === name && spec.namespace === namespace;
+      if (isStopped && nodeId !== null && (isNamesake || spec.actorId === actorId))
+        await this.#options.stop(spec.actorId);
+    }
+  }
+
+  #refuseTaken({ actorId, name, namespace }: ActorSpec): void {
+    const { view } = this.#options;
+    const known = view.find(actorId);
+    if (known !== undefined && known.state !== 'dead') {
+      throw new UserError(`Actor id '${actorId}' is taken: choose another, or stop that actor first.`);
+    }
+    if (name === null) return;
+    const namesake = view
+      .actors()
+      .find((other) => other.name === name && other.namespace === namespace && other.state !== 'dead');
+    if (namesake !== undefined) {
+      throw new CallError(
+        'ALREADY_EXISTS',
+        `name '${name}' is taken in namespace '${namespace}' by ${namesake.actorId}`,
+      );
+    }
+  }
+
+  async #tryPlace(home: Home): Promise<void> {
+    const { spec } = home;
+    for (const refused = new Set<string>(); ;) {
+      const nodes = this.#options.view.nodes().filter(({ nodeId }) => !refused.has(nodeId));
+      if (home.isStopped || home.nodeId !== null) return;
+      const choice = place(spec, nodes);
+      if (choice.kind !== 'node') return this.#wait(home, `waits for room: ${choice.because}`);
+      try {
+        await this.#placeOn(home, choice.nodeId);
+        return;
+      } catch (thrown) {
+        if (!(thrown instanceof CallError)) throw thrown;
+        refused.add(choice.nodeId); // it filled up, or went away, meanwhile
+      }
+    }
+  }
+
+  #wait(home: Home, reason: string): void {
+    if (home.status.reason !== reason) this.#settle(home, { state: 'pending', reason });
+  }
+
+  /** @throws CallError when the node refuses, or cannot be reached. */
+  async #placeOn(home: Home, nodeId: string): Promise<void> {
+    const { nodeId: homeNodeId, placeHere, peers } = this.#options;
+    const { spec, movedBecause, savedState, status } = home;
+    const arrival = { firstIncarnation: status.incarnation, movedBecause, savedState, homeNodeId };
+    if (nodeId === homeNodeId) {
+      placeHere(spec, arrival);
+      home.nodeId = nodeId;
+      return;
+    }
+    home.nodeId = nodeId;
+    try {
+      await peers!.place(nodeId, spec, arrival);
+    } catch (thrown) {
+      home.nodeId = null;
+      throw thrown;
+    }
+  }
+
+  #onDead({ actorId, incarnation }: ActorStatus): void {
+    this.#endOwned(`${actorId}/${incarnation}`);
+    const home = this.#homes.get(actorId);
+    // Its successor of the same id may be here already.
+    if (home !== undefined && this.#options.view.find(actorId)?.state === 'dead') {
+      this.#homes.delete(actorId);
+      this.#release(home.spec);
+    }
+    this.placeWaiting();
+  }
+
+  /** Takes what stands for an actor out of the registry. */
+  #release(spec: ActorSpec): void {
+    const { peers, log } = this.#options;
+    peers?.releaseName(spec);
+    if (spec.lifetime === 'owner') return;
+    peers?.forgetDetached(spec.actorId).catch((thrown: unknown) => {
+      log.warn('a dead detached actor stays in the registry', { actorId: spec.actorId, error: thrown });
+    });
+  }
+
+  /** What an actor started ends with it, unless it is detached. */
+  #endOwned(owner: string): void {
+    for (const { spec } of this.#homes.values()) {
+      if (spec.owner === owner && spec.lifetime === 'owner') this.#end(spec.actorId, 'its owner');
+    }
+  }
+
+  /** Actors here whose home is lost have lost their owner with it. */
+  #endOrphans(homeNodeId: string): void {
+    for (const { actorId, lifetime } of this.#options.supervisor.livingFrom(homeNodeId)) {
+      if (lifetime === 'owner') this.#end(actorId, 'its home');
+    }
+  }
+
+  #end(actorId: string, withWhat: string): void {
+    this.#options.stop(actorId).catch((thrown: unknown) => {
+      this.#options.log.warn('an actor did not end', { actorId, with: withWhat, error: thrown });
+    });
+  }
+
+  /** Looks after a lost node's detached actors from now on, and moves those that were lost with it. */
+  async #adoptDetached(lostNodeId: string): Promise<void> {
+    const { supervisor, peers, log } = this.#options;
+    try {
+      for (const { spec, last, savedState } of (await peers?.takeDetached(lostNodeId)) ?? []) {
+        const status = newer(supervisor.get(spec.actorId), last) ?? initialStatus(spec, 1);
+        const home = newHome(spec, status, savedState);
+        this.#homes.set(spec.actorId, home);
+        if (home.nodeId === lostNodeId || home.nodeId === null)
+          this.#move(home, `node ${lostNodeId} is lost`);
+      }
+      this.placeWaiting();
+    } catch (thrown) {
+      log.error('detached actors could not be taken over', { from: lostNodeId, error: thrown });
+    }
+  }
+
+  /** An actor whose node is lost starts again elsewhere, if its policy allows. */
+  #move(home: Home, because: string): void {
+    const { peers, supervisor, view } = this.#options;
+    const { actorId, restart } = home.spec;
+    const last = view.find(actorId) ?? home.status;
+    const nowMs = performance.now();
+    home.nodeId = null;
+    home.status = { ...last, pid: null, address: null, metricsAddress: null, nodeId: null };
+    const death = { exitCode: null, exitSignal: null };
+    const decision = decideRestart(restart, death, home.movesMs, nowMs);
+    if (decision.kind === 'dead' || home.isStopped) {
+      const reason = decision.kind === 'dead' ? `${because}; not restarted: ${decision.because}` : because;
+      this.#settle(home, { state: 'dead', reason });
+      this.#onDead(home.status);
+      return;
+    }
+    home.movesMs.push(nowMs);
+    home.movedBecause = because;
+    home.savedState = supervisor.savedState(actorId) ?? peers?.savedState(actorId) ?? home.savedState;
+    this.#settle(home, { state: 'restarting', reason: because });
+    this.#endOwned(`${actorId}/${home.status.incarnation}`);
+    home.status = { ...home.status, incarnation: home.status.incarnation + 1 };
+  }
+
+  #settle(home: Home, change: Partial<ActorStatus>): void {
+    home.status = { ...home.status, ...change };
+    this.#options.view.publish(home.status);
+  }
+}
+
+/** @throws UserError when two actors of a gang have one id or name. */
+function refuseTwins(specs: readonly ActorSpec[]): void {
+  if (specs.length === 0) throw new UserError('A gang of no actors: name one or more.');
+  const ids = specs.map(({ actorId }) => `Actor id '${actorId}'`);
+  const names = specs.flatMap(({ name, namespace }) =>
+    name === null ? [] : [`Actor name '${name}' in '${namespace}'`],
+  );
+  const twice = [...ids, ...names].find((one, i, all) => all.indexOf(one) !== i);
+  if (twice !== undefined) throw new UserError(`${twice} is given twice in one gang: choose another.`);
+}

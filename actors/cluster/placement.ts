@@ -1,0 +1,158 @@
+/** Which node takes an actor: a pure choice among what is known of the nodes. */
+
+import { minus, shortfalls } from '../status/resources.ts';
+import type { Labels, NodeStatus, PlacementStrategy, Resources } from '../status/status.ts';
+
+export interface PlacementAsk {
+  readonly resources: Resources;
+  /** Labels that the node must have. */
+  readonly labels: Labels;
+  readonly placement: PlacementStrategy;
+  /** host:port of the node that is preferred when it has room; null for none. */
+  readonly near: string | null;
+}
+
+export type Placement =
+  | { readonly kind: 'node'; readonly nodeId: string }
+  /** Some node could take it later. */
+  | { readonly kind: 'wait'; readonly because: string }
+  /** No node that is here could ever take it. */
+  | { readonly kind: 'infeasible'; readonly because: string };
+
+/** Chooses a node for one actor. Ties go to the lesser id, so that everybody chooses alike. */
+export function place(ask: PlacementAsk, nodes: readonly NodeStatus[]): Placement {
+  const taking = nodes.filter(({ state }) => state === 'alive');
+  const lacks = taking.map((node) => ({ node, never: neverReason(ask, node), now: nowReason(ask, node) }));
+  const able = lacks.filter(({ never }) => never === null);
+  if (able.length === 0) {
+    const because = lacks.map(({ node, never }) => `node ${node.nodeId} lacks ${never}`).join('; ');
+    return { kind: 'infeasible', because: because === '' ? 'no node takes actors' : because };
+  }
+  const ready = able.filter(({ now }) => now === null).map(({ node }) => node);
+  if (ready.length === 0) {
+    const because = able.map(({ node, now }) => `node ${node.nodeId}: ${now}`).join('; ');
+    return { kind: 'wait', because };
+  }
+  const near = ready.find(({ address }) => address === ask.near);
+  return { kind: 'node', nodeId: (near ?? best(ask, ready)).nodeId };
+}
+
+/** Longest search for nodes for a gang; with more members than fit it is cut short, and the gang waits. */
+const MAX_STEPS = 500;
+
+/**
+ * Nodes for all of `asks`, one each in their order, or for none of them. Infeasible is what would not fit if nobody
+ * else held anything.
+ */
+export function placeGang(asks: readonly PlacementAsk[], nodes: readonly NodeStatus[]): Placement | string[] {
+  for (const ask of asks) {
+    const placement = place(ask, nodes);
+    if (placement.kind === 'infeasible') return placement;
+  }
+  const taking = nodes.filter(({ state }) => state === 'alive');
+  const chosen = fitAll(asks, taking);
+  if (Array.isArray(chosen)) return chosen;
+  const empty = fitAll(
+    asks,
+    taking.map((node) => ({ ...node, free: node.total })),
+  );
+  if (empty !== 'none')
+    return { kind: 'wait', because: `${asks.length} at once: ${sumReason(asks, taking, 'free')}` };
+  return { kind: 'infeasible', because: `${asks.length} at once: ${sumReason(asks, taking, 'total')}` };
+}
+
+/** Backtracks: each choice counts what the ones before it take. The hardest to place, with fewest nodes, goes first. */
+function fitAll(asks: readonly PlacementAsk[], nodes: readonly NodeStatus[]): string[] | 'none' | 'unknown' {
+  const able = (ask: PlacementAsk) =>
+    nodes.filter((node) => nowReason(ask, node) === null && fitsEver(ask, node)).length;
+  const order = asks.map((ask, index) => ({ ask, index, able: able(ask) })).sort((a, b) => a.able - b.able);
+  const chosen = new Array<string>(asks.length);
+  let steps = 0;
+  const fit = (at: number, left: readonly NodeStatus[]): boolean => {
+    const next = order[at];
+    if (next === undefined) return true;
+    for (let open = left; steps++ < MAX_STEPS;) {
+      const placement = place(next.ask, open);
+      if (placement.kind !== 'node') return false;
+      const { nodeId } = placement;
+      chosen[next.index] = nodeId;
+      const taken = left.map((node) => (node.nodeId === nodeId ? withTaken(node, next.ask) : node));
+      if (fit(at + 1, taken)) return true;
+      const failed = alikeKey(left.find((node) => node.nodeId === nodeId)!);
+      open = open.filter((node) => alikeKey(node) !== failed);
+    }
+    return false;
+  };
+  if (fit(0, nodes)) return chosen;
+  return steps < MAX_STEPS ? 'none' : 'unknown';
+}
+
+function fitsEver(ask: PlacementAsk, node: NodeStatus): boolean {
+  return neverReason(ask, node) === null;
+}
+
+/** Nodes of one key take the same actors now. */
+function alikeKey({ free, labels }: NodeStatus): string {
+  return JSON.stringify([free, labels]);
+}
+
+function withTaken(node: NodeStatus, { resources }: PlacementAsk): NodeStatus {
+  return { ...node, free: minus(node.free, resources), actors: node.actors + 1 };
+}
+
+/** What each node that some of `asks` could be on has, beside the sum that they ask for. */
+function sumReason(
+  asks: readonly PlacementAsk[],
+  nodes: readonly NodeStatus[],
+  which: 'free' | 'total',
+): string {
+  const names = [...new Set(asks.flatMap(({ resources }) => Object.keys(resources)))];
+  const sum = (name: string) => asks.reduce((total, { resources }) => total + (resources[name] ?? 0), 0);
+  const asked = names.map((name) => `${name} ${sum(name)}`).join(', ');
+  const word = which === 'free' ? 'free' : 'in all';
+  const has = nodes
+    .filter((node) => asks.some((ask) => fitsEver(ask, node)))
+    .map(
+      (node) =>
+        `node ${node.nodeId} has ${names.map((name) => `${name} ${node[which][name] ?? 0}`).join(', ')} ${word}`,
+    );
+  return `they ask for ${asked}; ${has.join('; ')}`;
+}
+
+/** Those of the labels asked for that a node does not have, as `zone=a`. */
+export function lackingLabels(asked: Labels, has: Labels): string[] {
+  const lacking = Object.entries(asked).filter(([key, value]) => has[key] !== value);
+  return lacking.map(([key, value]) => `${key}=${value}`);
+}
+
+function neverReason({ resources, labels }: PlacementAsk, { total, labels: has }: NodeStatus): string | null {
+  const lacks = [
+    ...lackingLabels(labels, has).map((label) => `label ${label}`),
+    ...shortfalls(resources, total),
+  ];
+  return lacks.length === 0 ? null : lacks.join(', ');
+}
+
+function nowReason({ resources }: PlacementAsk, { free, total }: NodeStatus): string | null {
+  const lacks = shortfalls(resources, free, total);
+  return lacks.length === 0 ? null : lacks.join(', ');
+}
+
+function best({ placement }: PlacementAsk, nodes: readonly NodeStatus[]): NodeStatus {
+  const direction = placement === 'pack' ? -1 : 1;
+  const [first] = [...nodes].sort(
+    (a, b) =>
+      direction * (fullness(a) - fullness(b)) ||
+      direction * (a.actors - b.actors) ||
+      (a.nodeId < b.nodeId ? -1 : 1),
+  );
+  return first!;
+}
+
+/** The largest share in use of any resource, 0 to 1. */
+function fullness({ total, free }: NodeStatus): number {
+  const shares = Object.entries(total).map(([name, amount]) =>
+    amount > 0 ? 1 - (free[name] ?? 0) / amount : 0,
+  );
+  return Math.max(0, ...shares);
+}

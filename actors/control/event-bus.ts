@@ -1,0 +1,96 @@
+/**
+ * Events of a run: durable, ordered, replayable from a sequence number. Two implementations, one behaviour: `embedded`
+ * (event-log.ts) and NATS JetStream (event-nats.ts). Actors reach their node's bus through gRPC (event-service.ts).
+ */
+
+import { UserError } from '../../common/errors.ts';
+
+/** A JSON object. */
+export type EventPayload = Readonly<Record<string, unknown>>;
+
+export interface BusEvent {
+  /** Place in the run, from 1, without gaps. */
+  readonly sequence: number;
+  /**
+   * Names the numbering that `sequence` belongs to. When the stored events were lost (a NATS server started again with an
+   * empty store, a file removed) numbers begin at 1 again, under another epoch.
+   */
+  readonly epoch: string;
+  /** Tokens of letters, digits, `-` and `_`, separated by dots, as `epoch.finished`. */
+  readonly topic: string;
+  /** When it was published, ISO 8601. */
+  readonly time: string;
+  readonly payload: EventPayload;
+}
+
+export interface SubscribeOptions {
+  /**
+   * First sequence to deliver, from 1; beyond the last event it counts as the next one. Without it, only events published
+   * from now on.
+   */
+  readonly fromSequence?: number;
+  /**
+   * The epoch that `fromSequence` was seen in. If it is over, that number means nothing any more, and all events of the
+   * present epoch are delivered, from 1.
+   */
+  readonly epoch?: string;
+}
+
+export interface PublishOptions {
+  /**
+   * Any text without line breaks, unique to the event. An event whose id was stored within the last two minutes is not
+   * stored again: so a publication whose answer was lost can be repeated.
+   */
+  readonly id?: string;
+}
+
+/** How long ids are remembered. */
+export const DUPLICATE_WINDOW_MS = 120_000;
+
+export interface EventBus {
+  /**
+   * Stores an event; resolves to its sequence when it is stored. @throws UserError (topic, full disk), CallError
+   * UNAVAILABLE when a server is away for longer than 5 s; then it may be stored all the same.
+   */
+  publish(topic: string, payload: object, options?: PublishOptions): Promise<number>;
+  /**
+   * Events whose topic matches the filter, in order, each once, until the signal is aborted or the bus closes. The
+   * subscription begins when this is called, not when iteration does. It outlives the server's absences, and goes on
+   * with 1 of the next epoch if events were lost; those that nobody had read yet are then gone.
+   * Filter: a topic, with `*` for any one token and `>` as last token for one or more.
+   */
+  subscribe(topicFilter: string, options: SubscribeOptions, signal: AbortSignal): AsyncIterable<BusEvent>;
+  /** Sequence of the last event that is stored; 0 when there is none. */
+  lastSequence(): Promise<number>;
+  close(): Promise<void>;
+}
+
+const TOPIC = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
+const FILTER = /^(?:(?:[A-Za-z0-9_-]+|\*)\.)*(?:[A-Za-z0-9_-]+|\*|>)$/;
+
+/** @throws UserError when `topic` is not a topic. */
+export function checkTopic(topic: string): void {
+  if (!TOPIC.test(topic)) {
+    throw new UserError(
+      `Event topic '${topic}': use tokens of letters, digits, '-', '_', separated by dots.`,
+    );
+  }
+}
+
+/** @throws UserError when `filter` is not a topic filter. */
+export function checkTopicFilter(filter: string): void {
+  if (!FILTER.test(filter)) {
+    throw new UserError(`Event filter '${filter}': use a topic, '*' for one token, a last '>' for the rest.`);
+  }
+}
+
+/** Whether a topic passes a filter. */
+export function topicMatches(filter: string, topic: string): boolean {
+  const wanted = filter.split('.');
+  const tokens = topic.split('.');
+  for (const [index, token] of wanted.entries()) {
+    if (token === '>') return tokens.length > index;
+    if (index >= tokens.length || (token !== '*' && token !== tokens[index])) return false;
+  }
+  return tokens.length === wanted.length;
+}

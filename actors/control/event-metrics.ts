@@ -1,0 +1,83 @@
+/** What a process's event buses tell Prometheus: publications that failed, and how far subscribers are behind. */
+
+import { Counter, Gauge } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { UserError } from '../../common/errors.ts';
+import { CallError } from '../base/call-errors.ts';
+
+/** A subscription, and how many stored events it has yet to be given: asked when metrics are read. */
+export interface LagSource {
+  readonly filter: string;
+  readonly lag: () => Promise<number> | number;
+}
+
+type BusName = 'embedded' | 'nats';
+
+const known = new WeakMap<Registry, EventMetrics>();
+
+function codeOf(thrown: unknown): string {
+  if (thrown instanceof CallError) return thrown.code;
+  return thrown instanceof UserError ? 'INVALID_ARGUMENT' : 'INTERNAL';
+}
+
+export class EventMetrics {
+  readonly #failures: Counter<'code'>;
+  readonly #buses = new Map<Set<LagSource>, BusName>();
+
+  private constructor(registry: Registry) {
+    this.#failures = new Counter({
+      name: 'ballast_event_publish_failures_total',
+      help: 'Events that could not be published, by status',
+      labelNames: ['code'],
+      registers: [registry],
+    });
+    this.#failures.inc({ code: 'UNAVAILABLE' }, 0); // an alert takes its increase: it must be there before it rises
+    const readLags = () => this.#readLags();
+    new Gauge({
+      name: 'ballast_event_lag',
+      help: 'Stored events that a subscription has yet to be given; the largest of each bus and filter',
+      labelNames: ['bus', 'filter'],
+      registers: [registry],
+      async collect() {
+        const lags = await readLags();
+        this.reset();
+        for (const { bus, filter, lag } of lags) this.set({ bus, filter }, lag);
+      },
+    });
+  }
+
+  /** The metrics of a Prometheus registry; the same for all buses of it. */
+  static of(registry: Registry): EventMetrics {
+    const metrics = known.get(registry) ?? new EventMetrics(registry);
+    known.set(registry, metrics);
+    return metrics;
+  }
+
+  /** A bus whose subscriptions come and go in `lags`. */
+  add(bus: BusName, lags: Set<LagSource>): void {
+    this.#buses.set(lags, bus);
+  }
+
+  drop(lags: Set<LagSource>): void {
+    this.#buses.delete(lags);
+  }
+
+  /** The same promise; counts its rejection. */
+  async countFailure<T>(publishing: Promise<T>): Promise<T> {
+    try {
+      return await publishing;
+    } catch (thrown) {
+      this.#failures.inc({ code: codeOf(thrown) });
+      throw thrown;
+    }
+  }
+
+  /** Sorted, so that of several subscriptions with one filter the largest is set last. */
+  async #readLags(): Promise<{ bus: BusName; filter: string; lag: number }[]> {
+    const asked = [...this.#buses].flatMap(([lags, bus]) =>
+      [...lags].map(async ({ filter, lag }) => ({ bus, filter, lag: await lag() })),
+    );
+    const answers = (await Promise.allSettled(asked)).filter((answer) => answer.status === 'fulfilled');
+    return answers.map(({ value }) => value).sort((a, b) => a.lag - b.lag);
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * A connection to NATS as registry and event bus share it: how to reach the server, with which secrets, and that it
+ * reconnects forever. Which secrets: nats-secrets.ts.
+ */
+
+import { setMaxListeners } from 'node:events';
+import { connect, ErrorCode, Events, NatsError } from 'nats';
+import type { ConnectionOptions, NatsConnection } from 'nats';
+import { toError, UserError } from '../../common/errors.ts';
+import { CallError } from '../base/call-errors.ts';
+import { withLimits } from '../base/limits.ts';
+import { secretOptions } from './nats-secrets.ts';
+import type { NatsSecrets } from './nats-secrets.ts';
+
+export interface NatsConnectionOptions extends NatsSecrets {
+  /** As `nats://localhost:4222`, several hosts with commas; with user and password if the server wants them. */
+  readonly url: string;
+}
+
+const CONNECT_TIMEOUT_MS = 3000;
+/** A server that answers no ping for two intervals counts as lost. */
+const PING_INTERVAL_MS = 2000;
+const MAX_PINGS_OUT = 2;
+const RECONNECT_MIN_MS = 50;
+const RECONNECT_SPREAD_MS = 450;
+
+export interface NatsTarget {
+  /** host:port each. */
+  readonly servers: readonly string[];
+  readonly user: string | null;
+  readonly password: string | null;
+  readonly isTls: boolean;
+}
+
+/** @throws UserError when `url` is none, or of another protocol. */
+export function parseNatsUrl(url: string): NatsTarget {
+  const withProtocol = url.includes('://') ? url : `nats://${url}`;
+  const [first = '', ...others] = withProtocol.split(',').map((part) => part.trim());
+  const protocol = first.slice(0, first.indexOf('://') + 3);
+  const parsed = [first, ...others.map((part) => (part.includes('://') ? part : protocol + part))].map(
+    (part) => (URL.canParse(part) ? new URL(part) : null),
+  );
+  const urls = parsed.filter((part) => part !== null);
+  const areNats = urls.every((part) => ['nats:', 'tls:'].includes(part.protocol) && part.hostname !== '');
+  if (urls.length < parsed.length || !areNats) {
+    const shown = url.replace(/\/\/[^/]*@/g, '//…@');
+    throw new UserError(`NATS address '${shown}': use nats://HOST:PORT.`);
+  }
+  const { username = '', password = '' } = urls[0] ?? {};
+  return {
+    servers: urls.map(({ hostname, port }) => `${hostname}:${port === '' ? '4222' : port}`),
+    user: username === '' ? null : decodeURIComponent(username),
+    password: username === '' ? null : decodeURIComponent(password),
+    isTls: urls.some((part) => part.protocol === 'tls:'),
+  };
+}
+
+function connectionOptions(options: NatsConnectionOptions, target: NatsTarget): ConnectionOptions {
+  const { tls } = options;
+  return {
+    servers: [...target.servers],
+    ...(target.user === null ? {} : { user: target.user, pass: target.password ?? '' }),
+    ...secretOptions(options),
+    ...(tls !== undefined || target.isTls ? { tls: { ...tls } } : {}),
+    name: 'ballast',
+    timeout: CONNECT_TIMEOUT_MS,
+    reconnect: true,
+    maxReconnectAttempts: -1,
+    ignoreAuthErrorAbort: true,
+    reconnectDelayHandler: () => RECONNECT_MIN_MS + Math.random() * RECONNECT_SPREAD_MS,
+    pingInterval: PING_INTERVAL_MS,
+    maxPingOut: MAX_PINGS_OUT,
+    noAsyncTraces: true,
+  };
+}
+
+/** Whether the stream that was spoken to is not there: nothing has happened. */
+export function isMissingStream(thrown: unknown): boolean {
+  if (!(thrown instanceof NatsError)) return false;
+  return thrown.code === ErrorCode.NoResponders.valueOf() || thrown.api_error?.err_code === 10059;
+}
+
+/** Whether a publication's expected sequence was not the present one. */
+export function isWrongSequence(thrown: unknown): boolean {
+  return thrown instanceof NatsError && thrown.api_error?.err_code === 10071;
+}
+
+/** What the server does not allow this user, as `Publish to "ballast.x"`; null for other errors. */
+export function forbidden(thrown: unknown): string | null {
+  if (!(thrown instanceof NatsError) || !thrown.isPermissionError()) return null;
+  return /Permissions Violation for (.*?)'?$/i.exec(thrown.message)?.[1] ?? thrown.message;
+}
+
+/** What to do when a stream cannot be opened. */
+export function openingAdvice(thrown: unknown): string {
+  const isForbidden = forbidden(thrown instanceof CallError ? thrown.cause : thrown) !== null;
+  return isForbidden
+    ? 'start the coordinator first, whose user may make it, or allow it to this one'
+    : 'start it with JetStream (nats-server -js)';
+}
+
+/** Every request in flight listens to its session. */
+function newSession(): AbortController {
+  const session = new AbortController();
+  setMaxListeners(0, session.signal);
+  return session;
+}
+
+/** A connection, and whether it is up. */
+export class NatsLink {
+  readonly connection: NatsConnection;
+  /** host:port of the servers, for messages. */
+  readonly name: string;
+  #session = newSession();
+  readonly #waiting = new Set<() => void>();
+
+  private constructor(connection: NatsConnection, name: string) {
+    this.connection = connection;
+    this.name = name;
+    void this.#follow();
+  }
+
+  /** @throws UserError within a few seconds when no server can be reached. */
+  static async connect(options: NatsConnectionOptions): Promise<NatsLink> {
+    const target = parseNatsUrl(options.url);
+    const name = target.servers.join(',');
+    const prepared = connectionOptions(options, target);
+    try {
+      return new NatsLink(await connect(prepared), name);
+    } catch (thrown) {
+      const reason = thrown instanceof NatsError ? thrown.code : toError(thrown).message;
+      const isRefused = thrown instanceof NatsError && (thrown.isAuthError() || reason === 'BAD_CREDS');
+      const advice = isRefused
+        ? 'name a user that it knows, and its secret (BALLAST_NATS_USER and so on: docs/cluster.md)'
+        : 'start it (nats-server -js), or correct the address';
+      throw new UserError(`Cannot reach NATS at ${name} (${reason}): ${advice}.`, { cause: thrown });
+    }
+  }
+
+  /** Aborted when the present connection is lost; after a reconnection it is another signal. */
+  get session(): AbortSignal {
+    return this.#session.signal;
+  }
+
+  /** Resolves when the connection is up. @throws CallError UNAVAILABLE when it is not within `deadlineMs`. */
+  async ready(deadlineMs: number, signal?: AbortSignal): Promise<void> {
+    if (this.connection.isClosed()) throw this.unavailable('is closed');
+    if (!this.#session.signal.aborted) return;
+    let wake: () => void = () => undefined;
+    const up = new Promise<void>((resolve) => this.#waiting.add((wake = resolve)));
+    try {
+      await withLimits(up, { deadlineMs, signal }, 'Reconnecting');
+    } catch (thrown) {
+      signal?.throwIfAborted();
+      throw this.unavailable('cannot be reached', thrown);
+    } finally {
+      this.#waiting.delete(wake);
+    }
+    if (this.connection.isClosed()) throw this.unavailable('is closed');
+  }
+
+  /** One request: waits for the connection first. @throws CallError UNAVAILABLE when it is lost, or time is up. */
+  async request<T>(what: string, deadlineMs: number, send: () => Promise<T>): Promise<T> {
+    const startMs = performance.now();
+    await this.ready(deadlineMs);
+    const { signal } = this.#session;
+    const leftMs = deadlineMs - (performance.now() - startMs);
+    try {
+      return await withLimits(send(), { deadlineMs: leftMs, signal }, what);
+    } catch (thrown) {
+      throw this.failure(what, thrown);
+    }
+  }
+
+  /** What the caller should see; errors that callers decide by stay as they are. */
+  failure(what: string, thrown: unknown): unknown {
+    if (thrown instanceof UserError || isMissingStream(thrown) || isWrongSequence(thrown)) return thrown;
+    if (thrown instanceof CallError && thrown.code !== 'DEADLINE_EXCEEDED') return thrown;
+    if (thrown instanceof NatsError && thrown.code === ErrorCode.MaxPayloadExceeded.valueOf()) {
+      return new UserError(`NATS at ${this.name} takes no message as large as this.`, { cause: thrown });
+    }
+    const denied = forbidden(thrown);
+    if (denied !== null) return this.unavailable(`does not allow this user: ${denied}`, thrown);
+    return this.unavailable(`failed: ${what}: ${toError(thrown).message}`, thrown);
+  }
+
+  unavailable(what: string, cause?: unknown): CallError {
+    return new CallError('UNAVAILABLE', `NATS at ${this.name} ${what}`, { cause });
+  }
+
+  async close(): Promise<void> {
+    if (this.connection.isClosed()) return;
+    // Draining waits for the server: only while it is there.
+    const drained = this.#session.signal.aborted ? Promise.resolve() : this.connection.drain();
+    await withLimits(drained, { deadlineMs: 1000 }, 'Draining').catch(() => undefined);
+    await this.connection.close();
+  }
+
+  async #follow(): Promise<void> {
+    for await (const { type } of this.connection.status()) {
+      if (type === Events.Disconnect && !this.#session.signal.aborted) {
+        this.#session.abort(this.unavailable('lost the connection'));
+      } else if (type === Events.Reconnect) {
+        this.#session = newSession();
+        this.#wakeAll();
+      }
+    }
+    this.#session.abort(this.unavailable('is closed'));
+    this.#wakeAll();
+  }
+
+  #wakeAll(): void {
+    for (const wake of this.#waiting) wake();
+  }
+}

@@ -1,0 +1,269 @@
+/**
+ * What the registry keeps in NATS, as buckets that `nats kv` can read:
+ *
+ *   ballast_<cluster>              k.<key> → {value, lease}; `token`, whose sequences are the fencing tokens
+ *   ballast_<cluster>_lease_<ttl>  <lease id> → {name, fencingToken}; the server drops records that nobody renews for
+ *                                  the bucket's time to live. One bucket for each ttl in use
+ *
+ * An entry counts only while its lease's record is there. Server 2.9 tells nobody when it drops one, so watchers ask.
+ * Sequences begin at the stream's creation time in ms (an empty stream is purged up to there), so that a stream made
+ * again after a loss goes on with larger numbers.
+ */
+
+import type { JetStreamManager, KV, KvEntry, QueuedIterator, StreamInfo } from 'nats';
+import { StorageType } from 'nats';
+import { UserError } from '../../common/errors.ts';
+import type { NatsLink } from './nats-connection.ts';
+import type { JsonObject, RegistryEntry } from './registry.ts';
+
+/** The lease of an entry, as the entry names it. */
+export interface StoredLease {
+  readonly id: string;
+  readonly name: string;
+  readonly ttlMs: number;
+  readonly fencingToken: number;
+}
+
+export interface StoredEntry {
+  readonly key: string;
+  readonly revision: number;
+  readonly writtenMs: number;
+  /** Null for the marker that a removal leaves. */
+  readonly content: { readonly value: JsonObject; readonly lease: StoredLease | null } | null;
+}
+
+export interface BucketOptions {
+  /** Letters, digits, `-` and `_`. */
+  readonly cluster: string;
+  /** Copies that a NATS cluster keeps, from 1 (the default) to 5. */
+  readonly replicas?: number;
+}
+
+/** Smaller sequences come from a stream that is not numbered yet. */
+const SMALLEST_REVISION = 1e12;
+const REQUEST_TIMEOUT_MS = 5000;
+const KEY_HEAD = 'k.';
+const TOKEN_KEY = 'token';
+
+/** `a/b.c` → `k.a.b=c`: NATS separates tokens with dots, and `=` is in no key. */
+export function encodeKey(key: string): string {
+  return KEY_HEAD + key.replaceAll('.', '=').replaceAll('/', '.');
+}
+
+export function decodeKey(encoded: string): string {
+  return encoded.slice(KEY_HEAD.length).replaceAll('.', '/').replaceAll('=', '.');
+}
+
+function fromKv(entry: KvEntry): StoredEntry {
+  return {
+    key: decodeKey(entry.key),
+    revision: entry.revision,
+    writtenMs: entry.created.getTime(),
+    content: entry.operation === 'PUT' ? entry.json() : null,
+  };
+}
+
+/** The entry as readers see it, once its lease is known to be alive. */
+export function toEntry({ key, revision, content }: StoredEntry): RegistryEntry | null {
+  if (content === null) return null;
+  return { key, value: content.value, revision, leaseId: content.lease?.id ?? null };
+}
+
+/** @throws UserError when `cluster` is no name. */
+function bucketName(cluster: string): string {
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(cluster)) return `ballast_${cluster}`;
+  throw new UserError(`Cluster name '${cluster}': use up to 64 letters, digits, '-', '_'.`);
+}
+
+export class NatsBuckets {
+  readonly #link: NatsLink;
+  readonly #bucket: string;
+  readonly #replicas: number;
+  #manager: Promise<JetStreamManager> | null = null;
+  #main: Promise<KV> | null = null;
+  readonly #leases = new Map<number, Promise<KV>>();
+
+  constructor(link: NatsLink, { cluster, replicas = 1 }: BucketOptions) {
+    this.#link = link;
+    this.#bucket = bucketName(cluster);
+    this.#replicas = replicas;
+  }
+
+  /** Makes sure that the main bucket is there. */
+  async open(): Promise<void> {
+    await this.#entries();
+  }
+
+  /** A stream was missing: make it again at the next use. */
+  forget(): void {
+    this.#main = null;
+    this.#leases.clear();
+  }
+
+  async read(key: string): Promise<StoredEntry | null> {
+    const entry = await (await this.#entries()).get(encodeKey(key));
+    return entry === null ? null : fromKv(entry);
+  }
+
+  /** Writes if the key's last sequence is `revision` (0 for none); null when it is not. */
+  write(key: string, content: StoredEntry['content'], revision: number): Promise<number> {
+    return this.#put(encodeKey(key), JSON.stringify(content), revision);
+  }
+
+  /** Leaves a marker, for watchers; it is swept later. */
+  async remove(key: string, revision: number): Promise<void> {
+    await (await this.#entries()).delete(encodeKey(key), { previousSeq: revision });
+  }
+
+  /** A number larger than all before. */
+  nextToken(): Promise<number> {
+    return this.#put(TOKEN_KEY, '{}');
+  }
+
+  /** Everything under a prefix, markers and entries of dead leases included. */
+  async snapshot(prefix: string): Promise<StoredEntry[]> {
+    let isListed = false;
+    let entries: QueuedIterator<KvEntry> | null = null;
+    entries = await this.#watch(prefix, () => {
+      isListed = true;
+      entries?.stop();
+    });
+    if (isListed) entries.stop();
+    const listed: StoredEntry[] = [];
+    for await (const entry of entries) listed.push(fromKv(entry));
+    return listed;
+  }
+
+  /** The same, then what is written later. `onListed` is called in its place, between the two. */
+  async watch(prefix: string, onListed: () => void): Promise<WatchedEntries> {
+    const entries = await this.#watch(prefix, onListed);
+    return { stop: () => entries.stop(), iterate: () => mapped(entries) };
+  }
+
+  /** Names the main stream as it is now: another one after it was lost. */
+  async incarnation(): Promise<string> {
+    const { created } = await (await this.#jetstream()).streams.info(`KV_${this.#bucket}`);
+    return created;
+  }
+
+  /** Adds or renews a lease's record; `revision` as for `write`. */
+  async writeLease({ id, name, ttlMs, fencingToken }: StoredLease, revision: number): Promise<number> {
+    const record = JSON.stringify({ name, fencingToken });
+    return (await this.#leaseBucket(ttlMs)).put(id, record, { previousSeq: revision });
+  }
+
+  /** Revision of the lease's record; null when the lease is over. */
+  async readLease({ id, ttlMs }: { readonly id: string; readonly ttlMs: number }): Promise<number | null> {
+    const record = await (await this.#leaseBucket(ttlMs)).get(id);
+    return record?.operation === 'PUT' ? record.revision : null;
+  }
+
+  async removeLease(lease: StoredLease): Promise<void> {
+    const revision = await this.readLease(lease);
+    if (revision !== null) await this.#deleteMessage(this.#leaseName(lease.ttlMs), revision);
+  }
+
+  /** Ids of the leases of a time to live that are alive, in one request. */
+  async liveLeases(ttlMs: number): Promise<Set<string>> {
+    const bucket = this.#leaseName(ttlMs);
+    const subjects = await this.#subjects(`KV_${bucket}`);
+    return new Set(subjects.map((subject) => subject.slice(`$KV.${bucket}.`.length)));
+  }
+
+  /** Erases exactly this write, which must no longer matter to anyone. */
+  erase({ revision }: StoredEntry): Promise<void> {
+    return this.#deleteMessage(this.#bucket, revision);
+  }
+
+  async #deleteMessage(bucket: string, sequence: number): Promise<void> {
+    const { streams } = await this.#jetstream();
+    // Someone else may have been first.
+    await streams.deleteMessage(`KV_${bucket}`, sequence, false).catch(() => false);
+  }
+
+  async #subjects(stream: string): Promise<string[]> {
+    try {
+      const { streams } = await this.#jetstream();
+      const { state }: StreamInfo = await streams.info(stream, { subjects_filter: '>' });
+      return Object.keys(state.subjects ?? {});
+    } catch (thrown) {
+      if (thrown instanceof Error && thrown.message === 'stream not found') return [];
+      throw thrown;
+    }
+  }
+
+  async #put(encoded: string, json: string, revision?: number): Promise<number> {
+    const options = revision === undefined ? {} : { previousSeq: revision };
+    for (;;) {
+      const sequence = await (await this.#entries()).put(encoded, json, options);
+      if (sequence >= SMALLEST_REVISION) return sequence;
+      this.forget(); // another process is making the stream, and its purge takes this write away
+      await this.#entries();
+    }
+  }
+
+  async #watch(prefix: string, initializedFn: () => void): Promise<QueuedIterator<KvEntry>> {
+    const key = prefix === '' ? `${KEY_HEAD}>` : `${encodeKey(prefix.slice(0, -1))}.>`;
+    return (await this.#entries()).watch({ key, initializedFn });
+  }
+
+  #leaseName(ttlMs: number): string {
+    return `${this.#bucket}_lease_${ttlMs}`;
+  }
+
+  #jetstream(): Promise<JetStreamManager> {
+    const { connection } = this.#link;
+    return (this.#manager ??= remembered(
+      connection.jetstreamManager({ timeout: REQUEST_TIMEOUT_MS }),
+      () => (this.#manager = null),
+    ));
+  }
+
+  #entries(): Promise<KV> {
+    return (this.#main ??= remembered(this.#openMain(), () => (this.#main = null)));
+  }
+
+  #leaseBucket(ttlMs: number): Promise<KV> {
+    const known = this.#leases.get(ttlMs);
+    if (known !== undefined) return known;
+    const opening = this.#openBucket(this.#leaseName(ttlMs), { ttl: ttlMs });
+    const bucket = remembered(opening, () => this.#leases.delete(ttlMs));
+    this.#leases.set(ttlMs, bucket);
+    return bucket;
+  }
+
+  async #openMain(): Promise<KV> {
+    const bucket = await this.#openBucket(this.#bucket, {});
+    const { streams } = await this.#jetstream();
+    const { created, state } = await streams.info(`KV_${this.#bucket}`);
+    const first = Date.parse(created);
+    if (state.last_seq + 1 < first) await streams.purge(`KV_${this.#bucket}`, { seq: first });
+    return bucket;
+  }
+
+  #openBucket(name: string, options: { readonly ttl?: number }): Promise<KV> {
+    const client = this.#link.connection.jetstream({ timeout: REQUEST_TIMEOUT_MS });
+    return client.views.kv(name, {
+      ...options,
+      history: 1,
+      storage: StorageType.File,
+      replicas: this.#replicas,
+      allow_direct: false, // reads must see the last write, not a follower's
+    });
+  }
+}
+
+export interface WatchedEntries {
+  stop(): void;
+  iterate(): AsyncIterable<StoredEntry>;
+}
+
+async function* mapped(entries: QueuedIterator<KvEntry>): AsyncGenerator<StoredEntry, void, undefined> {
+  for await (const entry of entries) yield fromKv(entry);
+}
+
+/** A promise to keep; one that fails is forgotten, so that the next use tries again. */
+function remembered<T>(promise: Promise<T>, forget: () => void): Promise<T> {
+  promise.catch(forget);
+  return promise;
+}

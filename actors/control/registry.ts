@@ -1,0 +1,151 @@
+/**
+ * The control plane's registry: what is alive in a cluster, as JSON values under keys. An entry written under a lease
+ * lives no longer than the lease does; writes compare and set by revision; watchers follow a prefix. Everything in it can
+ * be announced again (announcer.ts), so it may forget: it is never the only copy of anything.
+ *
+ * Implementations: in this process (registry-embedded.ts), in another one through gRPC (registry-service.ts), and NATS
+ * JetStream (registry-nats.ts). Revisions and fencing tokens only ever grow, even when a registry lost everything: they
+ * start at the time, in ms since 1970, at which it began, and it takes fewer than one write per millisecond.
+ */
+
+import { UserError } from '../../common/errors.ts';
+import { CallError } from '../base/call-errors.ts';
+
+/** A JSON object. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export interface RegistryEntry {
+  readonly key: string;
+  readonly value: JsonObject;
+  /** Grows with every write, over all keys. */
+  readonly revision: number;
+  /** The lease that it lives under; null for none. */
+  readonly leaseId: string | null;
+}
+
+export type RegistryChange =
+  | { readonly type: 'put'; readonly entry: RegistryEntry }
+  /** Removed by someone, or by the release of its lease. */
+  | { readonly type: 'removed'; readonly key: string }
+  /** Its lease ended without a release. */
+  | { readonly type: 'expired'; readonly key: string }
+  /** Everything that was present at the start has been told. Once. */
+  | { readonly type: 'synced' };
+
+export interface Lease {
+  readonly id: string;
+  readonly name: string;
+  readonly ttlMs: number;
+  /** Larger than that of every earlier lease; a resource that remembers the largest it saw can refuse a late holder. */
+  readonly fencingToken: number;
+  /**
+   * Aborted before the lease can end at the registry, by the holder's own clock; its reason says why. Reading this
+   * property asks the clock first: a process that was stopped for longer finds it aborted when it wakes. A signal that
+   * was read earlier is aborted by a timer, which may come after what else was waiting when the process woke.
+   */
+  readonly lost: AbortSignal;
+  /** Ends the lease and removes what was written under it. Safe to call twice. @throws CallError UNAVAILABLE */
+  release(): Promise<void>;
+}
+
+export interface LeaseOptions {
+  /** From 500 to 3,600,000, whole. Few different ones: on NATS each is a stream. */
+  readonly ttlMs: number;
+  /** Who holds it, as `node/a`; a key. Two leases may have one name: then the larger token rules. */
+  readonly name: string;
+}
+
+export interface WriteOptions {
+  /** The entry lives no longer than this lease. */
+  readonly lease?: Lease;
+}
+
+/**
+ * Every operation throws CallError UNAVAILABLE within its deadline (5 s by default) when the registry cannot be reached:
+ * a write may then have happened all the same. Writes under a lease that is lost, or whose name a later lease has taken
+ * for the same key, throw CallError FAILED_PRECONDITION. What is no key, prefix or JSON object throws UserError.
+ */
+export interface Registry {
+  get(key: string): Promise<RegistryEntry | null>;
+  /** Entries whose key begins with `prefix` ('' or ending in '/'), sorted by key. */
+  list(prefix: string): Promise<RegistryEntry[]>;
+  /** Resolves to the revision. @throws CallError ALREADY_EXISTS */
+  create(key: string, value: JsonObject, options?: WriteOptions): Promise<number>;
+  put(key: string, value: JsonObject, options?: WriteOptions): Promise<number>;
+  /** Writes if the entry still has this revision. @throws RevisionConflict */
+  update(key: string, value: JsonObject, revision: number, options?: WriteOptions): Promise<number>;
+  /** Removes the entry, if there is one; with a revision only that one. @throws RevisionConflict */
+  remove(key: string, options?: { readonly revision?: number }): Promise<void>;
+  /**
+   * First every present entry, as `put`; then `synced`; then changes, the latest value of a key at least. While the
+   * registry is away it is silent; afterwards it tells what changed meanwhile. Ends with the signal, or with `close`.
+   */
+  watch(prefix: string, signal: AbortSignal): AsyncIterable<RegistryChange>;
+  /** A lease that renews itself until it is released or lost. */
+  grantLease(options: LeaseOptions): Promise<Lease>;
+  /** Releases the leases and ends the watches. */
+  close(): Promise<void>;
+}
+
+/** A compare-and-set that came too late. */
+export class RevisionConflict extends CallError {
+  override readonly name = 'RevisionConflict';
+  /** Revision that the key has; 0 when there is no entry. */
+  readonly currentRevision: number;
+
+  constructor(key: string, currentRevision: number) {
+    const state = currentRevision === 0 ? 'has no entry' : `has revision ${currentRevision}`;
+    super('ABORTED', `Registry key '${key}' ${state}: read it again`);
+    this.currentRevision = currentRevision;
+  }
+}
+
+const KEY = /^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*$/;
+const MAX_KEY_LENGTH = 256;
+const MAX_VALUE_LENGTH = 64 * 1024;
+const MIN_TTL_MS = 500;
+const MAX_TTL_MS = 3_600_000;
+
+/** @throws UserError when `key` is not a key. */
+export function checkKey(key: string): void {
+  if (!KEY.test(key) || key.length > MAX_KEY_LENGTH) {
+    throw new UserError(
+      `Registry key '${key.slice(0, MAX_KEY_LENGTH)}': use tokens of letters, digits, '-', '_', '.', separated by '/'.`,
+    );
+  }
+}
+
+/** @throws UserError when `prefix` is neither empty nor a key with a '/' at its end. */
+export function checkPrefix(prefix: string): void {
+  if (prefix === '') return;
+  if (!prefix.endsWith('/')) throw new UserError(`Registry prefix '${prefix}': end it with '/'.`);
+  checkKey(prefix.slice(0, -1));
+}
+
+/** The value as JSON. @throws UserError when it is no object, or larger than 64 KiB. */
+export function encodeValue(key: string, value: JsonObject): string {
+  const json = JSON.stringify(value) as string | undefined;
+  if (json?.startsWith('{') !== true) throw new UserError(`Registry value of '${key}': use a JSON object.`);
+  if (json.length > MAX_VALUE_LENGTH) {
+    throw new UserError(
+      `Registry value of '${key}': ${json.length} characters, at most ${MAX_VALUE_LENGTH}.`,
+    );
+  }
+  return json;
+}
+
+/** @throws UserError when a lease cannot have these options. */
+export function checkLeaseOptions({ name, ttlMs }: LeaseOptions): void {
+  checkKey(name);
+  if (!Number.isInteger(ttlMs) || ttlMs < MIN_TTL_MS || ttlMs > MAX_TTL_MS) {
+    throw new UserError(`Lease '${name}': ttlMs must be whole, from ${MIN_TTL_MS} to ${MAX_TTL_MS}.`);
+  }
+}
+
+/** Whether the entry's own lease is the later one of the same name: the writer was replaced. */
+export function isFencedOff(
+  writer: { readonly name: string; readonly fencingToken: number },
+  holder: { readonly name: string; readonly fencingToken: number } | null,
+): boolean {
+  return holder !== null && holder.name === writer.name && holder.fencingToken > writer.fencingToken;
+}

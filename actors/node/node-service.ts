@@ -1,0 +1,91 @@
+/** A node's own gRPC service, on its cluster view and its supervisor. */
+
+import type { NodeServiceHandlers } from '../../gen/ballast/runtime/v1/NodeService.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { CallContext } from '../calls/dispatcher.ts';
+import { nodeStatusToMessage, parseJson, specFromMessage, statusToMessage } from '../status/messages.ts';
+import type { Implementation } from '../proto/protos.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
+
+export function nodeHandlers(
+  cluster: Cluster,
+  supervisor: Supervisor,
+  heartbeatMs: number,
+  onDrained: () => void,
+): Implementation<NodeServiceHandlers, CallContext> {
+  return {
+    async spawn({ spec }) {
+      return { status: statusToMessage(await cluster.spawn(specFromMessage(spec))) };
+    },
+    async spawnGang({ specs }) {
+      return { statuses: (await cluster.spawnGang(specs.map(specFromMessage))).map(statusToMessage) };
+    },
+    async stop({ actorId, graceMs }) {
+      await cluster.stop(actorId, graceMs);
+      return {};
+    },
+    async kill({ actorId }) {
+      await cluster.kill(actorId);
+      return {};
+    },
+    async restart({ actorId, reason }) {
+      await cluster.restart(actorId, reason);
+      return {};
+    },
+    async listActors() {
+      return { actors: (await cluster.list()).map(statusToMessage) };
+    },
+    async *watchActors(_request, { signal }) {
+      for await (const status of cluster.watch(signal)) yield { status: statusToMessage(status) };
+    },
+    register({ actorId, incarnation, address, metricsAddress }) {
+      supervisor.register(actorId, incarnation, address, metricsAddress);
+      return { heartbeatMs };
+    },
+    heartbeat({ actorId, incarnation }) {
+      supervisor.heartbeat(actorId, incarnation);
+      return {};
+    },
+    saveState({ actorId, incarnation, stateJson }) {
+      supervisor.saveState(actorId, incarnation, parseJson(stateJson, 'state_json'));
+      return {};
+    },
+    async listNodes() {
+      return { nodes: (await cluster.listNodes()).map(nodeStatusToMessage) };
+    },
+    place({ spec, firstIncarnation, movedBecause, stateJson, homeNodeId }) {
+      const status = cluster.placeHere(specFromMessage(spec), {
+        firstIncarnation,
+        movedBecause: movedBecause === '' ? null : movedBecause,
+        savedState: stateJson === '' ? null : parseJson(stateJson, 'state_json'),
+        homeNodeId,
+      });
+      return { status: statusToMessage(status) };
+    },
+    claim({ claims, holdMs }) {
+      cluster.claimHere(claims, holdMs);
+      return {};
+    },
+    async *watchNode(_request, { signal }) {
+      for await (const change of cluster.watchLocal(signal)) {
+        yield 'nodeId' in change && 'total' in change
+          ? { node: nodeStatusToMessage(change) }
+          : { actor: statusToMessage(change), stateJson: savedJson(supervisor.savedState(change.actorId)) };
+      }
+    },
+    async drain({ graceMs }) {
+      await cluster.drain(graceMs);
+      onDrained();
+      return {};
+    },
+    async *readLog({ actorId, lastLines, follow }, { signal }) {
+      for await (const lines of cluster.readLog(actorId, { lastLines, follow }, signal)) {
+        yield { lines: [...lines] };
+      }
+    },
+  };
+}
+
+function savedJson(state: unknown): string {
+  return state === null ? '' : JSON.stringify(state);
+}

@@ -1,0 +1,245 @@
+/**
+ * The object store of a node: one for all processes of a machine. Processes write and read files themselves; the node
+ * makes room, knows what there is and whose it is, brings objects from other nodes, and frees what an ended actor owned.
+ */
+
+import type { Registry } from 'prom-client';
+import { writeFileSync } from 'node:fs';
+import type { ObjectServiceHandlers } from '../../gen/ballast/runtime/v1/ObjectService.ts';
+import type { ObjectStatus } from '../../gen/ballast/runtime/v1/ObjectStatus.ts';
+import { CallError } from '../base/call-errors.ts';
+import type { ChannelPool } from '../calls/channels.ts';
+import { serviceCalls } from '../calls/transport.ts';
+import { UPLOADS_PER_NODE } from './broadcast-plan.ts';
+import { ObjectDirectory } from './object-directory.ts';
+import type { HeldObject } from './object-directory.ts';
+import { ObjectExchange } from './object-exchange.ts';
+import { NodeObjectMetrics } from './object-metrics.ts';
+import { fileNameOf, ObjectError, wrongDigest } from './object-ref.ts';
+import type { ObjectRef } from './object-ref.ts';
+import { ObjectRoom } from './object-room.ts';
+import type { Implementation } from '../proto/protos.ts';
+import { objectService } from '../proto/runtime-services.ts';
+import type { CallContext } from '../calls/dispatcher.ts';
+import { StoreFiles } from './shared-memory.ts';
+import { removeLeftovers } from './store-leftovers.ts';
+
+const FREE_DEADLINE_MS = 5000;
+const KINDS = { primary: 'OBJECT_KIND_PRIMARY', secondary: 'OBJECT_KIND_SECONDARY' } as const;
+
+export interface NodeObjectsOptions {
+  /** Unique, of letters, digits, `-` and `_`; the first part of its objects' ids. */
+  readonly nodeId: string;
+  /** host:port that serves this store. */
+  readonly address: string;
+  readonly pool: ChannelPool;
+  readonly registry: Registry;
+  /** Folders that get the store's own folders: shared memory, and a disk. */
+  readonly dirs: { readonly memory: string; readonly spill: string };
+  /** Most bytes in memory. */
+  readonly capacityBytes: number;
+  /** Uploads of one object that a node makes at a time; two by default. */
+  readonly uploadsPerNode?: number;
+  /** Milliseconds since 1970; Date.now by default. */
+  readonly nowMs?: () => number;
+}
+
+type Located = {
+  path: string;
+  source: 'OBJECT_SOURCE_MEMORY' | 'OBJECT_SOURCE_SPILL' | 'OBJECT_SOURCE_REMOTE';
+};
+
+export class NodeObjects {
+  readonly #options: NodeObjectsOptions;
+  readonly #nowMs: () => number;
+  readonly #directory: ObjectDirectory;
+  readonly #files: StoreFiles;
+  readonly #room: ObjectRoom;
+  readonly #exchange: ObjectExchange;
+  #sessions = 0;
+  #isClosed = false;
+
+  /** Removes what killed nodes left in the folders, then makes its own. */
+  constructor(options: NodeObjectsOptions) {
+    const {
+      dirs,
+      nodeId,
+      registry,
+      capacityBytes,
+      address,
+      pool,
+      uploadsPerNode = UPLOADS_PER_NODE,
+    } = options;
+    for (const root of new Set([dirs.memory, dirs.spill])) removeLeftovers(root);
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? Date.now;
+    const directory = new ObjectDirectory(capacityBytes);
+    const files = new StoreFiles(dirs.memory, dirs.spill, nodeId);
+    const use = () => ({
+      ...directory.use(),
+      reusable: { bytes: files.blankBytes, count: files.blankCount },
+    });
+    const metrics = new NodeObjectMetrics(registry, use, capacityBytes);
+    const room = new ObjectRoom(directory, files, metrics);
+    this.#directory = directory;
+    this.#files = files;
+    this.#room = room;
+    this.#exchange = new ObjectExchange({
+      address,
+      pool,
+      directory,
+      files,
+      room,
+      metrics,
+      uploadsPerNode,
+      nowMs: this.#nowMs,
+    });
+  }
+
+  /** Folder of the objects in memory. */
+  get folder(): string {
+    return this.#files.folder;
+  }
+
+  /** Frees what an ended actor's process owned, and ends its reads. */
+  async ownerEnded(owner: string): Promise<void> {
+    const ids = this.#directory.ownedBy(owner);
+    this.#directory.ownerEnded(owner);
+    await this.free(ids);
+  }
+
+  /** Frees objects here and wherever this node knows copies. Returns how many there were here. */
+  async free(ids: readonly string[]): Promise<number> {
+    if (this.#isClosed) return 0;
+    const copies = new Map<string, string[]>(); // node → ids
+    let freed = 0;
+    for (const id of ids) {
+      const nodes = this.#exchange.forget(id);
+      if (this.#room.drop(id)) freed++;
+      for (const node of nodes) copies.set(node, [...(copies.get(node) ?? []), id]);
+    }
+    const requests = [...copies].map(([node, held]) =>
+      serviceCalls(objectService, this.#options.pool, node).free(
+        { ids: held },
+        { deadlineMs: FREE_DEADLINE_MS },
+      ),
+    );
+    await Promise.allSettled(requests); // a node that cannot be reached keeps a copy that it may evict
+    return freed;
+  }
+
+  /** Forgets copies of what a node put, which is lost and its owners with it; without a node, of what any other put. */
+  dropCopies(nodeId?: string): void {
+    const prefix = nodeId === undefined ? '' : `${nodeId}/`;
+    for (const { ref, kind } of [...this.#directory.all()]) {
+      if (kind === 'secondary' && ref.id.startsWith(prefix)) this.#room.drop(ref.id);
+    }
+  }
+
+  /** Ends the store: its files are gone. */
+  close(): void {
+    this.#isClosed = true;
+    this.#files.close();
+  }
+
+  handlers(): Implementation<ObjectServiceHandlers, CallContext> {
+    return {
+      join: ({ owner }) => {
+        this.#directory.ownerBegan(owner);
+        return { nodeId: this.#options.nodeId, session: ++this.#sessions, folder: this.#files.folder };
+      },
+      reserve: async ({ id, sizeBytes, owner }) => ({
+        path: await this.#room.reserve({ id, sizeBytes, owner }),
+      }),
+      seal: async ({ object, owner, content }) => {
+        await this.#seal(required(object), owner, content);
+        return {};
+      },
+      locate: ({ object, owner }, { signal }) => this.#locate(required(object), owner, signal),
+      unpin: ({ id, owner }) => {
+        this.#directory.unpin(id, owner);
+        return {};
+      },
+      handOver: ({ ids, owner }) => {
+        for (const id of ids) this.#directory.handOver(id, owner);
+        return {};
+      },
+      free: async ({ ids }) => ({ freed: await this.free(ids) }),
+      findSource: ({ object, receiver, failed }) => ({
+        source: this.#exchange.findSource(required(object), receiver, failed),
+      }),
+      report: ({ id, receiver, isHolder }) => {
+        this.#exchange.report(id, receiver, isHolder);
+        return {};
+      },
+      pull: ({ id, digest, offset }) => this.#chunks(id, digest, offset),
+      listObjects: () => ({ objects: this.#list() }),
+    };
+  }
+
+  #list(): ObjectStatus[] {
+    const statuses = [...this.#directory.all()].map(({ ref, kind, owner, place }) => ({
+      ...ref,
+      kind: place === 'spill' ? ('OBJECT_KIND_SPILLED' as const) : KINDS[kind],
+      owner,
+      pins: this.#directory.pinCount(ref.id),
+      holders: [this.#options.address, ...this.#exchange.holders(ref.id)],
+    }));
+    return statuses.sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  async *#chunks(id: string, digest: string, offset: number) {
+    for await (const chunk of this.#exchange.serve(id, digest, offset)) yield { chunk };
+  }
+
+  async #seal(ref: ObjectRef, owner: string, content: Uint8Array): Promise<void> {
+    const { id, sizeBytes } = ref;
+    fileNameOf(ref);
+    const reserved = this.#directory.reservation(id);
+    const path = reserved?.path ?? (await this.#room.reserve({ id, sizeBytes, owner }));
+    try {
+      if (reserved === undefined) writeFileSync(path, content, { mode: 0o600 });
+      this.#files.seal(path, ref);
+      this.#directory.seal({ id, sizeBytes, digest: ref.digest }, 'primary', owner, this.#nowMs());
+    } catch (thrown) {
+      this.#room.drop(id);
+      this.#files.discard(this.#files.path(ref));
+      throw thrown;
+    }
+  }
+
+  async #locate(ref: ObjectRef, owner: string, signal: AbortSignal): Promise<Located> {
+    fileNameOf(ref);
+    this.#directory.pin(ref.id, owner);
+    try {
+      const here = this.#find(ref);
+      if (here !== undefined) return this.#locationOf(here);
+      await this.#exchange.fetch(ref, signal);
+      const brought = this.#find(ref);
+      if (brought === undefined) throw new ObjectError('NOT_FOUND', ref.id, 'it was freed');
+      return { ...this.#locationOf(brought), source: 'OBJECT_SOURCE_REMOTE' };
+    } catch (thrown) {
+      this.#directory.unpin(ref.id, owner);
+      throw thrown;
+    }
+  }
+
+  #find(ref: ObjectRef): HeldObject | undefined {
+    const held = this.#directory.get(ref.id);
+    if (held === undefined) return undefined;
+    if (held.ref.digest !== ref.digest) throw wrongDigest(ref.id, held.ref.digest, ref.digest);
+    held.lastUsedMs = this.#nowMs();
+    return held;
+  }
+
+  #locationOf({ place, ref }: HeldObject): Located {
+    return place === 'memory'
+      ? { path: this.#files.path(ref), source: 'OBJECT_SOURCE_MEMORY' }
+      : { path: this.#files.spillPath(ref), source: 'OBJECT_SOURCE_SPILL' };
+  }
+}
+
+function required(ref: ObjectRef | null): ObjectRef {
+  if (ref === null) throw new CallError('INVALID_ARGUMENT', 'object: missing; name one');
+  return ref;
+}

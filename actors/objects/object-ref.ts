@@ -1,0 +1,66 @@
+/** References to objects, their names as files, their digests, and what can go wrong with them. */
+
+import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import { CallError } from '../base/call-errors.ts';
+import type { StatusName } from '../base/call-errors.ts';
+
+export interface ObjectRef {
+  /** Unique id; its first part names the node where it was put. */
+  readonly id: string;
+  readonly sizeBytes: number;
+  /** SHA-256 of the bytes, lower-case hex. */
+  readonly digest: string;
+  /** host:port of nodes that hold it, the one where it was put first. */
+  readonly holders: string[];
+}
+
+/** An object that cannot be stored, found or trusted: RESOURCE_EXHAUSTED, NOT_FOUND, UNAVAILABLE, DATA_LOSS. */
+export class ObjectError extends CallError {
+  override readonly name = 'ObjectError';
+  readonly objectId: string;
+
+  constructor(code: StatusName, objectId: string, message: string, options?: ErrorOptions) {
+    super(code, `Object ${objectId}: ${message}`, options);
+    this.objectId = objectId;
+  }
+}
+
+/** The error of an object whose bytes are not those that its reference names. */
+export function wrongDigest(id: string, actual: string, expected: string): ObjectError {
+  return new ObjectError('DATA_LOSS', id, `its bytes have SHA-256 ${actual}, its reference says ${expected}`);
+}
+
+const OBJECT_ID = /^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/;
+const DIGEST = /^[0-9a-f]{64}$/;
+const MAX_ID_LENGTH = 160;
+
+/** A file name of its own for id and digest. @throws ObjectError INVALID_ARGUMENT when one of them cannot be. */
+export function fileNameOf({ id, digest }: Pick<ObjectRef, 'id' | 'digest'>): string {
+  if (!OBJECT_ID.test(id) || id.length > MAX_ID_LENGTH) {
+    throw new ObjectError(
+      'INVALID_ARGUMENT',
+      JSON.stringify(id.slice(0, MAX_ID_LENGTH)),
+      'no such id can be',
+    );
+  }
+  if (!DIGEST.test(digest)) throw new ObjectError('INVALID_ARGUMENT', id, 'its digest is no SHA-256 in hex');
+  return `${id.replaceAll('/', '.')}.${digest}`;
+}
+
+export function sha256Hex(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** About three milliseconds of hashing. */
+const SLICE_BYTES = 4 * 1024 * 1024;
+
+/** SHA-256 in hex, with turns for everything else in between. Bytes must not change meanwhile. */
+export async function digestOf(bytes: Uint8Array): Promise<string> {
+  const hash = createHash('sha256');
+  for (let start = 0; start < bytes.byteLength; start += SLICE_BYTES) {
+    if (start > 0) await setImmediate();
+    hash.update(bytes.subarray(start, start + SLICE_BYTES));
+  }
+  return hash.digest('hex');
+}

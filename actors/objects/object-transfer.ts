@@ -1,0 +1,203 @@
+/**
+ * Objects between nodes. The receiver pulls chunks as gRPC client, writes them to its file and verifies the whole. A
+ * broken connection costs nothing that has arrived: the next attempt, with the same source or another, begins where the
+ * last one ended. While it receives, a node relays what it has.
+ *
+ * Chunks carry no checksum of their own: TCP has one, and SHA-256 over the whole decides.
+ */
+
+import { createHash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { toError } from '../../common/errors.ts';
+import { CallError } from '../base/call-errors.ts';
+import { CHUNK_BYTES, chunkBuffers } from '../proto/chunk-buffers.ts';
+import { ObjectError, wrongDigest } from './object-ref.ts';
+import type { ObjectRef } from './object-ref.ts';
+import { readAt, writeAt } from './shared-memory.ts';
+
+/** Attempts in a row without a single byte before a source counts as failed. */
+const MAX_EMPTY_ATTEMPTS = 2;
+const RETRY_DELAY_MS = 50;
+
+/** Bytes that arrive, for those who relay them. */
+export class Progress {
+  #bytes = 0;
+  #failure: Error | null = null;
+  #waiting: (() => void)[] = [];
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  advance(bytes: number): void {
+    this.#bytes = bytes;
+    this.#wake();
+  }
+
+  fail(error: Error): void {
+    this.#failure = error;
+    this.#wake();
+  }
+
+  /** Resolves to the number of bytes there, once it exceeds `offset`. @throws Error when no more will come. */
+  async beyond(offset: number): Promise<number> {
+    while (this.#bytes <= offset) {
+      if (this.#failure !== null) throw this.#failure;
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    return this.#bytes;
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+/** Where to pull from. */
+export interface Sources {
+  /** Next node to ask. @throws CallError when none is left. */
+  next(failed: ReadonlySet<string>): Promise<string>;
+  pull(source: string, offset: number): AsyncIterable<{ readonly chunk: Uint8Array }>;
+}
+
+export interface Receipt {
+  readonly ref: ObjectRef;
+  /** File to write; may exist. */
+  readonly path: string;
+  readonly progress: Progress;
+  readonly sources: Sources;
+  readonly signal: AbortSignal;
+  /** An attempt failed. */
+  onFailure(error: CallError): void;
+}
+
+/**
+ * Receives an object whole into its file. Returns the milliseconds that hashing took.
+ * @throws ObjectError naming each source that failed; DATA_LOSS when the bytes are not what the ref says; the signal's
+ * reason.
+ */
+export async function receive(receipt: Receipt): Promise<number> {
+  const { path, ref } = receipt;
+  const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+  try {
+    await file.truncate(ref.sizeBytes);
+    const writer = new ChunkWriter(file, receipt);
+    await receiveChunks(writer, receipt);
+    writer.verify();
+    return writer.hashMs;
+  } finally {
+    await file.close();
+  }
+}
+
+async function receiveChunks(writer: ChunkWriter, receipt: Receipt): Promise<void> {
+  const { sources, ref, signal } = receipt;
+  const failures = new Map<string, CallError>();
+  const emptyAttempts = new Map<string, number>();
+  while (writer.offset < ref.sizeBytes) {
+    const source = await sources.next(new Set(failures.keys())).catch((thrown: unknown) => {
+      throw allFailed(ref.id, failures, thrown);
+    });
+    const before = writer.offset;
+    try {
+      for await (const { chunk } of sources.pull(source, before)) await writer.write(chunk);
+      await writer.flush();
+      if (writer.offset < ref.sizeBytes) {
+        const sizes = `ended after ${writer.offset} of ${ref.sizeBytes} bytes`;
+        throw new ObjectError('DATA_LOSS', ref.id, sizes);
+      }
+    } catch (thrown) {
+      await writer.flush();
+      signal.throwIfAborted();
+      if (!(thrown instanceof CallError)) throw thrown;
+      receipt.onFailure(thrown);
+      const empty = writer.offset > before ? 0 : (emptyAttempts.get(source) ?? 0) + 1;
+      emptyAttempts.set(source, empty);
+      if (thrown.code !== 'UNAVAILABLE' || empty >= MAX_EMPTY_ATTEMPTS) failures.set(source, thrown);
+      else await delay(RETRY_DELAY_MS, undefined, { signal });
+    }
+  }
+}
+
+function allFailed(id: string, failures: ReadonlyMap<string, CallError>, last: unknown): Error {
+  if (failures.size === 0) return toError(last);
+  const codes = [...failures.values()].map(({ code }) => code);
+  const code = codes.includes('DATA_LOSS') ? 'DATA_LOSS' : codes.at(-1)!;
+  const tried = [...failures].map(([source, { message }]) => `${source}: ${message}`).join('; ');
+  return new ObjectError(code, id, `no node gave it: ${tried}`, { cause: last });
+}
+
+/** Writes one chunk while the next one arrives. */
+class ChunkWriter {
+  readonly #file: FileHandle;
+  readonly #receipt: Receipt;
+  readonly #hash: Hash = createHash('sha256');
+  #pending: Promise<void> = Promise.resolve();
+  #offset = 0;
+  #hashMs = 0;
+
+  constructor(file: FileHandle, receipt: Receipt) {
+    this.#file = file;
+    this.#receipt = receipt;
+  }
+
+  /** Bytes received. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  get hashMs(): number {
+    return this.#hashMs;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    const { ref, progress } = this.#receipt;
+    if (this.#offset + chunk.byteLength > ref.sizeBytes) {
+      throw new ObjectError('DATA_LOSS', ref.id, `longer than its ${ref.sizeBytes} bytes`);
+    }
+    await this.#pending;
+    const start = this.#offset;
+    this.#offset += chunk.byteLength;
+    this.#pending = writeAt(this.#file, chunk, start).then(() => progress.advance(start + chunk.byteLength));
+    this.#pending.catch(() => undefined); // heard by the next write or flush
+    const startMs = performance.now();
+    this.#hash.update(chunk);
+    this.#hashMs += performance.now() - startMs;
+  }
+
+  async flush(): Promise<void> {
+    await this.#pending;
+  }
+
+  verify(): void {
+    const { id, digest } = this.#receipt.ref;
+    const actual = this.#hash.digest('hex');
+    if (actual !== digest) throw wrongDigest(id, actual, digest);
+  }
+}
+
+/** Bytes `from` to `to` of a file as chunks, the next one read while one is sent. */
+export async function* chunksOf(
+  file: FileHandle,
+  from: number,
+  to: number,
+  chunkBytes = CHUNK_BYTES,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const read = async (start: number) => {
+    const chunk = chunkBuffers.take(Math.min(chunkBytes, to - start));
+    await readAt(file, chunk, start);
+    return chunk;
+  };
+  let next = from < to ? read(from) : null;
+  for (let start = from; next !== null;) {
+    const chunk: Uint8Array = await next;
+    start += chunk.byteLength;
+    next = start < to ? read(start) : null;
+    next?.catch(() => undefined); // heard when it is awaited, or not needed
+    yield chunk;
+  }
+}

@@ -1,0 +1,315 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Registry } from 'prom-client';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { silentLog } from '../../common/log.ts';
+import { NodeObjects } from './node-objects.ts';
+import { sha256Hex } from './object-ref.ts';
+import { ObjectStore } from './objects.ts';
+import { objectService } from '../proto/runtime-services.ts';
+import { ServingProcess } from '../serving/serving-process.ts';
+import { serviceCalls } from '../calls/transport.ts';
+
+const MIB = 1024 * 1024;
+const cleanUps: (() => Promise<void> | void)[] = [];
+
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
+interface HostOptions {
+  readonly capacityBytes?: number;
+  /** Between others and the node: takes the node's address, gives the one that others shall use. */
+  readonly proxy?: (address: string) => Promise<string>;
+}
+
+/** A node as on a machine of its own: server, store and folders. */
+async function openHost(nodeId: string, { capacityBytes = 64 * MIB, proxy }: HostOptions = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'ballast-objects-'));
+  const serving = await ServingProcess.start({ labels: {}, log: silentLog });
+  const { address: own, server, pool, dispatcher } = serving;
+  const address = (await proxy?.(own)) ?? own;
+  const registry = new Registry();
+  const dirs = { memory: join(folder, 'memory'), spill: join(folder, 'spill') };
+  const node = new NodeObjects({ nodeId, address, pool, registry, dirs, capacityBytes });
+  dispatcher.addService(objectService, node.handlers());
+  server.expose(objectService);
+  cleanUps.push(
+    () => rm(folder, { recursive: true, force: true }),
+    () => serving.stop(),
+  );
+  const metric = async (name: string, labels: Readonly<Record<string, string>> = {}) => {
+    const found = await registry.getSingleMetric(`ballast_object_${name}`)?.get();
+    const matches = found?.values.filter((value) =>
+      Object.entries(labels).every(
+        ([key, label]) => (value.labels as Record<string, unknown>)[key] === label,
+      ),
+    );
+    return matches?.reduce((sum, { value }) => sum + value, 0) ?? NaN;
+  };
+  /** The store as one process sees it; without a cache, so that every get goes to the node's files. */
+  const openStore = (owner = 'a/1', cacheBytes = 0) =>
+    new ObjectStore({ owner, nodeAddress: address, transport: pool, registry: new Registry(), cacheBytes });
+  const files = () => readdirSync(node.folder).filter((name) => name.startsWith(`${nodeId}.`));
+  const list = async () => (await serviceCalls(objectService, pool, own).listObjects({})).objects;
+  return { node, address, server, dirs, metric, openStore, files, list, store: openStore() };
+}
+
+function pattern(length: number, seed = 31): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let index = 0; index < length; index++) bytes[index] = index * seed;
+  return bytes;
+}
+
+function expectSame(actual: Uint8Array, expected: Uint8Array): void {
+  expect(Buffer.compare(actual, expected)).toBe(0);
+}
+
+describe('on one node', () => {
+  it('what one process puts another reads from the file', async () => {
+    const host = await openHost('h');
+    const bytes = pattern(MIB + 1);
+    const ref = await host.store.put(bytes);
+    expect(ref).toEqual({
+      id: 'h/a/1/1-1',
+      sizeBytes: MIB + 1,
+      digest: sha256Hex(bytes),
+      holders: [host.address],
+    });
+    expectSame(await host.openStore('b/1').get(ref), bytes);
+    const small = await host.store.put(pattern(10));
+    expectSame(await host.openStore('b/1').get(small), pattern(10));
+    const empty = await host.store.put(new Uint8Array(0));
+    expect(await host.openStore('b/1').get(empty)).toHaveLength(0);
+    expect(await host.metric('transfer_bytes_total')).toBe(0);
+    expect(await host.metric('store_objects', { kind: 'primary' })).toBe(3);
+  });
+
+  it('lists what it holds: owner, reads in progress, holders; copies and spilled ones as such', async () => {
+    const [origin, other] = [await openHost('h', { capacityBytes: 3 * MIB }), await openHost('o')];
+    const ref = await origin.store.put(pattern(2 * MIB));
+    await other.store.get(ref);
+    const { id, digest, sizeBytes } = ref;
+    const holders = [origin.address, other.address];
+    const shared = { id, digest, sizeBytes, pins: 0 };
+    await vi.waitFor(async () =>
+      expect(await origin.list()).toEqual([
+        { ...shared, kind: 'OBJECT_KIND_PRIMARY', owner: 'a/1', holders },
+      ]),
+    );
+    expect(await other.list()).toEqual([
+      { ...shared, kind: 'OBJECT_KIND_SECONDARY', owner: 'node', holders: [other.address] },
+    ]);
+    await origin.store.put(pattern(2 * MIB, 7)); // makes room for itself
+    expect((await origin.list()).map(({ kind }) => kind)).toEqual([
+      'OBJECT_KIND_SPILLED',
+      'OBJECT_KIND_PRIMARY',
+    ]);
+  });
+
+  it('what a process put or got lately it gets back itself, not a copy', async () => {
+    const host = await openHost('h');
+    const store = host.openStore('a/1', MIB);
+    const bytes = pattern(1000);
+    const ref = await store.put(bytes);
+    expect(await store.get(ref)).toBe(bytes);
+    const other = host.openStore('b/1', MIB);
+    const [first, second] = await Promise.all([other.get(ref), other.get(ref)]);
+    expect(second).toBe(first);
+    expect(await other.get(ref)).toBe(first);
+  });
+
+  it('frees: the file is gone, and gets say so', async () => {
+    const host = await openHost('h');
+    const ref = await host.store.put(pattern(MIB));
+    await host.openStore('b/1').free([ref]);
+    await host.store.free([{ ...ref, holders: ['127.0.0.1:1'] }]); // that node is gone, and so is the object
+    expect(host.files()).toEqual([]);
+    await expect(host.store.get(ref)).rejects.toMatchObject({ name: 'ObjectError', code: 'NOT_FOUND' });
+    await expect(host.store.get(ref)).rejects.toThrow(
+      `Object ${ref.id}: it was freed, or its owner has ended`,
+    );
+  });
+
+  it('refuses references that say something else than was put, and ids that are paths', async () => {
+    const host = await openHost('h');
+    const ref = await host.store.put(pattern(10));
+    const forged = host.store.get({ ...ref, digest: '0'.repeat(64) });
+    await expect(forged).rejects.toMatchObject({ code: 'DATA_LOSS', objectId: ref.id });
+    await expect(host.store.get({ ...ref, sizeBytes: 9 })).rejects.toMatchObject({ code: 'DATA_LOSS' });
+    await expect(host.store.get({ ...ref, id: '../../etc' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+  });
+
+  it('moves to disk what does not fit in memory, and reads it from there', async () => {
+    const host = await openHost('h', { capacityBytes: 3 * MIB });
+    const refs = [];
+    for (const seed of [1, 3, 5, 7]) refs.push(await host.store.put(pattern(MIB, seed)));
+    expect(await host.metric('spills_total')).toBe(1);
+    expect(host.files()).toHaveLength(3);
+    for (const [index, seed] of [1, 3, 5, 7].entries()) {
+      expectSame(await host.openStore('b/1').get(refs[index]!), pattern(MIB, seed));
+    }
+    await host.store.free(refs);
+    expect(readdirSync(host.dirs.spill).flatMap((name) => readdirSync(join(host.dirs.spill, name)))).toEqual([
+      'owner.json',
+    ]);
+    expect(await host.metric('store_bytes', { kind: 'spilled' })).toBe(0);
+  });
+
+  it('refuses what fits nowhere, and loses nothing', async () => {
+    const host = await openHost('h', { capacityBytes: 2 * MIB });
+    await expect(host.store.put(pattern(2 * MIB + 1))).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+    await expect(host.store.put(pattern(2 * MIB + 1))).rejects.toThrow(
+      `${2 * MIB + 1} bytes do not fit: 0 of ${2 * MIB} bytes are used`,
+    );
+    expect(await host.store.put(pattern(2 * MIB))).toMatchObject({ sizeBytes: 2 * MIB });
+  });
+});
+
+describe('owners', () => {
+  it('take what they put with them, but not what belongs to the node or was handed on', async () => {
+    const host = await openHost('h');
+    const store = host.openStore('a/1');
+    const own = await store.put(pattern(10, 1));
+    const kept = await store.put(pattern(10, 3), { owner: 'node' });
+    const given = await store.put(pattern(10, 5));
+    await store.handOver([given], 'b/1');
+    await host.node.ownerEnded('a/1');
+    const reader = host.openStore('c/1');
+    await expect(reader.get(own)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expectSame(await reader.get(kept), pattern(10, 3));
+    expectSame(await reader.get(given), pattern(10, 5));
+    await expect(store.put(pattern(10))).rejects.toThrow('its owner a/1 has ended');
+    await expect(store.handOver([kept], 'a/1')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    await host.node.ownerEnded('b/1');
+    expect(host.files()).toHaveLength(1);
+  });
+});
+
+describe('between nodes', () => {
+  it('an object is pulled once for all processes, kept, and given on', async () => {
+    const [origin, receiver, third] = [await openHost('o'), await openHost('r'), await openHost('t')];
+    const bytes = pattern(3 * MIB);
+    const ref = await origin.store.put(bytes);
+    const [one, two] = await Promise.all([
+      receiver.openStore('x/1').get(ref),
+      receiver.openStore('y/1').get(ref),
+    ]);
+    expectSame(one, bytes);
+    expectSame(two, bytes);
+    expectSame(await receiver.store.get(ref), bytes);
+    expect(await origin.metric('transfer_bytes_total', { direction: 'sent' })).toBe(3 * MIB);
+    expect(await receiver.metric('store_bytes', { kind: 'secondary' })).toBe(3 * MIB);
+    expectSame(await third.store.get({ ...ref, holders: ['127.0.0.1:1', receiver.address] }), bytes);
+    expect(await receiver.metric('transfer_bytes_total', { direction: 'sent' })).toBe(3 * MIB);
+  });
+
+  it('is freed everywhere from anywhere', async () => {
+    const [origin, receiver] = [await openHost('o'), await openHost('r')];
+    const ref = await origin.store.put(pattern(MIB));
+    await receiver.store.get(ref);
+    await vi.waitFor(async () => {
+      await receiver.store.free([ref]);
+      expect(await receiver.metric('store_objects', { kind: 'secondary' })).toBe(0);
+    });
+    expect(origin.files()).toEqual([]);
+    await expect(receiver.store.get(ref)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(receiver.store.get(ref)).rejects.toThrow(`its origin ${origin.address} answers`);
+  });
+
+  it('more than two receivers at once get most of it from each other', async () => {
+    const origin = await openHost('o');
+    const receivers = await Promise.all(Array.from({ length: 6 }, (_, index) => openHost(`r${index}`)));
+    const bytes = pattern(8 * MIB);
+    const ref = await origin.store.put(bytes);
+    const results = await Promise.all(receivers.map((receiver) => receiver.store.get(ref)));
+    for (const result of results) expectSame(result, bytes);
+    const sent = await origin.metric('transfer_bytes_total', { direction: 'sent' });
+    expect(sent).toBeLessThanOrEqual(3 * 8 * MIB);
+  });
+
+  it('goes on where a cut connection left off', async () => {
+    const origin = await openHost('o', { proxy: (address) => openCuttingProxy(address, 3 * MIB) });
+    const receiver = await openHost('r');
+    const bytes = pattern(8 * MIB);
+    const ref = await origin.store.put(bytes);
+    expectSame(await receiver.store.get(ref), bytes);
+    expect(await receiver.metric('transfer_failures_total', { code: 'UNAVAILABLE' })).toBe(1);
+    const sent = await origin.metric('transfer_bytes_total', { direction: 'sent' });
+    expect(sent).toBeLessThan(16 * MIB); // what was in flight was sent twice, the rest once
+  });
+
+  it('drops copies to make room, the least recently used first', async () => {
+    const [origin, receiver] = [await openHost('o'), await openHost('r', { capacityBytes: 2 * MIB })];
+    const [a, b, c] = [
+      await origin.store.put(pattern(MIB, 1)),
+      await origin.store.put(pattern(MIB, 3)),
+      await origin.store.put(pattern(MIB, 5)),
+    ];
+    const held = () =>
+      readdirSync(receiver.node.folder)
+        .filter((name) => name.startsWith('o.'))
+        .map((name) => name.split('.')[3]);
+    for (const ref of [a, b, a, c]) {
+      await receiver.store.get(ref);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(held().sort()).toEqual(['1-1', '1-3']);
+    expect(await receiver.metric('evictions_total')).toBe(1);
+    expectSame(await receiver.store.get(b), pattern(MIB, 3));
+  });
+
+  it('lets one who waits give up without ending the pull of another', async () => {
+    const [origin, receiver] = [await openHost('o'), await openHost('r')];
+    const ref = await origin.store.put(pattern(4 * MIB));
+    const controller = new AbortController();
+    const given = receiver.store.get(ref, { signal: controller.signal });
+    const kept = receiver.openStore('k/1').get(ref);
+    controller.abort(new Error('enough'));
+    await expect(given).rejects.toThrow('enough');
+    expect(await kept).toHaveLength(4 * MIB);
+    const late = receiver.store.get({ ...ref, id: 'o/x' }, { deadlineMs: 0 });
+    await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  });
+
+  it('wait brings objects without handing them out', async () => {
+    const [origin, receiver] = [await openHost('o'), await openHost('r')];
+    const [a, b] = [await origin.store.put(pattern(10, 1)), await origin.store.put(pattern(10, 3))];
+    await origin.store.free([b]);
+    const { ready, failed, pending } = await receiver.store.wait([a, b]);
+    expect([ready, pending]).toEqual([[a], []]);
+    expect(failed).toMatchObject([{ ref: b, reason: { code: 'NOT_FOUND' } }]);
+    expect(existsSync(join(receiver.node.folder, `o.a.1.1-1.${a.digest}`))).toBe(true);
+  });
+});
+
+/** Passes bytes on, and cuts its first connection after so many bytes from the server. */
+async function openCuttingProxy(address: string, cutAfterBytes: number): Promise<string> {
+  const [host, port] = address.split(':');
+  let isCut = false;
+  const proxy = createServer((client) => {
+    const server = connect(Number(port), host);
+    const end = () => {
+      client.destroy();
+      server.destroy();
+    };
+    let passed = 0;
+    client.on('error', end).on('close', end).pipe(server);
+    server.on('error', end).on('close', end).pipe(client);
+    server.on('data', (data: Buffer) => {
+      passed += data.byteLength;
+      if (isCut || passed < cutAfterBytes) return;
+      isCut = true;
+      end();
+    });
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  cleanUps.push(() => void proxy.close());
+  return `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+}

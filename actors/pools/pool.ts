@@ -1,0 +1,343 @@
+/**
+ * A pool of like actors behind one set of methods: each call goes to the member with the fewest, waits while all are
+ * busy (backpressure by credits), grows the pool up to its limit, and is tried on a second member when it takes far
+ * longer than its kind and may run twice. Streams hold a credit until they end and are never tried twice.
+ */
+
+import { toError, UserError } from '../../common/errors.ts';
+import { ActorError, CallError } from '../base/call-errors.ts';
+import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
+import type { ActorHandle, ActorType } from '../system/handle.ts';
+import { leastLoaded, membersToAdd, membersToEnd, REMEMBERED_CALLS, stragglerMs } from './pool-policy.ts';
+import type { MemberLoad, PoolLimits } from './pool-policy.ts';
+import type { CallOptions, Calls } from '../proto/protos.ts';
+import { retryDelayMs } from '../base/retry.ts';
+import type { ActorState, ActorStatus } from '../status/status.ts';
+import { firstAnswer, isLost } from './straggler.ts';
+import type { ActorSystem, SpawnOptions } from '../system/system.ts';
+
+export interface PoolOptions extends Omit<SpawnOptions, 'actorId' | 'name' | 'getIfExists'> {
+  readonly min: number;
+  readonly max: number;
+  /** Calls that one member may hold; 2 by default: one that runs and one that waits. */
+  readonly creditsPerMember?: number;
+  /** Calls that may wait for a credit; one more is refused with RESOURCE_EXHAUSTED. 10,000 by default. */
+  readonly maxWaitingCalls?: number;
+  /** How long a member above `min` may be idle; 30 s by default. */
+  readonly idleMs?: number;
+  /** A call that may run twice is tried on another member when it takes this many medians; 4 by default, 0 for never. */
+  readonly stragglerFactor?: number;
+}
+
+interface Member<Client> extends MemberLoad {
+  readonly handle: ActorHandle<Client>;
+  state: ActorState;
+  hasServed: boolean;
+  inFlight: number;
+  isUsable: boolean;
+  lastUsedMs: number;
+}
+
+interface Waiting<Client> {
+  readonly except: ReadonlySet<string>;
+  readonly take: (member: Member<Client>) => void;
+  readonly refuse: (error: Error) => void;
+}
+
+const CHECK_MS = 200;
+/** Members that may die under one call that may run twice. */
+const MAX_ATTEMPTS = 4;
+
+type UnaryMethod = (request: object, options: CallOptions) => Promise<object>;
+type StreamMethod = (request: object, options: CallOptions) => AsyncIterable<object>;
+
+export class ActorPool<Client, Handlers = unknown> {
+  /** The methods of the type; a call goes to some member. */
+  readonly calls: Calls<Client>;
+  readonly #system: ActorSystem;
+  readonly #type: ActorType<Client, Handlers>;
+  readonly #options: PoolOptions;
+  readonly #limits: PoolLimits;
+  readonly #members = new Map<string, Member<Client>>();
+  readonly #waiting = new Set<Waiting<Client>>();
+  readonly #latestMs = new Map<string, number[]>();
+  readonly #check: NodeJS.Timeout;
+  readonly #watch = new AbortController();
+  /** Members that ended before they served, since one last did. */
+  #failedStarts = 0;
+  #growAfterMs = 0;
+  /** Why it takes no calls any more. */
+  #ended: Error | null = null;
+
+  /** Starts `min` members. @throws UserError for limits that cannot be. */
+  constructor(system: ActorSystem, type: ActorType<Client, Handlers>, options: PoolOptions) {
+    const { min, max, creditsPerMember = 2, idleMs = 30_000 } = options;
+    if (!(min >= 0 && max >= 1 && min <= max && creditsPerMember >= 1)) {
+      throw new UserError(
+        `Pool of ${type.name}: min ${min}, max ${max}, creditsPerMember ${creditsPerMember}; they must be whole, ` +
+          '0 ≤ min ≤ max, max and creditsPerMember at least 1.',
+      );
+    }
+    this.#system = system;
+    this.#type = type;
+    this.#options = options;
+    this.#limits = { min, max, creditsPerMember, idleMs };
+    this.calls = this.#methods();
+    this.#check = setInterval(() => this.#tend(), CHECK_MS).unref();
+    void this.#follow().catch((thrown: unknown) => this.#end(toError(thrown)));
+    this.#grow();
+  }
+
+  /** Members that serve. */
+  get size(): number {
+    return this.#ready().length;
+  }
+
+  /** Calls that wait for a credit. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Refuses what waits and ends every member. */
+  async close(): Promise<void> {
+    this.#end(new CallError('UNAVAILABLE', 'the pool is closed'));
+    await Promise.all([...this.#members.keys()].map((actorId) => this.#system.stop(actorId)));
+  }
+
+  #end(reason: Error): void {
+    this.#ended ??= reason;
+    clearInterval(this.#check);
+    this.#watch.abort();
+    this.#refuseAll(reason);
+  }
+
+  #refuseAll(reason: Error): void {
+    for (const waiting of [...this.#waiting]) waiting.refuse(reason);
+  }
+
+  #methods(): Calls<Client> {
+    const calls: Record<string, unknown> = {};
+    const declared = new Set<string>(this.#type.idempotent ?? []);
+    for (const [name, method] of this.#type.service.methods) {
+      const mayRunTwice = declared.has(name) || method.isIdempotent;
+      calls[name] = method.responseStream
+        ? (request: object, options: CallOptions = {}) => this.#stream(name, request, options)
+        : (request: object, options: CallOptions = {}) => this.#unary(name, mayRunTwice, request, options);
+    }
+    return calls as Calls<Client>;
+  }
+
+  async #unary(name: string, mayRunTwice: boolean, request: object, options: CallOptions): Promise<object> {
+    const endMs = performance.now() + effectiveDeadlineMs(options.deadlineMs ?? DEFAULT_DEADLINE_MS);
+    const tried = new Set<string>();
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#race(name, mayRunTwice, request, options, endMs, tried);
+      } catch (thrown) {
+        if (!isLost(thrown) || !mayRunTwice || attempt >= MAX_ATTEMPTS || this.#ended !== null) throw thrown;
+      }
+    }
+  }
+
+  /** One try, and a second one beside it if the first is a straggler; the first answer wins. */
+  async #race(
+    name: string,
+    mayRunTwice: boolean,
+    request: object,
+    options: CallOptions,
+    endMs: number,
+    tried: Set<string>,
+  ): Promise<object> {
+    const over = new AbortController();
+    const signal =
+      options.signal === undefined ? over.signal : AbortSignal.any([options.signal, over.signal]);
+    const run = async (except: ReadonlySet<string>) => {
+      const member = await this.#acquire(except, endMs, signal);
+      tried.add(member.actorId);
+      const startMs = performance.now();
+      try {
+        const method = (member.handle as unknown as Record<string, UnaryMethod>)[name]!;
+        const answer = await method(request, { deadlineMs: endMs - performance.now(), signal });
+        this.#remember(name, performance.now() - startMs);
+        return answer;
+      } catch (thrown) {
+        if (isLost(thrown) && !thrown.retryable) member.isUsable = false; // its end is not told yet
+        throw thrown;
+      } finally {
+        this.#release(member);
+      }
+    };
+    const { stragglerFactor = 4 } = this.#options;
+    const lateMs =
+      mayRunTwice && stragglerFactor > 0
+        ? stragglerMs(this.#latestMs.get(name) ?? [], stragglerFactor)
+        : Infinity;
+    const second = () => {
+      // Only onto a member that is free now: a straggler must not delay others.
+      const isFree = this.#waiting.size === 0 && leastLoaded(this.#ready(), this.#limits, tried) !== null;
+      return isFree ? run(tried) : null;
+    };
+    try {
+      return await firstAnswer(run(new Set()), second, lateMs);
+    } finally {
+      over.abort(new CallError('CANCELLED', 'another member answered'));
+    }
+  }
+
+  async *#stream(
+    name: string,
+    request: object,
+    options: CallOptions,
+  ): AsyncGenerator<object, void, undefined> {
+    const endMs = performance.now() + effectiveDeadlineMs(options.deadlineMs ?? DEFAULT_DEADLINE_MS);
+    const member = await this.#acquire(new Set(), endMs, options.signal);
+    try {
+      const method = (member.handle as unknown as Record<string, StreamMethod>)[name]!;
+      yield* method(request, { ...options, deadlineMs: endMs - performance.now() });
+    } finally {
+      this.#release(member);
+    }
+  }
+
+  /** A credit of some member, now or when one is free. */
+  #acquire(
+    except: ReadonlySet<string>,
+    endMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Member<Client>> {
+    const { maxWaitingCalls = 10_000 } = this.#options;
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      if (this.#ended !== null) throw this.#ended;
+      if (this.#waiting.size >= maxWaitingCalls) {
+        throw new CallError('RESOURCE_EXHAUSTED', `the pool is full (${maxWaitingCalls} calls wait)`);
+      }
+      const leftMs = endMs - performance.now();
+      const late = () =>
+        waiting.refuse(new CallError('DEADLINE_EXCEEDED', 'no member of the pool had room in time'));
+      const timer = leftMs < 2 ** 31 ? setTimeout(late, Math.max(0, leftMs)) : undefined;
+      const onAbort = () => waiting.refuse(signal?.reason as Error);
+      const settle = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+        this.#waiting.delete(waiting);
+      };
+      const waiting: Waiting<Client> = {
+        except,
+        take: (member) => {
+          settle();
+          resolve(member);
+        },
+        refuse: (error) => {
+          settle();
+          reject(error);
+        },
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.add(waiting);
+      this.#assign();
+      this.#grow();
+    });
+  }
+
+  #release(member: Member<Client>): void {
+    member.inFlight--;
+    member.lastUsedMs = performance.now();
+    if (!member.isUsable && member.inFlight === 0) this.#members.delete(member.actorId);
+    this.#assign();
+  }
+
+  #assign(): void {
+    for (const waiting of this.#waiting) {
+      const actorId = leastLoaded(this.#ready(), this.#limits, waiting.except);
+      if (actorId === null) continue;
+      const member = this.#members.get(actorId)!;
+      member.inFlight++;
+      waiting.take(member);
+    }
+  }
+
+  #grow(): void {
+    if (this.#ended !== null || performance.now() < this.#growAfterMs) return;
+    const count = membersToAdd(this.#loads(), this.#waiting.size, this.#limits);
+    for (let i = 0; i < count; i++) void this.#add();
+  }
+
+  async #add(): Promise<void> {
+    const actorId = `${this.#type.name}-${crypto.randomUUID().slice(0, 8)}`;
+    const member: Member<Client> = {
+      ...{ actorId, handle: this.#system.handle(this.#type, actorId) },
+      ...{ state: 'pending', hasServed: false, isUsable: true },
+      ...{ inFlight: 0, lastUsedMs: performance.now() },
+    };
+    this.#members.set(actorId, member);
+    try {
+      await this.#system.spawn(this.#type, { ...this.#options, actorId });
+      if (this.#ended !== null) await this.#system.stop(actorId);
+    } catch (thrown) {
+      this.#onFailedStart(member, toError(thrown));
+    }
+  }
+
+  async #follow(): Promise<void> {
+    for await (const status of this.#system.node.watch(this.#watch.signal)) {
+      const member = this.#members.get(status.actorId);
+      if (member !== undefined) this.#onStatus(member, status);
+    }
+  }
+
+  #onStatus(member: Member<Client>, status: ActorStatus): void {
+    member.state = status.state;
+    if (status.state === 'alive') {
+      if (!member.hasServed) member.lastUsedMs = performance.now();
+      member.hasServed = true;
+      this.#failedStarts = 0;
+    }
+    if (status.state === 'dead') {
+      const { actorId, incarnation, reason, lastLogLines } = status;
+      const facts = { actorId, incarnation, code: 'UNAVAILABLE', retryable: false, lastLogLines } as const;
+      if (!member.hasServed) {
+        this.#onFailedStart(member, new ActorError({ ...facts, reason: `dead, its process ${reason}` }));
+      }
+      member.isUsable = false;
+      if (member.inFlight === 0) this.#members.delete(actorId);
+      this.#grow();
+    }
+    this.#assign();
+  }
+
+  /** A member that never served says why to those who wait, unless another can serve them. */
+  #onFailedStart(member: Member<Client>, reason: Error): void {
+    this.#members.delete(member.actorId);
+    this.#growAfterMs = performance.now() + retryDelayMs(++this.#failedStarts, Math.random());
+    if (![...this.#members.values()].some(({ hasServed }) => hasServed)) this.#refuseAll(reason);
+  }
+
+  /** Ends the idle, begins what is missing. */
+  #tend(): void {
+    const isBusy = this.#waiting.size > 0; // then who starts is not idle
+    const idle = isBusy ? [] : membersToEnd(this.#loads(), performance.now(), this.#limits);
+    for (const actorId of idle) {
+      this.#members.delete(actorId);
+      this.#system.stop(actorId).catch(() => undefined); // it is gone, or its node is
+    }
+    this.#grow();
+    this.#assign();
+  }
+
+  /** Members that can be given calls now. */
+  #ready(): readonly Member<Client>[] {
+    return this.#loads().filter(({ state, isUsable }) => state === 'alive' && isUsable);
+  }
+
+  #loads(): readonly Member<Client>[] {
+    return [...this.#members.values()];
+  }
+
+  #remember(name: string, ms: number): void {
+    const latest = this.#latestMs.get(name) ?? [];
+    latest.push(ms);
+    if (latest.length > REMEMBERED_CALLS) latest.shift();
+    this.#latestMs.set(name, latest);
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Supervision trees: a group of actors, or of groups, that fail and restart together. Each child's own node restarts
+ * it; the group restarts those that depend on it, and gives up (escalates) when failures come too often: it ends its
+ * children, and its parent treats that as the failure of one child.
+ */
+
+import { toError } from '../../common/errors.ts';
+import type { ActorHandle, ActorType } from '../system/handle.ts';
+import type { ActorStatus } from '../status/status.ts';
+import { alsoRestarted, isTooIntense } from './supervision-policy.ts';
+import { STARTING } from '../supervisor/supervised.ts';
+import type { SupervisionStrategy } from './supervision-policy.ts';
+import type { ActorSystem, SpawnOptions } from '../system/system.ts';
+
+export interface GroupOptions {
+  readonly strategy: SupervisionStrategy;
+  /** Failures within the window that the group mends; one more and it gives up. 3 by default. */
+  readonly maxRestarts?: number;
+  /** Ten minutes by default. */
+  readonly windowMs?: number;
+}
+
+/** How the reason of a restart begins that a group asked for. */
+const GROUP_RESTART = 'its group restarts it';
+
+/** A group has given up, and ended its children. */
+export class GroupFailed extends Error {
+  override readonly name = 'GroupFailed';
+}
+
+/** A child, as its group sees it. */
+interface Child {
+  /** Ends what is left of it and starts it anew. */
+  restart(reason: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export class SupervisionGroup {
+  readonly #system: ActorSystem;
+  readonly #strategy: SupervisionStrategy;
+  readonly #limits: { readonly maxRestarts: number; readonly windowMs: number };
+  readonly #children: Child[] = [];
+  /** Children that are actors, by id; `createdAt` tells this life from an earlier one of the same id. */
+  readonly #actors = new Map<string, { readonly index: number; readonly createdAt: string }>();
+  readonly #failuresMs: number[] = [];
+  readonly #watch = new AbortController();
+  readonly #watching: Promise<void>;
+  readonly #failed: Promise<GroupFailed>;
+  #fail!: (error: GroupFailed) => void;
+  #hasFailed = false;
+
+  constructor(system: ActorSystem, options: GroupOptions) {
+    const { strategy, maxRestarts = 3, windowMs = 600_000 } = options;
+    this.#system = system;
+    this.#strategy = strategy;
+    this.#limits = { maxRestarts, windowMs };
+    this.#failed = new Promise((resolve) => (this.#fail = resolve));
+    this.#watching = this.#follow().catch((thrown: unknown) =>
+      this.#giveUp(`its children cannot be watched: ${toError(thrown).message}`),
+    );
+  }
+
+  /** Resolves with the reason when the group has given up; never, otherwise. */
+  get failed(): Promise<GroupFailed> {
+    return this.#failed;
+  }
+
+  /** Starts a child; later children depend on earlier ones. Its own restart limits count too. */
+  async spawn<Client, Handlers>(
+    type: ActorType<Client, Handlers>,
+    options: SpawnOptions = {},
+  ): Promise<ActorHandle<Client>> {
+    const handle = await this.#system.spawn(type, options);
+    const { actorId } = handle;
+    const index = this.#children.length;
+    this.#children.push({
+      restart: (reason) => this.#system.node.restart(actorId, reason),
+      stop: () => this.#system.stop(actorId),
+    });
+    const status = (await this.#system.node.list()).find((actor) => actor.actorId === actorId);
+    this.#actors.set(actorId, { index, createdAt: status?.createdAt ?? '' });
+    if (status?.state === 'dead') await this.#onStatus(status); // it was told before anybody listened
+    return handle;
+  }
+
+  /** A group as a child: `start` fills it, now and whenever it is restarted. */
+  async spawnGroup(options: GroupOptions, start: (group: SupervisionGroup) => Promise<void>): Promise<void> {
+    const index = this.#children.length;
+    let group: SupervisionGroup;
+    const begin = async () => {
+      group = new SupervisionGroup(this.#system, options);
+      const own = group;
+      void own.failed.then(async (error) => {
+        if (group !== own || this.#hasFailed) return;
+        try {
+          if (await this.#onFailure(index, error.message)) await begin();
+        } catch (thrown) {
+          await this.#giveUp(`a group in it did not start again: ${toError(thrown).message}`);
+        }
+      });
+      await start(group);
+    };
+    this.#children.push({
+      restart: async () => {
+        await group.stop();
+        await begin();
+      },
+      stop: () => group.stop(),
+    });
+    await begin();
+  }
+
+  /** Ends every child, the last one first. */
+  async stop(): Promise<void> {
+    this.#watch.abort();
+    await this.#watching;
+    for (const child of [...this.#children].reverse()) await child.stop();
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#watch;
+    for await (const status of this.#system.node.watch(signal)) await this.#onStatus(status);
+  }
+
+  async #onStatus({ actorId, state, pid, reason, createdAt }: ActorStatus): Promise<void> {
+    const actor = this.#actors.get(actorId);
+    if (actor === undefined || this.#hasFailed || createdAt < actor.createdAt) return;
+    if (state === 'dead') return this.#giveUp(`actor ${actorId} ended for good: ${reason}`);
+    const hasFailed = state === 'restarting' && pid === null && reason !== STARTING;
+    // A restart that the group itself asked for is no failure.
+    if (!hasFailed || reason.startsWith(GROUP_RESTART)) return;
+    await this.#onFailure(actor.index, `actor ${actorId} ${reason}`);
+  }
+
+  /** Restarts what depends on a failed child. Resolves to whether the group goes on. */
+  async #onFailure(failed: number, reason: string): Promise<boolean> {
+    const nowMs = performance.now();
+    if (isTooIntense(this.#failuresMs, nowMs, this.#limits)) {
+      const { maxRestarts, windowMs } = this.#limits;
+      await this.#giveUp(`more than ${maxRestarts} failures in ${windowMs / 1000} s, the last: ${reason}`);
+      return false;
+    }
+    this.#failuresMs.push(nowMs);
+    for (const index of alsoRestarted(this.#strategy, failed, this.#children.length)) {
+      await this.#children[index]!.restart(`${GROUP_RESTART} (${this.#strategy}): ${reason}`);
+    }
+    return true;
+  }
+
+  async #giveUp(reason: string): Promise<void> {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    this.#watch.abort();
+    for (const child of [...this.#children].reverse()) await child.stop().catch(() => undefined);
+    this.#fail(new GroupFailed(reason));
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Proto files, parsed when something of them is first used, and each once: what a file imports is shared with all others.
+ * Actors start with it, so it makes no descriptors (as @grpc/proto-loader does), which cost more than the parsing.
+ */
+
+import { existsSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import protobuf from 'protobufjs';
+import { packageRoot } from '../../common/package-root.ts';
+
+/** How messages read as plain objects; as `npm run generate` says it for their types. */
+const OUTPUT: protobuf.IConversionOptions = { longs: Number, enums: String, defaults: true, oneofs: true };
+
+let own: protobuf.Root | null = null;
+
+/** A root that looks for files in folders, in this order. */
+function searching(folders: readonly string[]): protobuf.Root {
+  const root = new protobuf.Root();
+  root.resolvePath = (_origin, target) =>
+    isAbsolute(target)
+      ? target
+      : (folders.map((folder) => join(folder, target)).find((path) => existsSync(path)) ?? target);
+  return root;
+}
+
+/** The types of a proto file: of the package's own, or of one in `includeDirs`, which may import the package's own. */
+export function loadRoot(protoFile: string, includeDirs: readonly string[] = []): protobuf.Root {
+  const ownFolder = join(packageRoot(), 'proto');
+  if (includeDirs.length > 0) return searching([...includeDirs, ownFolder]).loadSync(protoFile);
+  own ??= searching([ownFolder]);
+  return own.loadSync(protoFile);
+}
+
+/** A message type as bytes and back. */
+export interface Codec<Input, Output> {
+  /** @throws Error for a value that is no such message. */
+  readonly serialize: (value: Input) => Buffer;
+  /** @throws Error for bytes that are no such message. */
+  readonly deserialize: (bytes: Uint8Array) => Output;
+}
+
+export function codecOf<Input extends object, Output>(type: protobuf.Type): Codec<Input, Output> {
+  return {
+    serialize: (value) => type.encode(type.fromObject(value)).finish() as Buffer,
+    deserialize: (bytes) => type.toObject(type.decode(bytes), OUTPUT) as Output,
+  };
+}
+
+/** One method of a service, as gRPC takes it. */
+export interface Method {
+  /** gRPC path. */
+  readonly path: string;
+  /** TypeScript name. */
+  readonly originalName: string;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+  /** Whether the proto says `option idempotency_level = IDEMPOTENT` (or NO_SIDE_EFFECTS). */
+  readonly isIdempotent: boolean;
+  readonly requestSerialize: (message: object) => Buffer;
+  readonly requestDeserialize: (bytes: Buffer) => object;
+  readonly responseSerialize: (message: object) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => object;
+}
+
+/** The methods of a service, by TypeScript name. @throws Error when the root has no such service. */
+export function methodsOf(root: protobuf.Root, fullName: string): Map<string, Method> {
+  const service = root.lookupService(fullName);
+  return new Map(
+    service.methodsArray.map((method) => {
+      const name = method.name.charAt(0).toLowerCase() + method.name.slice(1);
+      return [name, methodOf(method.resolve() as protobuf.Method, name, `/${fullName}/${method.name}`)];
+    }),
+  );
+}
+
+function methodOf(method: protobuf.Method, originalName: string, path: string): Method {
+  const request = codecOf<object, object>(method.resolvedRequestType!);
+  const response = codecOf<object, object>(method.resolvedResponseType!);
+  const level: unknown = method.getOption('idempotency_level');
+  return {
+    path,
+    originalName,
+    requestStream: method.requestStream === true,
+    responseStream: method.responseStream === true,
+    isIdempotent: level === 'IDEMPOTENT' || level === 'NO_SIDE_EFFECTS',
+    requestSerialize: request.serialize,
+    requestDeserialize: request.deserialize,
+    responseSerialize: response.serialize,
+    responseDeserialize: response.deserialize,
+  };
+}

@@ -1,0 +1,31 @@
+/**
+ * Tells in the log why TLS refused a caller (an expired certificate, one of another authority, none), which the caller
+ * itself only sees as a connection that ends. gRPC keeps its HTTP/2 servers to itself, so this reaches for them; where
+ * they are not found, nothing is told and nothing else changes.
+ */
+
+import type * as grpc from '@grpc/grpc-js';
+import type { Http2SecureServer } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import { errorCode } from '../../common/errors.ts';
+import type { Log } from '../../common/log.ts';
+
+/** One line in this time, so that nobody can fill a disk by knocking. */
+const QUIET_MS = 1000;
+
+/** Begins to tell; the server must be bound. */
+export function logRefusedCallers(server: grpc.Server, log: Log): void {
+  const { http2Servers } = server as unknown as { http2Servers?: Map<Http2SecureServer, unknown> };
+  let toldMs = -Infinity;
+  let untold = 0;
+  for (const http2 of http2Servers?.keys() ?? []) {
+    http2.on('tlsClientError', (error: Error, socket: TLSSocket) => {
+      if (performance.now() - toldMs < QUIET_MS) return void untold++;
+      toldMs = performance.now();
+      // What is wrong with its certificate, as CERT_HAS_EXPIRED; else what broke the handshake.
+      const reason = socket.authorizationError ?? errorCode(error) ?? error.message;
+      log.warn('TLS refused a caller', { from: socket.remoteAddress, reason: String(reason), untold });
+      untold = 0;
+    });
+  }
+}

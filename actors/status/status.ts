@@ -1,0 +1,154 @@
+/** What people and programs know of actors and nodes, as plain values. */
+
+import type { MailboxLimits } from '../base/mailbox.ts';
+
+export type ActorState = 'pending' | 'alive' | 'restarting' | 'dead';
+
+/** How often, and how soon, a dead actor is started again. */
+export interface RestartPolicy {
+  /** Restarts allowed within the window; 0 = never restart. */
+  readonly maxRestarts: number;
+  readonly windowMs: number;
+  /** Wait before the first restart of a window; doubles with each further one. */
+  readonly initialBackoffMs: number;
+  readonly maxBackoffMs: number;
+}
+
+export const DEFAULT_RESTART_POLICY: RestartPolicy = {
+  maxRestarts: 3,
+  windowMs: 600_000,
+  initialBackoffMs: 200,
+  maxBackoffMs: 10_000,
+};
+
+/** Where an actor runs: in a process of its own, or in a thread of a process that its node's light actors share. */
+export type Isolation = 'process' | 'thread';
+/** Who ends an actor: whoever started it, by ending, or nobody. */
+export type Lifetime = 'owner' | 'detached';
+/** Which of several nodes takes an actor: the fullest that has room, or the emptiest. */
+export type PlacementStrategy = 'pack' | 'spread';
+/** Amounts by resource: `cpu` (cores), `gpu` (cards), `memoryBytes`, or any name that nodes offer. */
+export type Resources = Readonly<Record<string, number>>;
+export type Labels = Readonly<Record<string, string>>;
+
+/** Time between SIGTERM and SIGKILL where nobody says, milliseconds. */
+export const DEFAULT_GRACE_MS = 5000;
+
+/** An actor to start. */
+export interface ActorSpec {
+  /** Unique in the cluster: letters, digits, `-`, `_`. */
+  readonly actorId: string;
+  /** As `diffusion-worker`. */
+  readonly type: string;
+  /** Built entry module, relative to the package's dist folder (or absolute, inside one of the node's roots). */
+  readonly entry: string;
+  readonly serviceName: string;
+  /** JSON value that the actor reads as `runtime.args`. */
+  readonly args: unknown;
+  /** Added to the node's own environment. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly restart: RestartPolicy;
+  /** Unique in its namespace; null for none. */
+  readonly name: string | null;
+  readonly namespace: string;
+  readonly resources: Resources;
+  /** Labels that its node must have. */
+  readonly labels: Labels;
+  readonly placement: PlacementStrategy;
+  /** host:port of the node that it should be on if there is room (where an object lives); null for any. */
+  readonly near: string | null;
+  readonly lifetime: Lifetime;
+  /** Who started it, as `actor/incarnation`; null for a program that is no actor. */
+  readonly owner: string | null;
+  readonly mailbox: MailboxLimits;
+  readonly isolation: Isolation;
+  /**
+   * When its node drains, its owner ends it, once what it made is taken over; the node's SIGTERM comes only late in the
+   * grace period.
+   */
+  readonly handsOver: boolean;
+}
+
+export interface ActorStatus {
+  readonly actorId: string;
+  readonly type: string;
+  readonly serviceName: string;
+  /** Number of its process, from 1; each restart adds one. */
+  readonly incarnation: number;
+  /** Null while no process exists. */
+  readonly pid: number | null;
+  /** host:port of its gRPC server; null unless alive. */
+  readonly address: string | null;
+  /** host:port (and path) of its /metrics; null unless alive. */
+  readonly metricsAddress: string | null;
+  readonly state: ActorState;
+  /** Why it is in this state, for people. */
+  readonly reason: string;
+  /** How its last process ended; both null before that. */
+  readonly exitCode: number | null;
+  readonly exitSignal: string | null;
+  /** Last lines that the dead process wrote. */
+  readonly lastLogLines: readonly string[];
+  /** The node that it is on; null while none has room. */
+  readonly nodeId: string | null;
+  readonly name: string | null;
+  readonly namespace: string;
+  readonly isolation: Isolation;
+  /** What it holds of its node. */
+  readonly resources: Resources;
+  /** Graphics cards that are its own. */
+  readonly gpuIds: readonly number[];
+  readonly owner: string | null;
+  readonly lifetime: Lifetime;
+  /** When it was accepted, ISO 8601. */
+  readonly createdAt: string;
+}
+
+export type NodeState = 'alive' | 'draining' | 'lost';
+
+export interface NodeStatus {
+  readonly nodeId: string;
+  /** host:port of its gRPC server. */
+  readonly address: string;
+  /** host:port of its /metrics; null for none. */
+  readonly metricsAddress: string | null;
+  readonly labels: Labels;
+  readonly total: Resources;
+  readonly free: Resources;
+  readonly state: NodeState;
+  /** Why it is in this state, for people. */
+  readonly reason: string;
+  /** Actors on it that are not dead. */
+  readonly actors: number;
+  /** When it started, ISO 8601. */
+  readonly startedAt: string;
+  readonly pid: number;
+}
+
+/** A node as its users see it, in the node's own process or through gRPC: the way to the actors of the whole cluster. */
+export interface NodeApi {
+  /**
+   * Accepts an actor and starts it where there is room, now or later. @throws UserError for an entry, id or name that
+   * cannot work, and for what no node of the cluster could ever give, saying what each lacks.
+   */
+  spawn(spec: ActorSpec): Promise<ActorStatus>;
+  /** Accepts actors that start together or not at all; statuses in their order. @throws as `spawn` */
+  spawnGang(specs: readonly ActorSpec[]): Promise<readonly ActorStatus[]>;
+  /** Ends an actor: SIGTERM, SIGKILL after `graceMs`. Resolves when its process is gone. */
+  stop(actorId: string, graceMs?: number): Promise<void>;
+  /** SIGKILLs an actor's process; the restart policy decides what follows. */
+  kill(actorId: string): Promise<void>;
+  /** Ends an actor's process cleanly and starts the next one, whatever the restart policy. */
+  restart(actorId: string, reason: string): Promise<void>;
+  list(): Promise<readonly ActorStatus[]>;
+  /** The status of every actor, then every change, until the signal is aborted. */
+  watch(signal: AbortSignal): AsyncIterable<ActorStatus>;
+  listNodes(): Promise<readonly NodeStatus[]>;
+  /** The last lines of an actor's log, then new ones if asked for. */
+  readLog(actorId: string, options: LogOptions, signal: AbortSignal): AsyncIterable<readonly string[]>;
+}
+
+export interface LogOptions {
+  readonly lastLines: number;
+  readonly follow: boolean;
+}

@@ -1,0 +1,96 @@
+/**
+ * One operating-system process of an actor. Its output goes straight to the actor's log file (no node in between, so
+ * nothing is lost when the node dies); the end of that file tells the reason when the process dies. It holds the far
+ * end of a pipe as its standard input, which closes when the node dies by whatever cause.
+ */
+
+import { spawn } from 'node:child_process';
+import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { toError } from '../../common/errors.ts';
+import { writeFailure } from '../../common/files.ts';
+import { ENVIRONMENT_KEY } from '../status/actor-environment.ts';
+import type { ActorEnvironment } from '../status/actor-environment.ts';
+import type { Death } from '../status/restart-policy.ts';
+
+const LAST_LINES = 20;
+const TAIL_BYTES = 16 * 1024;
+
+export interface ActorProcessOptions {
+  /** Absolute path of the entry module. */
+  readonly entry: string;
+  readonly environment: ActorEnvironment;
+  readonly env: Readonly<Record<string, string>>;
+  readonly logPath: string;
+}
+
+export interface ActorProcess {
+  readonly pid: number | null;
+  /** Resolves once, when the process is gone. */
+  readonly ended: Promise<ProcessEnd>;
+  signal(name: 'SIGTERM' | 'SIGKILL'): void;
+}
+
+export interface ProcessEnd extends Death {
+  readonly lastLogLines: readonly string[];
+  /** Set when the process could not be started. */
+  readonly startError: Error | null;
+}
+
+/** The last lines of a file that were written at or after byte `from`. */
+function lastLines(path: string, from: number): string[] {
+  const file = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(file);
+    const start = Math.max(from, size - TAIL_BYTES);
+    const bytes = Buffer.alloc(Math.max(0, size - start));
+    const length = readSync(file, bytes, 0, bytes.length, start);
+    const lines = bytes.toString('utf8', 0, length).split('\n');
+    if (start > from) lines.shift(); // begins amid a line
+    return lines.filter((line) => line.trim() !== '').slice(-LAST_LINES);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The last lines of a process's log, or why they cannot be read. */
+export function linesOrReason(path: string, from: number): string[] {
+  try {
+    return lastLines(path, from);
+  } catch (thrown) {
+    return [`(log ${path} cannot be read: ${toError(thrown).message})`];
+  }
+}
+
+export function openLog(path: string): { file: number; size: number } {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    const file = openSync(path, 'a');
+    return { file, size: fstatSync(file).size };
+  } catch (thrown) {
+    throw toError(writeFailure(path, thrown));
+  }
+}
+
+/** Starts a process. @throws UserError when its log cannot be written. */
+export function startActorProcess(options: ActorProcessOptions): ActorProcess {
+  const { entry, environment, env, logPath } = options;
+  const { file, size } = openLog(logPath);
+  const child = spawn(process.execPath, [entry], {
+    cwd: process.cwd(),
+    env: { ...process.env, ...env, [ENVIRONMENT_KEY]: JSON.stringify(environment) },
+    stdio: ['pipe', file, file],
+  });
+  closeSync(file);
+  child.stdin?.on('error', () => undefined); // the far end closes with the process
+  const ended = new Promise<ProcessEnd>((resolve) => {
+    child.once('exit', (exitCode, exitSignal) =>
+      resolve({ exitCode, exitSignal, lastLogLines: linesOrReason(logPath, size), startError: null }),
+    );
+    child.once('error', (startError) => {
+      if (child.pid === undefined)
+        resolve({ exitCode: null, exitSignal: null, lastLogLines: [], startError });
+    });
+  });
+  return { pid: child.pid ?? null, ended, signal: (name) => void child.kill(name) };
+}

@@ -1,0 +1,64 @@
+/** What a supervisor knows of one actor, and how that reads as its status. */
+
+import type { ActorProcess, ProcessEnd } from './actor-process.ts';
+import { describeDeath } from '../status/restart-policy.ts';
+import type { ActorSpec, ActorStatus } from '../status/status.ts';
+
+export const STARTING = 'its process is starting';
+
+export interface Supervised {
+  readonly spec: ActorSpec;
+  readonly entry: string;
+  /** What the actor saved last, a JSON value; null for nothing. */
+  savedState: unknown;
+  /** The node that looks after it. */
+  readonly homeNodeId: string;
+  /** How the process before the next one ended; null before the first. */
+  lastEnd: string | null;
+  /** Why somebody asked for a restart; null when nobody did. */
+  restartAsked: string | null;
+  status: ActorStatus;
+  process: ActorProcess | null;
+  restartsMs: number[];
+  missedHeartbeats: number;
+  /** Why the node killed the process, if it did. */
+  killReason: string | null;
+  /** Why it ends here and goes on elsewhere; null unless it does. */
+  movesBecause: string | null;
+  /** Aborted when the actor is to end; the actor's loop then starts nothing more. */
+  readonly stopping: AbortController;
+  /** The actor's whole life. */
+  life: Promise<void>;
+}
+
+/** Before its first process has said anything. */
+export function initialStatus(spec: ActorSpec, incarnation: number): ActorStatus {
+  const { actorId, type, serviceName, name, namespace, isolation, resources, owner, lifetime } = spec;
+  return {
+    ...{ actorId, type, serviceName, name, namespace, isolation, resources, owner, lifetime },
+    incarnation,
+    pid: null,
+    address: null,
+    metricsAddress: null,
+    state: 'pending',
+    reason: STARTING,
+    exitCode: null,
+    exitSignal: null,
+    lastLogLines: [],
+    nodeId: null,
+    gpuIds: [],
+    createdAt: new Date().toISOString(),
+  };
+}
+
+/** What the end of its process changes. */
+export function endFacts(end: ProcessEnd): Partial<ActorStatus> {
+  const { exitCode, exitSignal, lastLogLines } = end;
+  return { pid: null, address: null, metricsAddress: null, exitCode, exitSignal, lastLogLines };
+}
+
+/** Why its process ended, for people. */
+export function causeOf(actor: Supervised, end: ProcessEnd): string {
+  if (end.startError !== null) return `could not be started: ${end.startError.message}`;
+  return describeDeath(end) + (actor.killReason === null ? '' : ` (${actor.killReason})`);
+}

@@ -1,0 +1,350 @@
+/**
+ * Keeps the actors of one node: starts their processes, notices death and silence, restarts by policy, and tells every
+ * change with its cause. Effects only; the decisions are restart-policy.ts and resources.ts.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { join } from 'node:path';
+import { toError } from '../../common/errors.ts';
+import type { Log } from '../../common/log.ts';
+import type { ActorListen } from '../status/actor-environment.ts';
+import type { ActorProcess, ActorProcessOptions, ProcessEnd } from './actor-process.ts';
+import { AsyncQueue } from '../base/async-queue.ts';
+import { CallError } from '../base/call-errors.ts';
+import { NodeRoom } from './node-room.ts';
+import { decideRestart } from '../status/restart-policy.ts';
+import { DEFAULT_GRACE_MS } from '../status/status.ts';
+import type { ActorSpec, ActorStatus, Resources } from '../status/status.ts';
+import { causeOf, endFacts, initialStatus, STARTING } from './supervised.ts';
+import type { Supervised } from './supervised.ts';
+
+export const HEARTBEAT_MS = 2000;
+/** Heartbeats missed in a row before a process counts as hung and is killed. */
+const MAX_MISSED_HEARTBEATS = 15;
+
+export interface SupervisorOptions {
+  readonly nodeId: string;
+  readonly runDir: string;
+  readonly log: Log;
+  readonly total: Resources;
+  readonly heartbeatMs?: number;
+  readonly listen?: ActorListen;
+  /** Starts what an actor lives in. */
+  readonly startProcess: (spec: ActorSpec, options: ActorProcessOptions) => ActorProcess;
+  /** An actor's incarnation is over, its process really gone. */
+  readonly onEnd?: (actorId: string, incarnation: number) => void;
+}
+
+/** How an actor comes to this node. */
+export interface Arrival {
+  /** Absolute path of its entry module. */
+  readonly entry: string;
+  /** 1, or more for an actor that another node had. */
+  readonly firstIncarnation: number;
+  /** Why it was moved here; null for a new one. */
+  readonly movedBecause: string | null;
+  readonly savedState: unknown;
+  /** The node that looks after it. */
+  readonly homeNodeId: string;
+}
+
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #actors = new Map<string, Supervised>();
+  readonly #watchers = new Set<AsyncQueue<ActorStatus>>();
+  readonly #monitor: NodeJS.Timeout;
+  /** Who holds what of this node. */
+  readonly room: NodeRoom;
+  #nodeAddress = '';
+  #closed = false;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.room = new NodeRoom(options.nodeId, options.total);
+    this.#monitor = setInterval(() => this.#checkHeartbeats(), options.heartbeatMs ?? HEARTBEAT_MS);
+    this.#monitor.unref();
+  }
+
+  /** host:port that children register at; set before the first actor. */
+  set nodeAddress(address: string) {
+    this.#nodeAddress = address;
+  }
+
+  get free(): Resources {
+    return this.room.free;
+  }
+
+  /** Actors that are not dead. */
+  get liveCount(): number {
+    return [...this.#actors.values()].filter(({ status }) => status.state !== 'dead').length;
+  }
+
+  /** Starts an actor here. @throws CallError UNAVAILABLE when the node ends, RESOURCE_EXHAUSTED when it has no room. */
+  place(spec: ActorSpec, arrival: Arrival): ActorStatus {
+    const { nodeId } = this.#options;
+    if (this.#closed) throw new CallError('UNAVAILABLE', `node ${nodeId} is stopping`);
+    const gpuIds = this.room.take(spec);
+    const actor: Supervised = {
+      spec,
+      entry: arrival.entry,
+      status: { ...initialStatus(spec, arrival.firstIncarnation), nodeId, gpuIds },
+      process: null,
+      restartsMs: [],
+      missedHeartbeats: 0,
+      killReason: null,
+      movesBecause: null,
+      savedState: arrival.savedState,
+      homeNodeId: arrival.homeNodeId,
+      lastEnd: arrival.movedBecause,
+      restartAsked: null,
+      stopping: new AbortController(),
+      life: Promise.resolve(),
+    };
+    this.#actors.set(spec.actorId, actor);
+    actor.life = this.#live(actor);
+    return actor.status;
+  }
+
+  /** The node that looks after an actor here. */
+  homeOf(actorId: string): string | undefined {
+    return this.#actors.get(actorId)?.homeNodeId;
+  }
+
+  /** Whether its owner ends it when the node drains. */
+  handsOver(actorId: string): boolean {
+    return this.#actors.get(actorId)?.spec.handsOver ?? false;
+  }
+
+  /** Resolves when the actor has ended for good. */
+  async ended(actorId: string): Promise<void> {
+    await this.#actors.get(actorId)?.life;
+  }
+
+  has(actorId: string): boolean {
+    return this.#actors.has(actorId);
+  }
+
+  get(actorId: string): ActorStatus | undefined {
+    return this.#actors.get(actorId)?.status;
+  }
+
+  savedState(actorId: string): unknown {
+    return this.#actors.get(actorId)?.savedState ?? null;
+  }
+
+  logPath(actorId: string): string {
+    return join(this.#options.runDir, 'logs', `${actorId}.log`);
+  }
+
+  /** SIGTERM, SIGKILL after `graceMs`. Resolves when the process is gone. */
+  async stop(actorId: string, graceMs = DEFAULT_GRACE_MS): Promise<void> {
+    const actor = this.#get(actorId);
+    actor.stopping.abort();
+    const timer = this.#terminate(actor, graceMs);
+    await actor.life;
+    clearTimeout(timer);
+  }
+
+  /** Ends an actor here as `stop` does; whoever looks after it starts it elsewhere when this node has left. */
+  async moveAway(actorId: string, because: string, graceMs: number): Promise<void> {
+    this.#get(actorId).movesBecause = because;
+    await this.stop(actorId, graceMs);
+  }
+
+  kill(actorId: string, reason = 'kill was asked for'): void {
+    const actor = this.#get(actorId);
+    actor.killReason = reason;
+    actor.process?.signal('SIGKILL');
+  }
+
+  /** Ends the process cleanly; the next one starts at once, whatever the policy. */
+  restart(actorId: string, reason: string): void {
+    const actor = this.#get(actorId);
+    if (actor.process === null) return; // dead for good, or about to be started anyway
+    actor.restartAsked = reason;
+    const timer = this.#terminate(actor, DEFAULT_GRACE_MS);
+    void actor.process.ended.then(() => clearTimeout(timer));
+  }
+
+  list(): ActorStatus[] {
+    return [...this.#actors.values()].map((actor) => actor.status);
+  }
+
+  async *watch(signal: AbortSignal): AsyncGenerator<ActorStatus, void, undefined> {
+    const queue = new AsyncQueue<ActorStatus>();
+    for (const actor of this.#actors.values()) queue.push(actor.status);
+    this.#watchers.add(queue);
+    try {
+      yield* queue.iterate(signal);
+    } finally {
+      this.#watchers.delete(queue);
+    }
+  }
+
+  /** A process is ready to serve. @throws CallError when it is not the actor's current process. */
+  register(actorId: string, incarnation: number, address: string, metricsAddress: string): void {
+    const actor = this.#current(actorId, incarnation);
+    actor.missedHeartbeats = 0;
+    this.#update(actor, { state: 'alive', address, metricsAddress, reason: 'serving' });
+  }
+
+  /** A sign of life. @throws CallError when the sender is not the actor's current process. */
+  heartbeat(actorId: string, incarnation: number): void {
+    this.#current(actorId, incarnation).missedHeartbeats = 0;
+  }
+
+  /** Keeps a JSON value for the next incarnation. @throws CallError when the sender is not the current process. */
+  saveState(actorId: string, incarnation: number, state: unknown): void {
+    const actor = this.#current(actorId, incarnation);
+    actor.savedState = state;
+    this.#update(actor, {}); // whoever follows the actor keeps a copy
+  }
+
+  /** Actors here that `nodeId` looks after, and that are not dead. */
+  livingFrom(nodeId: string): ActorSpec[] {
+    const living = [...this.#actors.values()].filter(({ status }) => status.state !== 'dead');
+    return living.filter(({ homeNodeId }) => homeNodeId === nodeId).map(({ spec }) => spec);
+  }
+
+  /** Ends every actor, in one order of `last`: actors of that type end after the others. */
+  async close(graceMs = DEFAULT_GRACE_MS, lastType = ''): Promise<void> {
+    this.#closed = true;
+    const actors = [...this.#actors.values()];
+    const stopAll = (some: Supervised[]) =>
+      Promise.all(some.map(({ spec }) => this.stop(spec.actorId, graceMs)));
+    await stopAll(actors.filter(({ spec }) => spec.type !== lastType));
+    await stopAll(actors.filter(({ spec }) => spec.type === lastType));
+    clearInterval(this.#monitor);
+    for (const queue of this.#watchers) queue.close();
+  }
+
+  /** Kills every process at once and restarts none here: somebody else may have taken over, or will do. */
+  async abandon(reason: string, goesOn: (spec: ActorSpec) => boolean): Promise<void> {
+    const actors = [...this.#actors.values()];
+    for (const actor of actors) {
+      if (!actor.stopping.signal.aborted && goesOn(actor.spec)) actor.movesBecause ??= reason;
+      actor.stopping.abort();
+      actor.killReason = reason;
+      actor.process?.signal('SIGKILL');
+    }
+    await Promise.all(actors.map(({ life }) => life));
+  }
+
+  #terminate(actor: Supervised, graceMs: number): NodeJS.Timeout {
+    const { process } = actor;
+    process?.signal('SIGTERM');
+    return setTimeout(() => {
+      if (actor.process !== process) return;
+      actor.killReason ??= `did not end within ${graceMs} ms of SIGTERM`;
+      process?.signal('SIGKILL');
+    }, graceMs);
+  }
+
+  /** One process after another until the actor ends for good. */
+  async #live(actor: Supervised): Promise<void> {
+    for (;;) {
+      const end = await this.#runProcess(actor);
+      this.#options.onEnd?.(actor.spec.actorId, actor.status.incarnation);
+      if (actor.stopping.signal.aborted) {
+        return this.#bury(actor, end, actor.killReason === null ? 'stopped' : `stopped; ${actor.killReason}`);
+      }
+      const delayMs = this.#afterEnd(actor, end);
+      if (delayMs === null) return;
+      await delay(delayMs, undefined, { signal: actor.stopping.signal }).catch(() => undefined);
+      if (actor.stopping.signal.aborted) return this.#bury(actor, end, 'stopped');
+      actor.status = { ...actor.status, incarnation: actor.status.incarnation + 1, reason: STARTING };
+    }
+  }
+
+  /** Milliseconds until the next process; null when there will be none. */
+  #afterEnd(actor: Supervised, end: ProcessEnd): number | null {
+    if (actor.restartAsked !== null) {
+      actor.lastEnd = actor.restartAsked;
+      this.#update(actor, { ...endFacts(end), state: 'restarting', reason: actor.restartAsked });
+      actor.restartAsked = null;
+      return 0;
+    }
+    const nowMs = performance.now();
+    const decision = decideRestart(actor.spec.restart, end, actor.restartsMs, nowMs);
+    if (decision.kind === 'dead') {
+      this.#bury(actor, end, `${causeOf(actor, end)}; not restarted: ${decision.because}`);
+      return null;
+    }
+    actor.restartsMs.push(nowMs);
+    actor.lastEnd = causeOf(actor, end);
+    const reason = `${actor.lastEnd}; restart in ${Math.round(decision.delayMs)} ms`;
+    this.#update(actor, { ...endFacts(end), state: 'restarting', reason });
+    return decision.delayMs;
+  }
+
+  async #runProcess(actor: Supervised): Promise<ProcessEnd> {
+    const { spec, status } = actor;
+    actor.killReason = null;
+    actor.missedHeartbeats = 0;
+    const { actorId, type, args, mailbox } = spec;
+    const { incarnation, gpuIds } = status;
+    const { listen } = this.#options;
+    const restart = actor.lastEnd === null ? null : { state: actor.savedState, reason: actor.lastEnd };
+    const gpus: Record<string, string> =
+      gpuIds.length === 0
+        ? {}
+        : { CUDA_VISIBLE_DEVICES: gpuIds.join(','), NVIDIA_VISIBLE_DEVICES: gpuIds.join(',') };
+    try {
+      actor.process = this.#options.startProcess(spec, {
+        entry: actor.entry,
+        env: { ...gpus, ...spec.env },
+        logPath: this.logPath(actorId),
+        environment: {
+          ...{ actorId, type, incarnation, args, mailbox, restart },
+          nodeAddress: this.#nodeAddress,
+          runDir: this.#options.runDir,
+          ...(listen === undefined ? {} : { listen }),
+        },
+      });
+    } catch (thrown) {
+      return { exitCode: null, exitSignal: null, lastLogLines: [], startError: toError(thrown) };
+    }
+    this.#update(actor, { pid: actor.process.pid });
+    const end = await actor.process.ended;
+    actor.process = null;
+    return end;
+  }
+
+  #bury(actor: Supervised, end: ProcessEnd, reason: string): void {
+    this.room.leave(actor.spec.actorId);
+    const { movesBecause } = actor;
+    const state = movesBecause === null ? 'dead' : 'restarting';
+    this.#update(actor, { ...endFacts(end), state, reason: movesBecause ?? reason });
+  }
+
+  #update(actor: Supervised, change: Partial<ActorStatus>): void {
+    actor.status = { ...actor.status, ...change };
+    const { actorId, incarnation, state, reason } = actor.status;
+    const level = state === 'restarting' || (state === 'dead' && reason !== 'stopped') ? 'warn' : 'debug';
+    this.#options.log[level]('actor status', { actorId, incarnation, state, reason });
+    for (const queue of this.#watchers) queue.push(actor.status);
+  }
+
+  /** Counts silent ticks, not time: when the node itself was paused, nobody is blamed. */
+  #checkHeartbeats(): void {
+    for (const actor of this.#actors.values()) {
+      if (actor.status.state !== 'alive' || ++actor.missedHeartbeats <= MAX_MISSED_HEARTBEATS) continue;
+      actor.killReason = 'sent no heartbeat';
+      actor.process?.signal('SIGKILL');
+    }
+  }
+
+  #get(actorId: string): Supervised {
+    const actor = this.#actors.get(actorId);
+    if (actor === undefined) throw new CallError('NOT_FOUND', `no actor '${actorId}' on this node`);
+    return actor;
+  }
+
+  #current(actorId: string, incarnation: number): Supervised {
+    const actor = this.#get(actorId);
+    if (actor.status.incarnation !== incarnation || actor.process === null) {
+      throw new CallError('FAILED_PRECONDITION', `incarnation ${incarnation} of ${actorId} is not current`);
+    }
+    return actor;
+  }
+}

@@ -1,0 +1,143 @@
+/** What this process knows of a node's actors: one watch, shared by every handle. */
+
+import { toError } from '../../common/errors.ts';
+import { ActorError, CallError } from '../base/call-errors.ts';
+import type { Limits } from '../base/limits.ts';
+import { withLimits } from '../base/limits.ts';
+import type { ActorStatus, NodeApi } from '../status/status.ts';
+import type { Transport } from '../calls/transport.ts';
+
+type Listener = (status: ActorStatus) => void;
+
+export class ActorDirectory {
+  readonly #node: NodeApi;
+  readonly #statuses = new Map<string, ActorStatus>();
+  readonly #listeners = new Map<string, Set<Listener>>();
+  readonly #controller = new AbortController();
+  #watching: Promise<void> | null = null;
+  #nodeLoss: Error | null = null;
+
+  constructor(node: NodeApi) {
+    this.#node = node;
+  }
+
+  /** Adds what a spawn returned, unless the watch was quicker. */
+  add(status: ActorStatus): void {
+    this.#watch();
+    const known = this.#statuses.get(status.actorId);
+    const isNewLife = known?.state === 'dead' && status.state !== 'dead';
+    if (known === undefined || isNewLife) this.#set(status);
+  }
+
+  /** Whether the node is gone, so that nothing more is heard of its actors. */
+  get isLost(): boolean {
+    return this.#nodeLoss !== null;
+  }
+
+  /** The last known status. */
+  get(actorId: string): ActorStatus | undefined {
+    return this.#statuses.get(actorId);
+  }
+
+  /**
+   * The first status that `choose` accepts, now or later. `choose` may throw to give up.
+   * @throws ActorError NOT_FOUND for an unknown actor, UNAVAILABLE when the node is gone; as `withLimits`.
+   */
+  async waitFor(
+    actorId: string,
+    choose: (status: ActorStatus) => boolean,
+    limits: Limits,
+  ): Promise<ActorStatus> {
+    this.#watch();
+    const known = this.#statuses.get(actorId) ?? (await this.#lookUp(actorId));
+    if (this.#nodeLoss !== null) throw this.#lost(actorId, this.#nodeLoss);
+    if (choose(known)) return known;
+    let stop: () => void = () => undefined;
+    const chosen = new Promise<ActorStatus>((resolve, reject) => {
+      stop = this.listen(actorId, (status) => {
+        try {
+          if (this.#nodeLoss !== null) throw this.#lost(actorId, this.#nodeLoss);
+          if (choose(status)) resolve(status);
+        } catch (thrown) {
+          reject(toError(thrown));
+        }
+      });
+    });
+    try {
+      return await withLimits(chosen, limits, `waiting for actor ${actorId}`);
+    } catch (thrown) {
+      throw thrown instanceof CallError ? this.#waitError(actorId, thrown) : thrown;
+    } finally {
+      stop();
+    }
+  }
+
+  /** Calls `listener` at each change of an actor; returns how to stop that. */
+  listen(actorId: string, listener: Listener): () => void {
+    const listeners = this.#listeners.get(actorId) ?? new Set();
+    this.#listeners.set(actorId, listeners);
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  /** Drops the connection to an address at which no living actor is known. */
+  dropIfUnused(address: string, transport: Transport): void {
+    for (const status of this.#statuses.values()) {
+      if (status.state === 'alive' && status.address === address) return;
+    }
+    transport.drop(address);
+  }
+
+  async close(): Promise<void> {
+    this.#controller.abort();
+    await this.#watching;
+  }
+
+  #watch(): void {
+    this.#watching ??= this.#follow();
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#controller;
+    try {
+      for await (const status of this.#node.watch(signal)) this.#set(status);
+      if (!signal.aborted) throw new Error('the node ended the watch');
+    } catch (thrown) {
+      this.#nodeLoss = toError(thrown);
+      for (const status of this.#statuses.values()) this.#tell(status);
+    }
+  }
+
+  #set(status: ActorStatus): void {
+    this.#statuses.set(status.actorId, status);
+    this.#tell(status);
+  }
+
+  #tell(status: ActorStatus): void {
+    for (const listener of [...(this.#listeners.get(status.actorId) ?? [])]) listener(status);
+  }
+
+  async #lookUp(actorId: string): Promise<ActorStatus> {
+    const listed = (await this.#node.list()).find((status) => status.actorId === actorId);
+    if (listed !== undefined && !this.#statuses.has(actorId)) this.#set(listed); // the watch tells of it later
+    const status = this.#statuses.get(actorId);
+    if (status !== undefined) return status;
+    const reason = 'the node knows no such actor';
+    throw new ActorError({ actorId, incarnation: 0, code: 'NOT_FOUND', retryable: false, reason });
+  }
+
+  /** A wait that ran out of time, as the actor's error. */
+  #waitError(actorId: string, error: CallError): CallError {
+    const status = this.#statuses.get(actorId);
+    if (error instanceof ActorError || status === undefined) return error;
+    const { incarnation, state } = status;
+    const reason = `still ${state} when the deadline passed (${status.reason})`;
+    return new ActorError({ actorId, incarnation, code: error.code, retryable: true, reason, cause: error });
+  }
+
+  #lost(actorId: string, cause: Error): ActorError {
+    const incarnation = this.#statuses.get(actorId)?.incarnation ?? 0;
+    const reason = `its node is gone (${cause.message})`;
+    return new ActorError({ actorId, incarnation, code: 'UNAVAILABLE', retryable: false, reason, cause });
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * What ends one call to an actor before its answer: the caller's signal, or the end of the incarnation that it went to.
+ * A signal like AbortSignal, with one listener, because making an AbortController costs more than the rest of a call.
+ */
+
+import type { ActorDirectory } from './directory.ts';
+import type { ActorStatus } from '../status/status.ts';
+import type { CallSignal, Transport } from '../calls/transport.ts';
+
+export type AliveStatus = ActorStatus & { readonly address: string };
+
+class IncarnationEnded extends Error {
+  override readonly name = 'IncarnationEnded';
+}
+
+export class LossWatch implements CallSignal {
+  aborted = false;
+  reason: unknown = undefined;
+  readonly #called: AliveStatus;
+  readonly #directory: ActorDirectory;
+  readonly #transport: Transport;
+  readonly #signal: AbortSignal | undefined;
+  readonly #stop: () => void;
+  #listener: (() => void) | null = null;
+  readonly #onAbort = () => this.#abort(this.#signal?.reason);
+
+  constructor(
+    directory: ActorDirectory,
+    transport: Transport,
+    called: AliveStatus,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#directory = directory;
+    this.#transport = transport;
+    this.#called = called;
+    this.#signal = signal;
+    this.#stop = directory.listen(called.actorId, (status) => this.#check(status));
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (signal?.aborted === true) this.#onAbort();
+    this.#check(directory.get(called.actorId));
+  }
+
+  /** Whether the incarnation is over, as the node says. */
+  get isOver(): boolean {
+    return this.reason instanceof IncarnationEnded;
+  }
+
+  addEventListener(_type: 'abort', listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  removeEventListener(): void {
+    this.#listener = null;
+  }
+
+  /** Stops watching. */
+  release(): void {
+    this.#stop();
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+  }
+
+  #check(status: ActorStatus | undefined): void {
+    const { incarnation, address } = this.#called;
+    if (status?.state === 'alive' && status.incarnation === incarnation) return;
+    this.#directory.dropIfUnused(address, this.#transport);
+    this.#abort(new IncarnationEnded(`incarnation ${incarnation} ended`));
+  }
+
+  #abort(reason: unknown): void {
+    if (this.aborted) return;
+    this.aborted = true;
+    this.reason = reason;
+    this.#listener?.();
+  }
+}

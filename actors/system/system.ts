@@ -1,0 +1,210 @@
+/** Actors for programs: spawn, find and end them on a node, in this process or another. */
+
+import type { Log } from '../../common/log.ts';
+import { ActorDirectory } from './directory.ts';
+import { actorHandle } from './handle.ts';
+import type { ActorHandle, ActorType } from './handle.ts';
+import { DEFAULT_RESTART_POLICY } from '../status/status.ts';
+import { DEFAULT_MAILBOX } from '../base/mailbox.ts';
+import type {
+  ActorSpec,
+  ActorStatus,
+  Isolation,
+  Labels,
+  Lifetime,
+  NodeApi,
+  PlacementStrategy,
+  Resources,
+  RestartPolicy,
+} from '../status/status.ts';
+import { ActorError, CallError } from '../base/call-errors.ts';
+import type { CallOptions } from '../proto/protos.ts';
+import type { Transport } from '../calls/transport.ts';
+
+export interface SpawnOptions {
+  /** Unique in the cluster: letters, digits, `-`, `_`; made from the type by default. */
+  readonly actorId?: string;
+  /** JSON value that the actor reads as `runtime.args`. */
+  readonly args?: unknown;
+  /** Added to the node's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Parts left out are those of DEFAULT_RESTART_POLICY. */
+  readonly restart?: Partial<RestartPolicy>;
+  /** Unique in its namespace, for `system.find`. */
+  readonly name?: string;
+  /** `default` by default. */
+  readonly namespace?: string;
+  /** Returns the living actor of this name, if there is one, instead of an error. */
+  readonly getIfExists?: boolean;
+  /** What it needs of its node: `cpu`, `gpu`, `memoryBytes`, or any resource that nodes offer; nothing by default. */
+  readonly resources?: Resources;
+  /** Labels that its node must have. */
+  readonly labels?: Labels;
+  /** `pack` fills one node after another (the default); `spread` takes the emptiest. */
+  readonly placement?: PlacementStrategy;
+  /** host:port of the node that it should be on if there is room; an object's holder, say. */
+  readonly near?: string;
+  /** `owner` (the default) ends it with the actor that spawned it; `detached` lets it live. */
+  readonly lifetime?: Lifetime;
+  /** Calls that it answers at the same time; 1 by default: one after another, in order. */
+  readonly maxConcurrency?: number;
+  /** Calls that may wait; one more is refused. 10,000 by default. */
+  readonly maxPendingCalls?: number;
+  /**
+   * When its node drains, whoever spawned it ends it, once what it made is taken over: the node waits for that for four
+   * fifths of its grace period. By default it gets SIGTERM at once.
+   */
+  readonly handsOver?: boolean;
+  /** A process of its own (the default), or a thread of one that the node's light actors share. */
+  readonly isolation?: Isolation;
+}
+
+/** One of several actors that start together. */
+export interface GangMember<Client> extends Omit<SpawnOptions, 'getIfExists'> {
+  readonly type: ActorType<Client, unknown>;
+}
+
+export interface ActorSystemOptions {
+  readonly node: NodeApi;
+  readonly transport: Transport;
+  readonly log?: Log;
+  /** Deadline of calls that name none; a minute by default. */
+  readonly deadlineMs?: number;
+  /** The actor, as `actor/incarnation`, that owns what is spawned; left out for a program that is no actor. */
+  readonly owner?: string;
+}
+
+/** How long `ready` waits when nobody says. */
+const READY_DEADLINE_MS = 30_000;
+
+export class ActorSystem {
+  readonly node: NodeApi;
+  readonly #options: ActorSystemOptions;
+  readonly #directory: ActorDirectory;
+
+  constructor(options: ActorSystemOptions) {
+    this.node = options.node;
+    this.#options = options;
+    this.#directory = new ActorDirectory(options.node);
+  }
+
+  /**
+   * Starts an actor. Resolves when it is accepted; calls wait until it serves. @throws UserError and CallError as
+   * NodeApi.
+   */
+  async spawn<Client, Handlers>(
+    type: ActorType<Client, Handlers>,
+    options: SpawnOptions = {},
+  ): Promise<ActorHandle<Client>> {
+    const spec = specOf(type, { ...type.defaults, ...options }, this.#options.owner ?? null);
+    try {
+      this.#directory.add(await this.node.spawn(spec));
+      return this.handle(type, spec.actorId);
+    } catch (thrown) {
+      const isTaken = thrown instanceof CallError && thrown.code === 'ALREADY_EXISTS';
+      const existing =
+        isTaken && options.getIfExists === true && spec.name !== null
+          ? await this.find(type, spec.name, spec.namespace)
+          : null;
+      if (existing !== null) return existing;
+      throw thrown;
+    }
+  }
+
+  /**
+   * Starts actors together or not at all: the nodes hold room for all of them before any starts, and when one cannot start
+   * all are ended. Resolves with a handle for each when they are accepted; calls wait until they serve. @throws as `spawn`
+   */
+  async spawnGang<const Clients extends readonly unknown[]>(members: {
+    readonly [Index in keyof Clients]: GangMember<Clients[Index]>;
+  }): Promise<{ readonly [Index in keyof Clients]: ActorHandle<Clients[Index]> }> {
+    const list: readonly GangMember<unknown>[] = members;
+    const specs = list.map(({ type, ...options }) =>
+      specOf(type, { ...type.defaults, ...options }, this.#options.owner ?? null),
+    );
+    for (const status of await this.node.spawnGang(specs)) this.#directory.add(status);
+    const handles = list.map(({ type }, i) => this.handle(type, specs[i]!.actorId));
+    return handles as { readonly [Index in keyof Clients]: ActorHandle<Clients[Index]> };
+  }
+
+  /** The living actor of a name; null when there is none. */
+  async find<Client, Handlers>(
+    type: ActorType<Client, Handlers>,
+    name: string,
+    namespace = DEFAULT_NAMESPACE,
+  ): Promise<ActorHandle<Client> | null> {
+    const found = (await this.node.list()).find(
+      (status) => status.name === name && status.namespace === namespace && status.state !== 'dead',
+    );
+    return found === undefined ? null : this.handle(type, found.actorId);
+  }
+
+  /** A handle of an actor that somebody started. Calls fail with NOT_FOUND when nobody did. */
+  handle<Client, Handlers>(type: ActorType<Client, Handlers>, actorId: string): ActorHandle<Client> {
+    const { transport, deadlineMs } = this.#options;
+    const context = {
+      directory: this.#directory,
+      transport,
+      ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    };
+    return actorHandle(type, actorId, context);
+  }
+
+  /** Resolves when the actor serves. @throws ActorError with its end and last log lines when it died for good. */
+  ready(actorId: string, options: CallOptions = {}): Promise<ActorStatus> {
+    return this.#directory.waitFor(
+      actorId,
+      (status) => {
+        if (status.state !== 'dead') return status.state === 'alive';
+        const { incarnation, lastLogLines } = status;
+        const reason = `dead, its process ${status.reason}`;
+        const facts = { actorId, incarnation, code: 'UNAVAILABLE', retryable: false, reason } as const;
+        throw new ActorError({ ...facts, lastLogLines });
+      },
+      { deadlineMs: READY_DEADLINE_MS, ...options },
+    );
+  }
+
+  /** Ends an actor: SIGTERM, SIGKILL after `graceMs`. */
+  stop(actorId: string, graceMs?: number): Promise<void> {
+    return this.node.stop(actorId, graceMs);
+  }
+
+  /** Forgets what it knows; the node and its actors go on. */
+  close(): Promise<void> {
+    return this.#directory.close();
+  }
+}
+
+const DEFAULT_NAMESPACE = 'default';
+
+function specOf<Client, Handlers>(
+  type: ActorType<Client, Handlers>,
+  options: SpawnOptions,
+  owner: string | null,
+): ActorSpec {
+  const { maxConcurrency, maxPendingCalls } = options;
+  return {
+    actorId: options.actorId ?? `${type.name}-${crypto.randomUUID().slice(0, 8)}`,
+    type: type.name,
+    entry: type.entry,
+    serviceName: type.service.name,
+    args: options.args ?? null,
+    env: options.env ?? {},
+    restart: { ...DEFAULT_RESTART_POLICY, ...options.restart },
+    name: options.name ?? null,
+    namespace: options.namespace ?? DEFAULT_NAMESPACE,
+    resources: options.resources ?? {},
+    labels: options.labels ?? {},
+    placement: options.placement ?? 'pack',
+    near: options.near ?? null,
+    lifetime: options.lifetime ?? 'owner',
+    owner,
+    mailbox: {
+      maxConcurrency: maxConcurrency ?? DEFAULT_MAILBOX.maxConcurrency,
+      maxPendingCalls: maxPendingCalls ?? DEFAULT_MAILBOX.maxPendingCalls,
+    },
+    isolation: options.isolation ?? 'process',
+    handsOver: options.handsOver ?? false,
+  };
+}

@@ -1,0 +1,192 @@
+/** The host's end of one actor thread's port. */
+
+import { receiveMessageOnPort } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
+import { toError } from '../../common/errors.ts';
+import { CallError } from '../base/call-errors.ts';
+import type { CallOutput, IncomingCall, ThreadTarget } from '../calls/dispatcher.ts';
+import { describedService } from '../proto/protos.ts';
+import type { ServingProcess } from '../serving/serving-process.ts';
+import { IncomingRequests, sendAll } from '../proto/request-stream.ts';
+import type { OutgoingRequests } from '../proto/request-stream.ts';
+import { ownBytes, postingRequests, takeRequest } from './thread-protocol.ts';
+import type { FromThread, ToThread } from './thread-protocol.ts';
+import type { CallStart, StartedCall } from '../calls/transport/caller.ts';
+
+export class HostPort {
+  readonly #port: MessagePort;
+  readonly #serving: ServingProcess;
+  readonly #actorId: string;
+  /** Calls to the actor: where answers go, and its requests. */
+  readonly #outputs = new Map<number, CallOutput>();
+  readonly #outgoing = new Map<number, OutgoingRequests>();
+  /** Its own calls, and their requests. */
+  readonly #started = new Map<number, StartedCall>();
+  readonly #incoming = new Map<number, IncomingRequests>();
+  readonly #metrics = new Map<number, (text: string) => void>();
+  #serviceName = '';
+  #lastId = 0;
+
+  constructor(port: MessagePort, serving: ServingProcess, actorId: string) {
+    this.#port = port;
+    this.#serving = serving;
+    this.#actorId = actorId;
+    port.on('message', (message: FromThread) => this.#receive(message));
+  }
+
+  /** Asks the actor to end cleanly. */
+  stop(): void {
+    this.#post({ kind: 'stop' });
+  }
+
+  /** The thread's metrics page; empty when the thread ended meanwhile. */
+  metrics(): Promise<string> {
+    return new Promise((resolve) => {
+      const id = ++this.#lastId;
+      this.#metrics.set(id, resolve);
+      this.#post({ kind: 'metrics', id });
+    });
+  }
+
+  /** The thread has ended: what it said still counts, then its calls, both ways, fail. */
+  close(): void {
+    for (let last; (last = receiveMessageOnPort(this.#port)) !== undefined;) {
+      this.#receive(last.message as FromThread);
+    }
+    this.#port.close();
+    this.#removeActor();
+    for (const output of this.#outputs.values()) {
+      output.fail({ code: 'UNAVAILABLE', message: 'its thread ended', kind: null });
+    }
+    for (const outgoing of this.#outgoing.values()) outgoing.close();
+    for (const started of this.#started.values()) started.cancel();
+    for (const resolve of this.#metrics.values()) resolve('');
+  }
+
+  /** A service that no actor is left of is not served any more. */
+  #removeActor(): void {
+    const { dispatcher, servedServices } = this.#serving;
+    dispatcher.removeActor(this.#actorId);
+    const isServed = [...dispatcher.actors().values()].some(({ methods }) =>
+      [...methods.keys()].some((path) => path.startsWith(`/${this.#serviceName}/`)),
+    );
+    if (!isServed) servedServices.delete(this.#serviceName);
+  }
+
+  #post(message: ToThread, bytes?: Uint8Array<ArrayBuffer>): void {
+    this.#port.postMessage(message, bytes === undefined ? [] : [bytes.buffer]);
+  }
+
+  #receive(message: FromThread): void {
+    switch (message.kind) {
+      case 'serving': {
+        const { serviceName, methods } = message;
+        this.#serviceName = serviceName;
+        this.#serving.servedServices.add(serviceName);
+        this.#serving.dispatcher.addActor(this.#actorId, this.#target(new Set(methods)));
+        return this.#post({ kind: this.#serving.server.isExposed(serviceName) ? 'exposed' : 'describe' });
+      }
+      case 'described':
+        this.#serving.server.expose(describedService(this.#serviceName, message.service));
+        return this.#post({ kind: 'exposed' });
+      case 'answer':
+        return this.#take(message.id)?.answer(message.bytes);
+      case 'output':
+        return this.#pass(message.id, message.bytes);
+      case 'done': {
+        const output = this.#take(message.id);
+        return message.failure === null ? output?.end() : output?.fail(message.failure);
+      }
+      case 'start':
+        return this.#start(message.id, message.address, message.call);
+      case 'give-up':
+        this.#started.get(message.id)?.cancel();
+        return this.#forgetStarted(message.id);
+      case 'request':
+        return takeRequest(message, this.#incoming.get(message.id) ?? null);
+      case 'requests-allowed':
+        return this.#outgoing.get(message.id)?.allow(message.allowed);
+      case 'consumed':
+        return this.#started.get(message.id)?.consumed();
+      case 'drop':
+        return; // the host's other threads may use the connection
+      case 'metrics':
+        this.#metrics.get(message.id)?.(message.text);
+        this.#metrics.delete(message.id);
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #target(methods: ReadonlySet<string>): ThreadTarget {
+    return {
+      kind: 'thread',
+      methods,
+      dispatch: ({ requests, ...call }: IncomingCall, output: CallOutput) => {
+        const id = ++this.#lastId;
+        this.#outputs.set(id, output);
+        const request = ownBytes(call.request);
+        const posted = { ...call, request, streamsRequests: requests !== null };
+        this.#post({ kind: 'dispatch', id, call: posted }, request);
+        if (requests !== null) this.#forward(id, requests);
+        return {
+          cancel: (reason) => {
+            const code =
+              reason instanceof CallError && reason.code === 'CANCELLED' ? 'CANCELLED' : 'UNAVAILABLE';
+            this.#post({ kind: 'cancel', id, reason: reason.message, code });
+          },
+        };
+      },
+    };
+  }
+
+  /** Passes the requests of a call on to the actor. */
+  #forward(id: number, requests: AsyncIterable<Uint8Array>): void {
+    const outgoing = postingRequests(id, (message, bytes) => this.#post(message, bytes));
+    this.#outgoing.set(id, outgoing);
+    const sink = { send: (message: Uint8Array) => outgoing.put(message), endRequests: () => outgoing.end() };
+    sendAll(requests, sink, () => !this.#outgoing.has(id)).catch((thrown: unknown) => {
+      const reason = `its requests broke off: ${toError(thrown).message}`;
+      this.#post({ kind: 'cancel', id, reason, code: 'CANCELLED' });
+    });
+  }
+
+  #take(id: number): CallOutput | undefined {
+    const output = this.#outputs.get(id);
+    this.#outputs.delete(id);
+    this.#outgoing.get(id)?.close();
+    this.#outgoing.delete(id);
+    return output;
+  }
+
+  #forgetStarted(id: number): void {
+    this.#started.delete(id);
+    this.#incoming.delete(id);
+  }
+
+  #pass(id: number, bytes: Uint8Array): void {
+    const room = this.#outputs.get(id)?.message(bytes) ?? null;
+    if (room === null) this.#post({ kind: 'room', id });
+    else void room.then(() => this.#post({ kind: 'room', id }));
+  }
+
+  #start(id: number, address: string, call: CallStart): void {
+    const started = this.#serving.pool.start(address, call, {
+      message: (bytes) => {
+        const own = ownBytes(bytes);
+        this.#post({ kind: 'message', id, bytes: own }, own);
+      },
+      end: (failure) => {
+        this.#forgetStarted(id);
+        const plain = failure && { code: failure.code, message: failure.message, kind: failure.kind };
+        this.#post({ kind: 'end', id, failure: plain });
+      },
+    });
+    this.#started.set(id, started);
+    if (call.streamsRequests !== true) return;
+    const incoming = new IncomingRequests((allowed) => this.#post({ kind: 'requests-allowed', id, allowed }));
+    this.#incoming.set(id, incoming);
+    void sendAll(incoming, started, () => !this.#started.has(id));
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * The program of a thread host's threads: waits to be told which actor it is, then loads that one's own program. A spare
+ * thread first loads what such programs import, and says that it has.
+ */
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { pathToFileURL } from 'node:url';
+import { eventService, nodeService, objectService } from '../proto/runtime-services.ts';
+import { beginThread } from './thread-guest.ts';
+import type { ThreadData, ThreadKind } from './thread-protocol.ts';
+
+const { isSpare } = workerData as ThreadKind;
+if (isSpare) await loadAhead();
+
+parentPort!.once('message', (data: ThreadData) => {
+  void beginThread(data, () => import(pathToFileURL(data.entry).href));
+});
+if (isSpare) parentPort!.postMessage('ready');
+
+async function loadAhead(): Promise<void> {
+  await import('../index.ts');
+  for (const service of [nodeService, objectService, eventService]) void service.methods; // read when first asked for
+}
