@@ -4,6 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../common/errors.ts';
+import { isWritten, mergeConfig, type PlainObject } from '../config/merge.ts';
+import { FASHION_MNIST } from '../data/fashion-mnist.ts';
 import { readModelFile } from '../models/model-file.ts';
 import { progressLine } from '../report/progress-line.ts';
 import { type PriorConfig, priorConfigSchema } from '../services/prior-trainer/config.ts';
@@ -21,6 +23,10 @@ export function addPriorCommand(program: Command, context: CommandContext): void
     .description('Trains an unlabelled denoiser on the training images; labels are never read by it.')
     .option('--config <file>', 'YAML or JSON file with the configuration')
     .requiredOption('--out <dir>', 'folder of the prior')
+    .option(
+      '--unlabelled <path...>',
+      'folders, CSV, NPZ or IDX files of images without labels; with --data both are trained on',
+    )
     .option('--resume', 'continue from the checkpoint in --out; its own configuration rules');
   addConfigFlags(train, PRIOR_FLAGS);
   train.action(() => runTrain(train, context));
@@ -49,7 +55,7 @@ async function runTrain(command: Command, { cwd, stdout, stderr }: CommandContex
   const dir = resolve(cwd, out);
   const config = resume
     ? await readConfig(dir)
-    : await configOf(command, priorConfigSchema, PRIOR_FLAGS, cwd);
+    : await configOf(command, priorConfigSchema, PRIOR_FLAGS, cwd, withUnlabelled(command, cwd));
   // Loaded late: other commands need not wait for the tensor library.
   const { priorFiles, trainPrior } = await import('../services/prior-trainer/train.ts');
   const interrupts = listenForInterrupts((line) => stderr.write(`${line}\n`));
@@ -65,6 +71,10 @@ async function runTrain(command: Command, { cwd, stdout, stderr }: CommandContex
       resume,
       signal: interrupts.signal,
       onProgress: ({ step, loss }) => line.update(step, loss),
+      onImages: (text, warnings) => {
+        stdout.write(`${text}\n`);
+        for (const warning of warnings) stderr.write(`warning: ${warning}\n`);
+      },
     });
     line.close();
     if (!finished)
@@ -77,6 +87,17 @@ async function runTrain(command: Command, { cwd, stdout, stderr }: CommandContex
     line.close();
     interrupts.release();
   }
+}
+
+/** Adds --unlabelled. When nothing names labelled data, the unlabelled images are trained on alone. */
+function withUnlabelled(command: Command, cwd: string): (values: PlainObject) => PlainObject {
+  const { unlabelled } = command.opts<{ unlabelled?: string[] }>();
+  return (values) => {
+    const paths = unlabelled?.map((path) => (path === FASHION_MNIST ? path : resolve(cwd, path)));
+    const named = mergeConfig(values, { unlabelled: paths });
+    const isAlone = named['unlabelled'] !== undefined && !isWritten(values, ['data', 'source']);
+    return isAlone ? mergeConfig({ labelled: false }, named) : named;
+  };
 }
 
 async function readConfig(dir: string): Promise<PriorConfig> {

@@ -26,7 +26,7 @@ export function augment(
  * the key of the image at that position of `indices` (fold in epoch and image id). Written to `out` when given.
  */
 export function augmentBatch(
-  set: ImageSet,
+  set: Pick<ImageSet, 'images'>,
   indices: ArrayLike<number>,
   shape: Shape,
   keyOf: (position: number) => Key,

@@ -103,20 +103,27 @@ export async function readCsv(
 }
 
 function chooseColumns(table: Table, options: DataConfig['csv']): Columns {
-  const needed = (name: string | null, usual: readonly string[], field: string, what: string): number => {
-    const index = findColumn(table, name, usual, field);
-    if (index === null)
-      throw new UserError(
-        `${table.file}: which column holds the ${what}? Its columns are ${table.columns.join(', ')}; name one in ${field}`,
-      );
-    return index;
-  };
   return {
-    id: needed(options.idColumn, ID_COLUMNS, 'data.csv.idColumn', 'image names'),
-    label: needed(options.labelColumn, LABEL_COLUMNS, 'data.csv.labelColumn', 'labels'),
+    id: neededColumn(table, options.idColumn, ID_COLUMNS, 'data.csv.idColumn', 'image names'),
+    label: neededColumn(table, options.labelColumn, LABEL_COLUMNS, 'data.csv.labelColumn', 'labels'),
     group: findColumn(table, options.groupColumn, GROUP_COLUMNS, 'data.csv.groupColumn'),
     split: findColumn(table, options.splitColumn, SPLIT_COLUMNS, 'data.csv.splitColumn'),
   };
+}
+
+function neededColumn(
+  table: Table,
+  name: string | null,
+  usual: readonly string[],
+  field: string,
+  what: string,
+): number {
+  const index = findColumn(table, name, usual, field);
+  if (index === null)
+    throw new UserError(
+      `${table.file}: which column holds the ${what}? Its columns are ${table.columns.join(', ')}; name one in ${field}`,
+    );
+  return index;
 }
 
 /** Null when the image is not there. */
@@ -133,14 +140,40 @@ function readRow(
     throw new UserError(
       `${where}: ${id === '' ? 'image name' : 'label'} is empty; fill it in or remove the row`,
     );
-  const written = columns.split === null ? 'train' : values[columns.split]!;
-  const split = SPLITS[written.toLowerCase()];
-  if (split === undefined)
-    throw new UserError(`${where}: split '${written}' is not one of train, validation (val), test`);
+  const split = columns.split === null ? 'train' : splitOf(values[columns.split]!, where);
   const file = find(id, where);
   if (file === null) return null;
   const group = columns.group === null ? null : values[columns.group]! || id;
   return { id, file, label, group, split };
+}
+
+/** Image files that the train rows of `file` name, in their order, labels or none; the others are `missing`, by line. */
+export async function readCsvImages(
+  file: string,
+  options: DataConfig['csv'],
+): Promise<{ files: string[]; ids: string[]; missing: SkippedImage[] }> {
+  const table = await readTable(file);
+  const id = neededColumn(table, options.idColumn, ID_COLUMNS, 'data.csv.idColumn', 'image names');
+  const split = findColumn(table, options.splitColumn, SPLIT_COLUMNS, 'data.csv.splitColumn');
+  const folder = options.images ?? dirname(file);
+  const find = finder(folder, await listImages(folder));
+  const ids = new Map<string, string>();
+  const missing: SkippedImage[] = [];
+  for (const { line, values } of table.rows) {
+    const where = `${file} line ${line}`;
+    if (split !== null && splitOf(values[split]!, where) !== 'train') continue;
+    const found = find(values[id]!, where);
+    if (found === null) missing.push({ file: where, reason: `no image '${values[id]}' under ${folder}` });
+    else if (!ids.has(found)) ids.set(found, values[id]!);
+  }
+  return { files: [...ids.keys()], ids: [...ids.values()], missing };
+}
+
+function splitOf(written: string, where: string): Entry['split'] {
+  const split = SPLITS[written.toLowerCase()];
+  if (split === undefined)
+    throw new UserError(`${where}: split '${written}' is not one of train, validation (val), test`);
+  return split;
 }
 
 /** Finds an image by its path under `folder` or its bare name, each with or without extension. */

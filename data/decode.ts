@@ -76,7 +76,7 @@ export async function decode(
   onBadImage: 'skip' | 'fail',
 ): Promise<Decoded> {
   const size = shape.height * shape.width * shape.channels;
-  const count = pixels.kind === 'files' ? pixels.files.length : countRaw(pixels);
+  const count = countImages(pixels);
   if (count * size > MAX_ARRAY_BYTES)
     throw new UserError(
       `data.imageSize: ${count} images of ${shape.width} x ${shape.height} x ${shape.channels} need ${Math.ceil((count * size) / 2 ** 20)} MiB, above the limit of ${MAX_ARRAY_BYTES / 2 ** 20}; set a smaller data.imageSize`,
@@ -93,7 +93,9 @@ export async function decode(
   return decodeEach(pixels, count, shape, resize, onBadImage);
 }
 
-function countRaw(pixels: Pixels & { kind: 'raw' }): number {
+/** How many images there are. */
+export function countImages(pixels: Pixels): number {
+  if (pixels.kind === 'files') return pixels.files.length;
   return pixels.data.length / (pixels.height * pixels.width * pixels.channels);
 }
 

@@ -9,7 +9,7 @@ import { readBounded } from '../common/bounded-file.ts';
 import { toError, UserError } from '../common/errors.ts';
 import { gunzipPromised, MoreThanPromised } from './inflate.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARRAY_BYTES, MAX_IMAGES } from './limits.ts';
-import { checkLabels, numberedIds, type Items, type Source } from './source.ts';
+import { checkLabels, numberedIds, type Items, type Pixels, type Source } from './source.ts';
 
 const UNSIGNED_BYTE = 0x08;
 
@@ -63,6 +63,12 @@ async function readPair(
     groups: null,
     pixels: { kind: 'raw', data: pixels.data, height, width, channels: 1 },
   };
+}
+
+/** The images of an IDX file, or of the train images in a folder; labels are not looked at. */
+export async function readIdxImages(path: string): Promise<Pixels & { kind: 'raw' }> {
+  const { shape, data } = await readIdx(findIdx(path, IDX_FILES.trainImages) ?? path, 3);
+  return { kind: 'raw', data, height: shape[1]!, width: shape[2]!, channels: 1 };
 }
 
 function findIdx(folder: string, name: string): string | null {

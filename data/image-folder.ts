@@ -18,6 +18,12 @@ const SPLIT_FOLDERS = {
 
 export const MANIFEST = 'manifest.csv';
 
+/** Whether a folder of this name holds validation or test images. */
+export function isHeldOutFolder(name: string): boolean {
+  const lower = name.toLowerCase();
+  return [...SPLIT_FOLDERS.validation, ...SPLIT_FOLDERS.test].some((held) => held === lower);
+}
+
 /** The folder of the train split when `root` is laid out by splits; null when its folders are classes. */
 export async function trainFolder(root: string): Promise<string | null> {
   const { folders } = await listFolder(root);

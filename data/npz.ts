@@ -13,20 +13,20 @@ import {
   MAX_UNPACKED_BYTES,
 } from './limits.ts';
 import { npyValues, parseNpy, type Npy } from './npy.ts';
-import { checkLabels, numberedIds, type Items, type Source } from './source.ts';
+import { checkLabels, numberedIds, type Items, type Pixels, type Source } from './source.ts';
 import { type Member, readDirectory, unpackMember } from './zip.ts';
 
 const SHOWN_NAMES = 10;
 const SPLITS = { train: 'train', validation: 'val', test: 'test' } as const;
-const WANTED = new Set(
-  Object.values(SPLITS).flatMap((prefix) => [`${prefix}_images.npy`, `${prefix}_labels.npy`]),
-);
+const WANTED = Object.values(SPLITS).flatMap((prefix) => [`${prefix}_images`, `${prefix}_labels`]);
+/** Where images without labels may be; the first that is there is read. */
+const UNLABELLED = ['train_images', 'unlabelled_images', 'images', 'x_train', 'x'];
 
 type Arrays = ReadonlyMap<string, Uint8Array>;
 
 /** Reads an NPZ file. Throws UserError that names the file and the array. */
 export async function readNpz(file: string): Promise<Source> {
-  const { arrays, names } = await unpack(file);
+  const { arrays, names } = await unpack(file, WANTED);
   const train = readSplit(file, arrays, SPLITS.train);
   if (!train)
     throw new UserError(
@@ -41,15 +41,30 @@ export async function readNpz(file: string): Promise<Source> {
   return { classes, train, validation, test, skipped: [] };
 }
 
+/** The images of a file that need no labels: its train images, never those of validation or test. */
+export async function readNpzImages(file: string): Promise<Pixels & { kind: 'raw' }> {
+  const { arrays, names } = await unpack(file, UNLABELLED);
+  const name = UNLABELLED.find((candidate) => arrays.has(candidate));
+  if (name === undefined)
+    throw new UserError(
+      `${file}: has no array of images (here are: ${names || 'none'}); name it ${UNLABELLED.join(', ')}`,
+    );
+  return parseImages(arrays.get(name)!, `${file}: ${name}`);
+}
+
 /** The arrays that are wanted, as NPY files, and the names of all for messages. */
-async function unpack(file: string): Promise<{ arrays: Arrays; names: string }> {
+async function unpack(
+  file: string,
+  wantedNames: readonly string[],
+): Promise<{ arrays: Arrays; names: string }> {
   const archive = await readBounded(file, MAX_ARCHIVE_BYTES);
   try {
     const members = readDirectory(archive);
-    const wanted = members.filter(({ name }) => WANTED.has(name));
+    const wanted = members.filter(({ name }) => wantedNames.includes(name.replace(/\.npy$/, '')));
     checkSizes(file, wanted);
     const arrays = new Map<string, Uint8Array>();
-    for (const member of wanted) arrays.set(member.name, await unpackMember(archive, member));
+    for (const member of wanted)
+      arrays.set(member.name.replace(/\.npy$/, ''), await unpackMember(archive, member));
     const names = members.slice(0, SHOWN_NAMES).map(({ name }) => name.replace(/\.npy$/, '').slice(0, 40));
     return { arrays, names: names.join(', ') };
   } catch (error) {
@@ -75,16 +90,26 @@ function checkSizes(file: string, members: readonly Member[]): void {
 }
 
 function readSplit(file: string, arrays: Arrays, prefix: string): Items | null {
-  const imagesFile = arrays.get(`${prefix}_images.npy`);
-  const labelsFile = arrays.get(`${prefix}_labels.npy`);
+  const imagesFile = arrays.get(`${prefix}_images`);
+  const labelsFile = arrays.get(`${prefix}_labels`);
   if (!imagesFile) return null;
   if (!labelsFile)
     throw new UserError(
       `${file}: has ${prefix}_images but no ${prefix}_labels; labels are needed to train and to test a classifier`,
     );
-  const where = `${file}: ${prefix}_images`;
-  const images = parseNpy(imagesFile, where);
   const labels = parseNpy(labelsFile, `${file}: ${prefix}_labels`);
+  const pixels = parseImages(imagesFile, `${file}: ${prefix}_images`);
+  const count = pixels.data.length / (pixels.height * pixels.width * pixels.channels);
+  return {
+    labels: singleLabels(labels, count, `${file}: ${prefix}_labels`),
+    ids: numberedIds(prefix, count),
+    groups: null,
+    pixels,
+  };
+}
+
+function parseImages(file: Uint8Array, where: string): Pixels & { kind: 'raw' } {
+  const images = parseNpy(file, where);
   const [count = 0, height = 0, width = 0, channels = 1, ...more] = images.shape;
   const isImages =
     images.shape.length >= 3 && more.length === 0 && (channels === 1 || channels === 3) && height * width > 0;
@@ -94,12 +119,7 @@ function readSplit(file: string, arrays: Arrays, prefix: string): Items | null {
     );
   if (count > MAX_IMAGES)
     throw new UserError(`${where}: ${count} images are more than the limit of ${MAX_IMAGES}`);
-  return {
-    labels: singleLabels(labels, count, `${file}: ${prefix}_labels`),
-    ids: numberedIds(prefix, count),
-    groups: null,
-    pixels: { kind: 'raw', data: images.bytes, height, width, channels },
-  };
+  return { kind: 'raw', data: images.bytes, height, width, channels };
 }
 
 function singleLabels(labels: Npy, images: number, where: string): Int32Array {

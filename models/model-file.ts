@@ -27,6 +27,8 @@ export interface DenoiserModel {
   readonly image: ImageShape;
   /** Digest of the images that it was trained on. */
   readonly datasetDigest: string;
+  /** How many of them were labelled and unlabelled, and what was left out, where unlabelled ones were used. */
+  readonly images?: object;
   /** Optimiser steps. */
   readonly steps: number;
 }

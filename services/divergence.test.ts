@@ -41,7 +41,13 @@ function classifier(learningRate: number): Promise<ClassifierTraining> {
 function prior(learningRate: number): Promise<PriorTraining> {
   const denoiser = { widths: [8, 8], groups: 4 };
   const config = { data: { source: 'none' }, denoiser, learningRate, batchSize: 4, warmupSteps: 0 };
-  return PriorTraining.create(priorConfigSchema.parse(config), dataset);
+  const { images } = dataset.train;
+  return PriorTraining.create(priorConfigSchema.parse(config), {
+    ...dataset,
+    images,
+    count: COUNT,
+    origin: null,
+  });
 }
 
 describe('a classifier whose training diverges', () => {

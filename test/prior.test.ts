@@ -1,13 +1,22 @@
 // `ballast prior`, `ballast judge` and `ballast compare` as a person runs them, on drawn shapes.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { decodeModelFile } from '../models/model-file.ts';
 import type { ComparisonReport } from '../report/records.ts';
 import { ballast, Cli } from './support/cli.ts';
 import { jsonLines, newFolder, readReport, runArgs, shapesData, shapesPrior } from './support/suite.ts';
 
 const STEPS = 60;
+
+/** A lossless 8 × 8 image of one grey value. */
+async function drawSquare(file: string, value: number): Promise<void> {
+  mkdirSync(dirname(file), { recursive: true });
+  const background = { r: value, g: value, b: value };
+  const image = sharp({ create: { width: 8, height: 8, channels: 3, background } });
+  await (file.endsWith('.webp') ? image.webp({ lossless: true }) : image).toFile(file);
+}
 
 async function priorArgs(out: string): Promise<string[]> {
   return [
@@ -48,6 +57,37 @@ describe('ballast prior', () => {
     const second = await ballast(await priorArgs(out));
     expect(second.code).toBe(1);
     expect(second.stderr).toContain(`${out}: holds a prior already; continue it with --resume`);
+  });
+
+  it('trains on unlabelled images beside labelled ones, without those that are equal to test images', async () => {
+    const dir = newFolder('unlabelled');
+    const image = (name: string, value: number) => drawSquare(join(dir, name), value);
+    const labelled = ['train/a/1', 'train/b/1', 'test/a/1', 'test/b/1', 'val/a/1', 'val/b/1'];
+    await Promise.all(labelled.map((name, i) => image(`labelled/${name}.png`, 10 * i)));
+    // As train/a, as test/a, new, and new in a folder of test images.
+    await Promise.all([0, 20, 100].map((value) => image(`pool/deep/${value}.webp`, value)));
+    await image('pool/Test/1.png', 110);
+    const steps = ['--steps', '2', '--sample-every', '2', '--batch-size', '4'];
+    const network = ['--set', 'denoiser.widths=[8,8]', '--set', 'denoiser.groups=4'];
+    const train = (out: string, ...args: string[]) =>
+      ballast(['prior', 'train', ...args, ...steps, ...network, '--out', join(dir, out)]);
+    const both = await train('both', '--data', join(dir, 'labelled'), '--unlabelled', join(dir, 'pool'));
+    expect(both).toMatchObject({ code: 0, stderr: '' });
+    expect(both.stdout).toContain(
+      '3 images: 2 labelled, 1 of 4 unlabelled; left out: 2 validation or test images, 1 equal to a labelled training image',
+    );
+    const { model } = decodeModelFile(
+      readFileSync(join(dir, 'both', 'prior.safetensors')),
+      'denoiser',
+      'prior',
+    );
+    expect(model.images).toEqual({
+      labelled: 2,
+      unlabelled: { found: 4, used: 1, heldOut: 2, inTrain: 1, repeated: 0, skipped: 0 },
+    });
+    const alone = await train('alone', '--unlabelled', join(dir, 'pool'));
+    expect(alone).toMatchObject({ code: 0, stderr: '' });
+    expect(alone.stdout).toContain('3 images: 0 labelled, 3 of 4 unlabelled');
   });
 
   it('that diverges says at which tensor, and keeps its last good checkpoint', async () => {

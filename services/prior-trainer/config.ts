@@ -4,32 +4,41 @@ import { dataConfigSchema } from '../../config/data-config.ts';
 import { denoiserConfigSchema } from '../../config/denoiser-config.ts';
 import { engineSchema } from '../../config/engine.ts';
 
-export const priorConfigSchema = z.strictObject({
-  data: dataConfigSchema,
-  denoiser: denoiserConfigSchema.prefault({}),
-  /** Optimiser steps. */
-  steps: z.int().min(1).default(4000),
-  /** Images of one step. */
-  batchSize: z.int().min(1).default(64),
-  /** Peak of a cosine schedule that ends at zero. */
-  learningRate: z.number().positive().default(1e-3),
-  /** Steps over which the learning rate rises from zero. */
-  warmupSteps: z.int().min(0).default(100),
-  /** λ of AdamW. */
-  weightDecay: z.number().min(0).default(0.01),
-  /** Largest norm of the whole gradient. */
-  clipNorm: z.number().positive().default(1),
-  /** Decay of the moving average of the weights, which is what is kept. */
-  averageDecay: z.number().min(0).lt(1).default(0.999),
-  /** Seed of everything random. */
-  seed: z.int().min(0).default(0),
-  /** Compute threads. Changes low bits of results. */
-  threads: z.int().min(1).default(1),
-  engine: engineSchema,
-  /** Steps between pictures of samples. */
-  sampleEvery: z.int().min(1).default(500),
-  /** Steps between checkpoints. */
-  checkpointEvery: z.int().min(1).default(250),
-});
+export const priorConfigSchema = z
+  .strictObject({
+    data: dataConfigSchema,
+    /** Folders, CSV, NPZ or IDX files of images without labels, trained on too; validation and test images are left out. */
+    unlabelled: z.array(z.string().min(1)).default([]),
+    /** Whether the images of `data.source` are trained on; false: `unlabelled` alone. */
+    labelled: z.boolean().default(true),
+    denoiser: denoiserConfigSchema.prefault({}),
+    /** Optimiser steps. */
+    steps: z.int().min(1).default(4000),
+    /** Images of one step. */
+    batchSize: z.int().min(1).default(64),
+    /** Peak of a cosine schedule that ends at zero. */
+    learningRate: z.number().positive().default(1e-3),
+    /** Steps over which the learning rate rises from zero. */
+    warmupSteps: z.int().min(0).default(100),
+    /** λ of AdamW. */
+    weightDecay: z.number().min(0).default(0.01),
+    /** Largest norm of the whole gradient. */
+    clipNorm: z.number().positive().default(1),
+    /** Decay of the moving average of the weights, which is what is kept. */
+    averageDecay: z.number().min(0).lt(1).default(0.999),
+    /** Seed of everything random. */
+    seed: z.int().min(0).default(0),
+    /** Compute threads. Changes low bits of results. */
+    threads: z.int().min(1).default(1),
+    engine: engineSchema,
+    /** Steps between pictures of samples. */
+    sampleEvery: z.int().min(1).default(500),
+    /** Steps between checkpoints. */
+    checkpointEvery: z.int().min(1).default(250),
+  })
+  .refine((config) => config.labelled || config.unlabelled.length > 0, {
+    path: ['labelled'],
+    message: 'without labelled images, unlabelled must name some; use true',
+  });
 
 export type PriorConfig = z.output<typeof priorConfigSchema>;

@@ -12,9 +12,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../common/errors.ts';
 import { appendLine, ensureDirectory, writeFileAtomic } from '../../common/files.ts';
-import { loadDataset } from '../../data/dataset.ts';
 import { encodeModelFile } from '../../models/model-file.ts';
 import type { PriorConfig } from './config.ts';
+import { describeOrigin, loadPriorImages } from './images.ts';
 import { samplePrior, writeSampleGrid } from './sample.ts';
 import { PriorTraining } from './training.ts';
 
@@ -34,6 +34,8 @@ export interface PriorTrainOptions {
   readonly resume: boolean;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: PriorProgress) => void;
+  /** Called once, before the first step: which images are trained on, and doubts about them. */
+  readonly onImages?: (line: string, warnings: readonly string[]) => void;
 }
 
 /** Where a prior's folder keeps what. */
@@ -58,8 +60,9 @@ export async function trainPrior(
   if (begun && !options.resume)
     throw new UserError(`${out}: holds a prior already; continue it with --resume or choose another folder`);
   await ensureDirectory(out);
-  const dataset = await loadDataset(config.data);
-  const training = await PriorTraining.create(config, dataset);
+  const images = await loadPriorImages(config);
+  options.onImages?.(describeOrigin(images), images.warnings);
+  const training = await PriorTraining.create(config, images);
   if (options.resume && existsSync(files.checkpoint))
     training.restore(await readFile(files.checkpoint), files.checkpoint);
   if (!begun) await writeFileAtomic(files.config, JSON.stringify(config, null, 2) + '\n');

@@ -4,7 +4,6 @@
  */
 import { UserError } from '../../common/errors.ts';
 import { augmentBatch } from '../../data/augment.ts';
-import type { Dataset } from '../../data/dataset.ts';
 import { preprocess } from '../../data/preprocess.ts';
 import { brokenState, explainDivergence } from '../../models/divergence.ts';
 import { minSnrWeight } from '../../models/denoiser.ts';
@@ -30,6 +29,7 @@ import { foldIn, keyFromSeed, normal, permutation, uniform } from '../../tensor/
 import type { Key } from '../../tensor/random.ts';
 import { specOf } from '../../tensor/tree.ts';
 import type { PriorConfig } from './config.ts';
+import type { PriorImages } from './images.ts';
 
 export interface PriorStep {
   readonly step: number;
@@ -40,13 +40,13 @@ export class PriorTraining {
   step = 0;
   readonly model: DenoiserModel;
   readonly #config: PriorConfig;
-  readonly #dataset: Dataset;
+  readonly #dataset: PriorImages;
   readonly #key: Key;
   readonly #optimizer: Optimizer;
   readonly #run: StepRunner;
   #state: TrainingState<NdArray>;
 
-  private constructor(config: PriorConfig, dataset: Dataset, parts: PriorParts) {
+  private constructor(config: PriorConfig, dataset: PriorImages, parts: PriorParts) {
     this.#config = config;
     this.#dataset = dataset;
     this.#key = parts.key;
@@ -59,12 +59,13 @@ export class PriorTraining {
       prediction: config.denoiser.prediction,
       image: imageShape(dataset),
       datasetDigest: dataset.digest,
+      ...(dataset.origin && { images: dataset.origin }),
       steps: config.steps,
     };
   }
 
   /** Compiles the step and initialises the network. Throws UserError when the images do not fit it. */
-  static async create(config: PriorConfig, dataset: Dataset): Promise<PriorTraining> {
+  static async create(config: PriorConfig, dataset: PriorImages): Promise<PriorTraining> {
     const { height, width, channels } = dataset;
     const { prediction, ...shape } = config.denoiser;
     const network: UNetConfig = { channels, ...shape };
@@ -129,15 +130,14 @@ export class PriorTraining {
   /** Images in a keyed order, epoch after epoch; times spread evenly over the batch (Kingma et al. 2107.00630). */
   #batch(step: number): DenoiserBatch<NdArray> {
     const { batchSize: n, denoiser } = this.#config;
-    const { height, width, channels, train } = this.#dataset;
-    const count = train.labels.length;
+    const { height, width, channels, count } = this.#dataset;
     const indices = Array.from({ length: n }, (_, i) => {
       const position = (step - 1) * n + i;
       return this.#order(Math.floor(position / count))[position % count]!;
     });
     const key = foldIn(this.#key, 'step', step);
     const shape = { height, width, channels };
-    const bytes = augmentBatch(train, indices, shape, (i) => foldIn(key, 'augment', i));
+    const bytes = augmentBatch(this.#dataset, indices, shape, (i) => foldIn(key, 'augment', i));
     const offset = uniform(foldIn(key, 'time'), 1)[0]!;
     const levels = Array.from({ length: n }, (_, i) => cosineLevel((i + offset) / n));
     const image = [n, channels, height, width];
@@ -159,7 +159,7 @@ export class PriorTraining {
   #order(epoch: number): Int32Array {
     let order = this.#orders.get(epoch);
     if (order === undefined) {
-      order = permutation(foldIn(this.#key, 'order', epoch), this.#dataset.train.labels.length);
+      order = permutation(foldIn(this.#key, 'order', epoch), this.#dataset.count);
       this.#orders.set(epoch, order);
       this.#orders.delete(epoch - 2);
     }
@@ -198,6 +198,6 @@ interface PriorParts {
   readonly run: StepRunner;
 }
 
-function imageShape({ height, width, channels }: Dataset) {
+function imageShape({ height, width, channels }: PriorImages) {
   return { height, width, channels };
 }

@@ -1,0 +1,97 @@
+/** What a prior is trained on: the labelled training images, the unlabelled ones, or both, each image once. */
+import { createHash } from 'node:crypto';
+import { loadDataset } from '../../data/dataset.ts';
+import type { Shape } from '../../data/decode.ts';
+import {
+  type Exclusions,
+  imageDigests,
+  loadUnlabelled,
+  NO_EXCLUSIONS,
+  type Unlabelled,
+  type UnlabelledCounts,
+  unlabelledShape,
+} from '../../data/unlabelled.ts';
+import type { PriorConfig } from './config.ts';
+
+export interface PriorImages extends Shape {
+  /** [count, height, width, channels], row-major, 0..255. */
+  readonly images: Uint8Array;
+  readonly count: number;
+  /** Digest of the images. */
+  readonly digest: string;
+  /** Where they came from; null when all are labelled. */
+  readonly origin: ImageOrigin | null;
+  /** Doubts about the data, one line each. */
+  readonly warnings: readonly string[];
+}
+
+/** Images by where they came from; kept in the prior's metadata. */
+export interface ImageOrigin {
+  readonly labelled: number;
+  readonly unlabelled: UnlabelledCounts & { readonly skipped: number };
+}
+
+/** Loads what `config` names. Throws UserError as `loadDataset` and `loadUnlabelled`. */
+export async function loadPriorImages(config: PriorConfig): Promise<PriorImages> {
+  if (!config.labelled) {
+    const shape = await unlabelledShape(config.unlabelled, config.data);
+    const unlabelled = await loadUnlabelled(config.unlabelled, shape, NO_EXCLUSIONS, config.data);
+    return union(shape, null, unlabelled, []);
+  }
+  const { height, width, channels, train, validation, test, digest, warnings } = await loadDataset(
+    config.data,
+  );
+  const shape = { height, width, channels };
+  const labelled = { images: train.images, count: train.labels.length, digest };
+  if (config.unlabelled.length === 0) return { ...shape, ...labelled, origin: null, warnings };
+  const exclude: Exclusions = { heldOut: imageDigests(validation, test), train: imageDigests(train) };
+  return union(
+    shape,
+    labelled,
+    await loadUnlabelled(config.unlabelled, shape, exclude, config.data),
+    warnings,
+  );
+}
+
+type Labelled = Pick<PriorImages, 'images' | 'count' | 'digest'>;
+
+/** Labelled images first. */
+function union(
+  shape: Shape,
+  labelled: Labelled | null,
+  { images, counts, skipped }: Unlabelled,
+  warnings: readonly string[],
+): PriorImages {
+  const all = new Uint8Array((labelled?.images.length ?? 0) + images.length);
+  if (labelled) all.set(labelled.images);
+  all.set(images, labelled?.images.length ?? 0);
+  const digest = createHash('sha256')
+    .update(JSON.stringify([labelled?.digest ?? null, shape.height, shape.width, shape.channels]))
+    .update(images)
+    .digest('hex');
+  return {
+    ...shape,
+    images: all,
+    count: (labelled?.count ?? 0) + counts.used,
+    digest,
+    origin: { labelled: labelled?.count ?? 0, unlabelled: { ...counts, skipped: skipped.length } },
+    warnings,
+  };
+}
+
+/** One line for a person. */
+export function describeOrigin({ count, origin }: PriorImages): string {
+  if (!origin) return `${count} labelled training images`;
+  const { labelled, unlabelled } = origin;
+  const left = [
+    [unlabelled.heldOut, 'validation or test images'],
+    [unlabelled.inTrain, 'equal to a labelled training image'],
+    [unlabelled.repeated, 'equal to one before it'],
+    [unlabelled.skipped, 'unreadable'],
+  ] as const;
+  const reasons = left.filter(([n]) => n > 0).map(([n, why]) => `${n} ${why}`);
+  const leftOut = reasons.length > 0 ? `; left out: ${reasons.join(', ')}` : '';
+  const unchecked =
+    labelled === 0 ? '; without labelled data (--data), no validation or test image can be recognised' : '';
+  return `${count} images: ${labelled} labelled, ${unlabelled.used} of ${unlabelled.found} unlabelled${leftOut}${unchecked}`;
+}
