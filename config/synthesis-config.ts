@@ -49,6 +49,13 @@ export const synthesisConfigSchema = z.strictObject({
   start: z.enum(['anchored', 'noise']).default('anchored'),
   /** t in (0, 1] to which an anchor is noised; `noise` always starts at 1. */
   startTime: z.number().gt(0).max(1).default(0.6),
+  /** Epochs from one making of images to the next; until then the images stay. */
+  every: z.int().min(1).max(100_000).default(1),
+  /**
+   * `anchored` start times in order, each for an equal part of the epochs that train on synthetic images (diverse first,
+   * then true to the anchor: DisCL, Liang et al. 2410.13674); null keeps `startTime`.
+   */
+  curriculum: z.array(z.number().gt(0).max(1)).min(1).max(1000).nullable().default(null),
   /** Denoising steps. */
   steps: z.int().min(1).max(1000).default(10),
   /** `ddim` (first order) or `dpmpp-2m` (DPM-Solver++, second order). */

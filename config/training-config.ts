@@ -22,6 +22,13 @@ export const trainingConfigSchema = z.strictObject({
   clipNorm: z.number().gt(0).nullable().default(1),
   /** `flip-shift`: mirrored one time in two, moved by up to a tenth. */
   augmentation: z.enum(['flip-shift', 'none']).default('flip-shift'),
+  /**
+   * Share of the places of a class that go to its synthetic images, where it has any and classes are drawn
+   * (`oversample`, `oversample-sqrt`); null draws real and synthetic images alike.
+   */
+  syntheticShare: z.number().min(0).max(1).nullable().default(null),
+  /** Last share of the epochs that trains on real images alone, rounded to whole epochs. */
+  finish: z.number().min(0).max(0.9).default(0),
   /** Weight of a synthetic image's loss; a real image has 1. */
   syntheticLossWeight: z.number().min(0).max(100).default(1),
 });
@@ -39,4 +46,9 @@ export function optimizerSteps(training: TrainingConfig, realImages: number, bud
 /** Optimiser steps of one epoch: ⌈(real + budget) / batchSize⌉. */
 export function stepsPerEpoch(training: TrainingConfig, realImages: number, budget: number): number {
   return Math.ceil((realImages + budget) / training.batchSize);
+}
+
+/** Epochs that may train on synthetic images: all but the finish. */
+export function syntheticEpochs({ epochs, finish }: TrainingConfig): number {
+  return epochs - Math.round(finish * epochs);
 }

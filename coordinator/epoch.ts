@@ -2,7 +2,7 @@
  * One epoch: accuracy → quotas → shards → guided synthesis with the current weights → training on real and synthetic
  * images → validation. Its whole input is the state after the epoch before, so it may be done again from there.
  */
-import { type RunConfig, synthesizes } from '../config/run-config.ts';
+import type { RunConfig } from '../config/run-config.ts';
 import { readsAnchors } from '../config/synthesis-config.ts';
 import type { OpenResponse__Output } from '../gen/ballast/v1/OpenResponse.ts';
 import type { TrainEpochResult__Output } from '../gen/ballast/v1/TrainEpochResult.ts';
@@ -14,6 +14,7 @@ import { countClasses, fidelityOf } from './fidelity.ts';
 import type { RunFolder } from './run-folder.ts';
 import type { RunState } from './run-state.ts';
 import { planShards } from './sharding.ts';
+import { imagesEpochOf, makesImagesIn, synthesisOf } from './synthesis-plan.ts';
 import {
   CALL_DEADLINE_MS,
   type ShardCrew,
@@ -40,7 +41,6 @@ interface Plan {
 
 interface Synthetic {
   readonly outcome: SynthesisOutcome;
-  readonly shardCount: number;
   readonly weightsVersion: number;
   readonly fidelity: Fidelity | null;
   readonly grid: string | null;
@@ -63,7 +63,8 @@ export async function runEpoch(state: RunState, tools: EpochTools): Promise<Done
   metrics.epochBegun(epoch, tools.config.training.epochs);
   const plan = await decidePlan(epoch, state, tools);
   const synthetic = plan.quota ? await synthesize(epoch, plan.quota, tools) : null;
-  const trained = await train(epoch, synthetic?.shardCount ?? 0, tools);
+  const images = synthetic?.outcome.images ?? keptImages(epoch, state, tools);
+  const trained = await train(epoch, images, tools);
   metrics.epochTrained(trained.step, synthetic?.weightsVersion ?? null);
   const validation =
     opened.validationCount > 0 ? await evaluate('SPLIT_VALIDATION', tools) : { metrics: null, seconds: 0 };
@@ -109,7 +110,7 @@ export async function evaluate(
 /** Quotas from training accuracy under evaluation transforms, which is 0.5 for all before the first epoch. */
 async function decidePlan(epoch: number, state: RunState, tools: EpochTools): Promise<Plan> {
   const { config, opened, events, metrics } = tools;
-  if (!synthesizes(config))
+  if (!makesImagesIn(config, epoch))
     return { sampling: state.sampling, quota: null, accuracy: null, evaluateSeconds: 0 };
   const measured =
     epoch > 1 && readsAccuracy(config.adaptiveSampling.rule) ? await evaluate('SPLIT_TRAIN', tools) : null;
@@ -142,14 +143,14 @@ async function synthesize(epoch: number, quota: readonly number[], tools: EpochT
     trainLabels: opened.trainLabels,
   });
   const weights = await publishWeights(epoch, tools);
-  const job = { epoch, shards, request: shardRequest(weights, tools) };
+  const job = { epoch, shards, request: shardRequest(epoch, weights, tools) };
   const outcome = await synthesizeEpoch(job, { ...tools, crew: shardCrew(crew) });
   crew.release(weights.object!);
   const fidelity = config.judge !== null && shards.length > 0 ? await judge(epoch, tools) : null;
   const grid = shards.length > 0 ? folder.gridName(epoch) : null;
   if (grid !== null)
     await crew.trainer.handle.renderGrid({ epoch, path: `${folder.dir}/${grid}` }, callOptions(tools));
-  return { outcome, shardCount: shards.length, weightsVersion: weights.version, fidelity, grid };
+  return { outcome, weightsVersion: weights.version, fidelity, grid };
 }
 
 /** The trainer takes the shards. */
@@ -172,14 +173,15 @@ async function publishWeights(epoch: number, tools: EpochTools): Promise<Weights
   return weights;
 }
 
-function shardRequest(weights: WeightsRef__Output, { config, opened }: EpochTools) {
+function shardRequest(epoch: number, weights: WeightsRef__Output, { config, opened }: EpochTools) {
+  const synthesis = synthesisOf(config, epoch);
   return {
     runSeed: config.seed,
-    synthesisJson: JSON.stringify(config.synthesis),
+    synthesisJson: JSON.stringify(synthesis),
     engine: config.engine,
     threads: config.threads,
     prior: opened.prior,
-    anchors: readsAnchors(config.synthesis) ? opened.anchors : null,
+    anchors: readsAnchors(synthesis) ? opened.anchors : null,
     weights,
   };
 }
@@ -190,13 +192,17 @@ async function judge(epoch: number, tools: EpochTools): Promise<Fidelity | null>
   return fidelityOf(images, faithful, countClasses(opened.trainLabels, opened.classes.length));
 }
 
-async function train(
-  epoch: number,
-  shardCount: number,
-  tools: EpochTools,
-): Promise<TrainEpochResult__Output> {
-  const { crew, events } = tools;
-  const progress = crew.trainer.handle.trainEpoch({ epoch, shardCount }, callOptions(tools));
+/** Images that an earlier epoch made and this one trains on. */
+function keptImages(epoch: number, { records }: RunState, { config }: EpochTools): number {
+  const imagesEpoch = imagesEpochOf(config, epoch);
+  return imagesEpoch === 0 || imagesEpoch === epoch ? 0 : records[imagesEpoch - 1]!.syntheticImages;
+}
+
+async function train(epoch: number, images: number, tools: EpochTools): Promise<TrainEpochResult__Output> {
+  const { crew, events, config } = tools;
+  const shardCount = Math.ceil(images / config.synthesis.shardSize);
+  const request = { epoch, imagesEpoch: imagesEpochOf(config, epoch), shardCount };
+  const progress = crew.trainer.handle.trainEpoch(request, callOptions(tools));
   let outcome: TrainEpochResult__Output | null = null;
   for await (const { step, steps, loss, result } of progress) {
     if (result) outcome = result;

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import tf from '../tensor/tf.ts';
-import type { Tensor4D } from '../tensor/tf.ts';
 import type { Denoiser } from './denoiser.ts';
 import { shifted } from './guidance.ts';
 import { blockOf, classShifts, classStatistics, RIDGE } from './lda.ts';

@@ -31,10 +31,10 @@ const operations = {
   addShard: ({ epoch, shardIndex, batch }: { epoch: number; shardIndex: number; batch: Uint8Array }) =>
     run().addShard(epoch, shardIndex, batch),
   trainEpoch: async (
-    { epoch, shardCount }: { epoch: number; shardCount: number },
+    request: { epoch: number; shardCount: number; imagesEpoch: number },
     context: ComputeContext,
   ) => {
-    const outcome = await run().trainEpoch(epoch, shardCount, (step, loss) => {
+    const outcome = await run().trainEpoch(request, (step, loss) => {
       context.throwIfCancelled();
       context.progress({ step, loss } satisfies StepProgress);
     });

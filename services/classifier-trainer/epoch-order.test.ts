@@ -10,6 +10,7 @@ const base: EpochOrderInput = {
   syntheticLabels: none,
   classes: 3,
   sampling: 'natural',
+  syntheticShare: null,
   replay: 0,
   places: 10,
   key: keyFromSeed(1),
@@ -67,6 +68,18 @@ describe('drawn orders', () => {
     const order = epochOrder({ ...base, sampling: 'class-balanced', syntheticLabels, places: 30 });
     const seen = timesSeen(order, 14);
     expect([seen[9], ...seen.slice(10)]).toEqual([2, 2, 2, 2, 2]);
+  });
+
+  it('gives synthetic images their share of the places of classes that have any', () => {
+    const syntheticLabels = Int32Array.of(2, 2, 2, 2);
+    const order = epochOrder({
+      ...base,
+      ...{ sampling: 'class-balanced', syntheticShare: 0.4, syntheticLabels, places: 30 },
+    });
+    // ten places of class 2: six for its one real image, four for the four synthetic ones; other classes as before
+    const seen = timesSeen(order, 14);
+    expect([seen[9], ...seen.slice(10)]).toEqual([6, 1, 1, 1, 1]);
+    expect(seen.slice(0, 6).reduce((sum, times) => sum + times)).toBe(10);
   });
 
   it('square-root: √6 : √3 : 1 of 100 places, by largest remainder', () => {

@@ -19,6 +19,8 @@ export interface EpochOrderInput {
    * synthetic, each equally often.
    */
   readonly sampling: 'natural' | 'class-balanced' | 'square-root';
+  /** Share of a drawn class's places that its synthetic images take, where it has any; null draws from both alike. */
+  readonly syntheticShare: number | null;
   /** Real images drawn again beside the natural pass, by inverse class frequency (the matched control of synthesis). */
   readonly replay: number;
   /** Places of the epoch. */
@@ -57,21 +59,18 @@ function naturalOrder({
   return permutation(foldIn(key, 'order', epoch), pool.length).map((i) => pool[i]!);
 }
 
-function drawnOrder({
-  realLabels,
-  syntheticLabels,
-  classes,
-  sampling,
-  places,
-  key,
-  epoch,
-}: EpochOrderInput): Int32Array {
+function drawnOrder(input: EpochOrderInput): Int32Array {
+  const { realLabels, syntheticLabels, classes, sampling, syntheticShare, places, key, epoch } = input;
   const counts = classCounts(realLabels, classes);
   const weights = counts.map((count) =>
     count === 0 ? 0 : sampling === 'square-root' ? Math.sqrt(count) : 1,
   );
   const labels = Int32Array.from([...realLabels, ...syntheticLabels]);
-  const drawn = Int32Array.from(drawByClass(labels, weights, places, foldIn(key, 'draw', epoch)));
+  const drawKey = foldIn(key, 'draw', epoch);
+  const drawn =
+    syntheticShare === null
+      ? drawByClass(labels, weights, places, drawKey)
+      : drawByShare(labels, realLabels.length, { weights, syntheticShare, places }, drawKey);
   return permutation(foldIn(key, 'order', epoch), places).map((i) => drawn[i]!);
 }
 
@@ -80,17 +79,42 @@ function drawnOrder({
  * examples, so that each is seen equally often.
  */
 function drawByClass(labels: Int32Array, weights: readonly number[], count: number, key: Key): number[] {
-  const members: number[][] = weights.map(() => []);
-  labels.forEach((label, i) => members[label]!.push(i));
-  return apportion(weights, count).flatMap((share, label) => {
-    const own = members[label]!;
-    const drawn: number[] = [];
-    for (let pass = 0; drawn.length < share; pass++) {
-      const order = permutation(foldIn(key, label, pass), own.length);
-      for (const i of order.subarray(0, share - drawn.length)) drawn.push(own[i]!);
-    }
-    return drawn;
+  const members = membersOf(labels, weights.length);
+  return apportion(weights, count).flatMap((share, label) => passes(members[label]!, share, key, label));
+}
+
+/** The same, with `syntheticShare` of each class's places for its synthetic images: those from `real` on. */
+function drawByShare(
+  labels: Int32Array,
+  real: number,
+  { weights, syntheticShare, places }: { weights: readonly number[]; syntheticShare: number; places: number },
+  key: Key,
+): number[] {
+  const members = membersOf(labels, weights.length);
+  return apportion(weights, places).flatMap((share, label) => {
+    const firstSynthetic = members[label]!.findIndex((example) => example >= real);
+    if (firstSynthetic < 0) return passes(members[label]!, share, key, label);
+    const synthetic = Math.round(syntheticShare * share);
+    return [
+      ...passes(members[label]!.slice(0, firstSynthetic), share - synthetic, key, label),
+      ...passes(members[label]!.slice(firstSynthetic), synthetic, foldIn(key, 'synthetic'), label),
+    ];
   });
+}
+
+function passes(own: readonly number[], count: number, key: Key, label: number): number[] {
+  const drawn: number[] = [];
+  for (let pass = 0; drawn.length < count; pass++) {
+    const order = permutation(foldIn(key, label, pass), own.length);
+    for (const i of order.subarray(0, count - drawn.length)) drawn.push(own[i]!);
+  }
+  return drawn;
+}
+
+function membersOf(labels: Int32Array, classes: number): number[][] {
+  const members: number[][] = Array.from({ length: classes }, () => []);
+  labels.forEach((label, i) => members[label]!.push(i));
+  return members;
 }
 
 export function classCounts(labels: Int32Array, classes: number): number[] {

@@ -51,7 +51,7 @@ export function trainerHandlers(
   }
 
   async function* trainEpoch(
-    { epoch, shardCount }: TrainEpochRequest__Output,
+    { epoch, shardCount, imagesEpoch }: TrainEpochRequest__Output,
     signal: AbortSignal,
   ): AsyncGenerator<TrainEpochResponse> {
     const start = performance.now();
@@ -60,7 +60,7 @@ export function trainerHandlers(
     const trained = thread
       .call(
         'trainEpoch',
-        { epoch, shardCount },
+        { epoch, shardCount, imagesEpoch },
         {
           signal,
           onProgress: (value) => progress.push(value as StepProgress),

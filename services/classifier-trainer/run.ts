@@ -2,6 +2,7 @@
  * What the classifier trainer's compute thread does for one run: loads the data, keeps the epoch's synthetic images,
  * trains, measures, judges, draws and saves.
  */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
@@ -21,11 +22,14 @@ import { engineNamed } from '../../tensor/engine.ts';
 import { describeTotals, graphTotals } from '../../tensor/graph-totals.ts';
 import { decodeSafetensors } from '../../tensor/safetensors.ts';
 import { classCounts } from './epoch-order.ts';
+import { decodeShards, encodeShards } from './kept-images.ts';
+import type { KeptImages, Shards } from './kept-images.ts';
 import { Predictor } from './predictor.ts';
 import { ClassifierTraining } from './training.ts';
-import type { EpochOutcome, SyntheticImages } from './training.ts';
+import type { EpochOutcome } from './training.ts';
 
 const CHECKPOINT_FILE = 'trainer.safetensors';
+const IMAGES_FILE = 'images.safetensors';
 const MODEL_FILE = 'model.safetensors';
 const ONNX_FILE = 'model.onnx';
 const GRID_COLUMNS = 12;
@@ -51,11 +55,6 @@ interface Judge {
   readonly predictor: Predictor;
 }
 
-interface KeptImages extends SyntheticImages {
-  /** Unique in the run. */
-  readonly ids: Int32Array;
-}
-
 export type SplitName = 'train' | 'validation' | 'test';
 
 export class TrainerRun {
@@ -63,7 +62,7 @@ export class TrainerRun {
   readonly #training: ClassifierTraining;
   readonly #judge: Judge | null;
   /** Shards of the epoch in work, by position. */
-  #shards = new Map<number, KeptImages>();
+  #shards: Shards = new Map();
   #epoch = 0;
 
   private constructor(config: RunConfig, training: ClassifierTraining, judge: Judge | null) {
@@ -83,6 +82,7 @@ export class TrainerRun {
       training.restore(await readFile(path), path);
     }
     const run = new TrainerRun(config, training, await openJudge(config, dataset));
+    if (checkpointDir !== '') await run.#restoreImages(join(checkpointDir, IMAGES_FILE));
     return { run, opened: await run.#describe(dataset) };
   }
 
@@ -138,6 +138,14 @@ export class TrainerRun {
     return classes.data.length;
   }
 
+  /** Images that were kept for later epochs, where there are any. */
+  async #restoreImages(path: string): Promise<void> {
+    if (!existsSync(path)) return;
+    const { epoch, shards } = decodeShards(await readFile(path), path);
+    this.#begin(epoch);
+    this.#shards = shards;
+  }
+
   #begin(epoch: number): void {
     if (epoch === this.#epoch) return;
     this.#epoch = epoch;
@@ -155,14 +163,14 @@ export class TrainerRun {
     };
   }
 
+  /** One epoch on the real images and those that `imagesEpoch` made, of which every shard must be there; 0 for none. */
   async trainEpoch(
-    epoch: number,
-    shardCount: number,
+    { epoch, imagesEpoch, shardCount }: { epoch: number; imagesEpoch: number; shardCount: number },
     onStep: (step: number, loss: number) => void,
   ): Promise<EpochOutcome> {
-    const synthetic = this.#synthetic(epoch);
+    const synthetic = this.#synthetic(imagesEpoch);
     if (this.#shards.size !== shardCount)
-      throw new Error(`epoch ${epoch} has ${this.#shards.size} of its ${shardCount} shards`);
+      throw new Error(`epoch ${imagesEpoch} has ${this.#shards.size} of its ${shardCount} shards`);
     return this.#training.trainEpoch(epoch, synthetic, onStep);
   }
 
@@ -195,6 +203,8 @@ export class TrainerRun {
 
   async saveCheckpoint(dir: string): Promise<string> {
     await writeFileAtomic(join(dir, CHECKPOINT_FILE), this.#training.checkpoint());
+    if (this.#config.synthesis.every > 1 && this.#shards.size > 0)
+      await writeFileAtomic(join(dir, IMAGES_FILE), encodeShards(this.#epoch, this.#shards));
     return this.#training.exportModel().digest;
   }
 

@@ -161,6 +161,7 @@ export class ClassifierTraining {
       syntheticLabels: synthetic.labels,
       classes: dataset.classes.length,
       sampling: this.#axes.sampling,
+      syntheticShare: config.training.syntheticShare,
       replay: this.#axes.synthesis === 'replay' ? budget : 0,
       places: dataset.train.labels.length + budget,
       key: this.#key,

@@ -1,0 +1,43 @@
+/** Synthetic images that outlive their epoch, by shard; their file is part of the trainer's checkpoint. */
+import { UserError } from '../../common/errors.ts';
+import { int32 } from '../../tensor/array.ts';
+import { decodeSafetensors, encodeSafetensors } from '../../tensor/safetensors.ts';
+import type { SyntheticImages } from './training.ts';
+
+export interface KeptImages extends SyntheticImages {
+  /** Unique in the run. */
+  readonly ids: Int32Array;
+}
+
+/** By position in the epoch. */
+export type Shards = Map<number, KeptImages>;
+
+/** All shards of `epoch` as one file; they must all have the same size of image. */
+export function encodeShards(epoch: number, shards: Shards): Uint8Array {
+  const ordered = [...shards].sort(([a], [b]) => a - b);
+  const arrays: Record<string, Parameters<typeof encodeSafetensors>[0][string]> = {};
+  for (const [index, { images, labels, ids }] of ordered) {
+    arrays[`${index}.images`] = { dtype: 'uint8', shape: [images.length], data: images };
+    arrays[`${index}.labels`] = int32([labels.length], labels);
+    arrays[`${index}.ids`] = int32([ids.length], ids);
+  }
+  return encodeSafetensors(arrays, { epoch: String(epoch) });
+}
+
+/** Throws UserError naming `source` for a file of another kind. */
+export function decodeShards(bytes: Uint8Array, source: string): { epoch: number; shards: Shards } {
+  const { arrays, metadata } = decodeSafetensors(bytes, source);
+  const epoch = Number(metadata['epoch']);
+  const shards: Shards = new Map();
+  for (const name of Object.keys(arrays)) {
+    if (!name.endsWith('.images')) continue;
+    const index = name.slice(0, -'.images'.length);
+    const [images, labels, ids] = ['images', 'labels', 'ids'].map((part) => arrays[`${index}.${part}`]?.data);
+    if (!(images instanceof Uint8Array && labels instanceof Int32Array && ids instanceof Int32Array))
+      throw new UserError(`${source} is damaged: shard ${index} is not whole; resume from an earlier epoch`);
+    shards.set(Number(index), { images, labels, ids });
+  }
+  if (!Number.isInteger(epoch) || shards.size === 0)
+    throw new UserError(`${source} is damaged: it holds no images; resume from an earlier epoch`);
+  return { epoch, shards };
+}
