@@ -5,11 +5,16 @@ export const guidanceConfigSchema = z
   .strictObject({
     /**
      * `normalized`: a step of fixed length along the gradient at the detached x̂0. `released-noisy`, `released-x0`: the
-     * two variants of the authors' code. `none`: unguided.
+     * two variants of the authors' code. `prior-features`: the normalised step along the gradient at x_t of a head on the
+     * prior's features, which is trained on noised images for each making. `none`: unguided.
      */
-    rule: z.enum(['normalized', 'released-noisy', 'released-x0', 'none']).default('normalized'),
-    /** w of the normalised rule (in units of √d), s of the released ones. */
+    rule: z
+      .enum(['normalized', 'prior-features', 'released-noisy', 'released-x0', 'none'])
+      .default('normalized'),
+    /** w of the normalised rules (in units of √d), s of the released ones. */
     scale: z.number().min(0).max(1000).default(0.25),
+    /** Optimiser steps of the head of `prior-features`, 64 images each. */
+    headSteps: z.int().min(1).max(1_000_000).default(450),
     /** How the strength depends on t: `sine` is sin(πt), `interval` is 1 inside `interval` and 0 outside. */
     schedule: z.enum(['sine', 'interval', 'constant']).default('sine'),
     /** Times at which `interval` guides. */
@@ -34,10 +39,8 @@ export const guidanceConfigSchema = z
     if (interval[0] >= interval[1]) refuse('interval', 'its first number must be below its second');
     const isReleased = rule === 'released-noisy' || rule === 'released-x0';
     if (isReleased && lda > 0) refuse('lda', `rule ${rule} is the authors' own and takes no shift; use 0`);
-    if (rule !== 'normalized' && copies > 0)
-      refuse('copies', `only rule normalized averages gradients; use 0`);
-    if (rule !== 'normalized' && lowPass)
-      refuse('lowPass', `only rule normalized blurs gradients; use false`);
+    if (isReleased && copies > 0) refuse('copies', `rule ${rule} averages no gradients; use 0`);
+    if (isReleased && lowPass) refuse('lowPass', `rule ${rule} blurs no gradients; use false`);
   });
 
 export const synthesisConfigSchema = z.strictObject({

@@ -6,12 +6,13 @@
  *   released-x0      g = ∇_{x̂0} log p(y | x̂0)/a with ε held constant;   ε' = ε − s·w·g
  *                    in both x̂0' = (x_t − s·ε')/a = x̂0 + w·(s²/a)·g; unbounded as a → 0
  *   normalized       x̂0 = clip(x̂0);   g = ∇_{x̂0} f(x̂0);   x̂0' = clip(x̂0 + w·√d·g/‖g‖), norm per image
+ *   prior-features   g = ∇_{x_t} f(x_t), f from a classifier of noised images (models/prior-head.ts); then as normalized
  *   none             x̂0' = x̂0
  *
  * Two options of the normalised rule keep g from stamping the classifier's own textures on images: g as the mean over
  * copies x̂0 + σ·n with drawn noise n (SmoothGrad, Smilkov et al. 1706.03825), and g blurred by a 5×5 binomial kernel.
  *
- * x̂0 is detached: the denoiser is never differentiated. f is the objective of the chosen direction (below); the
+ * x̂0 is detached: the denoiser itself is never differentiated. f is the objective of the chosen direction (below); the
  * released rules always ascend plain log p. `clip` bounds the released rules' and the unguided x̂0 before the
  * gradient, and ε then follows from the bounded x̂0; x̂0' is not bounded again, as in the released code.
  *
@@ -23,9 +24,9 @@
 import { conv2d } from '../tensor/ops.ts';
 import tf from '../tensor/tf.ts';
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor4D } from '../tensor/tf.ts';
-import type { Denoiser } from './denoiser.ts';
+import type { Denoiser, Level } from './denoiser.ts';
 
-export type GuidanceRule = 'normalized' | 'released-noisy' | 'released-x0' | 'none';
+export type GuidanceRule = 'normalized' | 'prior-features' | 'released-noisy' | 'released-x0' | 'none';
 export type GuidanceDirection = 'confident' | 'hard' | 'mixed';
 export type StrengthSchedule = 'sine' | 'interval' | 'constant';
 
@@ -33,7 +34,7 @@ export interface GuidanceConfig {
   readonly rule: GuidanceRule;
   /** Whether x̂0 is bounded to [−1, 1] before the gradient; `normalized` always does, before and after. */
   readonly clip: boolean;
-  /** τ1, τ2 of the `normalized` rule. */
+  /** τ1, τ2 of the `normalized` and `prior-features` rules; they share the next two as well. */
   readonly softening: readonly [number, number];
   /** Direction of the `normalized` rule. */
   readonly direction: GuidanceDirection;
@@ -50,8 +51,8 @@ export interface GuidanceInputs {
   readonly copyNoise?: Tensor4D | undefined;
 }
 
-/** Images [n, c, h, w] → logits [n, k]. Images must not influence each other's logits. */
-export type LogitsOf = (x: Tensor4D) => Tensor2D;
+/** Images [n, c, h, w] at a level → logits [n, k]. Images must not influence each other's logits. */
+export type LogitsOf = (x: Tensor4D, level: Level) => Tensor2D;
 
 /** The guided denoiser. */
 export function guide(
@@ -66,7 +67,7 @@ export function guide(
       return (x, level) => bounded(denoise(x, level), clip);
     case 'released-noisy':
       return (x, level) => {
-        const g = gradientOf(logitsOf, logProbability, x);
+        const g = gradientOf((at) => logitsOf(at, level), logProbability, x);
         const strength = tf.div(tf.mul(weight, tf.square(level.s)), level.a);
         return tf.add(bounded(denoise(x, level), clip), tf.mul(strength, g));
       };
@@ -74,13 +75,19 @@ export function guide(
       return (x, level) => {
         const x0 = bounded(denoise(x, level), clip);
         const strength = tf.mul(weight, tf.square(tf.div(level.s, level.a)));
-        return tf.add(x0, tf.mul(strength, gradientOf(logitsOf, logProbability, x0)));
+        const g = gradientOf((at) => logitsOf(at, level), logProbability, x0);
+        return tf.add(x0, tf.mul(strength, g));
       };
     case 'normalized':
       return (x, level) => {
         const x0 = bounded(denoise(x, level), true);
-        const g = smoothGradient(logitsOf, config, x0);
+        const g = smoothGradient((at) => logitsOf(at, level), config, x0);
         return bounded(tf.add(x0, tf.mul(weight, unitStep(g))), true);
+      };
+    case 'prior-features':
+      return (x, level) => {
+        const g = smoothGradient((at) => logitsOf(at, level), config, x);
+        return bounded(tf.add(bounded(denoise(x, level), true), tf.mul(weight, unitStep(g))), true);
       };
     default:
       return rule satisfies never;
@@ -88,13 +95,17 @@ export function guide(
 }
 
 /** Gradient with respect to each image of Σ_images objective(logits): [n, c, h, w]. */
-function gradientOf(logitsOf: LogitsOf, objective: (z: Tensor2D) => Tensor1D, x: Tensor4D): Tensor4D {
+function gradientOf(
+  logitsOf: (x: Tensor4D) => Tensor2D,
+  objective: (z: Tensor2D) => Tensor1D,
+  x: Tensor4D,
+): Tensor4D {
   return tf.grad((images: Tensor) => tf.sum<Scalar>(objective(logitsOf(images as Tensor4D))))(x) as Tensor4D;
 }
 
 /** The gradient that the `normalized` rule follows: averaged and blurred as the options say. */
 function smoothGradient(
-  logitsOf: LogitsOf,
+  logitsOf: (x: Tensor4D) => Tensor2D,
   { direction, softening, lowPass, labelsOneHot, copyNoise }: GuidanceConfig & GuidanceInputs,
   x0: Tensor4D,
 ): Tensor4D {

@@ -10,7 +10,8 @@ import type { ClassifierConfig } from './classifier.ts';
 import { denoiserOf } from './denoiser.ts';
 import type { Denoiser, Prediction } from './denoiser.ts';
 import { guide, shifted } from './guidance.ts';
-import type { GuidanceConfig } from './guidance.ts';
+import type { GuidanceConfig, LogitsOf } from './guidance.ts';
+import { headLogits } from './prior-head.ts';
 import { unet } from './unet.ts';
 import type { UNetConfig } from './unet.ts';
 
@@ -84,14 +85,21 @@ export const samplingStep = named(
   },
 );
 
-/** Guided step of a prior and a classifier. With rule `none` the classifier, weight and labels are not used. */
+/**
+ * Guided step of a prior and a classifier; `classifier` is null for rule `prior-features`, whose `inputs.classifier` is
+ * the head on the prior's features. With rule `none` the classifier, weight and labels are not used.
+ */
 export const guidedStep = named(
   'guidedStep',
-  (prior: PriorConfig, classifier: ClassifierConfig, guidance: GuidanceConfig) => {
+  (prior: PriorConfig, classifier: ClassifierConfig | null, guidance: GuidanceConfig) => {
     return (inputs: GuidedInputs): SamplingResult => {
       const plain = denoiserOfPrior(prior, inputs.prior);
       const denoise = inputs.shift === undefined ? plain : shifted(plain, inputs.shift as Tensor4D);
-      const guided = guide(denoise, (x) => classify(classifier, inputs.classifier, x), {
+      const logitsOf: LogitsOf = (x, { t }) =>
+        classifier === null
+          ? headLogits(prior.unet, inputs.prior, inputs.classifier, x, t)
+          : classify(classifier, inputs.classifier, x);
+      const guided = guide(denoise, logitsOf, {
         ...guidance,
         labelsOneHot: inputs.labelsOneHot as Tensor2D,
         weight: inputs.weight as Scalar,

@@ -41,25 +41,37 @@ export interface ClassifierModel {
   readonly steps: number;
 }
 
+/** A head on a prior's features that classifies noised images (models/prior-head.ts). */
+export interface PriorHeadModel {
+  readonly kind: 'prior-head';
+  /** The prior's network, whose features it reads. */
+  readonly network: UNetConfig;
+  readonly image: ImageShape;
+  readonly classes: readonly string[];
+  /** Steps of the classifier that it followed. */
+  readonly steps: number;
+}
+
 export interface ImageShape {
   readonly height: number;
   readonly width: number;
   readonly channels: number;
 }
 
-type ModelOf<Kind> = Kind extends 'denoiser' ? DenoiserModel : ClassifierModel;
+type Model = DenoiserModel | ClassifierModel | PriorHeadModel;
+type ModelOf<Kind> = Extract<Model, { readonly kind: Kind }>;
 
-export interface LoadedModel<Model> {
-  readonly model: Model;
+export interface LoadedModel<Description> {
+  readonly model: Description;
   readonly params: ArrayMap;
 }
 
-export function encodeModelFile(model: DenoiserModel | ClassifierModel, params: ArrayMap): Uint8Array {
+export function encodeModelFile(model: Model, params: ArrayMap): Uint8Array {
   return encodeSafetensors(params, { ballast: JSON.stringify(model) });
 }
 
 /** Reads a model of the wanted kind; `source` names it in errors. Throws UserError for another file or kind. */
-export function decodeModelFile<Kind extends 'denoiser' | 'classifier'>(
+export function decodeModelFile<Kind extends Model['kind']>(
   bytes: Uint8Array,
   kind: Kind,
   source: string,
@@ -73,10 +85,10 @@ export function decodeModelFile<Kind extends 'denoiser' | 'classifier'>(
   return { model: model as ModelOf<Kind>, params: arrays };
 }
 
-function parseModel(text: string, source: string): DenoiserModel | ClassifierModel {
+function parseModel(text: string, source: string): Model {
   try {
     const model: unknown = JSON.parse(text);
-    if (typeof model === 'object' && model !== null) return model as DenoiserModel | ClassifierModel;
+    if (typeof model === 'object' && model !== null) return model as Model;
   } catch {
     // Told below.
   }
@@ -84,7 +96,7 @@ function parseModel(text: string, source: string): DenoiserModel | ClassifierMod
 }
 
 /** As `decodeModelFile`, from disk. */
-export async function readModelFile<Kind extends 'denoiser' | 'classifier'>(
+export async function readModelFile<Kind extends Model['kind']>(
   path: string,
   kind: Kind,
 ): Promise<LoadedModel<ModelOf<Kind>>> {

@@ -129,6 +129,16 @@ function advance(
   return { ...update(state, gradients, scalars, { optimizer, clipNorm }), loss: value };
 }
 
+/** The state after one step along the gradient of `lossOf` over the whole batch. */
+export function advanceState(
+  state: TrainingState<Tensor>,
+  scalars: TensorMap,
+  options: StepOptions,
+  lossOf: (params: TensorMap) => Tensor,
+): StepResult {
+  return advance(state, scalars, options, { parts: [(tensor) => tensor], lossOf });
+}
+
 /** The state after a step along `gradients`, and their norm. */
 function update(
   state: TrainingState<Tensor>,

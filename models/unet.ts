@@ -7,7 +7,7 @@
  */
 import { UserError } from '../common/errors.ts';
 import type { ArrayMap } from '../tensor/array.ts';
-import { depthToSpace, silu, spaceToDepth } from '../tensor/ops.ts';
+import { avgPoolGlobal, depthToSpace, silu, spaceToDepth } from '../tensor/ops.ts';
 import type { Key } from '../tensor/random.ts';
 import tf from '../tensor/tf.ts';
 import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from '../tensor/tf.ts';
@@ -102,26 +102,58 @@ function initBlock(init: Initializer, config: UNetConfig, { name, inputs, output
  * ([n, 1, 1, 1] or [n]). Throws UserError for an image size that the levels do not divide.
  */
 export function unet(config: UNetConfig, params: Parameters, x: Tensor4D, t: Tensor): Tensor4D {
-  const [, channels, height, width] = x.shape;
-  requireConfig(config);
-  requireImage(config, channels, height, width);
-  const { down, up, last } = blocksOf(config);
-  const time = embedTime(params, t);
+  const { up, last } = blocksOf(config);
+  const { skips, time, middle } = encode(config, params, x, t);
   const run = (block: Block, h: Tensor4D) => residualBlock(config, params, block, h, time);
-
-  let h = convLayer(params, 'stem.conv', config.patch > 1 ? spaceToDepth(x, config.patch) : x);
-  const skips: Tensor4D[] = [];
-  for (const [level, blocks] of down.entries()) {
-    if (level > 0) h = convLayer(params, `down.${level - 1}.downsample`, h, { stride: 2 });
-    for (const block of blocks) skips.push((h = run(block, h)));
-  }
-  if (config.attention) h = attention(config, params, 'middle.attention', h);
+  let h = middle;
   for (let level = last; level >= 0; level--) {
     if (level < last) h = upsampleConvLayer(params, `up.${level}.upsample`, h);
     for (const block of up[level]!) h = run(block, tf.concat([h, skips.pop()!], 1));
   }
   h = convLayer(params, 'head.conv', silu(normLayer(params, 'head.norm', h, config.groups)));
   return config.patch > 1 ? depthToSpace(h, config.patch) : h;
+}
+
+/** The way down and the middle: `skips` hold the output of every block, `middle` the last one's after attention. */
+function encode(config: UNetConfig, params: Parameters, x: Tensor4D, t: Tensor) {
+  const [, channels, height, width] = x.shape;
+  requireConfig(config);
+  requireImage(config, channels, height, width);
+  const { down } = blocksOf(config);
+  const time = embedTime(params, t);
+  let h = convLayer(params, 'stem.conv', config.patch > 1 ? spaceToDepth(x, config.patch) : x);
+  const skips: Tensor4D[] = [];
+  for (const [level, blocks] of down.entries()) {
+    if (level > 0) h = convLayer(params, `down.${level - 1}.downsample`, h, { stride: 2 });
+    for (const block of blocks) skips.push((h = residualBlock(config, params, block, h, time)));
+  }
+  const middle = config.attention ? attention(config, params, 'middle.attention', h) : h;
+  return { skips, time, middle };
+}
+
+/** Values of `unetFeatures` for each image. */
+export function featureCount({ widths, attention: attends }: UNetConfig): number {
+  return widths[0]! + (attends ? 10 : 5) * widths.at(-1)!;
+}
+
+/**
+ * What the network knows of a noised image: means over the whole and over each quarter of the lowest level, before and
+ * (where there is attention) after it, and the mean of the highest level. x [n, c, h, w] → [n, `featureCount`].
+ */
+export function unetFeatures(config: UNetConfig, params: Parameters, x: Tensor4D, t: Tensor): Tensor2D {
+  const { skips, middle } = encode(config, params, x, t);
+  const lowest = config.attention ? [skips.at(-1)!, middle] : [middle];
+  const pools = lowest.flatMap((h) => [h, ...quarters(h)]);
+  return tf.concat([...pools, skips[config.blocksPerLevel - 1]!].map(avgPoolGlobal), 1);
+}
+
+/** The four quarters of [n, c, h, w]; odd extents share their middle row and column. */
+function quarters(h: Tensor4D): Tensor4D[] {
+  const [n, c, height, width] = h.shape;
+  const [rows, columns] = [Math.ceil(height / 2), Math.ceil(width / 2)];
+  return [0, height - rows].flatMap((top) =>
+    [0, width - columns].map((left) => tf.slice(h, [0, 0, top, left], [n, c, rows, columns])),
+  );
 }
 
 /** Sinusoids of 1000·t at frequencies from 1 down to 1/10000 (Vaswani et al. 1706.03762), then two layers: [m, e]. */

@@ -20,8 +20,10 @@ import type { ClassifierModel, LoadedModel } from '../../models/model-file.ts';
 import { gridIndex, pngGrid } from '../../report/png-grid.ts';
 import { engineNamed } from '../../tensor/engine.ts';
 import { describeTotals, graphTotals } from '../../tensor/graph-totals.ts';
+import { foldIn, keyFromSeed } from '../../tensor/random.ts';
 import { decodeSafetensors } from '../../tensor/safetensors.ts';
 import { classCounts } from './epoch-order.ts';
+import { trainHead } from './head-training.ts';
 import { decodeShards, encodeShards } from './kept-images.ts';
 import type { KeptImages, Shards } from './kept-images.ts';
 import { Predictor } from './predictor.ts';
@@ -120,8 +122,28 @@ export class TrainerRun {
     return this.#training.dataset[split];
   }
 
-  exportWeights(): { bytes: Uint8Array; step: number } {
-    return { bytes: this.#training.exportModel().bytes, step: this.#training.step };
+  /** What guides the next making of images: the classifier, or a head trained after it. */
+  async exportWeights(): Promise<{ bytes: Uint8Array; step: number }> {
+    const { step } = this.#training;
+    const { rule } = this.#config.synthesis.guidance;
+    const bytes = rule === 'prior-features' ? await this.#trainHead() : this.#training.exportModel().bytes;
+    return { bytes, step };
+  }
+
+  async #trainHead(): Promise<Uint8Array> {
+    const { prior, seed, engine, threads, synthesis } = this.#config;
+    const { dataset, step } = this.#training;
+    if (prior === null)
+      throw new UserError('prior: missing; guidance.rule prior-features reads its features');
+    return trainHead({
+      dataset,
+      prior: await readModelFile(prior, 'denoiser'),
+      probabilities: await this.#training.probabilities(dataset.train.images),
+      steps: synthesis.guidance.headSteps,
+      key: foldIn(keyFromSeed(seed), 'head', step),
+      classifierSteps: step,
+      choice: { engine, threads },
+    });
   }
 
   /** Keeps a shard for its epoch; the first shard of a new epoch forgets the old ones. */

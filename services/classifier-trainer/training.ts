@@ -13,6 +13,7 @@ import { initClassifier } from '../../models/classifier.ts';
 import type { ClassifierConfig } from '../../models/classifier.ts';
 import { brokenState, explainDivergence } from '../../models/divergence.ts';
 import { logitAdjustment } from '../../models/losses.ts';
+import { softmaxRows } from '../../models/metrics.ts';
 import type { ClassificationMetrics } from '../../models/metrics.ts';
 import { decodeState, encodeModelFile, encodeState, parametersDigest } from '../../models/model-file.ts';
 import type { ClassifierModel } from '../../models/model-file.ts';
@@ -223,6 +224,12 @@ export class ClassifierTraining {
   async evaluate(set: ImageSet | null, onBatch?: () => void): Promise<ClassificationMetrics | null> {
     if (set === null) return null;
     return this.#parts.predictor.measure(this.params, set, this.trainCounts, onBatch);
+  }
+
+  /** What the classifier says of images [n, h, w, c]: probabilities [n, classes]. */
+  async probabilities(images: Uint8Array): Promise<Float32Array> {
+    const values = await this.#parts.predictor.logits(this.params, images);
+    return Float32Array.from(softmaxRows({ values, columns: this.dataset.classes.length }).values);
   }
 
   /** The classifier as a model file, and the digest of its parameters. */

@@ -12,7 +12,7 @@ import { guidanceStrength } from '../../models/guidance.ts';
 import { guidedStep } from '../../models/guided-step.ts';
 import { classShifts } from '../../models/lda.ts';
 import { decodeModelFile } from '../../models/model-file.ts';
-import type { ClassifierModel, DenoiserModel, LoadedModel } from '../../models/model-file.ts';
+import type { ClassifierModel, DenoiserModel, LoadedModel, PriorHeadModel } from '../../models/model-file.ts';
 import { samplerSteps } from '../../models/sampler.ts';
 import type { NoiseLevel } from '../../models/schedule.ts';
 import { float32, zeros } from '../../tensor/array.ts';
@@ -94,8 +94,7 @@ export class Synthesizer {
    */
   async synthesize(job: ShardJob, onStep: () => void): Promise<{ images: Uint8Array; shape: number[] }> {
     const prior = decodeModelFile(this.#object(job.prior), 'denoiser', 'the prior');
-    const classifier = decodeModelFile(this.#object(job.weights), 'classifier', 'the classifier weights');
-    requireFit(prior.model, classifier.model);
+    const classifier = this.#guide(job, prior.model);
     const step = await this.#compiled(job, prior, classifier);
     const { height, width, channels } = prior.model.image;
     const levels = samplingLevels(job.synthesis);
@@ -121,6 +120,14 @@ export class Synthesizer {
     };
   }
 
+  /** What guides: the classifier, or the head on the features of this very prior. */
+  #guide(job: ShardJob, prior: DenoiserModel): LoadedModel<GuideModel> {
+    const kind = job.synthesis.guidance.rule === 'prior-features' ? 'prior-head' : 'classifier';
+    const guide = decodeModelFile(this.#object(job.weights), kind, 'the weights that guide');
+    requireFit(prior, guide.model);
+    return guide;
+  }
+
   #object(digest: string): Uint8Array {
     const bytes = this.#objects.get(digest);
     if (bytes === undefined) throw new Error(`object ${digest} was not loaded`);
@@ -134,7 +141,7 @@ export class Synthesizer {
   async #compiled(
     job: ShardJob,
     prior: LoadedModel<DenoiserModel>,
-    { model, params }: LoadedModel<ClassifierModel>,
+    { model, params }: LoadedModel<GuideModel>,
   ): Promise<CompiledStep> {
     const { synthesis, engine, threads } = job;
     const name = JSON.stringify([job.prior, job.weights, synthesis, engine, threads]);
@@ -149,7 +156,7 @@ export class Synthesizer {
     const guidance = { rule, softening, direction, lowPass, clip: !isReleased(synthesis) };
     const [, ...pixels] = image.shape;
     const executable = await compile(
-      guidedStep(network, model.network, guidance),
+      guidedStep(network, model.kind === 'classifier' ? model.network : null, guidance),
       {
         x: image,
         previousX0: image,
@@ -249,11 +256,18 @@ function copyNoise({ runSeed, items, synthesis }: ShardJob, step: number, shape:
   return out;
 }
 
-function requireFit(prior: DenoiserModel, classifier: ClassifierModel): void {
+type GuideModel = ClassifierModel | PriorHeadModel;
+
+function requireFit(prior: DenoiserModel, classifier: GuideModel): void {
   const text = ({ height, width, channels }: DenoiserModel['image']) => `${height}×${width}×${channels}`;
   if (text(prior.image) !== text(classifier.image))
     throw new UserError(
       `the prior makes ${text(prior.image)} images, the classifier takes ${text(classifier.image)}: ` +
         `train a prior on the same data, or set data.imageSize and data.channels to the prior's`,
     );
+  if (
+    classifier.kind === 'prior-head' &&
+    JSON.stringify(classifier.network) !== JSON.stringify(prior.network)
+  )
+    throw new UserError(`the head that guides reads the features of another network than the prior's`);
 }
