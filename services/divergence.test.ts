@@ -46,6 +46,7 @@ function prior(learningRate: number): Promise<PriorTraining> {
     ...dataset,
     images,
     count: COUNT,
+    labels: dataset.train.labels,
     origin: null,
   });
 }

@@ -11,6 +11,12 @@ export const priorConfigSchema = z
     unlabelled: z.array(z.string().min(1)).default([]),
     /** Whether the images of `data.source` are trained on; false: `unlabelled` alone. */
     labelled: z.boolean().default(true),
+    /**
+     * How often labelled images are seen: each as often as the next, or their classes by P(c) ∝ √n_c or 1. A long tail is
+     * hardly learnt when it is seen as it is. The network itself never hears of labels; unlabelled images are seen once
+     * an epoch.
+     */
+    sampling: z.enum(['natural', 'square-root', 'class-balanced']).default('natural'),
     denoiser: denoiserConfigSchema.prefault({}),
     /** Optimiser steps. */
     steps: z.int().min(1).default(4000),

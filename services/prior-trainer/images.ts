@@ -17,6 +17,8 @@ export interface PriorImages extends Shape {
   /** [count, height, width, channels], row-major, 0..255. */
   readonly images: Uint8Array;
   readonly count: number;
+  /** Classes of the labelled images, which come first. Only the drawing of training batches may read them. */
+  readonly labels: Int32Array;
   /** Digest of the images. */
   readonly digest: string;
   /** Where they came from; null when all are labelled. */
@@ -42,7 +44,7 @@ export async function loadPriorImages(config: PriorConfig): Promise<PriorImages>
     config.data,
   );
   const shape = { height, width, channels };
-  const labelled = { images: train.images, count: train.labels.length, digest };
+  const labelled = { images: train.images, count: train.labels.length, labels: train.labels, digest };
   if (config.unlabelled.length === 0) return { ...shape, ...labelled, origin: null, warnings };
   const exclude: Exclusions = { heldOut: imageDigests(validation, test), train: imageDigests(train) };
   return union(
@@ -53,7 +55,7 @@ export async function loadPriorImages(config: PriorConfig): Promise<PriorImages>
   );
 }
 
-type Labelled = Pick<PriorImages, 'images' | 'count' | 'digest'>;
+type Labelled = Pick<PriorImages, 'images' | 'count' | 'labels' | 'digest'>;
 
 /** Labelled images first. */
 function union(
@@ -73,6 +75,7 @@ function union(
     ...shape,
     images: all,
     count: (labelled?.count ?? 0) + counts.used,
+    labels: labelled?.labels ?? new Int32Array(),
     digest,
     origin: { labelled: labelled?.count ?? 0, unlabelled: { ...counts, skipped: skipped.length } },
     warnings,

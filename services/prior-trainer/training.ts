@@ -28,6 +28,7 @@ import type { Optimizer } from '../../tensor/optimizer.ts';
 import { foldIn, keyFromSeed, normal, permutation, uniform } from '../../tensor/random.ts';
 import type { Key } from '../../tensor/random.ts';
 import { specOf } from '../../tensor/tree.ts';
+import { epochOrder } from '../classifier-trainer/epoch-order.ts';
 import type { PriorConfig } from './config.ts';
 import type { PriorImages } from './images.ts';
 
@@ -159,7 +160,7 @@ export class PriorTraining {
   #order(epoch: number): Int32Array {
     let order = this.#orders.get(epoch);
     if (order === undefined) {
-      order = permutation(foldIn(this.#key, 'order', epoch), this.#dataset.count);
+      order = imageOrder(this.#dataset, this.#config.sampling, this.#key, epoch);
       this.#orders.set(epoch, order);
       this.#orders.delete(epoch - 2);
     }
@@ -179,6 +180,22 @@ export class PriorTraining {
     this.#state = state;
     this.step = Number(metadata['step']);
   }
+}
+
+/** Which images an epoch sees, in which order: as many as there are, labelled ones by `sampling`. */
+export function imageOrder(
+  { count, labels }: Pick<PriorImages, 'count' | 'labels'>,
+  sampling: PriorConfig['sampling'],
+  key: Key,
+  epoch: number,
+): Int32Array {
+  const order = permutation(foldIn(key, 'order', epoch), count);
+  if (sampling === 'natural' || labels.length === 0) return order;
+  const drawn = epochOrder({
+    ...{ realLabels: labels, syntheticLabels: new Int32Array(), sampling, key, epoch },
+    ...{ classes: Math.max(...labels) + 1, syntheticShare: null, replay: 0, places: labels.length },
+  });
+  return order.map((image) => (image < labels.length ? drawn[image]! : image));
 }
 
 type StepInputs = {
