@@ -1,13 +1,10 @@
 /**
- * `npm run bench -- fidelity`: how many synthetic images show their intended class, by an independent judge, for several
- * ways to make them with one prior and one classifier. Fidelity alone can be had by copying, so beside it stand the
- * distance to the nearest training image and the coverage of real test images.
- *
- *   distance   mean over synthetic images of the smallest root-mean-square pixel difference to a training image, [0, 2]
- *   coverage   share of real test images whose ball to their 5th nearest real neighbour holds a synthetic image
- *              (Naeem et al. 2002.09797, in pixels)
+ * `npm run bench -- fidelity`: how faithful, how new and how real synthetic images are, for every way to make them
+ * (fidelity-settings.ts) with one prior and one classifier. Fidelity alone can be had by copying, so beside it stand
+ * other measures (fidelity-measures.ts), the augmented anchors, and real images measured against other real ones.
  */
 import { parseArgs } from 'node:util';
+import { readFile } from 'node:fs/promises';
 import { writeFileAtomic } from '../common/files.ts';
 import { UserError } from '../common/errors.ts';
 import { dataConfigSchema } from '../config/data-config.ts';
@@ -15,80 +12,33 @@ import { loadConfigFile } from '../config/load.ts';
 import { synthesisConfigSchema } from '../config/synthesis-config.ts';
 import type { SynthesisConfig } from '../config/synthesis-config.ts';
 import { loadDataset } from '../data/dataset.ts';
-import type { Dataset } from '../data/dataset.ts';
+import type { Dataset, ImageSet } from '../data/dataset.ts';
 import { augment } from '../data/augment.ts';
+import { preprocess } from '../data/preprocess.ts';
 import { parseStrict } from '../config/validation.ts';
+import { encodeAnchors } from '../models/anchors-file.ts';
+import { classStatistics } from '../models/lda.ts';
 import { readModelFile } from '../models/model-file.ts';
+import { softmaxRows } from '../models/metrics.ts';
 import { pngGrid } from '../report/png-grid.ts';
+import { trainHead } from '../services/classifier-trainer/head-training.ts';
 import { Predictor } from '../services/classifier-trainer/predictor.ts';
-import { classCounts } from '../services/classifier-trainer/epoch-order.ts';
 import { Synthesizer } from '../services/diffusion-worker/synthesizer.ts';
 import { foldIn, integers, keyFromSeed } from '../tensor/random.ts';
-import { encodeSafetensors } from '../tensor/safetensors.ts';
-import { readFile } from 'node:fs/promises';
-import { coverage, nearestDistances } from './neighbours.ts';
+import { Judge, measure } from './fidelity-measures.ts';
+import type { Batch, Measures } from './fidelity-measures.ts';
+import { FIDELITY_SETTINGS } from './fidelity-settings.ts';
+import type { FidelitySetting } from './fidelity-settings.ts';
 
 const SHARD_SIZE = 32;
-const TAIL_BELOW = 200;
-const TEST_IMAGES = 1000;
+const HEAD_STEPS = 450;
 
-interface Setting {
-  readonly name: string;
-  /** Null: the anchors themselves, augmented, no diffusion at all. */
-  readonly synthesis: object | null;
-  /** Guided by the classifier that was also trained on noised images. */
-  readonly noiseAware?: boolean;
-}
-
-const fromNoise = (guidance: object) => ({ start: 'noise', steps: 12, guidance });
-const anchored = (startTime: number, guidance: object) => ({
-  start: 'anchored',
-  startTime,
-  steps: 10,
-  guidance,
-});
-const normalized = (scale: number, rest: object = {}) => ({ rule: 'normalized', scale, ...rest });
-const released = (scale: number) => ({
-  rule: 'released-noisy',
-  scale,
-  schedule: 'constant',
-  softening: [1, 1],
-});
-
-const SETTINGS: readonly Setting[] = [
-  { name: 'noise: unguided', synthesis: fromNoise({ rule: 'none' }) },
-  { name: 'noise: released, gradient at noisy x_t, scale 1', synthesis: fromNoise(released(1)) },
-  { name: 'noise: released, scale 8', synthesis: fromNoise(released(8)) },
-  { name: 'noise: detached x0, 0.08', synthesis: fromNoise(normalized(0.08)) },
-  {
-    name: 'noise: detached x0, 0.25, plain logits',
-    synthesis: fromNoise(normalized(0.25, { softening: [1, 1] })),
-  },
-  { name: 'noise: detached x0, 0.25, softened logits', synthesis: fromNoise(normalized(0.25)) },
-  {
-    name: 'noise: detached x0, 0.6, noise-aware classifier',
-    synthesis: fromNoise(normalized(0.6)),
-    noiseAware: true,
-  },
-  { name: 'anchored t 0.75: unguided', synthesis: anchored(0.75, { rule: 'none' }) },
-  { name: 'anchored t 0.75: detached x0, 0.25', synthesis: anchored(0.75, normalized(0.25)) },
-  { name: 'anchored t 0.6: unguided', synthesis: anchored(0.6, { rule: 'none' }) },
-  { name: 'anchored t 0.6: detached x0, 0.25 (default)', synthesis: anchored(0.6, normalized(0.25)) },
-  { name: 'the anchors themselves, augmented', synthesis: null },
-];
-
-export interface FidelityRow {
-  readonly name: string;
-  readonly images: number;
-  readonly all: number;
-  readonly tail: number;
-  readonly distance: number;
-  readonly coverage: number;
-}
-
-interface Batch {
-  readonly images: Uint8Array;
-  readonly labels: Int32Array;
+/** What the settings share. */
+interface Studio {
+  readonly dataset: Dataset;
+  readonly perClass: number;
+  /** Files by name: `prior`, `anchors`, and what guides: `classifier`, `noise-aware`, `head`. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
 /** The command. */
@@ -102,56 +52,101 @@ export async function fidelity(args: readonly string[]): Promise<void> {
       classifier: { type: 'string' },
       'noise-aware': { type: 'string' },
       'per-class': { type: 'string', default: '64' },
+      only: { type: 'string', default: '' },
       grids: { type: 'string' },
       json: { type: 'boolean', default: false },
     },
   });
-  const { prior, judge, classifier } = values;
-  if (prior === undefined || judge === undefined || classifier === undefined)
+  const { prior, judge: judgePath, classifier } = values;
+  if (prior === undefined || judgePath === undefined || classifier === undefined)
     throw new UserError('fidelity: name --prior, --judge and --classifier (model files)');
   const source = await loadConfigFile(values.config);
   const dataset = await loadDataset(parseStrict(dataConfigSchema, source.values['data'], source.locate));
-  const judging = await openJudge(judge, dataset);
+  const judge = new Judge(await readModelFile(judgePath, 'classifier'));
+  const real = realImages(dataset);
+  const judgeAccuracy = await accuracyOf(judge, real);
   if (!values.json)
-    console.log(`judge: ${percent(judging.accuracy)} right on ${judging.testCount} real test images`);
-  const rows: FidelityRow[] = [];
-  for (const setting of SETTINGS) {
-    const weights = setting.noiseAware ? values['noise-aware'] : classifier;
-    if (weights === undefined) {
-      console.error(`left out: ${setting.name} (name --noise-aware MODEL)`);
-      continue;
-    }
-    const batch = await makeImages(setting, dataset, prior, weights, Number(values['per-class']));
-    rows.push(await measure(setting.name, batch, dataset, judging.classes));
+    console.log(`judge: ${percent(judgeAccuracy)} right on ${real.labels.length} real images not trained on`);
+  const studio = await openStudio(dataset, Number(values['per-class']), {
+    ...{ prior, classifier, 'noise-aware': values['noise-aware'] },
+  });
+  const rows: (Measures & { readonly name: string })[] = [];
+  const add = async (name: string, batch: Batch, against: ImageSet) => {
+    rows.push({ name, ...(await measure(batch, dataset, against, judge)) });
     if (!values.json) console.log(tableRow(rows.at(-1)!));
-    if (values.grids !== undefined)
-      await writeGrid(`${values.grids}/${slug(setting.name)}.png`, batch, dataset);
+    if (values.grids !== undefined) await writeGrid(`${values.grids}/${slug(name)}.png`, batch, dataset);
+  };
+  const [half, otherHalf] = halves(real);
+  await add('real images, against others', half, otherHalf);
+  for (const setting of FIDELITY_SETTINGS) {
+    if (!setting.name.includes(values.only)) continue;
+    if (setting.noiseAware && values['noise-aware'] === undefined)
+      console.error(`left out: ${setting.name} (name --noise-aware MODEL)`);
+    else await add(setting.name, await makeImages(setting, studio), half);
   }
-  if (values.json)
-    console.log(JSON.stringify({ name: 'fidelity', judgeAccuracy: judging.accuracy, results: rows }));
+  if (values.json) console.log(JSON.stringify({ name: 'fidelity', judgeAccuracy, results: rows }));
 }
 
-async function openJudge(path: string, dataset: Dataset) {
-  const { model, params } = await readModelFile(path, 'classifier');
-  const predictor = new Predictor(model, { engine: 'onnxruntime', threads: 1 });
-  if (dataset.test === null)
-    throw new UserError('fidelity: the data has no test images to prove the judge on');
-  const given = await predictor.classes(params, dataset.test.images);
-  const right = given.filter((label, i) => label === dataset.test!.labels[i]).length;
-  return {
-    classes: (images: Uint8Array) => predictor.classes(params, images),
-    accuracy: right / given.length,
-    testCount: given.length,
-  };
+/** Test is not for choosing: validation images serve where there are any. */
+function realImages({ validation, test }: Dataset): ImageSet {
+  const real = validation ?? test;
+  if (real === null) throw new UserError('fidelity: the data has neither validation nor test images');
+  return real;
+}
+
+/** Every other image of each class. */
+function halves({ images, labels, ids }: ImageSet): [ImageSet, ImageSet] {
+  const size = images.length / labels.length;
+  const seen = new Map<number, number>();
+  const parts: [number[], number[]] = [[], []];
+  labels.forEach((label, i) => {
+    const times = seen.get(label) ?? 0;
+    seen.set(label, times + 1);
+    parts[times % 2]!.push(i);
+  });
+  return parts.map((own) => ({
+    images: Buffer.concat(own.map((i) => images.subarray(i * size, (i + 1) * size))),
+    labels: Int32Array.from(own, (i) => labels[i]!),
+    ids: own.map((i) => ids[i]!),
+    groups: null,
+  })) as unknown as [ImageSet, ImageSet];
+}
+
+async function accuracyOf(judge: Judge, { images, labels }: ImageSet): Promise<number> {
+  const given = await judge.classes(images);
+  return given.filter((label, i) => label === labels[i]).length / labels.length;
+}
+
+/** Loads what the settings need; the head on the prior's features is trained here, after the classifier. */
+async function openStudio(
+  dataset: Dataset,
+  perClass: number,
+  paths: { prior: string; classifier: string; 'noise-aware': string | undefined },
+): Promise<Studio> {
+  const { train, height, width, channels, classes } = dataset;
+  const files = new Map<string, Uint8Array>();
+  const pixels = preprocess(train.images, train.labels.length, height, width, channels);
+  const statistics = classStatistics(pixels, train.labels, classes.length, dataset);
+  files.set('prior', await readFile(paths.prior));
+  files.set('classifier', await readFile(paths.classifier));
+  files.set('anchors', encodeAnchors({ images: train.images, statistics }, dataset));
+  if (paths['noise-aware'] !== undefined) files.set('noise-aware', await readFile(paths['noise-aware']));
+  const choice = { engine: 'onnxruntime', threads: 1 };
+  const { model, params } = await readModelFile(paths.classifier, 'classifier');
+  const logits = await new Predictor(model, choice).logits(params, train.images);
+  const head = await trainHead({
+    ...{ dataset, choice, steps: HEAD_STEPS, key: keyFromSeed(0), classifierSteps: model.steps },
+    prior: await readModelFile(paths.prior, 'denoiser'),
+    probabilities: Float32Array.from(softmaxRows({ values: logits, columns: classes.length }).values),
+  });
+  files.set('head', head);
+  return { dataset, perClass, files };
 }
 
 /** `perClass` images of every class by one setting; the anchors and the noise are the same for all settings. */
 async function makeImages(
-  { synthesis }: Setting,
-  dataset: Dataset,
-  priorPath: string,
-  weightsPath: string,
-  perClass: number,
+  { synthesis, noiseAware }: FidelitySetting,
+  { dataset, perClass, files }: Studio,
 ): Promise<Batch> {
   const items = planItems(dataset, perClass);
   const labels = Int32Array.from(items, (item) => item.classIndex);
@@ -169,11 +164,10 @@ async function makeImages(
     return { images, labels };
   }
   const config: SynthesisConfig = synthesisConfigSchema.parse({ ...synthesis, shardSize: SHARD_SIZE });
+  const clean = noiseAware ? 'noise-aware' : 'classifier';
+  const weights = config.guidance.rule === 'prior-features' ? 'head' : clean;
   const synthesizer = new Synthesizer();
-  synthesizer.load('prior', await readFile(priorPath));
-  synthesizer.load('weights', await readFile(weightsPath));
-  const shape = [train.labels.length, height, width, channels];
-  synthesizer.load('anchors', encodeSafetensors({ images: { dtype: 'uint8', shape, data: train.images } }));
+  for (const name of ['prior', 'anchors', weights]) synthesizer.load(name, files.get(name)!);
   const parts: Uint8Array[] = [];
   for (let from = 0; from < items.length; from += SHARD_SIZE) {
     const shard = items
@@ -181,7 +175,7 @@ async function makeImages(
       .map((item) => (config.start === 'noise' ? { ...item, anchorIndex: -1 } : item));
     const job = {
       ...{ runSeed: 0, items: shard, synthesis: config, engine: 'onnxruntime', threads: 1 },
-      ...{ prior: 'prior', weights: 'weights', anchors: config.start === 'noise' ? null : 'anchors' },
+      ...{ prior: 'prior', anchors: 'anchors', weights },
     };
     parts.push((await synthesizer.synthesize(job, () => undefined)).images);
   }
@@ -200,32 +194,6 @@ function planItems({ train, classes }: Dataset, perClass: number) {
   });
 }
 
-async function measure(
-  name: string,
-  { images, labels }: Batch,
-  dataset: Dataset,
-  judge: (images: Uint8Array) => Promise<Int32Array>,
-): Promise<FidelityRow> {
-  const given = await judge(images);
-  const counts = classCounts(dataset.train.labels, dataset.classes.length);
-  const isTail = (label: number) => counts[label]! < TAIL_BELOW;
-  const share = (keep: (label: number) => boolean) => {
-    const own = [...labels.keys()].filter((i) => keep(labels[i]!));
-    return own.filter((i) => given[i] === labels[i]).length / own.length;
-  };
-  const size = dataset.height * dataset.width * dataset.channels;
-  const distances = nearestDistances(images, dataset.train.images, size);
-  const real = dataset.test!.images.subarray(0, TEST_IMAGES * size);
-  return {
-    name,
-    images: labels.length,
-    all: share(() => true),
-    tail: share(isTail),
-    distance: distances.reduce((sum, d) => sum + d, 0) / distances.length,
-    coverage: coverage(real, images, size),
-  };
-}
-
 async function writeGrid(
   path: string,
   { images, labels }: Batch,
@@ -235,8 +203,10 @@ async function writeGrid(
   await writeFileAtomic(path, await pngGrid({ images, height, width, channels, rows, rowLabels: classes }));
 }
 
-function tableRow({ name, all, tail, distance, coverage: covered }: FidelityRow): string {
-  return `| ${name} | ${percent(all)} | ${percent(tail)} | ${distance.toFixed(3)} | ${percent(covered)} |`;
+function tableRow(row: Measures & { readonly name: string }): string {
+  const { name, all, tail, distance, frechet, precision, recall } = row;
+  const numbers = [percent(all), percent(tail), distance.toFixed(3), percent(row.new), frechet.toFixed(2)];
+  return `| ${[name, ...numbers, percent(precision), percent(recall)].join(' | ')} |`;
 }
 
 function percent(share: number): string {

@@ -1,7 +1,5 @@
 /** Distances between sets of byte images, in pixels: root mean square of the difference, scaled to the range [0, 2]. */
 
-const NEIGHBOUR = 5;
-
 /** For each image of `from` the distance to the nearest of `to`; images of `size` bytes. */
 export function nearestDistances(from: Uint8Array, to: Uint8Array, size: number): Float64Array {
   return Float64Array.from({ length: from.length / size }, (_, i) => {
@@ -10,23 +8,6 @@ export function nearestDistances(from: Uint8Array, to: Uint8Array, size: number)
       least = Math.min(least, squared(from, i * size, to, j, size, least));
     return toRange(least, size);
   });
-}
-
-/** Share of real images whose ball to their 5th nearest other real image holds a synthetic one. */
-export function coverage(real: Uint8Array, synthetic: Uint8Array, size: number): number {
-  const count = real.length / size;
-  let covered = 0;
-  for (let i = 0; i < count; i++) {
-    const others: number[] = [];
-    for (let j = 0; j < count; j++)
-      if (j !== i) others.push(squared(real, i * size, real, j * size, size, Infinity));
-    const radius = others.sort((a, b) => a - b)[NEIGHBOUR - 1]!;
-    let isCovered = false;
-    for (let j = 0; j < synthetic.length && !isCovered; j += size)
-      isCovered = squared(real, i * size, synthetic, j, size, radius) < radius;
-    covered += Number(isCovered);
-  }
-  return covered / count;
 }
 
 /** Squared distance, or any number above `bound` once it is passed. */

@@ -92,6 +92,15 @@ export const classifierForward = named(
     }),
 );
 
+/** What the head sees, as a function for `compile`: distances between sets of images are taken there. */
+export const classifierFeatures = named(
+  'classifierFeatures',
+  (config: ClassifierConfig) =>
+    ({ params, images }: { params: Parameters; images: Tensor }) => ({
+      features: features(config, params, images as Tensor4D),
+    }),
+);
+
 function residualBlock(
   { groups }: ClassifierConfig,
   params: Parameters,
