@@ -43,6 +43,7 @@ interface Synthetic {
   readonly outcome: SynthesisOutcome;
   readonly weightsVersion: number;
   readonly fidelity: Fidelity | null;
+  readonly toldApart: readonly (number | null)[] | null;
   readonly grid: string | null;
 }
 
@@ -78,6 +79,7 @@ export async function runEpoch(state: RunState, tools: EpochTools): Promise<Done
     quota: plan.quota,
     syntheticImages: synthetic?.outcome.images ?? 0,
     fidelity: synthetic?.fidelity ?? null,
+    ...(synthetic?.toldApart && { toldApart: synthetic.toldApart }),
     weightsVersion: synthetic?.weightsVersion ?? trained.step,
     validation: validation.metrics,
     synthesisSeconds: synthetic?.outcome.seconds ?? 0,
@@ -147,10 +149,11 @@ async function synthesize(epoch: number, quota: readonly number[], tools: EpochT
   const outcome = await synthesizeEpoch(job, { ...tools, crew: shardCrew(crew) });
   crew.release(weights.object!);
   const fidelity = config.judge !== null && shards.length > 0 ? await judge(epoch, tools) : null;
+  const toldApart = shards.length > 0 ? await inspect(epoch, tools) : null;
   const grid = shards.length > 0 ? folder.gridName(epoch) : null;
   if (grid !== null)
     await crew.trainer.handle.renderGrid({ epoch, path: `${folder.dir}/${grid}` }, callOptions(tools));
-  return { outcome, weightsVersion: weights.version, fidelity, grid };
+  return { outcome, weightsVersion: weights.version, fidelity, toldApart, grid };
 }
 
 /** The trainer takes the shards. */
@@ -190,6 +193,11 @@ async function judge(epoch: number, tools: EpochTools): Promise<Fidelity | null>
   const { crew, opened } = tools;
   const { images, faithful } = await crew.trainer.handle.judgeEpoch({ epoch }, callOptions(tools));
   return fidelityOf(images, faithful, countClasses(opened.trainLabels, opened.classes.length));
+}
+
+async function inspect(epoch: number, tools: EpochTools): Promise<(number | null)[]> {
+  const { toldApart } = await tools.crew.trainer.handle.inspectEpoch({ epoch }, callOptions(tools));
+  return toldApart.map((share) => (share < 0 ? null : share));
 }
 
 /** Images that an earlier epoch made and this one trains on. */

@@ -116,6 +116,9 @@ describe('a run', () => {
     expect(records.map((record) => record.weightsVersion)).toEqual([0, 4, 8]);
     expect(records[2]!.optimizerSteps).toBe(12);
     expect(records[1]!.grid).toBe('grids/epoch-002.png');
+    expect(records[1]!.toldApart).toEqual([0.5, 0.95, null]);
+    const { imageWarnings } = JSON.parse(await readFile(join(dir, 'report.json'), 'utf8')) as RunReport;
+    expect(imageWarnings).toEqual([expect.stringMatching(/tells synthetic images .*: bag \(95%\);/)]);
     for (const name of [
       'config.json',
       'report.json',

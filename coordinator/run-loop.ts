@@ -6,7 +6,7 @@
 import { UserError } from '../common/errors.ts';
 import type { RunConfig } from '../config/run-config.ts';
 import type { OpenResponse__Output } from '../gen/ballast/v1/OpenResponse.ts';
-import type { RunReport } from '../report/records.ts';
+import { classesToldApart, type EpochRecord, type RunReport } from '../report/records.ts';
 import { type ActorLink, type Crew, type LinkStatus, TrainerLost, when, whenAlive } from './crew.ts';
 import { evaluate, runEpoch, type EpochTools } from './epoch.ts';
 import { countClasses } from './fidelity.ts';
@@ -174,6 +174,7 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
     test,
     ...(opened.skipped.length > 0 ? { skippedImages: opened.skipped } : {}),
     ...(opened.warnings.length > 0 ? { dataWarnings: opened.warnings } : {}),
+    ...imageWarnings(opened.classes, state.records),
   };
   await input.renderReport(folder.dir, report);
   await folder.checkpoints.checkHolder();
@@ -182,6 +183,23 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
   events.emit({ type: 'finished', report: final });
   await events.flush();
   return final;
+}
+
+/** Which classes had synthetic images that were told from real ones too well, when last they were made. */
+function imageWarnings(
+  classes: readonly string[],
+  records: readonly EpochRecord[],
+): Pick<RunReport, 'imageWarnings'> {
+  const last = records.findLast(({ toldApart }) => toldApart !== undefined);
+  if (last === undefined) return {};
+  const told = classesToldApart(last).map(
+    (label) => `${classes[label]} (${Math.round(100 * last.toldApart![label]!)}%)`,
+  );
+  if (told.length === 0) return {};
+  const line =
+    `a small classifier tells synthetic images from real ones by their fine structure: ${told.join(', ')}; ` +
+    'look at the grids, and try a smaller synthesis.guidance.scale, guidance.lowPass, or a better prior';
+  return { imageWarnings: [line] };
 }
 
 async function cancelled({ config, events }: RunInput, epoch: number): Promise<RunOutcome> {

@@ -14,6 +14,7 @@
  * Statistics are of pixels in [−1, 1]. Images of more than `MOST_VALUES` values are averaged over square blocks first,
  * and the shift is interpolated back.
  */
+import { choleskyInPlace, solveInPlace } from './cholesky.ts';
 import type { NoiseLevel } from './schedule.ts';
 
 /** Values of the largest image whose covariance is taken as it is. */
@@ -167,28 +168,6 @@ export function classShifts(
     out.set(enlarged(shift, size, block), c * perImage);
   }
   return out;
-}
-
-/** The lower triangle becomes L with L·Lᵀ = matrix, which must be symmetric and positive definite. */
-function choleskyInPlace(matrix: Float64Array, d: number): void {
-  for (let i = 0; i < d; i++)
-    for (let j = 0; j <= i; j++) {
-      let sum = matrix[i * d + j]!;
-      for (let k = 0; k < j; k++) sum -= matrix[i * d + k]! * matrix[j * d + k]!;
-      matrix[i * d + j] = i === j ? Math.sqrt(sum) : sum / matrix[j * d + j]!;
-    }
-}
-
-/** Solves L·Lᵀ·x = b; b becomes x. */
-function solveInPlace(factor: Float64Array, d: number, b: Float64Array): void {
-  for (let i = 0; i < d; i++) {
-    for (let k = 0; k < i; k++) b[i]! -= factor[i * d + k]! * b[k]!;
-    b[i]! /= factor[i * d + i]!;
-  }
-  for (let i = d - 1; i >= 0; i--) {
-    for (let k = i + 1; k < d; k++) b[i]! -= factor[k * d + i]! * b[k]!;
-    b[i]! /= factor[i * d + i]!;
-  }
 }
 
 /** Bilinear interpolation between the centres of blocks, edges repeated: [c, h/b, w/b] → [c, h, w]. */

@@ -40,9 +40,10 @@ export function runSentence(report: RunReport): string {
   return `${report.method}, seed ${report.seed}, reached a balanced accuracy of ${percent(best.balancedAccuracy)} on ${split}${also} after ${effort}${images}.`;
 }
 
-function dataDoubts({ skippedImages = [], dataWarnings = [] }: RunReport): string {
-  if (skippedImages.length + dataWarnings.length === 0) return '';
-  return text('p', `Data: ${dataLine(skippedImages, dataWarnings)}.`, 'note');
+function dataDoubts({ skippedImages = [], dataWarnings = [], imageWarnings = [] }: RunReport): string {
+  const images = imageWarnings.map((warning) => text('p', `Synthetic images: ${warning}.`, 'note')).join('');
+  if (skippedImages.length + dataWarnings.length === 0) return images;
+  return text('p', `Data: ${dataLine(skippedImages, dataWarnings)}.`, 'note') + images;
 }
 
 function splits(report: RunReport): NamedMetrics[] {

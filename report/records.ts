@@ -46,6 +46,11 @@ export interface EpochRecord {
   readonly quota: readonly number[] | null;
   readonly syntheticImages: number;
   readonly fidelity: Fidelity | null;
+  /**
+   * How well a small classifier tells the epoch's synthetic images of each class from real ones, 0.5 being a guess
+   * (models/telling-apart.ts); null for a class with too few images. Absent where the epoch made none.
+   */
+  readonly toldApart?: readonly (number | null)[];
   readonly weightsVersion: number;
   readonly validation: Metrics | null;
   readonly synthesisSeconds: number;
@@ -76,6 +81,16 @@ export interface RunReport {
   readonly skippedImages?: readonly string[];
   /** Doubts about the data, one line each; absent when there are none. */
   readonly dataWarnings?: readonly string[];
+  /** Doubts about the synthetic images, one line each; absent when there are none. */
+  readonly imageWarnings?: readonly string[];
+}
+
+/** From here on a share of images told apart is a warning: guidance stamps, or the prior draws, what real images lack. */
+export const TOLD_APART = 0.9;
+
+/** Classes whose synthetic images of an epoch are told from real ones too well. */
+export function classesToldApart({ toldApart }: EpochRecord): number[] {
+  return [...(toldApart ?? []).keys()].filter((label) => (toldApart![label] ?? 0) > TOLD_APART);
 }
 
 /** report.json of several runs over the same data (`ballast compare`, `make demo`). */

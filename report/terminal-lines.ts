@@ -1,6 +1,7 @@
 /** Plain lines about a run, for logs and pipes: one per epoch and per notable event. */
 
 import { count, decimal, duration, percent, plural } from './format.ts';
+import { classesToldApart } from './records.ts';
 import type { EpochRecord, RunEvent, RunReport } from './records.ts';
 import { isTrouble } from './run-progress.ts';
 import { plainText } from './terminal-text.ts';
@@ -29,7 +30,9 @@ function epochLine(record: EpochRecord, epochs: number | null, left: number | nu
   parts.push(`training ${duration(record.trainSeconds)}`);
   if (record.shardsRedone > 0) parts.push(`${plural(record.shardsRedone, 'shard')} redone`);
   if (left !== null && left > 0) parts.push(`${duration(left)} left`);
-  return parts.join(', ');
+  const told = classesToldApart(record).length;
+  const warning = `; warning: synthetic images of ${plural(told, 'class')} are easily told from real ones`;
+  return `${parts.join(', ')}${told > 0 ? warning : ''}`;
 }
 
 /** What a finished run came to, in one line. */

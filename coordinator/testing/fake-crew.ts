@@ -185,6 +185,7 @@ function fakeTrainer(wire: Wire, journal: string[]): TrainerHandle {
       return Promise.resolve({ images: 1 });
     },
     judgeEpoch: () => Promise.resolve({ images: [4, 2, 2], faithful: [4, 1, 0] }),
+    inspectEpoch: () => Promise.resolve({ toldApart: [0.5, 0.95, -1] }),
     async *trainEpoch({ epoch, shardCount, imagesEpoch }) {
       need();
       await turn();

@@ -42,6 +42,7 @@ const operations = {
   },
   stepsPerEpoch: () => run().stepsPerEpoch,
   judgeEpoch: (epoch: number) => run().judgeEpoch(epoch),
+  inspectEpoch: (epoch: number) => run().inspectEpoch(epoch),
   renderGrid: ({ epoch, path }: { epoch: number; path: string }) => run().renderGrid(epoch, path),
   saveCheckpoint: (dir: string) => run().saveCheckpoint(dir),
   exportModel: (dir: string) => run().exportModel(dir),

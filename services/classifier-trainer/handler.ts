@@ -109,6 +109,10 @@ export function trainerHandlers(
       await countGraphs();
       return judged;
     },
+    inspectEpoch: async ({ epoch }) => {
+      const shares = await thread.call('inspectEpoch', epoch);
+      return { toldApart: shares.map((share) => share ?? -1) };
+    },
     trainEpoch: (request, { signal }) => trainEpoch(request, signal),
     renderGrid: async ({ epoch, path }) => {
       await thread.call('renderGrid', { epoch, path });

@@ -24,6 +24,7 @@ import { foldIn, keyFromSeed } from '../../tensor/random.ts';
 import { decodeSafetensors } from '../../tensor/safetensors.ts';
 import { classCounts } from './epoch-order.ts';
 import { trainHead } from './head-training.ts';
+import { inspectImages } from './inspection.ts';
 import { decodeShards, encodeShards } from './kept-images.ts';
 import type { KeptImages, Shards } from './kept-images.ts';
 import { Predictor } from './predictor.ts';
@@ -208,6 +209,13 @@ export class TrainerRun {
     const classes = this.#training.dataset.classes.length;
     const right = labels.filter((label, i) => given[i] === label);
     return { images: classCounts(labels, classes), faithful: classCounts(right, classes) };
+  }
+
+  /** For each class how well its synthetic images of the epoch are told from real ones (inspection.ts). */
+  async inspectEpoch(epoch: number): Promise<(number | null)[]> {
+    const { seed, engine, threads } = this.#config;
+    const key = foldIn(keyFromSeed(seed), 'inspection', epoch);
+    return inspectImages(this.#training.dataset, this.#synthetic(epoch), key, { engine, threads });
   }
 
   /** The picture, and beside it, as `.json`, where in it each image is. */
