@@ -52,5 +52,6 @@ function toRecord(epoch: Epoch__Output): EpochRecord {
 function toMetrics(metrics: Metrics__Output): Metrics {
   const shots = { manyShotRecall: null, mediumShotRecall: null, fewShotRecall: null };
   const confusion = metrics.confusion.map(({ predicted }) => predicted);
-  return { ...metrics, ...shots, macroPrecision: NaN, confusion };
+  const unknown = { macroPrecision: NaN, nll: NaN, tailRecall: null };
+  return { ...metrics, ...shots, ...unknown, worstRecall: Math.min(...metrics.perClassRecall), confusion };
 }

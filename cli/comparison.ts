@@ -6,6 +6,7 @@ import { mergeConfig } from '../config/merge.ts';
 import { canonicalMethod } from '../config/method.ts';
 import { parseRunConfig, resolvePaths, type RunConfig } from '../config/run-config.ts';
 import { RunFolder } from '../coordinator/run-folder.ts';
+import { finalResult } from '../report/final-result.ts';
 import type { ComparisonReport, MethodReport, RunReport } from '../report/records.ts';
 
 /** One run of a comparison. */
@@ -72,7 +73,7 @@ export function comparisonOf(
 }
 
 function methodReport(name: string, report: RunReport): MethodReport {
-  const metrics = report.test ?? report.validation;
+  const metrics = finalResult(report)?.metrics;
   if (!metrics)
     throw new UserError(
       `${name} has neither test nor validation images to compare by; name some with --test or --validation`,

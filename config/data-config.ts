@@ -38,6 +38,25 @@ const longTailSchema = z.strictObject({
   seed,
 });
 
+/**
+ * Images that no run trains on, to choose by while test stays untouched. `unused`: `perClass` of each class from those
+ * that long-tailing left out (and validation did not take). `train`: a share of every class's train images, groups whole.
+ */
+const developmentSchema = z.discriminatedUnion('from', [
+  z.strictObject({ from: z.literal('unused'), perClass: z.int().min(1).default(500), seed }),
+  z.strictObject({ from: z.literal('train'), fraction: z.number().gt(0).max(0.5).default(0.2), seed }),
+]);
+
+/**
+ * Images whose labels are dropped, for the prior and for pseudo-labels. `unused`: from those that long-tailing left out
+ * (and nothing else took), `ratio` for each train image of their class, so with the same imbalance; null takes all.
+ * `train`: only the share `labelled` of the train images keeps its labels, groups whole; the rest is the archive.
+ */
+const archiveSchema = z.discriminatedUnion('from', [
+  z.strictObject({ from: z.literal('unused'), ratio: z.number().gt(0).nullable().default(null), seed }),
+  z.strictObject({ from: z.literal('train'), labelled: z.number().gt(0).lt(1).default(0.1), seed }),
+]);
+
 export const dataConfigSchema = z
   .strictObject({
     /** 'fashion-mnist' (the default), or the path of a folder, CSV file or NPZ file. */
@@ -57,6 +76,14 @@ export const dataConfigSchema = z
     validation: validationSchema.prefault({ from: 'train' }),
     /** Makes an exponential long tail from balanced data; null leaves the classes as they are. */
     longTail: longTailSchema.nullable().default(null),
+    /** Images held out to choose by; null holds none out. */
+    development: developmentSchema.nullable().default(null),
+    /** Unlabelled images; null for none. */
+    archive: archiveSchema.nullable().default(null),
+    /** What the finished run is scored on: with `development`, test images are not even decoded. */
+    evaluation: z.enum(['test', 'development']).default('test'),
+    /** A class with fewer train images than this belongs to the tail. */
+    tailBelow: z.int().min(1).default(200),
     /** An image that cannot be read: leave it out, named and counted, or refuse the data. */
     onBadImage: z.enum(['skip', 'fail']).default('fail'),
     /** Folders searched for a named data set (`<root>/fashion-mnist`), before the usual places. */
@@ -65,6 +92,16 @@ export const dataConfigSchema = z
   .refine((data) => data.validation.from !== 'unused' || data.longTail !== null, {
     path: ['validation', 'from'],
     message: "'unused' needs longTail: without it no image is left over; use 'train'",
+  })
+  .check((ctx) => {
+    const { longTail, development, archive, evaluation } = ctx.value;
+    const refuse = (path: string[], message: string) =>
+      ctx.issues.push({ code: 'custom', path, message, input: ctx.value });
+    for (const [name, part] of Object.entries({ development, archive }))
+      if (part?.from === 'unused' && longTail === null)
+        refuse([name, 'from'], "'unused' needs longTail: without it no image is left over; use 'train'");
+    if (evaluation === 'development' && development === null)
+      refuse(['evaluation'], 'it needs data.development, which says what to hold out');
   });
 
 export type DataConfig = z.output<typeof dataConfigSchema>;

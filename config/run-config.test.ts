@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { UserError } from '../common/errors.ts';
 import { layerFlags, parseConfigText } from './load.ts';
 import { parseRunConfig, resolvePaths } from './run-config.ts';
-import { optimizerSteps } from './training-config.ts';
+import { optimizerSteps, stepsBy } from './training-config.ts';
 
 const BASE = { data: { source: 'fashion-mnist' }, prior: 'prior.safetensors' };
 
@@ -67,7 +67,7 @@ describe('parseRunConfig', () => {
     ],
     [{ ...BASE, synthesis: { bugdet: 5 } }, 'unknown field synthesis.bugdet; did you mean budget?'],
     [{ ...BASE, workerz: 5 }, 'unknown field workerz; did you mean workers?'],
-    [{ ...BASE, training: { zzzz: 5 } }, 'unknown field training.zzzz; known fields: epochs, batchSize'],
+    [{ ...BASE, training: { zzzz: 5 } }, 'unknown field training.zzzz; known fields: epochs, steps, batchSize'],
     [
       { ...BASE, training: { optimizer: 'adam' } },
       "training.optimizer is 'adam'; it must be one of adamw, sgd",
@@ -109,6 +109,15 @@ describe('optimizerSteps', () => {
   it('is epochs times the batches of real and synthetic images, rounded up', () => {
     const { training } = parseRunConfig(BASE); // 12 epochs, batches of 64
     expect(optimizerSteps(training, 4964, 600)).toBe(12 * 87); // 5564 / 64 = 86.9
+  });
+
+  it('is what training.steps says, spread evenly over the epochs', () => {
+    const { training } = parseRunConfig({ ...BASE, training: { steps: 10, epochs: 4 } });
+    expect(optimizerSteps(training, 4964, 600)).toBe(10);
+    expect([1, 2, 3, 4].map((epoch) => stepsBy(epoch, 4, 10))).toEqual([2, 5, 7, 10]);
+    expect(() => parseRunConfig({ ...BASE, training: { steps: 3, epochs: 4 } })).toThrow(
+      'training.steps is 3',
+    );
   });
 });
 

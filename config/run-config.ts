@@ -93,6 +93,11 @@ function checkTogether(config: RunConfig, locate: Locate): void {
       `${locate(['method'])}: method ${config.method} makes images and needs a diffusion prior; ` +
         'name one with --prior FILE (field prior), or train one with `ballast prior train`',
     );
+  const { steps, epochs } = config.training;
+  if (steps !== null && steps < epochs)
+    throw new UserError(
+      `${locate(['training', 'steps'])}: training.steps is ${steps}; it must be at least training.epochs (${epochs})`,
+    );
   const { rule, floor, cap } = config.adaptiveSampling;
   if (rule === 'released' && (floor > 0 || cap !== null))
     throw new UserError(

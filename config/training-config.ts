@@ -2,8 +2,10 @@
 import { z } from 'zod';
 
 export const trainingConfigSchema = z.strictObject({
-  /** Passes over real and synthetic images. */
+  /** Rounds of synthesis, training and evaluation; without `steps`, each is a pass over real and synthetic images. */
   epochs: z.int().min(1).max(100_000).default(12),
+  /** S, optimiser steps of the whole run, spread evenly over its epochs; null: as many as whole passes take. */
+  steps: z.int().min(1).max(1_000_000_000).nullable().default(null),
   /** Images of one optimiser step. */
   batchSize: z.int().min(1).max(65_536).default(64),
   /** `adamw` (Loshchilov and Hutter), or `sgd` with momentum. */
@@ -36,16 +38,16 @@ export const trainingConfigSchema = z.strictObject({
 export type TrainingConfig = z.output<typeof trainingConfigSchema>;
 
 /**
- * Optimiser steps of a run, the same for every method: epochs · ⌈(real + budget) / batchSize⌉. The budget counts
- * also where no images are made.
+ * Optimiser steps of a run, the same for every method: `steps`, or epochs · ⌈(real + budget) / batchSize⌉. The budget
+ * counts also where no images are made.
  */
 export function optimizerSteps(training: TrainingConfig, realImages: number, budget: number): number {
-  return training.epochs * stepsPerEpoch(training, realImages, budget);
+  return training.steps ?? training.epochs * Math.ceil((realImages + budget) / training.batchSize);
 }
 
-/** Optimiser steps of one epoch: ⌈(real + budget) / batchSize⌉. */
-export function stepsPerEpoch(training: TrainingConfig, realImages: number, budget: number): number {
-  return Math.ceil((realImages + budget) / training.batchSize);
+/** Of `total` optimiser steps, those that are done when `epoch` of `epochs` ends: ⌊total · epoch / epochs⌋. */
+export function stepsBy(epoch: number, epochs: number, total: number): number {
+  return Math.floor((total * epoch) / epochs);
 }
 
 /** Epochs that may train on synthetic images: all but the finish. */

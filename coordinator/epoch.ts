@@ -102,7 +102,7 @@ export async function runEpoch(state: RunState, tools: EpochTools): Promise<Done
 
 /** Evaluates the current weights on a split. */
 export async function evaluate(
-  split: 'SPLIT_TRAIN' | 'SPLIT_VALIDATION' | 'SPLIT_TEST',
+  split: 'SPLIT_TRAIN' | 'SPLIT_VALIDATION' | 'SPLIT_TEST' | 'SPLIT_DEVELOPMENT',
   tools: EpochTools,
 ): Promise<{ metrics: Metrics; seconds: number }> {
   const response = await tools.crew.trainer.handle.evaluate({ split }, callOptions(tools));
@@ -190,9 +190,10 @@ function shardRequest(epoch: number, weights: WeightsRef__Output, { config, open
 }
 
 async function judge(epoch: number, tools: EpochTools): Promise<Fidelity | null> {
-  const { crew, opened } = tools;
+  const { config, crew, opened } = tools;
   const { images, faithful } = await crew.trainer.handle.judgeEpoch({ epoch }, callOptions(tools));
-  return fidelityOf(images, faithful, countClasses(opened.trainLabels, opened.classes.length));
+  const counts = countClasses(opened.trainLabels, opened.classes.length);
+  return fidelityOf(images, faithful, counts, config.data.tailBelow);
 }
 
 async function inspect(epoch: number, tools: EpochTools): Promise<(number | null)[]> {

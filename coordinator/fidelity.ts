@@ -1,17 +1,15 @@
 /** Class fidelity: the share of synthetic images that the independent judge gives the intended class. Pure. */
 import type { Fidelity } from '../report/records.ts';
 
-/** Classes with fewer training images than this are the tail. */
-export const TAIL_BELOW = 200;
-
 /**
- * Fidelity from the judge's counts per class; null when there are no images. `tail` is over the images of all tail
- * classes together; null where they got none.
+ * Fidelity from the judge's counts per class; null when there are no images. `tail` is over the images of all
+ * classes with fewer than `tailBelow` training images together; null where they got none.
  */
 export function fidelityOf(
   images: readonly number[],
   faithful: readonly number[],
   classCounts: readonly number[],
+  tailBelow: number,
 ): Fidelity | null {
   const share = (belongs: (c: number) => boolean): number | null => {
     const members = images.map((_, c) => c).filter(belongs);
@@ -22,7 +20,7 @@ export function fidelityOf(
   if (all === null) return null;
   return {
     all,
-    tail: share((c) => classCounts[c]! < TAIL_BELOW),
+    tail: share((c) => classCounts[c]! < tailBelow),
     perClass: images.map((_, c) => share((other) => other === c)),
   };
 }

@@ -145,12 +145,14 @@ async function tellStart(input: RunInput, opened: OpenResponse__Output, state: R
   });
 }
 
-/** Test is evaluated here and nowhere else. */
+/** Test, or development in its place, is evaluated here and nowhere else. */
 async function finish(input: RunInput, tools: EpochTools, state: RunState): Promise<RunReport> {
   const { config, folder, crew, events, clock } = input;
   const { opened } = tools;
   const startMs = clock();
   const test = opened.testCount > 0 ? (await evaluate('SPLIT_TEST', tools)).metrics : null;
+  const development =
+    opened.developmentCount > 0 ? (await evaluate('SPLIT_DEVELOPMENT', tools)).metrics : null;
   const options = { deadlineMs: CALL_DEADLINE_MS, signal: tools.signal };
   await folder.checkpoints.checkHolder();
   const { weightsDigest } = await crew.trainer.handle.exportModel({ dir: folder.modelDir }, options);
@@ -172,6 +174,7 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
     epochs: state.records,
     validation: last?.validation ?? null,
     test,
+    ...(development === null ? {} : { development }),
     ...(opened.skipped.length > 0 ? { skippedImages: opened.skipped } : {}),
     ...(opened.warnings.length > 0 ? { dataWarnings: opened.warnings } : {}),
     ...imageWarnings(opened.classes, state.records),

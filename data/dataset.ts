@@ -1,19 +1,17 @@
 /**
  * `loadDataset`: from a configuration to decoded train, validation and test images. The steps, in order: read the
- * source, make the long tail, part off validation, decode what is left. What the configuration says decides
+ * source, make the long tail, part off what is held out (parts.ts), decode what is used. What the configuration says decides
  * everything; the same configuration and files give the same bytes.
  */
 import { createHash } from 'node:crypto';
 import { basename, resolve } from 'node:path';
 import type { DataConfig } from '../config/data-config.ts';
 import { UserError } from '../common/errors.ts';
-import { keyFromSeed } from '../tensor/random.ts';
 import { chooseShape, decode, type Shape } from './decode.ts';
 import { FASHION_MNIST, type Places } from './fashion-mnist.ts';
-import { chooseLongTail } from './long-tail.ts';
 import { openSource, openTest } from './open.ts';
-import { countClasses, pick, type Items, type SkippedImage, type Source } from './source.ts';
-import { chooseBalanced, splitValidation } from './split.ts';
+import { chooseParts } from './parts.ts';
+import { countClasses, type Items, type SkippedImage, type Source } from './source.ts';
 
 export interface ImageSet {
   /** [n, height, width, channels], row-major, 0..255. */
@@ -25,6 +23,12 @@ export interface ImageSet {
   groups: string[] | null;
 }
 
+export interface UnlabelledSet {
+  /** [n, height, width, channels], row-major, 0..255. */
+  images: Uint8Array;
+  ids: string[];
+}
+
 export interface Dataset {
   name: string;
   classes: string[];
@@ -33,7 +37,12 @@ export interface Dataset {
   channels: number;
   train: ImageSet;
   validation: ImageSet | null;
+  /** Null, too, when the run is scored on development images. */
   test: ImageSet | null;
+  /** Null unless the run is scored on it. */
+  development: ImageSet | null;
+  /** Images without labels; null unless asked for. */
+  archive: UnlabelledSet | null;
   /** SHA-256 (hex) over shape, class names, train images and train labels. */
   digest: string;
   /** Images that could not be read, when `onBadImage` is 'skip'. */
@@ -46,18 +55,26 @@ export interface Dataset {
  * Loads what `config` describes. Throws UserError for missing or malformed data, an empty class, fewer than two
  * classes and, with `onBadImage: 'fail'`, the first image that cannot be decoded. `places` is for tests.
  */
-export async function loadDataset(config: DataConfig, places: Places = {}): Promise<Dataset> {
+export async function loadDataset(
+  config: DataConfig,
+  places: Places = {},
+  { archive: wantsArchive = false }: { archive?: boolean } = {},
+): Promise<Dataset> {
   const source = await openSource(config, { ...places, roots: [...config.roots, ...(places.roots ?? [])] });
   checkClasses(source, source.train.labels, config.source);
-  const outside = config.test === null ? null : await openTest(config, config.test, source.classes);
-  const splits = { ...chooseSplits(config, source), test: outside ? outside.items : source.test };
+  const isForDevelopment = config.evaluation === 'development';
+  const outside =
+    config.test === null || isForDevelopment ? null : await openTest(config, config.test, source.classes);
+  const splits = chooseParts(config, source);
   const samples = firstOfEachClass(splits.train.labels, source.classes.length);
   const shape = await chooseShape(splits.train.pixels, config.imageSize, config.channels, samples);
   const skipped: SkippedImage[] = [...source.skipped, ...(outside?.skipped ?? [])];
   const load = (items: Items | null): Promise<ImageSet | null> => loadSet(config, items, shape, skipped);
   const train = (await load(splits.train))!;
   const validation = await load(splits.validation);
-  const test = await load(splits.test);
+  const test = isForDevelopment ? null : await load(outside ? outside.items : source.test);
+  const development = isForDevelopment ? await load(splits.development) : null;
+  const archive = wantsArchive ? await load(splits.archive) : null;
   checkClasses(source, train.labels, config.source);
   return {
     name: config.source === FASHION_MNIST ? FASHION_MNIST : basename(resolve(config.source)),
@@ -66,9 +83,11 @@ export async function loadDataset(config: DataConfig, places: Places = {}): Prom
     train,
     validation,
     test,
+    development,
+    archive: archive && { images: archive.images, ids: archive.ids },
     digest: digestOf(source.classes, shape, train),
     skipped,
-    warnings: doubts(source.classes, train, validation, test),
+    warnings: doubts(source.classes, train, { validation, test, development }),
   };
 }
 
@@ -82,42 +101,6 @@ function checkClasses(source: Source, labels: Int32Array, where: string): void {
     throw new UserError(
       `${where}: class '${source.classes[empty]}' has no train image; add images or remove the class`,
     );
-}
-
-function chooseSplits(config: DataConfig, source: Source): { train: Items; validation: Items | null } {
-  const { labels, groups } = source.train;
-  const tail = config.longTail ? chooseLongTail(labels, source.classes, config.longTail) : null;
-  const train = tail ? pick(source.train, tail.chosen) : source.train;
-  const rule = config.validation;
-  switch (rule.from) {
-    case 'none':
-      return { train, validation: null };
-    case 'unused': {
-      const kept = new Set(groups ? train.groups : null);
-      const pool = tail!.unused.filter((index) => !groups || !kept.has(groups[index]!));
-      const key = keyFromSeed(rule.seed);
-      const chosen = chooseBalanced(labels, pool, source.classes.length, rule.limit, key);
-      const validation = pick(source.train, chosen);
-      const empty = countClasses(validation.labels, source.classes.length).indexOf(0);
-      if (empty >= 0)
-        throw new UserError(
-          `data.validation: no validation image of class '${source.classes[empty]}' can be had from the unused ones; set data.longTail.largest smaller or data.validation.limit larger`,
-        );
-      return { train, validation };
-    }
-    case 'train': {
-      if (source.validation) return { train, validation: source.validation };
-      const parts = splitValidation(
-        train.labels,
-        train.groups,
-        source.classes.length,
-        rule.fraction,
-        keyFromSeed(rule.seed),
-      );
-      if (parts.validation.length === 0) return { train, validation: null };
-      return { train: pick(train, parts.train), validation: pick(train, parts.validation) };
-    }
-  }
 }
 
 function firstOfEachClass(labels: Int32Array, classes: number): number[] {
@@ -155,12 +138,11 @@ function digestOf(classes: readonly string[], shape: Shape, train: ImageSet): st
 function doubts(
   classes: readonly string[],
   train: ImageSet,
-  validation: ImageSet | null,
-  test: ImageSet | null,
+  others: Readonly<Record<string, ImageSet | null>>,
 ): string[] {
   const warnings: string[] = [];
   const trainGroups = new Set(train.groups);
-  for (const [name, set] of Object.entries({ validation, test })) {
+  for (const [name, set] of Object.entries(others)) {
     if (!set) continue;
     const counts = countClasses(set.labels, classes.length);
     const missing = classes.filter((_, label) => counts[label] === 0);

@@ -27,7 +27,7 @@ function coarseCase() {
 describe('classificationMetrics', () => {
   it('agrees with scikit-learn 1.9', () => {
     const { labels, probabilities } = coarseCase();
-    const metrics = classificationMetrics(probabilities, labels, [200, 101, 100, 20, 19]);
+    const metrics = classificationMetrics(probabilities, labels, [200, 101, 100, 20, 19], 101);
     expect(metrics.count).toBe(40);
     expect(metrics.accuracy).toBeCloseTo(0.475, 12);
     expect(metrics.balancedAccuracy).toBeCloseTo(0.38333333333333336, 12);
@@ -48,30 +48,36 @@ describe('classificationMetrics', () => {
 
   it('groups recall by the training size of the class', () => {
     const { labels, probabilities } = coarseCase();
-    const metrics = classificationMetrics(probabilities, labels, [200, 101, 100, 20, 19]);
+    const metrics = classificationMetrics(probabilities, labels, [200, 101, 100, 20, 19], 101);
     // recalls 1/2, 5/12, 2/3, 1/3, 0 from the confusion matrix above
     expect(metrics.perClassRecall).toEqual([9 / 18, 5 / 12, 4 / 6, 1 / 3, 0]);
     expect(metrics.manyShotRecall).toBeCloseTo((1 / 2 + 5 / 12) / 2, 12);
     expect(metrics.mediumShotRecall).toBeCloseTo((2 / 3 + 1 / 3) / 2, 12);
     expect(metrics.fewShotRecall).toBe(0);
-    expect(classificationMetrics(probabilities, labels, [101, 102, 103, 104, 105]).fewShotRecall).toBeNull();
+    expect(metrics.tailRecall).toBeCloseTo((2 / 3 + 1 / 3 + 0) / 3, 12);
+    expect(metrics.worstRecall).toBe(0);
+    expect(
+      classificationMetrics(probabilities, labels, [101, 102, 103, 104, 105], 101).fewShotRecall,
+    ).toBeNull();
   });
 
   it('leaves classes without images out of balanced accuracy and AUC', () => {
     // Two images of class 0, one found; class 1 found; class 2 absent: (1/2 + 1)/2. AUC: class 0 has scores
     // .8, .3 against .3 (a win and a tie: 3/4), class 1 has .7 against .1, .6 (1).
     const probabilities = { values: [0.8, 0.1, 0.1, 0.3, 0.6, 0.1, 0.3, 0.7, 0], columns: 3 };
-    const metrics = classificationMetrics(probabilities, [0, 0, 1], [5, 5, 5]);
+    const metrics = classificationMetrics(probabilities, [0, 0, 1], [5, 5, 5], 200);
     expect(metrics.balancedAccuracy).toBeCloseTo(0.75, 12);
     expect(metrics.aucOvr).toBeCloseTo(0.875, 12);
     expect(metrics.perClassRecall[2]).toBe(0);
+    expect(metrics.worstRecall).toBe(0.5); // of the classes that have images
+    expect(metrics.nll).toBeCloseTo(-(Math.log(0.8) + Math.log(0.3) + Math.log(0.7)) / 3, 12);
   });
 
   it('refuses what does not fit', () => {
     const probabilities = { values: [0.5, 0.5], columns: 2 };
-    expect(() => classificationMetrics(probabilities, [0, 1], [1, 1])).toThrow(RangeError);
-    expect(() => classificationMetrics(probabilities, [2], [1, 1])).toThrow(/label 2/);
-    expect(() => classificationMetrics(probabilities, [0], [1])).toThrow(/1 class counts/);
+    expect(() => classificationMetrics(probabilities, [0, 1], [1, 1], 200)).toThrow(RangeError);
+    expect(() => classificationMetrics(probabilities, [2], [1, 1], 200)).toThrow(/label 2/);
+    expect(() => classificationMetrics(probabilities, [0], [1], 200)).toThrow(/1 class counts/);
   });
 });
 

@@ -4,11 +4,14 @@
  * scikit-learn does; precision and F1 of a class that is never predicted count as 0.
  */
 
-/** Assignable to the records' `Metrics`. All but `count`, `mcc` and `confusion` lie in [0, 1]; mcc in [−1, 1]. */
+/** Assignable to the records' `Metrics`. All but `count`, `mcc`, `nll` and `confusion` lie in [0, 1]; mcc in [−1, 1]. */
 export interface ClassificationMetrics {
   readonly count: number;
   readonly accuracy: number;
   readonly balancedAccuracy: number;
+  readonly tailRecall: number | null;
+  readonly worstRecall: number;
+  readonly nll: number;
   readonly macroPrecision: number;
   readonly macroF1: number;
   readonly mcc: number;
@@ -30,12 +33,13 @@ export interface Rows {
 
 /**
  * All metrics of `probabilities` [n, k] for `labels` [n] in 0 … k − 1. `trainCounts` [k] are the training images of
- * each class, which name it many-, medium- or few-shot. Throws RangeError where sizes or labels do not fit.
+ * each class, which name it many-, medium- or few-shot, and of the tail when they are below `tailBelow`. Throws RangeError where sizes or labels do not fit.
  */
 export function classificationMetrics(
   probabilities: Rows,
   labels: ArrayLike<number>,
   trainCounts: readonly number[],
+  tailBelow: number,
 ): ClassificationMetrics {
   requireFit(probabilities, labels, trainCounts);
   const predicted = argmaxRows(probabilities);
@@ -45,6 +49,9 @@ export function classificationMetrics(
     count: labels.length,
     accuracy: ratio(sum(confusion.map((row, c) => row[c]!)), labels.length),
     balancedAccuracy: mean(recall.filter((r) => r !== null)) ?? 0,
+    tailRecall: mean(recall.filter((r, c) => r !== null && trainCounts[c]! < tailBelow) as number[]),
+    worstRecall: Math.min(...recall.map((r) => r ?? 1)),
+    nll: negativeLogLikelihood(probabilities, labels),
     macroPrecision: mean(precisions(confusion)) ?? 0,
     macroF1: mean(f1Scores(confusion)) ?? 0,
     mcc: matthewsCorrelation(confusion),
@@ -88,6 +95,12 @@ export function confusionMatrix(
   const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
   for (let i = 0; i < labels.length; i++) confusion[labels[i]!]![predicted[i]!]!++;
   return confusion;
+}
+
+/** Mean of −ln p(label), in nats; probabilities below 1e-12 count as that. 0 without images. */
+export function negativeLogLikelihood({ values, columns }: Rows, labels: ArrayLike<number>): number {
+  const logs = Array.from(labels, (label, row) => -Math.log(Math.max(values[row * columns + label]!, 1e-12)));
+  return mean(logs) ?? 0;
 }
 
 /** Share of each class's images that were recognised; null for a class without images. */

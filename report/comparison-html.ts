@@ -1,5 +1,6 @@
 /** report.html of a comparison: methods over the same data, with the spread over seeds and paired differences. */
 
+import { finalResult } from './final-result.ts';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../common/files.ts';
 import {
@@ -78,10 +79,13 @@ export async function renderComparisonHtml(comparison: ComparisonReport, dir: st
   const runs = await loadRuns(dir, summary);
   const images = await imagesSection(dir, runs, embeddingBudget());
   const quotas = comparison.methods.find((run) => run.epochs.some((record) => record.quota !== null));
-  const tested = runs.flatMap(({ method, report }) =>
-    report.test === null ? [] : [{ name: `${method}, test`, metrics: report.test }],
+  const results = runs.map(({ method, report }) => ({ method, result: finalResult(report) }));
+  const tested = results.flatMap(({ method, result }) =>
+    result === null || result.split === 'validation'
+      ? []
+      : [{ name: `${method}, ${result.split}`, metrics: result.metrics }],
   );
-  const split = runs.some(({ report }) => report.test === null) ? 'validation' : 'test';
+  const split = results.find(({ result }) => result?.split !== 'test')?.result?.split ?? 'test';
   const spread =
     summary.seeds > 1
       ? 'Mean ± sample standard deviation over seeds; differences are paired by seed, with 95% intervals (Student’s t).'

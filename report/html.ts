@@ -19,13 +19,13 @@ import {
   quotaSection,
   reproduceSection,
 } from './run-sections.ts';
+import { finalResult } from './final-result.ts';
 import { proportionInterval } from './statistics.ts';
 import { dataLine } from './terminal-lines.ts';
 
 /** The result in one sentence. */
 export function runSentence(report: RunReport): string {
-  const best = report.test ?? report.validation;
-  const split = report.test === null ? 'validation' : 'test';
+  const best = finalResult(report);
   const effort = `${plural(report.epochs.length, 'epoch')} (${plural(report.optimizerSteps, 'optimiser step')}, ${duration(report.seconds)})`;
   const images =
     report.syntheticImages > 0
@@ -34,10 +34,10 @@ export function runSentence(report: RunReport): string {
   if (best === null)
     return `${report.method}, seed ${report.seed}, ran ${effort}${images}; it was not evaluated.`;
   const also =
-    report.test !== null && report.validation !== null
+    best !== null && best.split !== 'validation' && report.validation !== null
       ? ` (${percent(report.validation.balancedAccuracy)} on validation)`
       : '';
-  return `${report.method}, seed ${report.seed}, reached a balanced accuracy of ${percent(best.balancedAccuracy)} on ${split}${also} after ${effort}${images}.`;
+  return `${report.method}, seed ${report.seed}, reached a balanced accuracy of ${percent(best.metrics.balancedAccuracy)} on ${best.split}${also} after ${effort}${images}.`;
 }
 
 function dataDoubts({ skippedImages = [], dataWarnings = [], imageWarnings = [] }: RunReport): string {
@@ -49,12 +49,13 @@ function dataDoubts({ skippedImages = [], dataWarnings = [], imageWarnings = [] 
 function splits(report: RunReport): NamedMetrics[] {
   const named: NamedMetrics[] = [];
   if (report.test !== null) named.push({ name: 'test', metrics: report.test });
+  if (report.development) named.push({ name: 'development', metrics: report.development });
   if (report.validation !== null) named.push({ name: 'validation', metrics: report.validation });
   return named;
 }
 
 function headlineTiles(report: RunReport): string {
-  const metrics = report.test ?? report.validation;
+  const metrics = finalResult(report)?.metrics;
   const fidelity = report.epochs.findLast((record) => record.fidelity !== null)?.fidelity;
   const entries = [
     { value: percent(metrics?.balancedAccuracy), label: 'balanced accuracy' },

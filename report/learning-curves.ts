@@ -1,5 +1,6 @@
 /** learning-curves.png and confusion.png of a run folder: pictures to look at without a browser, or to paste. */
 
+import { finalResult } from './final-result.ts';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { writeFileAtomic } from '../common/files.ts';
@@ -83,10 +84,10 @@ export async function writeLearningCurves(runDir: string, report: RunReport): Pr
   const curves = sideBySide(runCurves(printTheme, report.epochs), WIDTH + 16, HEIGHT + 8);
   const written = [join(runDir, 'learning-curves.png')];
   await writeFileAtomic(join(runDir, 'learning-curves.png'), await rasterize(curves));
-  const measured = report.test ?? report.validation;
+  const measured = finalResult(report);
   if (measured === null) return written;
-  const title = `Confusion on ${report.test ? 'test' : 'validation'}, ${report.method}`;
-  const matrix = confusionChart(printTheme, title, measured.confusion, report.classes);
+  const title = `Confusion on ${measured.split}, ${report.method}`;
+  const matrix = confusionChart(printTheme, title, measured.metrics.confusion, report.classes);
   await writeFileAtomic(join(runDir, 'confusion.png'), await rasterize(matrix));
   return [...written, join(runDir, 'confusion.png')];
 }

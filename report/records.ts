@@ -9,6 +9,12 @@ export interface Metrics {
   readonly accuracy: number;
   /** Mean of the per-class recalls. */
   readonly balancedAccuracy: number;
+  /** Mean recall of the tail: classes with fewer than `data.tailBelow` train images; null where there are none. */
+  readonly tailRecall: number | null;
+  /** The lowest recall of a class. */
+  readonly worstRecall: number;
+  /** Mean of −ln p(label), natural logarithm. */
+  readonly nll: number;
   readonly macroPrecision: number;
   readonly macroF1: number;
   readonly mcc: number;
@@ -77,6 +83,8 @@ export interface RunReport {
   readonly epochs: readonly EpochRecord[];
   readonly validation: Metrics | null;
   readonly test: Metrics | null;
+  /** On the images held out to choose by; absent unless the run is scored on them. */
+  readonly development?: Metrics;
   /** Images left out because they could not be read, as `file: reason`; absent when there are none. */
   readonly skippedImages?: readonly string[];
   /** Doubts about the data, one line each; absent when there are none. */

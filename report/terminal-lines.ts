@@ -1,5 +1,6 @@
 /** Plain lines about a run, for logs and pipes: one per epoch and per notable event. */
 
+import { finalResult } from './final-result.ts';
 import { count, decimal, duration, percent, plural } from './format.ts';
 import { classesToldApart } from './records.ts';
 import type { EpochRecord, RunEvent, RunReport } from './records.ts';
@@ -37,11 +38,11 @@ function epochLine(record: EpochRecord, epochs: number | null, left: number | nu
 
 /** What a finished run came to, in one line. */
 export function finishedLine(report: RunReport): string {
-  const metrics = report.test ?? report.validation;
+  const result = finalResult(report);
   const quality =
-    metrics === null
+    result === null
       ? 'not evaluated'
-      : `balanced accuracy ${percent(metrics.balancedAccuracy)}, accuracy ${percent(metrics.accuracy)} on ${report.test ? 'test' : 'validation'}`;
+      : `balanced accuracy ${percent(result.metrics.balancedAccuracy)}, accuracy ${percent(result.metrics.accuracy)} on ${result.split}`;
   return `${plainText(report.method)} finished: ${quality}; ${plural(report.optimizerSteps, 'step')}, ${plural(report.syntheticImages, 'synthetic image')}, ${duration(report.seconds)}`;
 }
 

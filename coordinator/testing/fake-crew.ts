@@ -158,6 +158,7 @@ function fakeTrainer(wire: Wire, journal: string[]): TrainerHandle {
         trainLabels: TRAIN_LABELS,
         validationCount: 5,
         testCount: 5,
+        developmentCount: 0,
         datasetDigest: sha(own.config.data.source),
         anchors: object('anchors', 'a'),
         prior: object('prior', 'p'),

@@ -40,7 +40,7 @@ const operations = {
     });
     return outcome;
   },
-  stepsPerEpoch: () => run().stepsPerEpoch,
+  stepsOf: (epoch: number) => run().stepsOf(epoch),
   judgeEpoch: (epoch: number) => run().judgeEpoch(epoch),
   inspectEpoch: (epoch: number) => run().inspectEpoch(epoch),
   renderGrid: ({ epoch, path }: { epoch: number; path: string }) => run().renderGrid(epoch, path),

@@ -19,6 +19,7 @@ const SPLITS: Readonly<Record<string, SplitName>> = {
   SPLIT_TRAIN: 'train',
   SPLIT_VALIDATION: 'validation',
   SPLIT_TEST: 'test',
+  SPLIT_DEVELOPMENT: 'development',
 };
 /** Steps between progress messages. */
 const PROGRESS_EVERY = 10;
@@ -55,7 +56,7 @@ export function trainerHandlers(
     signal: AbortSignal,
   ): AsyncGenerator<TrainEpochResponse> {
     const start = performance.now();
-    const steps = await thread.call('stepsPerEpoch', undefined);
+    const steps = await thread.call('stepsOf', epoch);
     const progress = new AsyncQueue<StepProgress>();
     const trained = thread
       .call(
@@ -86,7 +87,8 @@ export function trainerHandlers(
     open,
     evaluate: async ({ split }, { signal }) => {
       const name = SPLITS[split];
-      if (name === undefined) throw new UserError('split: missing; name train, validation or test');
+      if (name === undefined)
+        throw new UserError('split: missing; name train, validation, test or development');
       const start = performance.now();
       const measured = await thread.call('evaluate', name, { signal });
       await countGraphs();

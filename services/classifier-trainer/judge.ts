@@ -50,7 +50,7 @@ export async function trainJudge(
     { ...config, method: 'erm', synthesis: { budget: 0 } },
     dataset,
   );
-  const steps = config.training.epochs * training.stepsPerEpoch;
+  const steps = training.totalSteps;
   for (let epoch = 1; epoch <= config.training.epochs; epoch++)
     await training.trainEpoch(epoch, NO_IMAGES, (_step, loss) => {
       signal.throwIfAborted();

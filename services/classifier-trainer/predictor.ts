@@ -74,15 +74,15 @@ export class Predictor {
     return argmaxRows({ values, columns: this.#model.classes.length });
   }
 
-  /** Every metric of models/metrics.ts; `trainCounts` are the training images of each class. */
+  /** Every metric of models/metrics.ts; see `classificationMetrics` for `trainCounts` and `tailBelow`. */
   async measure(
     params: ArrayMap,
     set: { readonly images: Uint8Array; readonly labels: Int32Array },
-    trainCounts: readonly number[],
+    { trainCounts, tailBelow }: { readonly trainCounts: readonly number[]; readonly tailBelow: number },
     onBatch?: () => void,
   ): Promise<ClassificationMetrics> {
     const values = await this.logits(params, set.images, onBatch);
     const probabilities = softmaxRows({ values, columns: this.#model.classes.length });
-    return classificationMetrics(probabilities, set.labels, trainCounts);
+    return classificationMetrics(probabilities, set.labels, trainCounts, tailBelow);
   }
 }

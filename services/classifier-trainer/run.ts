@@ -42,6 +42,7 @@ export interface OpenedRun {
   readonly trainLabels: Int32Array;
   readonly validationCount: number;
   readonly testCount: number;
+  readonly developmentCount: number;
   readonly datasetDigest: string;
   readonly skipped: readonly string[];
   readonly warnings: readonly string[];
@@ -58,7 +59,7 @@ interface Judge {
   readonly predictor: Predictor;
 }
 
-export type SplitName = 'train' | 'validation' | 'test';
+export type SplitName = 'train' | 'validation' | 'test' | 'development';
 
 export class TrainerRun {
   readonly #config: RunConfig;
@@ -97,11 +98,12 @@ export class TrainerRun {
       trainLabels: dataset.train.labels,
       validationCount: dataset.validation?.labels.length ?? 0,
       testCount: dataset.test?.labels.length ?? 0,
+      developmentCount: dataset.development?.labels.length ?? 0,
       datasetDigest: dataset.digest,
       skipped: dataset.skipped.map(({ file, reason }) => `${file}: ${reason}`),
       warnings: dataset.warnings,
       step: this.#training.step,
-      stepsPerEpoch: this.#training.stepsPerEpoch,
+      stepsPerEpoch: this.#training.stepsOf(1),
       environment: {
         engine: await engineNamed(engine).describe({ threads }),
         processor: cpus()[0]?.model.trim() ?? 'unknown',
@@ -197,8 +199,8 @@ export class TrainerRun {
     return this.#training.trainEpoch(epoch, synthetic, onStep);
   }
 
-  get stepsPerEpoch(): number {
-    return this.#training.stepsPerEpoch;
+  stepsOf(epoch: number): number {
+    return this.#training.stepsOf(epoch);
   }
 
   /** Images of each intended class, and those that the judge gives that class. */

@@ -6,7 +6,7 @@ import { UserError } from '../../common/errors.ts';
 import type { RunConfig } from '../../config/run-config.ts';
 import { resolveMethod } from '../../config/method.ts';
 import type { MethodAxes } from '../../config/method.ts';
-import { optimizerSteps, stepsPerEpoch } from '../../config/training-config.ts';
+import { optimizerSteps, stepsBy } from '../../config/training-config.ts';
 import type { TrainingConfig } from '../../config/training-config.ts';
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
 import { initClassifier } from '../../models/classifier.ts';
@@ -50,6 +50,7 @@ export type TrainerConfig = Pick<
   'method' | 'classifier' | 'training' | 'seed' | 'threads' | 'engine'
 > & {
   readonly synthesis: Pick<RunConfig['synthesis'], 'budget'>;
+  readonly data: Pick<RunConfig['data'], 'tailBelow'>;
 };
 
 export interface SyntheticImages {
@@ -83,12 +84,12 @@ type StepRunner = (inputs: {
 export class ClassifierTraining {
   readonly dataset: Dataset;
   readonly trainCounts: readonly number[];
-  readonly stepsPerEpoch: number;
+  /** Optimiser steps of the whole run. */
+  readonly totalSteps: number;
   step = 0;
   readonly #parts: Parts;
   readonly #axes: MethodAxes;
   readonly #key: Key;
-  readonly #totalSteps: number;
   #state: TrainingState<NdArray>;
 
   private constructor(parts: Parts) {
@@ -100,8 +101,7 @@ export class ClassifierTraining {
     this.#key = foldIn(keyFromSeed(config.seed), 'classifier');
     this.trainCounts = classCounts(dataset.train.labels, dataset.classes.length);
     const real = dataset.train.labels.length;
-    this.stepsPerEpoch = stepsPerEpoch(config.training, real, config.synthesis.budget);
-    this.#totalSteps = optimizerSteps(config.training, real, config.synthesis.budget);
+    this.totalSteps = optimizerSteps(config.training, real, config.synthesis.budget);
   }
 
   /** Compiles the graphs and initialises the network. Throws UserError for a network that cannot work. */
@@ -157,6 +157,7 @@ export class ClassifierTraining {
   ): Promise<EpochOutcome> {
     const { config, dataset } = this.#parts;
     const { budget } = config.synthesis;
+    const steps = this.stepsOf(epoch);
     const order = epochOrder({
       realLabels: dataset.train.labels,
       syntheticLabels: synthetic.labels,
@@ -164,18 +165,32 @@ export class ClassifierTraining {
       sampling: this.#axes.sampling,
       syntheticShare: config.training.syntheticShare,
       replay: this.#axes.synthesis === 'replay' ? budget : 0,
-      places: dataset.train.labels.length + budget,
+      places: this.#places(steps),
       key: this.#key,
       epoch,
     });
     const maker = this.#batchMaker(epoch, synthetic);
     let total = 0;
-    for (let i = 0; i < this.stepsPerEpoch; i++) {
+    for (let i = 0; i < steps; i++) {
       const loss = await this.#advance(maker.make(order, i));
       total += loss;
       onStep(i + 1, loss);
     }
-    return { meanLoss: total / this.stepsPerEpoch, step: this.step };
+    return { meanLoss: total / steps, step: this.step };
+  }
+
+  /** Optimiser steps of one epoch. */
+  stepsOf(epoch: number): number {
+    const { epochs } = this.#parts.config.training;
+    return stepsBy(epoch, epochs, this.totalSteps) - stepsBy(epoch - 1, epochs, this.totalSteps);
+  }
+
+  /** Examples of an epoch of so many steps: whole batches, or, where an epoch is a pass, real images and budget. */
+  #places(steps: number): number {
+    const { training, synthesis } = this.#parts.config;
+    return training.steps === null
+      ? this.dataset.train.labels.length + synthesis.budget
+      : steps * training.batchSize;
   }
 
   #batchMaker(epoch: number, synthetic: SyntheticImages): BatchMaker {
@@ -198,7 +213,7 @@ export class ClassifierTraining {
     const { config, optimizer, runStep } = this.#parts;
     const { learningRate, warmupSteps, schedule } = config.training;
     const step = this.step + 1;
-    const rate = learningRate * withWarmup(warmupSteps, SCHEDULES[schedule])(step, this.#totalSteps);
+    const rate = learningRate * withWarmup(warmupSteps, SCHEDULES[schedule])(step, this.totalSteps);
     const scalars = scalarInputs(optimizer, { step, learningRate: rate, averageDecay: 0 });
     const { loss, gradientNorm, ...state } = await runStep({ state: this.#state, batch, scalars });
     const [value, norm] = [loss.data[0]!, gradientNorm.data[0]!];
@@ -223,7 +238,13 @@ export class ClassifierTraining {
   /** Metrics on one of the data set's parts; null when it has none. */
   async evaluate(set: ImageSet | null, onBatch?: () => void): Promise<ClassificationMetrics | null> {
     if (set === null) return null;
-    return this.#parts.predictor.measure(this.params, set, this.trainCounts, onBatch);
+    const { tailBelow } = this.#parts.config.data;
+    return this.#parts.predictor.measure(
+      this.params,
+      set,
+      { trainCounts: this.trainCounts, tailBelow },
+      onBatch,
+    );
   }
 
   /** What the classifier says of images [n, h, w, c]: probabilities [n, classes]. */
