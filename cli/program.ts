@@ -12,6 +12,7 @@ export const COMMANDS: readonly {
 }[] = [
   { names: ['run'], load: async () => (await import('./run.ts')).addRunCommand },
   { names: ['compare'], load: async () => (await import('./compare.ts')).addCompareCommand },
+  { names: ['study'], load: async () => (await import('./study/command.ts')).addStudyCommand },
   { names: ['demo'], load: async () => (await import('./compare.ts')).addDemoCommand },
   { names: ['report'], load: async () => (await import('./report.ts')).addReportCommand },
   { names: ['prior'], load: async () => (await import('./prior.ts')).addPriorCommand },

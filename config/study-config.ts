@@ -1,0 +1,62 @@
+/**
+ * A study file: rows (methods with their settings) over paired seeds on the same data. What all rows share stands in
+ * `settings`; a row's own settings, then a seed's, lie on top. Every setting of a run may be written there.
+ */
+import { z } from 'zod';
+
+const settings = z.record(z.string(), z.unknown()).default({});
+
+/** What may stand in the name of a folder and a column. */
+const name = z.string().regex(/^[\p{L}\p{N}][\p{L}\p{N} .,+=()-]{0,60}$/u);
+
+const rowSchema = z.strictObject({
+  /** Names the row in tables: letters, digits, spaces and .,+=()- */
+  name,
+  /** Settings of its runs, on top of the study's. */
+  settings,
+});
+
+const seedSchema = z.union([
+  z.int().min(0),
+  z.strictObject({
+    seed: z.int().min(0),
+    /** Settings of this seed's runs, in every row: another draw of the tail, for instance. */
+    settings,
+  }),
+]);
+
+export const studyConfigSchema = z
+  .strictObject({
+    /** Heads the report; null: the file's name. */
+    title: z.string().min(1).nullable().default(null),
+    /** Settings that all runs share. */
+    settings,
+    rows: z.array(rowSchema).min(1).max(1000),
+    /** Runs of each row. Rows are compared pair by pair, seed by seed. */
+    seeds: z.array(seedSchema).min(1).max(1000),
+    /** Name of the row that the others are compared with; null: the first. */
+    reference: z.string().min(1).nullable().default(null),
+    /** What finished runs are scored on. In a `development` study no run even decodes a test image. */
+    split: z.enum(['development', 'test']).default('development'),
+    /** Runs at a time. */
+    parallel: z.int().min(1).max(1024).default(1),
+    /** Folder of the results; relative to where the command runs. */
+    out: z.string().min(1),
+    /** Folder of the runs, which studies may share; null: `runs/` inside `out`. */
+    runs: z.string().min(1).nullable().default(null),
+    /** Keep finished runs of equal settings, data and engine that another version of the code made. */
+    acceptOtherCode: z.boolean().default(false),
+  })
+  .check((ctx) => {
+    const { rows, reference } = ctx.value;
+    const names = rows.map((row) => row.name);
+    const twice = names.findIndex((text, i) => names.indexOf(text) !== i);
+    const refuse = (path: (string | number)[], message: string) =>
+      ctx.issues.push({ code: 'custom', path, message, input: ctx.value });
+    if (twice >= 0) refuse(['rows', twice, 'name'], 'another row has this name');
+    if (reference !== null && !names.includes(reference))
+      refuse(['reference'], `it must be the name of a row (${names.join(', ')})`);
+  });
+
+export type StudyConfig = z.output<typeof studyConfigSchema>;
+export type StudySeed = StudyConfig['seeds'][number];
