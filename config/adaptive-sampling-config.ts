@@ -10,6 +10,13 @@ export const adaptiveSamplingConfigSchema = z
     rule: z.enum(['released', 'softmax', 'uniform', 'inverse-frequency']).default('softmax'),
     /** T of `softmax`; smaller gives more to the worst classes. */
     temperature: z.number().gt(0).max(1000).default(0.5),
+    /**
+     * Whose accuracy is read: that of the `train` images, which saturates in small classes, or of fresh `variants` of
+     * them, which no run trains on: anchors noised as for synthesis and denoised without guidance, for each making anew.
+     */
+    measure: z.enum(['train', 'variants']).default('train'),
+    /** Variants of each class. */
+    variants: z.int().min(1).max(100_000).default(32),
     /** Weight of the past in the moving average of accuracy; 0 forgets it. */
     smoothing: z.number().min(0).lt(1).default(0.5),
     /** Fewest images of a class an epoch. */

@@ -2,7 +2,7 @@
  * Accuracy adaptive sampling (AAS): per-class accuracy in, a quota of synthetic images per class out. Pure functions
  * of plain values. The released rule is that of the authors' code (arXiv 2403.08407); ours adds a temperature, a
  * moving average over epochs, a floor, a cap and a sum of exactly N. Never reads test accuracy: its callers give
- * accuracy on training images.
+ * accuracy on training images, or on fresh variants of them.
  */
 import { apportion } from '../common/apportion.ts';
 

@@ -102,7 +102,7 @@ export async function runEpoch(state: RunState, tools: EpochTools): Promise<Done
 
 /** Evaluates the current weights on a split. */
 export async function evaluate(
-  split: 'SPLIT_TRAIN' | 'SPLIT_VALIDATION' | 'SPLIT_TEST' | 'SPLIT_DEVELOPMENT',
+  split: 'SPLIT_TRAIN' | 'SPLIT_VALIDATION' | 'SPLIT_TEST' | 'SPLIT_DEVELOPMENT' | 'SPLIT_VARIANTS',
   tools: EpochTools,
 ): Promise<{ metrics: Metrics; seconds: number }> {
   const response = await tools.crew.trainer.handle.evaluate({ split }, callOptions(tools));
@@ -115,7 +115,7 @@ async function decidePlan(epoch: number, state: RunState, tools: EpochTools): Pr
   if (!makesImagesIn(config, epoch))
     return { sampling: state.sampling, quota: null, accuracy: null, evaluateSeconds: 0 };
   const measured =
-    epoch > 1 && readsAccuracy(config.adaptiveSampling.rule) ? await evaluate('SPLIT_TRAIN', tools) : null;
+    epoch > 1 && readsAccuracy(config.adaptiveSampling.rule) ? await measureClasses(epoch, tools) : null;
   const decision = decideQuota({
     options: config.adaptiveSampling,
     budget: config.synthesis.budget,
@@ -131,6 +131,33 @@ async function decidePlan(epoch: number, state: RunState, tools: EpochTools): Pr
     accuracy: measured ? decision.accuracy : null,
     evaluateSeconds: measured?.seconds ?? 0,
   };
+}
+
+/** The accuracy that quotas follow: on training images, or on fresh variants of them, which are made for it. */
+async function measureClasses(
+  epoch: number,
+  tools: EpochTools,
+): Promise<{ metrics: Metrics; seconds: number }> {
+  const { config, crew, opened } = tools;
+  const { measure, variants } = config.adaptiveSampling;
+  if (measure === 'train') return evaluate('SPLIT_TRAIN', tools);
+  const counts = countClasses(opened.trainLabels, opened.classes.length);
+  const shards = planShards({
+    ...{ seed: config.seed, epoch, start: 'anchored', trainLabels: opened.trainLabels },
+    quota: counts.map((count) => (count > 0 ? variants : 0)),
+    idStride: variants * opened.classes.length,
+    firstId: config.training.epochs * config.synthesis.budget,
+    shardSize: config.synthesis.shardSize,
+  });
+  const weights = await publishWeights(epoch, tools);
+  const request = variantRequest(shardRequest(epoch, weights, tools), tools);
+  const made = await synthesizeEpoch(
+    { epoch, shards, request },
+    { ...tools, crew: shardCrew(crew, { variants: true }) },
+  );
+  crew.release(weights.object!);
+  const { metrics, seconds } = await evaluate('SPLIT_VARIANTS', tools);
+  return { metrics, seconds: seconds + made.seconds };
 }
 
 async function synthesize(epoch: number, quota: readonly number[], tools: EpochTools): Promise<Synthetic> {
@@ -156,11 +183,11 @@ async function synthesize(epoch: number, quota: readonly number[], tools: EpochT
   return { outcome, weightsVersion: weights.version, fidelity, toldApart, grid };
 }
 
-/** The trainer takes the shards. */
-export function shardCrew(crew: Crew): ShardCrew {
+/** The trainer takes the shards, to train on them or as variants to measure. */
+export function shardCrew(crew: Crew, { variants = false } = {}): ShardCrew {
   const { workers, trainer } = crew;
   const keep: ShardCrew['keep'] = (shard, signal) =>
-    trainer.handle.addShard(shard, { deadlineMs: CALL_DEADLINE_MS, signal });
+    trainer.handle.addShard({ ...shard, variants }, { deadlineMs: CALL_DEADLINE_MS, signal });
   return { workers, release: (object) => crew.release(object), keep };
 }
 
@@ -187,6 +214,14 @@ function shardRequest(epoch: number, weights: WeightsRef__Output, { config, open
     anchors: readsAnchors(synthesis) ? opened.anchors : null,
     weights,
   };
+}
+
+/** The same images without guidance, each from its anchor. */
+function variantRequest(request: ReturnType<typeof shardRequest>, { config, opened }: EpochTools) {
+  const { synthesis } = config;
+  const guidance = { ...synthesis.guidance, rule: 'none' as const, lda: 0, copies: 0, lowPass: false };
+  const unguided = { ...synthesis, start: 'anchored' as const, guidance };
+  return { ...request, synthesisJson: JSON.stringify(unguided), anchors: opened.anchors };
 }
 
 async function judge(epoch: number, tools: EpochTools): Promise<Fidelity | null> {

@@ -155,6 +155,22 @@ describe('a run', () => {
     expect(essence(five)).toEqual(essence(one));
   });
 
+  it('measures fresh variants of training images where quotas follow them, and never trains on them', async () => {
+    const crew = fakeCrew(2);
+    const config = {
+      ...CONFIG,
+      adaptiveSampling: { ...CONFIG.adaptiveSampling, measure: 'variants', variants: 2 },
+    } as const;
+    const report = await finished(crew, dir, config);
+    const journal = crew.journal.filter((entry) => !entry.startsWith('evaluate SPLIT_VALIDATION'));
+    // two of each of three classes in shards of three, before the second and the third epoch's images
+    expect([...journal.slice(2, 4)].sort()).toEqual(['variants 2.0', 'variants 2.1']);
+    expect(journal[4]).toBe('evaluate SPLIT_VARIANTS');
+    expect(journal).not.toContain('evaluate SPLIT_TRAIN');
+    expect(report.epochs.map(({ syntheticImages }) => syntheticImages)).toEqual([12, 12, 12]);
+    expect(essence(report)).toEqual(essence(await finished(fakeCrew(1), join(dir, 'one'), config)));
+  });
+
   it('needs no workers for methods that make no images', async () => {
     const crew = fakeCrew(0);
     const erm = parseRunConfig({ data: { source: 'x' }, method: 'replay', training: { epochs: 1 } });

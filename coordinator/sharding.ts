@@ -26,8 +26,10 @@ export interface ShardPlanInput {
   readonly epoch: number;
   /** Images of each class. */
   readonly quota: readonly number[];
-  /** Upper bound of every epoch's images (the budget): epoch e's ids lie in [(e − 1)·stride, e·stride). */
+  /** Upper bound of every epoch's images (the budget): epoch e's ids lie in [(e − 1)·stride, e·stride) from `firstId`. */
   readonly idStride: number;
+  /** 0 by default; keeps the ids of another kind of images apart. */
+  readonly firstId?: number;
   readonly shardSize: number;
   readonly start: 'anchored' | 'noise';
   /** Class index of each training image. */
@@ -48,7 +50,7 @@ export function planShards(input: ShardPlanInput): Shard[] {
 }
 
 function planImages(input: ShardPlanInput): PlannedImage[] {
-  const { epoch, quota, idStride } = input;
+  const { epoch, quota, idStride, firstId = 0 } = input;
   const total = quota.reduce((sum, n) => sum + n, 0);
   if (total > idStride) throw new RangeError(`${total} images exceed the epoch's ${idStride} image ids`);
   const anchors = input.start === 'anchored' ? imagesByClass(input.trainLabels, quota.length) : null;
@@ -56,7 +58,7 @@ function planImages(input: ShardPlanInput): PlannedImage[] {
   const images: PlannedImage[] = [];
   quota.forEach((count, classIndex) => {
     for (let i = 0; i < count; i++) {
-      const imageId = (epoch - 1) * idStride + images.length;
+      const imageId = firstId + (epoch - 1) * idStride + images.length;
       const candidates = anchors?.[classIndex];
       if (candidates?.length === 0)
         throw new RangeError(`class ${classIndex} has no training image to start from`);

@@ -18,7 +18,15 @@ const COMMON = {
   'synthesis.guidance.lowPass': true,
 };
 const DESIGNS = [
-  ['anchors by a curriculum', { 'synthesis.curriculum': [0.8, 0.4], 'synthesis.guidance.copies': 2 }],
+  [
+    'anchors by a curriculum',
+    {
+      'synthesis.curriculum': [0.8, 0.4],
+      'synthesis.guidance.copies': 2,
+      'adaptiveSampling.measure': 'variants',
+      'adaptiveSampling.variants': 4,
+    },
+  ],
   [
     'noise, guided by the head on the features of the prior',
     {

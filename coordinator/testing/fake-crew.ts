@@ -178,11 +178,12 @@ function fakeTrainer(wire: Wire, journal: string[]): TrainerHandle {
     },
     publishWeights: () =>
       Promise.resolve({ weights: { version: own.step, object: object('weights', own.weights) } }),
-    addShard({ epoch, shardIndex, batch }) {
+    addShard({ epoch, shardIndex, batch, variants }) {
       need();
       const held = wire.get(batch!.id!);
       if (!held) throw new Error(`epoch ${epoch}: no holder has ${batch!.id}`);
-      own.shards.set(shardIndex!, held.content);
+      if (variants) journal.push(`variants ${epoch}.${shardIndex}`);
+      else own.shards.set(shardIndex!, held.content);
       return Promise.resolve({ images: 1 });
     },
     judgeEpoch: () => Promise.resolve({ images: [4, 2, 2], faithful: [4, 1, 0] }),

@@ -4,7 +4,7 @@ import type { ComputeContext } from '../../actors/compute/compute-worker.ts';
 import type { RunConfig } from '../../config/run-config.ts';
 import { graphTotals } from '../../tensor/graph-totals.ts';
 import { TrainerRun } from './run.ts';
-import type { SplitName } from './run.ts';
+import type { ShardBatch, SplitName } from './run.ts';
 
 let current: TrainerRun | undefined;
 
@@ -28,8 +28,7 @@ const operations = {
   evaluate: (split: SplitName, context: ComputeContext) =>
     run().evaluate(split, () => context.throwIfCancelled()),
   exportWeights: () => run().exportWeights(),
-  addShard: ({ epoch, shardIndex, batch }: { epoch: number; shardIndex: number; batch: Uint8Array }) =>
-    run().addShard(epoch, shardIndex, batch),
+  addShard: (shard: ShardBatch) => run().addShard(shard),
   trainEpoch: async (
     request: { epoch: number; shardCount: number; imagesEpoch: number },
     context: ComputeContext,

@@ -20,6 +20,7 @@ const SPLITS: Readonly<Record<string, SplitName>> = {
   SPLIT_VALIDATION: 'validation',
   SPLIT_TEST: 'test',
   SPLIT_DEVELOPMENT: 'development',
+  SPLIT_VARIANTS: 'variants',
 };
 /** Steps between progress messages. */
 const PROGRESS_EVERY = 10;
@@ -99,10 +100,10 @@ export function trainerHandlers(
       metrics.weightsPublished(step);
       return { weights: { version: step, object: await objects.put(bytes) } };
     },
-    addShard: async ({ epoch, shardIndex, batch }, { signal }) => {
+    addShard: async ({ epoch, shardIndex, batch, variants }, { signal }) => {
       if (batch === null) throw new UserError('batch: missing; name the shard’s images');
       const bytes = await objects.get(batch, { signal });
-      const images = await thread.call('addShard', { epoch, shardIndex, batch: bytes });
+      const images = await thread.call('addShard', { epoch, shardIndex, batch: bytes, variants });
       metrics.shardTaken(images);
       return { images };
     },

@@ -12,6 +12,22 @@ export interface KeptImages extends SyntheticImages {
 /** By position in the epoch. */
 export type Shards = Map<number, KeptImages>;
 
+/** Shards, and the epoch that made them. */
+export interface EpochShards {
+  readonly epoch: number;
+  readonly shards: Shards;
+}
+
+/** All images in shard order, whatever order the shards came in. */
+export function joined(shards: Shards): KeptImages {
+  const ordered = [...shards].sort(([a], [b]) => a - b).map(([, shard]) => shard);
+  return {
+    images: Buffer.concat(ordered.map((shard) => shard.images)),
+    labels: Int32Array.from(ordered.flatMap((shard) => [...shard.labels])),
+    ids: Int32Array.from(ordered.flatMap((shard) => [...shard.ids])),
+  };
+}
+
 /** All shards of `epoch` as one file; they must all have the same size of image. */
 export function encodeShards(epoch: number, shards: Shards): Uint8Array {
   const ordered = [...shards].sort(([a], [b]) => a - b);
@@ -25,7 +41,7 @@ export function encodeShards(epoch: number, shards: Shards): Uint8Array {
 }
 
 /** Throws UserError naming `source` for a file of another kind. */
-export function decodeShards(bytes: Uint8Array, source: string): { epoch: number; shards: Shards } {
+export function decodeShards(bytes: Uint8Array, source: string): EpochShards {
   const { arrays, metadata } = decodeSafetensors(bytes, source);
   const epoch = Number(metadata['epoch']);
   const shards: Shards = new Map();

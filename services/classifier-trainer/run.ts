@@ -25,8 +25,8 @@ import { decodeSafetensors } from '../../tensor/safetensors.ts';
 import { classCounts } from './epoch-order.ts';
 import { trainHead } from './head-training.ts';
 import { inspectImages } from './inspection.ts';
-import { decodeShards, encodeShards } from './kept-images.ts';
-import type { KeptImages, Shards } from './kept-images.ts';
+import { decodeShards, encodeShards, joined } from './kept-images.ts';
+import type { EpochShards, KeptImages, Shards } from './kept-images.ts';
 import { Predictor } from './predictor.ts';
 import { ClassifierTraining } from './training.ts';
 import type { EpochOutcome } from './training.ts';
@@ -59,15 +59,25 @@ interface Judge {
   readonly predictor: Predictor;
 }
 
-export type SplitName = 'train' | 'validation' | 'test' | 'development';
+export type SplitName = 'train' | 'validation' | 'test' | 'development' | 'variants';
+
+/** A shard's safetensors file, and what it is for. */
+export interface ShardBatch {
+  readonly epoch: number;
+  readonly shardIndex: number;
+  readonly batch: Uint8Array;
+  /** Whether its images are to be measured, not trained on. */
+  readonly variants: boolean;
+}
 
 export class TrainerRun {
   readonly #config: RunConfig;
   readonly #training: ClassifierTraining;
   readonly #judge: Judge | null;
   /** Shards of the epoch in work, by position. */
-  #shards: Shards = new Map();
-  #epoch = 0;
+  #shards: EpochShards = { epoch: 0, shards: new Map() };
+  /** Of the measurement that was last begun. */
+  #variants: EpochShards = { epoch: 0, shards: new Map() };
 
   private constructor(config: RunConfig, training: ClassifierTraining, judge: Judge | null) {
     this.#config = config;
@@ -122,6 +132,7 @@ export class TrainerRun {
   }
 
   #set(split: SplitName): ImageSet | null {
+    if (split === 'variants') return { ...joined(this.#variants.shards), groups: null, ids: [] };
     return this.#training.dataset[split];
   }
 
@@ -150,12 +161,12 @@ export class TrainerRun {
   }
 
   /** Keeps a shard for its epoch; the first shard of a new epoch forgets the old ones. */
-  addShard(epoch: number, shardIndex: number, batch: Uint8Array): number {
+  addShard({ epoch, shardIndex, batch, variants }: ShardBatch): number {
     const { images, classes, imageIds } = decodeSafetensors(batch, `shard ${shardIndex}`).arrays;
     if (images === undefined || classes === undefined || imageIds === undefined)
       throw new Error(`shard ${shardIndex} of epoch ${epoch} holds no images`);
-    this.#begin(epoch);
-    this.#shards.set(shardIndex, {
+    const shards = variants ? this.#variantsOf(epoch) : this.#shardsOf(epoch);
+    shards.set(shardIndex, {
       images: images.data as Uint8Array,
       labels: classes.data as Int32Array,
       ids: imageIds.data as Int32Array,
@@ -166,26 +177,23 @@ export class TrainerRun {
   /** Images that were kept for later epochs, where there are any. */
   async #restoreImages(path: string): Promise<void> {
     if (!existsSync(path)) return;
-    const { epoch, shards } = decodeShards(await readFile(path), path);
-    this.#begin(epoch);
-    this.#shards = shards;
+    this.#shards = decodeShards(await readFile(path), path);
   }
 
-  #begin(epoch: number): void {
-    if (epoch === this.#epoch) return;
-    this.#epoch = epoch;
-    this.#shards = new Map();
+  /** The shards of an epoch; asked for another one, the last is forgotten. */
+  #shardsOf(epoch: number): Shards {
+    if (epoch !== this.#shards.epoch) this.#shards = { epoch, shards: new Map() };
+    return this.#shards.shards;
+  }
+
+  #variantsOf(epoch: number): Shards {
+    if (epoch !== this.#variants.epoch) this.#variants = { epoch, shards: new Map() };
+    return this.#variants.shards;
   }
 
   /** The epoch's synthetic images in shard order, whatever order they came in. */
   #synthetic(epoch: number): KeptImages {
-    this.#begin(epoch);
-    const shards = [...this.#shards].sort(([a], [b]) => a - b).map(([, shard]) => shard);
-    return {
-      images: Buffer.concat(shards.map((shard) => shard.images)),
-      labels: Int32Array.from(shards.flatMap((shard) => [...shard.labels])),
-      ids: Int32Array.from(shards.flatMap((shard) => [...shard.ids])),
-    };
+    return joined(this.#shardsOf(epoch));
   }
 
   /** One epoch on the real images and those that `imagesEpoch` made, of which every shard must be there; 0 for none. */
@@ -194,8 +202,8 @@ export class TrainerRun {
     onStep: (step: number, loss: number) => void,
   ): Promise<EpochOutcome> {
     const synthetic = this.#synthetic(imagesEpoch);
-    if (this.#shards.size !== shardCount)
-      throw new Error(`epoch ${imagesEpoch} has ${this.#shards.size} of its ${shardCount} shards`);
+    const { size } = this.#shardsOf(imagesEpoch);
+    if (size !== shardCount) throw new Error(`epoch ${imagesEpoch} has ${size} of its ${shardCount} shards`);
     return this.#training.trainEpoch(epoch, synthetic, onStep);
   }
 
@@ -235,8 +243,9 @@ export class TrainerRun {
 
   async saveCheckpoint(dir: string): Promise<string> {
     await writeFileAtomic(join(dir, CHECKPOINT_FILE), this.#training.checkpoint());
-    if (this.#config.synthesis.every > 1 && this.#shards.size > 0)
-      await writeFileAtomic(join(dir, IMAGES_FILE), encodeShards(this.#epoch, this.#shards));
+    const { epoch, shards } = this.#shards;
+    if (this.#config.synthesis.every > 1 && shards.size > 0)
+      await writeFileAtomic(join(dir, IMAGES_FILE), encodeShards(epoch, shards));
     return this.#training.exportModel().digest;
   }
 
