@@ -37,6 +37,8 @@ describe('parseRunConfig', () => {
     expect(config.adaptiveSampling).toEqual({
       rule: 'softmax',
       temperature: 0.5,
+      measure: 'train',
+      variants: 32,
       smoothing: 0.5,
       floor: 0,
       cap: null,

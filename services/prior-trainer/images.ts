@@ -40,11 +40,13 @@ export async function loadPriorImages(config: PriorConfig): Promise<PriorImages>
     const unlabelled = await loadUnlabelled(config.unlabelled, shape, NO_EXCLUSIONS, config.data);
     return union(shape, null, unlabelled, []);
   }
-  const { height, width, channels, train, validation, test, digest, warnings } = await loadDataset(
-    config.data,
-  );
+  const dataset = await loadDataset(config.data, {}, { archive: config.data.archive !== null });
+  const { height, width, channels, train, validation, test, digest, warnings } = dataset;
   const shape = { height, width, channels };
-  const labelled = { images: train.images, count: train.labels.length, labels: train.labels, digest };
+  const labelled = withArchive(
+    { images: train.images, count: train.labels.length, labels: train.labels, digest },
+    dataset.archive?.images ?? null,
+  );
   if (config.unlabelled.length === 0) return { ...shape, ...labelled, origin: null, warnings };
   const exclude: Exclusions = { heldOut: imageDigests(validation, test), train: imageDigests(train) };
   return union(
@@ -56,6 +58,18 @@ export async function loadPriorImages(config: PriorConfig): Promise<PriorImages>
 }
 
 type Labelled = Pick<PriorImages, 'images' | 'count' | 'labels' | 'digest'>;
+
+/** Labelled images, then those of `data.archive`, whose labels the reader dropped. */
+function withArchive(labelled: Labelled, archive: Uint8Array | null): Labelled {
+  if (archive === null) return labelled;
+  const size = labelled.images.length / labelled.count;
+  return {
+    images: Buffer.concat([labelled.images, archive]),
+    count: labelled.count + archive.length / size,
+    labels: labelled.labels,
+    digest: createHash('sha256').update(labelled.digest).update(archive).digest('hex'),
+  };
+}
 
 /** Labelled images first. */
 function union(
@@ -83,8 +97,11 @@ function union(
 }
 
 /** One line for a person. */
-export function describeOrigin({ count, origin }: PriorImages): string {
-  if (!origin) return `${count} labelled training images`;
+export function describeOrigin({ count, labels, origin }: PriorImages): string {
+  if (!origin) {
+    const archived = count - labels.length;
+    return `${labels.length} labelled training images${archived > 0 ? ` and ${archived} of the archive` : ''}`;
+  }
   const { labelled, unlabelled } = origin;
   const left = [
     [unlabelled.heldOut, 'validation or test images'],
