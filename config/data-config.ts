@@ -57,6 +57,16 @@ const archiveSchema = z.discriminatedUnion('from', [
   z.strictObject({ from: z.literal('train'), labelled: z.number().gt(0).lt(1).default(0.1), seed }),
 ]);
 
+/**
+ * What synthesis is measured against: `perClass` more labelled train images for every class with fewer than `below`, from
+ * those that long-tailing left out and nothing else took. Metrics go on calling those classes by the size they had.
+ */
+const freshSchema = z.strictObject({
+  perClass: z.int().min(1),
+  below: z.int().min(1).default(200),
+  seed,
+});
+
 export const dataConfigSchema = z
   .strictObject({
     /** 'fashion-mnist' (the default), or the path of a folder, CSV file or NPZ file. */
@@ -80,6 +90,8 @@ export const dataConfigSchema = z
     development: developmentSchema.nullable().default(null),
     /** Unlabelled images; null for none. */
     archive: archiveSchema.nullable().default(null),
+    /** More real images of the rare classes, to see how many synthesis is worth; null for none. */
+    fresh: freshSchema.nullable().default(null),
     /** What the finished run is scored on: with `development`, test images are not even decoded. */
     evaluation: z.enum(['test', 'development']).default('test'),
     /** A class with fewer train images than this belongs to the tail. */
@@ -100,6 +112,8 @@ export const dataConfigSchema = z
     for (const [name, part] of Object.entries({ development, archive }))
       if (part?.from === 'unused' && longTail === null)
         refuse([name, 'from'], "'unused' needs longTail: without it no image is left over; use 'train'");
+    if (ctx.value.fresh !== null && longTail === null)
+      refuse(['fresh'], 'it needs longTail: without it no image is left over; use null');
     if (evaluation === 'development' && development === null)
       refuse(['evaluation'], 'it needs data.development, which says what to hold out');
   });

@@ -36,6 +36,8 @@ export interface Dataset {
   width: number;
   channels: number;
   train: ImageSet;
+  /** How many of the last train images are `data.fresh` ones, by which no class is called many, few or tail. */
+  freshCount: number;
   validation: ImageSet | null;
   /** Null, too, when the run is scored on development images. */
   test: ImageSet | null;
@@ -70,7 +72,9 @@ export async function loadDataset(
   const shape = await chooseShape(splits.train.pixels, config.imageSize, config.channels, samples);
   const skipped: SkippedImage[] = [...source.skipped, ...(outside?.skipped ?? [])];
   const load = (items: Items | null): Promise<ImageSet | null> => loadSet(config, items, shape, skipped);
-  const train = (await load(splits.train))!;
+  const base = (await load(splits.train))!;
+  const fresh = await load(splits.fresh);
+  const train = fresh ? joined(base, fresh) : base;
   const validation = await load(splits.validation);
   const test = isForDevelopment ? null : await load(outside ? outside.items : source.test);
   const development = isForDevelopment ? await load(splits.development) : null;
@@ -81,6 +85,7 @@ export async function loadDataset(
     classes: [...source.classes],
     ...shape,
     train,
+    freshCount: fresh?.labels.length ?? 0,
     validation,
     test,
     development,
@@ -105,6 +110,15 @@ function checkClasses(source: Source, labels: Int32Array, where: string): void {
 
 function firstOfEachClass(labels: Int32Array, classes: number): number[] {
   return Array.from({ length: classes }, (_, label) => labels.indexOf(label)).filter((index) => index >= 0);
+}
+
+function joined(first: ImageSet, second: ImageSet): ImageSet {
+  return {
+    images: Buffer.concat([first.images, second.images]),
+    labels: Int32Array.from([...first.labels, ...second.labels]),
+    ids: [...first.ids, ...second.ids],
+    groups: first.groups && second.groups ? [...first.groups, ...second.groups] : null,
+  };
 }
 
 async function loadSet(

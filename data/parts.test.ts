@@ -52,8 +52,25 @@ describe('from the unused images', () => {
       [2, 2, 2],
       [30, 30, 30],
       [40, 20, 10],
+      null,
     ]);
     expectDisjoint(chosen);
+  });
+
+  it('fresh images of the rare classes come last, and change nothing else', () => {
+    const config = {
+      longTail,
+      validation: unused,
+      development: { from: 'unused', perClass: 30 },
+      archive: { from: 'unused', ratio: 1 },
+    } as const;
+    const chosen = parts({ ...config, fresh: { perClass: 25, below: 20 } });
+    expect(counts(chosen.fresh)).toEqual([0, 25, 25]);
+    expectDisjoint(chosen);
+    expect({ ...chosen, fresh: null }).toEqual(parts(config));
+    expect(() => parts({ ...config, fresh: { perClass: 99, below: 20 } })).toThrow(
+      /data\.fresh\.perClass is 99: class 'b' has 48 unused images left; set it to 48 or less/,
+    );
   });
 
   it('do not change train and validation', () => {
@@ -110,6 +127,7 @@ describe('from train', () => {
       [5, 5, 5],
       [20, 20, 20],
       [60, 60, 60],
+      null,
     ]);
     expectDisjoint(chosen);
   });

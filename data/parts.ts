@@ -2,7 +2,7 @@
  * Which images of a source go where: train, validation, development, archive. Nothing is decoded; pure but for its
  * messages. In this order: the long tail is cut; development and archive leave the train images where they come from
  * `train`; validation is parted off; what comes from the unused images is drawn, validation first, then development,
- * then the archive. No image is in two parts, and groups stay whole.
+ * then the archive, then fresh train images. No image is in two parts, and groups stay whole.
  */
 import type { DataConfig } from '../config/data-config.ts';
 import { UserError } from '../common/errors.ts';
@@ -17,6 +17,8 @@ export interface Parts {
   readonly development: Items | null;
   /** Its labels are there, and nothing that trains may read them. */
   readonly archive: Items | null;
+  /** Further train images of the rare classes (`data.fresh`). */
+  readonly fresh: Items | null;
 }
 
 /** Throws UserError when a part asks for more images than there are. */
@@ -52,7 +54,20 @@ export function chooseParts(config: DataConfig, source: Source): Parts {
     const counts = countClasses(labelled.labels, classes);
     archive = pool.takeLike(counts, ratio, foldIn(keyFromSeed(seed), 'archive'));
   }
-  return { train: labelled, validation, development, archive };
+  const fresh = config.fresh ? chooseFresh(config.fresh, countClasses(labelled.labels, classes), pool) : null;
+  return { train: labelled, validation, development, archive, fresh };
+}
+
+function chooseFresh(
+  { perClass, below, seed }: NonNullable<DataConfig['fresh']>,
+  counts: readonly number[],
+  pool: UnusedPool,
+): Items {
+  const wanted = counts.map((count) => (count < below ? perClass : 0));
+  return pool.takeCounts(wanted, foldIn(keyFromSeed(seed), 'fresh'), (label, left) => {
+    const name = pool.className(label);
+    return `data.fresh.perClass is ${perClass}: class '${name}' has ${left} unused images left; set it to ${left} or less`;
+  });
 }
 
 function chooseValidation(
@@ -112,24 +127,39 @@ class UnusedPool {
   /** `ratio` images for each of `counts`; null takes what is left. Throws UserError where there are too few. */
   takeLike(counts: readonly number[], ratio: number | null, key: Key): Items {
     if (ratio === null) return this.#take(this.#free);
+    const wanted = counts.map((count) => Math.round(count * ratio));
+    return this.takeCounts(wanted, key, (label, left, sizes) => {
+      const most = Math.min(...sizes.map((size, c) => size / counts[c]!));
+      return (
+        `data.archive.ratio is ${ratio}: class '${this.className(label)}' has ${left} unused images left, not ${wanted[label]}; ` +
+        `set it to ${Math.floor(most * 100) / 100} or less, or data.longTail.largest smaller`
+      );
+    });
+  }
+
+  /** `wanted` images of each class. Throws UserError with what `explain` says of a class that has too few. */
+  takeCounts(
+    wanted: readonly number[],
+    key: Key,
+    explain: (label: number, left: number, sizes: readonly number[]) => string,
+  ): Items {
     const { train, classes } = this.#source;
     const members = classMembers(
       Int32Array.from(this.#free, (index) => train.labels[index]!),
       classes.length,
     );
-    const most = Math.min(...members.map((own, label) => own.length / counts[label]!));
-    const wanted = counts.map((count) => Math.round(count * ratio));
-    const short = members.findIndex((own, label) => own.length < wanted[label]!);
-    if (short >= 0)
-      throw new UserError(
-        `data.archive.ratio is ${ratio}: class '${classes[short]}' has ${members[short]!.length} unused images left, not ${wanted[short]}; ` +
-          `set it to ${Math.floor(most * 100) / 100} or less, or data.longTail.largest smaller`,
-      );
+    const sizes = members.map((own) => own.length);
+    const short = sizes.findIndex((size, label) => size < wanted[label]!);
+    if (short >= 0) throw new UserError(explain(short, sizes[short]!, sizes));
     const chosen = members.flatMap((own, label) => {
       const order = permutation(foldIn(key, label), own.length);
       return Array.from(order.subarray(0, wanted[label]), (i) => this.#free[own[i]!]!);
     });
     return this.#take(Int32Array.from(chosen).sort());
+  }
+
+  className(label: number): string {
+    return this.#source.classes[label]!;
   }
 
   /** Throws UserError when a class got fewer than `wanted` images. */

@@ -26,6 +26,7 @@ const dataset: Dataset = {
   archive: null,
   digest: '',
   skipped: [],
+  freshCount: 0,
   warnings: [],
 };
 const NO_IMAGES = { images: new Uint8Array(), labels: new Int32Array() };

@@ -20,7 +20,13 @@ export interface RunKey {
 /** Folders and files whose code decides results, from the root of the compiled code. */
 const DECIDING = [
   ...['tensor', 'models', 'data', 'services/classifier-trainer', 'services/diffusion-worker'],
-  ...['common/apportion', 'coordinator/adaptive-sampling', 'coordinator/epoch', 'coordinator/sharding'],
+  ...[
+    'common/apportion',
+    'coordinator/adaptive-sampling',
+    'coordinator/epoch',
+    'coordinator/sharding',
+    'coordinator/synthesis-plan',
+  ],
 ];
 
 /** Digests of runs; data and files that several runs share are read once. */

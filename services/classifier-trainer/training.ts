@@ -84,6 +84,8 @@ type StepRunner = (inputs: {
 export class ClassifierTraining {
   readonly dataset: Dataset;
   readonly trainCounts: readonly number[];
+  /** The same without `data.fresh` images: what metrics call a class by. */
+  readonly #shotCounts: readonly number[];
   /** Optimiser steps of the whole run. */
   readonly totalSteps: number;
   step = 0;
@@ -99,7 +101,10 @@ export class ClassifierTraining {
     this.#state = parts.state;
     this.#axes = resolveMethod(config.method);
     this.#key = foldIn(keyFromSeed(config.seed), 'classifier');
-    this.trainCounts = classCounts(dataset.train.labels, dataset.classes.length);
+    const { labels } = dataset.train;
+    this.trainCounts = classCounts(labels, dataset.classes.length);
+    const before = labels.subarray(0, labels.length - dataset.freshCount);
+    this.#shotCounts = classCounts(before, dataset.classes.length);
     const real = dataset.train.labels.length;
     this.totalSteps = optimizerSteps(config.training, real, config.synthesis.budget);
   }
@@ -242,7 +247,7 @@ export class ClassifierTraining {
     return this.#parts.predictor.measure(
       this.params,
       set,
-      { trainCounts: this.trainCounts, tailBelow },
+      { trainCounts: this.#shotCounts, tailBelow },
       onBatch,
     );
   }
