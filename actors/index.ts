@@ -25,8 +25,10 @@ export type {
 } from './status/status.ts';
 
 export { ActorSystem } from './system/system.ts';
-export type { ActorSystemOptions, GangMember, SpawnOptions } from './system/system.ts';
-export type { ActorHandle, ActorType } from './system/handle.ts';
+export type { ActorSystemOptions, GangMember } from './system/system.ts';
+export type { SpawnOptions } from './system/actor-type.ts';
+export type { ActorHandle } from './system/handle.ts';
+export type { ActorType } from './system/actor-type.ts';
 export { ActorPool } from './pools/pool.ts';
 export type { PoolOptions } from './pools/pool.ts';
 export { GroupFailed, SupervisionGroup } from './pools/supervision.ts';
@@ -40,7 +42,7 @@ export type { StatusName } from './base/call-errors.ts';
 export { serveActor } from './serve.ts';
 export type { Restart } from './status/actor-environment.ts';
 export type { ActorRuntime, ServeOptions, StartedActor } from './actor/hosted-actor.ts';
-export type { CallContext } from './calls/dispatcher.ts';
+export type { CallContext } from './calls/call.ts';
 
 export { ObjectStore } from './objects/objects.ts';
 export type { ObjectStoreOptions, PutOptions } from './objects/objects.ts';

@@ -1,7 +1,8 @@
 /** The service that the actor benchmarks call, and the work that its callers do. */
 import { join } from 'node:path';
 import type * as grpc from '@grpc/grpc-js';
-import type { ActorHandle, ActorType } from '../actors/system/handle.ts';
+import type { ActorHandle } from '../actors/system/handle.ts';
+import type { ActorType } from '../actors/system/actor-type.ts';
 import { loadService } from '../actors/proto/protos.ts';
 import { packageRoot } from '../common/package-root.ts';
 

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { NdArray } from '../tensor/array.ts';
 import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.ts';
+import type { ComputeRow } from './compute-row.ts';
 import { COMPUTE_CASES, guidedSampling, sgemm } from './compute-cases.ts';
 import type { ComputeCase, PreparedCase } from './compute-cases.ts';
 import { startPeer } from './peer.ts';
@@ -20,19 +21,6 @@ import { median } from './statistics.ts';
 import { measureTwoWorkers } from './two-workers.ts';
 
 const TOLERANCE = 1e-4;
-
-export interface ComputeRow {
-  readonly metric: string;
-  /** Units a second. */
-  readonly ours: number;
-  readonly theirs: number | null;
-  readonly unit: string;
-  readonly peer: string | null;
-  readonly ratio: number | null;
-  readonly spread: readonly [number, number] | null;
-  readonly peakShare: number;
-  readonly compileSeconds: number;
-}
 
 /** The command. */
 export async function compute(args: readonly string[]): Promise<void> {

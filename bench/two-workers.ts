@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { guidedSampling } from './compute-cases.ts';
-import type { ComputeRow } from './compute.ts';
+import type { ComputeRow } from './compute-row.ts';
 import { median } from './statistics.ts';
 
 const PROCESS = fileURLToPath(new URL('./sampling-process.js', import.meta.url));

@@ -1,5 +1,5 @@
 /** The kinds of actors of a run: what each serves, and where its program is. */
-import type { ActorType } from '../actors/system/handle.ts';
+import type { ActorType } from '../actors/system/actor-type.ts';
 import { loadService } from '../actors/proto/protos.ts';
 import type {
   ClassifierTrainerServiceClient,

@@ -4,7 +4,7 @@ import { AsyncQueue } from '../actors/base/async-queue.ts';
 import { CallError } from '../actors/base/call-errors.ts';
 import type { Implementation } from '../actors/proto/protos.ts';
 import type { ActorRuntime } from '../actors/actor/hosted-actor.ts';
-import type { CallContext } from '../actors/calls/dispatcher.ts';
+import type { CallContext } from '../actors/calls/call.ts';
 import { UserError } from '../common/errors.ts';
 import { parseRunConfig, resolvePaths, type RunConfig } from '../config/run-config.ts';
 import type { RunDriverServiceHandlers } from '../gen/ballast/v1/RunDriverService.ts';

@@ -1,13 +1,11 @@
 /** Every metric that Ballast's code can export, by the processes that export it, read from the code's own registrations. */
 import { Registry } from 'prom-client';
-import { Dispatcher } from '../actors/calls/dispatcher.ts';
 import { EventMetrics } from '../actors/control/event-metrics.ts';
 import { CallMetrics, createRegistry, watchMailboxes } from '../actors/calls/metrics.ts';
 import { countGoneNodes, type MeasuredNode, watchNodeMetrics } from '../actors/node/node-metrics.ts';
 import { NodeObjectMetrics, ProcessObjectMetrics } from '../actors/objects/object-metrics.ts';
 import { RegistryMetrics } from '../actors/control/registry-metrics.ts';
 import type { NodeStatus } from '../actors/status/status.ts';
-import { silentLog } from '../common/log.ts';
 import { ApiMetrics } from '../coordinator/api/metrics.ts';
 import { CoordinatorMetrics } from '../coordinator/run-metrics.ts';
 import { watchRuns } from '../coordinator/service-metrics.ts';
@@ -36,7 +34,7 @@ const NOBODY: MeasuredNode = {
 const REGISTER: Readonly<Record<Exporter, (registry: Registry) => void>> = {
   process(registry) {
     new CallMetrics(registry);
-    watchMailboxes(registry, new Dispatcher({ log: silentLog }));
+    watchMailboxes(registry, () => []);
     new ProcessObjectMetrics(registry);
   },
   node(registry) {

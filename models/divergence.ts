@@ -1,7 +1,7 @@
 /** Training that diverged: which tensor is the first that holds a number that is not finite. */
 import type { ArrayMap, NdArray } from '../tensor/array.ts';
 import { compile } from '../tensor/compile.ts';
-import type { EngineOptions } from '../tensor/engine.ts';
+import type { EngineOptions } from '../tensor/program.ts';
 import type { Tensor } from '../tensor/tf.ts';
 import { specOf } from '../tensor/tree.ts';
 import type { LossGradients, TrainingState } from './training-step.ts';

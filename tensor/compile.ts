@@ -7,7 +7,7 @@ import { UserError } from '../common/errors.ts';
 import type { NdArray } from './array.ts';
 import { sizeOf } from './array.ts';
 import { engineNamed } from './engine.ts';
-import type { EngineOptions, ResultForm, ResultName } from './engine.ts';
+import type { EngineOptions, ResultForm, ResultName } from './program.ts';
 import { countGraph } from './graph-totals.ts';
 import { identityOf } from './named.ts';
 import tf from './tf.ts';

@@ -7,7 +7,7 @@
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { createRequire } from 'node:module';
 import type { NdArray, TypedArray } from './array.ts';
-import type { Engine, EngineOptions, Program, RunnableProgram } from './engine.ts';
+import type { Engine, EngineOptions, Program, RunnableProgram } from './program.ts';
 import { findBlockSize } from './blocked-convolution.ts';
 import { graphCache } from './graph-cache.ts';
 import type { GraphCache, GraphFacts } from './graph-cache.ts';

@@ -1,6 +1,6 @@
 /** The `reference` engine: eager tfjs on its pure JavaScript backend. */
 import type { NdArray } from './array.ts';
-import type { Engine } from './engine.ts';
+import type { Engine } from './program.ts';
 import tf from './tf.ts';
 import type { Tensor } from './tf.ts';
 

@@ -7,7 +7,7 @@
  * tfjs-node works in the first thread of a process that loads it and in no other: one engine thread a process.
  */
 import type { NdArray, TypedArray } from './array.ts';
-import type { Engine, EngineOptions, Program, RunnableProgram } from './engine.ts';
+import type { Engine, EngineOptions, Program, RunnableProgram } from './program.ts';
 import { loadTensorFlow } from './tensorflow-binding.ts';
 import tf from './tf.ts';
 import type { Tensor } from './tf.ts';

@@ -15,7 +15,7 @@ import { isAbsolute, join } from 'node:path';
 import { errorCode } from '../common/errors.ts';
 import { createLog } from '../common/log.ts';
 import type { Log } from '../common/log.ts';
-import type { ResultForm } from './engine.ts';
+import type { ResultForm } from './program.ts';
 import type { GraphKey } from './graph-key.ts';
 
 const DEFAULT_LIMIT_BYTES = 2 ** 30;

@@ -10,7 +10,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type { TypedArray } from './array.ts';
-import type { Program } from './engine.ts';
+import type { Program } from './program.ts';
 import tf from './tf.ts';
 
 const CODE_ROOT = join(import.meta.dirname, '..');

@@ -7,7 +7,7 @@ import type { Node } from '../actors/index.ts';
 import { silentLog } from '../common/log.ts';
 import { echo } from './fixtures/actors/echo.ts';
 import { ChannelPool, plainCalls } from '../actors/calls/channels.ts';
-import type { CallContext } from '../actors/calls/dispatcher.ts';
+import type { CallContext } from '../actors/calls/call.ts';
 import { STREAM_WINDOW } from '../actors/proto/request-stream.ts';
 import { ServingProcess } from '../actors/serving/serving-process.ts';
 import { serviceCalls } from '../actors/calls/transport.ts';

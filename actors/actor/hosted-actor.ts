@@ -3,7 +3,7 @@
 import type { Registry } from 'prom-client';
 import type { Log } from '../../common/log.ts';
 import type { Restart } from '../status/actor-environment.ts';
-import type { CallContext } from '../calls/dispatcher.ts';
+import type { CallContext } from '../calls/call.ts';
 import type { EventBus } from '../control/event-bus.ts';
 import type { ObjectStore } from '../objects/objects.ts';
 import type { Implementation, Service } from '../proto/protos.ts';

@@ -4,74 +4,15 @@
  */
 
 import type { Log } from '../../common/log.ts';
-import type { Failure } from '../base/call-errors.ts';
-import type { CallMetrics } from './metrics.ts';
+import type { CallContext, CallOutput, DispatchedCall, IncomingCall } from './call.ts';
 import { Mailbox } from '../base/mailbox.ts';
 import type { Implementation, Service } from '../proto/protos.ts';
 import { type RawMethod, rawMethods } from './raw-methods.ts';
 import { RunningCall, stoppingError } from './running-call.ts';
-
-/** What a handler knows of its call. */
-export interface CallContext {
-  /** Aborted when the caller cancels, the deadline passes or the process stops. */
-  readonly signal: AbortSignal;
-  /** Milliseconds that the caller had left when the call arrived; Infinity when it set no deadline. */
-  readonly deadlineMs: number;
-  readonly log: Log;
-}
-
-export interface IncomingCall {
-  /** Empty for the process itself. */
-  readonly actorId: string;
-  /** 0 for any. */
-  readonly incarnation: number;
-  /** gRPC path. */
-  readonly method: string;
-  readonly request: Uint8Array;
-  /** Of a call that streams its request messages; null for one that has one, `request`. */
-  readonly requests: AsyncIterable<Uint8Array> | null;
-  /** Infinity for none. */
-  readonly deadlineMs: number;
-}
-
-/** Where a call's answers go. Exactly one of `answer`, `end` and `fail` is called, once, last. */
-export interface CallOutput {
-  /** The one message of a unary method. */
-  answer(message: Uint8Array): void;
-  /** One message of a stream; a promise when the caller has enough for now. */
-  message(message: Uint8Array): Promise<void> | null;
-  end(): void;
-  fail(failure: Failure): void;
-}
-
-export interface DispatchedCall {
-  /** Aborts the call's signal, and fails the call when it has not begun. */
-  cancel(reason: Error): void;
-}
-
-/** An actor (or the process itself): its methods here by gRPC path, or how to reach the thread that has them. */
-export type Target = LocalTarget | ThreadTarget;
-
-export interface LocalTarget {
-  readonly kind: 'local';
-  readonly methods: ReadonlyMap<string, RawMethod>;
-  readonly mailbox: Mailbox;
-  readonly incarnation: number;
-}
-
-export interface ThreadTarget {
-  readonly kind: 'thread';
-  /** gRPC paths. */
-  readonly methods: ReadonlySet<string>;
-  dispatch(call: IncomingCall, output: CallOutput): DispatchedCall;
-}
+import type { DispatcherOptions } from './running-call.ts';
+import type { LocalTarget, Target } from './target.ts';
 
 const NO_LIMIT = { maxConcurrency: Infinity, maxPendingCalls: Infinity };
-
-export interface DispatcherOptions {
-  readonly log: Log;
-  readonly metrics?: CallMetrics;
-}
 
 export class Dispatcher {
   readonly #options: DispatcherOptions;

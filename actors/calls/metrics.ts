@@ -8,7 +8,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { errorCode, UserError } from '../../common/errors.ts';
-import type { Dispatcher } from './dispatcher.ts';
+import type { Target } from './target.ts';
 import type { Mailbox } from '../base/mailbox.ts';
 
 const LATENCY_BUCKETS_S = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300];
@@ -51,8 +51,8 @@ export class CallMetrics {
   }
 }
 
-/** Calls that wait and run. */
-export function watchMailboxes(registry: Registry, dispatcher: Dispatcher): void {
+/** Calls that wait and run at what `targets` returns. */
+export function watchMailboxes(registry: Registry, targets: () => Iterable<Target>): void {
   const gauge = (name: string, help: string, read: (mailbox: Mailbox) => number) =>
     new Gauge({
       name,
@@ -60,7 +60,7 @@ export function watchMailboxes(registry: Registry, dispatcher: Dispatcher): void
       registers: [registry],
       collect() {
         let sum = 0;
-        for (const target of dispatcher.actors().values()) {
+        for (const target of targets()) {
           if (target.kind === 'local') sum += read(target.mailbox);
         }
         this.set(sum);

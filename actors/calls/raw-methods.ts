@@ -1,7 +1,7 @@
 /** Handlers of a service as methods that take and give bytes. */
 
 import { CallError } from '../base/call-errors.ts';
-import type { CallContext, IncomingCall } from './dispatcher.ts';
+import type { CallContext, IncomingCall } from './call.ts';
 import type { Implementation, Method, Service } from '../proto/protos.ts';
 import { untilAborted } from '../proto/request-stream.ts';
 

@@ -4,16 +4,16 @@ import type { Log } from '../../common/log.ts';
 import { CallError, toFailure } from '../base/call-errors.ts';
 import type { Failure } from '../base/call-errors.ts';
 import { currentCall } from '../base/call-scope.ts';
-import type {
-  CallContext,
-  CallOutput,
-  DispatchedCall,
-  DispatcherOptions,
-  IncomingCall,
-  LocalTarget,
-} from './dispatcher.ts';
+import type { CallMetrics } from './metrics.ts';
+import type { LocalTarget } from './target.ts';
+import type { CallContext, CallOutput, DispatchedCall, IncomingCall } from './call.ts';
 import type { Mailbox } from '../base/mailbox.ts';
 import type { RawMethod, RawStream, RawUnary } from './raw-methods.ts';
+
+export interface DispatcherOptions {
+  readonly log: Log;
+  readonly metrics?: CallMetrics;
+}
 
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** What metrics call calls that reached no method. */

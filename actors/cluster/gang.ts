@@ -6,7 +6,7 @@
 
 import { toError } from '../../common/errors.ts';
 import { CallError } from '../base/call-errors.ts';
-import type { Home } from './home.ts';
+import type { Home, StartsTogether } from './home.ts';
 import type { Claim } from '../supervisor/node-room.ts';
 import { placeGang } from './placement.ts';
 import type { NodeStatus } from '../status/status.ts';
@@ -27,7 +27,7 @@ export interface GangOptions {
   readonly end: (home: Home, reason: string) => void;
 }
 
-export class Gang {
+export class Gang implements StartsTogether {
   readonly homes: readonly Home[];
   readonly #options: GangOptions;
   /** Members that never served yet. */

@@ -1,8 +1,17 @@
 /** An actor as the node knows it that it was started through, its home. */
 
-import type { Gang } from './gang.ts';
 import { initialStatus } from '../supervisor/supervised.ts';
 import type { ActorSpec, ActorStatus } from '../status/status.ts';
+
+/** Actors that start together, as each of them knows them. */
+export interface StartsTogether {
+  /** Whether its members wait for each other. */
+  readonly isTogether: boolean;
+  tryPlace(): Promise<void>;
+  /** A member serves. */
+  born(actorId: string): void;
+  end(reason: string): void;
+}
 
 export interface Home {
   readonly spec: ActorSpec;
@@ -16,7 +25,7 @@ export interface Home {
   readonly movesMs: number[];
   isStopped: boolean;
   /** Those that it starts with, until all have. */
-  gang: Gang | null;
+  gang: StartsTogether | null;
 }
 
 /** Of an actor that no node has; `status` says what was known of it, if anything was. */

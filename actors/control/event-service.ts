@@ -10,7 +10,7 @@ import type { BusEvent, EventBus, EventPayload } from './event-bus.ts';
 import { parseJson } from '../status/messages.ts';
 import type { Implementation } from '../proto/protos.ts';
 import { eventService } from '../proto/runtime-services.ts';
-import type { CallContext } from '../calls/dispatcher.ts';
+import type { CallContext } from '../calls/call.ts';
 
 function parsePayload(json: string): EventPayload {
   const value = parseJson(json, 'payload_json');

@@ -19,7 +19,7 @@ import { openRegistry } from './registry-client.ts';
 import type { RegistryOptions } from './registry-client.ts';
 import type { GrantRequest, RegistryStore, WriteCondition, WriteRequest } from './registry-store.ts';
 import { registryService } from '../proto/runtime-services.ts';
-import type { CallContext } from '../calls/dispatcher.ts';
+import type { CallContext } from '../calls/call.ts';
 
 const CONDITION_MESSAGES = {
   any: 'WRITE_CONDITION_ANY',

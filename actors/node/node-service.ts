@@ -2,7 +2,7 @@
 
 import type { NodeServiceHandlers } from '../../gen/ballast/runtime/v1/NodeService.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import type { CallContext } from '../calls/dispatcher.ts';
+import type { CallContext } from '../calls/call.ts';
 import { nodeStatusToMessage, parseJson, specFromMessage, statusToMessage } from '../status/messages.ts';
 import type { Implementation } from '../proto/protos.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';

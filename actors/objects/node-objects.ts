@@ -20,7 +20,7 @@ import type { ObjectRef } from './object-ref.ts';
 import { ObjectRoom } from './object-room.ts';
 import type { Implementation } from '../proto/protos.ts';
 import { objectService } from '../proto/runtime-services.ts';
-import type { CallContext } from '../calls/dispatcher.ts';
+import type { CallContext } from '../calls/call.ts';
 import { StoreFiles } from './shared-memory.ts';
 import { removeLeftovers } from './store-leftovers.ts';
 

@@ -7,14 +7,16 @@
 import { toError, UserError } from '../../common/errors.ts';
 import { ActorError, CallError } from '../base/call-errors.ts';
 import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
-import type { ActorHandle, ActorType } from '../system/handle.ts';
+import type { ActorHandle } from '../system/handle.ts';
+import type { ActorType } from '../system/actor-type.ts';
 import { leastLoaded, membersToAdd, membersToEnd, REMEMBERED_CALLS, stragglerMs } from './pool-policy.ts';
 import type { MemberLoad, PoolLimits } from './pool-policy.ts';
 import type { CallOptions, Calls } from '../proto/protos.ts';
 import { retryDelayMs } from '../base/retry.ts';
 import type { ActorState, ActorStatus } from '../status/status.ts';
 import { firstAnswer, isLost } from './straggler.ts';
-import type { ActorSystem, SpawnOptions } from '../system/system.ts';
+import type { ActorSystem } from '../system/system.ts';
+import type { SpawnOptions } from '../system/actor-type.ts';
 
 export interface PoolOptions extends Omit<SpawnOptions, 'actorId' | 'name' | 'getIfExists'> {
   readonly min: number;

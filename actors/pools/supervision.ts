@@ -5,12 +5,14 @@
  */
 
 import { toError } from '../../common/errors.ts';
-import type { ActorHandle, ActorType } from '../system/handle.ts';
+import type { ActorHandle } from '../system/handle.ts';
+import type { ActorType } from '../system/actor-type.ts';
 import type { ActorStatus } from '../status/status.ts';
 import { alsoRestarted, isTooIntense } from './supervision-policy.ts';
 import { STARTING } from '../supervisor/supervised.ts';
 import type { SupervisionStrategy } from './supervision-policy.ts';
-import type { ActorSystem, SpawnOptions } from '../system/system.ts';
+import type { ActorSystem } from '../system/system.ts';
+import type { SpawnOptions } from '../system/actor-type.ts';
 
 export interface GroupOptions {
   readonly strategy: SupervisionStrategy;

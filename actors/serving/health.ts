@@ -5,7 +5,8 @@ import protobuf from 'protobufjs';
 import { methodsOf } from '../proto/proto-root.ts';
 import type { Service } from '../proto/protos.ts';
 import { CallError } from '../base/call-errors.ts';
-import type { CallContext, Dispatcher } from '../calls/dispatcher.ts';
+import type { Dispatcher } from '../calls/dispatcher.ts';
+import type { CallContext } from '../calls/call.ts';
 import type { ServiceServer } from './server.ts';
 
 /** The service's methods as callers see them. */

@@ -38,7 +38,7 @@ export class ServingProcess {
   private constructor({ labels, log, registry }: ServingProcessOptions) {
     this.registry = registry ?? createRegistry(labels);
     this.dispatcher = new Dispatcher({ log, metrics: new CallMetrics(this.registry) });
-    watchMailboxes(this.registry, this.dispatcher);
+    watchMailboxes(this.registry, () => this.dispatcher.actors().values());
     const security = new SecurityFiles(process.env, { log });
     this.pool = new ChannelPool({
       dispatcher: this.dispatcher,

@@ -11,26 +11,13 @@ import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts'
 import type { ActorDirectory } from './directory.ts';
 import { LossWatch } from './loss-watch.ts';
 import type { AliveStatus } from './loss-watch.ts';
-import type { CallOptions, Calls, Method, MethodName, Service } from '../proto/protos.ts';
+import type { CallOptions, Calls, Method } from '../proto/protos.ts';
 import { retryDelayMs } from '../base/retry.ts';
 import type { ActorStatus } from '../status/status.ts';
-import type { SpawnOptions } from './system.ts';
+import type { ActorType } from './actor-type.ts';
 import { callStream, callUnary, encodeRequests } from '../calls/transport.ts';
 import type { Transport } from '../calls/transport.ts';
 import type { CallStart } from '../calls/transport/caller.ts';
-
-/** A kind of actor: what it serves and where its program is. */
-export interface ActorType<Client, Handlers> {
-  /** As `diffusion-worker`. */
-  readonly name: string;
-  /** Built entry module, relative to the package's dist folder: `services/diffusion-worker/main.js`. */
-  readonly entry: string;
-  readonly service: Service<Client, Handlers>;
-  /** Methods that may run twice, beside those whose proto says `idempotency_level = IDEMPOTENT`. */
-  readonly idempotent?: readonly MethodName<Client>[];
-  /** How its actors are spawned unless the caller says otherwise. */
-  readonly defaults?: SpawnOptions;
-}
 
 export type ActorHandle<Client> = Calls<Client> & { readonly actorId: string };
 

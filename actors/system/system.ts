@@ -3,61 +3,14 @@
 import type { Log } from '../../common/log.ts';
 import { ActorDirectory } from './directory.ts';
 import { actorHandle } from './handle.ts';
-import type { ActorHandle, ActorType } from './handle.ts';
+import type { ActorHandle } from './handle.ts';
+import type { ActorType, SpawnOptions } from './actor-type.ts';
 import { DEFAULT_RESTART_POLICY } from '../status/status.ts';
 import { DEFAULT_MAILBOX } from '../base/mailbox.ts';
-import type {
-  ActorSpec,
-  ActorStatus,
-  Isolation,
-  Labels,
-  Lifetime,
-  NodeApi,
-  PlacementStrategy,
-  Resources,
-  RestartPolicy,
-} from '../status/status.ts';
+import type { ActorSpec, ActorStatus, NodeApi } from '../status/status.ts';
 import { ActorError, CallError } from '../base/call-errors.ts';
 import type { CallOptions } from '../proto/protos.ts';
 import type { Transport } from '../calls/transport.ts';
-
-export interface SpawnOptions {
-  /** Unique in the cluster: letters, digits, `-`, `_`; made from the type by default. */
-  readonly actorId?: string;
-  /** JSON value that the actor reads as `runtime.args`. */
-  readonly args?: unknown;
-  /** Added to the node's environment. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Parts left out are those of DEFAULT_RESTART_POLICY. */
-  readonly restart?: Partial<RestartPolicy>;
-  /** Unique in its namespace, for `system.find`. */
-  readonly name?: string;
-  /** `default` by default. */
-  readonly namespace?: string;
-  /** Returns the living actor of this name, if there is one, instead of an error. */
-  readonly getIfExists?: boolean;
-  /** What it needs of its node: `cpu`, `gpu`, `memoryBytes`, or any resource that nodes offer; nothing by default. */
-  readonly resources?: Resources;
-  /** Labels that its node must have. */
-  readonly labels?: Labels;
-  /** `pack` fills one node after another (the default); `spread` takes the emptiest. */
-  readonly placement?: PlacementStrategy;
-  /** host:port of the node that it should be on if there is room; an object's holder, say. */
-  readonly near?: string;
-  /** `owner` (the default) ends it with the actor that spawned it; `detached` lets it live. */
-  readonly lifetime?: Lifetime;
-  /** Calls that it answers at the same time; 1 by default: one after another, in order. */
-  readonly maxConcurrency?: number;
-  /** Calls that may wait; one more is refused. 10,000 by default. */
-  readonly maxPendingCalls?: number;
-  /**
-   * When its node drains, whoever spawned it ends it, once what it made is taken over: the node waits for that for four
-   * fifths of its grace period. By default it gets SIGTERM at once.
-   */
-  readonly handsOver?: boolean;
-  /** A process of its own (the default), or a thread of one that the node's light actors share. */
-  readonly isolation?: Isolation;
-}
 
 /** One of several actors that start together. */
 export interface GangMember<Client> extends Omit<SpawnOptions, 'getIfExists'> {

@@ -11,7 +11,8 @@ import type {
 } from '../../gen/ballast/runtime/v1/ThreadHostService.ts';
 import { linesOrReason, openLog } from '../supervisor/actor-process.ts';
 import type { ActorProcess, ActorProcessOptions, ProcessEnd } from '../supervisor/actor-process.ts';
-import type { ActorHandle, ActorType } from '../system/handle.ts';
+import type { ActorHandle } from '../system/handle.ts';
+import type { ActorType } from '../system/actor-type.ts';
 import { threadHostService } from '../proto/runtime-services.ts';
 import { ActorSystem } from '../system/system.ts';
 import type { NodeApi } from '../status/status.ts';

@@ -10,7 +10,7 @@ import { createLog } from '../../common/log.ts';
 import { ActorLife } from '../actor/actor-life.ts';
 import { CallError, WireError } from '../base/call-errors.ts';
 import { Dispatcher } from '../calls/dispatcher.ts';
-import type { CallOutput, DispatchedCall } from '../calls/dispatcher.ts';
+import type { CallOutput, DispatchedCall } from '../calls/call.ts';
 import type { ServeOptions } from '../actor/hosted-actor.ts';
 import { CallMetrics, createRegistry, watchMailboxes } from '../calls/metrics.ts';
 import { describeService, type Service } from '../proto/protos.ts';
@@ -61,7 +61,7 @@ export async function serveInThread<Client, Handlers>(
   try {
     const registry = createRegistry({ actor: actorId, type }, { isThread: true });
     const dispatcher = new Dispatcher({ log, metrics: new CallMetrics(registry) });
-    watchMailboxes(registry, dispatcher);
+    watchMailboxes(registry, () => dispatcher.actors().values());
     const port = new GuestPort(data.port, dispatcher, () => registry.metrics());
     const onDisowned = () => process.exit(1);
     const life = new ActorLife<Client, Handlers>({

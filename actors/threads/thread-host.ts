@@ -8,7 +8,7 @@ import type {
 } from '../../gen/ballast/runtime/v1/ThreadHostService.ts';
 import type { ActorEnvironment } from '../status/actor-environment.ts';
 import { serveInProcess } from '../actor/actor-main.ts';
-import type { CallContext } from '../calls/dispatcher.ts';
+import type { CallContext } from '../calls/call.ts';
 import { HostPort } from './host-port.ts';
 import type { Implementation } from '../proto/protos.ts';
 import { threadHostService } from '../proto/runtime-services.ts';

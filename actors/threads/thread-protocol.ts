@@ -3,7 +3,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ActorEnvironment } from '../status/actor-environment.ts';
 import type { Failure } from '../base/call-errors.ts';
-import type { IncomingCall } from '../calls/dispatcher.ts';
+import type { IncomingCall } from '../calls/call.ts';
 import { OutgoingRequests } from '../proto/request-stream.ts';
 import type { IncomingRequests } from '../proto/request-stream.ts';
 import type { CallStart } from '../calls/transport/caller.ts';

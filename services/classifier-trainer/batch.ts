@@ -9,7 +9,12 @@ import { float32, zeros } from '../../tensor/array.ts';
 import type { NdArray } from '../../tensor/array.ts';
 import { foldIn, normal, uniform } from '../../tensor/random.ts';
 import type { Key } from '../../tensor/random.ts';
-import type { SyntheticImages } from './training.ts';
+
+export interface SyntheticImages {
+  /** [n, h, w, c] bytes. */
+  readonly images: Uint8Array;
+  readonly labels: Int32Array;
+}
 
 export interface BatchOptions {
   readonly real: ImageSet;

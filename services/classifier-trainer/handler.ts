@@ -3,7 +3,7 @@ import { AsyncQueue } from '../../actors/base/async-queue.ts';
 import type { ComputeThread } from '../../actors/compute/compute-thread.ts';
 import type { Implementation } from '../../actors/proto/protos.ts';
 import type { ActorRuntime } from '../../actors/actor/hosted-actor.ts';
-import type { CallContext } from '../../actors/calls/dispatcher.ts';
+import type { CallContext } from '../../actors/calls/call.ts';
 import { UserError } from '../../common/errors.ts';
 import { parseRunConfig } from '../../config/run-config.ts';
 import type { ClassifierTrainerServiceHandlers } from '../../gen/ballast/v1/ClassifierTrainerService.ts';

@@ -12,7 +12,7 @@ import { compile } from '../../tensor/compile.ts';
 import { foldIn } from '../../tensor/random.ts';
 import type { Key } from '../../tensor/random.ts';
 import type { EngineChoice } from './predictor.ts';
-import type { SyntheticImages } from './training.ts';
+import type { SyntheticImages } from './batch.ts';
 
 /** Images of either side that are looked at, of each class. */
 const LOOKED_AT = 100;

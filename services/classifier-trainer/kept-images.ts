@@ -2,7 +2,7 @@
 import { UserError } from '../../common/errors.ts';
 import { int32 } from '../../tensor/array.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../tensor/safetensors.ts';
-import type { SyntheticImages } from './training.ts';
+import type { SyntheticImages } from './batch.ts';
 
 export interface KeptImages extends SyntheticImages {
   /** Unique in the run. */

@@ -41,6 +41,7 @@ import { foldIn, keyFromSeed } from '../../tensor/random.ts';
 import type { Key } from '../../tensor/random.ts';
 import { specOf } from '../../tensor/tree.ts';
 import { BatchMaker } from './batch.ts';
+import type { SyntheticImages } from './batch.ts';
 import { classCounts, epochOrder } from './epoch-order.ts';
 import { Predictor } from './predictor.ts';
 
@@ -52,12 +53,6 @@ export type TrainerConfig = Pick<
   readonly synthesis: Pick<RunConfig['synthesis'], 'budget'>;
   readonly data: Pick<RunConfig['data'], 'tailBelow'>;
 };
-
-export interface SyntheticImages {
-  /** [n, h, w, c] bytes. */
-  readonly images: Uint8Array;
-  readonly labels: Int32Array;
-}
 
 export interface EpochOutcome {
   readonly meanLoss: number;

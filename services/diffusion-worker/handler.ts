@@ -1,6 +1,6 @@
 /** The diffusion worker's service: pulls what a shard names, has it made in the compute thread, keeps the batch. */
 import type { ActorRuntime } from '../../actors/actor/hosted-actor.ts';
-import type { CallContext } from '../../actors/calls/dispatcher.ts';
+import type { CallContext } from '../../actors/calls/call.ts';
 import type { Implementation } from '../../actors/proto/protos.ts';
 import type { ComputeThread } from '../../actors/compute/compute-thread.ts';
 import { UserError } from '../../common/errors.ts';

@@ -3,7 +3,8 @@
  * call that arrives twice runs once and its answer can be given again.
  */
 
-import type { CallOutput, Dispatcher, DispatchedCall } from '../dispatcher.ts';
+import type { Dispatcher } from '../dispatcher.ts';
+import type { CallOutput, DispatchedCall } from '../call.ts';
 import { CallError } from '../../base/call-errors.ts';
 import type { Failure } from '../../base/call-errors.ts';
 import { IncomingRequests, STREAM_WINDOW } from '../../proto/request-stream.ts';

@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../../../common/log.ts';
-import type { CallContext } from '../dispatcher.ts';
+import type { CallContext } from '../call.ts';
 import { currentCall } from '../../base/call-scope.ts';
 import { ChannelPool } from '../channels.ts';
 import { Mailbox } from '../../base/mailbox.ts';

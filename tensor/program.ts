@@ -1,0 +1,46 @@
+/** What an engine is given and what it makes of it. The engines themselves: engine.ts. */
+import type { NdArray } from './array.ts';
+import type { TraceInput } from './trace.ts';
+import type { Tensor } from './tf.ts';
+import type { Tree } from './tree.ts';
+
+/** A function over flat lists, ready for an engine. */
+export interface Program {
+  readonly inputs: readonly TraceInput[];
+  readonly fn: (tensors: Tensor[]) => Readonly<Record<string, Tensor>>;
+  /** What `fn` is (named.ts); null: nobody can tell, so what is built from it is not kept. */
+  readonly identity: string | null;
+  /** Form of the function's result; known once `fn` was called. */
+  form(): ResultForm;
+}
+
+/** A tree of the names of results. */
+export type ResultForm = Tree<ResultName>;
+
+export interface ResultName {
+  readonly result: string;
+}
+
+export interface RunnableProgram {
+  /** Runs with one array per non-constant input, by name. Not re-entrant. */
+  run(feeds: Readonly<Record<string, NdArray>>): Promise<Record<string, NdArray>>;
+  /** SHA-256 of the compiled graph, or null where the engine compiles nothing. */
+  readonly digest: string | null;
+  /** Floating-point operations of a run's convolutions and matrix products; null where nothing is compiled. */
+  readonly flops: number | null;
+  /** Form of the result, when the program was built without calling its `fn`. */
+  readonly keptForm?: ResultForm;
+  dispose(): Promise<void>;
+}
+
+export interface EngineOptions {
+  /** Threads inside one operator; results are bit-equal only between runs with equal thread counts. */
+  readonly threads: number;
+}
+
+export interface Engine {
+  readonly name: string;
+  /** What it is, for the records of a run: engine, version and device. May load it, and then throws as `build` does. */
+  describe(options: EngineOptions): Promise<string>;
+  build(program: Program, options: EngineOptions): Promise<RunnableProgram>;
+}
