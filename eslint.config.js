@@ -1,3 +1,4 @@
+import regexp from 'eslint-plugin-regexp';
 import tseslint from 'typescript-eslint';
 
 // Imports point one way (docs/decisions/0001-layout.md): each folder lists the folders (or single files) it may import.
@@ -42,6 +43,8 @@ const FOLDERS = [
   'examples',
   'grafana',
 ];
+
+const PRODUCT = [...Object.keys(MAY_IMPORT), 'cli'];
 
 /** Graphs of named functions are found again by a digest of tensor/ and models/: code elsewhere may not name any. */
 const NAMED = {
@@ -104,6 +107,16 @@ export default tseslint.config(
         'error',
         { allowNumber: true, allowBoolean: true },
       ],
+    },
+  },
+  {
+    // What comes from outside is matched in time that grows with its length, and no faster.
+    files: PRODUCT.map((folder) => `${folder}/**/*.ts`),
+    ignores: ['**/*.test.ts', '**/testing/**'],
+    plugins: { regexp },
+    rules: {
+      'regexp/no-super-linear-backtracking': ['error', { report: 'potential' }],
+      'regexp/no-super-linear-move': ['error', { report: 'potential' }],
     },
   },
   ...importDirection,

@@ -4,11 +4,11 @@ import { CallError } from '../actors/base/call-errors.ts';
 import { CHANNEL_OPTIONS, plainCalls } from '../actors/calls/channels.ts';
 import type { Calls } from '../actors/proto/protos.ts';
 import { UserError } from '../common/errors.ts';
+import { plainText } from '../common/plain-text.ts';
 import { readErrorInfo } from '../coordinator/api/errors.ts';
 import { coordinatorService } from '../coordinator/service.ts';
 import type { CoordinatorServiceClient } from '../gen/ballast/v1/CoordinatorService.ts';
 import type { ErrorInfo__Output } from '../gen/google/rpc/ErrorInfo.ts';
-import { plainText } from '../report/terminal-text.ts';
 import { API_TOKEN_KEY, type ApiTarget, credentialsOf, metadataOf, nameOptionsOf } from './api-target.ts';
 import { plainReason } from './cluster-client.ts';
 

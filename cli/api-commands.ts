@@ -1,4 +1,4 @@
-/** `ballast submit`, `watch`, `runs`, `cancel`, `resume`, `model`, `synthesize`: runs of a coordinator, for people. */
+/** `ballast submit`, `watch`, `runs`, `cancel`, `resume`, `delete`, `model`, `predictions`, `synthesize`: runs of a coordinator, for people. */
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { UserError } from '../common/errors.ts';
@@ -6,7 +6,7 @@ import type { Run__Output } from '../gen/ballast/v1/Run.ts';
 import { count } from '../report/format.ts';
 import type { Api } from './api-client.ts';
 import { apiCommand, type ApiWork, type CommonFlags, examples, runName } from './api-command.ts';
-import { downloadImages, downloadModel, type ModelFormat } from './api-download.ts';
+import { downloadImages, downloadModel, downloadPredictions, type ModelFormat } from './api-download.ts';
 import { toJson } from './api-json.ts';
 import { addSubmitCommand } from './api-submit.ts';
 import { hasEnded, runDetails, runIdOf, runTable, stateOf } from './api-tables.ts';
@@ -18,6 +18,12 @@ import { listenForInterrupts } from './interrupts.ts';
 
 interface RunsFlags extends CommonFlags {
   readonly filter?: string;
+  readonly orderBy?: string;
+}
+
+interface PredictionsFlags extends CommonFlags {
+  readonly out: string;
+  readonly split: 'validation' | 'test';
 }
 
 interface WatchFlags extends CommonFlags {
@@ -52,11 +58,24 @@ export function addApiCommands(program: Command, context: CommandContext): void 
     .addHelpText('after', examples('watch photos', 'watch runs/photos --json --from 120'));
   apiCommand<RunsFlags>(program, context, 'runs [run]', 'list the runs of a coordinator, or show one', runs)
     .option('--filter <conditions>', "as 'state = RUNNING AND labels.team = vision'")
+    .option('--order-by <fields>', "as 'test.balanced_accuracy desc' (default: the youngest first)")
     .addHelpText('after', examples('runs', "runs --filter 'state = RUNNING'", 'runs photos --json'));
   apiCommand(program, context, 'cancel <run>', 'stop a run; complete epochs are kept', cancel) //
     .addHelpText('after', examples('cancel photos'));
   apiCommand(program, context, 'resume <run>', 'queue a cancelled or failed run again', resume) //
     .addHelpText('after', examples('resume photos'));
+  apiCommand(program, context, 'delete <run>', 'delete a run that has ended, with all that it made', remove) //
+    .addHelpText('after', examples('delete photos'));
+  apiCommand<PredictionsFlags>(
+    program,
+    context,
+    'predictions <run>',
+    'download what a finished run’s classifier says of each image',
+    predictions,
+  )
+    .requiredOption('--out <file>', 'CSV file to write')
+    .addOption(new Option('--split <name>', 'which images').choices(['validation', 'test']).default('test'))
+    .addHelpText('after', examples('predictions photos --out photos.csv'));
   apiCommand<ModelFlags>(program, context, 'model <run>', 'download the classifier of a finished run', model)
     .requiredOption('--out <file>', 'file to write')
     .addOption(
@@ -88,24 +107,31 @@ function watch({ api, flags, output, context, argument }: ApiWork<WatchFlags>): 
 
 async function runs({ api, flags, output, argument }: ApiWork<RunsFlags>): Promise<void> {
   if (argument !== '') {
-    if (flags.filter !== undefined) throw new UserError('--filter is for lists; leave it out, or the run');
+    for (const [flag, value] of [
+      ['--filter', flags.filter],
+      ['--order-by', flags.orderBy],
+    ] as const)
+      if (value !== undefined) throw new UserError(`${flag} is for lists; leave it out, or the run`);
     const run = await api.getRun({ name: runName(argument) });
     if (output.isJson) output.json(toJson(run));
     else output.text(runDetails(run, Date.now()));
     return;
   }
-  const all = await listRuns(api, flags.filter ?? '');
+  const all = await listRuns(api, { filter: flags.filter ?? '', orderBy: flags.orderBy ?? '' });
   if (output.isJson) for (const run of all) output.json(toJson(run));
   else if (all.length > 0) output.text(runTable(all, Date.now()));
   else output.text(flags.filter === undefined ? 'no runs\n' : 'no such runs\n');
 }
 
-/** All runs, the youngest first. */
-async function listRuns(api: Api, filter: string): Promise<Run__Output[]> {
+/** All runs that a filter means. */
+async function listRuns(
+  api: Api,
+  wanted: { readonly filter: string; readonly orderBy: string },
+): Promise<Run__Output[]> {
   const all: Run__Output[] = [];
   let pageToken = '';
   do {
-    const page = await api.listRuns({ filter, pageToken, pageSize: PAGE_SIZE });
+    const page = await api.listRuns({ ...wanted, pageToken, pageSize: PAGE_SIZE });
     all.push(...page.runs);
     pageToken = page.nextPageToken;
   } while (pageToken !== '');
@@ -125,6 +151,28 @@ async function resume({ api, output, argument }: ApiWork<CommonFlags>): Promise<
   const run = await api.resumeRun({ name: runName(argument) });
   const line = `${stateOf(run)}, from epoch ${run.epoch + 1}; \`ballast watch ${runIdOf(run)}\` shows it`;
   output.say(`${run.name}: ${line}`, toJson(run));
+}
+
+async function remove({ api, output, argument }: ApiWork<CommonFlags>): Promise<void> {
+  const name = runName(argument);
+  await api.deleteRun({ name });
+  output.say(`${name}: deleted`, { name });
+}
+
+async function predictions({
+  api,
+  flags,
+  output,
+  context,
+  argument,
+}: ApiWork<PredictionsFlags>): Promise<void> {
+  const path = resolve(context.cwd, flags.out);
+  const split = flags.split === 'test' ? 'SPLIT_TEST' : 'SPLIT_VALIDATION';
+  await interruptible('Stopped; nothing was written.', async (signal) => {
+    const onLost = () => output.warn('connection lost; the download goes on when it is back');
+    const got = await downloadPredictions(api, { name: runName(argument), split, path }, { signal, onLost });
+    output.say(`${flags.out}: ${count(got.sizeBytes)} bytes, SHA-256 ${got.sha256}`, got);
+  });
 }
 
 async function model({ api, flags, output, context, argument }: ApiWork<ModelFlags>): Promise<void> {

@@ -1,9 +1,9 @@
 /** Runs of a coordinator as text for people: a table of many, the details of one, a line about its state. */
+import { plainText } from '../common/plain-text.ts';
 import { fromStruct, fromTimestamp } from '../coordinator/api/struct.ts';
 import type { Metrics__Output } from '../gen/ballast/v1/Metrics.ts';
 import type { Run__Output } from '../gen/ballast/v1/Run.ts';
 import { duration, percent } from '../report/format.ts';
-import { plainText } from '../report/terminal-text.ts';
 import { type Column, formatAge, formatLabels, indented, renderTable } from './table.ts';
 
 const DIGEST_SHOWN = 12;

@@ -1,9 +1,9 @@
 /** `ballast watch`: what happens in a run, until it ends, over connections that may break. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../common/errors.ts';
+import { plainText } from '../common/plain-text.ts';
 import type { Run__Output } from '../gen/ballast/v1/Run.ts';
 import type { RunEvent__Output } from '../gen/ballast/v1/RunEvent.ts';
-import { plainText } from '../report/terminal-text.ts';
 import { type TerminalView, terminalView } from '../report/terminal-view.ts';
 import type { Api } from './api-client.ts';
 import { timeOf, toViewEvent } from './api-events.ts';

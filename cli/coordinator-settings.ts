@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { Labels, Resources } from '../actors/status/status.ts';
 import { UserError } from '../common/errors.ts';
+import type { KeepRuns } from '../coordinator/runs/run-retention.ts';
 import { parseLabels, parseResources } from './node-settings.ts';
 import { parsePort } from './with-run-services.ts';
 
@@ -14,6 +15,8 @@ export interface CoordinatorFlags {
   readonly tokens?: string;
   readonly maxRuns: string;
   readonly keepEvents: string;
+  readonly keepRuns?: string;
+  readonly keepRunsDays?: string;
   readonly workerLabels?: string;
   readonly trainerLabels?: string;
   readonly workerResources: string;
@@ -29,14 +32,19 @@ export interface CoordinatorSettings {
   readonly maxRuns: number;
   /** How long NATS keeps the events of a run that has ended. */
   readonly keepEventsMs: number;
+  /** Which runs that have ended stay. */
+  readonly keepRuns: KeepRuns;
   readonly workerLabels: Labels;
   readonly trainerLabels: Labels;
   readonly workerResources: Resources;
 }
 
+const DAY_MS = 86_400_000;
 const MOST_RUNS = 1000;
 /** A year. */
-const MOST_KEEP_MS = 365 * 86_400_000;
+const MOST_KEEP_MS = 365 * DAY_MS;
+const MOST_KEPT_RUNS = 1_000_000;
+const MOST_KEPT_DAYS = 36_500;
 
 /** @throws UserError naming the flag that cannot work. */
 export function parseCoordinatorSettings(flags: CoordinatorFlags, cwd: string): CoordinatorSettings {
@@ -63,6 +71,18 @@ export function parseCoordinatorSettings(flags: CoordinatorFlags, cwd: string): 
     tokensFile: flags.tokens === undefined ? null : resolve(cwd, flags.tokens),
     workerLabels: parseLabels(flags.workerLabels, '--worker-labels'),
     trainerLabels: parseLabels(flags.trainerLabels, '--trainer-labels'),
+    keepRuns: {
+      maxCount: limitOf('--keep-runs', flags.keepRuns, MOST_KEPT_RUNS, true),
+      maxAgeMs: DAY_MS * limitOf('--keep-runs-days', flags.keepRunsDays, MOST_KEPT_DAYS, false),
+    },
     ...{ maxRuns, keepEventsMs, workerResources },
   };
+}
+
+/** A limit that a flag may set; Infinity where it is left out. */
+function limitOf(flag: string, text: string | undefined, most: number, isWhole: boolean): number {
+  if (text === undefined) return Infinity;
+  const limit = text.trim() === '' ? NaN : Number(text);
+  if (limit >= 0 && limit <= most && (!isWhole || Number.isInteger(limit))) return limit;
+  throw new UserError(`${flag} ${text}: it must be a ${isWhole ? 'whole ' : ''}number from 0 to ${most}`);
 }

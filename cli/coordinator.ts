@@ -38,6 +38,11 @@ export function addCoordinatorCommand(program: Command, context: CommandContext)
     .option('--tokens <file>', 'tokens of the API and their scopes')
     .option('--max-runs <n>', 'runs at once; others wait', '4')
     .option('--keep-events <seconds>', 'how long NATS keeps the events of a run that has ended', '86400')
+    .option(
+      '--keep-runs <n>',
+      'delete the oldest of more than so many runs that have ended (default: keep all)',
+    )
+    .option('--keep-runs-days <days>', 'delete runs so many days after their end (default: keep them)')
     .option('--worker-labels <list>', 'name=value,… of the nodes that make images')
     .option('--trainer-labels <list>', 'name=value,… of the nodes that train')
     .option('--worker-resources <list>', 'what a diffusion worker takes of its node', 'cpu=1')
@@ -63,6 +68,7 @@ async function startGuest(settings: CoordinatorSettings, host: Host): Promise<Gu
     showPath: (path) => pathWithin(path, dataDirs),
     mirror: mirrorOf(host.settings),
     keepEventsMs: settings.keepEventsMs,
+    keepRuns: settings.keepRuns,
   });
   return { lines: [`api:    ${coordinator.apiAddress}`], close: once(() => coordinator.close()) };
 }

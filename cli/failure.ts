@@ -87,7 +87,11 @@ function usageExitCode({ exitCode }: CommanderError): number {
 }
 
 function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, ' ');
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .join(' ')
+    .trim();
 }
 
 /** The stack with those of its causes. */

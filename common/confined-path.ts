@@ -8,6 +8,7 @@ import { realpathSync } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { UserError } from './errors.ts';
+import { clippedText } from './plain-text.ts';
 
 /** Most entries looked at in a folder with all that it holds; a larger one is refused. */
 export const MAX_TREE_ENTRIES = 20_000_000;
@@ -28,12 +29,12 @@ export async function confinePath(path: string, roots: readonly string[], field:
     if (isThere) return real;
     isMissing = true;
   }
-  if (isMissing) throw new UserError(`${field} '${shown(path)}': no such file or folder`);
+  if (isMissing) throw new UserError(`${field} '${clippedText(path, 200)}': no such file or folder`);
   const where =
     roots.length === 0
       ? 'this server was given no folders to read (--data)'
       : 'it is in none of the folders that this server may read (--data)';
-  throw new UserError(`${field} '${shown(path)}': ${where}`);
+  throw new UserError(`${field} '${clippedText(path, 200)}': ${where}`);
 }
 
 function candidates(path: string, roots: readonly string[]): string[] {
@@ -97,7 +98,7 @@ class TreeWalk {
   }
 
   #refuse(name: string, why: string): never {
-    throw new UserError(`${this.#field}: ${shown(name)} ${why}; refused`);
+    throw new UserError(`${this.#field}: ${clippedText(name, 200)} ${why}; refused`);
   }
 }
 
@@ -135,10 +136,4 @@ async function realOrNull(path: string): Promise<string | null> {
   } catch {
     return null;
   }
-}
-
-/** One line, and not a long one. */
-function shown(text: string): string {
-  const plain = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\uFFFD');
-  return plain.length > 200 ? `${plain.slice(0, 200)}…` : plain;
 }

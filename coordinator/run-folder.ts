@@ -48,6 +48,11 @@ export class RunFolder {
     return join(this.dir, 'model');
   }
 
+  /** What the final classifier says of each image of a split (report/predictions). */
+  predictionsPath(split: 'validation' | 'test'): string {
+    return join(this.dir, 'predictions', `${split}.csv`);
+  }
+
   /** Files and folders whose times change with the last epoch, the classes and the report. */
   get factFiles(): readonly string[] {
     return [join(this.dir, 'checkpoints'), join(this.dir, 'classes.json'), this.reportPath];

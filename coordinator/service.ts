@@ -24,9 +24,11 @@ import type { workerType } from './actor-types.ts';
 import { CoordinatorMetrics } from './run-metrics.ts';
 import { Journals } from './runs/journals.ts';
 import { EventRetention } from './runs/event-retention.ts';
+import { type Periodic, periodically } from './runs/periodically.ts';
 import { type EventMirror, executeRun, type ExecutionOptions } from './runs/run-execution.ts';
 import { RunManager } from './runs/run-manager.ts';
 import { hasEnded, type RunRecord } from './runs/run-record.ts';
+import { deleteDueRuns, isLimited, type KeepRuns, RETENTION_PERIOD_MS } from './runs/run-retention.ts';
 import { RunStore } from './runs/run-store.ts';
 import { watchRuns } from './service-metrics.ts';
 import { SharedWorkers } from './shared-workers.ts';
@@ -64,6 +66,8 @@ export interface CoordinatorOptions {
   readonly mirror: EventMirror | null;
   /** How long events stay there after a run's end, milliseconds. */
   readonly keepEventsMs: number;
+  /** Which runs that have ended stay; all by default. */
+  readonly keepRuns?: KeepRuns;
 }
 
 export interface Coordinator {
@@ -106,8 +110,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       return executeRun(record, signal, execution);
     },
     onChange: (record) => forgetLater(record, metrics, runs, log),
+    onDeleted: (record) => forgetDeleted(record, metrics, mirror, log),
   });
   const retention = mirror && new EventRetention({ runs, mirror, keepMs: keepEventsMs, log });
+  const keepRuns = options.keepRuns ?? { maxAgeMs: Infinity, maxCount: Infinity };
+  let deleting: Periodic | null = null;
   watchRuns(registry, runs, shared);
   const methods = apiHandlers({ runs, journals, dirOf, node, onDemand, confine, showPath });
   const apiMetrics = new ApiMetrics(registry);
@@ -122,7 +129,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   pool.start();
   const close = async () => {
     await api.stop();
-    await Promise.all([runs.stop(), onDemand.stop(), retention?.stop()]);
+    await Promise.all([runs.stop(), onDemand.stop(), retention?.stop(), deleting?.stop()]);
     await pool.stop();
     await system.close();
     transport.close();
@@ -130,11 +137,28 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   try {
     await runs.start();
     retention?.start();
+    if (isLimited(keepRuns))
+      deleting = periodically(RETENTION_PERIOD_MS, (signal) =>
+        deleteDueRuns(runs, keepRuns, log, Date.now(), signal),
+      );
     return { apiAddress: await api.listen(options.api.host, options.api.port), close };
   } catch (thrown) {
     await close();
     throw thrown;
   }
+}
+
+/** What is kept of a deleted run elsewhere goes too. Never rejects. */
+async function forgetDeleted(
+  { id }: RunRecord,
+  metrics: CoordinatorMetrics,
+  mirror: EventMirror | null,
+  log: Log,
+): Promise<void> {
+  const forgotten = await Promise.allSettled([metrics.forget(id), mirror?.remove(id)]);
+  for (const outcome of forgotten)
+    if (outcome.status === 'rejected')
+      log.warn('something of a deleted run stays for now', { run: id, error: outcome.reason as unknown });
 }
 
 function forgetLater(record: RunRecord, metrics: CoordinatorMetrics, runs: RunManager, log: Log): void {

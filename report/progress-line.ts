@@ -1,9 +1,10 @@
 /** One line about one long job (training a prior, a judge): how far, how fast, how well, how long still. */
 
+import { plainText } from '../common/plain-text.ts';
 import { count, decimal, duration, NO_VALUE } from './format.ts';
 import { liveBlock, type TextOutput } from './live-block.ts';
 import type { TerminalOptions } from './terminal-view.ts';
-import { bar, fitColumns, painter, type Paint, plainText, wantsColour } from './terminal-text.ts';
+import { bar, fitColumns, painter, type Paint, wantsColour } from './terminal-text.ts';
 import { redrawer } from './throttle.ts';
 
 export interface ProgressFacts {

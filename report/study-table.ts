@@ -1,4 +1,5 @@
 /** A study as a text table: a row per method, means over seeds, differences from the reference, and below it each seed. */
+import { plainText } from '../common/plain-text.ts';
 import { decimal, duration, NO_VALUE, percent, points } from './format.ts';
 import {
   type StudyDifference,
@@ -8,7 +9,6 @@ import {
   type StudyRow,
 } from './study-results.ts';
 import { summarize, type Summary } from './statistics.ts';
-import { plainText } from './terminal-text.ts';
 
 const SHOWN: readonly StudyMeasure[] = [
   'balancedAccuracy',

@@ -1,10 +1,11 @@
 /** One picture of a run for a terminal, as lines. Pure: progress, time and size in, text out. */
 
+import { plainText } from '../common/plain-text.ts';
 import { count, decimal, duration, NO_VALUE, percent, plural } from './format.ts';
 import type { RunEvent } from './records.ts';
 import { epochsDone, type RunProgress, secondsLeft } from './run-progress.ts';
 import { qualityLine, troubleLine } from './terminal-lines.ts';
-import { bar, displayWidth, fitColumns, padColumns, type Paint, plainText } from './terminal-text.ts';
+import { bar, displayWidth, fitColumns, padColumns, type Paint } from './terminal-text.ts';
 
 export interface FrameSize {
   readonly columns: number;

@@ -1,11 +1,11 @@
 /** Plain lines about a run, for logs and pipes: one per epoch and per notable event. */
 
+import { plainText } from '../common/plain-text.ts';
 import { finalResult } from './final-result.ts';
 import { count, decimal, duration, percent, plural } from './format.ts';
 import { classesToldApart } from './records.ts';
 import type { EpochRecord, RunEvent, RunReport } from './records.ts';
 import { isTrouble } from './run-progress.ts';
-import { plainText } from './terminal-text.ts';
 
 /** 'loss 0.512, balanced accuracy 71.2% (validation), fidelity 93.0% (tail 91.2%)', without what was not measured. */
 export function qualityLine(record: EpochRecord): string {

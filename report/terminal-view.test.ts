@@ -1,17 +1,10 @@
+import { plainText } from '../common/plain-text.ts';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { formatProgress, progressLine } from './progress-line.ts';
 import type { RunEvent } from './records.ts';
 import { advance, noProgress, secondsLeft } from './run-progress.ts';
 import { runFrame } from './terminal-frame.ts';
-import {
-  bar,
-  displayWidth,
-  fitColumns,
-  padColumns,
-  painter,
-  plainText,
-  wantsColour,
-} from './terminal-text.ts';
+import { bar, displayWidth, fitColumns, padColumns, painter, wantsColour } from './terminal-text.ts';
 import { terminalView } from './terminal-view.ts';
 import { fakeRunReport } from './testing/fake-records.ts';
 

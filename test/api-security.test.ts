@@ -99,6 +99,9 @@ describe('a caller', () => {
       metadata: { token: 'read', scope: 'submit' },
     });
     expect(await call('CancelRun', cancel, bearer('submit'))).toMatchObject({ code: 'NOT_FOUND' });
+    const remove = encode('deleteRun', { name: 'runs/none' });
+    expect(await call('DeleteRun', remove, bearer('submit'))).toMatchObject({ reason: 'SCOPE_MISSING' });
+    expect(await call('DeleteRun', remove, bearer('admin'))).toMatchObject({ reason: 'RUN_NOT_FOUND' });
   });
 
   it('that calls too often is told to wait', async () => {
@@ -156,8 +159,28 @@ describe('a path of a configuration', () => {
 
 describe('a message', () => {
   it('that is too large is refused before it is read', async () => {
-    const refusal = await call('GetRun', Buffer.alloc(300 * 1024, 'x'), bearer('read'));
-    expect(refusal).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+    for (const bytes of [300 * 1024, 5 * 1024 * 1024]) {
+      const refusal = await call('GetRun', Buffer.alloc(bytes, 'x'), bearer('read'));
+      // No code that invites another try.
+      expect(refusal).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'REQUEST_TOO_LARGE' });
+    }
+  });
+
+  it('that is cut short is refused', async () => {
+    const whole = encode('getRun', { name: 'runs/photos' });
+    expect(await call('GetRun', whole, bearer('read'))).toMatchObject({ reason: 'RUN_NOT_FOUND' });
+    for (let length = 1; length < whole.length; length++)
+      expect(await call('GetRun', whole.subarray(0, length), bearer('read'))).toMatchObject({
+        reason: 'MALFORMED_REQUEST',
+      });
+  });
+
+  it('with a filter of a quarter of a mebibyte of spaces is refused while others are answered', async () => {
+    const filter = encode('listRuns', { filter: `state${' '.repeat(250_000)}` });
+    const slow = Array.from({ length: 20 }, () => call('ListRuns', filter, bearer('read')));
+    expect(await call('ListRuns', encode('listRuns', {}), bearer('read'))).toBeNull();
+    for (const refusal of await Promise.all(slow))
+      expect(refusal).toMatchObject({ reason: 'INVALID_FIELD', metadata: { field: 'filter' } });
   });
 
   it('that is nested without end is refused', async () => {

@@ -6,6 +6,7 @@
 
 import { toError, UserError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
+import { plainText } from '../../common/plain-text.ts';
 import type { StatusName } from './status-codes.ts';
 
 export type { StatusName };
@@ -86,13 +87,9 @@ export function toFailure(thrown: unknown, log: Log): Failure {
   return failure('INTERNAL', error.message, 'internal');
 }
 
+/** Messages repeat what callers sent. */
 function failure(code: StatusName, message: string, kind: FailureKind): Failure {
-  return { code, message: oneLine(message).slice(0, MAX_MESSAGE_LENGTH), kind };
-}
-
-/** Messages repeat what callers sent, which must not forge lines of a log or steer a terminal. */
-function oneLine(text: string): string {
-  return text.replace(/\s*[\r\n]\s*|\t/g, ' ').replace(/\p{Cc}/gu, '\uFFFD');
+  return { code, message: plainText(message).slice(0, MAX_MESSAGE_LENGTH), kind };
 }
 
 /** The error for callers of a plain service (not an actor): a `UserError` stays one. */

@@ -87,8 +87,14 @@ export function callUnary(
   return new Promise((resolve, reject) => {
     throwIfAborted(signal);
     let answer: Uint8Array | null = null;
+    let started: StartedCall | null = null; // a call that cannot be sent ends before there is one
+    const onAbort = () => {
+      started?.cancel();
+      reject(toError(signal?.reason));
+    };
     const settle = () => signal?.removeEventListener('abort', onAbort);
-    const started = startCall(transport, address, call, requests, {
+    signal?.addEventListener('abort', onAbort, { once: true });
+    started = startCall(transport, address, call, requests, {
       message: (bytes) => (answer = bytes),
       end(failure) {
         settle();
@@ -100,11 +106,6 @@ export function callUnary(
         reject(thrown);
       },
     });
-    const onAbort = () => {
-      started.cancel();
-      reject(toError(signal?.reason));
-    };
-    signal?.addEventListener('abort', onAbort, { once: true });
   });
 }
 

@@ -3,6 +3,7 @@
  * Actors start with it, so it makes no descriptors (as @grpc/proto-loader does), which cost more than the parsing.
  */
 
+import { isUtf8 } from 'node:buffer';
 import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import protobuf from 'protobufjs';
@@ -35,14 +36,34 @@ export function loadRoot(protoFile: string, includeDirs: readonly string[] = [])
 export interface Codec<Input, Output> {
   /** @throws Error for a value that is no such message. */
   readonly serialize: (value: Input) => Buffer;
-  /** @throws Error for bytes that are no such message. */
+  /** @throws Error for bytes that are no such message: cut short, or with a text that is not UTF-8. */
   readonly deserialize: (bytes: Uint8Array) => Output;
+}
+
+/**
+ * Reads what protobufjs takes and the protobuf specification does not: a text that ends before its length says so (it
+ * would be cut), and one that is no UTF-8 (it would be changed).
+ */
+class StrictReader extends protobuf.BufferReader {
+  override string(): string {
+    const length = this.uint32();
+    const end = this.pos + length;
+    if (end > this.len) throw new RangeError(`a text of ${length} bytes ends after the message`);
+    const bytes = (this.buf as Buffer).subarray(this.pos, end);
+    if (!isUtf8(bytes)) throw new RangeError('a text is not UTF-8');
+    this.pos = end;
+    return bytes.toString('utf8');
+  }
+}
+
+function readerOf(bytes: Uint8Array): protobuf.Reader {
+  return new StrictReader(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 }
 
 export function codecOf<Input extends object, Output>(type: protobuf.Type): Codec<Input, Output> {
   return {
     serialize: (value) => type.encode(type.fromObject(value)).finish() as Buffer,
-    deserialize: (bytes) => type.toObject(type.decode(bytes), OUTPUT) as Output,
+    deserialize: (bytes) => type.toObject(type.decode(readerOf(bytes)), OUTPUT) as Output,
   };
 }
 

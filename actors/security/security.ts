@@ -70,8 +70,9 @@ function readTokens(environment: Environment): Pick<Security, 'token' | 'otherTo
   if (file === null) return { token: null };
   const [token = '', ...otherTokens] = file
     .toString('utf8')
-    .trim()
-    .split(/\s*\n\s*/);
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
   if (token === '') throw new UserError(`${TOKEN_KEY}=${environment[TOKEN_KEY]}: the file is empty.`);
   return { token, ...(otherTokens.length === 0 ? {} : { otherTokens }) };
 }

@@ -7,10 +7,8 @@ import type { CreateRunRequest__Output } from '../../gen/ballast/v1/CreateRunReq
 import type { Struct__Output } from '../../gen/google/protobuf/Struct.ts';
 import { WireError } from '../../actors/base/call-errors.ts';
 import { loadMessage } from '../../actors/proto/protos.ts';
-import type { RunRecord } from '../runs/run-record.ts';
 import { ApiError, type ApiErrorFacts, invalidField, readErrorInfo, toFacts, toRpcStatus } from './errors.ts';
 import { parseEpochName, parseImageName, parseRunName } from './names.ts';
-import { pageOf, parseRunFilter } from './pages.ts';
 import { recordOf } from './run-request.ts';
 import { fromStruct, fromTimestamp, toDuration, toStruct, toTimestamp } from './struct.ts';
 
@@ -85,46 +83,6 @@ describe('names', () => {
   );
 });
 
-describe('pages', () => {
-  const limits = { usual: 2, most: 3 };
-  const pageFrom = (items: readonly string[], pageSize: number, pageToken: string) =>
-    pageOf(items, (item) => item, { pageSize, pageToken }, limits);
-
-  it('cover everything once, also when items come and go meanwhile', () => {
-    const first = pageFrom(['a', 'c', 'e', 'g'], 0, '');
-    expect(first.page).toEqual(['a', 'c']);
-    const second = pageFrom(['a', 'b', 'e', 'g'], 0, first.nextPageToken);
-    expect(second.page).toEqual(['e', 'g']);
-    expect(second.nextPageToken).toBe('');
-  });
-
-  it('are no larger than the limit', () =>
-    expect(pageFrom(['a', 'b', 'c', 'd'], 100, '').page).toHaveLength(3));
-
-  it('refuse what is no size or token', () => {
-    expect(factsOf(() => pageFrom([], -1, '')).metadata).toEqual({ field: 'page_size', value: '-1' });
-    expect(factsOf(() => pageFrom([], 0, 'nonsense')).metadata).toMatchObject({ field: 'page_token' });
-  });
-});
-
-describe('filters of runs', () => {
-  const run = { state: 'running', labels: { team: 'vision', 'a.b/c': '1' } } as unknown as RunRecord;
-  it.each([
-    ['', true],
-    ['state = RUNNING', true],
-    ['state=STATE_RUNNING AND labels.team = "vision"', true],
-    ['labels.a.b/c = 1', true],
-    ['state = FAILED', false],
-    ['labels.team = audio', false],
-    ['labels.none = x', false],
-  ])('%s', (filter, holds) => expect(parseRunFilter(filter)(run)).toBe(holds));
-
-  it.each(['state', 'state = SLEEPING', 'weight = 1', 'state = RUNNING OR state = FAILED'])(
-    'are refused: %s',
-    (filter) => expect(factsOf(() => parseRunFilter(filter)).metadata).toMatchObject({ field: 'filter' }),
-  );
-});
-
 describe('errors', () => {
   it('carry their cause for programs', () => {
     const status = toRpcStatus(invalidField('config.seed', -1, 'must be 0 or more').facts);
@@ -188,6 +146,17 @@ describe('a request for a run', () => {
     expect(record.config).toMatchObject(expected);
   });
 
+  it('without a configuration is told so', async () => {
+    const thrown: unknown = await recordOf({ ...request(), config: null }, confine).catch(
+      (error: unknown) => error,
+    );
+    expect(toFacts(thrown, silent)).toMatchObject({
+      reason: 'INVALID_FIELD',
+      metadata: { field: 'config' },
+      message: 'config: is missing; give at least a method and data.source',
+    });
+  });
+
   it('has a digest of what it asks for', async () => {
     const digest = async (config: object) =>
       (await recordOf(request({ requestId: 'r' }, config), confine)).request!.digest;
@@ -201,6 +170,7 @@ describe('a request for a run', () => {
     [{ requestId: 'x'.repeat(129) }, {}, 'request_id', 'x'.repeat(129)],
     [{ labels: { 'a b': 'c' } }, {}, 'labels', 'a b'],
     [{ labels: { a: '' } }, {}, 'labels.a', ''],
+    [{}, { data: { source: 'x'.repeat(5000) } }, 'config.data.source', `${'x'.repeat(200)}…`],
     [{}, { training: { epochs: 0 } }, 'config.training.epochs', '0'],
     [{}, { trainning: {} }, 'config.trainning', '{}'],
     [{}, { out: '/etc' }, 'config.out', '/etc'],

@@ -107,6 +107,11 @@ function* detailsOf({ reason, metadata = {}, retryAfterMs }: ApiErrorFacts, mess
   }
 }
 
+/** Whether a status tells programs its cause already. */
+export function hasDetails(metadata: grpc.Metadata | null | undefined): boolean {
+  return (metadata?.get(DETAILS_KEY).length ?? 0) > 0;
+}
+
 /** What a client reads from a failed call: the reason and the facts; null for errors of other servers. */
 export function readErrorInfo(error: grpc.ServiceError): ErrorInfo__Output | null {
   const encoded = error.metadata?.get(DETAILS_KEY)[0];

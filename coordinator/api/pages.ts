@@ -1,6 +1,8 @@
-/** Lists in pages (google.aip.dev/158) and their filters (google.aip.dev/160, as far as the proto says). */
-import { RUN_STATES, type RunRecord, type RunState } from '../runs/run-record.ts';
+/** Lists in pages (google.aip.dev/158), bounded in items and in bytes. */
+import { createHash } from 'node:crypto';
 import { invalidField } from './errors.ts';
+import type { Key, Order } from './order.ts';
+import { checkLength, MAX_CHARACTERS } from './text-limits.ts';
 
 export interface PageRequest {
   readonly pageSize: number;
@@ -13,62 +15,77 @@ export interface PageLimits {
   readonly most: number;
 }
 
+export interface Listing<Item, Message> {
+  readonly items: readonly Item[];
+  readonly order: Order<Item>;
+  readonly limits: PageLimits;
+  /** What else the request says: a token serves only requests that say the same. */
+  readonly scope: readonly string[];
+  readonly toMessage: (item: Item) => Promise<Message> | Message;
+  /** Bytes of a message on the wire. */
+  readonly sizeOf: (message: Message) => number;
+}
+
+/** Clients take 4 MiB by default. A page ends before the message that would pass this, but holds at least one. */
+export const MAX_PAGE_BYTES = 2 * 1024 * 1024;
+
 /**
- * One page of `items`, which are in order of their keys, ascending as `compare` has it. The token is the last key of the
- * page before, so that items that come or go meanwhile neither repeat nor hide others.
+ * One page. The token is the last key of the page before, so that items that come or go meanwhile neither repeat nor hide
+ * others; and a digest of the request, so that it cannot be used with another.
  */
-export function pageOf<Item>(
-  items: readonly Item[],
-  keyOf: (item: Item) => string,
+export async function pageOf<Item, Message>(
   { pageSize, pageToken }: PageRequest,
-  { usual, most }: PageLimits,
-  compare: (a: string, b: string) => number = (a, b) => (a < b ? -1 : a > b ? 1 : 0),
-): { page: Item[]; nextPageToken: string } {
+  { items, order, limits, scope, toMessage, sizeOf }: Listing<Item, Message>,
+): Promise<{ page: Message[]; nextPageToken: string }> {
   if (pageSize < 0) throw invalidField('page_size', pageSize, 'must be 0 or more');
-  const size = Math.min(most, pageSize === 0 ? usual : pageSize);
-  const after = pageToken === '' ? null : decodeToken(pageToken);
-  const rest = after === null ? items : items.filter((item) => compare(keyOf(item), after) > 0);
-  const page = rest.slice(0, size);
-  const last = page.at(-1);
-  const hasMore = rest.length > size && last !== undefined;
-  return { page, nextPageToken: hasMore ? encodeToken(keyOf(last)) : '' };
+  const size = Math.min(limits.most, pageSize === 0 ? limits.usual : pageSize);
+  const digest = digestOf(scope);
+  const after = pageToken === '' ? null : decodeToken(pageToken, digest);
+  const rest = items
+    .map((item) => ({ item, key: order.keyOf(item) }))
+    .filter(({ key }) => after === null || order.compare(key, after) > 0)
+    .sort((a, b) => order.compare(a.key, b.key));
+  const page: Message[] = [];
+  let bytes = 0;
+  for (const { item } of rest.slice(0, size)) {
+    const message = await toMessage(item);
+    bytes += sizeOf(message);
+    if (page.length > 0 && bytes > MAX_PAGE_BYTES) break;
+    page.push(message);
+  }
+  const last = rest[page.length - 1];
+  const hasMore = rest.length > page.length && last !== undefined;
+  return { page, nextPageToken: hasMore ? encodeToken(last.key, digest) : '' };
 }
 
-const TOKEN_PREFIX = 'after:';
+const DIGEST_LENGTH = 16;
 
-function encodeToken(key: string): string {
-  return Buffer.from(TOKEN_PREFIX + key).toString('base64url');
+function digestOf(scope: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(scope)).digest('base64url').slice(0, DIGEST_LENGTH);
 }
 
-function decodeToken(token: string): string {
+function encodeToken(key: Key, digest: string): string {
+  return Buffer.from(digest + JSON.stringify(key)).toString('base64url');
+}
+
+function decodeToken(token: string, digest: string): Key {
+  checkLength(token, 'page_token', MAX_CHARACTERS.pageToken);
   const text = Buffer.from(token, 'base64url').toString('utf8');
-  if (!text.startsWith(TOKEN_PREFIX))
-    throw invalidField('page_token', token, 'not a token that this server gave');
-  return text.slice(TOKEN_PREFIX.length);
+  const key = keyIn(text.slice(DIGEST_LENGTH));
+  if (key === null) throw invalidField('page_token', token, 'not a token that this server gave');
+  if (text.startsWith(digest)) return key;
+  const problem =
+    'belongs to another request; repeat all of that request but page_size, or begin without a token';
+  throw invalidField('page_token', token, problem);
 }
 
-/** `state = RUNNING AND labels.team = vision` as a condition. @throws ApiError naming the part that cannot be read. */
-export function parseRunFilter(filter: string): (record: RunRecord) => boolean {
-  if (filter.trim() === '') return () => true;
-  const conditions = filter.split(/\s+AND\s+/).map(parseCondition);
-  return (record) => conditions.every((holds) => holds(record));
-}
-
-function parseCondition(text: string): (record: RunRecord) => boolean {
-  const [, field, quoted, bare] =
-    /^\s*(state|labels\.[\w./-]+)\s*=\s*(?:"([^"]*)"|([\w./-]+))\s*$/.exec(text) ?? [];
-  const value = quoted ?? bare;
-  if (field === undefined || value === undefined) {
-    throw invalidField('filter', text, "write 'state = RUNNING' or 'labels.NAME = VALUE', joined by AND");
+function keyIn(text: string): Key | null {
+  try {
+    const key: unknown = JSON.parse(text);
+    const isKey =
+      Array.isArray(key) && key.every((part) => part === null || ['string', 'number'].includes(typeof part));
+    return isKey ? (key as Key) : null;
+  } catch {
+    return null;
   }
-  if (field !== 'state') {
-    const label = field.slice('labels.'.length);
-    return ({ labels }) => labels[label] === value;
-  }
-  const state = value.toLowerCase().replace(/^state_/, '');
-  if (!RUN_STATES.includes(state as RunState)) {
-    const known = RUN_STATES.map((name) => name.toUpperCase()).join(', ');
-    throw invalidField('filter', value, `no such state; use one of ${known}`);
-  }
-  return (record) => record.state === state;
 }

@@ -63,13 +63,25 @@ function publicConfig({ out: _, eventsUrl: __, ...config }: RunRecord['config'],
   };
 }
 
+/** Above this the confusion matrix is left out: a message holds 4 MiB. */
+const MAX_CONFUSION_CLASSES = 500;
+
 export function toMetrics(metrics: Metrics): MetricsMessage {
-  const { count, accuracy, balancedAccuracy, macroF1, mcc, aucOvr, ece } = metrics;
+  const { count, accuracy, balancedAccuracy, macroPrecision, macroF1, mcc, aucOvr, ece } = metrics;
+  const { manyShotRecall, mediumShotRecall, fewShotRecall, tailRecall, worstRecall, nll } = metrics;
+  const rows = metrics.confusion.length > MAX_CONFUSION_CLASSES ? [] : metrics.confusion;
   return {
-    ...{ count, accuracy, balancedAccuracy, macroF1, mcc, aucOvr, ece },
+    ...{ count, accuracy, balancedAccuracy, macroPrecision, macroF1, mcc, aucOvr, ece },
+    ...given({ manyShotRecall, mediumShotRecall, fewShotRecall, tailRecall, worstRecall, nll }),
     perClassRecall: [...metrics.perClassRecall],
-    confusion: metrics.confusion.map((row) => ({ predicted: [...row] })),
+    confusion: rows.map((row) => ({ predicted: [...row] })),
   };
+}
+
+/** Without what was not measured: records of earlier versions lack some, and some runs have no such classes. */
+function given<Values extends object>(values: Values): { [K in keyof Values]?: NonNullable<Values[K]> } {
+  const entries = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof Values]?: NonNullable<Values[K]> };
 }
 
 export function toEpoch(id: string, record: EpochRecord): Epoch {

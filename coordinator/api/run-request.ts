@@ -6,9 +6,9 @@ import { type FieldPath, formatPath } from '../../config/validation.ts';
 import { digestOfWish, isRunId, type RunRecord } from '../runs/run-record.ts';
 import { invalidField } from './errors.ts';
 import { fromStruct } from './struct.ts';
+import { checkLength, MAX_CHARACTERS } from './text-limits.ts';
 
 const MAX_LABELS = 32;
-const MAX_REQUEST_ID = 128;
 const LABEL = /^[A-Za-z0-9]([\w./-]{0,61}[A-Za-z0-9])?$/;
 const WEIGHTS = { least: 0.01, most: 100 };
 
@@ -25,10 +25,11 @@ export async function recordOf(request: CreateRunRequest__Output, confine: Confi
     const rule = 'use 1 to 63 lower-case letters, digits and hyphens, a letter first, no hyphen last';
     throw invalidField('run_id', runId, rule);
   }
-  if (requestId.length > MAX_REQUEST_ID)
-    throw invalidField('request_id', requestId, `at most ${MAX_REQUEST_ID} characters`);
+  checkLength(requestId, 'request_id', MAX_CHARACTERS.requestId);
   checkLabels(labels);
   const weight = weightOf(request.weight);
+  if (request.config === null)
+    throw invalidField('config', '', 'is missing; give at least a method and data.source');
   const config = await configOf(fromStruct(request.config, 'config'), confine);
   const now = new Date().toISOString();
   const request_ =

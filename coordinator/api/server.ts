@@ -12,10 +12,9 @@ import { toError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
 import type { Gate } from './access.ts';
 import { ApiError, toFacts, toRpcStatus } from './errors.ts';
+import { explainedEnds, MAX_REQUEST_BYTES } from './explained-ends.ts';
 import type { ApiMetrics } from './metrics.ts';
 
-/** Larger requests are refused before they are decoded. */
-const MAX_REQUEST_BYTES = 256 * 1024;
 /** Longest time that an unary call may take, whatever its caller says. */
 const MAX_UNARY_MS = 120_000;
 
@@ -55,6 +54,7 @@ export class ApiServer {
       'grpc.keepalive_time_ms': 20_000,
       'grpc.keepalive_timeout_ms': 10_000,
       'grpc.max_concurrent_streams': 256,
+      interceptors: [explainedEnds],
     });
     const definition: Record<string, grpc.MethodDefinition<Uint8Array, Uint8Array>> = {};
     const handlers: grpc.UntypedServiceImplementation = {};

@@ -4,41 +4,57 @@ import type { Struct, Struct__Output } from '../../gen/google/protobuf/Struct.ts
 import type { Timestamp, Timestamp__Output } from '../../gen/google/protobuf/Timestamp.ts';
 import type { Value, Value__Output } from '../../gen/google/protobuf/Value.ts';
 import { invalidField } from './errors.ts';
+import { checkLength, MAX_CHARACTERS } from './text-limits.ts';
 
-/** Deeper ones are refused: no configuration is. */
+/** Deeper ones are refused, and larger ones: no configuration is. */
 const MAX_DEPTH = 16;
+const MAX_VALUES = 10_000;
 
-/** A plain object from a Struct. @throws ApiError for one that is nested too deeply. */
+/** A plain object from a Struct. @throws ApiError for one that is too deep or large, or has a text that is too long. */
 export function fromStruct(struct: Struct__Output | null, field: string): Record<string, unknown> {
-  return objectOf(struct?.fields ?? {}, field, 0);
+  return objectOf(struct?.fields ?? {}, field, { depth: 0, budget: { values: MAX_VALUES } });
 }
 
-function objectOf(fields: Struct__Output['fields'], path: string, depth: number): Record<string, unknown> {
-  if (depth > MAX_DEPTH) throw invalidField(path, '', `nested more than ${MAX_DEPTH} levels deep`);
+/** Where the reading is: how deep, and how many values may still come. */
+interface Place {
+  readonly depth: number;
+  readonly budget: { values: number };
+}
+
+function objectOf(fields: Struct__Output['fields'], path: string, place: Place): Record<string, unknown> {
+  checkDepth(path, place);
   const object: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(fields)) {
+    checkLength(key, `a name in ${path}`, MAX_CHARACTERS.configKey);
     if (key === '__proto__') throw invalidField(`${path}.${key}`, key, 'no such field');
-    object[key] = valueOf(value, `${path}.${key}`, depth + 1);
+    object[key] = valueOf(value, `${path}.${key}`, place);
   }
   return object;
 }
 
-function valueOf(value: Value__Output, path: string, depth: number): unknown {
+function valueOf(value: Value__Output, path: string, { depth, budget }: Place): unknown {
+  if (--budget.values < 0) throw invalidField(path, '', `is one of more than ${MAX_VALUES} values; refused`);
+  const inner = { depth: depth + 1, budget };
   switch (value.kind) {
     case 'stringValue':
+      checkLength(value.stringValue!, path, MAX_CHARACTERS.configText);
       return value.stringValue;
     case 'numberValue':
       return value.numberValue;
     case 'boolValue':
       return value.boolValue;
     case 'listValue':
-      if (depth > MAX_DEPTH) throw invalidField(path, '', `nested more than ${MAX_DEPTH} levels deep`);
-      return (value.listValue?.values ?? []).map((item, i) => valueOf(item, `${path}[${i}]`, depth + 1));
+      checkDepth(path, inner);
+      return (value.listValue?.values ?? []).map((item, i) => valueOf(item, `${path}[${i}]`, inner));
     case 'structValue':
-      return objectOf(value.structValue?.fields ?? {}, path, depth);
+      return objectOf(value.structValue?.fields ?? {}, path, inner);
     default:
       return null;
   }
+}
+
+function checkDepth(path: string, { depth }: Place): void {
+  if (depth > MAX_DEPTH) throw invalidField(path, '', `nested more than ${MAX_DEPTH} levels deep`);
 }
 
 /** A Struct from a JSON object. */

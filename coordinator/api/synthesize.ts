@@ -19,6 +19,7 @@ import type { RunRecord } from '../runs/run-record.ts';
 import { ApiError, invalidField, precondition } from './errors.ts';
 import { runName } from './resources.ts';
 import { type Studio, Studios } from './studios.ts';
+import { checkLength, MAX_CHARACTERS } from './text-limits.ts';
 
 const MAX_IMAGES = 10_000;
 const MAX_SEED = Number.MAX_SAFE_INTEGER;
@@ -174,6 +175,7 @@ function checkRequest(
   { className, count, seed, guidanceScale }: SynthesizeRequest__Output,
   classes: readonly string[],
 ): void {
+  checkLength(className, 'class_name', MAX_CHARACTERS.className);
   if (count < 1 || count > MAX_IMAGES) throw invalidField('count', count, `must be from 1 to ${MAX_IMAGES}`);
   if (seed < 0 || seed > MAX_SEED) throw invalidField('seed', seed, `must be from 0 to ${MAX_SEED}`);
   if (guidanceScale !== undefined && !(guidanceScale >= 0 && guidanceScale <= MAX_SCALE))

@@ -2,7 +2,9 @@
  * Each run's stored events (`events.jsonl`), opened once for whoever writes or reads them at the same time, and closed
  * after the last; and its progress, which is told to those who listen and not stored.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { CallError } from '../../actors/base/call-errors.ts';
 import type { EventBus } from '../../actors/control/event-bus.ts';
 import { openEventLog } from '../../actors/control/event-log.ts';
 import type { RunEvent } from '../../report/records.ts';
@@ -50,6 +52,9 @@ export class Journals {
   async #acquire(run: string): Promise<Open> {
     for (let closing; (closing = this.#closing.get(run)) !== undefined; ) await closing;
     const known = this.#open.get(run);
+    // The log would make the folder of a run that was deleted.
+    if (known === undefined && !existsSync(this.#dirOf(run)))
+      throw new CallError('NOT_FOUND', `the run ${run} was deleted`);
     const open = known ?? {
       bus: openEventLog({ path: join(this.#dirOf(run), 'events.jsonl') }),
       users: 0,

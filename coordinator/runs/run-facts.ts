@@ -31,6 +31,11 @@ export class RunFactsCache {
     this.#now = now;
   }
 
+  /** Forgets a run that was deleted. */
+  forget(run: string): void {
+    this.#known.delete(run);
+  }
+
   /** @throws UserError when the folder's checkpoint is damaged. */
   async of(run: string): Promise<RunFacts> {
     const folder = new RunFolder(this.#dirOf(run));

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -136,6 +136,49 @@ describe('the runs of a coordinator', () => {
     const lines = (await readFile(join(store.dirOf('a'), 'events.jsonl'), 'utf8')).trim().split('\n');
     const topics = lines.map((line) => (JSON.parse(line) as { topic: string }).topic);
     expect(topics).toEqual(['state.queued', 'state.running', 'state.succeeded']);
+  });
+
+  it('are deleted with their folders once they have ended, and their names are free again', async () => {
+    const { manager, going, store } = managerOf(1);
+    await manager.start();
+    await manager.create(recordOf('a', 1));
+    await manager.create(recordOf('b', 2));
+    await until(() => going.has('a'));
+    expect([await manager.delete('a'), await manager.delete('b')]).toEqual([false, false]);
+    going.get('a')!.end(FINISHED);
+    await until(() => statesOf(manager)['a'] === 'succeeded');
+    // All at once: while it tells of its end, and twice.
+    expect(await Promise.all([manager.delete('a'), manager.delete('a')])).toEqual([true, true]);
+    expect(manager.get('a')).toBeUndefined();
+    expect(await readdir(dir)).toEqual(['b']);
+    expect(await manager.create(recordOf('a', 3))).not.toBeNull();
+    await manager.stop();
+    expect((await store.readAll(log)).map(({ id }) => id).sort()).toEqual(['a', 'b']);
+  });
+
+  it('that were being deleted when the coordinator was killed are gone at its next start', async () => {
+    await mkdir(join(dir, '.deleted-a-1234', 'model'), { recursive: true });
+    const { manager } = managerOf();
+    await manager.start();
+    expect(await readdir(dir)).toEqual([]);
+    await manager.stop();
+  });
+
+  it('are resumed once by one request, also when they have failed again meanwhile', async () => {
+    const { manager, going } = managerOf();
+    await manager.start();
+    await manager.create(recordOf('a'));
+    await until(() => going.has('a'));
+    going.get('a')!.fail(new UserError('the data are gone'));
+    await until(() => statesOf(manager)['a'] === 'failed');
+    await manager.resume('a', 'wish');
+    await until(() => going.has('a'));
+    going.get('a')!.fail(new UserError('the data are gone still'));
+    await until(() => statesOf(manager)['a'] === 'failed');
+    expect(manager.get('a')!.resumeRequestId).toBe('wish');
+    expect((await manager.resume('a', 'wish')).state).toBe('failed');
+    expect((await manager.resume('a', 'another wish')).state).not.toBe('failed');
+    await manager.stop();
   });
 
   it('leave a damaged record alone', async () => {

@@ -18,6 +18,8 @@ export interface RunManagerOptions {
   readonly execute: (record: RunRecord, signal: AbortSignal) => Promise<RunOutcome>;
   /** Told of every change; `before` is null for a new run. */
   readonly onChange?: (record: RunRecord, before: RunRecord | null) => void;
+  /** Told of a run that was deleted: what others keep of it goes too. Never rejects. */
+  readonly onDeleted?: (record: RunRecord) => Promise<void>;
   readonly log: Log;
 }
 
@@ -32,8 +34,8 @@ export class RunManager {
   readonly #options: RunManagerOptions;
   readonly #records = new Map<string, RunRecord>();
   readonly #active = new Map<string, Active>();
-  /** The newest change of each run's record that is being written. */
-  readonly #writes = new Map<string, Promise<void>>();
+  /** The last of what is being done to each run's files. */
+  readonly #turns = new Map<string, Promise<void>>();
   /** One after another, so that two equal requests at once make one run. */
   #creating: Promise<unknown> = Promise.resolve();
   #isStopping = false;
@@ -61,7 +63,7 @@ export class RunManager {
     const active = [...this.#active.values()];
     for (const { controller } of active) controller.abort(new Error('the coordinator is shutting down'));
     await Promise.all(active.map(({ done }) => done));
-    await Promise.all(this.#writes.values());
+    await Promise.all(this.#turns.values());
   }
 
   get(id: string): RunRecord | undefined {
@@ -90,7 +92,7 @@ export class RunManager {
     if (this.#records.has(id) || !(await store.create(record))) return null;
     this.#records.set(id, record);
     onChange?.(record, null);
-    await this.#publishState(record);
+    await this.#inTurn(id, () => this.#publishState(record));
     this.#fill();
     return this.#known(id);
   }
@@ -105,14 +107,34 @@ export class RunManager {
     return this.#known(id);
   }
 
-  /** Queues a run again that was cancelled, or failed. */
-  async resume(id: string): Promise<RunRecord> {
-    const { state } = this.#known(id);
-    if (state === 'cancelled' || state === 'failed') {
-      await this.#change(id, 'queued', 'resumed; waits for its turn');
+  /** Queues a run again that was cancelled, or failed. `requestId` names the wish, '' where it has no name. */
+  async resume(id: string, requestId = ''): Promise<RunRecord> {
+    const { state, resumeRequestId } = this.#known(id);
+    const isRepeated = requestId !== '' && requestId === resumeRequestId;
+    if (!isRepeated && (state === 'cancelled' || state === 'failed')) {
+      const more = requestId === '' ? {} : { resumeRequestId: requestId };
+      await this.#change(id, 'queued', 'resumed; waits for its turn', more);
       this.#fill();
     }
     return this.#known(id);
+  }
+
+  /** Deletes a run with its folder. Resolves to false, and changes nothing, for one that has not ended. */
+  async delete(id: string): Promise<boolean> {
+    if (!hasEnded(this.#known(id))) return false;
+    await this.#active.get(id)?.done; // it has ended, and tells of it still
+    const record = this.#records.get(id);
+    if (record === undefined) return true;
+    if (!hasEnded(record)) return false;
+    this.#records.delete(id); // from now on nobody finds it, or resumes it
+    try {
+      await this.#inTurn(id, () => this.#options.store.delete(id));
+    } catch (thrown) {
+      this.#records.set(id, record);
+      throw thrown;
+    }
+    await this.#options.onDeleted?.(record);
+    return true;
   }
 
   #known(id: string): RunRecord {
@@ -159,28 +181,34 @@ export class RunManager {
     if (reason instanceof Cancelled) await this.#change(id, 'cancelled', `cancelled ${when}`);
   }
 
-  async #change(id: string, state: RunState, reason: string): Promise<void> {
+  async #change(id: string, state: RunState, reason: string, more: Partial<RunRecord> = {}): Promise<void> {
     const before = this.#known(id);
     const now = new Date().toISOString();
     const record: RunRecord = {
       ...before,
+      ...more,
       state,
       reason,
       startedAt: state === 'running' ? now : before.startedAt,
       endedAt: state === 'queued' || state === 'running' ? null : now,
     };
     this.#records.set(id, record);
-    const write = (this.#writes.get(id) ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(() => this.#options.store.write(record));
-    this.#writes.set(id, write);
+    await this.#inTurn(id, async () => {
+      await this.#options.store.write(record);
+      this.#options.onChange?.(record, before);
+      await this.#publishState(record);
+    });
+  }
+
+  /** Does what concerns a run's files after all that was begun before. */
+  async #inTurn(id: string, work: () => Promise<void>): Promise<void> {
+    const turn = (this.#turns.get(id) ?? Promise.resolve()).catch(() => undefined).then(work);
+    this.#turns.set(id, turn);
     try {
-      await write;
+      await turn;
     } finally {
-      if (this.#writes.get(id) === write) this.#writes.delete(id);
+      if (this.#turns.get(id) === turn) this.#turns.delete(id);
     }
-    this.#options.onChange?.(record, before);
-    await this.#publishState(record);
   }
 
   /** Never rejects: the record counts, the event only tells of it. */

@@ -19,6 +19,8 @@ export interface RunRecord {
   readonly labels: Readonly<Record<string, string>>;
   /** The request that made it, so that it makes no second one; null for a request without id. */
   readonly request: { readonly id: string; readonly digest: string } | null;
+  /** The last request that resumed it, so that it resumes it no second time; absent where none had an id. */
+  readonly resumeRequestId?: string;
   /** Times in ISO 8601. */
   readonly createdAt: string;
   readonly startedAt: string | null;

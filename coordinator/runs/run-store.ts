@@ -1,5 +1,6 @@
 /** The coordinator's run folders: `<root>/<run id>/run.json` beside what every run folder holds. */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../common/errors.ts';
 import { ensureDirectory, writeFailure, writeFileAtomic } from '../../common/files.ts';
@@ -8,6 +9,8 @@ import { readOrNull } from '../checkpoints.ts';
 import { decodeRecord, encodeRecord, isRunId, type RunRecord } from './run-record.ts';
 
 const RECORD_FILE = 'run.json';
+/** Begins the names of folders that are being deleted. */
+const DOOMED = '.deleted-';
 
 export class RunStore {
   readonly #root: string;
@@ -23,8 +26,10 @@ export class RunStore {
   /** All runs. One whose record cannot be read is told of in the log and left alone. */
   async readAll(log: Log): Promise<RunRecord[]> {
     await ensureDirectory(this.#root);
-    const names = (await readdir(this.#root)).filter(isRunId);
-    const records = await Promise.all(names.map((name) => this.#read(name, log)));
+    const names = await readdir(this.#root);
+    for (const name of names.filter((name) => name.startsWith(DOOMED)))
+      await rm(join(this.#root, name), { recursive: true, force: true });
+    const records = await Promise.all(names.filter(isRunId).map((name) => this.#read(name, log)));
     return records.filter((record) => record !== null);
   }
 
@@ -55,6 +60,21 @@ export class RunStore {
       throw thrown;
     }
     return true;
+  }
+
+  /**
+   * Deletes the run's folder. It is renamed first, to a name that no run can have, so that a crash in between leaves no
+   * half of a run; `readAll` finishes what was begun.
+   */
+  async delete(id: string): Promise<void> {
+    const doomed = join(this.#root, `${DOOMED}${id}-${randomUUID()}`);
+    try {
+      await rename(this.dirOf(id), doomed);
+    } catch (thrown) {
+      if (errorCode(thrown) !== 'ENOENT') throw writeFailure(this.dirOf(id), thrown);
+      return;
+    }
+    await rm(doomed, { recursive: true, force: true });
   }
 
   async write(record: RunRecord): Promise<void> {

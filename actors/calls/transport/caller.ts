@@ -333,7 +333,7 @@ function refusalOf(error: Error | null): Failure | null {
 /** The failure of a message that cannot be sent. */
 export function tooLarge(what: 'request' | 'response', sizeBytes: number): Failure {
   const message = `a ${what} of ${sizeBytes} bytes; at most ${MAX_MESSAGE_BYTES} go in a message: put the rest as an object`;
-  return { code: 'RESOURCE_EXHAUSTED', message, kind: 'status' };
+  return { code: 'OUT_OF_RANGE', message, kind: 'status' }; // RESOURCE_EXHAUSTED would invite another try
 }
 
 function unanswered(code: StatusName, message: string): WireError {
