@@ -1,16 +1,14 @@
 # syntax=docker/dockerfile:1.7
-# Images of Ballast: docker build --target worker-cpu -t ballast/worker-cpu:0.1.0 .
+# Images of Ballast: docker build --target ballast -t ballast/ballast:0.1.0 .
 #
-#   coordinator      the public API and the runs
-#   trainer          a node for classifier trainers
-#   worker-cpu       a node for diffusion workers, on the processor
-#   worker-cuda      the same on NVIDIA cards, by ONNX Runtime (CUDA 12, cuDNN 9)
-#   worker-tfjs-gpu  the same by @tensorflow/tfjs-node-gpu (TensorFlow 2.9, CUDA 11, cuDNN 8)
+#   ballast           coordinator, trainer, controller, and diffusion workers on the processor
+#   ballast-cuda      diffusion workers on NVIDIA cards, by ONNX Runtime (CUDA 12, cuDNN 9)
+#   ballast-tfjs-gpu  the same by @tensorflow/tfjs-node-gpu (TensorFlow 2.9, CUDA 11, cuDNN 8)
 #
-# Base images are pinned by tag; scripts/release-images.sh resolves the digests of what it built on. All run as user 10001
-# with a read-only root: /tmp, /dev/shm and the folders that flags name must be writable (k8s/base).
+# Base images are those of k8s/versions.env; scripts/release-images.sh tells the digests of what it built. All run as user
+# 10001 with a read-only root: /tmp, /dev/shm and the folders that flags name must be writable (k8s/chart).
 
-ARG NODE_IMAGE=node:20.20.2-bookworm
+ARG NODE_IMAGE=node:24.22.3-bookworm
 ARG DEBIAN_IMAGE=debian:bookworm-20260918-slim
 ARG CUDA12_IMAGE=nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04
 ARG CUDA11_IMAGE=nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu22.04
@@ -34,7 +32,7 @@ FROM build AS root-tfjs-gpu
 RUN scripts/image-root.sh tfjs-gpu /opt/ballast
 
 # ---- on the processor
-FROM ${DEBIAN_IMAGE} AS cpu
+FROM ${DEBIAN_IMAGE} AS ballast
 COPY --from=build /usr/bin/tini-static /usr/local/bin/tini
 COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=root-cpu /opt/ballast /opt/ballast
@@ -42,21 +40,12 @@ RUN ln -s /opt/ballast/dist/cli/main.js /usr/local/bin/ballast
 ENV NODE_ENV=production HOME=/tmp
 USER 10001:10001
 WORKDIR /tmp
-EXPOSE 4700 4701 9464
+EXPOSE 4700 4701 4800 9464
 ENTRYPOINT ["tini", "--", "ballast"]
-
-FROM cpu AS coordinator
-EXPOSE 4800
-CMD ["coordinator", "--help"]
-
-FROM cpu AS trainer
-CMD ["node", "--help"]
-
-FROM cpu AS worker-cpu
-CMD ["node", "--help"]
+CMD ["--help"]
 
 # ---- on NVIDIA cards
-FROM ${CUDA12_IMAGE} AS worker-cuda
+FROM ${CUDA12_IMAGE} AS ballast-cuda
 COPY --from=build /usr/bin/tini-static /usr/local/bin/tini
 COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=root-cuda /opt/ballast /opt/ballast
@@ -68,7 +57,7 @@ EXPOSE 4700 4701 9464
 ENTRYPOINT ["tini", "--", "ballast"]
 CMD ["node", "--help"]
 
-FROM ${CUDA11_IMAGE} AS worker-tfjs-gpu
+FROM ${CUDA11_IMAGE} AS ballast-tfjs-gpu
 COPY --from=build /usr/bin/tini-static /usr/local/bin/tini
 COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=root-tfjs-gpu /opt/ballast /opt/ballast

@@ -1,6 +1,6 @@
 /**
- * The policy of k8s/components/keda as numbers. Read from the manifest itself, so that what is simulated is what is
- * deployed; what the simulation does not know is refused.
+ * The chart's policy of autoscaling as numbers. Read from its values, so that what is simulated is what is deployed; what
+ * the simulation does not know is refused.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,8 +10,7 @@ import { UserError } from '../common/errors.ts';
 import { packageRoot } from '../common/package-root.ts';
 import type { HpaPolicy } from './hpa.ts';
 
-const MANIFEST = join('k8s', 'components', 'keda', 'scaled-object', 'scaled-object.yaml');
-const QUERY = /^sum\(max by \(run\) \(max_over_time\(ballast_synthesis_backlog_seconds\[(\d+)([sm])\]\)\)\)$/;
+const VALUES = join('k8s', 'chart', 'values.yaml');
 
 const rules = z.strictObject({
   stabilizationWindowSeconds: z.number().min(0),
@@ -26,22 +25,13 @@ const rules = z.strictObject({
 });
 
 const schema = z.object({
-  spec: z.object({
-    minReplicaCount: z.number().int().min(0),
-    maxReplicaCount: z.number().int().min(1),
-    cooldownPeriod: z.number().min(0).default(300),
-    triggers: z.tuple([
-      z.object({
-        type: z.literal('prometheus'),
-        metricType: z.literal('AverageValue'),
-        metadata: z.object({ query: z.string().regex(QUERY), threshold: z.coerce.number().positive() }),
-      }),
-    ]),
-    advanced: z.object({
-      horizontalPodAutoscalerConfig: z.object({
-        behavior: z.strictObject({ scaleUp: rules, scaleDown: rules }),
-      }),
-    }),
+  worker: z.object({ pools: z.object({ cpu: z.object({ maxReplicas: z.number().int().min(1) }) }) }),
+  autoscaling: z.object({
+    minReplicas: z.number().int().min(0),
+    secondsPerWorker: z.number().positive(),
+    windowMinutes: z.number().positive(),
+    cooldownSeconds: z.number().min(0),
+    behavior: z.strictObject({ scaleUp: rules, scaleDown: rules }),
   }),
 });
 
@@ -56,25 +46,20 @@ export interface AutoscalePolicy {
   readonly windowSeconds: number;
 }
 
-/** @throws UserError for a manifest that the simulation does not understand. */
+/** @throws UserError for values that the simulation does not understand. */
 export function readAutoscalePolicy(
-  text = readFileSync(join(packageRoot(), MANIFEST), 'utf8'),
+  text = readFileSync(join(packageRoot(), VALUES), 'utf8'),
 ): AutoscalePolicy {
   const parsed = schema.safeParse(parse(text));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw new UserError(`${MANIFEST}: ${issue?.path.join('.')}: ${issue?.message}`);
+    throw new UserError(`${VALUES}: ${issue?.path.join('.')}: ${issue?.message}`);
   }
-  const { minReplicaCount, maxReplicaCount, cooldownPeriod, triggers, advanced } = parsed.data.spec;
-  const { query, threshold } = triggers[0].metadata;
-  const [, amount, unit] = QUERY.exec(query) ?? [];
+  const { worker, autoscaling } = parsed.data;
+  const { minReplicas, secondsPerWorker, windowMinutes, cooldownSeconds, behavior } = autoscaling;
+  const { maxReplicas } = worker.pools.cpu;
   return {
-    hpa: {
-      ...{ minReplicas: Math.max(1, minReplicaCount), maxReplicas: maxReplicaCount, target: threshold },
-      ...advanced.horizontalPodAutoscalerConfig.behavior,
-    },
-    leastWorkers: minReplicaCount,
-    cooldownSeconds: cooldownPeriod,
-    windowSeconds: Number(amount) * (unit === 'm' ? 60 : 1),
+    hpa: { minReplicas: Math.max(1, minReplicas), maxReplicas, target: secondsPerWorker, ...behavior },
+    ...{ leastWorkers: minReplicas, cooldownSeconds, windowSeconds: 60 * windowMinutes },
   };
 }

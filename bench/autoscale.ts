@@ -1,6 +1,6 @@
 /**
  * `npm run bench -- autoscale`: bursts of runs on a simulated cluster (autoscale-cluster.ts), scaled by the policy of
- * k8s/components/keda as it is deployed, against clusters of a fixed size. A virtual clock: it takes seconds, and says
+ * k8s/chart/values.yaml as it is deployed, against clusters of a fixed size. A virtual clock: it takes seconds, and says
  * nothing of how fast a card is.
  *
  *   drain     from the first run of a burst until the last one's end, the mean of the bursts

@@ -1,7 +1,10 @@
 /** What tests allow, each with its reason. An entry that is not needed any more fails a test. */
 
+/** Labels that Prometheus gives every series of a target. */
+export const SCRAPE_LABELS: readonly string[] = ['job', 'instance', 'cluster', 'namespace', 'installation'];
+
 /** Labels that Prometheus or the node's page adds to every series. */
-export const TARGET_LABELS: readonly string[] = ['job', 'instance', 'actor', 'type', 'process'];
+export const TARGET_LABELS: readonly string[] = [...SCRAPE_LABELS, 'actor', 'type', 'process'];
 
 /** Every label of a metric of ours, and why it takes few values. */
 export const BOUNDED_LABELS: Readonly<Record<string, string>> = {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ballastMetrics, type Metric, processMetrics } from './ballast-metrics.ts';
 import { labelsByName, parseExposition } from './exposition.ts';
-import { BOUNDED_LABELS, TARGET_LABELS } from './metric-lists.ts';
+import { BOUNDED_LABELS, SCRAPE_LABELS, TARGET_LABELS } from './metric-lists.ts';
 import { parseQuery } from './promql.ts';
 import { allQueries } from './queries.ts';
 import { readRules } from './rules.ts';
@@ -48,7 +48,7 @@ function labelsOf(series: string): ReadonlySet<string> | undefined {
 }
 
 const FIXTURES = new Map(
-  ['dcgm', 'nats'].flatMap((name) => [
+  ['dcgm', 'keda', 'nats'].flatMap((name) => [
     ...labelsByName(
       parseExposition(readFileSync(join(ROOT, `test/fixtures/monitoring/${name}.txt`), 'utf8')),
     ),
@@ -101,6 +101,6 @@ describe('queries', () => {
 
 it('has labels that take few values only, each with its reason', () => {
   const labels = new Set([...TARGET_LABELS, ...exported.flatMap((metric) => metric.labels)]);
-  for (const target of ['job', 'instance']) labels.delete(target);
+  for (const target of SCRAPE_LABELS) labels.delete(target);
   expect([...labels].sort()).toEqual(Object.keys(BOUNDED_LABELS).sort());
 });

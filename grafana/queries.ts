@@ -1,7 +1,6 @@
 /** Every PromQL expression of this repository, with where it stands: panels, rules, autoscalers. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseAllDocuments } from 'yaml';
 import { readDashboards } from './panel-files.ts';
 import { fillVariables } from './promql.ts';
 import { readRules } from './rules.ts';
@@ -21,9 +20,12 @@ export interface VariableValues {
   readonly values: Readonly<Record<string, string>>;
 }
 
-const ANY: VariableValues = { rateInterval: '1m', values: { run: '.*', node: '.*' } };
+const ANY: VariableValues = {
+  rateInterval: '1m',
+  values: { run: '.*', node: '.*', cluster: '.*', namespace: '.*', installation: '.*' },
+};
 
-/** Panels with their variables filled, alerts, recording rules, and KEDA's queries under k8s/ where there are any. */
+/** Panels with their variables filled, alerts, recording rules, and the query of the autoscaler where k8s/ is there. */
 export function allQueries(variables: VariableValues = ANY): Query[] {
   const panels = [...readDashboards()].flatMap(([dashboard, { panels }]) =>
     panels.flatMap(({ title, targets }) =>
@@ -53,33 +55,10 @@ function names(pattern: RegExp, text: string): string[] {
   return [...text.matchAll(pattern)].map(([, name]) => name!);
 }
 
-/** Queries of KEDA's Prometheus triggers in every manifest below a folder; none where there is no folder. */
+/** What the autoscaler of k8s/chart asks for, as a release fills it in; none where there is no chart. */
 function autoscalerQueries(folder: string): Query[] {
-  if (!existsSync(folder)) return [];
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
-    /\.ya?ml$/.test(name),
-  );
-  return files.flatMap((file) =>
-    parseAllDocuments(readFileSync(join(folder, file), 'utf8'))
-      .flatMap((document) => triggersOf(document.toJS()))
-      .map((expr): Query => ({ where: `k8s/${file}`, kind: 'autoscaler', expr, shown: [] })),
-  );
-}
-
-interface ScaledObject {
-  readonly kind?: string;
-  readonly spec?: {
-    readonly triggers?: readonly {
-      readonly type?: string;
-      readonly metadata?: { readonly query?: string };
-    }[];
-  };
-}
-
-function triggersOf(object: unknown): string[] {
-  const { kind, spec } = (object ?? {}) as ScaledObject;
-  if (kind !== 'ScaledObject') return [];
-  return (spec?.triggers ?? [])
-    .filter(({ type }) => type === 'prometheus')
-    .flatMap(({ metadata }) => metadata?.query ?? []);
+  const file = join(folder, 'chart', 'files', 'backlog.promql');
+  if (!existsSync(file)) return [];
+  const expr = readFileSync(file, 'utf8').trim().replace('WINDOW', '10');
+  return [{ where: 'k8s/chart/files/backlog.promql', kind: 'autoscaler', expr, shown: [] }];
 }

@@ -43,9 +43,10 @@ want() {
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 want 'events over a real NATS server' nats-server nats-server
-want 'manifests rendered' kubernetes-client kubectl
+want 'helm out of its package' unzip unzip
 want 'containers as their images start them' tini tini
 want 'certificates' openssl openssl
 want 'machines that are cut off from each other' iproute2 ip
 want 'reports in a real browser' chromium chromium chromium-browser google-chrome
 want 'dashboards and alerts in a real Prometheus' prometheus prometheus
+sh "$(dirname "$0")/setup-helm.sh"

@@ -10,7 +10,7 @@ import { packageRoot } from '../common/package-root.ts';
 import { copyContext, ImageRoot, linkPackages, runStage, whyNotEntered } from './support/image-root.ts';
 import { imageConfig, lineage, readStages } from './support/k8s/dockerfile.ts';
 
-const TARGETS = ['coordinator', 'trainer', 'worker-cpu', 'worker-cuda', 'worker-tfjs-gpu'];
+const TARGETS = ['ballast', 'ballast-cuda', 'ballast-tfjs-gpu'];
 const stages = readStages();
 
 describe('the Dockerfile', () => {
@@ -38,7 +38,7 @@ describe('the Dockerfile', () => {
 
 describe('scripts/release-images.sh', () => {
   const script = join(packageRoot(), 'scripts', 'release-images.sh');
-  const written = join(packageRoot(), 'k8s', 'components', 'release');
+  const written = join(packageRoot(), 'k8s', 'release.yaml');
   let bin: string;
   beforeAll(() => void (bin = mkdtempSync(join(tmpdir(), 'ballast-release-'))));
   afterAll(() => rmSync(bin, { recursive: true }));
@@ -46,7 +46,7 @@ describe('scripts/release-images.sh', () => {
   /** A `docker` that does as it is told, in place of the real one: no engine is needed to see what the script refuses. */
   const release = (docker: string) => {
     writeFileSync(join(bin, 'docker'), `#!/bin/sh\n${docker}\n`, { mode: 0o755 });
-    return spawnSync(script, ['registry.example.com/team', 'worker-cpu'], {
+    return spawnSync(script, ['registry.example.com/team', 'ballast'], {
       encoding: 'utf8',
       env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
     });
@@ -113,7 +113,7 @@ describe.skipIf(missing !== null)(
         "const sharp = require('/opt/ballast/node_modules/sharp');",
         'console.log(process.getuid(), process.getgid(), ort.listSupportedBackends().length > 0, !!sharp.versions.vips);',
       ].join('');
-      const child = image.start('worker-cpu', ['-e', probe], ['node']);
+      const child = image.start('ballast', ['-e', probe], ['node']);
       expect([await child.ended, child.output]).toEqual([0, '10001 10001 true true\n']);
     });
 
@@ -121,7 +121,7 @@ describe.skipIf(missing !== null)(
       const probe =
         "for (const path of ['/x', '/opt/ballast/x', '/usr/lib/x', '/tmp/x', '/dev/shm/x', '/var/lib/ballast/node/x'])" +
         "try { require('fs').writeFileSync(path, ''); console.log(path); } catch { console.log('no'); }";
-      const child = image.start('worker-cpu', ['-e', probe], ['node']);
+      const child = image.start('ballast', ['-e', probe], ['node']);
       expect(await child.ended, child.output).toBe(0);
       expect(child.output.trim().split('\n')).toEqual([
         ...['no', 'no', 'no', '/tmp/x', '/dev/shm/x', '/var/lib/ballast/node/x'],
@@ -138,7 +138,7 @@ describe.skipIf(missing !== null)(
         '--grace',
         '5',
       ];
-      const child = image.start('worker-cpu', args);
+      const child = image.start('ballast', args);
       try {
         await vi.waitFor(() => expect(child.output).toMatch(/serves at 127\.0\.0\.1:\d+/), {
           timeout: 60_000,

@@ -1,18 +1,17 @@
 // Seeded mistakes in rendered manifests: the checks of k8s.test.ts must find each.
 import { describe, expect, it } from 'vitest';
 import { type KubeObject, nameOf, render, whyNotRendered, workloadsOf } from './support/k8s/objects.ts';
-import { checkReferences, type Surroundings } from './support/k8s/references.ts';
+import { checkReferences } from './support/k8s/references.ts';
 import { checkSchemas } from './support/k8s/schemas.ts';
 import { checkSecurity } from './support/k8s/security.ts';
-import { withNatsChart } from './support/k8s/surroundings.ts';
 
 const missing = whyNotRendered();
 
 /** Everything that is wrong with a set of objects. */
-function problemsOf(objects: readonly KubeObject[], around: Surroundings): string[] {
+function problemsOf(objects: readonly KubeObject[]): string[] {
   return [
     ...checkSchemas(objects).problems,
-    ...checkReferences(objects, around),
+    ...checkReferences(objects),
     ...workloadsOf(objects).flatMap(checkSecurity),
   ];
 }
@@ -42,6 +41,7 @@ interface Spec {
         imagePullpolicy: string;
         ports: { name: string; containerPort: number }[];
         startupProbe: { grpc: { port: number } };
+        livenessProbe: { grpc: { service: string } };
         envFrom: { configMapRef: { name: string } }[];
         volumeMounts: { name: string }[];
         securityContext: { readOnlyRootFilesystem: boolean };
@@ -60,7 +60,7 @@ interface Spec {
   };
 }
 
-const WORKER = 'Deployment/diffusion-worker';
+const WORKER = 'Deployment/ballast-diffusion-worker-gpu';
 const MISTAKES: readonly [string, string, (spec: Spec) => void, string][] = [
   ['an unknown field', WORKER, (s) => (s.replica = 2), 'spec.replica: unknown field'],
   [
@@ -75,25 +75,30 @@ const MISTAKES: readonly [string, string, (spec: Spec) => void, string][] = [
     (s) => (s.template.spec.terminationGracePeriodSeconds = 'long'),
     'terminationGracePeriodSeconds',
   ],
-  ['a wrong port name', 'Service/coordinator', (s) => (s.ports[0]!.targetPort = 'apis'), 'no port apis'],
+  [
+    'a wrong port name',
+    'Service/ballast-coordinator',
+    (s) => (s.ports[0]!.targetPort = 'apis'),
+    'no port apis',
+  ],
   [
     'a missing secret',
-    'Certificate/diffusion-worker',
+    'Certificate/ballast-diffusion-worker',
     (s) => (s.secretName = 'other'),
-    'no secret diffusion-worker-tls',
+    'no secret ballast-diffusion-worker-tls',
   ],
   ['a selector that misses', WORKER, (s) => (s.selector.matchLabels.x = 'y'), 'does not match its pods'],
   [
     'a service that finds nobody',
-    'Service/coordinator',
+    'Service/ballast-coordinator',
     (s) => (s.selector['app.kubernetes.io/name'] = 'coördinator'),
     'matches no pods',
   ],
   [
     'a selector that finds too much',
-    'Deployment/diffusion-worker',
+    'Deployment/ballast-diffusion-worker-gpu',
     (s) => (s.selector.matchLabels = { 'app.kubernetes.io/part-of': 'ballast' }),
-    'also matches the pods of Deployment/coordinator',
+    'also matches the pods of Deployment/ballast-coordinator',
   ],
   [
     'a missing config map',
@@ -109,7 +114,7 @@ const MISTAKES: readonly [string, string, (spec: Spec) => void, string][] = [
   ],
   [
     'a missing claim',
-    'Deployment/coordinator',
+    'Deployment/ballast-coordinator',
     (s) => (s.template.spec.volumes[0]!.persistentVolumeClaim = { claimName: 'run' }),
     'no claim run',
   ],
@@ -139,13 +144,13 @@ const MISTAKES: readonly [string, string, (spec: Spec) => void, string][] = [
   ],
   [
     'a policy for nobody',
-    'NetworkPolicy/api',
+    'NetworkPolicy/ballast-api',
     (s) => (s.podSelector.matchLabels = { 'app.kubernetes.io/name': 'api' }),
     'matches no pods',
   ],
   [
     'an autoscaler of nothing',
-    'ScaledObject/diffusion-worker',
+    'ScaledObject/ballast-diffusion-worker-gpu',
     (s) => (s.scaleTargetRef.name = 'workers'),
     'no Deployment workers',
   ],
@@ -175,20 +180,26 @@ const MISTAKES: readonly [string, string, (spec: Spec) => void, string][] = [
     'no limit of memory',
   ],
   [
-    'a grace period shorter than --grace',
+    'a grace period shorter than the hook and --grace together',
     WORKER,
-    (s) => (s.template.spec.terminationGracePeriodSeconds = 90),
-    'killed after 90 s',
+    (s) => (s.template.spec.terminationGracePeriodSeconds = 180),
+    'killed after 180 s',
+  ],
+  [
+    'liveness that asks for readiness',
+    WORKER,
+    (s) => (s.template.spec.containers[0]!.livenessProbe.grpc.service = ''),
+    'would be killed in the middle of its work',
   ],
 ];
 
 describe.skipIf(missing !== null)(
   missing === null ? 'seeded mistakes' : `seeded mistakes (skipped: ${missing})`,
   () => {
-    const objects = missing === null ? render('overlays/gpu') : [];
+    const objects = missing === null ? render('gpu') : [];
 
     it.each(MISTAKES)('%s', (_what, name, change, problem) => {
-      const found = problemsOf(seeded(objects, name, change), withNatsChart());
+      const found = problemsOf(seeded(objects, name, change));
       expect(found.join('\n')).toContain(problem);
       expect(found.join('\n')).toMatch(/^[A-Z]\w+\/[\w-]+: /);
     });

@@ -1,20 +1,19 @@
-// What the manifests start is started: every container of every overlay as a process of this machine, with its rendered
+// What the chart starts is started: every container of every choice of values as a process of this machine, with its rendered
 // command line and environment. It must pass the probes that the manifest gives it, be seen by the cluster, and end with
 // 0 at SIGTERM or by its hook, within its grace period. No container engine and no GPU: the CPU engine, whatever the image.
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { IProbe } from 'kubernetes-models/v1/Probe';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChannelPool, plainCalls } from '../actors/calls/channels.ts';
 import type { TlsFiles } from '../actors/security/security.ts';
 import { coordinatorService } from '../coordinator/service.ts';
 import { ended, tinyConfig } from './support/coordinator.ts';
-import { hasOpenssl, makeSecrets } from './support/k8s/certificates.ts';
+import { hasOpenssl, secretFiles } from './support/k8s/certificates.ts';
 import { type LocalContainer, localContainer, type Place } from './support/k8s/local-pod.ts';
 import { imageCommands, LocalProcess } from './support/k8s/local-process.ts';
-import { configMapData } from './support/k8s/environment.ts';
 import {
   type KubeObject,
   render,
@@ -22,8 +21,7 @@ import {
   type Workload,
   workloadsOf,
 } from './support/k8s/objects.ts';
-import { NATS_CONFIG_DIR, natsSecretVariables, natsValues } from './support/k8s/surroundings.ts';
-import { freePort, hasNats, startNats, type NatsServer } from './support/nats.ts';
+import { hasNats, startNats } from './support/nats.ts';
 import { missingPython, pythonClient } from './support/python-client.ts';
 import {
   BUDGET,
@@ -40,28 +38,21 @@ const missing =
   (hasNats ? null : 'nats-server is not there') ??
   (hasOpenssl ? null : 'openssl is not there');
 
-const OVERLAYS = ['local-cpu', 'gpu', 'mig'] as const;
+const CHOICES = ['cpu', 'gpu', 'mig'] as const;
 
-/** The Secret that whoever runs the cluster makes. The digest is that of `test`. */
-const TOKENS = {
-  'tokens.yaml':
-    'tokens:\n  - name: test\n    sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n    scopes: [admin]\n',
-};
-
-describe.skipIf(missing !== null).each(OVERLAYS)(
-  missing === null ? 'overlay %s' : `overlay %s (skipped: ${missing})`,
-  (overlay) => {
-    const objects = missing === null ? render(`overlays/${overlay}`) : [];
+describe.skipIf(missing !== null).each(CHOICES)(
+  missing === null ? 'values %s' : `values %s (skipped: ${missing})`,
+  (choice) => {
+    const objects = missing === null ? render(choice) : [];
     // The coordinator first: where NATS has accounts, nobody else may make the registry.
     const workloads = workloadsOf(objects).toSorted(
-      (a, b) => Number(b.name.endsWith('/coordinator')) - Number(a.name.endsWith('/coordinator')),
+      (a, b) => Number(b.name.endsWith('-coordinator')) - Number(a.name.endsWith('-coordinator')),
     );
     const nodes = workloads.filter(({ object }) => object.kind === 'Deployment');
     const running = new Map<string, LocalProcess>();
     let folder: string;
     let place: Place;
     let commands: string;
-    let chart: Awaited<ReturnType<typeof natsOfChart>> | null = null;
 
     const start = async (workload: Workload): Promise<LocalProcess> => {
       const podFolder = join(folder, workload.object.metadata.name);
@@ -73,27 +64,23 @@ describe.skipIf(missing !== null).each(OVERLAYS)(
     };
 
     beforeAll(async () => {
-      folder = mkdtempSync(join(tmpdir(), `ballast-k8s-${overlay}-`));
+      folder = mkdtempSync(join(tmpdir(), `ballast-k8s-${choice}-`));
       commands = imageCommands(join(folder, 'bin'));
-      const claims = { runs: join(folder, 'claim-runs'), data: join(folder, 'claim-data') };
-      const made = makeSecrets(objects, folder, { 'nats-tls': ['localhost'] });
-      const secrets = { ...made, ...natsPasswords(), 'api-tokens': TOKENS };
-      place = { folder, claims, secrets, services: {} };
-      const standalone = workloads.find(({ name }) => name === 'StatefulSet/nats');
-      if (standalone === undefined) chart = await natsOfChart(objects, place);
-      const address = chart?.url.replace('nats://', '') ?? (await startStandalone(standalone!));
-      place = { ...place, services: { 'nats:4222': address } };
+      const claims = {
+        'ballast-runs': join(folder, 'claim-runs'),
+        'ballast-data': join(folder, 'claim-data'),
+      };
+      place = { folder, claims, secrets: secretFiles(objects, folder), services: {} };
+      const server = workloads.find(({ name }) => name === 'StatefulSet/ballast-nats')!;
+      const nats = await start(server);
+      await nats.untilPasses(probesOf(server).startupProbe!);
+      // By name: the certificate has no address.
+      const address = `localhost:${nats.container.ports.get(4222)}`;
+      place = { ...place, services: { 'ballast-nats:4222': address } };
     });
-
-    const startStandalone = async (workload: Workload): Promise<string> => {
-      const nats = await start(workload);
-      await nats.untilPasses(probesOf(workload).startupProbe!);
-      return `127.0.0.1:${nats.container.ports.get(4222)}`;
-    };
 
     afterAll(async () => {
       await Promise.all([...running.values()].map((process) => process.terminate(0)));
-      await chart?.stop();
       if (missing === null) rmSync(folder, { recursive: true });
     });
 
@@ -122,13 +109,14 @@ describe.skipIf(missing !== null).each(OVERLAYS)(
       );
       for (const { labels, total } of seen) {
         if (labels.role !== 'diffusion-worker') continue;
-        expect(total).toMatchObject(overlay === 'local-cpu' ? { cpu: 1 } : { gpu: 1 });
-        expect(total.memoryBytes).toBe((overlay === 'local-cpu' ? 2 : 8) * 2 ** 30);
+        expect(total).toMatchObject(choice === 'cpu' ? { cpu: 1 } : { gpu: 1 });
+        expect(total.memoryBytes).toBe((choice === 'cpu' ? 2 : 8) * 2 ** 30);
       }
     });
 
-    it.runIf(overlay !== 'local-cpu')('comes to NATS with a user for each role', async () => {
-      const answer = await fetch(`${chart!.monitor}/connz?auth=1`);
+    it('comes to NATS with a user for each role', async () => {
+      const monitor = running.get('StatefulSet/ballast-nats')!.container.ports.get(8222);
+      const answer = await fetch(`http://127.0.0.1:${monitor}/connz?auth=1`);
       const { connections } = (await answer.json()) as { connections: { authorized_user?: string }[] };
       const users = new Set(connections.map(({ authorized_user: user }) => user));
       const started = nodes.filter(({ name }) => running.has(name));
@@ -137,13 +125,13 @@ describe.skipIf(missing !== null).each(OVERLAYS)(
     });
 
     it('does a run, which ends with the weights of one on one machine', async () => {
-      const data = place.claims.data!;
+      const data = place.claims['ballast-data']!;
       cpSync(await shapesData(), join(data, 'shapes'), { recursive: true });
       cpSync(await shapesPrior(), join(data, 'prior.safetensors'));
       const paths = { data: { source: join(data, 'shapes') }, prior: join(data, 'prior.safetensors') };
-      const { container } = running.get('Deployment/coordinator')!;
+      const { container } = running.get('Deployment/ballast-coordinator')!;
       const address = `127.0.0.1:${container.ports.get(container.portNames.api!)}`;
-      const pool = new ChannelPool({ security: { tls: clientFiles(place), token: 'test' } });
+      const pool = new ChannelPool({ security: { tls: clientFiles(place), token: tokenOf(place) } });
       try {
         const api = plainCalls(coordinatorService, pool, address);
         const { name } = await api.createRun({ runId: 'first', config: await tinyConfig(paths) });
@@ -160,11 +148,11 @@ describe.skipIf(missing !== null).each(OVERLAYS)(
       }
     });
 
-    const python = overlay === 'gpu' ? missingPython : 'once is enough';
+    const python = choice === 'gpu' ? missingPython : 'once is enough';
     const title = `is driven by the Python client${python === null ? '' : ` (skipped: ${python})`}`;
     it.skipIf(python !== null)(title, async () => {
-      const { container } = running.get('Deployment/coordinator')!;
-      const data = place.claims.data!;
+      const { container } = running.get('Deployment/ballast-coordinator')!;
+      const data = place.claims['ballast-data']!;
       const config = join(folder, 'run.json');
       const synthesis = { budget: BUDGET, shardSize: SHARD_SIZE };
       writeFileSync(
@@ -179,10 +167,10 @@ describe.skipIf(missing !== null).each(OVERLAYS)(
           classifier: { widths: [8, 16], groups: 4 },
         }),
       );
-      const { ca, cert, key } = clientFiles(place)!;
+      const { ca, cert, key } = clientFiles(place);
       const files = { BALLAST_TLS_CA: ca, BALLAST_TLS_CERT: cert, BALLAST_TLS_KEY: key };
       const env: Record<string, string> = { BALLAST_API_TOKEN_FILE: join(folder, 'token') };
-      writeFileSync(env.BALLAST_API_TOKEN_FILE!, 'test');
+      writeFileSync(env.BALLAST_API_TOKEN_FILE!, tokenOf(place));
       for (const [name, text] of Object.entries(files)) writeFileSync((env[name] = join(folder, name)), text);
       const server = `127.0.0.1:${container.ports.get(container.portNames.api!)}`;
       const { code, stdout, stderr } = await (
@@ -206,7 +194,7 @@ describe.skipIf(missing !== null).each(OVERLAYS)(
         // A hook that drains has ended the node; one that sleeps leaves that to SIGTERM.
         const drains = preStop.join(' ').includes('drain');
         const code = await (drains ? process.ended(graceSeconds) : process.terminate(graceSeconds));
-        expect(name === 'StatefulSet/nats' ? NATS_ENDS : [0], process.output).toContain(code);
+        expect(name === 'StatefulSet/ballast-nats' ? NATS_ENDS : [0], process.output).toContain(code);
       });
     }
   },
@@ -217,10 +205,10 @@ const NATS_ENDS = [0, 1];
 
 describe.skipIf(missing !== null)(missing === null ? 'SIGTERM' : `SIGTERM (skipped: ${missing})`, () => {
   it('ends a worker whose hook never ran', async () => {
-    const objects = render('overlays/local-cpu');
+    const objects = render('cpu', ['--set', 'tls.mode=none,nats.enabled=false,nats.accounts=false,nats.address=nats://nats:4222']); // prettier-ignore
     const folder = mkdtempSync(join(tmpdir(), 'ballast-k8s-term-'));
     const nats = await startNats(['-js', '-sd', join(folder, 'nats')]);
-    const worker = workloadsOf(objects).find(({ name }) => name === 'Deployment/diffusion-worker')!;
+    const worker = workloadsOf(objects).find(({ name }) => name.includes('diffusion-worker'))!;
     const services = { 'nats:4222': nats.url.replace('nats://', '') };
     const container = await localContainer(worker, objects, { folder, claims: {}, secrets: {}, services });
     const process = new LocalProcess(container, imageCommands(join(folder, 'bin')));
@@ -241,12 +229,15 @@ function probesOf({
   return spec.containers[0]!;
 }
 
-/** What a client of the API shows; null where the overlay has no TLS. */
-function clientFiles({ secrets }: Place): TlsFiles | null {
-  const files = secrets['api-client-tls'];
-  if (files === undefined) return null;
+/** What a client of the API shows. */
+function clientFiles({ secrets }: Place): TlsFiles {
+  const files = secrets['ballast-api-client-tls']!;
   const file = (key: string) => Buffer.from(files[key] ?? '');
   return { ca: file('ca.crt'), cert: file('tls.crt'), key: file('tls.key') };
+}
+
+function tokenOf({ secrets }: Place): string {
+  return secrets['ballast-api-client']!.token!;
 }
 
 /** Something listens at a named port, and the metrics are metrics. */
@@ -267,35 +258,4 @@ async function connects(port: number): Promise<void> {
 
 function nodeAddress({ container }: LocalProcess): string {
   return `127.0.0.1:${container.ports.get(4700)}`;
-}
-
-/** The secrets of NATS's users. */
-function natsPasswords(): Record<string, Record<string, string>> {
-  const keys = [...natsSecretVariables(natsValues()).values()];
-  return Object.fromEntries(keys.map(({ name, key }) => [name, { [key]: `p${crypto.randomUUID()}` }]));
-}
-
-/** NATS as k8s/nats/values.yaml makes the chart run it: JetStream, TLS, clients verified, the overlay's accounts. */
-async function natsOfChart(
-  objects: readonly KubeObject[],
-  { folder, secrets }: Place,
-): Promise<NatsServer & { readonly monitor: string }> {
-  const values = natsValues();
-  const files = secrets[values.config.nats.tls.secretName]!;
-  for (const [key, text] of Object.entries(files)) writeFileSync(join(folder, `nats-${key}`), text);
-  const path = (key: string) => JSON.stringify(join(folder, `nats-${key}`));
-  const tls = `tls { cert_file: ${path('tls.crt')}, key_file: ${path('tls.key')}, ca_file: ${path('ca.crt')}, verify: true }`;
-  const include = values.config.merge.$include;
-  const conf = join(folder, NATS_CONFIG_DIR, 'nats.conf');
-  for (const file of [conf, join(conf, '..', include)]) mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(conf, `{\ninclude ${include};\n${tls}\n}\n`);
-  const accounts = configMapData(objects, 'nats-accounts')[basename(include)]!;
-  writeFileSync(join(conf, '..', include), accounts);
-  const passwords = [...natsSecretVariables(values)].map(
-    ([variable, { name, key }]) => [variable, secrets[name]![key]!] as const,
-  );
-  const monitor = await freePort();
-  const options = ['-js', '-sd', join(folder, 'nats'), '-c', conf, '-m', String(monitor)];
-  const server = await startNats(options, Object.fromEntries(passwords));
-  return Object.assign(server, { monitor: `http://127.0.0.1:${monitor}` });
 }

@@ -31,7 +31,10 @@ import { newFolder, shapesJudge } from './support/suite.ts';
 /** With BALLAST_MONITORING_SECONDS the run is watched for so long, and Chromium takes a picture of every dashboard. */
 const PICTURE_SECONDS = Number(process.env['BALLAST_MONITORING_SECONDS'] ?? 0);
 const WATCH_SECONDS = PICTURE_SECONDS || 24;
-const VARIABLES = { rateInterval: '20s', values: { run: '.*', node: '.*' } };
+const VARIABLES = {
+  rateInterval: '20s',
+  values: { run: '.*', node: '.*', cluster: '.*', namespace: '.*', installation: '.*' },
+};
 /** Series of Ballast on one page that this small run may have: 2 nodes, a coordinator, a trainer, 2 workers. */
 const MAX_SERIES = 1500;
 const METRICS = ['--metrics-port', '0'];

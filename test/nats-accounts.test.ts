@@ -1,4 +1,4 @@
-// k8s/components/nats-accounts on a real nats-server: each role can do its work, and nothing else.
+// The accounts of k8s/chart on a real nats-server: each role can do its work, and nothing else.
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type NatsConnection, type NatsError } from 'nats';
@@ -15,7 +15,7 @@ import { operatorMode } from './support/nats-operator.ts';
 import { newFolder, readReport, referenceRun, runArgs } from './support/suite.ts';
 
 const SOON = { timeout: 30_000, interval: 100 };
-const CONF = join(packageRoot(), 'k8s', 'components', 'nats-accounts', 'ballast-accounts.conf');
+const CONF = join(packageRoot(), 'k8s', 'chart', 'files', 'ballast-accounts.conf');
 const ROLES = ['coordinator', 'trainer', 'worker'] as const;
 type Role = (typeof ROLES)[number];
 

@@ -1,3 +1,5 @@
+import { withMatchers } from '../scope.ts';
+
 /**
  * Dashboards as short descriptions, and Grafana 11's JSON of them. What every panel must have (title, description, unit,
  * data source by variable, place on the grid) is asked for or added here, so that no panel can lack it.
@@ -71,6 +73,14 @@ export const NODE: Variable = {
   query: 'label_values(ballast_build_info, instance)',
 };
 
+/** What tells installations apart. Prometheus gives these labels on Kubernetes; where there is none, `.*` matches. */
+const INSTALLATION: readonly Variable[] = [
+  ['cluster', 'Cluster'] as const,
+  ['namespace', 'Namespace'] as const,
+  ['installation', 'Installation'] as const,
+].map(([name, label]) => ({ name, label, query: `label_values(up, ${name})`, all: '.*' }));
+const MATCHERS = INSTALLATION.map(({ name }) => `${name}=~"$${name}"`).join();
+
 const WIDTHS = { timeseries: 8, stat: 3, bargauge: 8, table: 24 } as const;
 const HEIGHTS = { timeseries: 8, stat: 4, bargauge: 8, table: 7 } as const;
 const DATASOURCE = { type: 'prometheus', uid: '${datasource}' } as const;
@@ -105,7 +115,7 @@ export function grafanaJson(dashboard: Dashboard): object {
       },
     ],
     annotations: { list: [] },
-    templating: { list: [datasourceVariable(), ...variables.map(queryVariable)] },
+    templating: { list: [datasourceVariable(), ...[...INSTALLATION, ...variables].map(queryVariable)] },
     panels: layOut(rows),
   };
 }
@@ -159,7 +169,7 @@ function panelJson(panel: Panel): object {
     targets: queries.map(({ expr, legend }, i) => ({
       refId: String.fromCharCode(65 + i),
       datasource: DATASOURCE,
-      ...{ expr, legendFormat: legend, editorMode: 'code' },
+      ...{ expr: withMatchers(expr, MATCHERS), legendFormat: legend, editorMode: 'code' },
       ...(kind === 'timeseries' || kind === 'stat'
         ? { range: true, instant: false, format: 'time_series' }
         : { range: false, instant: true, format: kind === 'table' ? 'table' : 'time_series' }),

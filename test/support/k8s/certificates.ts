@@ -1,12 +1,12 @@
-/** Does what cert-manager would do for the Certificates of a manifest, with openssl: the files of their secrets. */
+/** Files of the secrets of a release: those that are in it, and those that cert-manager would make, made with openssl. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { KubeObject } from './objects.ts';
+import { type KubeObject, RELEASE } from './objects.ts';
 
 export const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 
-export interface CertificateSpec {
+interface CertificateSpec {
   readonly secretName: string;
   readonly commonName: string;
   readonly isCA?: boolean;
@@ -21,43 +21,70 @@ const EXTENDED: Readonly<Record<string, string>> = {
 const KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 
 /**
- * Files by secret: `ca.crt`, `tls.crt`, `tls.key`. `more` are further names of a certificate, by secret: what is a service of
- * the cluster is reached as `localhost` here.
+ * Files by secret. NATS's certificate also names `localhost`: what is a service of the cluster is reached by that name here.
  */
-export function makeSecrets(
-  objects: readonly KubeObject[],
-  folder: string,
-  more: Readonly<Record<string, readonly string[]>>,
-): Record<string, Record<string, string>> {
-  const specs = objects
+export function secretFiles(objects: readonly KubeObject[], folder: string): Secrets {
+  const made = givenSecrets(objects);
+  const certificates = objects
     .filter(({ kind }) => kind === 'Certificate')
     .map(({ spec }) => spec as CertificateSpec);
-  const path = (name: string) => join(folder, name);
   const openssl = (...args: readonly string[]) =>
     execFileSync('openssl', args, { stdio: 'pipe', cwd: folder });
-  const authority = specs.find(({ isCA }) => isCA === true);
-  if (authority === undefined) return {};
-  const subject = ['-subj', `/CN=${authority.commonName}`, '-days', '2'];
+  const authority = made[AUTHORITY];
+  if (authority !== undefined) {
+    writeFileSync(join(folder, 'ca.crt'), authority['tls.crt']!);
+    writeFileSync(join(folder, 'ca.key'), authority['tls.key']!);
+    return { ...made, [NATS]: sign({ secretName: NATS, commonName: 'nats' }, folder, openssl) };
+  }
+  const own = certificates.find(({ isCA }) => isCA === true);
+  if (own === undefined) return made;
+  const subject = ['-subj', `/CN=${own.commonName}`, '-days', '2'];
   openssl('req', '-x509', ...KEY, '-keyout', 'ca.key', '-out', 'ca.crt', ...subject);
+  const signed = certificates
+    .filter(({ isCA }) => isCA !== true)
+    .map((spec) => [spec.secretName, sign(spec, folder, openssl)] as const);
+  return { ...made, ...Object.fromEntries(signed) };
+}
+
+type Files = Readonly<Record<string, string>>;
+export type Secrets = Readonly<Record<string, Files>>;
+
+const AUTHORITY = `${RELEASE}-authority-tls`;
+const NATS = `${RELEASE}-nats-tls`;
+
+/** What the manifests hold themselves. */
+function givenSecrets(objects: readonly KubeObject[]): Secrets {
+  const decoded = (data: Files) =>
+    Object.entries(data).map(([key, text]) => [key, Buffer.from(text, 'base64').toString()] as const);
   return Object.fromEntries(
-    specs
-      .filter(({ isCA }) => isCA !== true)
-      .map(({ secretName, commonName, dnsNames = [], usages = [] }) => {
-        const names = [...dnsNames, ...(more[secretName] ?? [])].map((name) => `DNS:${name}`);
-        const extended = usages.flatMap((usage) => EXTENDED[usage] ?? []);
-        const extensions = `subjectAltName=${names.join(',')}\nextendedKeyUsage=${extended.join(',')}\n`;
-        writeFileSync(path('extensions'), extensions);
-        const request = ['-keyout', `${secretName}.key`, '-out', 'request', '-subj', `/CN=${commonName}`];
-        openssl('req', ...KEY, ...request);
-        const signed = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-extfile', 'extensions'];
-        openssl('x509', '-req', '-in', 'request', '-days', '2', ...signed, '-out', `${secretName}.crt`);
-        const files = { 'ca.crt': 'ca.crt', 'tls.crt': `${secretName}.crt`, 'tls.key': `${secretName}.key` };
-        return [
-          secretName,
-          Object.fromEntries(
-            Object.entries(files).map(([key, file]) => [key, readFileSync(path(file), 'utf8')]),
-          ),
-        ];
-      }),
+    objects
+      .filter(({ kind }) => kind === 'Secret')
+      .map(({ metadata, data = {}, stringData = {} }) => [
+        metadata.name,
+        { ...Object.fromEntries(decoded(data as Files)), ...(stringData as Files) },
+      ]),
   );
+}
+
+function sign(
+  { secretName, commonName, dnsNames = [], usages = ['server auth', 'client auth'] }: CertificateSpec,
+  folder: string,
+  openssl: (...args: readonly string[]) => unknown,
+): Files {
+  const names = [...dnsNames, ...(secretName === NATS ? ['localhost'] : [])].map((name) => `DNS:${name}`);
+  const extended = usages.flatMap((usage) => EXTENDED[usage] ?? []);
+  writeFileSync(
+    join(folder, 'extensions'),
+    `subjectAltName=${names.join(',')}\nextendedKeyUsage=${extended.join(',')}\n`,
+  );
+  const request = ['-keyout', `${secretName}.key`, '-out', 'request', '-subj', `/CN=${commonName}`];
+  openssl('req', ...KEY, ...request);
+  const signed = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-extfile', 'extensions'];
+  openssl('x509', '-req', '-in', 'request', '-days', '2', ...signed, '-out', `${secretName}.crt`);
+  const text = (file: string) => readFileSync(join(folder, file), 'utf8');
+  return {
+    'ca.crt': text('ca.crt'),
+    'tls.crt': text(`${secretName}.crt`),
+    'tls.key': text(`${secretName}.key`),
+  };
 }

@@ -54,7 +54,7 @@ export async function localContainer(
   const filled = new Map<string, string>();
   for (const [name, value] of environmentOf(container, objects)) {
     const source = container.env?.find((variable) => variable.name === name);
-    filled.set(name, value === null ? fieldValue(source, container, podName) : move(value));
+    filled.set(name, value === null ? fieldValue(source, container, podName, place) : move(value));
   }
   const expand = (text: string) =>
     move(text.replace(/\$\(([A-Za-z0-9_]+)\)/g, (whole, name: string) => filled.get(name) ?? whole));
@@ -70,15 +70,22 @@ export async function localContainer(
   };
 }
 
-/** Entry point and environment of `ballast/TARGET:TAG`; empty for images of others. */
+/** Entry point and environment of `…/TARGET:TAG`; empty for images of others. */
 function imageOf({ image = '' }: IContainer) {
-  const target = /^ballast\/([^:@]+)/.exec(image)?.[1];
+  const target = /\b(ballast(?:-\w+)*)[:@]/.exec(image)?.[1];
   return target === undefined ? { entrypoint: [], environment: {} } : imageConfig(readStages(), target);
 }
 
 /** As the kubelet tells a container about its pod and its share of the machine. */
-function fieldValue(variable: IEnvVar | undefined, container: IContainer, podName: string): string {
-  const { fieldRef, resourceFieldRef } = variable?.valueFrom ?? {};
+function fieldValue(
+  variable: IEnvVar | undefined,
+  container: IContainer,
+  podName: string,
+  { secrets }: Place,
+): string {
+  const { fieldRef, resourceFieldRef, secretKeyRef } = variable?.valueFrom ?? {};
+  const secret = secrets[secretKeyRef?.name ?? '']?.[secretKeyRef?.key ?? ''];
+  if (secret !== undefined) return secret;
   if (fieldRef?.fieldPath === 'metadata.name') return podName;
   if (fieldRef?.fieldPath === 'status.podIP') return POD_IP;
   if (resourceFieldRef !== undefined)

@@ -1,5 +1,6 @@
-/** Kubernetes objects as kustomize renders them, and the pods within. */
+/** Kubernetes objects as helm renders them, and the pods within. */
 import { spawnSync } from 'node:child_process';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { IContainer } from 'kubernetes-models/v1/Container';
 import type { IPodTemplateSpec } from 'kubernetes-models/v1/PodTemplateSpec';
@@ -14,6 +15,7 @@ export interface KubeObject {
     readonly name: string;
     readonly namespace?: string;
     readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
   };
   readonly [field: string]: unknown;
 }
@@ -28,39 +30,59 @@ export interface Workload {
   readonly claimTemplates: readonly string[];
 }
 
-/** Components (kind `Component`) came with kustomize 4, in kubectl 1.21. */
-const LEAST_MINOR = 21;
+/** Choices of values, by what tests call them: files below k8s/. */
+const CHOICES = { cpu: [], gpu: ['gpu.yaml'], mig: ['gpu.yaml', 'mig.yaml'] } as const;
+export type Choice = keyof typeof CHOICES;
+
+/** Release and namespace of what is rendered. */
+export const RELEASE = 'ballast';
+
+/** Where scripts/setup-tests.sh puts helm; that of the PATH goes first. */
+const TOOLS = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'ballast', 'tools');
+const PATH = `${process.env.PATH}:${TOOLS}`;
 
 /** Why nothing can be rendered here; null where it can. */
 export function whyNotRendered(): string | null {
-  const { status, stdout } = spawnSync('kubectl', ['version', '--client', '-o', 'json'], {
+  const { status, stdout } = spawnSync('helm', ['version', '--short'], {
     encoding: 'utf8',
+    env: { ...process.env, PATH },
   });
-  if (status !== 0) return 'kubectl is not there';
-  const { clientVersion } = JSON.parse(stdout) as {
-    clientVersion: { major: string; minor: string; gitVersion: string };
-  };
-  const minor = Number.parseInt(clientVersion.minor, 10);
-  const isNewEnough = Number(clientVersion.major) > 1 || minor >= LEAST_MINOR;
-  return isNewEnough ? null : `kubectl is ${clientVersion.gitVersion}; 1.${LEAST_MINOR} is needed`;
+  if (status !== 0) return 'helm is not there';
+  return /^v[4-9]/.test(stdout) ? null : `helm is ${stdout.trim()}; 4 is needed`;
 }
 
-/** Renders a kustomization, a folder in k8s/ or an absolute one. @throws Error with what kubectl says. */
-export function render(folder: string): KubeObject[] {
-  const path = folder.startsWith('/') ? folder : join(packageRoot(), 'k8s', folder);
-  const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', path], {
-    encoding: 'utf8',
-    maxBuffer: 64 * 2 ** 20,
-  });
-  if (status !== 0) throw new Error(`kubectl kustomize ${folder}: ${stderr}`);
-  return readObjects(stdout);
+/** Runs helm on k8s/chart: `template` by default. `flags` follow the values of the choice. */
+export function helm(choice: Choice, flags: readonly string[] = []): { failure: string; output: string } {
+  const folder = join(packageRoot(), 'k8s');
+  const values = CHOICES[choice].flatMap((file) => ['--values', join(folder, file)]);
+  const { status, stdout, stderr } = spawnSync(
+    'helm',
+    ['template', RELEASE, join(folder, 'chart'), '--namespace', RELEASE, ...values, ...flags],
+    { encoding: 'utf8', maxBuffer: 64 * 2 ** 20, env: { ...process.env, PATH } },
+  );
+  return { failure: status === 0 ? '' : stderr, output: stdout };
+}
+
+const rendered = new Map<string, KubeObject[]>();
+
+/** The objects of a release; equal ones are rendered once, and not to be changed. @throws Error with what helm says. */
+export function render(choice: Choice, flags: readonly string[] = []): KubeObject[] {
+  const key = [choice, ...flags].join(' ');
+  const known = rendered.get(key);
+  if (known !== undefined) return known;
+  const { failure, output } = helm(choice, flags);
+  if (failure !== '') throw new Error(`helm template (${choice}): ${failure}`);
+  const objects = readObjects(output);
+  rendered.set(key, objects);
+  return objects;
 }
 
 /** The objects of a YAML text. @throws Error for what is no YAML. */
 export function readObjects(text: string): KubeObject[] {
-  return parseAllDocuments(text, { strict: true, uniqueKeys: true }).map((document) => {
+  return parseAllDocuments(text, { strict: true, uniqueKeys: true }).flatMap((document) => {
     if ('errors' in document && document.errors.length > 0) throw document.errors[0]!;
-    return document.toJS() as KubeObject;
+    const object = document.toJS() as KubeObject | null;
+    return object === null ? [] : [object]; // a template that only comments
   });
 }
 

@@ -1,36 +1,30 @@
 /** Whether what objects name is there: pods by labels, ports, config maps, secrets, volumes, classes, issuers. */
 import type { IContainer } from 'kubernetes-models/v1/Container';
 import { configMapData, environmentOf, resourceOf } from './environment.ts';
-import { containersOf, nameOf, selects, workloadsOf } from './objects.ts';
+import { containersOf, nameOf, RELEASE, selects, workloadsOf } from './objects.ts';
 import type { KubeObject, LabelSelector, Workload } from './objects.ts';
 
-/** What others put into the cluster. */
-export interface Surroundings {
-  readonly secrets: readonly string[];
-  readonly services: Readonly<Record<string, readonly number[]>>;
-  /** Pods with the names and numbers of their ports. */
-  readonly pods: readonly {
-    readonly labels: Readonly<Record<string, string>>;
-    readonly ports: Readonly<Record<string, number>>;
-  }[];
+interface PodKind {
+  readonly labels: Readonly<Record<string, string>>;
+  /** Numbers of ports by name. */
+  readonly ports: Readonly<Record<string, number>>;
 }
 
 interface Context {
   readonly objects: readonly KubeObject[];
   readonly workloads: readonly Workload[];
-  readonly around: Surroundings;
   readonly has: (kind: string, name: string | undefined) => boolean;
 }
 
 /** Problems, each naming the object. */
-export function checkReferences(objects: readonly KubeObject[], around: Surroundings): string[] {
+export function checkReferences(objects: readonly KubeObject[]): string[] {
   const names = new Set(objects.map(nameOf));
   const context: Context = {
-    ...{ objects, around, workloads: workloadsOf(objects) },
+    ...{ objects, workloads: workloadsOf(objects) },
     has: (kind, name) => names.has(`${kind}/${name}`),
   };
   return [
-    ...objects.flatMap((object) => checkNamespace(object, context)),
+    ...objects.flatMap((object) => checkNamespace(object)),
     ...context.workloads.flatMap((workload) => [
       ...checkOwnSelector(workload, context),
       ...checkVolumes(workload, context),
@@ -48,13 +42,13 @@ export function checkReferences(objects: readonly KubeObject[], around: Surround
   ];
 }
 
-const CLUSTER_KINDS = ['Namespace', 'PriorityClass'];
+const CLUSTER_KINDS = ['CustomResourceDefinition', 'PriorityClass'];
 
-function checkNamespace(object: KubeObject, { has }: Context): string[] {
+/** Every object says its namespace itself: some tools apply what helm renders without one. */
+function checkNamespace(object: KubeObject): string[] {
   const { namespace } = object.metadata;
   if (CLUSTER_KINDS.includes(object.kind)) return [];
-  if (namespace === undefined) return [`${nameOf(object)}: has no namespace`];
-  return has('Namespace', namespace) ? [] : [`${nameOf(object)}: no namespace ${namespace}`];
+  return namespace === RELEASE ? [] : [`${nameOf(object)}: its namespace is ${namespace}`];
 }
 
 function checkOwnSelector({ name, object, labels, spec }: Workload, { workloads, has }: Context): string[] {
@@ -96,12 +90,13 @@ function checkVolumes({ name, spec, claimTemplates }: Workload, context: Context
   );
 }
 
-/** A secret is there when a certificate makes it, or somebody else does. None lies in the manifests. */
-function hasSecret(name: string | undefined, { objects, around }: Context): boolean {
+/** A secret is there when the chart or a certificate makes it. */
+function hasSecret(name: string | undefined, { objects, has }: Context): boolean {
+  if (has('Secret', name)) return true;
   const made = objects
     .filter(({ kind }) => kind === 'Certificate')
     .map(({ spec }) => (spec as { secretName: string }).secretName);
-  return name !== undefined && [...made, ...around.secrets].includes(name);
+  return name !== undefined && made.includes(name);
 }
 
 function checkMounts({ volumeMounts = [] }: IContainer, { spec, claimTemplates }: Workload): string[] {
@@ -138,14 +133,15 @@ function checkEnvironment(container: IContainer, context: Context): string[] {
 }
 
 /** A URL to a service of the cluster: it must be there, with that port. */
-function checkHost(name: string, value: string | null, { objects, around }: Context): string[] {
+function checkHost(name: string, value: string | null, { objects }: Context): string[] {
   if (value === null || !/^(nats|tls|grpc|http):\/\//.test(value)) return [];
   const { hostname, port } = new URL(value);
   const service = objects.find(({ kind, metadata }) => kind === 'Service' && metadata.name === hostname);
-  const { ports = [] } = (service?.spec ?? {}) as { ports?: readonly { port: number }[] };
-  const known = service === undefined ? around.services[hostname] : ports.map((each) => each.port);
-  if (known === undefined) return [`${name}=${value}: no service ${hostname}`];
-  return known.includes(Number(port)) ? [] : [`${name}=${value}: the service has no port ${port}`];
+  if (service === undefined) return [`${name}=${value}: no service ${hostname}`];
+  const { ports } = service.spec as { ports: readonly { port: number }[] };
+  return ports.some((each) => each.port === Number(port))
+    ? []
+    : [`${name}=${value}: the service has no port ${port}`];
 }
 
 function checkProbes(container: IContainer): string[] {
@@ -159,8 +155,8 @@ function checkProbes(container: IContainer): string[] {
 }
 
 /** The pods that a selector finds: labels, and ports by name. */
-function podsOf(selector: LabelSelector | undefined, { workloads, around }: Context): Surroundings['pods'] {
-  const own = workloads.map((workload) => ({
+function podsOf(selector: LabelSelector | undefined, { workloads }: Context): PodKind[] {
+  const all = workloads.map((workload) => ({
     labels: workload.labels,
     ports: Object.fromEntries(
       containersOf(workload)
@@ -168,16 +164,16 @@ function podsOf(selector: LabelSelector | undefined, { workloads, around }: Cont
         .map(({ name, containerPort }) => [name ?? String(containerPort), containerPort]),
     ),
   }));
-  return [...own, ...around.pods].filter(({ labels }) => selects(selector, labels));
+  return all.filter(({ labels }) => selects(selector, labels));
 }
 
-function lacksPort(pods: Surroundings['pods'], port: string | number): boolean {
+function lacksPort(pods: readonly PodKind[], port: string | number): boolean {
   return !pods.some(({ ports }) =>
     typeof port === 'number' ? Object.values(ports).includes(port) : port in ports,
   );
 }
 
-function checkObject({ kind, spec, metadata }: KubeObject, context: Context): string[] {
+function checkObject({ kind, spec }: KubeObject, context: Context): string[] {
   switch (kind) {
     case 'Service': {
       const { selector, ports } = spec as ServiceSpec;
@@ -211,8 +207,6 @@ function checkObject({ kind, spec, metadata }: KubeObject, context: Context): st
       const { ca } = spec as { ca?: { secretName: string } };
       return ca === undefined || hasSecret(ca.secretName, context) ? [] : [`no secret ${ca.secretName}`];
     }
-    case 'Secret':
-      return [`${metadata.name}: secrets do not lie in manifests`];
     default:
       return [];
   }

@@ -27,6 +27,9 @@ export function checkSecurity(workload: Workload): string[] {
     ...containersOf(workload).flatMap((container) =>
       checkContainer(container, workload).map((problem) => `${container.name}: ${problem}`),
     ),
+    ...(spec.restartPolicy === 'Never' || spec.containers[0] === undefined
+      ? [] // it ends by itself
+      : checkLife(spec.containers[0], spec.terminationGracePeriodSeconds ?? 30)),
   ];
   return problems.map((problem) => `${name}: ${problem}`);
 }
@@ -53,25 +56,31 @@ function checkContainer(container: IContainer, { spec }: Workload): string[] {
     ...secrets
       .filter(({ name }) => writable.includes(name))
       .map(({ name }) => `mounts ${name} not read-only`),
-    ...checkLife(container, spec.terminationGracePeriodSeconds ?? 30),
   ];
 }
 
-/** Probes, and time to end: kill comes only after the hook and what the program itself gives its actors. */
+/**
+ * Probes, and time to end: kill comes only after the hook, and then what the program itself gives its actors. A hook that
+ * fails has used up its own time.
+ */
 function checkLife(container: IContainer, graceSeconds: number): string[] {
   const { startupProbe, readinessProbe, livenessProbe, lifecycle, args = [] } = container;
   const grace = Number(/^--grace=(\d+)$/m.exec(args.join('\n'))?.[1] ?? 0);
-  const [command, ...hook] = lifecycle?.preStop?.exec?.command ?? [];
-  // A hook that drains takes the program's own time; what is left then is for the program that the hook did not reach.
-  const slept = command === 'sleep' ? Number(hook[0]) : 0;
+  const hook = lifecycle?.preStop?.exec?.command?.join(' ');
+  const hookSeconds = Number(/(?:^sleep|--grace) (\d+)$/.exec(hook ?? '')?.[1] ?? NaN);
+  const liveness = livenessProbe?.grpc;
   return [
     ...must(startupProbe !== undefined, 'has no startup probe'),
     ...must(readinessProbe !== undefined, 'has no readiness probe'),
     ...must(livenessProbe !== undefined, 'has no liveness probe'),
-    ...must(command !== undefined, 'has no preStop hook'),
     ...must(
-      graceSeconds >= slept + grace + 15,
-      `is killed after ${graceSeconds} s: --grace is ${grace}, its hook takes ${slept}`,
+      liveness === undefined || liveness.service === 'liveness',
+      'its liveness probe asks for readiness: a node that drains would be killed in the middle of its work',
+    ),
+    ...must(hookSeconds >= 0, 'has no preStop hook that says how long it takes'),
+    ...must(
+      graceSeconds >= hookSeconds + grace + 15,
+      `is killed after ${graceSeconds} s: its hook takes ${hookSeconds}, then --grace is ${grace}`,
     ),
   ];
 }

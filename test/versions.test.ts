@@ -1,0 +1,65 @@
+// k8s/versions.env against every place that has to repeat a version.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { packageRoot } from '../common/package-root.ts';
+
+const text = (...path: string[]) => readFileSync(join(packageRoot(), ...path), 'utf8');
+const PINS = Object.fromEntries(
+  [...text('k8s', 'versions.env').matchAll(/^([A-Z0-9_]+)=(.*)$/gm)].map(([, name, value]) => [
+    name!,
+    value!,
+  ]),
+);
+
+it('the package, the chart and the images have one version', () => {
+  const chart = parse(text('k8s', 'chart', 'Chart.yaml')) as {
+    version: string;
+    appVersion: string;
+    kubeVersion: string;
+  };
+  const { version } = JSON.parse(text('package.json')) as { version: string };
+  expect([version, chart.version, chart.appVersion]).toEqual(Array(3).fill(PINS.BALLAST));
+  expect(chart.kubeVersion).toBe(`>=${PINS.KUBERNETES_MIN}.0-0`);
+});
+
+it('the Dockerfile begins from those bases', () => {
+  const bases = [...text('Dockerfile').matchAll(/^ARG (\w+_IMAGE)=(.*)$/gm)].map(([, name, value]) => [
+    name,
+    value,
+  ]);
+  expect(bases.length).toBe(4);
+  for (const [name, value] of bases) expect(value, name).toBe(PINS[name!]);
+  expect(text('k8s', 'data-loader.yaml')).toContain(`image: ${PINS.DEBIAN_IMAGE}\n`);
+});
+
+it('the chart runs that NATS', () => {
+  const { nats } = parse(text('k8s', 'chart', 'values.yaml')) as {
+    nats: { image: Image; exporter: { image: Image } };
+  };
+  const name = ({ repository, tag }: Image) => `${repository}:${tag}`;
+  expect(name(nats.image)).toBe(PINS.NATS_IMAGE);
+  expect(name(nats.exporter.image)).toBe(PINS.NATS_EXPORTER_IMAGE);
+});
+
+interface Image {
+  readonly repository: string;
+  readonly tag: string;
+}
+
+it('the chart refuses an older KEDA, and the documents say so', () => {
+  expect(text('k8s', 'chart', 'templates', '_checks.tpl')).toContain(
+    `semverCompare ">=${PINS.KEDA_MIN}.0-0"`,
+  );
+  const doc = text('docs', 'kubernetes.md');
+  for (const name of ['KUBERNETES_MIN', 'KUBERNETES', 'ETCD', 'KEDA_MIN', 'CERT_MANAGER_MIN', 'HELM'])
+    expect(doc.includes(PINS[name]!), `${name} ${PINS[name]}`).toBe(true);
+});
+
+it('the control plane of tests is built from those modules', () => {
+  expect(text('test', 'cluster-k8s', 'kubernetes', 'go.mod')).toContain(
+    `k8s.io/kubernetes v${PINS.KUBERNETES}`,
+  );
+  expect(text('test', 'cluster-k8s', 'etcd', 'go.mod')).toContain(`go.etcd.io/etcd/server/v3 v${PINS.ETCD}`);
+});
