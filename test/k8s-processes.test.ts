@@ -15,7 +15,6 @@ import { hasOpenssl, secretFiles } from './support/k8s/certificates.ts';
 import { type LocalContainer, localContainer, type Place } from './support/k8s/local-pod.ts';
 import { imageCommands, LocalProcess } from './support/k8s/local-process.ts';
 import {
-  type KubeObject,
   render,
   whyNotRendered,
   type Workload,
@@ -45,7 +44,8 @@ describe.skipIf(missing !== null).each(CHOICES)(
   (choice) => {
     const objects = missing === null ? render(choice) : [];
     // The coordinator first: where NATS has accounts, nobody else may make the registry.
-    const workloads = workloadsOf(objects).toSorted(
+    const servers = workloadsOf(objects).filter(({ object }) => object.kind !== 'Pod');
+    const workloads = servers.toSorted(
       (a, b) => Number(b.name.endsWith('-coordinator')) - Number(a.name.endsWith('-coordinator')),
     );
     const nodes = workloads.filter(({ object }) => object.kind === 'Deployment');

@@ -135,7 +135,7 @@ interface ScaledSpec {
 
 describe.skipIf(missing !== null)(title('autoscaling'), () => {
   const scaled = (...flags: readonly string[]) =>
-    render('gpu', flags).find(({ kind }) => kind === 'ScaledObject')!.spec as unknown as ScaledSpec;
+    render('gpu', flags).find(({ kind }) => kind === 'ScaledObject')!.spec as ScaledSpec;
 
   it('keeps what there is, one worker at least, when nobody knows the backlog', () => {
     const { fallback, triggers } = scaled();
@@ -351,7 +351,7 @@ describe.skipIf(missing !== null).each(['cpu', 'gpu'] as const)(title('NATS acco
       const secret = variables.get(variable)!;
       const file = environment.get('BALLAST_NATS_PASSWORD_FILE')!;
       const mount = container!.volumeMounts!.find(({ mountPath }) => file.startsWith(`${mountPath}/`))!;
-      expect(file).toBe(join(mount.mountPath, secret.key!));
+      expect(file).toBe(join(mount.mountPath, secret.key));
       expect(spec.volumes!.find((volume) => volume.name === mount.name)?.secret?.secretName).toBe(
         secret.name,
       );
