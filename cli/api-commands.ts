@@ -79,7 +79,7 @@ export function addApiCommands(program: Command, context: CommandContext): void 
   apiCommand<ModelFlags>(program, context, 'model <run>', 'download the classifier of a finished run', model)
     .requiredOption('--out <file>', 'file to write')
     .addOption(
-      new Option('--format <name>', 'how it is written').choices(Object.keys(FORMATS)).default('safetensors'),
+      new Option('--format <name>', 'file format').choices(Object.keys(FORMATS)).default('safetensors'),
     )
     .addHelpText(
       'after',
@@ -111,7 +111,8 @@ async function runs({ api, flags, output, argument }: ApiWork<RunsFlags>): Promi
       ['--filter', flags.filter],
       ['--order-by', flags.orderBy],
     ] as const)
-      if (value !== undefined) throw new UserError(`${flag} is for lists; leave it out, or the run`);
+      if (value !== undefined)
+        throw new UserError(`${flag} applies to the list of runs; give either ${flag} or a run`);
     const run = await api.getRun({ name: runName(argument) });
     if (output.isJson) output.json(toJson(run));
     else output.text(runDetails(run, Date.now()));

@@ -35,13 +35,13 @@ export function addSubmitCommand(program: Command, context: CommandContext): voi
     (work) => submit(command, work),
   )
     .description(
-      'Gives a coordinator a run to do. Flags override the configuration file. Paths (--data, --prior, …) are those of ' +
-        'the server: relative to its data folders.',
+      'Submits a run to a coordinator. Flags override the configuration file. Paths (--data, --prior, …) are paths on ' +
+        'the server, relative to its data folders.',
     )
     .option('--config <file>', 'YAML or JSON file with the configuration')
     .option('--id <id>', 'id of the run (default: made from method and time)')
     .option('--weight <x>', 'share of the workers beside other runs (default: 1)')
-    .option('--label <name=value>', 'to find it again by; repeatable', collect, [])
+    .option('--label <name=value>', 'label to find the run by; repeatable', collect, [])
     .option('--request-id <id>', 'submitting again with the same one makes no second run')
     .option('--watch', 'show what happens in it, until it ends')
     .addHelpText(

@@ -52,10 +52,10 @@ export function addClusterCommands(program: Command, context: CommandContext): v
   add('actors', 'list the actors of a cluster', actors);
   add('objects', 'list the objects that the nodes of a cluster hold', objects);
   add<EventFlags>('events', 'print the events of a cluster or run', events)
-    .option('--follow', 'go on with new ones')
+    .option('--follow', 'keep printing new events')
     .option('--from <sequence>', 'first event to print', '1');
   add<LogFlags>('logs <actor>', 'print the end of an actor’s log', logs)
-    .option('--follow', 'go on with new lines')
+    .option('--follow', 'keep printing new lines')
     .option('--lines <n>', 'lines from the end', '100');
   add('kill <actor>', 'kill an actor’s process; its restart policy decides what follows', kill);
   add<GraceFlags>('stop <actor>', 'end an actor', stop).option(
@@ -150,7 +150,7 @@ async function living(cluster: ClusterClient, actorId: string): Promise<ActorSta
   const actor = await cluster.actor(actorId);
   if (actor.state !== 'dead') return actor;
   const age = formatAge(actor.createdAt, Date.now());
-  throw new UserError(`Actor '${actorId}', started ${age} ago, is dead already: ${actor.reason}`);
+  throw new UserError(`Actor '${actorId}', started ${age} ago, is already dead: ${actor.reason}`);
 }
 
 function warnOfSilent({ silent }: ClusterObjects, output: Output): void {

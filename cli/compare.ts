@@ -31,8 +31,8 @@ export function addCompareCommand(program: Command, context: CommandContext): vo
     .command('compare')
     .summary('compare methods over paired seeds')
     .description(
-      'Runs every method with every seed, at equal optimiser steps, and writes one report. Run again, it keeps ' +
-        'what is finished and continues what was interrupted.',
+      'Runs every method with every seed, at equal optimiser steps, and writes one report. The same command keeps ' +
+        'finished runs and continues interrupted ones.',
     )
     .requiredOption('--methods <list>', 'methods, separated by commas: erm,logit-adjust,iois+logit-adjust')
     .requiredOption('--out <dir>', 'folder of the comparison; each run gets <method>-seed<k> inside')

@@ -61,7 +61,7 @@ export function parseCoordinatorSettings(flags: CoordinatorFlags, cwd: string): 
   const workerResources = parseResources(flags.workerResources, '--worker-resources');
   if (!Object.values(workerResources).some((amount) => amount > 0)) {
     throw new UserError(
-      `--worker-resources ${flags.workerResources}: a worker takes something of its node, as cpu=1 or gpu=1`,
+      `--worker-resources ${flags.workerResources}: a worker must take some resource, such as cpu=1 or gpu=1`,
     );
   }
   return {

@@ -26,16 +26,16 @@ Examples:
 export function addCoordinatorCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('coordinator')
-    .summary('do runs for gRPC clients, on a cluster')
+    .summary('accept runs over gRPC and do them on a cluster')
     .description(
-      'Is a node of a cluster that serves the public gRPC API: accepts runs, does several at once on workers that they ' +
-        'share, and keeps their folders. Runs that had not ended go on when it starts again.',
+      'Runs a cluster node that also serves the public gRPC API: it accepts runs, does several at once on shared ' +
+        'workers, and keeps their folders. When it starts again, it continues the runs that had not ended.',
     )
-    .option('--api-host <host>', 'where the API listens; 0.0.0.0 for everywhere', '127.0.0.1')
-    .option('--api-port <port>', 'where the API listens; 0 for a free port', '4800')
+    .option('--api-host <host>', 'address where the API listens; 0.0.0.0 for all interfaces', '127.0.0.1')
+    .option('--api-port <port>', 'port of the API; 0 for a free one', '4800')
     .option('--runs <dir>', 'folder of the run folders', 'runs')
-    .option('--data <dir>', 'folder that configurations may name paths in; repeatable', collect, [])
-    .option('--tokens <file>', 'tokens of the API and their scopes')
+    .option('--data <dir>', 'folder whose paths configurations may name; repeatable', collect, [])
+    .option('--tokens <file>', 'file of API tokens and their scopes')
     .option('--max-runs <n>', 'runs at once; others wait', '4')
     .option('--keep-events <seconds>', 'how long NATS keeps the events of a run that has ended', '86400')
     .option(
@@ -45,7 +45,7 @@ export function addCoordinatorCommand(program: Command, context: CommandContext)
     .option('--keep-runs-days <days>', 'delete runs so many days after their end (default: keep them)')
     .option('--worker-labels <list>', 'name=value,… of the nodes that make images')
     .option('--trainer-labels <list>', 'name=value,… of the nodes that train')
-    .option('--worker-resources <list>', 'what a diffusion worker takes of its node', 'cpu=1')
+    .option('--worker-resources <list>', 'resources that each diffusion worker takes', 'cpu=1')
     .addHelpText('after', EXAMPLES);
   addNodeFlags(command);
   command.action(async () => {
@@ -60,7 +60,8 @@ async function startGuest(settings: CoordinatorSettings, host: Host): Promise<Gu
   const { api, runsDir, dataDirs, maxRuns, workerLabels, workerResources, trainerLabels } = settings;
   const { tokensFile } = settings;
   const { node, metrics: registry, log } = host;
-  const onProblem = (problem: Error) => log.error('the tokens of before stay in force', { error: problem });
+  const onProblem = (problem: Error) =>
+    log.error('the tokens file cannot be used; the former tokens stay in force', { error: problem });
   const coordinator = await startCoordinator({
     ...{ node, registry, log, api, runsDir, maxRuns, workerLabels, workerResources, trainerLabels },
     tokens: tokensFile === null ? null : ApiTokens.open(tokensFile, { onProblem }),

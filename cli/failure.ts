@@ -64,7 +64,7 @@ export function describeFailure(
   return {
     lines: [
       `error: ${oneLine(error.message)}`,
-      `This was not foreseen. If the log does not show a cause outside Ballast, this is a bug: please report it with ${log}${advice}.`,
+      `This error is unexpected. Unless the log shows a cause outside Ballast, it is a bug: please report it with ${log}${advice}.`,
       ...stack,
     ],
     exitCode: EXIT.failure,

@@ -126,7 +126,7 @@ export function advertisedHost(host: string, advertise: string | undefined, inte
   const addresses = Object.values(interfaces).flatMap((list) => list ?? []);
   const outer = addresses.find(({ internal, family }) => !internal && family === 'IPv4');
   if (outer !== undefined) return outer.address;
-  throw new UserError(`--host ${host}: say with --advertise HOST where other nodes reach this one`);
+  throw new UserError(`--host ${host}: add --advertise HOST, the address where other nodes reach this one`);
 }
 
 /** Seconds as milliseconds. */

@@ -31,10 +31,10 @@ Examples:
 export function addNodeCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('node')
-    .summary('be a node of a cluster')
+    .summary('run a node of a cluster')
     .description(
-      'Runs a node until SIGTERM or Ctrl-C: it starts actors that it has room for. Then it takes no new ones, ends its ' +
-        'own within the grace period, and leaves the cluster. Without --join it begins a cluster that others join.',
+      'Runs a node, which starts actors that it has room for, until SIGTERM or Ctrl-C. The node then takes no new actors, ' +
+        'ends its own within the grace period, and leaves the cluster. Without --join it begins a cluster that others join.',
     )
     .addHelpText('after', EXAMPLES);
   addNodeFlags(command);
@@ -45,18 +45,18 @@ export function addNodeCommand(program: Command, context: CommandContext): void 
 export function addNodeFlags(command: Command): void {
   command
     .option('--join <url>', 'nats://HOST:PORT, or grpc://HOST:PORT of a cluster’s first node')
-    .option('--node-id <id>', 'unique in the cluster (default: a random one)')
-    .option('--cluster <name>', 'which cluster, where several share a NATS', 'default')
-    .option('--labels <list>', 'name=value,… that actors may ask for')
-    .option('--resources <list>', 'cpu=4,gpu=1,custom=2: beside, or instead of, what it sees')
-    .option('--host <host>', 'where it listens; 0.0.0.0 for everywhere', '127.0.0.1')
-    .option('--port <port>', 'where it listens (default: a free port)')
-    .option('--advertise <host>', 'where other nodes reach it, if not at --host')
+    .option('--node-id <id>', 'id, unique in the cluster (default: a random one)')
+    .option('--cluster <name>', 'name of the cluster, where several share a NATS server', 'default')
+    .option('--labels <list>', 'name=value,… labels that actors may ask for')
+    .option('--resources <list>', 'cpu=4,gpu=1,custom=2: added to, or in place of, the resources it detects')
+    .option('--host <host>', 'address where it listens; 0.0.0.0 for all interfaces', '127.0.0.1')
+    .option('--port <port>', 'port where it listens (default: a free one)')
+    .option('--advertise <host>', 'address where other nodes reach it, if not --host')
     .option('--metrics-port <port>', 'serve Prometheus metrics of the node and its actors')
-    .option('--health-port <port>', 'serve gRPC health for probes: without TLS and token, and nothing else')
+    .option('--health-port <port>', 'serve gRPC health for probes, and nothing else, without TLS and token')
     .option('--dir <dir>', 'folder of its logs (default: one in the temporary folder)')
     .option('--entry-root <dir>', 'folder whose modules actors may run; repeatable', collect, [])
-    .option('--grace <seconds>', 'time that its actors get to end', '30')
+    .option('--grace <seconds>', 'time for its actors to end', '30')
     .option('--lease <seconds>', 'silence after which the cluster counts it as lost', '10');
 }
 
@@ -142,7 +142,7 @@ async function enter(
     });
   } catch (thrown) {
     if (!(thrown instanceof CallError)) throw thrown;
-    throw new UserError(`The cluster cannot be entered: ${thrown.message}`, { cause: thrown });
+    throw new UserError(`Cannot join the cluster: ${thrown.message}`, { cause: thrown });
   }
 }
 

@@ -20,7 +20,7 @@ export function addPriorCommand(program: Command, context: CommandContext): void
   prior.summary('train and sample diffusion priors');
   const train = prior
     .command('train')
-    .description('Trains an unlabelled denoiser on the training images; labels are never read by it.')
+    .description('Trains an unlabelled denoiser on the training images; the network never sees labels.')
     .option('--config <file>', 'YAML or JSON file with the configuration')
     .requiredOption('--out <dir>', 'folder of the prior')
     .option(

@@ -41,7 +41,7 @@ async function readReport(dir: string): Promise<RunReport | ComparisonReport> {
   } catch (thrown) {
     if (errorCode(thrown) !== 'ENOENT' && errorCode(thrown) !== 'ENOTDIR') throw thrown;
     throw new UserError(
-      `${dir} has no report.json: it is no run folder, or its run is not finished (ballast run --resume ${dir})`,
+      `${dir} has no report.json: it is not a run folder, or its run is not finished (ballast run --resume ${dir})`,
       { cause: thrown },
     );
   }

@@ -47,7 +47,7 @@ export async function refuseLocked(dir: string, options: LockOptions = {}): Prom
     if (pid !== process.pid && isAlive(pid))
       throw new UserError(
         `${dir}: process ${pid} is working in this folder; wait for it or choose another with --out ` +
-          `(if ${pid} is no Ballast process, remove ${LOCK_NAME} there)`,
+          `(if ${pid} is not a Ballast process, remove ${LOCK_NAME} there)`,
       );
   } else if (await counts(path, holder, options)) {
     throw new UserError(

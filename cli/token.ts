@@ -22,17 +22,17 @@ export function addTokenCommand(program: Command, context: CommandContext): void
   const token = program
     .command('token')
     .summary('make tokens for the API')
-    .description('Tokens that clients of a coordinator show.');
+    .description('Makes the tokens by which clients of a coordinator identify themselves.');
   const command = token
     .command('new')
     .summary('make a token')
     .description(
-      'Prints a new random token, which is kept nowhere, and the entry for the file that `ballast coordinator --tokens` reads.',
+      'Prints a new random token, without storing it, and the entry to add to the file that `ballast coordinator --tokens` reads.',
     )
-    .requiredOption('--name <name>', 'who will have it; seen in logs and metrics')
+    .requiredOption('--name <name>', 'name of its holder; shown in logs and metrics')
     .requiredOption('--scope <scope>', `${SCOPES.join(', ')}: each includes those before it`)
-    .option('--rate <calls>', 'calls a second that it may make (default: no limit)')
-    .option('--burst <calls>', 'calls at once (default: as many as in a second)')
+    .option('--rate <calls>', 'calls allowed per second (default: no limit)')
+    .option('--burst <calls>', 'calls allowed at once (default: the calls of one second)')
     .option('--json', 'print one JSON object')
     .addHelpText('after', EXAMPLES);
   command.action(() => void context.stdout.write(describeToken(command.opts<TokenFlags>())));
@@ -62,7 +62,7 @@ export function describeToken({ name, scope, rate, burst, json = false }: TokenF
     ...(atOnce === null ? [] : [`burst: ${atOnce}`]),
   ];
   return [
-    `The token, shown only now; keep it in a file that others cannot read:`,
+    `The token, which is shown only once; keep it in a file that others cannot read:`,
     '',
     token,
     '',

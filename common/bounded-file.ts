@@ -36,7 +36,7 @@ async function withFile<T>(
   try {
     const stats = await file.stat();
     if (stats.isDirectory()) throw new UserError(`${path}: cannot be read (EISDIR)`);
-    if (!stats.isFile()) throw new UserError(`${path}: is no file but a pipe, socket or device; refused`);
+    if (!stats.isFile()) throw new UserError(`${path}: is not a file but a pipe, socket or device; refused`);
     if (stats.size > maxBytes) {
       throw new UserError(`${path}: has ${stats.size} bytes, above the limit of ${maxBytes}; refused`);
     }

@@ -268,12 +268,12 @@ describe('images', () => {
     [
       'a pipe',
       (file: string) => execFileSync('mkfifo', [file]),
-      /is no file but a pipe, socket or device; refused/,
+      /is not a file but a pipe, socket or device; refused/,
     ],
     [
       'a device',
       (file: string) => symlinkSync('/dev/zero', file),
-      /is no file but a pipe, socket or device; refused/,
+      /is not a file but a pipe, socket or device; refused/,
     ],
     ['a folder that is named like an image', (file: string) => symlinkSync('nowhere', file), /ENOENT/],
     [

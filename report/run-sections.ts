@@ -84,7 +84,7 @@ export function confusionFigure({ name, metrics }: NamedMetrics, classes: readon
 export function confusionSection(entries: readonly NamedMetrics[], classes: readonly string[]): string {
   if (entries.length === 0) return '';
   const drawings = entries.map((entry) => confusionFigure(entry, classes));
-  const note = 'What each true class was taken for. Point at a cell for its count.';
+  const note = 'Rows are true classes, columns predictions. Point at a cell for its count.';
   return section(
     entries.length === 1 ? 'Another confusion matrix' : 'Confusion matrices',
     note,
@@ -95,7 +95,7 @@ export function confusionSection(entries: readonly NamedMetrics[], classes: read
 export function environmentSection(environment: Readonly<Record<string, string>>, digest?: string): string {
   const weights = digest === undefined ? [] : [['weights (SHA-256)', digest] as const];
   const entries = [...Object.entries(environment), ...weights];
-  return section('Environment', 'What the run ran on.', definitions(entries));
+  return section('Environment', 'The software and hardware of the run.', definitions(entries));
 }
 
 /** How to get the same numbers again, and the resolved configuration where the folder holds it. */

@@ -48,7 +48,7 @@ async function until<T>(what: string, ask: () => Promise<T | null> | T | null): 
     if (answer !== null) return answer;
     await delay(10);
   }
-  throw new Error(`waited for ${what}, in vain`);
+  throw new Error(`timed out waiting for ${what}`);
 }
 
 /** What a watch tells, as it comes: `put a/b 1`, `expired a/b`, `synced`. */

@@ -243,7 +243,7 @@ describe('data that somebody else made', () => {
     writeFileSync(bad, readFileSync(join(folder, 'b', '2.png')));
     expectRefusal(
       await data(folder),
-      /^error: \S+4\.png: cannot be decoded \(is no file but a pipe, socket or device/,
+      /^error: \S+4\.png: cannot be decoded \(is not a file but a pipe, socket or device/,
     );
     symlinkSync('..', join(folder, 'b', 'up'));
     expectRefusal(await data(folder), /^error: \S+b\/up\S*: is a link to a folder that it lies in/);

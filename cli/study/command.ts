@@ -28,8 +28,8 @@ export function addStudyCommand(program: Command, context: CommandContext): void
     .command('study <file>')
     .summary('run a whole study: rows over paired seeds')
     .description(
-      'Does every run of a study file (docs/studies.md), keeps what is finished, and writes results.json, results.csv ' +
-        'and a table. Interrupted or run again, it goes on where it was; equal runs are never done twice.',
+      'Does every run of a study file (docs/studies.md), keeps finished runs, and writes results.json, results.csv ' +
+        'and a table. After an interruption, the same command continues; equal runs are never done twice.',
     )
     .option('--parallel <n>', 'runs at a time; overrides the file')
     .option('--accept-other-code', 'keep finished runs that another version of the code made')
@@ -71,7 +71,7 @@ async function runStudy(file: string, options: StudyOptions, context: CommandCon
   if (failed.length > 0)
     throw new UserError(
       `${failed.length} of ${runs.length} runs failed (first: ${failed[0]!.row}, seed ${failed[0]!.seed}: ${failed[0]!.reason}); ` +
-        'the others stand in the results; the same command tries the failed ones again',
+        'the results hold the others; run the same command to try the failed ones again',
     );
 }
 

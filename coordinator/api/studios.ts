@@ -100,7 +100,7 @@ export class Studios {
     try {
       await (await studio).crew.stop();
     } catch (thrown) {
-      this.#options.log.warn('a trainer for images on demand did not end well', { error: thrown });
+      this.#options.log.warn('a trainer for on-demand images ended with an error', { error: thrown });
     }
   }
 

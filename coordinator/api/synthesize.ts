@@ -161,7 +161,7 @@ class Arrivals<Item> {
   }
 
   abandon(): void {
-    this.#abandoned.abort(new Error('nobody wants the images any more'));
+    this.#abandoned.abort(new Error('no caller wants the images any more'));
   }
 
   inOrder(): AsyncIterable<Item> {

@@ -43,7 +43,7 @@ function managerOf(maxRuns = 2) {
 
 async function until(condition: () => boolean): Promise<void> {
   for (let i = 0; !condition(); i++) {
-    if (i > 400) throw new Error('it did not come to that');
+    if (i > 400) throw new Error('timed out waiting for the condition');
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -216,7 +216,7 @@ export class RunManager {
     try {
       await this.#options.journals.use(id, (bus) => bus.publish(`state.${state}`, { state, reason }));
     } catch (thrown) {
-      this.#options.log.warn('a change of a run was not told', { run: id, state, error: thrown });
+      this.#options.log.warn("a run's new state could not be published", { run: id, state, error: thrown });
     }
   }
 }

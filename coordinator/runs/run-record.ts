@@ -49,7 +49,7 @@ export function decodeRecord(text: string, path: string): RunRecord {
   try {
     value = JSON.parse(text);
   } catch (thrown) {
-    throw new UserError(`${path} is damaged: it is no JSON`, { cause: thrown });
+    throw new UserError(`${path} is damaged: it is not JSON`, { cause: thrown });
   }
   if (typeof value !== 'object' || value === null || (value as { format?: unknown }).format !== FORMAT)
     throw new UserError(`${path} was written by another version of ballast`);

@@ -150,7 +150,7 @@ export const gpu: Dashboard = {
           kind: 'timeseries',
           title: 'Images per second and card',
           description:
-            'What all diffusion workers make, divided by the cards that the exporter sees. Compare it after an upgrade.',
+            'Images of all diffusion workers, divided by the cards that the exporter sees. Compare it after an upgrade.',
           unit: 'cps',
           min: 0,
           queries: [

@@ -7,7 +7,7 @@ export const method: Dashboard = {
   name: 'method',
   title: 'Method',
   description:
-    'What a run learns and asks for: accuracy, quotas and fidelity by class, weights and their age. Choose one run.',
+    'The state of one run: accuracy, quotas and fidelity by class, weights and their age. Choose one run.',
   variables: [RUN],
   rows: [
     {
@@ -136,7 +136,7 @@ export const method: Dashboard = {
           kind: 'timeseries',
           title: 'Recall by class, validation images',
           description:
-            'What the classifier does on images that it never saw. Small classes are noisy here: few images.',
+            'Results of the classifier on images that it never saw. Small classes are noisy here: few images.',
           ...RATE,
           width: 12,
           queries: [{ expr: 'ballast_class_validation_recall{run=~"$run"}', legend: '{{class}} {{run}}' }],

@@ -96,7 +96,7 @@ export const overview: Dashboard = {
       ],
     },
     {
-      title: 'What is wrong',
+      title: 'Problems',
       panels: [
         {
           kind: 'table',

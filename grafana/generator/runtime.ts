@@ -178,7 +178,7 @@ const actors: Row = {
     },
     {
       kind: 'table',
-      title: 'What runs where',
+      title: 'Versions by node',
       description:
         'Version of Ballast and Node.js of each node. Different versions give different bits (BallastMixedVersions).',
       unit: 'none',

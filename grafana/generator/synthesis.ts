@@ -58,7 +58,7 @@ export const synthesis: Dashboard = {
           kind: 'timeseries',
           title: 'Images per second',
           description:
-            'What workers made, and what trainers received. A lasting difference is work done twice or lost.',
+            'Images that workers made, and images that trainers received. A lasting difference is work done twice or lost.',
           unit: 'cps',
           min: 0,
           queries: [

@@ -191,7 +191,7 @@ class ChaosRun {
       this.#count('full disk');
     }
     await this.#mending; // a command that reaches nobody refuses to start
-    if (++this.resumes > MAX_RESUMES) throw new Error(`resumed ${MAX_RESUMES} times, in vain`);
+    if (++this.resumes > MAX_RESUMES) throw new Error(`the run did not finish after ${MAX_RESUMES} resumes`);
     this.#start(['run', '--resume', this.dir, '--json', ...this.#serverArgs()]);
   }
 

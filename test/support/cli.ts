@@ -91,7 +91,9 @@ export class Cli {
       const answer = ask();
       if (answer != null) return answer;
       if (this.#isOver || performance.now() > deadline)
-        throw new Error(`waited for ${what}, in vain\n${this.stdout}\n${this.stderr}`);
+        throw new Error(
+          `${this.#isOver ? 'the process ended before' : 'timed out waiting for'} ${what}\n${this.stdout}\n${this.stderr}`,
+        );
       await delay(POLL_MS);
     }
   }
