@@ -67,8 +67,12 @@ export async function runEpoch(state: RunState, tools: EpochTools): Promise<Done
   const images = synthetic?.outcome.images ?? keptImages(epoch, state, tools);
   const trained = await train(epoch, images, tools);
   metrics.epochTrained(trained.step, synthetic?.weightsVersion ?? null);
+  const isLast = epoch === tools.config.training.epochs;
+  const predictions = isLast ? folder.predictionsPath('validation') : '';
   const validation =
-    opened.validationCount > 0 ? await evaluate('SPLIT_VALIDATION', tools) : { metrics: null, seconds: 0 };
+    opened.validationCount > 0
+      ? await evaluate('SPLIT_VALIDATION', tools, predictions)
+      : { metrics: null, seconds: 0 };
   const attempt = folder.checkpoints.begin(epoch);
   const saved = await crew.trainer.handle.saveCheckpoint({ dir: attempt.trainerDir }, callOptions(tools));
   const record: EpochRecord = {
@@ -100,12 +104,14 @@ export async function runEpoch(state: RunState, tools: EpochTools): Promise<Done
   return { state: after, folder: attempt.folder, weightsDigest: saved.weightsDigest };
 }
 
-/** Evaluates the current weights on a split. */
+/** Evaluates the current weights on a split, and keeps what they say of each image where a path is given. */
 export async function evaluate(
   split: 'SPLIT_TRAIN' | 'SPLIT_VALIDATION' | 'SPLIT_TEST' | 'SPLIT_DEVELOPMENT' | 'SPLIT_VARIANTS',
   tools: EpochTools,
+  predictionsPath = '',
 ): Promise<{ metrics: Metrics; seconds: number }> {
-  const response = await tools.crew.trainer.handle.evaluate({ split }, callOptions(tools));
+  const { trainer } = tools.crew;
+  const response = await trainer.handle.evaluate({ split, predictionsPath }, callOptions(tools));
   return { metrics: JSON.parse(response.metricsJson) as Metrics, seconds: response.seconds };
 }
 

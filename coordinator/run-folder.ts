@@ -48,9 +48,9 @@ export class RunFolder {
     return join(this.dir, 'model');
   }
 
-  /** What the final classifier says of each image of a split (report/predictions). */
-  predictionsPath(split: 'validation' | 'test'): string {
-    return join(this.dir, 'predictions', `${split}.csv`);
+  /** What the final classifier says of each image of a split, as CSV. */
+  predictionsPath(split: 'validation' | 'test' | 'development'): string {
+    return join(this.dir, `predictions-${split}.csv`);
   }
 
   /** Files and folders whose times change with the last epoch, the classes and the report. */

@@ -146,13 +146,16 @@ async function tellStart(input: RunInput, opened: OpenResponse__Output, state: R
 }
 
 /** Test, or development in its place, is evaluated here and nowhere else. */
+const SPLITS = { test: 'SPLIT_TEST', development: 'SPLIT_DEVELOPMENT' } as const;
+
 async function finish(input: RunInput, tools: EpochTools, state: RunState): Promise<RunReport> {
   const { config, folder, crew, events, clock } = input;
   const { opened } = tools;
   const startMs = clock();
-  const test = opened.testCount > 0 ? (await evaluate('SPLIT_TEST', tools)).metrics : null;
-  const development =
-    opened.developmentCount > 0 ? (await evaluate('SPLIT_DEVELOPMENT', tools)).metrics : null;
+  const finalMetrics = async (split: 'test' | 'development', count: number) =>
+    count > 0 ? (await evaluate(SPLITS[split], tools, folder.predictionsPath(split))).metrics : null;
+  const test = await finalMetrics('test', opened.testCount);
+  const development = await finalMetrics('development', opened.developmentCount);
   const options = { deadlineMs: CALL_DEADLINE_MS, signal: tools.signal };
   await folder.checkpoints.checkHolder();
   const { weightsDigest } = await crew.trainer.handle.exportModel({ dir: folder.modelDir }, options);

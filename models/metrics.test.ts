@@ -6,6 +6,8 @@ import {
   expectedCalibrationError,
   macroAuc,
   matthewsCorrelation,
+  quadraticKappa,
+  sensitivities,
   softmaxRows,
 } from './metrics.ts';
 
@@ -112,5 +114,30 @@ describe('the parts, by hand', () => {
       expect.closeTo(0.2689414213699951, 12),
     ]);
     expect(Array.from(argmaxRows({ values: [1, 3, 3, 2, 1, 2], columns: 3 }))).toEqual([1, 0]);
+  });
+});
+
+describe('for screening and for ordered classes', () => {
+  it('sensitivity at a specificity: one in ten of the others may lie above the threshold', () => {
+    // Class 0: its images score .9 .6 .3; of ten others, one scores .8, the rest .5 and less: the threshold is .5, two of
+    // three lie above. Class 1 is the mirror image: others are the three images of class 0, none may lie above .7.
+    const own = [0.9, 0.6, 0.3];
+    const others = [0.8, 0.5, 0.4, 0.4, 0.3, 0.3, 0.2, 0.2, 0.1, 0.1];
+    const values = [...own, ...others].flatMap((p) => [p, 1 - p]);
+    const labels = [0, 0, 0, ...new Array<number>(10).fill(1)];
+    const [first, second] = sensitivities({ values, columns: 2 }, labels, 0.9);
+    expect(first).toBeCloseTo(2 / 3, 12);
+    expect(second).toBeCloseTo(4 / 10, 12); // 1 − p above .7: those at .2, .2, .1 and .1
+  });
+
+  it('sensitivity is unknown without images on both sides', () => {
+    expect(sensitivities({ values: [0.7, 0.3], columns: 2 }, [0], 0.9)).toEqual([null, null]);
+  });
+
+  it('quadratic kappa weighs how far off', () => {
+    // Rows [[2, 1, 0], [0, 1, 1], [0, 0, 1]]: Σw·O = 1 + 1 = 2. Row sums 3, 2, 1, column sums 2, 2, 2 of 6:
+    // Σw·E = (3·2 + 3·2·4 + 2·2 + 2·2 + 1·2·4 + 1·2)/6 = 48/6 = 8, so κ = 1 − 2/8.
+    expect(quadraticKappa([[2, 1, 0], [0, 1, 1], [0, 0, 1]])).toBeCloseTo(0.75, 12); // prettier-ignore
+    expect(quadraticKappa([[3, 0], [0, 0]])).toBe(0); // prettier-ignore
   });
 });

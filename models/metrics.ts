@@ -4,7 +4,7 @@
  * scikit-learn does; precision and F1 of a class that is never predicted count as 0.
  */
 
-/** Assignable to the records' `Metrics`. All but `count`, `mcc`, `nll` and `confusion` lie in [0, 1]; mcc in [−1, 1]. */
+/** Assignable to the records' `Metrics`. All but `count`, `mcc`, `quadraticKappa`, `nll` and `confusion` lie in [0, 1]; mcc and kappa in [−1, 1]. */
 export interface ClassificationMetrics {
   readonly count: number;
   readonly accuracy: number;
@@ -19,6 +19,8 @@ export interface ClassificationMetrics {
   readonly ece: number;
   /** 0 for a class without images. */
   readonly perClassRecall: readonly number[];
+  readonly sensitivityAt90: readonly (number | null)[];
+  readonly quadraticKappa: number;
   readonly manyShotRecall: number | null;
   readonly mediumShotRecall: number | null;
   readonly fewShotRecall: number | null;
@@ -58,6 +60,8 @@ export function classificationMetrics(
     aucOvr: macroAuc(probabilities, labels),
     ece: expectedCalibrationError(probabilities, labels),
     perClassRecall: recall.map((r) => r ?? 0),
+    sensitivityAt90: sensitivities(probabilities, labels, 0.9),
+    quadraticKappa: quadraticKappa(confusion),
     ...shotRecalls(recall, trainCounts),
     confusion,
   };
@@ -156,6 +160,45 @@ export function areaUnderRoc(scores: Float64Array, positive: readonly boolean[])
     first = end;
   }
   return (rankSum - (positives * (positives + 1)) / 2) / (positives * negatives);
+}
+
+/**
+ * For each class, against all others, the largest share of its images that a threshold on its probability finds while
+ * at least `specificity` of the other images stay below; null without images on either side.
+ */
+export function sensitivities(
+  { values, columns }: Rows,
+  labels: ArrayLike<number>,
+  specificity: number,
+): (number | null)[] {
+  const rows = Array.from({ length: labels.length }, (_, row) => row);
+  return Array.from({ length: columns }, (_, label) => {
+    const scoreOf = (row: number) => values[row * columns + label]!;
+    const others = rows.filter((row) => labels[row] !== label).map(scoreOf);
+    const own = rows.filter((row) => labels[row] === label).map(scoreOf);
+    if (own.length === 0 || others.length === 0) return null;
+    // What lies strictly above the threshold is taken for the class; as many others as may be.
+    const allowed = Math.floor((1 - specificity) * others.length + 1e-9);
+    const threshold = others.sort((a, b) => b - a)[allowed] ?? -Infinity;
+    return own.filter((score) => score > threshold).length / own.length;
+  });
+}
+
+/**
+ * Cohen's kappa with weights that grow with the square of the distance between classes (Cohen 1968): for labels whose
+ * order means something, as grades of a disease. 0 where chance alone would be as near, as scikit-learn has it.
+ */
+export function quadraticKappa(confusion: readonly (readonly number[])[]): number {
+  const total = sum(confusion.map(sum));
+  const given = confusion.map((_, column) => sum(confusion.map((row) => row[column]!)));
+  let [observed, expected] = [0, 0];
+  confusion.forEach((row, i) =>
+    row.forEach((count, j) => {
+      observed += (i - j) ** 2 * count;
+      expected += ((i - j) ** 2 * sum(row) * given[j]!) / Math.max(1, total);
+    }),
+  );
+  return expected === 0 ? 0 : 1 - observed / expected;
 }
 
 /**

@@ -22,6 +22,15 @@ export interface Metrics {
   readonly aucOvr: number;
   /** Expected calibration error, 15 equal-width bins. */
   readonly ece: number;
+  /** The same, and NLL, after temperature scaling fitted on validation images; absent where there are none. */
+  readonly eceScaled?: number;
+  readonly nllScaled?: number;
+  /** That temperature. */
+  readonly temperature?: number;
+  /** Share of each class's images found while 90% of the others are not taken for it; null where it cannot be known. */
+  readonly sensitivityAt90?: readonly (number | null)[];
+  /** For ordered classes: Cohen's kappa with quadratic weights, in [−1, 1]. */
+  readonly quadraticKappa?: number;
   readonly perClassRecall: readonly number[];
   /** Mean recall of classes by training size: many (> 100 images … see `shots`), medium, few; null where none. */
   readonly manyShotRecall: number | null;

@@ -101,6 +101,8 @@ describe('a run', () => {
       'logs',
       'metrics.jsonl',
       'model',
+      'predictions-test.csv',
+      'predictions-validation.csv',
       'report.html',
       'report.json',
     ]);

@@ -25,8 +25,10 @@ const operations = {
     current = opened;
     return description;
   },
-  evaluate: (split: SplitName, context: ComputeContext) =>
-    run().evaluate(split, () => context.throwIfCancelled()),
+  evaluate: (
+    { split, predictionsPath }: { split: SplitName; predictionsPath: string },
+    context: ComputeContext,
+  ) => run().evaluate(split, predictionsPath, () => context.throwIfCancelled()),
   exportWeights: () => run().exportWeights(),
   addShard: (shard: ShardBatch) => run().addShard(shard),
   trainEpoch: async (

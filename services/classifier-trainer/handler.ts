@@ -86,12 +86,12 @@ export function trainerHandlers(
 
   return {
     open,
-    evaluate: async ({ split }, { signal }) => {
+    evaluate: async ({ split, predictionsPath }, { signal }) => {
       const name = SPLITS[split];
       if (name === undefined)
         throw new UserError('split: missing; name train, validation, test or development');
       const start = performance.now();
-      const measured = await thread.call('evaluate', name, { signal });
+      const measured = await thread.call('evaluate', { split: name, predictionsPath }, { signal });
       await countGraphs();
       return { metricsJson: JSON.stringify(measured), seconds: (performance.now() - start) / 1000 };
     },

@@ -56,7 +56,7 @@ export async function trainJudge(
       signal.throwIfAborted();
       onProgress({ step: training.step, steps, loss });
     });
-  const metrics = await training.evaluate(dataset.test, () => signal.throwIfAborted());
+  const evaluated = await training.evaluate(dataset.test, () => signal.throwIfAborted());
   await writeFileAtomic(out, training.exportModel().bytes);
-  return metrics!;
+  return evaluated!.metrics;
 }

@@ -1,8 +1,7 @@
 /** Runs a classifier over whole image sets, each image exactly once, and measures it. */
 import { preprocess } from '../../data/preprocess.ts';
 import { classifierForward } from '../../models/classifier.ts';
-import { argmaxRows, classificationMetrics, softmaxRows } from '../../models/metrics.ts';
-import type { ClassificationMetrics } from '../../models/metrics.ts';
+import { argmaxRows } from '../../models/metrics.ts';
 import type { ClassifierModel } from '../../models/model-file.ts';
 import type { ArrayMap } from '../../tensor/array.ts';
 import { compile } from '../../tensor/compile.ts';
@@ -72,17 +71,5 @@ export class Predictor {
   async classes(params: ArrayMap, images: Uint8Array): Promise<Int32Array> {
     const values = await this.logits(params, images);
     return argmaxRows({ values, columns: this.#model.classes.length });
-  }
-
-  /** Every metric of models/metrics.ts; see `classificationMetrics` for `trainCounts` and `tailBelow`. */
-  async measure(
-    params: ArrayMap,
-    set: { readonly images: Uint8Array; readonly labels: Int32Array },
-    { trainCounts, tailBelow }: { readonly trainCounts: readonly number[]; readonly tailBelow: number },
-    onBatch?: () => void,
-  ): Promise<ClassificationMetrics> {
-    const values = await this.logits(params, set.images, onBatch);
-    const probabilities = softmaxRows({ values, columns: this.#model.classes.length });
-    return classificationMetrics(probabilities, set.labels, trainCounts, tailBelow);
   }
 }

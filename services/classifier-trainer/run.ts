@@ -27,6 +27,7 @@ import { trainHead } from './head-training.ts';
 import { inspectImages } from './inspection.ts';
 import { decodeShards, encodeShards, joined } from './kept-images.ts';
 import type { EpochShards, KeptImages, Shards } from './kept-images.ts';
+import { encodePredictions } from './predictions-file.ts';
 import { Predictor } from './predictor.ts';
 import { ClassifierTraining } from './training.ts';
 import type { EpochOutcome } from './training.ts';
@@ -125,10 +126,22 @@ export class TrainerRun {
     };
   }
 
-  async evaluate(split: SplitName, onBatch: () => void): Promise<ClassificationMetrics> {
-    const metrics = await this.#training.evaluate(this.#set(split), onBatch);
-    if (metrics === null) throw new UserError(`the data has no ${split} images to evaluate`);
-    return metrics;
+  /** Metrics of a split; what the classifier says of each of its images goes to `predictionsPath`, unless that is empty. */
+  async evaluate(
+    split: SplitName,
+    predictionsPath: string,
+    onBatch: () => void,
+  ): Promise<ClassificationMetrics> {
+    const set = this.#set(split);
+    const evaluated = await this.#training.evaluate(set, onBatch);
+    if (set === null || evaluated === null)
+      throw new UserError(`the data has no ${split} images to evaluate`);
+    const { classes } = this.#training.dataset;
+    if (predictionsPath !== '') {
+      const probabilities = evaluated.probabilities.values;
+      await writeFileAtomic(predictionsPath, encodePredictions({ ...set, classes, probabilities }));
+    }
+    return evaluated.metrics;
   }
 
   #set(split: SplitName): ImageSet | null {

@@ -13,8 +13,14 @@ import { initClassifier } from '../../models/classifier.ts';
 import type { ClassifierConfig } from '../../models/classifier.ts';
 import { brokenState, explainDivergence } from '../../models/divergence.ts';
 import { logitAdjustment } from '../../models/losses.ts';
-import { softmaxRows } from '../../models/metrics.ts';
-import type { ClassificationMetrics } from '../../models/metrics.ts';
+import { fitTemperature, scaled } from '../../models/calibration.ts';
+import {
+  classificationMetrics,
+  expectedCalibrationError,
+  negativeLogLikelihood,
+  softmaxRows,
+} from '../../models/metrics.ts';
+import type { ClassificationMetrics, Rows } from '../../models/metrics.ts';
 import { decodeState, encodeModelFile, encodeState, parametersDigest } from '../../models/model-file.ts';
 import type { ClassifierModel } from '../../models/model-file.ts';
 import { encodeOnnxClassifier } from '../../models/onnx-file.ts';
@@ -58,6 +64,13 @@ export interface EpochOutcome {
   readonly meanLoss: number;
   /** Optimiser steps since the run began. */
   readonly step: number;
+}
+
+/** What temperature scaling makes of some metrics. */
+export interface ScaledMetrics {
+  readonly temperature?: number;
+  readonly eceScaled?: number;
+  readonly nllScaled?: number;
 }
 
 interface Parts {
@@ -235,16 +248,39 @@ export class ClassifierTraining {
     );
   }
 
-  /** Metrics on one of the data set's parts; null when it has none. */
-  async evaluate(set: ImageSet | null, onBatch?: () => void): Promise<ClassificationMetrics | null> {
+  /** Metrics on one of the data set's parts, and the probabilities behind them; null when it has none. */
+  async evaluate(
+    set: ImageSet | null,
+    onBatch?: () => void,
+  ): Promise<{ metrics: ClassificationMetrics & ScaledMetrics; probabilities: Rows } | null> {
     if (set === null) return null;
     const { tailBelow } = this.#parts.config.data;
-    return this.#parts.predictor.measure(
-      this.params,
-      set,
-      { trainCounts: this.#shotCounts, tailBelow },
-      onBatch,
-    );
+    const logits = await this.#logits(set, onBatch);
+    const probabilities = softmaxRows(logits);
+    const plain = classificationMetrics(probabilities, set.labels, this.#shotCounts, tailBelow);
+    const temperature = await this.#temperature(set, logits, onBatch);
+    if (temperature === null) return { metrics: plain, probabilities };
+    const calm = softmaxRows(scaled(logits, temperature));
+    const eceScaled = expectedCalibrationError(calm, set.labels);
+    const nllScaled = negativeLogLikelihood(calm, set.labels);
+    return { metrics: { ...plain, temperature, eceScaled, nllScaled }, probabilities };
+  }
+
+  async #logits(set: ImageSet, onBatch?: () => void): Promise<Rows> {
+    const values = await this.#parts.predictor.logits(this.params, set.images, onBatch);
+    return { values, columns: this.dataset.classes.length };
+  }
+
+  #fitted: { readonly step: number; readonly temperature: number } | null = null;
+  /** Of temperature scaling, fitted on the validation images at this step; null for images to train on, and without any. */
+  async #temperature(set: ImageSet, logits: Rows, onBatch?: () => void): Promise<number | null> {
+    const { validation, test, development } = this.dataset;
+    if (validation === null || ![validation, test, development].includes(set)) return null;
+    if (this.#fitted?.step !== this.step) {
+      const own = set === validation ? logits : await this.#logits(validation, onBatch);
+      this.#fitted = { step: this.step, temperature: fitTemperature(own, validation.labels) };
+    }
+    return this.#fitted.temperature;
   }
 
   /** What the classifier says of images [n, h, w, c]: probabilities [n, classes]. */

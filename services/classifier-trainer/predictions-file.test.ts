@@ -1,0 +1,17 @@
+import { expect, it } from 'vitest';
+import { parse } from 'csv-parse/sync';
+import { encodePredictions } from './predictions-file.ts';
+
+it('is CSV that a reader takes apart into the same names and numbers', () => {
+  const text = encodePredictions({
+    ids: ['a/1.png', 'b "x", y.png'],
+    labels: [1, 0],
+    classes: ['mole, benign', 'melanoma'],
+    probabilities: [0.25, 0.75, 1e-9, 1 / 3],
+  });
+  expect(parse(text)).toEqual([
+    ['image', 'label', 'mole, benign', 'melanoma'],
+    ['a/1.png', 'melanoma', '0.25', '0.75'],
+    ['b "x", y.png', 'mole, benign', '1e-9', '0.3333333'],
+  ]);
+});

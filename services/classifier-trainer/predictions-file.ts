@@ -1,0 +1,29 @@
+/**
+ * What a classifier says of every image of a split, as CSV that anyone can audit a table with: the header
+ * `image,label,<class>,<class>,…`, then a row for each image, with its class by name and a probability for each class.
+ */
+
+export interface Predictions {
+  /** Ids of the images, as in the data. */
+  readonly ids: readonly string[];
+  readonly labels: ArrayLike<number>;
+  readonly classes: readonly string[];
+  /** Row-major [n, classes]. */
+  readonly probabilities: ArrayLike<number>;
+}
+
+/** Probabilities have seven significant digits, as many as float32 holds. Lines end as RFC 4180 says. */
+export function encodePredictions({ ids, labels, classes, probabilities }: Predictions): string {
+  const lines = [['image', 'label', ...classes].map(quoted).join()];
+  ids.forEach((id, row) => {
+    const own = classes.map((_, c) =>
+      String(Number(probabilities[row * classes.length + c]!.toPrecision(7))),
+    );
+    lines.push([quoted(id), quoted(classes[labels[row]!]!), ...own].join());
+  });
+  return `${lines.join('\r\n')}\r\n`;
+}
+
+function quoted(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
