@@ -14,7 +14,7 @@ const STEPS = 60;
  */
 export function fitTemperature(logits: Rows, labels: ArrayLike<number>): number {
   const lossAt = (logT: number) => scaledNll(logits, labels, Math.exp(logT));
-  let [low, high] = LOG_RANGE as readonly [number, number];
+  let [low, high] = LOG_RANGE;
   let [inner, outer] = [high - GOLDEN * (high - low), low + GOLDEN * (high - low)];
   let [atInner, atOuter] = [lossAt(inner), lossAt(outer)];
   for (let step = 0; step < STEPS; step++) {
