@@ -14,7 +14,7 @@ it('docs/compile.md shows the example and the kernels as they are (else: make do
   const list = (kernels: readonly string[]) => kernels.map((name) => `\`${name}\``).join(', ');
   const text = await withParts(join(ROOT, 'docs/compile.md'), {
     example: `\`\`\`ts\n${example}\n\`\`\``,
-    kernels: `${list(names.filter((name) => !OWN.includes(name)))}.\n\nOf Ballast's own: ${list(OWN)}.`,
+    kernels: `${list(names.filter((name) => !OWN.includes(name)))}.\n\nBallast's own kernels: ${list(OWN)}.`,
   });
   await expect(text).toMatchFileSnapshot('compile.md');
 });
