@@ -64,7 +64,7 @@ export function watchNodeMetrics(
 export function countGoneNodes(registry: Registry): (cause: GoneCause) => void {
   const gone = new Counter({
     name: 'ballast_nodes_gone_total',
-    help: 'Nodes of the cluster that went: left by themselves, lost without a word, or replaced by one of the same id',
+    help: 'Nodes that left the cluster: by themselves, lost, or replaced by one of the same id',
     labelNames: ['cause'],
     registers: [registry],
   });
@@ -83,8 +83,12 @@ function measureResources(registry: Registry, node: MeasuredNode): void {
         for (const [resource, amount] of Object.entries(read(node.ownStatus))) this.set({ resource }, amount);
       },
     });
-  gauge('ballast_node_capacity', 'What the node offers to actors: cores, bytes, cards', ({ total }) => total);
-  gauge('ballast_node_free', 'What actors on the node have not taken', ({ free }) => free);
+  gauge(
+    'ballast_node_capacity',
+    'Resources that the node offers to actors: cores, bytes, cards',
+    ({ total }) => total,
+  );
+  gauge('ballast_node_free', 'Resources that actors on the node have not taken', ({ free }) => free);
 }
 
 /** Folders on one file system say the same; one that is not there yet, or cannot be asked, says nothing. */
@@ -114,7 +118,7 @@ function measureDisks(registry: Registry, folders: Readonly<Record<string, strin
 function tellBuild(registry: Registry): void {
   new Gauge({
     name: 'ballast_build_info',
-    help: 'Always 1; its labels say which Ballast on which Node.js the node runs',
+    help: 'Always 1; its labels name the versions of Ballast and Node.js that the node runs',
     labelNames: ['version', 'node_version'],
     registers: [registry],
   }).set({ version: packageVersion(), node_version: process.version }, 1);

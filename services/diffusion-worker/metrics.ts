@@ -26,7 +26,7 @@ export class WorkerMetrics {
     });
     this.#queue = new Gauge({
       name: 'ballast_worker_queue_depth',
-      help: 'Shards asked of this worker and not finished.',
+      help: 'Shards that this worker has accepted and not finished.',
       registers,
     });
     this.#weights = new Gauge({
