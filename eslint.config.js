@@ -29,7 +29,7 @@ const ROOMS = [
     'system',
     'supervisor',
   ],
-  ...['actor', 'compute', 'pools', 'threads', 'cluster', 'node'],
+  ...['actor', 'compute', 'pools', 'threads', 'cluster', 'node', 'classes'],
 ];
 
 const FOLDERS = [
@@ -80,7 +80,7 @@ const importDirection = [
       [
         ...forbiddenFolders('actors'),
         {
-          regex: `^(\\.\\./)+((${ROOMS.slice(index + 1).join('|') || '-'})/|index\\.ts$|serve\\.ts$)`,
+          regex: `^(\\.\\./)+((${ROOMS.slice(index + 1).join('|') || '-'})/|index\\.ts$${room === 'classes' ? '' : '|serve\\.ts$'})`,
           message: `actors/${room}/ may import only common/ and the rooms below it: ${ROOMS.slice(0, index).join(', ')}.`,
         },
       ],

@@ -4,6 +4,24 @@ export { UserError } from '../common/errors.ts';
 export { createLog, silentLog } from '../common/log.ts';
 export type { Log } from '../common/log.ts';
 
+export { actor, task } from './classes/class-actor.ts';
+export type { ActorOptions, ConcurrencyGroup, ModuleMeta } from './classes/class-registry.ts';
+export type { ClassPool, ClassRuntime, ValueRef } from './classes/class-runtime.ts';
+export type {
+  ActorClass,
+  ArgsOf,
+  ClassCallOptions,
+  ClassHandle,
+  RemoteMethods,
+} from './classes/class-types.ts';
+export { start } from './classes/start.ts';
+export type { LocalRuntime, StartOptions } from './classes/start.ts';
+export type { TaskOptions } from './classes/task-options.ts';
+export { thisActor } from './classes/this-actor.ts';
+export type { ThisActor } from './classes/this-actor.ts';
+export { map, mapUnordered, waitSome } from './classes/waiting.ts';
+export type { MapOptions, WaitSomeOptions } from './classes/waiting.ts';
+
 export { loadService } from './proto/protos.ts';
 export type { CallOptions, Calls, Implementation, MethodName, Service } from './proto/protos.ts';
 

@@ -1,11 +1,13 @@
-// Runs every example of docs/actors.md, as its reader would, and compares what it prints.
+// Runs every example of docs/actors.md and docs/actors-reference.md, as its reader would, and compares what it prints.
 import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 
 const FOLDER = join(import.meta.dirname, '../examples/actors');
+/** Those in TypeScript, as `npm run build` made them. */
+const BUILT = join(import.meta.dirname, '../dist/examples/actors');
 /** Parts of the examples, not programs. */
 const PARTS = ['counter.mjs', 'counter-type.mjs', 'local.mjs'];
 
@@ -24,8 +26,33 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   'control-plane.mjs': ['1:1 2:2', 'ALREADY_EXISTS', 'RevisionConflict', 'lost false', 'leader null'],
   'gang.mjs': ['counts 0 5', 'UserError true', 'pending true cpu 3', 'alive'],
   'group.mjs': ['both anew true true', 'true', 'source dead, sink dead'],
+  'hello.mjs': ['Hello, world!'],
+  'hello-typed.js': ['count 42', 'left 42', 'left 41'],
   'mailbox.mjs': ['one by one true', 'together true', '1 RESOURCE_EXHAUSTED true'],
+  'methods.mjs': [
+    'pear plum 1180591620717411303424n 0 1.5',
+    'true none left 3 true',
+    'true',
+    'pear 2',
+    'plum 5',
+    'DEADLINE_EXCEEDED',
+    'enough',
+    'tries 3',
+    'same true',
+    'UserError An argument of Shop.buy cannot be sent:',
+  ],
   'objects.mjs': ['5000000 64 true', 'read 5000000', 'ready 1 failed 1', 'NOT_FOUND'],
+  'options.mjs': [
+    'one actor true',
+    'found true',
+    'status meanwhile true',
+    'at once 4',
+    'process small',
+    'thread small',
+    'UserError Actor W, variable "NODE_OPTIONS" may not be set by a caller: set it where the node is started.',
+    'cards 0 1',
+    'pooled 0',
+  ],
   'placement.mjs': [
     'same true',
     'found true',
@@ -38,14 +65,20 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   'plain-grpc.mjs': ['count 12', 'true'],
   'pool.mjs': ['members true true'],
   'restarts.mjs': ['UNAVAILABLE true true', 'count 41 true', 'alive 2 SIGKILL'],
+  'state.mjs': ['kept 700n'],
+  'tasks.mjs': ['one 9', 'in order 9 1 4', 'as they end 1 3000', 'first 1 pending 1'],
+  'values.mjs': ['read by another 6', 'read here 3', 'mine 500'],
 };
 
-const programs = readdirSync(FOLDER).filter((name) => name.endsWith('.mjs') && !PARTS.includes(name));
+const programs = readdirSync(FOLDER)
+  .filter((name) => /\.(mjs|ts)$/.test(name) && !PARTS.includes(name))
+  .map(
+    (name) =>
+      [basename(name), join(name.endsWith('.ts') ? BUILT : FOLDER, name).replace(/\.ts$/, '.js')] as const,
+  );
 
-it.each(programs)('%s prints what it should, and ends by itself', async (name) => {
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(FOLDER, name)], {
-    timeout: 120_000,
-  });
+it.each(programs)('%s prints what it should, and ends by itself', async (_name, path) => {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [path], { timeout: 120_000 });
   expect(stderr).toBe('');
-  expect(stdout.trimEnd().split('\n')).toEqual(EXPECTED[name]);
+  expect(stdout.trimEnd().split('\n')).toEqual(EXPECTED[basename(path)]);
 });

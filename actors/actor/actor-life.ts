@@ -60,7 +60,11 @@ export class ActorLife<Client, Handlers> {
     this.#actor = await options.start(this.#runtime(options));
     if (restart !== null) await this.#actor.onRestart?.(restart);
     const methods = rawMethods(options.service, this.#actor.handlers);
-    dispatcher.addActor(actorId, { kind: 'local', methods, mailbox: new Mailbox(mailbox), incarnation });
+    const mailboxes = new Map(
+      [...(this.#actor.mailboxes ?? [])].map(([name, own]) => [options.service.methods.get(name)!.path, own]),
+    );
+    const target = { methods, mailbox: new Mailbox(mailbox), mailboxes, incarnation };
+    dispatcher.addActor(actorId, { kind: 'local', ...target });
   }
 
   /** Tells the node that the actor serves, and that it lives from now on. */

@@ -3,6 +3,7 @@
 import type { Registry } from 'prom-client';
 import type { Log } from '../../common/log.ts';
 import type { Restart } from '../status/actor-environment.ts';
+import type { Mailbox } from '../base/mailbox.ts';
 import type { CallContext } from '../calls/call.ts';
 import type { EventBus } from '../control/event-bus.ts';
 import type { ObjectStore } from '../objects/objects.ts';
@@ -32,6 +33,8 @@ export interface ActorRuntime {
 /** What an actor gives back. */
 export interface StartedActor<Handlers> {
   readonly handlers: Implementation<Handlers, CallContext>;
+  /** Methods, by name, whose calls wait for each other only. */
+  readonly mailboxes?: ReadonlyMap<string, Mailbox>;
   /** Called before the first call of every incarnation but the first. */
   onRestart?(restart: Restart): Promise<void> | void;
   /** Cleans up before a clean end; a killed process never gets here. */

@@ -62,6 +62,21 @@ export interface Failure {
   readonly message: string;
   /** Null when no handler answered (connection lost, deadline, actor not there). */
   readonly kind: FailureKind | null;
+  /** What a class actor threw, encoded; left out where a message is all. */
+  readonly thrown?: Uint8Array;
+}
+
+/** Says that a handler threw `original`, and takes it to the caller whole. */
+export class ThrownValue extends Error {
+  override readonly name = 'ThrownValue';
+  readonly original: unknown;
+  readonly encoded: Uint8Array;
+
+  constructor(original: unknown, encoded: Uint8Array) {
+    super('thrown by a method');
+    this.original = original;
+    this.encoded = encoded;
+  }
 }
 
 /** A failed call as its client sees it, before anybody says what it means. */
@@ -69,9 +84,12 @@ export class WireError extends CallError {
   override readonly name = 'WireError';
   readonly kind: FailureKind | null;
 
-  constructor({ code, message, kind }: Failure, cause?: unknown) {
+  readonly thrown: Uint8Array | null;
+
+  constructor({ code, message, kind, thrown }: Failure, cause?: unknown) {
     super(code, message, { cause });
     this.kind = kind;
+    this.thrown = thrown ?? null;
   }
 }
 
@@ -80,6 +98,7 @@ const MAX_MESSAGE_LENGTH = 2000;
 
 /** How a call failed whose handler threw. Defects are logged here, with their stack. */
 export function toFailure(thrown: unknown, log: Log): Failure {
+  if (thrown instanceof ThrownValue) return { ...toFailure(thrown.original, log), thrown: thrown.encoded };
   if (thrown instanceof UserError) return failure('INVALID_ARGUMENT', thrown.message, 'user');
   if (thrown instanceof CallError) return failure(thrown.code, thrown.message, 'status');
   const error = toError(thrown);

@@ -61,7 +61,10 @@ export function watchMailboxes(registry: Registry, targets: () => Iterable<Targe
       collect() {
         let sum = 0;
         for (const target of targets()) {
-          if (target.kind === 'local') sum += read(target.mailbox);
+          if (target.kind !== 'local') continue;
+          for (const mailbox of new Set([target.mailbox, ...(target.mailboxes?.values() ?? [])])) {
+            sum += read(mailbox);
+          }
         }
         this.set(sum);
       },

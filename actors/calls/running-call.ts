@@ -68,7 +68,7 @@ export class RunningCall implements DispatchedCall, CallContext {
   begin(target: LocalTarget | undefined): void {
     try {
       const method = this.#find(target);
-      this.#mailbox = target!.mailbox;
+      this.#mailbox = target!.mailboxes?.get(this.#call.method) ?? target!.mailbox;
       this.#leave = this.#mailbox.enter(() => void this.#run(method));
     } catch (thrown) {
       this.#fail(thrown);

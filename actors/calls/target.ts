@@ -11,6 +11,8 @@ export interface LocalTarget {
   readonly kind: 'local';
   readonly methods: ReadonlyMap<string, RawMethod>;
   readonly mailbox: Mailbox;
+  /** Methods, by path, whose calls wait for each other and not for those of other methods. */
+  readonly mailboxes?: ReadonlyMap<string, Mailbox>;
   readonly incarnation: number;
 }
 

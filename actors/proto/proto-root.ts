@@ -81,6 +81,8 @@ export interface Method {
   readonly requestDeserialize: (bytes: Buffer) => object;
   readonly responseSerialize: (message: object) => Buffer;
   readonly responseDeserialize: (bytes: Buffer) => object;
+  /** What the handler threw, for methods that send it whole; `where` says in which actor. */
+  readonly thrownDeserialize?: (bytes: Uint8Array, where: string) => unknown;
 }
 
 /** The methods of a service, by TypeScript name. @throws Error when the root has no such service. */

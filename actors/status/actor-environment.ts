@@ -31,6 +31,8 @@ export interface ActorEnvironment {
   readonly listen?: ActorListen;
   readonly runDir: string;
   readonly args: unknown;
+  /** Variables of a thread; a process has them in its environment. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly mailbox: MailboxLimits;
   /** Null for the first incarnation. */
   readonly restart: Restart | null;

@@ -26,8 +26,28 @@ export function checkSpec(spec: ActorSpec): void {
       `Actor ${actorId}, resources.gpu = ${gpu}: use whole cards, or a part of one below 1.`,
     );
   }
+  checkVariables(spec);
   for (const [limit, value] of Object.entries(mailbox)) {
     if (!(value >= 1)) throw new UserError(`Actor ${actorId}, ${limit} = ${value}: it must be 1 or more.`);
+  }
+}
+
+/**
+ * Variables that make a program run other code, or write where it should not: of Node, the dynamic linker, OpenSSL, the C
+ * library, shells, and our own.
+ */
+const FORBIDDEN_VARIABLE =
+  /^(NODE_|LD_|DYLD_|OPENSSL_|SSL_|GLIBC_|GCONV_|MALLOC_|BALLAST_|NPM_|BASH_|PYTHON|PERL)|^(PATH|ENV|IFS|HOME|TMPDIR|LOCPATH)$/i;
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+
+function checkVariables({ actorId, env }: ActorSpec): void {
+  for (const [name, value] of Object.entries(env)) {
+    const where = `Actor ${actorId}, variable ${JSON.stringify(name.slice(0, 128))}`;
+    if (!VARIABLE.test(name)) throw new UserError(`${where}: use letters, digits and '_'.`);
+    if (FORBIDDEN_VARIABLE.test(name)) {
+      throw new UserError(`${where} may not be set by a caller: set it where the node is started.`);
+    }
+    if (value.includes('\0')) throw new UserError(`${where}: its value holds a zero byte.`);
   }
 }
 

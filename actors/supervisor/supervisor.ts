@@ -292,7 +292,7 @@ export class Supervisor {
     try {
       actor.process = this.#options.startProcess(spec, {
         entry: actor.entry,
-        env: { ...gpus, ...spec.env },
+        env: { ...spec.env, ...gpus },
         logPath: this.logPath(actorId),
         environment: {
           ...{ actorId, type, incarnation, args, mailbox, restart },

@@ -68,7 +68,7 @@ async function callActor(context: HandleContext, target: Target, input: object, 
       return target.method.responseDeserialize(answer as Buffer);
     } catch (thrown) {
       options.signal?.throwIfAborted();
-      if (!isLoss(thrown, loss)) throw asCallerError(thrown, status);
+      if (!isLoss(thrown, loss)) throw asCallerError(thrown, status, target);
       const waitMs = retryDelayMs(attempt, Math.random());
       if (!target.isIdempotent || waitMs >= limits.leftMs()) throw await lossError(context, status, thrown);
       await delay(waitMs, undefined, { ...(options.signal && { signal: options.signal }) }).catch(
@@ -93,7 +93,7 @@ async function* streamActor(context: HandleContext, target: Target, input: objec
   } catch (thrown) {
     options.signal?.throwIfAborted();
     if (isLoss(thrown, loss)) throw await lossError(context, status, thrown);
-    throw asCallerError(thrown, status);
+    throw asCallerError(thrown, status, target);
   } finally {
     loss.release();
   }
@@ -150,9 +150,13 @@ function isLoss(thrown: unknown, watch: LossWatch): boolean {
 }
 
 /** The error of a call that an actor answered, or that ran out of time. */
-function asCallerError(thrown: unknown, status: ActorStatus): unknown {
+function asCallerError(thrown: unknown, status: ActorStatus, { method }: Target): unknown {
   if (!(thrown instanceof WireError)) return thrown;
   const { actorId, incarnation } = status;
+  if (thrown.thrown !== null && method.thrownDeserialize !== undefined) {
+    const where = `${method.originalName} (actor ${actorId}, incarnation ${incarnation})`;
+    return method.thrownDeserialize(thrown.thrown, where);
+  }
   const { code, message, kind } = thrown;
   const retryable = code === 'UNAVAILABLE' || code === 'RESOURCE_EXHAUSTED' || code === 'ABORTED';
   const reason =

@@ -71,7 +71,7 @@ export class ThreadHost {
   }
 
   async #run(options: ActorProcessOptions, signal: AbortSignal, logSize: number): Promise<ProcessEnd> {
-    const { entry, environment, logPath } = options;
+    const { entry, environment, env, logPath } = options;
     const end = (exitCode: number | null, exitSignal: string | null): ProcessEnd => ({
       exitCode,
       exitSignal,
@@ -82,7 +82,7 @@ export class ThreadHost {
       const host = await this.#host();
       // A host that was killed comes back: waiting for it costs its threads no restart of theirs.
       await this.#system.ready(this.#actorId, { signal });
-      const request = { environmentJson: JSON.stringify(environment), entry, logPath };
+      const request = { environmentJson: JSON.stringify({ ...environment, env }), entry, logPath };
       for await (const { ended, exitCode } of host.runThread(request, { signal, deadlineMs: Infinity })) {
         if (ended) return end(exitCode, null);
       }

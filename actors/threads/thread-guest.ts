@@ -35,12 +35,19 @@ interface ThreadGlobals {
 /** Makes this thread an actor: loads its program, which calls `serveInThread`. Ends the thread when that fails. */
 export async function beginThread(data: ThreadData, loadProgram: () => Promise<unknown>): Promise<void> {
   (globalThis as ThreadGlobals)[THREAD_DATA] = data;
+  Object.assign(process.env, data.environment.env); // a thread's own copy
   try {
     await loadProgram();
   } catch (thrown) {
     logOf(data).error('its program failed', { entry: data.entry, error: thrown });
     process.exit(1);
   }
+}
+
+/** The actor that this thread is to be: its type, and its program; null in any other thread. */
+export function threadEntry(): { readonly name: string; readonly entry: string } | null {
+  const data = (globalThis as ThreadGlobals)[THREAD_DATA];
+  return data === undefined ? null : { name: data.environment.type, entry: data.entry };
 }
 
 function logOf({ environment: { actorId, incarnation }, logPath }: ThreadData) {

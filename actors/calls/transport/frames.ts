@@ -40,12 +40,19 @@ export interface Request {
 /** Numbers of the enum `ballast.runtime.v1.ErrorKind`. */
 const KINDS = [null, 'user', 'status', 'internal'] as const satisfies readonly (FailureKind | null)[];
 
-export function toFailureMessage({ code, message, kind }: Failure): FailureMessage {
-  return { code: STATUS_CODES[code], message, detail: kind === null ? null : { kind: KINDS.indexOf(kind) } };
+export function toFailureMessage({ code, message, kind, thrown }: Failure): FailureMessage {
+  if (kind === null) return { code: STATUS_CODES[code], message, detail: null };
+  return {
+    ...{ code: STATUS_CODES[code], message },
+    detail: { kind: KINDS.indexOf(kind), ...(thrown === undefined ? {} : { thrown }) },
+  };
 }
 
 export function fromFailureMessage({ code, message, detail }: FailureMessage): Failure {
-  return { code: statusName(code), message, kind: detail === null ? null : (KINDS[detail.kind] ?? null) };
+  const failure = { code: statusName(code), message };
+  if (detail === null) return { ...failure, kind: null };
+  const { kind, thrown } = detail;
+  return { ...failure, kind: KINDS[kind] ?? null, ...(thrown?.length ? { thrown } : {}) };
 }
 
 /** A failure as numbers. */
@@ -54,7 +61,7 @@ export interface FailureMessage {
   readonly code: number;
   readonly message: string;
   /** Null when no handler answered. */
-  readonly detail: { readonly kind: number } | null;
+  readonly detail: { readonly kind: number; readonly thrown?: Uint8Array } | null;
 }
 
 export interface Reply {

@@ -1,0 +1,52 @@
+/** Methods of class actors for callers, over the calls that any actor has. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { retryDelayMs } from '../base/retry.ts';
+import type { AnyService, CallOptions } from '../proto/protos.ts';
+import type { ClassCallOptions } from './class-types.ts';
+
+/** Calls of a handle or a pool, by method: a list of arguments, and how. */
+export type ListCalls = Readonly<Record<string, (args: unknown[], options: CallOptions) => unknown>>;
+
+/** Methods that take their arguments one by one, and `with(options)`. */
+export function spreadMethods(service: AnyService, calls: ListCalls): Record<string, unknown> {
+  const methods: Record<string, unknown> = {};
+  for (const [name, { responseStream }] of service.methods) {
+    const call = calls[name]!;
+    const adjusted = (options: ClassCallOptions) =>
+      responseStream
+        ? (...args: unknown[]) => call(args, options)
+        : (...args: unknown[]) => withRetries((left) => call(args, left) as Promise<unknown>, options);
+    methods[name] = Object.assign(adjusted({}), { with: adjusted });
+  }
+  return methods;
+}
+
+/** Calls until it succeeds, as often and after such errors as `options` say, within its one deadline. */
+export async function withRetries<Answer>(
+  call: (options: CallOptions) => Promise<Answer>,
+  { retries = 0, retryOn, ...options }: ClassCallOptions,
+): Promise<Answer> {
+  if (retries === 0) return call(options);
+  const { deadlineMs, signal } = options;
+  const endMs = deadlineMs === undefined ? Infinity : performance.now() + deadlineMs;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call(
+        deadlineMs === undefined ? options : { ...options, deadlineMs: endMs - performance.now() },
+      );
+    } catch (thrown) {
+      signal?.throwIfAborted();
+      const waitMs = retryDelayMs(attempt, Math.random());
+      if (attempt > retries || !isChosen(thrown, retryOn) || performance.now() + waitMs >= endMs)
+        throw thrown;
+      await delay(waitMs, undefined, signal === undefined ? {} : { signal });
+    }
+  }
+}
+
+function isChosen(thrown: unknown, retryOn: ClassCallOptions['retryOn']): boolean {
+  if (retryOn === undefined) return true;
+  if (typeof retryOn === 'function') return retryOn(thrown);
+  return retryOn.some((errorClass) => thrown instanceof errorClass);
+}

@@ -1,0 +1,163 @@
+/** What programs, and actors, do with class actors: spawn, find, pool and end them; run tasks; keep values as objects. */
+
+import { availableParallelism } from 'node:os';
+import type { ObjectRef } from '../objects/object-ref.ts';
+import type { ObjectStore, PutOptions } from '../objects/objects.ts';
+import type { CallOptions } from '../proto/protos.ts';
+import { ActorPool } from '../pools/pool.ts';
+import type { PoolOptions } from '../pools/pool.ts';
+import type { ActorStatus } from '../status/status.ts';
+import type { SpawnOptions } from '../system/actor-type.ts';
+import type { ActorSystem } from '../system/system.ts';
+import { spreadMethods, withRetries } from './class-handle.ts';
+import type { ListCalls } from './class-handle.ts';
+import { registeredClass } from './class-registry.ts';
+import type { ActorClass, ArgsOf, ClassHandle, InstanceOf, RemoteMethods } from './class-types.ts';
+import { encodeText } from './encoded-text.ts';
+import { taskOptions } from './task-options.ts';
+import type { TaskFunction } from './task-options.ts';
+import { decodeValue, encodeValue } from './value-codec.ts';
+
+/** What a class is made with, where it is made with something. */
+type MadeWith<Class, Options> =
+  ArgsOf<Class> extends [] ? [options?: Options] : [options: Options & { readonly args: ArgsOf<Class> }];
+
+type SpawnClassOptions = Omit<SpawnOptions, 'args'>;
+type PoolClassOptions = Omit<PoolOptions, 'args'>;
+
+/** A reference to an object that holds a value. */
+export interface ValueRef<Value> extends ObjectRef {
+  /** Types only; never set. */
+  readonly value?: Value;
+}
+
+export interface ClassPool<Class> extends Pick<ActorPool<unknown>, 'size' | 'waiting' | 'close'> {
+  /** The methods of the class; a call goes to some member. */
+  readonly calls: RemoteMethods<InstanceOf<Class>>;
+}
+
+export class ClassRuntime {
+  /** The same for actors with a `.proto`. */
+  readonly system: ActorSystem;
+  /** Bulk bytes by reference. */
+  readonly objects: ObjectStore;
+  readonly #pools = new Map<TaskFunction, ActorPool<unknown>>();
+
+  constructor(system: ActorSystem, objects: ObjectStore) {
+    this.system = system;
+    this.objects = objects;
+  }
+
+  /**
+   * Starts an actor, and resolves when it is accepted; calls wait until it serves. With `name` and `getIfExists`, the
+   * living actor of that name. @throws UserError for what can never run, CallError when there is no node to ask.
+   */
+  async spawn<Class extends ActorClass>(
+    actorClass: Class,
+    ...[options]: MadeWith<Class, SpawnClassOptions>
+  ): Promise<ClassHandle<Class>> {
+    const { type } = registeredClass(actorClass);
+    const { actorId } = await this.system.spawn(type, this.#encoded(actorClass, options));
+    return this.handle(actorClass, actorId);
+  }
+
+  /** A handle of an actor that somebody started; ids are what one actor tells another. */
+  handle<Class extends ActorClass>(actorClass: Class, actorId: string): ClassHandle<Class> {
+    const { type } = registeredClass(actorClass);
+    const calls = this.system.handle(type, actorId) as unknown as ListCalls;
+    return { ...spreadMethods(type.service, calls), actorId } as ClassHandle<Class>;
+  }
+
+  /** The living actor of a name; null when there is none. */
+  async find<Class extends ActorClass>(
+    actorClass: Class,
+    name: string,
+    namespace?: string,
+  ): Promise<ClassHandle<Class> | null> {
+    const found = await this.system.find(registeredClass(actorClass).type, name, namespace);
+    return found === null ? null : this.handle(actorClass, found.actorId);
+  }
+
+  /** Like actors behind one set of methods. Close it. @throws UserError for limits that cannot be. */
+  pool<Class extends ActorClass>(
+    actorClass: Class,
+    ...[options]: MadeWith<Class, PoolClassOptions>
+  ): ClassPool<Class> {
+    const { type } = registeredClass(actorClass);
+    const pool = new ActorPool<unknown>(this.system, type, this.#encoded(actorClass, options));
+    const calls = spreadMethods(type.service, pool.calls as unknown as ListCalls);
+    return {
+      calls: calls as RemoteMethods<InstanceOf<Class>>,
+      get size() {
+        return pool.size;
+      },
+      get waiting() {
+        return pool.waiting;
+      },
+      close: () => pool.close(),
+    };
+  }
+
+  /** Runs a task in one of its processes, as soon as one is free. @throws what it throws. */
+  run<Args extends unknown[], Result>(
+    run: (...args: Args) => Result,
+    ...args: Args
+  ): Promise<Awaited<Result>> {
+    const { retries, retryOn, deadlineMs = Infinity } = taskOptions(run);
+    const calls = this.#taskPool(run).calls as unknown as ListCalls;
+    const options = { deadlineMs, ...(retries && { retries }), ...(retryOn && { retryOn }) };
+    return withRetries((left) => calls.run!(args, left) as Promise<Awaited<Result>>, options);
+  }
+
+  /** Stores a value, and returns a reference that may be sent anywhere. It is freed with its owner. @throws UserError */
+  put<Value>(value: Value, options: PutOptions = {}): Promise<ValueRef<Value>> {
+    return this.objects.put(encodeValue(value, 'The value'), options);
+  }
+
+  /** The value behind a reference, fetched if another machine has it. @throws ObjectError */
+  async get<Value>(ref: ValueRef<Value>, options: CallOptions = {}): Promise<Value> {
+    return decodeValue(await this.objects.get(ref, options)) as Value;
+  }
+
+  /** Resolves when an actor serves. @throws ActorError with its last log lines when it died for good. */
+  ready({ actorId }: { readonly actorId: string }, options: CallOptions = {}): Promise<ActorStatus> {
+    return this.system.ready(actorId, options);
+  }
+
+  /** Ends an actor. */
+  stop({ actorId }: { readonly actorId: string }, graceMs?: number): Promise<void> {
+    return this.system.stop(actorId, graceMs);
+  }
+
+  /** Ends the processes of its tasks. */
+  async close(): Promise<void> {
+    const pools = [...this.#pools.values()];
+    this.#pools.clear();
+    await Promise.all(pools.map((pool) => pool.close()));
+  }
+
+  #taskPool(run: TaskFunction): ActorPool<unknown> {
+    const existing = this.#pools.get(run);
+    if (existing !== undefined) return existing;
+    const {
+      max = availableParallelism(),
+      retries: _r,
+      retryOn: _o,
+      deadlineMs: _d,
+      errors: _e,
+      ...spawn
+    } = taskOptions(run);
+    const limits = { min: 0, max, creditsPerMember: 1, stragglerFactor: 0, ...spawn };
+    const pool = new ActorPool<unknown>(this.system, registeredClass(run).type, limits);
+    this.#pools.set(run, pool);
+    return pool;
+  }
+
+  #encoded<Options extends object>(
+    actorClass: ActorClass,
+    options: Options | undefined,
+  ): Options & { args: unknown } {
+    const args = options !== undefined && 'args' in options ? options.args : [];
+    return { ...(options as Options), args: encodeText(args, `An argument of ${actorClass.name}`) };
+  }
+}

@@ -1,0 +1,13 @@
+/** Values as text, for where the runtime keeps JSON: arguments of `spawn`, and kept state. */
+
+import { decodeValue, encodeValue } from './value-codec.ts';
+
+/** @throws UserError as `encodeValue`. */
+export function encodeText(value: unknown, what: string): string {
+  return encodeValue(value, what).toString('base64');
+}
+
+/** Undefined for what is no text. */
+export function decodeText(text: unknown): unknown {
+  return typeof text === 'string' ? decodeValue(Buffer.from(text, 'base64')) : undefined;
+}

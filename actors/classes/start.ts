@@ -1,0 +1,78 @@
+/** `start`: a node in this process and what a program does with it, in one line. */
+
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { Registry as MetricsRegistry } from 'prom-client';
+import { silentLog } from '../../common/log.ts';
+import { ChannelPool } from '../calls/channels.ts';
+import { startNode } from '../node/node.ts';
+import type { Node, NodeOptions } from '../node/node.ts';
+import { ObjectStore } from '../objects/objects.ts';
+import { EXIT_USER_ERROR } from '../status/restart-policy.ts';
+import { ActorSystem } from '../system/system.ts';
+import { hostedType } from './class-registry.ts';
+import { ClassRuntime } from './class-runtime.ts';
+import { isClassFound } from './hosting.ts';
+
+export interface StartOptions extends Partial<NodeOptions> {
+  /** Deadline of calls that name none, milliseconds; a minute by default. */
+  readonly deadlineMs?: number;
+}
+
+/** A program's own node. */
+export class LocalRuntime extends ClassRuntime {
+  readonly node: Node;
+  readonly #close: () => Promise<void>;
+
+  constructor(node: Node, system: ActorSystem, objects: ObjectStore, close: () => Promise<void>) {
+    super(system, objects);
+    this.node = node;
+    this.#close = close;
+  }
+
+  /** Ends every actor and the node. */
+  override async close(): Promise<void> {
+    await super.close();
+    await this.#close();
+  }
+}
+
+/**
+ * Starts a node in this process. It runs modules that lie in the folder of this program (`entryRoots` names others), and
+ * keeps logs in a folder for the time being (`runDir` names one to keep). In an actor's process it never resolves: what
+ * follows belongs to the program alone. @throws as startNode
+ */
+export async function start(options: StartOptions = {}): Promise<LocalRuntime> {
+  if (hostedType() !== null) return stayAnActor();
+  const { deadlineMs, runDir = await mkdtemp(join(tmpdir(), 'ballast-')), ...nodeOptions } = options;
+  const program = process.argv[1];
+  const entryRoots = program === undefined ? [] : [dirname(await realpath(program))];
+  const node = await startNode({ log: silentLog, entryRoots, ...nodeOptions, runDir });
+  const transport = new ChannelPool();
+  const system = new ActorSystem({ node, transport, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
+  const nodeAddress = node.address;
+  const objects = new ObjectStore({
+    owner: 'program',
+    nodeAddress,
+    transport,
+    registry: new MetricsRegistry(),
+  });
+  return new LocalRuntime(node, system, objects, async () => {
+    await system.close();
+    await node.close();
+    transport.close();
+    if (options.runDir === undefined) await rm(runDir, { recursive: true, force: true });
+  });
+}
+
+function stayAnActor(): Promise<never> {
+  if (!isClassFound()) {
+    const { name, entry } = hostedType()!;
+    console.error(
+      `${entry} has no actor class or task ${name} above its start(): move it there, or to a file of its own.`,
+    );
+    process.exit(EXIT_USER_ERROR);
+  }
+  return new Promise(() => undefined);
+}

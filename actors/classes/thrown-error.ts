@@ -1,0 +1,106 @@
+/**
+ * What a method threw, as bytes, and again as an error in the caller's process: its class by name, message, code, further
+ * fields, causes, and the stack where it happened. Classes of their own are made again where the caller knows them.
+ */
+
+import { UserError } from '../../common/errors.ts';
+import { ActorError, CallError } from '../base/call-errors.ts';
+import { decodeValue, encodeValue } from './value-codec.ts';
+
+/** Classes of errors that a caller may get back: anything that `instanceof` can be asked of. */
+export type ErrorClass = abstract new (...args: never[]) => Error;
+
+interface ErrorFacts {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly cause: Said | null;
+}
+
+type Said = { readonly error: ErrorFacts } | { readonly value: unknown };
+
+const MAX_CAUSES = 8;
+const MAX_STACK_LENGTH = 8000;
+/** A failure rides in one message of a stream. */
+const MAX_BYTES = 256 * 1024;
+const OWN_FIELDS = new Set(['name', 'message', 'stack', 'cause', '__proto__', 'constructor', 'prototype']);
+const BUILT_IN: readonly ErrorClass[] = [
+  ...[Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError],
+  ...[CallError, ActorError],
+  UserError,
+];
+
+export function encodeThrown(thrown: unknown): Uint8Array {
+  const bytes = encodeValue(sayThrown(thrown, 0), 'An error');
+  if (bytes.byteLength <= MAX_BYTES) return bytes;
+  const { name, message } = thrown instanceof Error ? thrown : new Error('a value that is too large');
+  const facts = { name, message: message.slice(0, MAX_STACK_LENGTH), stack: '', fields: {}, cause: null };
+  return encodeValue({ error: facts }, 'An error');
+}
+
+function sayThrown(thrown: unknown, depth: number): Said {
+  if (!(thrown instanceof Error)) return { value: clonable(thrown) };
+  const { stack = '', cause } = thrown;
+  const [name, message] = [String(thrown.name), String(thrown.message)];
+  const fields = Object.entries(thrown).filter(([key, value]) => !OWN_FIELDS.has(key) && isClonable(value));
+  return {
+    error: {
+      ...{ name, message, stack: stack.slice(0, MAX_STACK_LENGTH), fields: Object.fromEntries(fields) },
+      cause: cause === undefined || depth === MAX_CAUSES ? null : sayThrown(cause, depth + 1),
+    },
+  };
+}
+
+function isClonable(value: unknown): boolean {
+  try {
+    encodeValue(value, 'A field');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function clonable(value: unknown): unknown {
+  return isClonable(value) ? value : String(value);
+}
+
+/**
+ * The error that a caller gets; `where` is the last line of its stack. `classes` are those of the program's own. What was
+ * thrown and is no error comes back as it was.
+ */
+export function decodeThrown(bytes: Uint8Array, classes: readonly ErrorClass[], where: string): unknown {
+  return thrownOf(decodeValue(bytes), classes, where, 0);
+}
+
+function thrownOf(said: unknown, classes: readonly ErrorClass[], where: string, depth: number): unknown {
+  if (typeof said !== 'object' || said === null || !('error' in said)) {
+    return typeof said === 'object' && said !== null && 'value' in said ? said.value : said;
+  }
+  const facts = said.error as Partial<ErrorFacts> | null;
+  const name = text(facts?.name, 'Error');
+  const message = text(facts?.message, '');
+  const known = [...classes, ...BUILT_IN].find((each) => each.name === name || each.prototype.name === name);
+  const error = new Error(message);
+  if (known !== undefined) Object.setPrototypeOf(error, known.prototype as object);
+  const define = (key: string, value: unknown, enumerable = false) =>
+    Object.defineProperty(error, key, { value, enumerable, writable: true, configurable: true });
+  if (error.name !== name) define('name', name);
+  for (const [key, value] of Object.entries(facts?.fields ?? {})) {
+    if (!OWN_FIELDS.has(key)) define(key, value, true);
+  }
+  define('stack', `${printable(text(facts?.stack, `${name}: ${message}`))}\n    at ${where}`);
+  if (facts?.cause && depth <= MAX_CAUSES) {
+    define('cause', thrownOf(facts.cause, classes, where, depth + 1));
+  }
+  return error;
+}
+
+function text(value: unknown, otherwise: string): string {
+  return typeof value === 'string' ? value : otherwise;
+}
+
+/** Stacks are printed: nothing in them may steer a terminal. */
+function printable(stack: string): string {
+  return stack.replace(/[^\P{Cc}\n]/gu, '\uFFFD');
+}

@@ -1,0 +1,139 @@
+import { describe, expect, it } from 'vitest';
+import { UserError } from '../../common/errors.ts';
+import { decodeThrown, encodeThrown } from './thrown-error.ts';
+import { decodeValue, encodeValue } from './value-codec.ts';
+
+const there = (value: unknown) => decodeValue(encodeValue(value, 'It'));
+
+describe('values', () => {
+  const cyclic: { self?: unknown } = {};
+  cyclic.self = cyclic;
+  it.each([
+    ['undefined', undefined],
+    ['minus zero', -0],
+    ['not a number', NaN],
+    ['a bigint', 2n ** 80n],
+    ['a date', new Date(5)],
+    ['a map of sets', new Map([['a', new Set([1, 'x'])]])],
+    ['a regular expression', /a+/gi],
+    ['a hole', [1, , 3]], // eslint-disable-line no-sparse-arrays
+    ['an undefined field', { a: undefined }],
+    ['a lone surrogate', '\uD800'],
+    ['plain data', [{ by: 1, at: [true, null, 'ü'] }]],
+    ['many', Array.from({ length: 1000 }, (_, i) => ({ i }))],
+    ['a cycle', cyclic],
+    ['floats', new Float64Array([1.5, -2])],
+    ['an array with a name', Object.assign([1], { unit: 'm' })],
+  ])('%s arrives as it was', (_what, value) => {
+    expect(there(value)).toStrictEqual(value);
+  });
+
+  it('typed arrays arrive in memory of their own', () => {
+    const frame = new Uint8Array(100);
+    const bytes = encodeValue(new Float32Array([1, 2]), 'It');
+    frame.set(bytes, 3);
+    const floats = decodeValue(frame.subarray(3, 3 + bytes.length)) as Float32Array;
+    frame.fill(0);
+    expect([...floats]).toEqual([1, 2]);
+    expect(floats.buffer).not.toBe(frame.buffer);
+  });
+
+  it.each([
+    ['a function', () => 1, /\(\) => 1 could not be cloned/],
+    ['a promise', Promise.resolve(), /Promise/],
+    ['a symbol', Symbol('x'), /Symbol\(x\)/],
+    ['a function inside', { a: [() => 2] }, /could not be cloned/],
+  ])('%s is refused with one clear line', (_what, value, message) => {
+    expect(() => there(value)).toThrow(UserError);
+    expect(() => there(value)).toThrow(message);
+    expect(() => there(value)).toThrow(/^It cannot be sent: /);
+  });
+
+  it('a key named __proto__ stays data', () => {
+    const hostile = Buffer.from('J{"__proto__":{"isAdmin":true}}');
+    expect((decodeValue(hostile) as { isAdmin?: boolean }).isAdmin).toBeUndefined();
+  });
+
+  it('damaged bytes give an error or some value, and nothing worse', () => {
+    const samples = [
+      new Map([['a', [1n, new Date(1), /x/]]]),
+      new Float32Array(8),
+      new Error('e'),
+      [{ a: 'text' }],
+    ];
+    let seed = 1;
+    const draw = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below;
+    for (const sample of samples) {
+      const whole = Buffer.concat([Buffer.of(0x56), encodeValue([sample, undefined], 'It').subarray(1)]);
+      for (let i = 0; i < 500; i++) {
+        const damaged = Buffer.from(whole);
+        for (let change = 0; change <= draw(4); change++) damaged[1 + draw(whole.length - 1)] = draw(256);
+        const cut = damaged.subarray(0, 1 + draw(whole.length));
+        try {
+          decodeValue(cut);
+        } catch (thrown) {
+          expect(thrown).toMatchObject({ name: 'CallError', code: 'INVALID_ARGUMENT' });
+        }
+      }
+    }
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['another tag', 'X1'],
+    ['half of JSON', 'J{"a"'],
+  ])('%s is refused', (_what, text) => {
+    expect(() => decodeValue(Buffer.from(text))).toThrow('the bytes are no encoded value');
+  });
+});
+
+describe('errors', () => {
+  class OutOfStock extends Error {
+    override readonly name = 'OutOfStock';
+    readonly left = 3;
+  }
+  const thrownThere = (thrown: unknown, classes = [OutOfStock]) =>
+    decodeThrown(encodeThrown(thrown), classes, 'Shop.buy (actor shop-1)');
+
+  it('keep class, message, fields, causes and stack', () => {
+    const cause = new TypeError('no number', { cause: 'a string' });
+    const error = thrownThere(new OutOfStock('none left', { cause })) as OutOfStock;
+    expect(error).toBeInstanceOf(OutOfStock);
+    expect(error).toMatchObject({ name: 'OutOfStock', message: 'none left', left: 3 });
+    expect(error.cause).toBeInstanceOf(TypeError);
+    expect(error.cause).toMatchObject({ message: 'no number', cause: 'a string' });
+    expect(error.stack).toMatch(/value-codec\.test\.ts[^]*\n {4}at Shop\.buy \(actor shop-1\)$/);
+  });
+
+  it('of an unknown class keep its name', () => {
+    const error = thrownThere(new OutOfStock('none left'), []) as Error;
+    expect(error).not.toBeInstanceOf(OutOfStock);
+    expect(error).toBeInstanceOf(Error);
+    expect(error.name).toBe('OutOfStock');
+  });
+
+  it('a UserError stays one; what is no error comes as it was', () => {
+    expect(thrownThere(new UserError('Add something.'))).toBeInstanceOf(UserError);
+    expect(thrownThere({ code: 7 })).toEqual({ code: 7 });
+  });
+
+  it('fields that cannot be sent are left out; stacks steer no terminal', () => {
+    const error = Object.assign(new Error('bad'), {
+      retry: () => 1,
+      tries: 2,
+      stack: 'Error: \u001b[2Jbad\n    at x',
+    });
+    const there = thrownThere(error) as Error & { retry?: unknown };
+    expect(there).toMatchObject({
+      tries: 2,
+      stack: expect.stringContaining('Error: \uFFFD[2Jbad\n') as string,
+    });
+    expect(there.retry).toBeUndefined();
+  });
+
+  it('causes in a circle end', () => {
+    const error = new Error('round');
+    error.cause = error;
+    expect(thrownThere(error)).toMatchObject({ message: 'round', cause: { message: 'round' } });
+  });
+});

@@ -1,0 +1,109 @@
+/** Many calls at once: over a list, in its order or as they end, and the first k of n. */
+
+import { UserError } from '../../common/errors.ts';
+
+export interface MapOptions {
+  /** Calls that are under way at the same time; 16 by default. */
+  readonly inFlight?: number;
+}
+
+const IN_FLIGHT = 16;
+
+type Inputs<Input> = Iterable<Input> | AsyncIterable<Input>;
+
+interface Outcome<Result> {
+  readonly index: number;
+  readonly result: PromiseSettledResult<Result>;
+}
+
+/** Calls `call` with each input, some at the same time, and yields the answers in the order of the inputs. */
+export async function* map<Input, Result>(
+  inputs: Inputs<Input>,
+  call: (input: Input, index: number) => Promise<Result>,
+  options: MapOptions = {},
+): AsyncGenerator<Result, void, undefined> {
+  const early = new Map<number, Result>();
+  let next = 0;
+  for await (const { index, value } of ended(inputs, call, options)) {
+    early.set(index, value);
+    for (; early.has(next); next++) {
+      const answer = early.get(next) as Result;
+      early.delete(next);
+      yield answer;
+    }
+  }
+}
+
+/** The same, but yields each answer as soon as it is there. */
+export async function* mapUnordered<Input, Result>(
+  inputs: Inputs<Input>,
+  call: (input: Input, index: number) => Promise<Result>,
+  options: MapOptions = {},
+): AsyncGenerator<Result, void, undefined> {
+  for await (const { value } of ended(inputs, call, options)) yield value;
+}
+
+async function* ended<Input, Result>(
+  inputs: Inputs<Input>,
+  call: (input: Input, index: number) => Promise<Result>,
+  { inFlight = IN_FLIGHT }: MapOptions,
+): AsyncGenerator<{ index: number; value: Result }, void, undefined> {
+  if (!(inFlight >= 1)) throw new UserError(`map, inFlight ${inFlight}: it must be 1 or more.`);
+  const running = new Map<number, Promise<Outcome<Result>>>();
+  const take = async () => {
+    const { index, result } = await Promise.race(running.values());
+    running.delete(index);
+    if (result.status === 'rejected') throw result.reason;
+    return { index, value: result.value };
+  };
+  let count = 0;
+  for await (const input of inputs) {
+    const index = count++;
+    const settled = Promise.allSettled([call(input, index)]);
+    running.set(
+      index,
+      settled.then(([result]) => ({ index, result })),
+    );
+    if (running.size >= inFlight) yield await take();
+  }
+  while (running.size > 0) yield await take();
+}
+
+export interface WaitSomeOptions {
+  /** How many are waited for; 1 by default. */
+  readonly count?: number;
+  /** How long; for ever by default. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Waits until `count` of the calls have ended, well or badly, or the time is over; then says which have, in their order.
+ * Nothing is cancelled. @throws UserError for a count that can never be reached
+ */
+export async function waitSome<Result>(
+  calls: readonly Promise<Result>[],
+  { count = 1, timeoutMs = Infinity }: WaitSomeOptions = {},
+): Promise<{ readonly done: Promise<Result>[]; readonly pending: Promise<Result>[] }> {
+  if (!(count >= 0 && count <= calls.length)) {
+    throw new UserError(
+      `waitSome, count ${count}: it must lie between 0 and ${calls.length}, the number of calls.`,
+    );
+  }
+  const ended = new Set<Promise<Result>>();
+  let timer: NodeJS.Timeout | undefined;
+  await new Promise<void>((resolve) => {
+    const note = (call: Promise<Result>) => {
+      ended.add(call);
+      if (ended.size >= count) resolve();
+    };
+    for (const call of calls)
+      call.then(
+        () => note(call),
+        () => note(call),
+      );
+    if (count === 0) setImmediate(resolve); // those that have ended are noted by then
+    if (timeoutMs < 2 ** 31) timer = setTimeout(resolve, timeoutMs);
+  });
+  clearTimeout(timer);
+  return { done: calls.filter((call) => ended.has(call)), pending: calls.filter((call) => !ended.has(call)) };
+}

@@ -1,0 +1,32 @@
+import { map, mapUnordered, start, task, waitSome } from 'ballast/actors';
+
+const square = task(import.meta, function square(number) {
+  return number * number;
+});
+const wait = task(
+  import.meta,
+  async function wait(ms) {
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    return ms;
+  },
+  { isolation: 'thread', max: 3 }, // threads of one process; processes by default, as many as there are cores
+);
+
+const ballast = await start();
+console.log('one', await ballast.run(square, 3));
+
+// Over a list, some at the same time: in its order, or as they end.
+const ordered = [];
+for await (const result of map([3, 1, 2], (number) => ballast.run(square, number))) ordered.push(result);
+console.log('in order', ordered.join(' '));
+await Promise.all([0, 0, 0].map((ms) => ballast.run(wait, ms))); // all three threads are there
+const unordered = [];
+for await (const ms of mapUnordered([3000, 1], (ms) => ballast.run(wait, ms))) unordered.push(ms);
+console.log('as they end', unordered.join(' '));
+
+// The first of several calls.
+const calls = [ballast.run(wait, 3000), ballast.run(wait, 1)];
+const { done, pending } = await waitSome(calls, { count: 1 });
+console.log('first', await done[0], 'pending', pending.length);
+await Promise.all(calls);
+await ballast.close();
