@@ -3,10 +3,11 @@
  * images as `iois` does and trains with the loss of `logit-adjust`. Combinations without sense are refused.
  */
 import { UserError } from '../common/errors.ts';
+import { isPlainObject, mergeConfig, type PlainObject } from './merge.ts';
 import { nearestName } from './validation.ts';
 
 export type SynthesisAxis = 'none' | 'replay' | 'iois' | 'iois-released';
-export type SamplingAxis = 'natural' | 'class-balanced' | 'square-root';
+export type SamplingAxis = 'natural' | 'class-balanced' | 'square-root' | 'progressive';
 
 /** What a method does, one field per independent choice. */
 export interface MethodAxes {
@@ -46,7 +47,19 @@ const PRESETS: Readonly<Record<string, Preset>> = {
   },
   oversample: { axes: { sampling: 'class-balanced' } },
   'oversample-sqrt': { axes: { sampling: 'square-root' } },
+  'oversample-progressive': { axes: { sampling: 'progressive' } },
   'logit-adjust': { axes: { logitAdjustment: 1 } },
+  weighted: { axes: {}, defaults: { training: { classWeights: 'inverse' } } },
+  'effective-number': { axes: {}, defaults: { training: { classWeights: 'effective-number' } } },
+  deferred: { axes: {}, defaults: { training: { deferred: 0.2 } } },
+  'post-hoc': { axes: {}, defaults: { training: { postHocAdjustment: 1 } } },
+  mixup: { axes: {}, defaults: { training: { mixing: { kind: 'mixup', alpha: 0.2 } } } },
+  'balanced-mixup': { axes: {}, defaults: { training: { mixing: { kind: 'balanced', alpha: 0.1 } } } },
+  'self-distillation': { axes: {}, defaults: { training: { labels: { real: 'soft' } } } },
+  'pseudo-labels': { axes: {}, defaults: { training: { labels: { archive: 'soft' } } } },
+  'confident-pseudo-labels': { axes: {}, defaults: { training: { labels: { archive: 'confident' } } } },
+  'soft-labels': { axes: {}, defaults: { training: { labels: { synthetic: 'soft' } } } },
+  finish: { axes: {}, defaults: { training: { finish: 0.3 } } },
 };
 
 /** Names that a method is made of. */
@@ -74,11 +87,32 @@ export function resolveMethod(method: string): MethodAxes {
     }
     axes = { ...axes, ...PRESETS[name]!.axes };
   }
+  for (const [field, [first, second]] of sharedDefaults(names))
+    throw refuse(
+      first === second ? `${first} is named twice` : `${first} and ${second} both choose ${field}; keep one`,
+    );
   if (axes.logitAdjustment > 0 && axes.sampling !== 'natural')
     throw refuse(
       'over-sampling and logit adjustment both correct the class prior, twice is too much; keep one',
     );
   return axes;
+}
+
+/** Fields that two of the presets give a default for, with those two. */
+function* sharedDefaults(names: readonly string[]): Generator<[field: string, presets: [string, string]]> {
+  const setBy = new Map<string, string>();
+  for (const name of names)
+    for (const field of leaves(PRESETS[name]!.defaults ?? {})) {
+      const earlier = setBy.get(field);
+      if (earlier !== undefined) yield [field, [earlier, name]];
+      setBy.set(field, name);
+    }
+}
+
+function leaves(values: PlainObject, path = ''): string[] {
+  return Object.entries(values).flatMap(([name, value]) =>
+    isPlainObject(value) ? leaves(value, `${path}${name}.`) : [`${path}${name}`],
+  );
 }
 
 /** The method's presets in one fixed order, so that equal methods have equal names. Throws as `resolveMethod`. */
@@ -91,10 +125,9 @@ export function canonicalMethod(method: string): string {
 /** Configuration that a method's presets stand for, to lie under what the user writes. */
 export function methodDefaults(method: string): Readonly<Record<string, unknown>> {
   resolveMethod(method);
-  return Object.assign({}, ...presetNames(method).map((name) => PRESETS[name]!.defaults ?? {})) as Record<
-    string,
-    unknown
-  >;
+  return presetNames(method)
+    .map((name) => PRESETS[name]!.defaults ?? {})
+    .reduce(mergeConfig, {});
 }
 
 /** Whether the method needs a diffusion prior and workers. */

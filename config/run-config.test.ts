@@ -69,7 +69,10 @@ describe('parseRunConfig', () => {
     ],
     [{ ...BASE, synthesis: { bugdet: 5 } }, 'unknown field synthesis.bugdet; did you mean budget?'],
     [{ ...BASE, workerz: 5 }, 'unknown field workerz; did you mean workers?'],
-    [{ ...BASE, training: { zzzz: 5 } }, 'unknown field training.zzzz; known fields: epochs, steps, batchSize'],
+    [
+      { ...BASE, training: { zzzz: 5 } },
+      'unknown field training.zzzz; known fields: epochs, steps, batchSize',
+    ],
     [
       { ...BASE, training: { optimizer: 'adam' } },
       "training.optimizer is 'adam'; it must be one of adamw, sgd",

@@ -68,6 +68,11 @@ export function synthesizes({ method, synthesis }: Pick<RunConfig, 'method' | 's
   return makesImages(resolveMethod(method)) && synthesis.budget > 0;
 }
 
+/** Whether a run draws real images again in the place of made ones, by the same quotas. */
+export function replays({ method, synthesis }: Pick<RunConfig, 'method' | 'synthesis'>): boolean {
+  return resolveMethod(method).synthesis === 'replay' && synthesis.budget > 0;
+}
+
 /** The configuration with every path made absolute against `base`, so that it means the same from any folder. */
 export function resolvePaths(config: RunConfig, base: string): RunConfig {
   const absolute = (path: string) => (isAbsolute(path) ? path : resolve(base, path));
@@ -93,7 +98,11 @@ function checkTogether(config: RunConfig, locate: Locate): void {
       `${locate(['method'])}: method ${config.method} makes images and needs a diffusion prior; ` +
         'name one with --prior FILE (field prior), or train one with `ballast prior train`',
     );
-  const { steps, epochs } = config.training;
+  const { steps, epochs, labels } = config.training;
+  if (labels.archive !== 'none' && config.data.archive === null)
+    throw new UserError(
+      `${locate(['training', 'labels', 'archive'])}: training.labels.archive needs data.archive, which says which images have no labels`,
+    );
   if (steps !== null && steps < epochs)
     throw new UserError(
       `${locate(['training', 'steps'])}: training.steps is ${steps}; it must be at least training.epochs (${epochs})`,

@@ -1,6 +1,33 @@
 /** How the classifier is trained. Every method takes the same number of steps; see `optimizerSteps`. */
 import { z } from 'zod';
 
+/** The independent labeller (services/classifier-trainer/labeller.ts); trained only where `labels` asks for it. */
+const labellerSchema = z.strictObject({
+  /** Classifiers whose probabilities are averaged. */
+  members: z.int().min(1).max(64).default(1),
+  /** Optimiser steps of each; reported beside the run's own. */
+  steps: z.int().min(1).max(1_000_000).default(1000),
+});
+
+const labelsSchema = z.strictObject({
+  /** What synthetic images are trained on: the class they were made for, or the labeller's probabilities. */
+  synthetic: z.enum(['intended', 'soft']).default('intended'),
+  /** Real images: their class, or the labeller's probabilities for each augmented image (self-distillation). */
+  real: z.enum(['given', 'soft']).default('given'),
+  /**
+   * Images of data.archive as further real ones, under pseudo-labels: the labeller's probabilities, or, `confident`, the
+   * likeliest class of those images where it reaches `threshold`.
+   */
+  archive: z.enum(['none', 'soft', 'confident']).default('none'),
+  threshold: z.number().gt(0).max(1).default(0.95),
+});
+
+const mixingSchema = z.strictObject({
+  /** `mixup`: λ ~ Beta(α, α), partner of the same batch. `balanced`: λ ~ Beta(α, 1), class-balanced partner. */
+  kind: z.enum(['mixup', 'balanced']),
+  alpha: z.number().gt(0).max(10).default(0.2),
+});
+
 export const trainingConfigSchema = z.strictObject({
   /** Rounds of synthesis, training and evaluation; without `steps`, each is a pass over real and synthetic images. */
   epochs: z.int().min(1).max(100_000).default(12),
@@ -33,6 +60,24 @@ export const trainingConfigSchema = z.strictObject({
   finish: z.number().min(0).max(0.9).default(0),
   /** Weight of a synthetic image's loss; a real image has 1. */
   syntheticLossWeight: z.number().min(0).max(100).default(1),
+  /**
+   * Weights of classes in the loss, mean 1: `inverse`: ∝ 1/n_c; `effective-number`: ∝ (1−β)/(1−β^{n_c}) (Cui et al.
+   * 1901.05555).
+   */
+  classWeights: z.enum(['none', 'inverse', 'effective-number']).default('none'),
+  /** β of `effective-number`. */
+  effectiveNumberBeta: z.number().min(0).lt(1).default(0.9999),
+  /**
+   * Last share of the epochs in which class weights, logit adjustment and drawing by class act at all (deferred
+   * re-weighting and re-sampling, Cao et al. 1906.07413); null: throughout.
+   */
+  deferred: z.number().gt(0).lt(1).nullable().default(null),
+  /** τ of post-hoc logit adjustment, z − τ log π, of the finished weights (Menon et al. 2007.07314); 0 is off. */
+  postHocAdjustment: z.number().min(0).max(10).default(0),
+  /** Mixes pairs of images and their labels; null does not. */
+  mixing: mixingSchema.nullable().default(null),
+  labels: labelsSchema.prefault({}),
+  labeller: labellerSchema.prefault({}),
 });
 
 export type TrainingConfig = z.output<typeof trainingConfigSchema>;
@@ -48,6 +93,24 @@ export function optimizerSteps(training: TrainingConfig, realImages: number, bud
 /** Of `total` optimiser steps, those that are done when `epoch` of `epochs` ends: ⌊total · epoch / epochs⌋. */
 export function stepsBy(epoch: number, epochs: number, total: number): number {
   return Math.floor((total * epoch) / epochs);
+}
+
+/** Whether an epoch, from 1, is one of the last in which what is deferred acts. */
+export function actsIn(
+  epoch: number,
+  { epochs, deferred }: Pick<TrainingConfig, 'epochs' | 'deferred'>,
+): boolean {
+  return deferred === null || epoch > epochs - Math.max(1, Math.round(deferred * epochs));
+}
+
+/** Whether a run trains a labeller. */
+export function needsLabeller({ labels }: Pick<TrainingConfig, 'labels'>): boolean {
+  return labels.synthetic === 'soft' || labels.real === 'soft' || labels.archive !== 'none';
+}
+
+/** Optimiser steps of the labeller; 0 where a run has none. */
+export function labellerSteps(training: Pick<TrainingConfig, 'labels' | 'labeller'>): number {
+  return needsLabeller(training) ? training.labeller.members * training.labeller.steps : 0;
 }
 
 /** Epochs that may train on synthetic images: all but the finish. */

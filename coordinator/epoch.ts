@@ -2,7 +2,7 @@
  * One epoch: accuracy → quotas → shards → guided synthesis with the current weights → training on real and synthetic
  * images → validation. Its whole input is the state after the epoch before, so it may be done again from there.
  */
-import type { RunConfig } from '../config/run-config.ts';
+import { replays, type RunConfig, synthesizes } from '../config/run-config.ts';
 import { readsAnchors } from '../config/synthesis-config.ts';
 import type { OpenResponse__Output } from '../gen/ballast/v1/OpenResponse.ts';
 import type { TrainEpochResult__Output } from '../gen/ballast/v1/TrainEpochResult.ts';
@@ -63,9 +63,10 @@ export async function runEpoch(state: RunState, tools: EpochTools): Promise<Done
   await folder.checkpoints.checkHolder();
   metrics.epochBegun(epoch, tools.config.training.epochs);
   const plan = await decidePlan(epoch, state, tools);
-  const synthetic = plan.quota ? await synthesize(epoch, plan.quota, tools) : null;
+  const synthetic =
+    plan.quota && synthesizes(tools.config) ? await synthesize(epoch, plan.quota, tools) : null;
   const images = synthetic?.outcome.images ?? keptImages(epoch, state, tools);
-  const trained = await train(epoch, images, tools);
+  const trained = await train({ epoch, images, replay: replayQuota(epoch, plan, state, tools) }, tools);
   metrics.epochTrained(trained.step, synthetic?.weightsVersion ?? null);
   const isLast = epoch === tools.config.training.epochs;
   const predictions = isLast ? folder.predictionsPath('validation') : '';
@@ -248,10 +249,30 @@ function keptImages(epoch: number, { records }: RunState, { config }: EpochTools
   return imagesEpoch === 0 || imagesEpoch === epoch ? 0 : records[imagesEpoch - 1]!.syntheticImages;
 }
 
-async function train(epoch: number, images: number, tools: EpochTools): Promise<TrainEpochResult__Output> {
+/** Real images of each class to draw again, by the quotas that made images would have; empty without replay. */
+function replayQuota(
+  epoch: number,
+  { quota }: Plan,
+  { records }: RunState,
+  { config }: EpochTools,
+): number[] {
+  if (!replays(config)) return [];
+  const imagesEpoch = imagesEpochOf(config, epoch);
+  return imagesEpoch === 0 ? [] : [...(quota ?? records[imagesEpoch - 1]!.quota!)];
+}
+
+async function train(
+  { epoch, images, replay }: { epoch: number; images: number; replay: number[] },
+  tools: EpochTools,
+): Promise<TrainEpochResult__Output> {
   const { crew, events, config } = tools;
   const shardCount = Math.ceil(images / config.synthesis.shardSize);
-  const request = { epoch, imagesEpoch: imagesEpochOf(config, epoch), shardCount };
+  const request = {
+    epoch,
+    imagesEpoch: synthesizes(config) ? imagesEpochOf(config, epoch) : 0,
+    shardCount,
+    replay,
+  };
   const progress = crew.trainer.handle.trainEpoch(request, callOptions(tools));
   let outcome: TrainEpochResult__Output | null = null;
   for await (const { step, steps, loss, result } of progress) {

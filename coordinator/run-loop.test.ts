@@ -171,9 +171,27 @@ describe('a run', () => {
     expect(essence(report)).toEqual(essence(await finished(fakeCrew(1), join(dir, 'one'), config)));
   });
 
+  it('replays real images by the quotas that made ones would have', async () => {
+    const crew = fakeCrew(0);
+    const input = {
+      data: { source: 'x' },
+      method: 'replay',
+      synthesis: { budget: 7 },
+      training: { epochs: 2 },
+    };
+    const report = await finished(crew, dir, parseRunConfig(input));
+    const [first, second] = report.epochs.map(({ quota }) => quota!);
+    expect(first).toEqual([3, 2, 2]); // accuracy is not measured yet: equal shares
+    expect(second!.reduce((sum, count) => sum + count)).toBe(7);
+    expect(report).toMatchObject({ syntheticImages: 0, workers: 0 });
+    expect(crew.journal).toContain('replay 3,2,2');
+    expect(crew.journal).toContain(`replay ${second!.join()}`);
+    expect(crew.journal).toContain('evaluate SPLIT_TRAIN');
+  });
+
   it('needs no workers for methods that make no images', async () => {
     const crew = fakeCrew(0);
-    const erm = parseRunConfig({ data: { source: 'x' }, method: 'replay', training: { epochs: 1 } });
+    const erm = parseRunConfig({ data: { source: 'x' }, method: 'erm', training: { epochs: 1 } });
     const report = await finished(crew, dir, erm);
     expect(report).toMatchObject({ syntheticImages: 0, workers: 0, optimizerSteps: 4 });
     expect(report.epochs[0]).toMatchObject({ quota: null, grid: null, fidelity: null });

@@ -5,6 +5,7 @@
  */
 import { UserError } from '../common/errors.ts';
 import type { RunConfig } from '../config/run-config.ts';
+import { labellerSteps } from '../config/training-config.ts';
 import type { OpenResponse__Output } from '../gen/ballast/v1/OpenResponse.ts';
 import { classesToldApart, type EpochRecord, type RunReport } from '../report/records.ts';
 import { type ActorLink, type Crew, type LinkStatus, TrainerLost, when, whenAlive } from './crew.ts';
@@ -169,6 +170,7 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
     classes: opened.classes,
     classCounts: countClasses(opened.trainLabels, opened.classes.length),
     optimizerSteps: last?.optimizerSteps ?? 0,
+    ...(labellerSteps(config.training) > 0 ? { labellerSteps: labellerSteps(config.training) } : {}),
     workers: crew.workers.list().length,
     syntheticImages: state.records.reduce((sum, record) => sum + record.syntheticImages, 0),
     seconds: state.seconds + (clock() - startMs) / 1000,

@@ -2,7 +2,7 @@
  * Which epochs make images, which train on them, and where the sampler starts: pure functions of the configuration and
  * the epoch's number, from 1.
  */
-import { type RunConfig, synthesizes } from '../config/run-config.ts';
+import { replays, type RunConfig, synthesizes } from '../config/run-config.ts';
 import type { SynthesisConfig } from '../config/synthesis-config.ts';
 import { syntheticEpochs } from '../config/training-config.ts';
 
@@ -10,14 +10,14 @@ type PlanConfig = Pick<RunConfig, 'method' | 'training' | 'synthesis'>;
 
 /**
  * The epoch whose images an epoch trains on: every `synthesis.every`-th makes new ones, and they stay until the next or
- * until the finish. 0 where the epoch trains on real images alone.
+ * until the finish. 0 where the epoch trains on real images alone. Replay keeps its quotas for just as long.
  */
 export function imagesEpochOf(config: PlanConfig, epoch: number): number {
-  if (!synthesizes(config) || epoch > syntheticEpochs(config.training)) return 0;
+  if (!(synthesizes(config) || replays(config)) || epoch > syntheticEpochs(config.training)) return 0;
   return epoch - ((epoch - 1) % config.synthesis.every);
 }
 
-/** Whether an epoch makes images. */
+/** Whether an epoch makes images, or, with replay, draws real ones by a new quota. */
 export function makesImagesIn(config: PlanConfig, epoch: number): boolean {
   return imagesEpochOf(config, epoch) === epoch;
 }

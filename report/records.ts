@@ -57,7 +57,7 @@ export interface EpochRecord {
   readonly trainLoss: number;
   /** What adaptive sampling read: per-class accuracy on training images under evaluation transforms; null before it is measured. */
   readonly samplingAccuracy: readonly number[] | null;
-  /** Images asked for per class; null for methods without synthesis. */
+  /** Images asked for per class, made or, with replay, drawn again; null for methods with neither. */
   readonly quota: readonly number[] | null;
   readonly syntheticImages: number;
   readonly fidelity: Fidelity | null;
@@ -84,6 +84,8 @@ export interface RunReport {
   readonly classes: readonly string[];
   readonly classCounts: readonly number[];
   readonly optimizerSteps: number;
+  /** Of the independent labeller, beside the run's own; absent where there is none. */
+  readonly labellerSteps?: number;
   readonly workers: number;
   readonly syntheticImages: number;
   readonly seconds: number;

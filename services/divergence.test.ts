@@ -29,7 +29,7 @@ const dataset: Dataset = {
   freshCount: 0,
   warnings: [],
 };
-const NO_IMAGES = { images: new Uint8Array(), labels: new Int32Array() };
+const NO_IMAGES = { images: new Uint8Array(), labels: new Int32Array(), soft: null };
 
 function classifier(learningRate: number): Promise<ClassifierTraining> {
   const config = {

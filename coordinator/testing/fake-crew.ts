@@ -188,7 +188,7 @@ function fakeTrainer(wire: Wire, journal: string[]): TrainerHandle {
     },
     judgeEpoch: () => Promise.resolve({ images: [4, 2, 2], faithful: [4, 1, 0] }),
     inspectEpoch: () => Promise.resolve({ toldApart: [0.5, 0.95, -1] }),
-    async *trainEpoch({ epoch, shardCount, imagesEpoch }) {
+    async *trainEpoch({ epoch, shardCount, imagesEpoch, replay }) {
       need();
       await turn();
       if (imagesEpoch !== 0 && own.shards.size !== shardCount) throw new Error(`epoch ${epoch} lacks shards`);
@@ -197,6 +197,7 @@ function fakeTrainer(wire: Wire, journal: string[]): TrainerHandle {
       own.weights = sha([own.weights, epoch, inOrder]);
       own.shards = new Map();
       own.step += STEPS_PER_EPOCH;
+      if (replay && replay.length > 0) journal.push(`replay ${replay.join()}`);
       journal.push(`train ${epoch}`);
       yield { step: 4, steps: 4, loss: 1, result: { meanLoss: 1 / epoch!, seconds: 2, step: own.step } };
     },

@@ -4,7 +4,7 @@ import type { ComputeContext } from '../../actors/compute/compute-worker.ts';
 import type { RunConfig } from '../../config/run-config.ts';
 import { graphTotals } from '../../tensor/graph-totals.ts';
 import { TrainerRun } from './run.ts';
-import type { ShardBatch, SplitName } from './run.ts';
+import type { EpochRequest, ShardBatch, SplitName } from './run.ts';
 
 let current: TrainerRun | undefined;
 
@@ -31,15 +31,13 @@ const operations = {
   ) => run().evaluate(split, predictionsPath, () => context.throwIfCancelled()),
   exportWeights: () => run().exportWeights(),
   addShard: (shard: ShardBatch) => run().addShard(shard),
-  trainEpoch: async (
-    request: { epoch: number; shardCount: number; imagesEpoch: number },
-    context: ComputeContext,
-  ) => {
-    const outcome = await run().trainEpoch(request, (step, loss) => {
-      context.throwIfCancelled();
+  trainEpoch: async (request: EpochRequest, context: ComputeContext) => {
+    const throwIfCancelled = () => context.throwIfCancelled();
+    const onStep = (step: number, loss: number) => {
+      throwIfCancelled();
       context.progress({ step, loss } satisfies StepProgress);
-    });
-    return outcome;
+    };
+    return run().trainEpoch(request, onStep, throwIfCancelled);
   },
   stepsOf: (epoch: number) => run().stepsOf(epoch),
   judgeEpoch: (epoch: number) => run().judgeEpoch(epoch),

@@ -11,7 +11,8 @@ const base: EpochOrderInput = {
   classes: 3,
   sampling: 'natural',
   syntheticShare: null,
-  replay: 0,
+  epochs: 5,
+  replay: [],
   places: 10,
   key: keyFromSeed(1),
   epoch: 1,
@@ -49,8 +50,8 @@ describe('natural order', () => {
   });
 });
 
-it('replay adds real images by inverse frequency: weights 1/6 : 1/3 : 1 of 9 are 1 : 2 : 6', () => {
-  const order = epochOrder({ ...base, replay: 9, places: 19 });
+it('replay adds real images by its quotas', () => {
+  const order = epochOrder({ ...base, replay: [1, 2, 6], places: 19 });
   expect(classesOf(order, realLabels)).toEqual([6 + 1, 3 + 2, 1 + 6]);
 });
 
@@ -86,5 +87,16 @@ describe('drawn orders', () => {
     const order = epochOrder({ ...base, sampling: 'square-root', places: 100 });
     // 100 · (2.4495, 1.7321, 1) / 5.1815 = 47.27, 33.43, 19.30
     expect(classesOf(order, realLabels)).toEqual([47, 34, 19]);
+  });
+
+  it('progressive: from 6 : 3 : 1 in the first epoch to equal shares in the last', () => {
+    const drawn = (epoch: number) =>
+      classesOf(epochOrder({ ...base, sampling: 'progressive', epoch, places: 30 }), realLabels);
+    // Half-way: (6/10 + 1/3)/2, (3/10 + 1/3)/2, (1/10 + 1/3)/2 of 30 = 14, 9.5, 6.5
+    expect([1, 3, 5].map(drawn)).toEqual([
+      [18, 9, 3],
+      [14, 10, 6],
+      [10, 10, 10],
+    ]);
   });
 });

@@ -15,14 +15,16 @@ export interface EpochOrderInput {
   readonly classes: number;
   /**
    * `natural`: every example once, what is left of the places filled with further passes over the real images.
-   * `class-balanced`, `square-root`: each place draws a class with P(c) ∝ 1 or √n_c, then one of its examples, real or
+   * `class-balanced`, `square-root`, `progressive` (from ∝ n_c to ∝ 1, evenly over the epochs): each place draws a class with P(c) ∝ 1 or √n_c, then one of its examples, real or
    * synthetic, each equally often.
    */
-  readonly sampling: 'natural' | 'class-balanced' | 'square-root';
+  readonly sampling: 'natural' | 'class-balanced' | 'square-root' | 'progressive';
+  /** Of the run; `progressive` moves from the first to the last. */
+  readonly epochs: number;
   /** Share of a drawn class's places that its synthetic images take, where it has any; null draws from both alike. */
   readonly syntheticShare: number | null;
-  /** Real images drawn again beside the natural pass, by inverse class frequency (the matched control of synthesis). */
-  readonly replay: number;
+  /** Real images of each class that are drawn again beside the natural pass: the matched control of synthesis. */
+  readonly replay: readonly number[];
   /** Places of the epoch. */
   readonly places: number;
   /** Key of the run. */
@@ -47,10 +49,9 @@ function naturalOrder({
 }: EpochOrderInput): Int32Array {
   const real = realLabels.length;
   const pool: number[] = Array.from({ length: real + syntheticLabels.length }, (_, i) => i);
-  if (replay > 0) {
-    const inverse = classCounts(realLabels, classes).map((count) => (count > 0 ? 1 / count : 0));
-    pool.push(...drawByClass(realLabels, inverse, replay, foldIn(key, 'replay', epoch)));
-  }
+  const members = membersOf(realLabels, classes);
+  const replayKey = foldIn(key, 'replay', epoch);
+  replay.forEach((count, label) => pool.push(...passes(members[label]!, count, replayKey, label)));
   // Methods with fewer examples than places go on with further passes over the real images.
   for (let pass = 0; pool.length < places; pass++) {
     const order = permutation(foldIn(key, 'pass', epoch, pass), real);
@@ -60,11 +61,10 @@ function naturalOrder({
 }
 
 function drawnOrder(input: EpochOrderInput): Int32Array {
-  const { realLabels, syntheticLabels, classes, sampling, syntheticShare, places, key, epoch } = input;
+  const { realLabels, syntheticLabels, classes, sampling, epochs, syntheticShare, places, key, epoch } =
+    input;
   const counts = classCounts(realLabels, classes);
-  const weights = counts.map((count) =>
-    count === 0 ? 0 : sampling === 'square-root' ? Math.sqrt(count) : 1,
-  );
+  const weights = classShares(sampling, counts, epochs < 2 ? 1 : (epoch - 1) / (epochs - 1));
   const labels = Int32Array.from([...realLabels, ...syntheticLabels]);
   const drawKey = foldIn(key, 'draw', epoch);
   const drawn =
@@ -72,6 +72,24 @@ function drawnOrder(input: EpochOrderInput): Int32Array {
       ? drawByClass(labels, weights, places, drawKey)
       : drawByShare(labels, realLabels.length, { weights, syntheticShare, places }, drawKey);
   return permutation(foldIn(key, 'order', epoch), places).map((i) => drawn[i]!);
+}
+
+/**
+ * P(c) up to a factor, 0 for a class without images. `progressive` at `progress` in [0, 1] is
+ * (1 − progress)·n_c/n + progress/K (Kang et al. 1910.09217).
+ */
+function classShares(
+  sampling: EpochOrderInput['sampling'],
+  counts: readonly number[],
+  progress: number,
+): number[] {
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  const present = counts.filter((count) => count > 0).length;
+  return counts.map((count) => {
+    if (count === 0) return 0;
+    if (sampling === 'square-root') return Math.sqrt(count);
+    return sampling === 'progressive' ? ((1 - progress) * count) / total + progress / present : 1;
+  });
 }
 
 /**

@@ -53,7 +53,7 @@ export function trainerHandlers(
   }
 
   async function* trainEpoch(
-    { epoch, shardCount, imagesEpoch }: TrainEpochRequest__Output,
+    { epoch, shardCount, imagesEpoch, replay }: TrainEpochRequest__Output,
     signal: AbortSignal,
   ): AsyncGenerator<TrainEpochResponse> {
     const start = performance.now();
@@ -62,7 +62,7 @@ export function trainerHandlers(
     const trained = thread
       .call(
         'trainEpoch',
-        { epoch, shardCount, imagesEpoch },
+        { epoch, shardCount, imagesEpoch, replay },
         {
           signal,
           onProgress: (value) => progress.push(value as StepProgress),

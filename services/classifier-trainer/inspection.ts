@@ -12,7 +12,7 @@ import { compile } from '../../tensor/compile.ts';
 import { foldIn } from '../../tensor/random.ts';
 import type { Key } from '../../tensor/random.ts';
 import type { EngineChoice } from './predictor.ts';
-import type { SyntheticImages } from './batch.ts';
+import type { Examples } from './examples.ts';
 
 /** Images of either side that are looked at, of each class. */
 const LOOKED_AT = 100;
@@ -25,7 +25,7 @@ type FeaturesOf = (images: Uint8Array) => Promise<Float32Array>;
  */
 export async function inspectImages(
   dataset: Dataset,
-  synthetic: SyntheticImages,
+  synthetic: Pick<Examples, 'images' | 'labels'>,
   key: Key,
   choice: EngineChoice,
 ): Promise<(number | null)[]> {

@@ -32,7 +32,7 @@ export interface JudgeProgress {
   readonly loss: number;
 }
 
-const NO_IMAGES = { images: new Uint8Array(), labels: new Int32Array() };
+const NO_IMAGES = { images: new Uint8Array(), labels: new Int32Array(), soft: null };
 
 /** Trains and writes the judge to `out`; returns its quality on the data's test images. Stops when `signal` aborts. */
 export async function trainJudge(

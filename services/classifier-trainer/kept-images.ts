@@ -2,9 +2,11 @@
 import { UserError } from '../../common/errors.ts';
 import { int32 } from '../../tensor/array.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../tensor/safetensors.ts';
-import type { SyntheticImages } from './batch.ts';
 
-export interface KeptImages extends SyntheticImages {
+export interface KeptImages {
+  /** [n, h, w, c] bytes. */
+  readonly images: Uint8Array;
+  readonly labels: Int32Array;
   /** Unique in the run. */
   readonly ids: Int32Array;
 }

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { UserError } from '../../common/errors.ts';
 import { writeFileAtomic } from '../../common/files.ts';
 import { type RunConfig, synthesizes } from '../../config/run-config.ts';
+import { needsLabeller } from '../../config/training-config.ts';
 import { loadDataset } from '../../data/dataset.ts';
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
 import { preprocess } from '../../data/preprocess.ts';
@@ -28,12 +29,14 @@ import { inspectImages } from './inspection.ts';
 import { decodeShards, encodeShards, joined } from './kept-images.ts';
 import type { EpochShards, KeptImages, Shards } from './kept-images.ts';
 import { encodePredictions } from './predictions-file.ts';
+import { SoftLabels } from './soft-labels.ts';
 import { Predictor } from './predictor.ts';
 import { ClassifierTraining } from './training.ts';
 import type { EpochOutcome } from './training.ts';
 
 const CHECKPOINT_FILE = 'trainer.safetensors';
 const IMAGES_FILE = 'images.safetensors';
+const LABELLER_FILE = 'labeller.safetensors';
 const MODEL_FILE = 'model.safetensors';
 const ONNX_FILE = 'model.onnx';
 const GRID_COLUMNS = 12;
@@ -53,6 +56,17 @@ export interface OpenedRun {
   /** Files to publish for the workers; null for methods that make no images. */
   readonly anchors: Uint8Array | null;
   readonly prior: Uint8Array | null;
+}
+
+/** What the coordinator says of an epoch. */
+export interface EpochRequest {
+  readonly epoch: number;
+  /** The epoch whose synthetic images it trains on; 0 for none. */
+  readonly imagesEpoch: number;
+  /** Shards of those. */
+  readonly shardCount: number;
+  /** Real images of each class to draw again; empty for none. */
+  readonly replay: readonly number[];
 }
 
 interface Judge {
@@ -79,8 +93,10 @@ export class TrainerRun {
   #shards: EpochShards = { epoch: 0, shards: new Map() };
   /** Of the measurement that was last begun. */
   #variants: EpochShards = { epoch: 0, shards: new Map() };
+  readonly #soft: SoftLabels | null;
 
   private constructor(config: RunConfig, training: ClassifierTraining, judge: Judge | null) {
+    this.#soft = needsLabeller(config.training) ? new SoftLabels(config, training.dataset) : null;
     this.#config = config;
     this.#training = training;
     this.#judge = judge;
@@ -90,14 +106,18 @@ export class TrainerRun {
     config: RunConfig,
     checkpointDir: string,
   ): Promise<{ run: TrainerRun; opened: OpenedRun }> {
-    const dataset = await loadDataset(config.data);
+    const archive = config.training.labels.archive !== 'none';
+    const dataset = await loadDataset(config.data, {}, { archive });
     const training = await ClassifierTraining.create(config, dataset);
     if (checkpointDir !== '') {
       const path = join(checkpointDir, CHECKPOINT_FILE);
       training.restore(await readFile(path), path);
     }
     const run = new TrainerRun(config, training, await openJudge(config, dataset));
-    if (checkpointDir !== '') await run.#restoreImages(join(checkpointDir, IMAGES_FILE));
+    if (checkpointDir !== '') {
+      await run.#restoreImages(join(checkpointDir, IMAGES_FILE));
+      await run.#soft?.restore(join(checkpointDir, LABELLER_FILE));
+    }
     return { run, opened: await run.#describe(dataset) };
   }
 
@@ -211,13 +231,16 @@ export class TrainerRun {
 
   /** One epoch on the real images and those that `imagesEpoch` made, of which every shard must be there; 0 for none. */
   async trainEpoch(
-    { epoch, imagesEpoch, shardCount }: { epoch: number; imagesEpoch: number; shardCount: number },
+    { epoch, imagesEpoch, shardCount, replay }: EpochRequest,
     onStep: (step: number, loss: number) => void,
+    throwIfCancelled: () => void,
   ): Promise<EpochOutcome> {
     const synthetic = this.#synthetic(imagesEpoch);
     const { size } = this.#shardsOf(imagesEpoch);
     if (size !== shardCount) throw new Error(`epoch ${imagesEpoch} has ${size} of its ${shardCount} shards`);
-    return this.#training.trainEpoch(epoch, synthetic, onStep);
+    const soft = await this.#soft?.forEpoch(imagesEpoch, synthetic, throwIfCancelled);
+    const examples = { ...synthetic, soft: soft?.synthetic ?? null };
+    return this.#training.trainEpoch(epoch, examples, onStep, { ...soft?.extras, replay });
   }
 
   stepsOf(epoch: number): number {
@@ -259,6 +282,7 @@ export class TrainerRun {
     const { epoch, shards } = this.#shards;
     if (this.#config.synthesis.every > 1 && shards.size > 0)
       await writeFileAtomic(join(dir, IMAGES_FILE), encodeShards(epoch, shards));
+    await this.#soft?.save(join(dir, LABELLER_FILE));
     return this.#training.exportModel().digest;
   }
 

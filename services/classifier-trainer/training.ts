@@ -6,11 +6,12 @@ import { UserError } from '../../common/errors.ts';
 import type { RunConfig } from '../../config/run-config.ts';
 import { resolveMethod } from '../../config/method.ts';
 import type { MethodAxes } from '../../config/method.ts';
-import { optimizerSteps, stepsBy } from '../../config/training-config.ts';
+import { actsIn, optimizerSteps, stepsBy } from '../../config/training-config.ts';
 import type { TrainingConfig } from '../../config/training-config.ts';
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
 import { initClassifier } from '../../models/classifier.ts';
 import type { ClassifierConfig } from '../../models/classifier.ts';
+import { effectiveNumberWeights, inverseFrequencyWeights } from '../../models/class-weights.ts';
 import { brokenState, explainDivergence } from '../../models/divergence.ts';
 import { logitAdjustment } from '../../models/losses.ts';
 import { fitTemperature, scaled } from '../../models/calibration.ts';
@@ -47,7 +48,9 @@ import { foldIn, keyFromSeed } from '../../tensor/random.ts';
 import type { Key } from '../../tensor/random.ts';
 import { specOf } from '../../tensor/tree.ts';
 import { BatchMaker } from './batch.ts';
-import type { SyntheticImages } from './batch.ts';
+import type { LabelImages } from './batch.ts';
+import { joinLabels } from './examples.ts';
+import type { Examples } from './examples.ts';
 import { classCounts, epochOrder } from './epoch-order.ts';
 import { Predictor } from './predictor.ts';
 
@@ -58,7 +61,19 @@ export type TrainerConfig = Pick<
 > & {
   readonly synthesis: Pick<RunConfig['synthesis'], 'budget'>;
   readonly data: Pick<RunConfig['data'], 'tailBelow'>;
+  /** Keys another stream of randomness from the same seed; the run's own without it. */
+  readonly stream?: string;
 };
+
+/** What an epoch trains on beside the real images. */
+export interface EpochExtras {
+  /** Pseudo-labelled images that count as real ones. */
+  readonly archive?: Examples;
+  /** Labels real images anew, as augmentation leaves them. */
+  readonly relabel?: LabelImages;
+  /** Real images of each class that are drawn again. */
+  readonly replay?: readonly number[];
+}
 
 export interface EpochOutcome {
   readonly meanLoss: number;
@@ -101,6 +116,7 @@ export class ClassifierTraining {
   readonly #axes: MethodAxes;
   readonly #key: Key;
   #state: TrainingState<NdArray>;
+  #adjusted: { readonly from: ArrayMap; readonly params: ArrayMap } | undefined;
 
   private constructor(parts: Parts) {
     const { config, dataset } = parts;
@@ -108,7 +124,7 @@ export class ClassifierTraining {
     this.dataset = dataset;
     this.#state = parts.state;
     this.#axes = resolveMethod(config.method);
-    this.#key = foldIn(keyFromSeed(config.seed), 'classifier');
+    this.#key = foldIn(rootKey(config), 'classifier');
     const { labels } = dataset.train;
     this.trainCounts = classCounts(labels, dataset.classes.length);
     const before = labels.subarray(0, labels.length - dataset.freshCount);
@@ -129,7 +145,7 @@ export class ClassifierTraining {
       classes,
       steps: 0,
     };
-    const params = initClassifier(network, foldIn(keyFromSeed(config.seed), 'init'));
+    const params = initClassifier(network, foldIn(rootKey(config), 'init'));
     const optimizer = optimizerOf(config.training);
     const state = initialState(params, optimizer);
     const choice = { engine: config.engine, threads: config.threads };
@@ -160,32 +176,20 @@ export class ClassifierTraining {
   }
 
   /**
-   * One epoch over the real images and `synthetic`. `onStep` hears of each step and may throw to cancel; the state is
+   * One epoch over the real images, `synthetic` and `extras`. `onStep` hears of each step and may throw to cancel; the state is
    * then in mid-epoch and only `restore` makes it good again. Throws UserError when the loss is no number.
    */
   async trainEpoch(
     epoch: number,
-    synthetic: SyntheticImages,
+    synthetic: Examples,
     onStep: (step: number, loss: number) => void,
+    extras: EpochExtras = {},
   ): Promise<EpochOutcome> {
-    const { config, dataset } = this.#parts;
-    const { budget } = config.synthesis;
     const steps = this.stepsOf(epoch);
-    const order = epochOrder({
-      realLabels: dataset.train.labels,
-      syntheticLabels: synthetic.labels,
-      classes: dataset.classes.length,
-      sampling: this.#axes.sampling,
-      syntheticShare: config.training.syntheticShare,
-      replay: this.#axes.synthesis === 'replay' ? budget : 0,
-      places: this.#places(steps),
-      key: this.#key,
-      epoch,
-    });
-    const maker = this.#batchMaker(epoch, synthetic);
+    const { order, maker } = this.#plan(epoch, synthetic, extras);
     let total = 0;
     for (let i = 0; i < steps; i++) {
-      const loss = await this.#advance(maker.make(order, i));
+      const loss = await this.#advance(await maker.make(order, i));
       total += loss;
       onStep(i + 1, loss);
     }
@@ -206,20 +210,48 @@ export class ClassifierTraining {
       : steps * training.batchSize;
   }
 
-  #batchMaker(epoch: number, synthetic: SyntheticImages): BatchMaker {
+  /** Which examples the epoch takes in which order, and who makes batches of them. */
+  #plan(epoch: number, synthetic: Examples, { archive, relabel, replay = [] }: EpochExtras) {
     const { config, dataset } = this.#parts;
-    return new BatchMaker({
-      real: dataset.train,
-      synthetic,
+    const { training, classifier } = config;
+    const classes = dataset.classes.length;
+    const acts = actsIn(epoch, training);
+    const real = { images: dataset.train.images, labels: dataset.train.labels, soft: null };
+    const sampling = acts ? this.#axes.sampling : 'natural';
+    const drawing = {
+      realLabels: archive ? joinLabels([real.labels, archive.labels]) : real.labels,
+      syntheticLabels: synthetic.labels,
+      classes,
+      epochs: training.epochs,
+      syntheticShare: training.syntheticShare,
+      places: this.#places(this.stepsOf(epoch)),
+      epoch,
+    };
+    const balanced = {
+      ...drawing,
+      sampling: 'class-balanced',
+      replay: [],
+      key: foldIn(this.#key, 'partners'),
+    } as const;
+    const maker = new BatchMaker({
+      parts: [
+        { ...real, weight: 1 },
+        ...(archive ? [{ ...archive, weight: 1 }] : []),
+        { ...synthetic, weight: training.syntheticLossWeight },
+      ],
       shape: { height: dataset.height, width: dataset.width, channels: dataset.channels },
-      classes: dataset.classes.length,
-      batchSize: config.training.batchSize,
-      augmentation: config.training.augmentation,
-      syntheticLossWeight: config.training.syntheticLossWeight,
-      noiseAware: config.classifier.noiseAware,
-      adjustment: logitAdjustment(this.trainCounts, this.#axes.logitAdjustment),
+      classes,
+      batchSize: training.batchSize,
+      augmentation: training.augmentation,
+      noiseAware: classifier.noiseAware,
+      adjustment: logitAdjustment(this.trainCounts, acts ? this.#axes.logitAdjustment : 0),
+      classWeights: classWeights(acts ? training.classWeights : 'none', this.trainCounts, training),
+      mixing: training.mixing,
+      partners: training.mixing?.kind === 'balanced' ? epochOrder(balanced) : null,
+      relabel: relabel ? { count: real.labels.length, label: relabel } : null,
       key: foldIn(this.#key, 'augment', epoch),
     });
+    return { order: epochOrder({ ...drawing, sampling, replay, key: this.#key }), maker };
   }
 
   async #advance(batch: ClassifierBatch<NdArray>): Promise<number> {
@@ -248,6 +280,19 @@ export class ClassifierTraining {
     );
   }
 
+  /** The parameters that predict: post-hoc logit adjustment is part of the head's bias. */
+  #served(): ArrayMap {
+    const { params } = this.#state;
+    const { postHocAdjustment } = this.#parts.config.training;
+    if (postHocAdjustment === 0) return params;
+    if (this.#adjusted?.from === params) return this.#adjusted.params;
+    const shift = logitAdjustment(this.trainCounts, postHocAdjustment);
+    const bias = params['head.bias']!;
+    const data = Float32Array.from(bias.data as Float32Array, (value, c) => value - shift[c]!);
+    this.#adjusted = { from: params, params: { ...params, 'head.bias': { ...bias, data } } };
+    return this.#adjusted.params;
+  }
+
   /** Metrics on one of the data set's parts, and the probabilities behind them; null when it has none. */
   async evaluate(
     set: ImageSet | null,
@@ -267,7 +312,7 @@ export class ClassifierTraining {
   }
 
   async #logits(set: ImageSet, onBatch?: () => void): Promise<Rows> {
-    const values = await this.#parts.predictor.logits(this.params, set.images, onBatch);
+    const values = await this.#parts.predictor.logits(this.#served(), set.images, onBatch);
     return { values, columns: this.dataset.classes.length };
   }
 
@@ -285,19 +330,20 @@ export class ClassifierTraining {
 
   /** What the classifier says of images [n, h, w, c]: probabilities [n, classes]. */
   async probabilities(images: Uint8Array): Promise<Float32Array> {
-    const values = await this.#parts.predictor.logits(this.params, images);
+    const values = await this.#parts.predictor.logits(this.#served(), images);
     return Float32Array.from(softmaxRows({ values, columns: this.dataset.classes.length }).values);
   }
 
   /** The classifier as a model file, and the digest of its parameters. */
   exportModel(): { bytes: Uint8Array; digest: string } {
     const model = { ...this.#parts.model, steps: this.step };
-    return { bytes: encodeModelFile(model, this.params), digest: parametersDigest(this.params) };
+    const params = this.#served();
+    return { bytes: encodeModelFile(model, params), digest: parametersDigest(params) };
   }
 
   /** The classifier as an ONNX file for other runtimes. */
   exportOnnx(): Uint8Array {
-    return encodeOnnxClassifier({ ...this.#parts.model, steps: this.step }, this.params);
+    return encodeOnnxClassifier({ ...this.#parts.model, steps: this.step }, this.#served());
   }
 
   /** Everything that `restore` needs. Throws UserError for a state that is not finite: the last good one stays. */
@@ -313,6 +359,20 @@ export class ClassifierTraining {
     this.#state = state;
     this.step = Number(metadata['step']);
   }
+}
+
+function rootKey({ seed, stream }: TrainerConfig): Key {
+  return stream === undefined ? keyFromSeed(seed) : foldIn(keyFromSeed(seed), stream);
+}
+
+function classWeights(
+  rule: TrainingConfig['classWeights'],
+  counts: readonly number[],
+  { effectiveNumberBeta }: TrainingConfig,
+): number[] {
+  if (rule === 'inverse') return inverseFrequencyWeights(counts);
+  if (rule === 'effective-number') return effectiveNumberWeights(counts, effectiveNumberBeta);
+  return counts.map(() => 1);
 }
 
 const SCHEDULES = { cosine: cosineSchedule, step: stepSchedule, constant: constantSchedule } as const;

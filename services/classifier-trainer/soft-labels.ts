@@ -1,0 +1,75 @@
+/**
+ * The labeller at work in one run: trained before the first epoch that needs it, asked for the labels of synthetic
+ * images, of real ones and of the archive as `training.labels` says. Labels of images that stay are made once.
+ */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { writeFileAtomic } from '../../common/files.ts';
+import type { RunConfig } from '../../config/run-config.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import { pseudoLabelled } from './examples.ts';
+import type { Examples } from './examples.ts';
+import { Labeller } from './labeller.ts';
+import type { EpochExtras } from './training.ts';
+
+export interface EpochLabels {
+  /** Probabilities [n, k] of the synthetic images; null where they keep their intended class. */
+  readonly synthetic: Float32Array | null;
+  readonly extras: EpochExtras;
+}
+
+export class SoftLabels {
+  readonly #config: RunConfig;
+  readonly #dataset: Dataset;
+  #labeller: Labeller | undefined;
+  #archive: Examples | undefined;
+  /** Labels of the synthetic images last asked for. */
+  #made: { readonly imagesEpoch: number; readonly soft: Float32Array } | undefined;
+
+  constructor(config: RunConfig, dataset: Dataset) {
+    this.#config = config;
+    this.#dataset = dataset;
+  }
+
+  /** From a checkpoint; one that was written before the labeller was trained has no such file. */
+  async restore(path: string): Promise<void> {
+    if (existsSync(path)) this.#labeller = Labeller.decode(await readFile(path), path, this.#config);
+  }
+
+  async save(path: string): Promise<void> {
+    if (this.#labeller) await writeFileAtomic(path, this.#labeller.encode());
+  }
+
+  /** Labels for an epoch on the images that `imagesEpoch` made; 0 for none. `throwIfCancelled` is called often. */
+  async forEpoch(
+    imagesEpoch: number,
+    { images }: { readonly images: Uint8Array },
+    throwIfCancelled: () => void,
+  ): Promise<EpochLabels> {
+    const { labels } = this.#config.training;
+    const labeller = (this.#labeller ??= await Labeller.train(this.#config, this.#dataset, throwIfCancelled));
+    if (labels.archive !== 'none') this.#archive ??= await this.#labelArchive(labeller);
+    return {
+      synthetic:
+        labels.synthetic === 'soft' ? await this.#labelSynthetic(labeller, imagesEpoch, images) : null,
+      extras: {
+        ...(this.#archive ? { archive: this.#archive } : {}),
+        ...(labels.real === 'soft' ? { relabel: (pixels: Uint8Array) => labeller.label(pixels) } : {}),
+      },
+    };
+  }
+
+  async #labelSynthetic(labeller: Labeller, imagesEpoch: number, images: Uint8Array): Promise<Float32Array> {
+    if (this.#made?.imagesEpoch !== imagesEpoch)
+      this.#made = { imagesEpoch, soft: await labeller.label(images) };
+    return this.#made.soft;
+  }
+
+  async #labelArchive(labeller: Labeller): Promise<Examples> {
+    const { archive, threshold } = this.#config.training.labels;
+    const { images } = this.#dataset.archive ?? { images: new Uint8Array() };
+    const probabilities = await labeller.label(images);
+    const classes = this.#dataset.classes.length;
+    return pseudoLabelled(images, probabilities, classes, archive === 'confident' ? threshold : null);
+  }
+}
