@@ -143,7 +143,7 @@ async function cancel({ api, output, argument }: ApiWork<CommonFlags>): Promise<
   const run = await api.cancelRun({ name: runName(argument) }, { deadlineMs: CANCEL_DEADLINE_MS });
   const line =
     run.state === 'STATE_CANCELLED'
-      ? `cancelled after epoch ${run.epoch} of ${run.epochs}; \`ballast resume ${runIdOf(run)}\` goes on`
+      ? `cancelled after epoch ${run.epoch} of ${run.epochs}; \`ballast resume ${runIdOf(run)}\` continues it`
       : `had ended already: ${stateOf(run)}`;
   output.say(`${run.name}: ${hasEnded(run) ? line : stateOf(run)}`, toJson(run));
 }
@@ -170,7 +170,7 @@ async function predictions({
   const path = resolve(context.cwd, flags.out);
   const split = flags.split === 'test' ? 'SPLIT_TEST' : 'SPLIT_VALIDATION';
   await interruptible('Stopped; nothing was written.', async (signal) => {
-    const onLost = () => output.warn('connection lost; the download goes on when it is back');
+    const onLost = () => output.warn('connection lost; the download continues when it is back');
     const got = await downloadPredictions(api, { name: runName(argument), split, path }, { signal, onLost });
     output.say(`${flags.out}: ${count(got.sizeBytes)} bytes, SHA-256 ${got.sha256}`, got);
   });
@@ -180,7 +180,7 @@ async function model({ api, flags, output, context, argument }: ApiWork<ModelFla
   const path = resolve(context.cwd, flags.out);
   const request = { name: runName(argument), format: FORMATS[flags.format], path };
   await interruptible('Stopped; nothing was written.', async (signal) => {
-    const onLost = () => output.warn('connection lost; the download goes on when it is back');
+    const onLost = () => output.warn('connection lost; the download continues when it is back');
     const got = await downloadModel(api, request, { signal, onLost });
     output.say(`${flags.out}: ${count(got.sizeBytes)} bytes, SHA-256 ${got.sha256}`, got);
   });

@@ -37,12 +37,12 @@ export async function watchToEnd(api: Api, options: WatchOptions): Promise<void>
     if (!isJson && run.state === 'STATE_SUCCEEDED') context.stdout.write(`${endLine(run)}\n`);
     if (run.state === 'STATE_FAILED') throw new UserError(endLine(run));
     if (run.state === 'STATE_CANCELLED')
-      throw new UserError(`${endLine(run)}; \`ballast resume ${runIdOf(run)}\` goes on`);
+      throw new UserError(`${endLine(run)}; \`ballast resume ${runIdOf(run)}\` continues it`);
   } catch (thrown) {
     const signalName = interrupts.received();
     if (signalName === null) throw thrown;
     const again = `ballast watch ${name.slice('runs/'.length)}`;
-    throw new Interrupted(signalName, `Stopped watching; the run itself goes on. Watch again with: ${again}`);
+    throw new Interrupted(signalName, `Stopped watching; the run continues. Watch again with: ${again}`);
   } finally {
     interrupts.release();
   }

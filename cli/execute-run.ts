@@ -131,7 +131,7 @@ async function drive(options: ExecuteOptions, system: ActorSystem, log: Log): Pr
       throw new Error('the coordinator ended the run without a report');
     } catch (thrown) {
       if (signal.aborted || !isLost(thrown) || attempt >= MAX_RESUMES) throw mistakeOf(thrown) ?? thrown;
-      log.warn('the coordinator was lost; taking the run up again', { error: thrown });
+      log.warn('the coordinator was lost; resuming the run', { error: thrown });
       onEvent({ type: 'actor', actor: actorId, state: 'restarting', reason: thrown.message });
       resume ||= await folder.holdsRun();
     }

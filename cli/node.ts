@@ -224,7 +224,7 @@ export async function refuseTakenPort(flag: string, host: string, port: number):
     if (code === 'EADDRINUSE')
       throw new UserError(`${flag} ${port}: another process listens there, on ${host}`);
     if (code === 'EACCES') throw new UserError(`${flag} ${port}: not allowed; choose one above 1023`);
-    throw new UserError(`--host ${host}: it is no address of this machine (${toError(thrown).message})`);
+    throw new UserError(`--host ${host}: it is not an address of this machine (${toError(thrown).message})`);
   }
   await new Promise((resolve) => probe.close(resolve));
 }

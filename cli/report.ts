@@ -14,7 +14,7 @@ export function addReportCommand(program: Command, context: CommandContext): voi
   program
     .command('report')
     .summary('draw the report of a run or comparison again')
-    .description('Writes report.html anew from report.json and the pictures of the folder.')
+    .description('Rewrites report.html from report.json and the pictures of the folder.')
     .argument('<dir>', 'folder of a finished run or comparison')
     .action((dir: string) => renderReport(resolve(context.cwd, dir), context));
 }

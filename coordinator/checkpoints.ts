@@ -94,7 +94,7 @@ export class Checkpoints {
     if (winner !== null && winner.weightsDigest !== weightsDigest)
       throw new UserError(
         `${this.#commitPath(state.epoch)}: another process committed this epoch with other weights ` +
-          `(${winner.weightsDigest}, here ${weightsDigest}); resume the run to go on from there`,
+          `(${winner.weightsDigest}, here ${weightsDigest}); resume the run to continue from there`,
       );
     await this.checkHolder();
     return this.#stateOf(winner!);
@@ -136,7 +136,7 @@ export class Checkpoints {
     const path = join(this.#dir, folder, 'coordinator.json');
     const text = await readOrNull(path);
     if (text !== null) return decodeRunState(text, path);
-    const advice = `delete ${this.#commitPath(epoch)} to go on from the epoch before`;
+    const advice = `delete ${this.#commitPath(epoch)} to continue from the epoch before`;
     throw new UserError(`${path} is missing; the checkpoint cannot be used: ${advice}`);
   }
 
@@ -147,7 +147,7 @@ export class Checkpoints {
     try {
       return JSON.parse(text) as Commit;
     } catch (cause) {
-      throw new UserError(`${path} is damaged; delete it to go on from the epoch before`, { cause });
+      throw new UserError(`${path} is damaged; delete it to continue from the epoch before`, { cause });
     }
   }
 

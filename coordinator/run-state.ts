@@ -36,14 +36,14 @@ export function decodeRunState(text: string, path: string): RunState {
     value = JSON.parse(text);
   } catch (thrown) {
     throw new UserError(
-      `${path} is damaged; delete its epoch's commit (epoch-….json) to go on from the one before`,
+      `${path} is damaged; delete its epoch's commit (epoch-….json) to continue from the one before`,
       {
         cause: thrown,
       },
     );
   }
   if (typeof value !== 'object' || value === null || (value as { format?: unknown }).format !== FORMAT)
-    throw new UserError(`${path} was written by another version of ballast; start the run anew`);
+    throw new UserError(`${path} was written by another version of ballast; start a new run`);
   const { epoch, sampling, records, seconds, datasetDigest } = value as RunState;
   return { epoch, sampling, records, seconds, datasetDigest };
 }

@@ -180,7 +180,7 @@ describe('a run', () => {
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringMatching(
-        /^error: runs\/stopped cancelled .*`ballast resume stopped` goes on\n$/,
+        /^error: runs\/stopped cancelled .*`ballast resume stopped` continues it\n$/,
       ) as string,
     });
     expect(await output('resume', 'stopped')).toMatch(/^runs\/stopped: (queued|running), from epoch \d+;/);
@@ -189,7 +189,7 @@ describe('a run', () => {
     second.interrupt();
     expect(await second.ended).toMatchObject({
       code: 130,
-      stderr: 'Stopped watching; the run itself goes on. Watch again with: ballast watch stopped\n',
+      stderr: 'Stopped watching; the run continues. Watch again with: ballast watch stopped\n',
     });
     expect(await output('runs', 'stopped')).toContain('state:      running');
     expect(await output('cancel', 'stopped', '--json')).toContain('"STATE_CANCELLED"');

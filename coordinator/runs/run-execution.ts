@@ -67,7 +67,7 @@ export async function executeRun(
       breaks = (await folder.lastEpoch()) > epoch ? 1 : breaks + 1;
       if (breaks > MAX_BREAKS) throw thrown;
       const afterMs = FIRST_WAIT_MS * 2 ** (breaks - 1);
-      options.log.warn('a run broke; it is taken up again', { run: record.id, breaks, afterMs, error: thrown });
+      options.log.warn('a run broke off; it is resumed', { run: record.id, breaks, afterMs, error: thrown });
       await sleep(afterMs, null, { signal });
     }
   }

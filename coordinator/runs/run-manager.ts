@@ -53,7 +53,7 @@ export class RunManager {
     }
     for (const record of this.list().reverse())
       if (record.state === 'running')
-        await this.#change(record.id, 'queued', 'goes on where the coordinator was stopped');
+        await this.#change(record.id, 'queued', 'continues where the coordinator was stopped');
     this.#fill();
   }
 
@@ -162,7 +162,7 @@ export class RunManager {
   async #do(id: string, signal: AbortSignal): Promise<void> {
     const { execute, log } = this.#options;
     try {
-      await this.#change(id, 'running', 'goes on');
+      await this.#change(id, 'running', 'in progress');
       signal.throwIfAborted();
       const outcome = await execute(this.#known(id), signal);
       if (outcome.status === 'finished') await this.#change(id, 'succeeded', 'finished');

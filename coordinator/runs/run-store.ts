@@ -39,7 +39,7 @@ export class RunStore {
       const text = await readOrNull(path);
       return text === null ? null : decodeRecord(text, path);
     } catch (thrown) {
-      log.error('a run cannot be taken up', { run: id, error: thrown });
+      log.error('a run cannot be resumed', { run: id, error: thrown });
       return null;
     }
   }
