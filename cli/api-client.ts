@@ -28,7 +28,7 @@ export async function withApi<Value>(target: ApiTarget, work: (api: Api) => Prom
   }
 }
 
-/** What the server says of a failure, for programs; null when no coordinator answered. */
+/** The server's description of a failure, for programs; null when no coordinator answered. */
 export function errorInfoOf(thrown: unknown): ErrorInfo__Output | null {
   if (!(thrown instanceof CallError) || !(thrown.cause instanceof Error)) return null;
   return readErrorInfo(thrown.cause as grpc.ServiceError);

@@ -1,4 +1,4 @@
-/** What every command that calls a coordinator has in common: flags of the connection, a client, errors in one line. */
+/** The common parts of commands that call a coordinator: connection flags, a client, errors in one line. */
 import type { Command } from 'commander';
 import { type Api, withApi } from './api-client.ts';
 import { API_TOKEN_KEY, type ApiFlags, readApiTarget, SERVER_KEY } from './api-target.ts';
@@ -9,7 +9,7 @@ export interface CommonFlags extends ApiFlags {
   readonly json?: boolean;
 }
 
-/** What a command has beside its flags and argument. */
+/** The tools of a command, in addition to its flags and argument. */
 export interface ApiWork<Flags> {
   readonly api: Api;
   readonly flags: Flags;

@@ -48,7 +48,7 @@ function toRecord(epoch: Epoch__Output): EpochRecord {
   };
 }
 
-/** What the API leaves out is not a number here, which prints as a dash. */
+/** A value that the API omits is not a number here, which prints as a dash. */
 function toMetrics(metrics: Metrics__Output): Metrics {
   const shots = { manyShotRecall: null, mediumShotRecall: null, fewShotRecall: null };
   const confusion = metrics.confusion.map(({ predicted }) => predicted);

@@ -61,7 +61,7 @@ export class ClusterClient {
     throw new UserError(`No actor '${actorId}' here; \`ballast actors\` lists them`);
   }
 
-  /** What every node holds. */
+  /** The contents of every node. */
   async objects(): Promise<ClusterObjects> {
     const nodes = await this.nodes();
     const lists = await Promise.allSettled(nodes.map((node) => this.#objectsOf(node)));

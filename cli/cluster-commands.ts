@@ -29,7 +29,7 @@ interface GraceFlags extends ClusterFlags {
   readonly grace: string;
 }
 
-/** What a command does with the cluster; `print` writes a line, or in JSON an object. */
+/** The work of a command on the cluster; `print` writes a line, or in JSON an object. */
 type Work<Flags> = (cluster: ClusterClient, flags: Flags, output: Output, argument: string) => Promise<void>;
 
 const LONGEST_GRACE_SECONDS = 86_400;

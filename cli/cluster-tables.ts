@@ -1,4 +1,4 @@
-/** What a cluster is made of, as tables: nodes, actors, objects, and all of it in short. */
+/** The parts of a cluster as tables: nodes, actors, objects, and a summary of all of them. */
 import type { ActorStatus, NodeStatus, Resources } from '../actors/status/status.ts';
 import {
   type Column,

@@ -1,4 +1,4 @@
-/** What a command prints once it knows it: text for people, or JSON for programs. */
+/** The output of a command: text for people, or JSON for programs. */
 import type { CommandContext } from './context.ts';
 
 export class CommandOutput {

@@ -36,7 +36,7 @@ export function planRuns(
   );
 }
 
-/** What is already there of a planned run. */
+/** The existing part of a planned run. */
 export type Found =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'unfinished' }
@@ -97,7 +97,7 @@ function methodReport(name: string, report: RunReport): MethodReport {
   };
 }
 
-/** What decides a run's result, or shows in its report. */
+/** The settings that decide a run's result, or show in its report. */
 function essence(config: RunConfig): unknown {
   return { ...config, out: null, eventsUrl: null };
 }

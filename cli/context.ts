@@ -1,4 +1,4 @@
-/** What a command is given: its streams and folder. Tests give their own. */
+/** The surroundings of a command: its streams and its folder. Tests pass their own. */
 import type { TextStream } from './output.ts';
 
 export interface CommandContext {

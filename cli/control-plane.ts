@@ -16,7 +16,7 @@ import type { NodeSettings } from './node-settings.ts';
 
 export interface ControlPlane {
   readonly registry: Registry;
-  /** What the node serves to those that join it; null where the registry is elsewhere. */
+  /** The registry that the node serves to joining nodes; null where the registry is elsewhere. */
   readonly store: EmbeddedStore | null;
   /** The cluster's events; null for a file of the node's own. */
   readonly events: EventBus | null;

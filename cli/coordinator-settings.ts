@@ -1,4 +1,4 @@
-/** What `ballast coordinator` is told beside what a node is told, checked once. */
+/** The settings of `ballast coordinator` in addition to a node's, checked once. */
 import { resolve } from 'node:path';
 import type { Labels, Resources } from '../actors/status/status.ts';
 import { UserError } from '../common/errors.ts';

@@ -40,7 +40,7 @@ export interface Failure {
 
 const FULL_DISK = new Set(['ENOSPC', 'EDQUOT']);
 
-/** What to print and how to exit. `writeLog` keeps a stack somewhere and returns its path. */
+/** The lines to print and the exit code. `writeLog` stores a stack and returns its path. */
 export function describeFailure(
   thrown: unknown,
   isDebug: boolean,

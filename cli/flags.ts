@@ -193,7 +193,7 @@ export function addConfigFlags(command: Command, flags: readonly Flag[]): Comman
   );
 }
 
-/** What the user gave on the command line, as a part of a configuration. `--set` wins over the other flags. */
+/** The user's flags as part of a configuration. `--set` wins over the other flags. */
 export function configFromFlags(command: Command, flags: readonly Flag[]): PlainObject {
   const options = command.opts<PlainObject>();
   const given = flags

@@ -1,4 +1,4 @@
-/** What `ballast node` is told, checked once: each mistake is one line that names the flag. */
+/** The settings of `ballast node`, checked once: each mistake is one line that names the flag. */
 import { tmpdir, type NetworkInterfaceInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Labels, Resources } from '../actors/status/status.ts';

@@ -41,7 +41,7 @@ export function addNodeCommand(program: Command, context: CommandContext): void 
   command.action(() => nodeCommand(command.opts<NodeFlags>(), context));
 }
 
-/** What every process that is a node can be told. */
+/** Adds the flags that every process with a node takes. */
 export function addNodeFlags(command: Command): void {
   command
     .option('--join <url>', 'nats://HOST:PORT, or grpc://HOST:PORT of a cluster’s first node')
@@ -60,7 +60,7 @@ export function addNodeFlags(command: Command): void {
     .option('--lease <seconds>', 'silence after which the cluster counts it as lost', '10');
 }
 
-/** What a node's process does beside being a node. */
+/** A further task of a node's process. */
 export interface Guest {
   /** Lines for whoever started it. */
   readonly lines: readonly string[];
@@ -68,7 +68,7 @@ export interface Guest {
   close(): Promise<void>;
 }
 
-/** What a guest is started with. */
+/** The arguments of a guest's start. */
 export interface Host {
   readonly node: Node;
   readonly settings: NodeSettings;
@@ -76,7 +76,7 @@ export interface Host {
   readonly log: Log;
 }
 
-/** Is a node until it is told to end; with a guest, whose start may fail the command. */
+/** Runs a node until it is told to end, with a guest, whose start may fail the command. */
 export async function nodeCommand(
   flags: NodeFlags,
   context: CommandContext,

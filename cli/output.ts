@@ -1,4 +1,4 @@
-/** What a command prints while runs go on: a live view, plain lines where nobody sees it live, JSON for machines. */
+/** The output of a command during its runs: a live view, plain lines outside a terminal, JSON for programs. */
 import { terminalView } from '../report/terminal-view.ts';
 import type { RunEvent } from '../report/records.ts';
 

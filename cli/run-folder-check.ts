@@ -28,7 +28,7 @@ const OWN_NAMES = new Set([
   LOCK_NAME,
   NODE_FILE,
 ]);
-/** What is left when a run failed before it began; nothing of value. */
+/** Files of a run that failed before it began; none has any value. */
 const PREAMBLE = new Set(['events.jsonl', 'logs', 'metrics.jsonl', LOCK_NAME, NODE_FILE]);
 
 /**

@@ -78,7 +78,7 @@ async function count(path: string, own: Omit<Holder, 'beat'>, beatMs: number): P
   let beat = 0;
   const timer = setInterval(() => {
     beat++;
-    // What cannot be written now (a full disk, say) may be the next time.
+    // A count that cannot be written now (on a full disk, say) may be written the next time.
     writing = writing.then(() => file.write(encode({ ...own, beat }), 0)).catch(() => undefined);
   }, beatMs).unref();
   return async () => {

@@ -38,7 +38,7 @@ export function addTokenCommand(program: Command, context: CommandContext): void
   command.action(() => void context.stdout.write(describeToken(command.opts<TokenFlags>())));
 }
 
-/** What the command prints. @throws UserError naming the flag that cannot work. */
+/** The output of the command. @throws UserError naming the flag that cannot work. */
 export function describeToken({ name, scope, rate, burst, json = false }: TokenFlags): string {
   if (!TOKEN_NAME.test(name)) {
     throw new UserError(`--name ${name}: use 1 to 63 letters, digits, '-', '_' and '.'`);

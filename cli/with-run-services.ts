@@ -1,4 +1,4 @@
-/** What stands around the runs of one command: Ctrl-C, and one /metrics page if it is asked for. */
+/** Services around the runs of one command: Ctrl-C, and one /metrics page on request. */
 import type { Node } from '../actors/node/node.ts';
 import { serveMetrics } from '../actors/calls/metrics.ts';
 import { UserError } from '../common/errors.ts';

@@ -46,7 +46,7 @@ async function withFile<T>(
   }
 }
 
-/** What is there, at most `size` bytes: a file that grows meanwhile does not grow here. */
+/** The content of the file, at most `size` bytes: growth during the reading has no effect. */
 async function readAll(file: FileHandle, size: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafeSlow(size);
   let at = 0;

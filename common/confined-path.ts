@@ -1,6 +1,6 @@
 /**
  * Paths that others name (a client of the API), confined to declared folders: what is reached must really lie in one of
- * them, after every symbolic link. Whoever asks for something outside hears the same whether it is there or not.
+ * them, after every symbolic link. A caller that asks for a path outside gets the same answer whether it exists or not.
  *
  * Not covered: somebody who can write into those folders and puts links there between this check and the reading.
  */

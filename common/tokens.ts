@@ -130,7 +130,7 @@ export class ApiTokens {
     return this.#known.map(({ name }) => name);
   }
 
-  /** What a shown token may do; null for one that is unknown. Takes equally long wherever it stands in the file. */
+  /** The rights of a token; null for an unknown one. Takes equally long wherever the token stands in the file. */
   find(token: string): ApiToken | null {
     this.#refresh();
     const digest = digestOf(token);
@@ -191,7 +191,7 @@ function tokenIn(file: string): string {
 
 function parseTokens(text: string, path: string): z.output<typeof fileSchema>['tokens'] {
   const document = parseDocument(text, { prettyErrors: false, logLevel: 'silent' });
-  // What the parser or the schema found may be a token that was written here by mistake: it is not repeated.
+  // The text that the parser or the schema found may be a token, written here by mistake: it is not repeated.
   if (document.errors.length > 0) throw new UserError(`${path}: it is neither valid YAML nor JSON`);
   const result = fileSchema.safeParse(valuesOf(document, path));
   if (result.success) return result.data.tokens;

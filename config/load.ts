@@ -8,7 +8,7 @@ import type { FieldPath, Locate } from './validation.ts';
 /** Bytes of a configuration file. */
 const MAX_CONFIG_BYTES = 2 ** 20;
 
-/** What a user wrote, and where each field of it stands. */
+/** A user's configuration, and the place of each of its fields. */
 export interface ConfigSource {
   readonly values: PlainObject;
   readonly locate: Locate;

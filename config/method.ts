@@ -9,7 +9,7 @@ import { nearestName } from './validation.ts';
 export type SynthesisAxis = 'none' | 'replay' | 'iois' | 'iois-released';
 export type SamplingAxis = 'natural' | 'class-balanced' | 'square-root' | 'progressive';
 
-/** What a method does, one field per independent choice. */
+/** The parts of a method, one field per independent choice. */
 export interface MethodAxes {
   /** Where the epoch's extra images come from. */
   readonly synthesis: SynthesisAxis;

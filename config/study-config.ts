@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 const settings = z.record(z.string(), z.unknown()).default({});
 
-/** What may stand in the name of a folder and a column. */
+/** Characters allowed in the name of a folder and a column. */
 const name = z.string().regex(/^[\p{L}\p{N}][\p{L}\p{N} .,+=()-]{0,60}$/u);
 
 const rowSchema = z.strictObject({

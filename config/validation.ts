@@ -111,7 +111,7 @@ function unwrap(schema: z.core.$ZodType | undefined): z.core.$ZodType | undefine
   return current;
 }
 
-/** What a schema allows, in words: `a whole number of at least 1`, `one of ddim, dpmpp-2m`. */
+/** The values that a schema allows, in words: `a whole number of at least 1`, `one of ddim, dpmpp-2m`. */
 export function describeSchema(schema: z.core.$ZodType | undefined): string {
   if (schema instanceof z.ZodNullable) return `${describeSchema(schema.unwrap())}, or null`;
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)

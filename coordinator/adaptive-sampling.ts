@@ -15,7 +15,7 @@ export interface AdaptiveSamplingOptions {
   readonly cap: number | null;
 }
 
-/** What adaptive sampling carries from epoch to epoch; `null` before the first measurement. */
+/** The state of adaptive sampling from epoch to epoch; `null` before the first measurement. */
 export interface SamplingState {
   readonly smoothedAccuracy: readonly number[] | null;
 }

@@ -22,7 +22,7 @@ const COMMIT = /^epoch-(\d+)\.json$/;
 /** Folders of attempts; without a token those of earlier versions. */
 const ATTEMPT = /^epoch-(\d+)(\.[\w-]+-\d+)?$/;
 
-/** What the commit file of an epoch says. */
+/** The content of an epoch's commit file. */
 export interface Commit {
   readonly epoch: number;
   /** Folder in `checkpoints/`. */

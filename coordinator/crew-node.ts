@@ -22,7 +22,7 @@ export interface SpawnedCrew extends Crew {
   stop(): Promise<void>;
 }
 
-/** What a crew is started with. */
+/** The arguments of a crew's start. */
 export type CrewRuntime = Pick<ActorRuntime, 'system' | 'objects' | 'log'>;
 
 const TRAINER_ID = 'classifier-trainer';

@@ -32,7 +32,7 @@ export interface ActorLink<Handle> {
   onStatus(listener: (status: LinkStatus) => void): () => void;
 }
 
-/** Who makes a run's images: workers of its own, or a share of those of all runs. */
+/** The makers of a run's images: its own workers, or a share of the workers of all runs. */
 export interface WorkerSource {
   /** Those that are known now; none for methods that make no images. */
   list(): readonly ActorLink<WorkerHandle>[];
@@ -64,7 +64,7 @@ export function ownWorkers(workers: readonly ActorLink<WorkerHandle>[]): WorkerS
 export interface Crew {
   readonly trainer: ActorLink<TrainerHandle>;
   readonly workers: WorkerSource;
-  /** Lets a holder forget an object that nobody needs any more. Never throws. */
+  /** Lets a holder free an object that is no longer needed. Never throws. */
   release(object: ObjectRef__Output): void;
 }
 

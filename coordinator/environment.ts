@@ -1,4 +1,4 @@
-/** What a coordinator says of its own process, for environment.json and reports. */
+/** A coordinator's description of its own process, for environment.json and reports. */
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';

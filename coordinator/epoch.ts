@@ -27,7 +27,7 @@ export interface EpochTools extends Omit<SynthesisTools, 'crew'> {
   readonly crew: Crew;
   readonly config: RunConfig;
   readonly folder: RunFolder;
-  /** What the trainer found when it was opened. */
+  /** The trainer's findings when it was opened. */
   readonly opened: OpenResponse__Output;
 }
 

@@ -71,7 +71,7 @@ async function finished(crew: FakeCrew, folder = dir, config = CONFIG): Promise<
   return outcome.report;
 }
 
-/** What must not depend on how the run went. */
+/** Results that must not depend on the course of the run. */
 const essence = (report: RunReport) => ({
   digest: report.weightsDigest,
   quotas: report.epochs.map((record) => record.quota),

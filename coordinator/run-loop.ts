@@ -43,7 +43,7 @@ export type RunOutcome =
 const MAX_TRAINER_LOSSES = 5;
 const AUTOPSY_MS = 5000;
 
-/** What outlives a trainer's process. */
+/** The state that outlives a trainer's process. */
 interface Progress {
   /** After the last complete epoch. */
   state: RunState;
@@ -232,7 +232,7 @@ function guardTrainer(input: RunInput, opened: LinkStatus) {
   check(trainer.status());
   return {
     signal: controller.signal,
-    /** What a failure means: a lost call is a lost trainer when its process turns out to have died. */
+    /** Interprets a failure: a lost call is a lost trainer if its process has died. */
     async explain(thrown: unknown): Promise<unknown> {
       if (controller.signal.aborted) return controller.signal.reason;
       if (!isConnectionLoss(thrown)) return thrown;

@@ -1,4 +1,4 @@
-/** What the coordinator tells Prometheus of its runs. Every name begins with `ballast_`, every series names its run. */
+/** The coordinator's Prometheus metrics of its runs. Every name begins with `ballast_`, every series names its run. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { EpochRecord } from '../report/records.ts';
 import { countByState, type Schedule } from './scheduler.ts';

@@ -1,4 +1,4 @@
-/** What the coordinator knows between two epochs: plain JSON, the other half of every checkpoint. */
+/** The coordinator's state between two epochs: plain JSON, the other half of every checkpoint. */
 import { UserError } from '../common/errors.ts';
 import type { EpochRecord } from '../report/records.ts';
 import { INITIAL_SAMPLING_STATE, type SamplingState } from './adaptive-sampling.ts';

@@ -3,7 +3,7 @@
  * pending → assigned → made → committed; what a dead worker was given, or had made without the trainer holding it yet,
  * becomes pending again. No effects: the caller sends the assignments and reports what came of them.
  *
- * What an event costs does not grow with the number of shards: counts, pending shards and the workers' room are kept
+ * The cost of an event does not grow with the number of shards: counts, pending shards and the workers' room are kept
  * with the shards, not looked for among them. Only a worker's death looks at every shard.
  */
 import { PersistentList } from './persistent-list.ts';

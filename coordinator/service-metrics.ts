@@ -1,4 +1,4 @@
-/** What a coordinator that serves many tells Prometheus of its runs and its workers. */
+/** Prometheus metrics of `ballast coordinator`: its runs and its workers. */
 import { Gauge, type Registry } from 'prom-client';
 import type { RunManager } from './runs/run-manager.ts';
 import { RUN_STATES } from './runs/run-record.ts';

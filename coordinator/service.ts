@@ -55,7 +55,7 @@ export interface CoordinatorOptions {
   readonly workerLabels: Labels;
   readonly workerResources: Resources;
   readonly trainerLabels: Labels;
-  /** What is started as a diffusion worker; the real one by default. */
+  /** The actor type to start as a diffusion worker; the real one by default. */
   readonly workerType?: typeof workerType;
   readonly api: { readonly host: string; readonly port: number };
   /** Null lets every caller do everything. */

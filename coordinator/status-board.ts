@@ -1,4 +1,4 @@
-/** What is known of actors that somebody else starts and ends, for whoever works with them. */
+/** The known states of actors that another process starts and ends, for the callers of those actors. */
 import { EXIT_USER_ERROR } from '../actors/status/restart-policy.ts';
 import type { ActorStatus } from '../actors/status/status.ts';
 import type { ActorLink, LinkStatus } from './crew.ts';

@@ -32,11 +32,11 @@ export const CALL_DEADLINE_MS = 24 * 3_600_000;
 export interface SynthesisJob {
   readonly epoch: number;
   readonly shards: readonly Shard[];
-  /** What every shard's request says alike. */
+  /** The common part of every shard's request. */
   readonly request: Omit<SynthesizeShardRequest, 'items' | 'shardIndex' | 'epoch'>;
 }
 
-/** Who makes shards, and who takes them. */
+/** The makers of shards and their receiver. */
 export interface ShardCrew extends Pick<Crew, 'workers' | 'release'> {
   /** Takes a shard over; when it resolves, its worker may forget the batch. */
   keep(

@@ -24,9 +24,9 @@ export interface WorkerPoolOptions {
   readonly log: Log;
   /** Labels of the nodes that workers run on. */
   readonly labels: Labels;
-  /** What a worker takes of its node. */
+  /** The resources that a worker takes. */
   readonly resources: Resources;
-  /** What is started as a worker; `workerType` by default. */
+  /** The actor type to start as a worker; `workerType` by default. */
   readonly type?: typeof workerType;
 }
 

@@ -37,7 +37,7 @@ export class EventRetention {
     await this.#living?.stop();
   }
 
-  /** Removes what is due at `nowMs` (since 1970). What cannot be removed is tried again the next time. */
+  /** Removes the streams that are due at `nowMs` (since 1970). Tries those that it cannot remove again the next time. */
   async look(nowMs: number, signal?: AbortSignal): Promise<void> {
     const { runs, mirror, keepMs, log } = this.#options;
     const isDue = (record: RunRecord) =>

@@ -8,7 +8,7 @@ import { errorCode } from '../../common/errors.ts';
 import type { EpochRecord, Metrics } from '../../report/records.ts';
 import { RunFolder } from '../run-folder.ts';
 
-/** What a run's folder tells of it in short. */
+/** A summary of a run, from its folder. */
 export interface RunFacts {
   readonly lastEpoch: EpochRecord | null;
   /** Null until the run has finished. */

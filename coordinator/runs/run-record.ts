@@ -1,4 +1,4 @@
-/** What the coordinator keeps of a run beside its folder's own files: `run.json`. */
+/** The coordinator's record of a run, in addition to its folder's own files: `run.json`. */
 import { createHash } from 'node:crypto';
 import { UserError } from '../../common/errors.ts';
 import type { RunConfig } from '../../config/run-config.ts';

@@ -28,7 +28,7 @@ export function dueRuns(records: readonly RunRecord[], { maxAgeMs, maxCount }: K
     .reverse();
 }
 
-/** Deletes what is due. What cannot be deleted is told of, and tried again the next time. Never rejects. */
+/** Deletes the runs that are due. Logs those that cannot be deleted, and tries them again the next time. Never rejects. */
 export async function deleteDueRuns(
   runs: Pick<RunManager, 'list' | 'delete'>,
   keep: KeepRuns,

@@ -218,7 +218,7 @@ function fakeTrainer(wire: Wire, journal: string[]): TrainerHandle {
 export interface FakeCrew extends Crew {
   readonly trainer: FakeActor<TrainerHandle>;
   readonly ownWorkers: readonly FakeActor<WorkerHandle>[];
-  /** What the trainer did, over all of its processes. */
+  /** The trainer's actions, over all of its processes. */
   readonly journal: string[];
   readonly released: ObjectRef__Output[];
 }

@@ -43,7 +43,7 @@ export async function startProxy(target: string): Promise<FlakyProxy> {
       client.write(passed);
       if (received < limit) return;
       limit = Infinity;
-      // What was passed on reaches the client before the end.
+      // Forwarded bytes reach the client before the end.
       client.end(() => cut());
     });
   });

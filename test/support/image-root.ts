@@ -73,7 +73,7 @@ export function linkPackages(folder: string): void {
   symlinkSync(join(packageRoot(), 'node_modules'), join(folder, 'node_modules'));
 }
 
-/** What goes in beside /opt/ballast, and is mounted when it is entered. */
+/** Enters the root, after mounting the folders that it needs in addition to /opt/ballast. */
 const ENTER = `
 set -e
 mount --bind "$ROOT" "$ROOT"

@@ -9,7 +9,7 @@ export const hasNats = spawnSync('nats-server', ['--version']).status === 0;
 export interface NatsServer {
   readonly process: ChildProcess;
   readonly url: string;
-  /** What it has logged. */
+  /** Its log so far. */
   log(): string;
   /** Stops its clock, so to speak: it answers nothing, and its connections stay. */
   pause(): void;

@@ -1,7 +1,7 @@
 /**
  * Machines for tests: network namespaces on one bridge (Linux, root, iproute2), with links that can be cut and mended.
- * The test itself, and servers that it starts, are at the bridge's own address. What is cut off gets nothing and is told
- * nothing, as with a pulled cable: packets vanish.
+ * The test itself, and servers that it starts, are at the bridge's own address. A machine that is cut off gets no
+ * packets and no errors, as with a pulled cable.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 

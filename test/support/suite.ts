@@ -1,4 +1,4 @@
-/** What several files of system tests share: data, a prior that this project trained on them, and one whole run. */
+/** Fixtures that several system tests share: data, a prior that this project trained on them, and one whole run. */
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { inject } from 'vitest';

@@ -20,7 +20,7 @@ const TINY_RUN = [
   ...['--set', 'classifier.widths=[8,16]', '--set', 'classifier.groups=4'],
 ];
 
-/** What every function here shares lies in one folder; the first that needs a thing makes it, others wait for it. */
+/** All functions here share one folder; the first that needs a file makes it, the others wait for it. */
 export class TinyRun {
   readonly #folder: string;
 

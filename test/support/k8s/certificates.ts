@@ -52,7 +52,7 @@ export type Secrets = Readonly<Record<string, Files>>;
 const AUTHORITY = `${RELEASE}-authority-tls`;
 const NATS = `${RELEASE}-nats-tls`;
 
-/** What the manifests hold themselves. */
+/** The Secrets that the manifests themselves contain. */
 function givenSecrets(objects: readonly KubeObject[]): Secrets {
   const decoded = (data: Files) =>
     Object.entries(data).map(([key, text]) => [key, Buffer.from(text, 'base64').toString()] as const);

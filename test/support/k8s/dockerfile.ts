@@ -1,17 +1,17 @@
-/** What the Dockerfile says of each target: enough of its language for the file that we have. */
+/** The targets of the Dockerfile, read by a parser that knows enough of the language for our file. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../../common/package-root.ts';
 
 export interface Stage {
   readonly name: string;
-  /** What it begins from: an image, or another stage. */
+  /** Its base: an image, or another stage. */
   readonly from: string;
   /** Instructions with their texts, in order. */
   readonly steps: readonly { readonly instruction: string; readonly text: string }[];
 }
 
-/** What a container of a target starts with. */
+/** The start of a target's container. */
 export interface ImageConfig {
   readonly entrypoint: readonly string[];
   readonly user: string;

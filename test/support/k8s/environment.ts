@@ -1,4 +1,4 @@
-/** What a container is told by the manifests: its environment, and its share of the machine. */
+/** A container's settings in the manifests: its environment, and its share of the machine. */
 import type { IContainer } from 'kubernetes-models/v1/Container';
 import type { KubeObject } from './objects.ts';
 

@@ -1,4 +1,4 @@
-/** What every pod must keep to: the restricted pod security standard, and a little more. */
+/** The rules for every pod: the restricted pod security standard, and a little more. */
 import type { IContainer } from 'kubernetes-models/v1/Container';
 import { containersOf, type Workload } from './objects.ts';
 
