@@ -232,6 +232,11 @@ describe('dataConfigSchema', () => {
       test: null,
       validation: { from: 'train', fraction: 0.1, seed: 0 },
       longTail: null,
+      development: null,
+      archive: null,
+      fresh: null,
+      evaluation: 'test',
+      tailBelow: 200,
       onBadImage: 'fail',
       roots: [],
     });
