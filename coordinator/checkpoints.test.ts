@@ -187,7 +187,7 @@ describe('the folder', () => {
     await commit(checkpoints, 2);
     await rm(join(dir, 'epoch-002.a-2'), { recursive: true });
     const path = join(dir, 'epoch-002.json');
-    await expect(checkpoints.readState()).rejects.toThrow(`delete ${path} to go on`);
+    await expect(checkpoints.readState()).rejects.toThrow(`delete ${path} to continue`);
     await writeFile(path, '{"epo');
     await expect(checkpoints.readState()).rejects.toThrow(`${path} is damaged; delete it`);
     await rm(path);
