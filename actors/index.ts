@@ -57,6 +57,7 @@ export { serviceCalls } from './calls/transport.ts';
 export { ActorError, CallError } from './base/call-errors.ts';
 export type { StatusName } from './base/call-errors.ts';
 
+export { ownTokenFile } from './security/own-token.ts';
 export { serveActor } from './serve.ts';
 export type { Restart } from './status/actor-environment.ts';
 export type { ActorRuntime, ServeOptions, StartedActor } from './actor/hosted-actor.ts';

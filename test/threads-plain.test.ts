@@ -1,5 +1,6 @@
 // Any gRPC client reaches actors in threads as it does those in processes: this one is @grpc/grpc-js, which knows nothing
 // but what reflection tells it.
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import protoLoader from '@grpc/proto-loader';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { ActorSystem, ChannelPool, type Node, plainCalls, silentLog, startNode } from '../actors/index.ts';
+import { ownTokenFile } from '../actors/security/own-token.ts';
 import { healthService } from '../actors/serving/health.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { echo, FIXTURES } from './fixtures/actors/echo.ts';
@@ -80,8 +82,15 @@ async function reflected(): Promise<protoLoader.PackageDefinition> {
   return protoLoader.loadFileDescriptorSetFromObject({ file }, { defaults: true });
 }
 
-function say(text: string, actorId?: string, deadlineMs = 10_000, delayMs = 0) {
+/** What every call has to show. */
+function shown(): grpc.Metadata {
   const metadata = new grpc.Metadata();
+  metadata.set('authorization', `Bearer ${readFileSync(ownTokenFile(), 'utf8').trim()}`);
+  return metadata;
+}
+
+function say(text: string, actorId?: string, deadlineMs = 10_000, delayMs = 0) {
+  const metadata = shown();
   if (actorId !== undefined) metadata.set('ballast-actor', actorId);
   return new Promise<{ text: string; pid: number }>((resolve, reject) =>
     client.say(
@@ -99,7 +108,7 @@ it('calls its methods, unary and streaming, with deadlines', async () => {
   const { text, pid } = await say('grüß dich');
   expect(text).toBe('grüß dich');
   expect(pid).toBe((await node.list()).find(({ type }) => type === 'thread-host')!.pid);
-  const stream = client.count({ until: 40 }, new grpc.Metadata(), { deadline: Date.now() + 10_000 });
+  const stream = client.count({ until: 40 }, shown(), { deadline: Date.now() + 10_000 });
   const values: number[] = [];
   for await (const { value } of stream as AsyncIterable<{ value: number }>) values.push(value);
   expect(values).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));

@@ -8,6 +8,7 @@ import type { experimental } from '@grpc/grpc-js';
 import { toError } from '../../common/errors.ts';
 import { versionOf } from '../../common/files.ts';
 import type { Log } from '../../common/log.ts';
+import { withOwnToken } from './own-token.ts';
 import { readSecurity, SECURITY_KEYS } from './security.ts';
 import type { Environment, Security, TlsFiles } from './security.ts';
 
@@ -39,7 +40,8 @@ export class SecurityFiles implements Security, Provider {
   #timer: NodeJS.Timeout | undefined;
 
   /** @throws UserError as `readSecurity` does. */
-  constructor(environment: Environment, { log, now = () => performance.now() }: SecurityFilesOptions) {
+  constructor(given: Environment, { log, now = () => performance.now() }: SecurityFilesOptions) {
+    const environment = withOwnToken(given);
     this.#environment = environment;
     this.#paths = SECURITY_KEYS.flatMap((key) => environment[key] || []);
     this.#log = log;

@@ -1,6 +1,8 @@
 // Any gRPC client can call an actor. This one is @grpc/grpc-js alone.
 import * as grpc from '@grpc/grpc-js';
 import protoLoader from '@grpc/proto-loader';
+import { readFileSync } from 'node:fs';
+import { ownTokenFile } from 'ballast/actors';
 import { counter, folder } from './counter-type.mjs';
 import { startLocal } from './local.mjs';
 
@@ -12,6 +14,8 @@ const includeDirs = [folder, `${folder}/../../proto`];
 const { example } = grpc.loadPackageDefinition(protoLoader.loadSync('counter.proto', { includeDirs }));
 const client = new example.Counter(address, grpc.credentials.createInsecure());
 const metadata = new grpc.Metadata();
+// Every port wants a token: by default that of a file which only you can read (~/.local/state/ballast/node-token).
+metadata.set('authorization', `Bearer ${readFileSync(ownTokenFile(), 'utf8').trim()}`);
 metadata.set('ballast-actor', actorId); // which actor is meant; needed only where several serve the method
 const get = () =>
   new Promise((resolve, reject) =>
