@@ -11,7 +11,17 @@ const MAY_IMPORT = {
   models: ['common', 'tensor'],
   actors: ['common', 'gen'],
   report: ['common'],
-  coordinator: ['common', 'config', 'tensor/random.ts', 'tensor/safetensors.ts', 'actors', 'report', 'gen'],
+  dashboard: ['common', 'report'],
+  coordinator: [
+    'common',
+    'config',
+    'tensor/random.ts',
+    'tensor/safetensors.ts',
+    'actors',
+    'report',
+    'dashboard',
+    'gen',
+  ],
   services: ['common', 'config', 'tensor', 'models', 'data', 'actors', 'report', 'gen'],
 };
 

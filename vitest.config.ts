@@ -23,7 +23,7 @@ export default defineConfig({
           // Examples import the package by its name; here that is the source, not what is built.
           alias: { 'ballast/tensor': new URL('tensor/index.ts', import.meta.url).pathname },
           include: [
-            '{common,config,tensor,models,data,actors,services,coordinator,cli,report,bench,docs,scripts,grafana}/**/*.test.ts',
+            '{common,config,tensor,models,data,actors,services,coordinator,cli,report,dashboard,bench,docs,scripts,grafana}/**/*.test.ts',
           ],
           // Loading TensorFlow.js takes most of a second, several on a busy machine.
           testTimeout: 30_000,

@@ -20,7 +20,7 @@ import { encodeAnchors } from '../models/anchors-file.ts';
 import { classStatistics } from '../models/lda.ts';
 import { readModelFile } from '../models/model-file.ts';
 import { softmaxRows } from '../models/metrics.ts';
-import { pngGrid } from '../report/png-grid.ts';
+import { pngGrid } from '../report/pictures/png-grid.ts';
 import { trainHead } from '../services/classifier-trainer/head-training.ts';
 import { Predictor } from '../services/classifier-trainer/predictor.ts';
 import { Synthesizer } from '../services/diffusion-worker/synthesizer.ts';

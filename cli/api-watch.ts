@@ -4,7 +4,7 @@ import { UserError } from '../common/errors.ts';
 import { plainText } from '../common/plain-text.ts';
 import type { Run__Output } from '../gen/ballast/v1/Run.ts';
 import type { RunEvent__Output } from '../gen/ballast/v1/RunEvent.ts';
-import { type TerminalView, terminalView } from '../report/terminal-view.ts';
+import { type TerminalView, terminalView } from '../report/terminal/view.ts';
 import type { Api } from './api-client.ts';
 import { timeOf, toViewEvent } from './api-events.ts';
 import { toJson } from './api-json.ts';

@@ -1,7 +1,7 @@
 /** `ballast judge train`: an independent classifier that judges class fidelity. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { progressLine } from '../report/progress-line.ts';
+import { progressLine } from '../report/terminal/progress-line.ts';
 import type { CommandContext } from './context.ts';
 import { addConfigFlags, JUDGE_FLAGS } from './flags.ts';
 import { Interrupted } from './failure.ts';

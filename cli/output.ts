@@ -1,5 +1,5 @@
 /** The output of a command during its runs: a live view, plain lines outside a terminal, JSON for programs. */
-import { terminalView } from '../report/terminal-view.ts';
+import { terminalView } from '../report/terminal/view.ts';
 import type { RunEvent } from '../report/records.ts';
 
 export interface Sink {

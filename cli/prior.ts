@@ -7,7 +7,7 @@ import { UserError } from '../common/errors.ts';
 import { isWritten, mergeConfig, type PlainObject } from '../config/merge.ts';
 import { FASHION_MNIST } from '../data/fashion-mnist.ts';
 import { readModelFile } from '../models/model-file.ts';
-import { progressLine } from '../report/progress-line.ts';
+import { progressLine } from '../report/terminal/progress-line.ts';
 import { type PriorConfig, priorConfigSchema } from '../services/prior-trainer/config.ts';
 import type { CommandContext } from './context.ts';
 import { Interrupted } from './failure.ts';

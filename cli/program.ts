@@ -15,6 +15,7 @@ export const COMMANDS: readonly {
   { names: ['study'], load: async () => (await import('./study/command.ts')).addStudyCommand },
   { names: ['demo'], load: async () => (await import('./compare.ts')).addDemoCommand },
   { names: ['report'], load: async () => (await import('./report.ts')).addReportCommand },
+  { names: ['dashboard'], load: async () => (await import('./dashboard.ts')).addDashboardCommand },
   { names: ['prior'], load: async () => (await import('./prior.ts')).addPriorCommand },
   { names: ['judge'], load: async () => (await import('./judge.ts')).addJudgeCommand },
   { names: ['data'], load: async () => (await import('./data.ts')).addDataCommand },

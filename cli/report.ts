@@ -3,9 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { errorCode, toError, UserError } from '../common/errors.ts';
-import { writeComparisonHtml } from '../report/comparison-html.ts';
-import { writeReportHtml } from '../report/html.ts';
-import { writeLearningCurves } from '../report/learning-curves.ts';
+import { writeComparisonPage } from '../dashboard/report.ts';
+import { renderReport as renderRun } from '../coordinator/render-report.ts';
 import type { ComparisonReport, RunReport } from '../report/records.ts';
 import { comparisonTable } from '../report/table.ts';
 import type { CommandContext } from './context.ts';
@@ -22,13 +21,12 @@ export function addReportCommand(program: Command, context: CommandContext): voi
 async function renderReport(dir: string, { stdout }: CommandContext): Promise<void> {
   const report = await readReport(dir);
   if ('methods' in report) {
-    await writeComparisonHtml(dir, report);
+    await writeComparisonPage(dir, report);
     stdout.write(
       `${comparisonTable(report, stdout.columns === undefined ? {} : { maxWidth: stdout.columns }).trimEnd()}\n\n`,
     );
   } else {
-    await writeLearningCurves(dir, report);
-    await writeReportHtml(dir, report);
+    await renderRun(dir, report);
   }
   stdout.write(`report: ${join(dir, 'report.html')}\n`);
 }

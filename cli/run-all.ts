@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { writeFileAtomic } from '../common/files.ts';
-import { writeComparisonHtml } from '../report/comparison-html.ts';
+import { writeComparisonPage } from '../dashboard/report.ts';
 import type { ComparisonReport, RunReport } from '../report/records.ts';
 import { comparisonTable } from '../report/table.ts';
 import { comparisonOf, findRun, type PlannedRun } from './comparison.ts';
@@ -46,7 +46,7 @@ export async function runAll(job: CompareJob, context: CommandContext): Promise<
 /** Writes report.json and report.html of a comparison; returns the page's path. */
 export async function writeComparison(dir: string, comparison: ComparisonReport): Promise<string> {
   await writeFileAtomic(join(dir, 'report.json'), `${JSON.stringify(comparison, null, 2)}\n`);
-  await writeComparisonHtml(dir, comparison);
+  await writeComparisonPage(dir, comparison);
   return join(dir, 'report.html');
 }
 

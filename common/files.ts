@@ -39,8 +39,13 @@ export async function ensureDirectory(path: string): Promise<void> {
   await orWriteFailure(path, () => mkdir(path, { recursive: true }));
 }
 
-async function writeSynced(path: string, content: string | Uint8Array, flag = 'w'): Promise<void> {
-  const file = await open(path, flag);
+async function writeSynced(
+  path: string,
+  content: string | Uint8Array,
+  flag = 'w',
+  mode = 0o666,
+): Promise<void> {
+  const file = await open(path, flag, mode);
   try {
     await file.writeFile(content);
     await file.sync();
@@ -72,17 +77,18 @@ const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
 /**
  * Creates `path` with `content` unless there is one: of all who try, one gets true, and a reader sees the whole content
- * or no file. Where the file system has no hard links a crash may leave half a file. @throws UserError as above.
+ * or no file. Where the file system has no hard links a crash may leave half a file. `mode` is its permissions, less the
+ * umask. @throws UserError as above.
  */
-export async function writeFileExclusive(path: string, content: string): Promise<boolean> {
+export async function writeFileExclusive(path: string, content: string, mode = 0o666): Promise<boolean> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
   return orWriteFailure(path, async () => {
     await mkdir(dirname(path), { recursive: true });
     try {
-      await writeSynced(temporary, content);
+      await writeSynced(temporary, content, 'w', mode);
       await link(temporary, path).catch(async (thrown: unknown) => {
         if (!NO_LINKS.has(errorCode(thrown) ?? '')) throw thrown;
-        await writeSynced(path, content, 'wx');
+        await writeSynced(path, content, 'wx', mode);
       });
       return true;
     } catch (thrown) {

@@ -1,9 +1,9 @@
-/** A finished run's pictures and pages. */
-import { writeReportHtml } from '../report/html.ts';
-import { writeLearningCurves } from '../report/learning-curves.ts';
+/** A finished run's pictures and page. */
+import { writeRunPage } from '../dashboard/report.ts';
+import { writeRunPictures } from '../report/pictures/run-pictures.ts';
 import type { RunReport } from '../report/records.ts';
 
 export async function renderReport(dir: string, report: RunReport): Promise<void> {
-  await writeLearningCurves(dir, report);
-  await writeReportHtml(dir, report);
+  await writeRunPictures(dir, report);
+  await writeRunPage(dir, report);
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ComparisonReport, MethodReport } from './records.ts';
 import { comparisonTable } from './table.ts';
-import { displayWidth } from './terminal-text.ts';
+import { displayWidth } from './terminal/text.ts';
 import { fakeComparison, fakeMethodReport } from './testing/fake-records.ts';
 
 function run(method: string, seed: number, balancedAccuracy: number): MethodReport {

@@ -12,7 +12,7 @@ import {
 } from './comparison-summary.ts';
 import { count, decimal, duration, percent, plural } from './format.ts';
 import type { ComparisonReport } from './records.ts';
-import { displayWidth, fitColumns, padColumns } from './terminal-text.ts';
+import { displayWidth, fitColumns, padColumns } from './terminal/text.ts';
 
 export interface TableOptions {
   /** Columns to fill at most; less important columns are left out until the table fits. Default 100. */

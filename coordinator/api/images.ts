@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import type { Image } from '../../gen/ballast/v1/Image.ts';
-import type { GridIndex } from '../../report/png-grid.ts';
+import type { GridIndex } from '../../report/pictures/png-grid.ts';
 import { readOrNull } from '../checkpoints.ts';
 import type { RunFolder } from '../run-folder.ts';
 import { notFound } from './errors.ts';

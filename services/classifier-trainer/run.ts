@@ -18,7 +18,7 @@ import { classStatistics } from '../../models/lda.ts';
 import type { ClassificationMetrics } from '../../models/metrics.ts';
 import { readModelFile } from '../../models/model-file.ts';
 import type { ClassifierModel, LoadedModel } from '../../models/model-file.ts';
-import { gridIndex, pngGrid } from '../../report/png-grid.ts';
+import { gridIndex, pngGrid } from '../../report/pictures/png-grid.ts';
 import { engineNamed } from '../../tensor/engine.ts';
 import { describeTotals, graphTotals } from '../../tensor/graph-totals.ts';
 import { foldIn, keyFromSeed } from '../../tensor/random.ts';

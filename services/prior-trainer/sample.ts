@@ -6,7 +6,7 @@ import { samplingStep } from '../../models/guided-step.ts';
 import { samplerSteps } from '../../models/sampler.ts';
 import type { SamplerStep } from '../../models/sampler.ts';
 import { uniformLevels } from '../../models/schedule.ts';
-import { pngGrid } from '../../report/png-grid.ts';
+import { pngGrid } from '../../report/pictures/png-grid.ts';
 import { float32, zeros } from '../../tensor/array.ts';
 import type { NdArray } from '../../tensor/array.ts';
 import { compile } from '../../tensor/compile.ts';

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { type BrowserContext, chromium } from 'playwright-core';
 
 const TIMEOUT_MS = 90_000;
 const FLAGS = [
@@ -62,4 +63,15 @@ export async function screenshot(
     `--window-size=1600,${heightPx}`,
     '--hide-scrollbars',
   ]);
+}
+
+/** Chromium to click and type in, with a profile of its own in `profile`. */
+export function openBrowser(browser: string, profile: string): Promise<BrowserContext> {
+  const args = FLAGS.filter((flag) => flag !== '--headless');
+  return chromium.launchPersistentContext(profile, {
+    executablePath: browser,
+    headless: true,
+    args,
+    viewport: { width: 1360, height: 900 },
+  });
 }

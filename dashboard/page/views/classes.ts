@@ -1,0 +1,283 @@
+/** Recall and quota of each class: a table to sort and filter, courses over the epochs, and one class in detail. */
+import { heatMap } from '../../../report/charts/heat-map.ts';
+import { lineChart } from '../../../report/charts/line-chart.ts';
+import { supportOf } from '../../../report/charts/confusion-chart.ts';
+import { count, percent, plural } from '../../../report/format.ts';
+import { proportionInterval } from '../../../report/statistics.ts';
+import { chartBox } from '../chart-box.ts';
+import { button, type Cell, h, labelled, replace, section, tableCell } from '../dom.ts';
+import type { RunStore } from '../run-store.ts';
+import type { View } from './view.ts';
+
+type SortKey = 'name' | 'images' | 'recall' | 'quota' | 'change';
+
+interface ClassRow {
+  readonly index: number;
+  readonly name: string;
+  readonly images: number | null;
+  readonly recall: number | null;
+  readonly interval: string;
+  readonly quota: number | null;
+  /** Of recall on validation, since the first epoch. */
+  readonly change: number | null;
+}
+
+const COLUMNS: readonly { readonly key: SortKey; readonly title: string }[] = [
+  { key: 'name', title: 'class' },
+  { key: 'images', title: 'training images' },
+  { key: 'recall', title: 'recall' },
+  { key: 'quota', title: 'last quota' },
+  { key: 'change', title: 'change, points' },
+];
+const PAGE_ROWS = 50;
+const MAP_ROWS = 40;
+const MAP_COLUMNS = 160;
+
+function rowsOf({ facts, evaluation, history }: RunStore): ClassRow[] {
+  const classes = facts?.classes ?? [];
+  const support = supportOf(evaluation?.cells ?? [], classes.length);
+  const quota = history.quota.findLast((entry) => entry !== null) ?? null;
+  const recalls = history.recall.filter((entry) => entry !== null);
+  return classes.map((name, index) => {
+    const recall = evaluation?.perClassRecall[index] ?? null;
+    const interval = recall === null ? null : proportionInterval(recall * support[index]!, support[index]!);
+    const [first, last] = [recalls[0]?.[index] ?? null, recalls.at(-1)?.[index] ?? null];
+    return {
+      ...{ index, name, recall },
+      images: facts?.classCounts[index] ?? null,
+      interval: interval === null ? '' : ` (${percent(interval.low, 0)} – ${percent(interval.high, 0)})`,
+      quota: quota?.[index] ?? null,
+      change: recalls.length > 1 && first !== null && last !== null ? last - first : null,
+    };
+  });
+}
+
+const low = (value: number | null) => value ?? -Infinity;
+
+function compare(key: SortKey, a: ClassRow, b: ClassRow): number {
+  return key === 'name' ? a.name.localeCompare(b.name) : low(a[key]) - low(b[key]);
+}
+
+export function classesView(store: RunStore): View {
+  const state = {
+    sort: 'images' as SortKey,
+    isDown: false,
+    filter: '',
+    page: 0,
+    chosen: null as number | null,
+  };
+  const holder = h('div');
+  const filter = h('input', { type: 'search', placeholder: 'name of a class' });
+  const pager = h('div', { class: 'pager' });
+  let shown: ClassRow[] = [];
+
+  const detail = chartBox((theme) => {
+    const { history, facts } = store;
+    const index = state.chosen ?? shown[0]?.index;
+    if (index === undefined || history.epoch.length === 0) return null;
+    const pick = (values: readonly (readonly (number | null)[] | null)[]) =>
+      values.map((vector) => vector?.[index] ?? null);
+    const series = [
+      { name: 'recall on validation', values: pick(history.recall), colour: 0 },
+      { name: 'accuracy that steers', values: pick(history.accuracy), colour: 2 },
+    ].filter(({ values }) => values.some((value) => value !== null));
+    return lineChart(
+      {
+        title: facts?.classes[index] ?? '',
+        x: history.epoch,
+        xLabel: 'epoch',
+        yLabel: 'share of its images',
+        kind: 'rate',
+        domain: 'zero',
+        series,
+      },
+      theme,
+    );
+  });
+  const quotas = chartBox((theme) => {
+    const { history, facts } = store;
+    const index = state.chosen ?? shown[0]?.index;
+    if (index === undefined || history.quota.every((entry) => entry === null)) return null;
+    const values = history.quota.map((vector) => vector?.[index] ?? null);
+    return lineChart(
+      {
+        title: `${facts?.classes[index] ?? ''}: quota`,
+        x: history.epoch,
+        xLabel: 'epoch',
+        yLabel: 'synthetic images asked for',
+        kind: 'count',
+        domain: 'zero',
+        series: [{ name: 'quota', values, colour: 4 }],
+      },
+      theme,
+    );
+  });
+  const maps = [
+    chartBox((theme) => courseMap(store, shown, 'recall', theme)),
+    chartBox((theme) => courseMap(store, shown, 'quota', theme)),
+  ];
+
+  const draw = () => {
+    const all = rowsOf(store);
+    const wanted = state.filter.toLowerCase();
+    const sign = state.isDown ? -1 : 1;
+    const matching = all
+      .filter(({ name }) => name.toLowerCase().includes(wanted))
+      .sort((a, b) => sign * compare(state.sort, a, b) || a.index - b.index);
+    const pages = Math.max(1, Math.ceil(matching.length / PAGE_ROWS));
+    state.page = Math.min(state.page, pages - 1);
+    shown = matching.slice(state.page * PAGE_ROWS, (state.page + 1) * PAGE_ROWS);
+    keepFocus(holder, () =>
+      replace(
+        holder,
+        classTable(
+          shown,
+          state,
+          (key) => sortBy(key),
+          (index) => choose(index),
+        ),
+      ),
+    );
+    replace(
+      pager,
+      h('span', { class: 'note' }, plural(matching.length, 'class')),
+      pages > 1 && button('Previous', () => turn(-1), { disabled: state.page === 0 }),
+      pages > 1 && h('span', {}, `page ${state.page + 1} of ${pages}`),
+      pages > 1 && button('Next', () => turn(1), { disabled: state.page === pages - 1 }),
+    );
+    for (const box of [detail, quotas, ...maps]) box.update();
+  };
+  const sortBy = (key: SortKey) => {
+    state.isDown = state.sort === key ? !state.isDown : key === 'quota' || key === 'change';
+    state.sort = key;
+    draw();
+  };
+  const choose = (index: number) => {
+    state.chosen = index;
+    draw();
+  };
+  const turn = (by: number) => {
+    state.page += by;
+    draw();
+  };
+  filter.addEventListener('input', () => {
+    state.filter = filter.value;
+    state.page = 0;
+    draw();
+  });
+  const note =
+    'Adaptive sampling gives the next images to the classes that the classifier still gets wrong. In brackets: 95% interval from the number of images (Wilson). Choose a class to see its course.';
+  return {
+    element: section(
+      'classes',
+      'Classes',
+      note,
+      h('div', { class: 'bar' }, labelled('Filter', filter), pager),
+      h('div', { class: 'columns' }, holder, h('div', {}, detail.element, quotas.element)),
+      h('div', { class: 'figures wide' }, ...maps.map((box) => box.element)),
+    ),
+    update: draw,
+  };
+}
+
+/** The element with the focus is there again after `draw`, if one has its key. */
+function keepFocus(holder: HTMLElement, draw: () => void): void {
+  const key = holder.contains(document.activeElement)
+    ? (document.activeElement as HTMLElement).dataset['key']
+    : undefined;
+  const scroll = holder.querySelector('.scroll')?.scrollTop ?? 0;
+  draw();
+  const pane = holder.querySelector('.scroll');
+  if (pane !== null) pane.scrollTop = scroll;
+  if (key !== undefined)
+    for (const element of holder.querySelectorAll<HTMLElement>('[data-key]'))
+      if (element.dataset['key'] === key) element.focus();
+}
+
+function classTable(
+  rows: readonly ClassRow[],
+  state: { sort: SortKey; isDown: boolean; chosen: number | null },
+  sortBy: (key: SortKey) => void,
+  choose: (index: number) => void,
+): HTMLElement {
+  const head = COLUMNS.map(({ key, title }) => {
+    const direction = state.sort !== key ? 'none' : state.isDown ? 'descending' : 'ascending';
+    return h(
+      'th',
+      { scope: 'col', 'aria-sort': direction },
+      button(title, () => sortBy(key), { class: 'sort', 'data-key': `sort-${key}` }),
+    );
+  });
+  const most = rows.reduce((largest, { quota }) => Math.max(largest, quota ?? 0), 1);
+  const body = rows.map((row) => {
+    const isChosen = (state.chosen ?? rows[0]?.index) === row.index;
+    const name = button(row.name, () => choose(row.index), {
+      class: 'link',
+      'aria-pressed': isChosen ? 'true' : 'false',
+      'data-key': `class-${row.index}`,
+    });
+    const cells: Cell[] = [
+      { text: count(row.images), isNumber: true },
+      { text: percent(row.recall) + row.interval, isNumber: true, share: row.recall },
+      { text: count(row.quota), isNumber: true, share: row.quota === null ? null : row.quota / most },
+      {
+        text:
+          row.change === null ? '–' : `${row.change < 0 ? '−' : '+'}${Math.abs(row.change * 100).toFixed(1)}`,
+        isNumber: true,
+      },
+    ];
+    return h(
+      'tr',
+      { class: isChosen ? 'chosen' : null },
+      h('th', { scope: 'row' }, name),
+      ...cells.map((cell) => tableCell(cell, false)),
+    );
+  });
+  const inner = h(
+    'table',
+    {},
+    h('caption', { class: 'hidden' }, 'Classes'),
+    h('thead', {}, h('tr', {}, ...head)),
+    h('tbody', {}, ...body),
+  );
+  return h('div', { class: 'scroll tall', tabindex: 0, role: 'region', 'aria-label': 'Classes' }, inner);
+}
+
+function courseMap(
+  { history, facts }: RunStore,
+  shown: readonly ClassRow[],
+  what: 'recall' | 'quota',
+  theme: Parameters<typeof heatMap>[1],
+) {
+  const vectors = history[what];
+  if (history.epoch.length < 2 || vectors.every((entry) => entry === null)) return null;
+  const rows = shown.slice(0, MAP_ROWS);
+  const step = Math.ceil(history.epoch.length / MAP_COLUMNS);
+  const at = history.epoch.map((_, i) => i).filter((i) => (history.epoch.length - 1 - i) % step === 0);
+  const cells = at.flatMap((i, column) =>
+    rows.flatMap(({ index }, row): [number, number, number][] => {
+      const value = vectors[i]?.[index];
+      return typeof value === 'number' ? [[column, row, value]] : [];
+    }),
+  );
+  const more =
+    shown.length > rows.length || (facts?.classes.length ?? 0) > shown.length
+      ? `, ${plural(rows.length, 'class')} of the table`
+      : '';
+  const title = what === 'recall' ? `Recall on validation${more}` : `Quota${more}`;
+  const summary = `${title}: a row a class, a column an epoch, from ${history.epoch[0]} to ${history.epoch.at(-1)}; darker is more.`;
+  const columns = at.map((i) => String(history.epoch[i]));
+  return heatMap(
+    {
+      title,
+      summary,
+      rows: rows.map(({ name }) => name),
+      columns,
+      cells,
+      kind: what === 'recall' ? 'rate' : 'count',
+      xLabel: 'epoch',
+      rowHeight: 18,
+    },
+    theme,
+  );
+}

@@ -1,0 +1,168 @@
+/** Images of each class as they were made, epoch by epoch, beside real ones and the nearest training image of each. */
+import { decimal, plural } from '../../../report/format.ts';
+import type { GridCell, GridFrame } from '../../model/run-model.ts';
+import { h, labelled, replace, section, setText } from '../dom.ts';
+import type { RunStore } from '../run-store.ts';
+import type { Source } from '../source.ts';
+import type { View } from './view.ts';
+
+const SHOWN_CLASSES = 20;
+const CELL_PX = 64;
+
+export function imagesView(store: RunStore, source: Source, id: string): View {
+  const slider = h('input', { type: 'range', min: 0, step: 1, value: 0 });
+  const output = h('output');
+  const filter = h('input', { type: 'search', placeholder: 'name of a class' });
+  const withNearest = h('input', { type: 'checkbox' });
+  const nearestField = h(
+    'label',
+    { class: 'field inline' },
+    withNearest,
+    h('span', {}, 'nearest training images'),
+  );
+  const holder = h('div', { class: 'galleries' });
+  const note = h('p', { class: 'note' });
+  const element = section(
+    'images',
+    'Images',
+    'What the diffusion model made for each class. Use the arrow keys on the slider to go through the epochs.',
+    h('div', { class: 'bar' }, labelled('Epoch', slider), output, labelled('Class', filter), nearestField),
+    note,
+    holder,
+  );
+  const state = { isFollowing: true, asked: -1, drawn: '' };
+  let real: Promise<GridFrame | null> | null = null;
+
+  const draw = async () => {
+    const { grids, facts } = store;
+    const epoch = grids[Number(slider.value)];
+    if (epoch === undefined || facts === null) return;
+    setText(output, String(epoch));
+    state.asked = epoch;
+    if (facts.hasRealImages) real ??= source.realImages(id).catch(() => null);
+    const [frame, realFrame] = await Promise.all([source.frame(id, epoch).catch(() => null), real]);
+    if (state.asked !== epoch) return; // another was chosen meanwhile
+    nearestField.hidden = frame?.nearest == null;
+    const key = [epoch, filter.value, withNearest.checked, facts.classes.length].join(' ');
+    if (key === state.drawn) return;
+    state.drawn = key;
+    if (frame?.source == null)
+      return replace(holder, h('p', { class: 'note' }, `The picture of epoch ${epoch} is not here.`));
+    if (frame.index === null)
+      return replace(
+        holder,
+        h('img', {
+          src: frame.source,
+          alt: `Synthetic images of epoch ${epoch}, a row a class`,
+          class: 'whole',
+        }),
+      );
+    const wanted = filter.value.toLowerCase();
+    const matching = classesBySize(store).filter((index) =>
+      (facts.classes[index] ?? '').toLowerCase().includes(wanted),
+    );
+    setText(
+      note,
+      matching.length > SHOWN_CLASSES
+        ? `The ${SHOWN_CLASSES} smallest of ${plural(matching.length, 'class')}; filter by name for others.`
+        : '',
+    );
+    replace(
+      holder,
+      ...matching
+        .slice(0, SHOWN_CLASSES)
+        .map((index) => gallery(store, index, frame, realFrame, withNearest.checked)),
+    );
+  };
+  const redraw = () => void draw();
+  slider.addEventListener('input', () => {
+    state.isFollowing = Number(slider.value) === store.grids.length - 1;
+    redraw();
+  });
+  filter.addEventListener('input', redraw);
+  withNearest.addEventListener('change', redraw);
+  return {
+    element,
+    update() {
+      const { grids } = store;
+      element.hidden = grids.length === 0;
+      slider.max = String(Math.max(0, grids.length - 1));
+      if (state.isFollowing) slider.value = slider.max;
+      slider.setAttribute('aria-valuetext', `epoch ${grids[Number(slider.value)] ?? ''}`);
+      redraw();
+    },
+  };
+}
+
+/** The smallest class first: those are the ones that images are made for. */
+function classesBySize({ facts }: RunStore): number[] {
+  const counts = facts?.classCounts ?? [];
+  return (facts?.classes ?? [])
+    .map((_, index) => index)
+    .sort((a, b) => (counts[a] ?? 0) - (counts[b] ?? 0) || a - b);
+}
+
+function gallery(
+  store: RunStore,
+  index: number,
+  frame: GridFrame,
+  real: GridFrame | null,
+  withNearest: boolean,
+): HTMLElement {
+  const { facts } = store;
+  const name = facts?.classes[index] ?? '?';
+  const made = (frame.index?.images ?? []).filter(({ classIndex }) => classIndex === index);
+  const title = h('h3', {}, name, h('span', { class: 'note' }, ` ${facts?.classCounts[index] ?? '–'} real`));
+  if (made.length === 0)
+    return h('div', { class: 'gallery' }, title, h('p', { class: 'note' }, 'No images in this epoch.'));
+  const rows = [
+    row(
+      'made',
+      made.map((cell) => picture(frame, frame.source!, cell, `${name}, synthetic`)),
+    ),
+  ];
+  if (withNearest && frame.nearest !== null)
+    rows.push(
+      row(
+        'nearest',
+        made.map((cell) => picture(frame, frame.nearest!, cell, nearestText(cell, facts?.classes ?? []))),
+      ),
+    );
+  const known =
+    real?.source == null ? [] : (real.index?.images ?? []).filter(({ classIndex }) => classIndex === index);
+  if (known.length > 0)
+    rows.push(
+      row(
+        'real',
+        known.map((cell) => picture(real!, real!.source!, cell, `${name}, real`)),
+      ),
+    );
+  return h('div', { class: 'gallery' }, title, ...rows);
+}
+
+function nearestText({ nearest }: GridCell, classes: readonly string[]): string {
+  if (nearest === undefined) return 'nearest training image';
+  return `nearest training image: ${classes[nearest.classIndex] ?? '?'}, distance ${decimal(nearest.distance)}`;
+}
+
+function row(label: string, pictures: readonly HTMLElement[]): HTMLElement {
+  return h(
+    'div',
+    { class: 'strip' },
+    h('span', { class: 'note' }, label),
+    h('div', { class: 'cells' }, ...pictures),
+  );
+}
+
+/** One image cut out of the picture of all, in whole screen pixels a pixel. */
+function picture({ index }: GridFrame, source: string, cell: GridCell, text: string): HTMLElement {
+  const { width, height, scale } = index!;
+  const factor = CELL_PX / (height * scale);
+  const element = h('span', { class: 'cell', role: 'img', 'aria-label': text, title: text });
+  element.style.width = `${width * scale * factor}px`;
+  element.style.height = `${CELL_PX}px`;
+  const image = h('img', { src: source, alt: '', decoding: 'async' });
+  image.style.transform = `scale(${factor}) translate(${-cell.left}px, ${-cell.top}px)`;
+  element.append(image);
+  return element;
+}

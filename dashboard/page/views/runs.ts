@@ -1,0 +1,231 @@
+/** The list of runs: filtered, sorted, chosen to be compared; comparisons and studies; and a form for a new run. */
+import { count, duration, NO_VALUE, percent, plural } from '../../../report/format.ts';
+import type { RunList, RunSummary } from '../../model/run-model.ts';
+import { button, h, labelled, replace, section, tableCell } from '../dom.ts';
+import { post } from '../source.ts';
+import { statePill } from './overview.ts';
+import type { View } from './view.ts';
+
+type SortKey =
+  'id' | 'state' | 'epoch' | 'balancedAccuracy' | 'worstRecall' | 'accuracy' | 'seconds' | 'startedAt';
+
+const COLUMNS: readonly { readonly key: SortKey; readonly title: string }[] = [
+  { key: 'id', title: 'run' },
+  { key: 'state', title: 'state' },
+  { key: 'epoch', title: 'epochs' },
+  { key: 'balancedAccuracy', title: 'balanced accuracy' },
+  { key: 'worstRecall', title: 'worst class' },
+  { key: 'accuracy', title: 'accuracy' },
+  { key: 'seconds', title: 'time' },
+  { key: 'startedAt', title: 'started (UTC)' },
+];
+const MOST_ROWS = 300;
+const MOST_COMPARED = 12;
+
+export const runHref = (id: string) => `#/runs/${encodeURIComponent(id)}`;
+
+/** Words that all stand in a run's name, method, state or reason. */
+function matches(run: RunSummary, words: readonly string[]): boolean {
+  const text = `${run.id} ${run.method} seed${run.seed ?? ''} ${run.state} ${run.reason}`.toLowerCase();
+  return words.every((word) => text.includes(word));
+}
+
+function compare(key: SortKey, a: RunSummary, b: RunSummary): number {
+  const [x, y] = [a[key], b[key]];
+  if (typeof x === 'number' || typeof y === 'number')
+    return ((x as number | null) ?? -Infinity) - ((y as number | null) ?? -Infinity);
+  return String(x ?? '').localeCompare(String(y ?? ''), undefined, { numeric: true });
+}
+
+export interface RunsPage extends View {
+  show(list: RunList): void;
+}
+
+export function runsPage(mayAct: boolean): RunsPage {
+  const state = {
+    sort: 'startedAt' as SortKey,
+    isDown: true,
+    list: null as RunList | null,
+    chosen: new Set<string>(),
+  };
+  const filter = h('input', { type: 'search', placeholder: 'name, method or state' });
+  const holder = h('div');
+  const tables = h('div');
+  const told = h('p', { class: 'note', role: 'status' });
+  const compareLink = h('a', { class: 'button', href: '#/' }, 'Compare');
+  const draw = () => {
+    const { list } = state;
+    if (list === null) return;
+    const words = filter.value
+      .toLowerCase()
+      .split(' ')
+      .filter((word) => word !== '');
+    const sign = state.isDown ? -1 : 1;
+    const matching = list.runs
+      .filter((run) => matches(run, words))
+      .sort((a, b) => sign * compare(state.sort, a, b) || a.id.localeCompare(b.id));
+    const isNarrowed = matching.length < list.runs.length ? ` of ${list.runs.length}` : '';
+    const more = matching.length > MOST_ROWS ? `; the first ${MOST_ROWS} are shown, filter for others` : '';
+    told.textContent =
+      list.runs.length === 0
+        ? 'There is no run here yet. `ballast run` makes one.'
+        : `${plural(matching.length, 'run')}${isNarrowed}${more}${list.isCut ? '. Not all folders were looked into: there are too many' : ''}`;
+    replace(
+      holder,
+      ...(list.runs.length === 0 ? [] : [runTable(matching.slice(0, MOST_ROWS), state, sortBy, choose)]),
+    );
+    replace(
+      tables,
+      ...(list.tables.length === 0
+        ? []
+        : [
+            h('h2', {}, 'Comparisons and studies'),
+            h(
+              'ul',
+              { class: 'links' },
+              ...list.tables.map(({ id, title, kind }) =>
+                h(
+                  'li',
+                  {},
+                  h('a', { href: `#/tables/${encodeURIComponent(id)}` }, title),
+                  h('span', { class: 'note' }, ` ${kind}, ${id}`),
+                ),
+              ),
+            ),
+          ]),
+    );
+    compareLink.hidden = state.chosen.size < 2;
+    compareLink.textContent = `Compare ${state.chosen.size} runs`;
+    compareLink.href = `#/compare/${[...state.chosen].map(encodeURIComponent).join(',')}`;
+  };
+  const sortBy = (key: SortKey) => {
+    state.isDown = state.sort === key ? !state.isDown : key !== 'id' && key !== 'state';
+    state.sort = key;
+    draw();
+  };
+  const choose = (id: string, isChosen: boolean) => {
+    if (isChosen && state.chosen.size < MOST_COMPARED) state.chosen.add(id);
+    else state.chosen.delete(id);
+    draw();
+  };
+  filter.addEventListener('input', draw);
+  const element = h(
+    'div',
+    { class: 'run' },
+    h('header', { class: 'run-head' }, h('h1', {}, 'Runs')),
+    h('div', { class: 'bar' }, labelled('Filter', filter), compareLink, told),
+    holder,
+    tables,
+    ...(mayAct ? [startForm()] : []),
+  );
+  return {
+    element,
+    update: draw,
+    show(list) {
+      state.list = list;
+      draw();
+    },
+  };
+}
+
+function runTable(
+  runs: readonly RunSummary[],
+  state: { sort: SortKey; isDown: boolean; chosen: ReadonlySet<string> },
+  sortBy: (key: SortKey) => void,
+  choose: (id: string, isChosen: boolean) => void,
+): HTMLElement {
+  const head = COLUMNS.map(({ key, title }) => {
+    const direction = state.sort !== key ? 'none' : state.isDown ? 'descending' : 'ascending';
+    return h(
+      'th',
+      { scope: 'col', 'aria-sort': direction },
+      button(title, () => sortBy(key), { class: 'sort' }),
+    );
+  });
+  const rows = runs.map((run) => {
+    const box = h('input', {
+      type: 'checkbox',
+      'aria-label': `choose ${run.id} to compare`,
+      checked: state.chosen.has(run.id),
+    });
+    box.addEventListener('change', () => choose(run.id, box.checked));
+    const what = h(
+      'span',
+      { class: 'note' },
+      ` ${run.method}${run.seed === null ? '' : `, seed ${run.seed}`}`,
+    );
+    const name = h(
+      'th',
+      { scope: 'row' },
+      h('a', { href: runHref(run.id) }, run.id === '.' ? run.name : run.id),
+      what,
+    );
+    const pill = h('td', { title: run.reason }, statePill(run.state));
+    const cells = [
+      {
+        text: `${count(run.epoch)}${run.plannedEpochs === null ? '' : ` of ${count(run.plannedEpochs)}`}`,
+        isNumber: true,
+      },
+      { text: percent(run.balancedAccuracy), isNumber: true, share: run.balancedAccuracy },
+      { text: percent(run.worstRecall), isNumber: true, share: run.worstRecall },
+      { text: percent(run.accuracy), isNumber: true },
+      { text: duration(run.seconds), isNumber: true },
+      { text: run.startedAt?.slice(0, 16).replace('T', ' ') ?? NO_VALUE, isNumber: true },
+    ];
+    return h('tr', {}, h('td', {}, box), name, pill, ...cells.map((cell) => tableCell(cell, false)));
+  });
+  const first = h('th', { scope: 'col' }, h('span', { class: 'hidden' }, 'compare'));
+  const inner = h(
+    'table',
+    { class: 'runs' },
+    h('caption', { class: 'hidden' }, 'Runs'),
+    h('thead', {}, h('tr', {}, first, ...head)),
+    h('tbody', {}, ...rows),
+  );
+  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Runs' }, inner);
+}
+
+/** A run from a configuration, as config.json of another run holds it. */
+function startForm(): HTMLElement {
+  const id = h('input', {
+    required: true,
+    pattern: '[a-z]([a-z0-9-]{0,61}[a-z0-9])?',
+    placeholder: 'my-run',
+  });
+  const config = h('textarea', {
+    rows: 8,
+    required: true,
+    spellcheck: 'false',
+    placeholder: '{ "method": "iois", "data": { "source": "/data/photos" } }',
+  });
+  const told = h('p', { role: 'alert' });
+  const form = h(
+    'form',
+    { class: 'start' },
+    labelled('Name', id),
+    labelled('Configuration (JSON)', config),
+    h('button', { type: 'submit' }, 'Start run'),
+    told,
+  );
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    told.textContent = '';
+    void (async () => {
+      try {
+        const made = await post<{ id: string }>('/api/runs', {
+          id: id.value,
+          config: JSON.parse(config.value) as object,
+        });
+        location.hash = runHref(made.id);
+      } catch (thrown) {
+        told.textContent = (thrown as Error).message;
+      }
+    })();
+  });
+  return section(
+    'start',
+    'Start a run',
+    '',
+    h('details', {}, h('summary', {}, 'From a configuration'), form),
+  );
+}
