@@ -39,6 +39,15 @@ unit: check-node $(NODE_MODULES) ## unit tests
 system: build ## system tests: real processes that run what is built
 	npx vitest run --project 'system*' $(call reporters,system)
 
+.PHONY: images
+images: build ## the container image, by Docker or, as root, without it
+	@scripts/make-images.sh
+
+.PHONY: containers
+containers: build setup-containers ## a cluster of containers: killed, drained, replaced (root, runc, mmdebstrap)
+	@scripts/make-images.sh root || echo 'No image: its tests will skip' >&2
+	npx vitest run --project containers $(call reporters,containers)
+
 .PHONY: build
 build: check-node $(BUILT) ## compile into dist/
 
@@ -57,6 +66,10 @@ check-node:
 .PHONY: setup-data
 setup-data:
 	@sh scripts/setup-data.sh
+
+.PHONY: setup-containers
+setup-containers: setup-data
+	@sh scripts/setup-tests.sh containers
 
 .PHONY: setup-tests
 setup-tests: setup-data

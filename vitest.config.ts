@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 // `unit`: quick, in-process, beside the code it tests. `system`: real processes, run on built JavaScript; `system-alone`:
-// those that measure time or memory, or stop processes for a time.
+// those that measure time or memory, or stop processes for a time. `containers`: `make containers`.
 
 const ALONE = ['test/{memory,thread-timing}.test.ts', 'test/chaos/*.test.ts', 'test/cluster/*.test.ts'];
 
@@ -35,7 +35,7 @@ export default defineConfig({
           ...system,
           name: 'system',
           include: ['test/**/*.test.ts'],
-          exclude: ALONE,
+          exclude: [...ALONE, 'test/containers/**'],
           maxWorkers: 2, // most of their time they wait for processes
           sequence: { groupOrder: 1 },
         },
@@ -49,6 +49,7 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      { test: { ...system, name: 'containers', include: ['test/containers/**/*.test.ts'] } },
     ],
   },
 });

@@ -44,6 +44,12 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 want 'events over a real NATS server' nats-server nats-server
 want 'helm out of its package' unzip unzip
+if [ "${1:-}" = containers ]; then
+  want 'containers' runc runc
+  want 'the base of their image' mmdebstrap mmdebstrap
+  # It has no command: the seccomp profile is what is wanted.
+  [ -f /usr/share/containers/seccomp.json ] || want 'their seccomp profile' golang-github-containers-common no-such-command
+fi
 want 'containers as their images start them' tini tini
 want 'certificates' openssl openssl
 want 'machines that are cut off from each other' iproute2 ip

@@ -58,7 +58,7 @@ describe('scripts/release-images.sh', () => {
     ['what is no digest', 'case "$*" in *inspect*) echo latest;; esac', "'latest' is no digest"],
     [
       'a build that fails',
-      `case "$*" in *inspect*) echo sha256:${'a'.repeat(64)};; build\\ *) exit 1;; esac`,
+      `case "$*" in *inspect*) echo sha256:${'a'.repeat(64)};; buildx\\ build*) exit 1;; esac`,
       'the build failed',
     ],
   ])('writes nothing with %s', (_what, docker, message) => {

@@ -53,7 +53,7 @@ const AUTHORITY = `${RELEASE}-authority-tls`;
 const NATS = `${RELEASE}-nats-tls`;
 
 /** The Secrets that the manifests themselves contain. */
-function givenSecrets(objects: readonly KubeObject[]): Secrets {
+export function givenSecrets(objects: readonly KubeObject[]): Secrets {
   const decoded = (data: Files) =>
     Object.entries(data).map(([key, text]) => [key, Buffer.from(text, 'base64').toString()] as const);
   return Object.fromEntries(

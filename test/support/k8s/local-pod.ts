@@ -71,23 +71,24 @@ export async function localContainer(
 }
 
 /** Entry point and environment of `…/TARGET:TAG`; empty for images of others. */
-function imageOf({ image = '' }: IContainer) {
+export function imageOf({ image = '' }: IContainer) {
   const target = /\b(ballast(?:-\w+)*)[:@]/.exec(image)?.[1];
   return target === undefined ? { entrypoint: [], environment: {} } : imageConfig(readStages(), target);
 }
 
 /** As the kubelet tells a container about its pod and its share of the machine. */
-function fieldValue(
+export function fieldValue(
   variable: IEnvVar | undefined,
   container: IContainer,
   podName: string,
-  { secrets }: Place,
+  { secrets }: Pick<Place, 'secrets'>,
+  podIp = POD_IP,
 ): string {
   const { fieldRef, resourceFieldRef, secretKeyRef } = variable?.valueFrom ?? {};
   const secret = secrets[secretKeyRef?.name ?? '']?.[secretKeyRef?.key ?? ''];
   if (secret !== undefined) return secret;
   if (fieldRef?.fieldPath === 'metadata.name') return podName;
-  if (fieldRef?.fieldPath === 'status.podIP') return POD_IP;
+  if (fieldRef?.fieldPath === 'status.podIP') return podIp;
   if (resourceFieldRef !== undefined)
     return String(inUnits(resourceOf(container, resourceFieldRef.resource) ?? ''));
   throw new Error(`${variable?.name}: its source is not known here`);
@@ -96,7 +97,7 @@ function fieldValue(
 const SUFFIXES: Readonly<Record<string, number>> = { m: 0.001, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, '': 1 };
 
 /** A quantity as a whole number, rounded up as the kubelet does. */
-function inUnits(quantity: string | number): number {
+export function inUnits(quantity: string | number): number {
   const [, amount = '', suffix = ''] = /^([\d.]+)(\D*)$/.exec(String(quantity)) ?? [];
   const factor = SUFFIXES[suffix];
   if (amount === '' || factor === undefined) throw new Error(`quantity ${quantity} is not understood`);

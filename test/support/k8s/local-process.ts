@@ -113,7 +113,7 @@ export class LocalProcess {
 }
 
 /** One plain unary call, without TLS and token: that is all the kubelet does. */
-async function grpcHealth(address: string, service: string): Promise<string | null> {
+export async function grpcHealth(address: string, service: string): Promise<string | null> {
   const check = healthService().methods.get('check')!;
   const client = new grpc.Client(address, grpc.credentials.createInsecure());
   try {

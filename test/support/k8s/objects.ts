@@ -39,13 +39,13 @@ export const RELEASE = 'ballast';
 
 /** Where scripts/setup-tests.sh puts helm; that of the PATH goes first. */
 const TOOLS = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'ballast', 'tools');
-const PATH = `${process.env.PATH}:${TOOLS}`;
+export const HELM_PATH = `${process.env.PATH}:${TOOLS}`;
 
 /** Why nothing can be rendered here; null where it can. */
 export function whyNotRendered(): string | null {
   const { status, stdout } = spawnSync('helm', ['version', '--short'], {
     encoding: 'utf8',
-    env: { ...process.env, PATH },
+    env: { ...process.env, PATH: HELM_PATH },
   });
   if (status !== 0) return 'helm is not there';
   return /^v[4-9]/.test(stdout) ? null : `helm is ${stdout.trim()}; 4 is needed`;
@@ -58,7 +58,7 @@ export function helm(choice: Choice, flags: readonly string[] = []): { failure: 
   const { status, stdout, stderr } = spawnSync(
     'helm',
     ['template', RELEASE, join(folder, 'chart'), '--namespace', RELEASE, ...values, ...flags],
-    { encoding: 'utf8', maxBuffer: 64 * 2 ** 20, env: { ...process.env, PATH } },
+    { encoding: 'utf8', maxBuffer: 64 * 2 ** 20, env: { ...process.env, PATH: HELM_PATH } },
   );
   return { failure: status === 0 ? '' : stderr, output: stdout };
 }
