@@ -57,7 +57,7 @@ describe.skipIf(missing !== null)(
     };
 
     beforeAll(async () => {
-      network = TestNetwork.create(PLACES.length)!;
+      network = TestNetwork.create(PLACES.length + 1)!; // and a client
       const folder = mkdtempSync(join(tmpdir(), 'ballast-containers-'));
       chmodSync(folder, 0o755);
       const address = (place: Place) => network.hosts[PLACES.indexOf(place)]!.address;
@@ -108,6 +108,17 @@ describe.skipIf(missing !== null)(
       expect([worker.status('NoNewPrivs'), worker.status('Seccomp')]).toEqual(['1', '2']);
       expect(worker.status('CapBnd')).toBe('0000000000000000');
     });
+
+    it(
+      'make one image for `helm test`',
+      async () => {
+        const test = workloadsOf(objects).find(({ name }) => name === 'Pod/ballast-test')!;
+        const pod = new PodContainer('helm-test', test, network.hosts[PLACES.length]!, cluster);
+        expect(await pod.ended, pod.output).toBe(0);
+        expect(pod.output).toMatch(/^\/tmp\/images\/disc-00001\.png$/m);
+      },
+      10 * MINUTES,
+    );
 
     it(
       'lose nothing of a run when they are killed, drained and replaced',

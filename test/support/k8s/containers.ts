@@ -92,6 +92,11 @@ export class PodContainer {
     }
   }
 
+  /** Its exit code, once it has ended by itself. */
+  get ended(): Promise<number | null> {
+    return this.#ended;
+  }
+
   /** SIGKILL to all of it. */
   async kill(): Promise<void> {
     this.#signal('KILL');
