@@ -21,7 +21,7 @@ describe('resolveMethod', () => {
     ['replay+iois', 'replay and iois both choose the synthesis; keep one'],
     ['iois+iois', 'iois is named twice'],
     ['oversample+logit-adjust', 'both correct the class prior'],
-    ['focal', "unknown method 'focal'; Known: erm, replay, iois, iois-released, oversample"],
+    ['boosting', "unknown method 'boosting'; Known: erm, replay, iois, iois-released, oversample"],
     ['iois+logit-ajust', 'did you mean logit-adjust?'],
     ['', "unknown method ''"],
   ])('refuses %s', (method, message) => {

@@ -51,6 +51,13 @@ const PRESETS: Readonly<Record<string, Preset>> = {
   'logit-adjust': { axes: { logitAdjustment: 1 } },
   weighted: { axes: {}, defaults: { training: { classWeights: 'inverse' } } },
   'effective-number': { axes: {}, defaults: { training: { classWeights: 'effective-number' } } },
+  focal: { axes: {}, defaults: { training: { loss: 'focal' } } },
+  'cb-focal': { axes: {}, defaults: { training: { loss: 'focal', classWeights: 'effective-number' } } },
+  ldam: { axes: {}, defaults: { training: { loss: 'ldam' } } },
+  'ldam-drw': {
+    axes: {},
+    defaults: { training: { loss: 'ldam', classWeights: 'effective-number', deferred: 0.2 } },
+  },
   deferred: { axes: {}, defaults: { training: { deferred: 0.2 } } },
   'post-hoc': { axes: {}, defaults: { training: { postHocAdjustment: 1 } } },
   mixup: { axes: {}, defaults: { training: { mixing: { kind: 'mixup', alpha: 0.2 } } } },

@@ -98,7 +98,11 @@ function checkTogether(config: RunConfig, locate: Locate): void {
       `${locate(['method'])}: method ${config.method} makes images and needs a diffusion prior; ` +
         'name one with --prior FILE (field prior), or train one with `ballast prior train`',
     );
-  const { steps, epochs, labels } = config.training;
+  const { steps, epochs, labels, loss, postHocAdjustment } = config.training;
+  if (loss === 'ldam' && postHocAdjustment > 0)
+    throw new UserError(
+      `${locate(['training', 'postHocAdjustment'])}: training.postHocAdjustment is part of the head's bias, which loss ldam does not have; set it to 0`,
+    );
   if (labels.archive !== 'none' && config.data.archive === null)
     throw new UserError(
       `${locate(['training', 'labels', 'archive'])}: training.labels.archive needs data.archive, which says which images have no labels`,

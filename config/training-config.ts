@@ -61,6 +61,17 @@ export const trainingConfigSchema = z.strictObject({
   /** Weight of a synthetic image's loss; a real image has 1. */
   syntheticLossWeight: z.number().min(0).max(100).default(1),
   /**
+   * `focal`: (1 − p)^γ·CE (Lin et al. 1708.02002). `ldam`: a margin ∝ n_c^{−1/4} for each class, on a head of cosines
+   * (Cao et al. 1906.07413).
+   */
+  loss: z.enum(['cross-entropy', 'focal', 'ldam']).default('cross-entropy'),
+  /** γ of `focal`. */
+  focalGamma: z.number().min(0).max(20).default(2),
+  /** The largest margin of `ldam`, a cosine. */
+  ldamMargin: z.number().gt(0).max(1).default(0.5),
+  /** What `ldam` multiplies its cosines by. */
+  ldamScale: z.number().gt(0).max(1000).default(30),
+  /**
    * Weights of classes in the loss, mean 1: `inverse`: ∝ 1/n_c; `effective-number`: ∝ (1−β)/(1−β^{n_c}) (Cui et al.
    * 1901.05555).
    */

@@ -78,3 +78,22 @@ describe('classifier', () => {
     expect(() => classify(CONFIG, {}, images([1, 1, 8, 8]))).toThrow(/'stem.conv.weight' is missing/);
   });
 });
+
+it('a cosine head does not depend on the lengths of features and weights', () => {
+  const config = { channels: 1, classes: 2, widths: [8], blocksPerStage: 1, groups: 4, cosineScale: 30 };
+  const params = initClassifier(config, keyFromSeed(1));
+  expect(params['head.bias']).toBeUndefined();
+  const x = tf.tensor4d(normal(keyFromSeed(2), 2 * 16), [2, 1, 4, 4]);
+  const logitsOf = (scale: number) => {
+    const tensors = Object.fromEntries(
+      Object.entries(params).map(([name, { data, shape }]) => {
+        const tensor = tf.tensor(Float32Array.from(data), [...shape]);
+        return [name, name === 'head.weight' ? tf.mul(tensor, scale) : tensor];
+      }),
+    );
+    return Array.from(classify(config, tensors, x).dataSync());
+  };
+  const logits = logitsOf(1);
+  logitsOf(7).forEach((logit, i) => expect(logit).toBeCloseTo(logits[i]!, 4));
+  expect(logits.every((logit) => Math.abs(logit) <= 30)).toBe(true);
+});

@@ -11,7 +11,7 @@ import { avgPoolGlobal, silu } from '../tensor/ops.ts';
 import type { Key } from '../tensor/random.ts';
 import tf from '../tensor/tf.ts';
 import type { Tensor, Tensor2D, Tensor4D } from '../tensor/tf.ts';
-import { convLayer, Initializer, linearLayer, normLayer } from './parameters.ts';
+import { convLayer, Initializer, linearLayer, normLayer, parameter } from './parameters.ts';
 import type { Parameters } from './parameters.ts';
 
 export interface ClassifierConfig {
@@ -23,6 +23,8 @@ export interface ClassifierConfig {
   readonly blocksPerStage: number;
   /** Groups of every normalisation; divides every width. */
   readonly groups: number;
+  /** Logits are this times the cosine between features and each class's weights; absent: a linear head with a bias. */
+  readonly cosineScale?: number;
 }
 
 export const DEFAULT_CLASSIFIER = { widths: [16, 32, 64], blocksPerStage: 1, groups: 8 } as const;
@@ -65,7 +67,7 @@ export function initClassifier(config: ClassifierConfig, key: Key): ArrayMap {
     init.conv(`${name}.shortcut.conv`, inputs, outputs, 1, { bias: false });
     init.norm(`${name}.shortcut.norm`, outputs);
   }
-  init.linear('head', config.widths.at(-1)!, config.classes);
+  init.linear('head', config.widths.at(-1)!, config.classes, { bias: config.cosineScale === undefined });
   return init.arrays;
 }
 
@@ -80,7 +82,16 @@ export function features(config: ClassifierConfig, params: Parameters, x: Tensor
 
 /** Logits: x [n, c, h, w] in [−1, 1] → [n, classes]. */
 export function classify(config: ClassifierConfig, params: Parameters, x: Tensor4D): Tensor2D {
-  return linearLayer(params, 'head', features(config, params, x));
+  const seen = features(config, params, x);
+  if (config.cosineScale === undefined) return linearLayer(params, 'head', seen);
+  const weights = withUnitRows(parameter<Tensor2D>(params, 'head.weight'));
+  return tf.mul(tf.matMul(withUnitRows(seen), weights, false, true), config.cosineScale);
+}
+
+/** Each row divided by its length. */
+function withUnitRows(rows: Tensor2D): Tensor2D {
+  const squares = tf.sum(tf.square(rows), -1, true);
+  return tf.div(rows, tf.sqrt(tf.add(squares, 1e-12)));
 }
 
 /** The forward pass as a function for `compile`. */

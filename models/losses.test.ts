@@ -4,7 +4,15 @@ import tf from '../tensor/tf.ts';
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor4D } from '../tensor/tf.ts';
 import { addNoise, minSnrWeight, targetOf, toX0 } from './denoiser.ts';
 import type { Prediction } from './denoiser.ts';
-import { crossEntropy, diffusionLoss, logitAdjustment, weightedMean } from './losses.ts';
+import {
+  crossEntropy,
+  diffusionLoss,
+  focalLoss,
+  ldamMargins,
+  logitAdjustment,
+  marginLoss,
+  weightedMean,
+} from './losses.ts';
 
 await tf.setBackend('cpu');
 
@@ -142,5 +150,43 @@ describe('parameterisations', () => {
       const options = mask === undefined ? {} : { mask };
       return diffusionLoss('v', output as Tensor4D, take(x0), take(noise), scalarLevel, options);
     });
+  });
+});
+
+describe('focalLoss', () => {
+  const logits = tf.tensor2d([2, 0, 0, 1], [2, 2]);
+  const labels = tf.tensor2d([1, 0, 1, 0], [2, 2]);
+
+  it('has the values worked out by hand', () => {
+    // p = 0.8807971 and 0.2689414: (1 − p)²·(−ln p) = 0.0142093·0.126928 and 0.5344466·1.3132617
+    expect(value(focalLoss(logits, labels, 2))).toBeCloseTo((0.0018036 + 0.7018683) / 2, 5);
+    expect(value(focalLoss(logits, labels, 1))).toBeCloseTo((0.01513018 + 0.9600711) / 2, 5);
+    expect(value(focalLoss(logits, labels, 0.5))).toBeCloseTo((0.0438232 + 1.1228677) / 2, 5);
+  });
+
+  it('is cross-entropy where γ is 0', () => {
+    expect(value(focalLoss(logits, labels, 0))).toBeCloseTo(value(crossEntropy(logits, labels)), 6);
+  });
+
+  it('masked equals sliced', () => {
+    const targets = tf.oneHot(tf.tensor1d([0, 1, 2, 0], 'int32'), 3);
+    expectMaskedEqualsSliced(3, random(3, [4, 3]), (x, mask) => {
+      const rows = tf.slice(targets, 0, x.shape[0]) as Tensor2D;
+      return focalLoss(x as Tensor2D, tf.cast(rows, 'float32'), 2, mask === undefined ? {} : { mask });
+    });
+  });
+});
+
+describe('LDAM', () => {
+  it('gives the smallest class the largest margin: counts 16, 1, 81 of 1/2, 1, 1/3', () => {
+    const margins = ldamMargins([16, 1, 81], 0.5);
+    [0.25, 0.5, 0.5 / 3].forEach((margin, c) => expect(margins[c]).toBeCloseTo(margin, 12));
+  });
+
+  it("lowers the label's logit by its margin", () => {
+    // Logits 2, 0 with a margin of 2 for class 0: both 0, so the loss is ln 2; class 1 keeps ln(1 + e²) = 2.126928
+    const logits = tf.tensor2d([2, 0, 2, 0], [2, 2]);
+    const labels = tf.tensor2d([1, 0, 0, 1], [2, 2]);
+    expect(value(marginLoss(logits, labels, [2, 0]))).toBeCloseTo((Math.LN2 + 2.126928) / 2, 6);
   });
 });

@@ -45,6 +45,51 @@ export function crossEntropy(
   return weightedMean(perImage, options);
 }
 
+/** How a classifier's logits are held against labels. */
+export type ClassifierLoss =
+  | { readonly kind: 'cross-entropy' }
+  /** (1 − p)^γ·CE (Lin et al. 1708.02002). */
+  | { readonly kind: 'focal'; readonly gamma: number }
+  /** CE with each class's logit lowered by its margin where it is the label (LDAM, Cao et al. 1906.07413). */
+  | { readonly kind: 'margin'; readonly margins: readonly number[] };
+
+/**
+ * Focal loss of logits [n, k] with labels [n, k]: −Σ_c q_c (1 − p_c)^γ log p_c. With γ = 0 it is cross-entropy.
+ * `adjustment` as in `crossEntropy`.
+ */
+export function focalLoss(
+  logits: Tensor2D,
+  labels: Tensor2D,
+  gamma: number,
+  options: ExampleWeights & { readonly adjustment?: Tensor } = {},
+): Scalar {
+  const adjusted = options.adjustment === undefined ? logits : tf.add(logits, options.adjustment);
+  const logP = tf.logSoftmax(adjusted) as Tensor2D;
+  // The distance from 1 is kept above 0, where a power below 1 has no slope.
+  const far = tf.maximum(tf.sub(1, tf.exp(logP)), 1e-6);
+  const factor = gamma === 1 ? far : gamma === 2 ? tf.mul(far, far) : tf.exp(tf.mul(gamma, tf.log(far)));
+  const perImage: Tensor1D = tf.neg(tf.sum(tf.mul(labels, tf.mul(factor, logP)), -1));
+  return weightedMean(perImage, options);
+}
+
+/** `crossEntropy` of logits whose entry c is lowered by margins_c · label_c: Σ q log softmax(z − m ⊙ q). */
+export function marginLoss(
+  logits: Tensor2D,
+  labels: Tensor2D,
+  margins: readonly number[],
+  options: ExampleWeights & { readonly adjustment?: Tensor } = {},
+): Scalar {
+  const lowered: Tensor2D = tf.sub(logits, tf.mul(labels, tf.tensor2d([...margins], [1, margins.length])));
+  return crossEntropy(lowered, labels, options);
+}
+
+/** LDAM's margins, Δ_c = most · (n_c / n_smallest)^{−1/4}: the smallest class has the largest. */
+export function ldamMargins(classCounts: readonly number[], most: number): number[] {
+  const counts = classCounts.map((count) => Math.max(count, 1));
+  const smallest = Math.min(...counts);
+  return counts.map((count) => most * (count / smallest) ** -0.25);
+}
+
 /** τ·log π for class counts, in float64. A class without images counts as half an image, to stay finite. */
 export function logitAdjustment(classCounts: readonly number[], tau: number): number[] {
   const counts = classCounts.map((count) => Math.max(count, 0.5));

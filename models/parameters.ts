@@ -34,10 +34,10 @@ export class Initializer {
     if (bias) this.arrays[`${name}.bias`] = zeros([outputs]);
   }
 
-  /** Weight [out, in] of variance 1/fan-in (LeCun et al. 1998) and a zero bias. */
-  linear(name: string, inputs: number, outputs: number): void {
+  /** Weight [out, in] of variance 1/fan-in (LeCun et al. 1998); with a zero bias unless told not. */
+  linear(name: string, inputs: number, outputs: number, { bias = true } = {}): void {
     this.arrays[`${name}.weight`] = this.#normal(`${name}.weight`, [outputs, inputs], Math.sqrt(1 / inputs));
-    this.arrays[`${name}.bias`] = zeros([outputs]);
+    if (bias) this.arrays[`${name}.bias`] = zeros([outputs]);
   }
 
   /** Scale of ones and bias of zeros, [channels] each. */

@@ -15,7 +15,8 @@ import { classify } from './classifier.ts';
 import type { ClassifierConfig } from './classifier.ts';
 import { addNoise } from './denoiser.ts';
 import type { Prediction } from './denoiser.ts';
-import { crossEntropy, diffusionLoss, rowCount } from './losses.ts';
+import { crossEntropy, diffusionLoss, rowCount, focalLoss, marginLoss } from './losses.ts';
+import type { ClassifierLoss } from './losses.ts';
 import { unet } from './unet.ts';
 import type { UNetConfig } from './unet.ts';
 
@@ -225,30 +226,40 @@ export type ClassifierBatch<Leaf> = {
   readonly adjustment: Leaf;
 };
 
-function classifierLoss(config: ClassifierConfig, batch: ClassifierBatch<Tensor>): PartedLoss {
+function classifierLoss(
+  config: ClassifierConfig,
+  batch: ClassifierBatch<Tensor>,
+  loss: ClassifierLoss = { kind: 'cross-entropy' },
+): PartedLoss {
   const divisor = rowCount(batch.mask as Tensor1D);
-  const lossOf = (params: TensorMap, rows: Rows) =>
-    crossEntropy(classify(config, params, rows(batch.images as Tensor4D)), rows(batch.labels as Tensor2D), {
+  const lossOf = (params: TensorMap, rows: Rows) => {
+    const logits = classify(config, params, rows(batch.images as Tensor4D));
+    const labels = rows(batch.labels as Tensor2D);
+    const options = {
       mask: rows(batch.mask as Tensor1D),
       weights: rows(batch.weights as Tensor1D),
       adjustment: batch.adjustment,
       divisor,
-    });
+    };
+    if (loss.kind === 'focal') return focalLoss(logits, labels, loss.gamma, options);
+    if (loss.kind === 'margin') return marginLoss(logits, labels, loss.margins, options);
+    return crossEntropy(logits, labels, options);
+  };
   return { parts: partsHere(batch.images.shape), lossOf };
 }
 
-/** One step of the classifier (`crossEntropy`). */
+/** One step of the classifier; without a `loss`, of `crossEntropy`. */
 export const classifierStep = named(
   'classifierStep',
-  (config: ClassifierConfig, options: StepOptions) =>
+  (config: ClassifierConfig, options: StepOptions, loss?: ClassifierLoss) =>
     ({ state, batch, scalars }: StepInputs<ClassifierBatch<Tensor>>) =>
-      advance(state, scalars, options, classifierLoss(config, batch)),
+      advance(state, scalars, options, classifierLoss(config, batch, loss)),
 );
 
 /** The gradients of that step, before clipping. */
 export const classifierGradients = named(
   'classifierGradients',
-  (config: ClassifierConfig) =>
+  (config: ClassifierConfig, loss?: ClassifierLoss) =>
     ({ params, batch }: GradientInputs<ClassifierBatch<Tensor>>) =>
-      withGradients(params, classifierLoss(config, batch)),
+      withGradients(params, classifierLoss(config, batch, loss)),
 );

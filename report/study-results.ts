@@ -17,6 +17,8 @@ export const STUDY_MEASURES = {
   mcc: { title: 'MCC', isRate: false, smallerIsBetter: false },
   nll: { title: 'NLL', isRate: false, smallerIsBetter: true },
   ece: { title: 'ECE', isRate: false, smallerIsBetter: true },
+  nllScaled: { title: 'NLL at T', isRate: false, smallerIsBetter: true },
+  eceScaled: { title: 'ECE at T', isRate: false, smallerIsBetter: true },
 } as const satisfies Readonly<Partial<Record<keyof Metrics, MeasureInfo>>>;
 
 export type StudyMeasure = keyof typeof STUDY_MEASURES;
@@ -47,6 +49,8 @@ export interface StudyRunResult {
   readonly measures: Readonly<Record<StudyMeasure, number | null>>;
   readonly perClassRecall: readonly number[];
   readonly optimizerSteps: number;
+  /** Of the independent labeller, beside the run's own. */
+  readonly labellerSteps: number;
   readonly syntheticImages: number;
   readonly seconds: number;
   readonly weightsDigest: string;
@@ -103,6 +107,7 @@ export function finishedResult(
     ) as StudyRunResult['measures'],
     perClassRecall: metrics?.perClassRecall ?? [],
     optimizerSteps: report.optimizerSteps,
+    labellerSteps: report.labellerSteps ?? 0,
     syntheticImages: report.syntheticImages,
     seconds: report.seconds,
     weightsDigest: report.weightsDigest,
@@ -119,6 +124,7 @@ export function emptyResult(
     measures: measures as StudyRunResult['measures'],
     perClassRecall: [],
     optimizerSteps: 0,
+    labellerSteps: 0,
     syntheticImages: 0,
     seconds: 0,
     weightsDigest: '',
@@ -178,13 +184,31 @@ export function studyCsv(results: StudyResults): string {
       ...MEASURE_NAMES,
       ...results.classes.map((name) => `recall ${name}`),
     ],
-    ...['optimizerSteps', 'syntheticImages', 'seconds', 'weightsDigest', 'content', 'code', 'dir', 'reason'],
+    ...[
+      'optimizerSteps',
+      'labellerSteps',
+      'syntheticImages',
+      'seconds',
+      'weightsDigest',
+      'content',
+      'code',
+      'dir',
+      'reason',
+    ],
   ];
   const lines = results.rows.flatMap(({ runs }) =>
     runs.map((run) => [
       ...[run.row, run.pair, run.seed, run.status, ...MEASURE_NAMES.map((name) => run.measures[name])],
       ...results.classes.map((_, c) => run.perClassRecall[c] ?? null),
-      ...[run.optimizerSteps, run.syntheticImages, run.seconds, run.weightsDigest, run.content, run.code],
+      ...[
+        run.optimizerSteps,
+        run.labellerSteps,
+        run.syntheticImages,
+        run.seconds,
+        run.weightsDigest,
+        run.content,
+        run.code,
+      ],
       ...[run.dir, run.reason],
     ]),
   );

@@ -66,7 +66,7 @@ async function endingOf(
     if (thrown instanceof Interrupted) throw thrown;
     const error = toError(thrown);
     const where = error instanceof RunFailed ? ` (logs: ${error.logPath})` : '';
-    const reason = `${error.message.replace(/\s*\n\s*/g, ' ')}${where}`;
+    const reason = `${oneLine(error.message)}${where}`;
     context.stderr.write(`${nameOf(run)} failed: ${reason}\n`);
     if (!(error instanceof UserError || error instanceof RunFailed)) throw error;
     return { status: 'failed', dir: kept.dir, reason };
@@ -104,6 +104,13 @@ async function doRun(
   } finally {
     sink.close();
   }
+}
+
+function oneLine(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .join(' ');
 }
 
 /** `over-sampling, seed 2`. */

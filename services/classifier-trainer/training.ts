@@ -13,7 +13,8 @@ import { initClassifier } from '../../models/classifier.ts';
 import type { ClassifierConfig } from '../../models/classifier.ts';
 import { effectiveNumberWeights, inverseFrequencyWeights } from '../../models/class-weights.ts';
 import { brokenState, explainDivergence } from '../../models/divergence.ts';
-import { logitAdjustment } from '../../models/losses.ts';
+import { ldamMargins, logitAdjustment } from '../../models/losses.ts';
+import type { ClassifierLoss } from '../../models/losses.ts';
 import { fitTemperature, scaled } from '../../models/calibration.ts';
 import {
   classificationMetrics,
@@ -137,7 +138,9 @@ export class ClassifierTraining {
   static async create(config: TrainerConfig, dataset: Dataset): Promise<ClassifierTraining> {
     const { height, width, channels, classes } = dataset;
     const { noiseAware, ...shape } = config.classifier;
-    const network: ClassifierConfig = { ...shape, channels, classes: classes.length };
+    const { loss, ldamScale } = config.training;
+    const cosine = loss === 'ldam' ? { cosineScale: ldamScale } : {};
+    const network: ClassifierConfig = { ...shape, ...cosine, channels, classes: classes.length };
     const model: ClassifierModel = {
       kind: 'classifier',
       network,
@@ -152,7 +155,11 @@ export class ClassifierTraining {
     const rows = config.training.batchSize * (noiseAware ? 2 : 1);
     const perRow = { shape: [rows], dtype: 'float32' } as const;
     const executable = await compile(
-      classifierStep(network, { optimizer, clipNorm: config.training.clipNorm ?? Infinity }),
+      classifierStep(
+        network,
+        { optimizer, clipNorm: config.training.clipNorm ?? Infinity },
+        ...lossOf(config.training, classCounts(dataset.train.labels, classes.length)),
+      ),
       {
         state: specOf(state),
         batch: {
@@ -263,7 +270,8 @@ export class ClassifierTraining {
     const { loss, gradientNorm, ...state } = await runStep({ state: this.#state, batch, scalars });
     const [value, norm] = [loss.data[0]!, gradientNorm.data[0]!];
     if (!Number.isFinite(value) || !Number.isFinite(norm)) {
-      const gradientsOf = classifierGradients(this.#parts.model.network);
+      const loss = lossOf(config.training, this.trainCounts);
+      const gradientsOf = classifierGradients(this.#parts.model.network, ...loss);
       const cause = await explainDivergence(gradientsOf, { state: this.#state, batch }, config);
       throw this.#diverged(step, `the loss is ${value}, the gradient's norm ${norm}, ${cause}`);
     }
@@ -363,6 +371,15 @@ export class ClassifierTraining {
 
 function rootKey({ seed, stream }: TrainerConfig): Key {
   return stream === undefined ? keyFromSeed(seed) : foldIn(keyFromSeed(seed), stream);
+}
+
+/** Nothing for cross-entropy, whose graphs are those of a step without a choice of loss. */
+function lossOf(training: TrainingConfig, counts: readonly number[]): [] | [ClassifierLoss] {
+  const { loss, focalGamma, ldamMargin, ldamScale } = training;
+  if (loss === 'focal') return [{ kind: 'focal', gamma: focalGamma }];
+  if (loss === 'cross-entropy') return [];
+  const margins = ldamMargins(counts, ldamMargin).map((margin) => ldamScale * margin);
+  return [{ kind: 'margin', margins }];
 }
 
 function classWeights(

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import {
+  compareRows,
+  emptyResult,
+  MEASURE_NAMES,
+  studyCsv,
+  type StudyResults,
+  type StudyRunResult,
+} from './study-results.ts';
+import { studyTable } from './study-table.ts';
+
+const place = { dir: '/runs/a', content: 'c', code: 'd', reason: '' } as const;
+
+function run(row: string, pair: number, balancedAccuracy: number, tailRecall: number): StudyRunResult {
+  const empty = emptyResult({ ...place, row, pair, seed: pair + 1, status: 'finished' });
+  return { ...empty, measures: { ...empty.measures, balancedAccuracy, tailRecall } };
+}
+
+const failed = emptyResult({ ...place, row: 'new', pair: 3, seed: 4, status: 'failed', reason: 'a, "b"' });
+const rows = compareRows(
+  [
+    {
+      name: 'base',
+      settings: {},
+      runs: [0, 1, 2, 3].map((pair) => run('base', pair, 0.5 + pair / 100, 0.2)),
+    },
+    {
+      name: 'new',
+      settings: {},
+      runs: [run('new', 0, 0.51, 0.2), run('new', 1, 0.53, 0.3), run('new', 2, 0.55, 0.1), failed],
+    },
+  ],
+  'base',
+);
+
+describe('compareRows', () => {
+  it('takes differences pair by pair, without runs that have none', () => {
+    const [balanced, tail, ...others] = rows[1]!.differences;
+    balanced!.differences.forEach((d, i) => expect(d).toBeCloseTo([0.01, 0.02, 0.03][i]!, 12));
+    expect(balanced!.p).toBe(2 / 8);
+    expect(balanced!.mean).toBeCloseTo(0.02, 12);
+    // t with two degrees of freedom: 4.303 · 0.01 / √3
+    expect(balanced!.interval!.low).toBeCloseTo(0.02 - 0.0248434, 6);
+    expect(tail!.measure).toBe('tailRecall');
+    expect(others).toEqual([]); // nothing else was measured
+    expect(rows[0]!.differences).toEqual([]);
+  });
+
+  it('corrects the primary measures together: of .25 and 1, the smaller is doubled', () => {
+    expect(rows[1]!.differences.map(({ holmP }) => holmP)).toEqual([0.5, 1]);
+  });
+});
+
+describe('tables', () => {
+  const results: StudyResults = {
+    format: 1,
+    ...{ title: 'T', split: 'development', reference: 'base', classes: ['a'], classCounts: [3], rows },
+    warnings: ['new, seed 4 failed: a, "b"'],
+  };
+
+  it('names failed runs', () => {
+    const text = studyTable(results);
+    expect(text).toContain('T: on development');
+    expect(text).toContain('+2.0 [−0.5, +4.5] p 0.250/0.500');
+    expect(text).toMatch(/new +51\.0% +53\.0% +55\.0% +failed/);
+    expect(text).toContain('! new, seed 4 failed');
+  });
+
+  it('has a line of CSV for each run, its texts quoted', () => {
+    const lines = studyCsv(results).split('\r\n');
+    expect(lines).toHaveLength(1 + 8 + 1);
+    expect(lines[0]!.startsWith(`row,pair,seed,status,${MEASURE_NAMES.join(',')},recall a,`)).toBe(true);
+    expect(lines[8]!.endsWith('"a, ""b"""')).toBe(true);
+  });
+});
