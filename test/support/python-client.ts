@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { packageRoot } from '../../common/package-root.ts';
 
 const ROOT = packageRoot();
-const python = process.env['BALLAST_PEER_PYTHON'] ?? '';
+export const PEER_PYTHON = process.env['BALLAST_PEER_PYTHON'] ?? '';
 const MODULES = ['grpc', 'grpc_tools.protoc', 'google.rpc.status_pb2', 'google.rpc.error_details_pb2'];
 
 export interface End {
@@ -15,12 +15,15 @@ export interface End {
 }
 
 /** Why it cannot run here; null when it can. */
-export const missingPython: string | null = whatPythonLacks();
+export const missingPython: string | null = missingModules(MODULES);
 
-function whatPythonLacks(): string | null {
-  if (python === '') return 'BALLAST_PEER_PYTHON is not set';
-  const { status, stderr } = spawnSync(python, ['-c', `import ${MODULES.join(', ')}`], { encoding: 'utf8' });
-  return status === 0 ? null : `${python}: ${stderr.trimEnd().split('\n').at(-1)}`;
+/** What the interpreter lacks of these modules; null for nothing. */
+export function missingModules(modules: readonly string[]): string | null {
+  if (PEER_PYTHON === '') return 'BALLAST_PEER_PYTHON is not set';
+  const { status, stderr } = spawnSync(PEER_PYTHON, ['-c', `import ${modules.join(', ')}`], {
+    encoding: 'utf8',
+  });
+  return status === 0 ? null : `${PEER_PYTHON}: ${stderr.trimEnd().split('\n').at(-1)}`;
 }
 
 /** Runs a program to its end. */
@@ -43,7 +46,7 @@ export async function pythonClient(folder: string) {
   mkdirSync(stubs);
   const outputs = [`--python_out=${stubs}`, `--grpc_python_out=${stubs}`];
   const proto = ['-I', join(ROOT, 'proto'), ...outputs, 'ballast/v1/coordinator.proto'];
-  const made = await runProgram(python, ['-m', 'grpc_tools.protoc', ...proto]);
+  const made = await runProgram(PEER_PYTHON, ['-m', 'grpc_tools.protoc', ...proto]);
   if (made.code !== 0) throw new Error(`no stubs: ${made.stderr}`);
   const own = { PYTHONPATH: stubs, PYTHONDONTWRITEBYTECODE: '1' };
   return {
@@ -56,7 +59,7 @@ export async function pythonClient(folder: string) {
     ): Promise<End> {
       const program = join(ROOT, 'examples/api/python/train.py');
       const args = [program, server, config, id, '--class', 'disc', '--out', join(folder, id)];
-      return runProgram(python, args, { ...own, ...env });
+      return runProgram(PEER_PYTHON, args, { ...own, ...env });
     },
   };
 }
