@@ -15,7 +15,7 @@ const dir = mkdtempSync(join(tmpdir(), 'ballast-api-'));
 afterAll(() => rmSync(dir, { recursive: true }));
 
 function file(name: string, content: string): string {
-  writeFileSync(join(dir, name), content);
+  writeFileSync(join(dir, name), content, { mode: 0o600 });
   return join(dir, name);
 }
 

@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import { CERTIFICATE_NAME, TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY } from '../actors/security/security.ts';
 import { toError, UserError } from '../common/errors.ts';
+import { readPrivateFile } from '../common/private-file.ts';
 import { isAddress } from './node-address.ts';
 
 export const SERVER_KEY = 'BALLAST_SERVER';
@@ -52,20 +53,30 @@ function readToken(given: string | undefined, environment: Environment, cwd: str
   const name = given === undefined ? API_TOKEN_KEY : '--token-file';
   const path = given ?? environment[API_TOKEN_KEY] ?? '';
   if (path === '') return null;
-  const token = readNamed(name, resolve(cwd, path)).toString('utf8').trim();
+  const token = readSecret(name, resolve(cwd, path)).toString('utf8').trim();
   if (/^[\x21-\x7e]+$/.test(token)) return token;
   throw new UserError(`${name} ${path}: ${token === '' ? 'the file is empty' : 'the file holds no token'}`);
 }
 
 function readTls(environment: Environment): ApiTarget['tls'] {
   const read = (name: string) => (environment[name] ? readNamed(name, environment[name]) : null);
-  const [ca, cert, key] = [read(TLS_CA_KEY), read(TLS_CERT_KEY), read(TLS_KEY_KEY)];
+  const readKey = () => (environment[TLS_KEY_KEY] ? readSecret(TLS_KEY_KEY, environment[TLS_KEY_KEY]) : null);
+  const [ca, cert, key] = [read(TLS_CA_KEY), read(TLS_CERT_KEY), readKey()];
   if (ca === null && cert === null && key === null) return null;
   if (ca === null)
     throw new UserError(`TLS needs ${TLS_CA_KEY}, the authority that signed the server's certificate`);
   if ((cert === null) !== (key === null))
     throw new UserError(`${TLS_CERT_KEY} and ${TLS_KEY_KEY} go together`);
   return { ca, own: cert === null || key === null ? null : { cert, key } };
+}
+
+/** A file that nobody else may read. */
+function readSecret(name: string, path: string): Buffer {
+  try {
+    return readPrivateFile(path);
+  } catch (thrown) {
+    throw new UserError(`${name} ${toError(thrown).message}`, { cause: thrown });
+  }
 }
 
 function readNamed(name: string, path: string): Buffer {

@@ -1,6 +1,6 @@
 /** `ballast coordinator`: a node that does runs for others and serves the public API, until SIGTERM or Ctrl-C. */
 import type { Command } from 'commander';
-import { removeNatsEvents } from '../actors/control/event-nats-stream.ts';
+import { natsNames, removeNatsEvents } from '../actors/control/event-nats-stream.ts';
 import { openNatsEventBus } from '../actors/control/event-nats.ts';
 import { natsSecrets } from '../actors/control/nats-secrets.ts';
 import { confineTree, pathWithin } from '../common/confined-path.ts';
@@ -71,7 +71,14 @@ async function startGuest(settings: CoordinatorSettings, host: Host): Promise<Gu
     keepEventsMs: settings.keepEventsMs,
     keepRuns: settings.keepRuns,
   });
-  return { lines: [`api:    ${coordinator.apiAddress}`], close: once(() => coordinator.close()) };
+  const events = host.settings.join.kind === 'nats' ? [describeStreams()] : [];
+  return { lines: [`api:    ${coordinator.apiAddress}`, ...events], close: once(() => coordinator.close()) };
+}
+
+/** Where each run's events are, for a RUN of the list. */
+function describeStreams(): string {
+  const { stream, prefix } = natsNames('run-RUN');
+  return `events: NATS stream ${stream} of each RUN, subjects ${prefix}>`;
 }
 
 /** Runs tell NATS of their events where the cluster has one. */

@@ -20,7 +20,7 @@ import { type ControlPlane, openControlPlane } from './control-plane.ts';
 import { RunFailed } from './failure.ts';
 import type { JoinTarget } from './node-settings.ts';
 import { removeNodeFile, writeNodeFile } from './node-file.ts';
-import { openRunBus, runId } from './run-events-bus.ts';
+import { describeNatsEvents, openRunBus, runId } from './run-events-bus.ts';
 import { lockRunFolder } from './run-lock.ts';
 
 export interface ExecuteOptions {
@@ -36,6 +36,8 @@ export interface ExecuteOptions {
   readonly onEvent: (event: RunEvent) => void;
   /** Told of the node while it lives (for /metrics), then null. */
   readonly onNode?: (node: Node | null) => void;
+  /** Hears where the events are on NATS, once they are. */
+  readonly onNats?: (line: string) => void;
 }
 
 /** The cluster that a run's node joins, and where others reach it. */
@@ -75,7 +77,9 @@ async function executeLocked(options: ExecuteOptions, logDir: string): Promise<R
   const runDir = options.config.out;
   const log = createLog({ write: fileWriter(join(logDir, 'node.log')), fields: { process: 'node' } });
   const metrics = createRegistry({ process: 'node' });
-  const bus = await openRunBus(runDir, options.natsUrl, metrics);
+  const { natsUrl, resume } = options;
+  const bus = await openRunBus({ runDir, natsUrl, metrics, resume });
+  if (natsUrl !== null) options.onNats?.(describeNatsEvents(runDir));
   const pool = new ChannelPool();
   let node: Node | null = null;
   let controlPlane: ControlPlane | null = null;

@@ -1,7 +1,10 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { CommanderError } from 'commander';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { UserError } from '../common/errors.ts';
-import { describeFailure, Interrupted, RunFailed } from './failure.ts';
+import { describeFailure, Interrupted, RunFailed, writeTemporaryLog } from './failure.ts';
 
 const failure = (thrown: unknown, isDebug = false) => describeFailure(thrown, isDebug, () => '/tmp/log');
 
@@ -40,5 +43,28 @@ describe('describeFailure', () => {
     expect(failure(new CommanderError(0, 'commander.helpDisplayed', 'x')).exitCode).toBe(0);
     expect(failure(new Interrupted('SIGINT', 'Stopped'))).toEqual({ lines: ['Stopped'], exitCode: 130 });
     expect(failure(new Interrupted('SIGTERM', 'Stopped')).exitCode).toBe(143);
+  });
+});
+
+describe('the log of what was not foreseen', () => {
+  it('is a new file that nobody else can read, whatever lies in the folder for temporary files', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ballast-failure-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    vi.stubEnv('TMPDIR', folder);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const victim = join(folder, 'victim');
+    writeFileSync(victim, 'precious');
+    symlinkSync(victim, join(folder, `ballast-error-${process.pid}.log`)); // where it was written once
+    const [first, second] = [writeTemporaryLog('a stack'), writeTemporaryLog('another')];
+    expect(readFileSync(victim, 'utf8')).toBe('precious');
+    expect(readFileSync(first, 'utf8')).toBe('a stack\n');
+    expect(statSync(first).mode & 0o777).toBe(0o600);
+    expect(statSync(dirname(first)).mode & 0o777).toBe(0o700);
+    expect(second).not.toBe(first);
+  });
+
+  it('repeats no control characters of names in its line', () => {
+    const thrown = new UserError('no class \u001b]0;owned\u0007\u001b[31mcat\nerror: none');
+    expect(describeFailure(thrown, false, () => '').lines).toEqual(['error: no class cat error: none']);
   });
 });

@@ -2,11 +2,12 @@
  * How a command ends when something went wrong: what a person reads on stderr, and the exit code. A user's mistake is
  * one line; anything else is a message, a log to read, and a stack only with BALLAST_DEBUG=1.
  */
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CommanderError } from 'commander';
 import { errorCode, toError, UserError } from '../common/errors.ts';
+import { plainText } from '../common/plain-text.ts';
 
 export const EXIT = { ok: 0, failure: 1, usage: 2, interrupted: 130, terminated: 143 } as const;
 
@@ -38,6 +39,7 @@ export interface Failure {
   readonly exitCode: number;
 }
 
+const MAX_LINES = 1000;
 const FULL_DISK = new Set(['ENOSPC', 'EDQUOT']);
 
 /** The lines to print and the exit code. `writeLog` stores a stack and returns its path. */
@@ -73,9 +75,10 @@ export function describeFailure(
 
 /** Writes a stack where no run folder is at hand; returns the path, or says that it could not. */
 export function writeTemporaryLog(text: string): string {
-  const path = join(tmpdir(), `ballast-error-${process.pid}.log`);
   try {
-    writeFileSync(path, `${text}\n`);
+    // A new folder that only this user can enter: in a shared one somebody else may have laid a link of that name.
+    const path = join(mkdtempSync(join(tmpdir(), 'ballast-error-')), 'error.log');
+    writeFileSync(path, `${text}\n`, { flag: 'wx', mode: 0o600 });
     return path;
   } catch {
     return 'the stack (run again with BALLAST_DEBUG=1)';
@@ -86,12 +89,14 @@ function usageExitCode({ exitCode }: CommanderError): number {
   return exitCode === 0 ? EXIT.ok : EXIT.usage; // commander has printed help, version or what is wrong
 }
 
+/** Names of files, classes and actors in a message steer no terminal. */
 function oneLine(text: string): string {
-  return text
-    .split('\n')
-    .map((line) => line.trim())
-    .join(' ')
-    .trim();
+  return plainText(
+    text
+      .split('\n', MAX_LINES)
+      .map((line) => line.trim())
+      .join(' '),
+  ).trim();
 }
 
 /** The stack with those of its causes. */

@@ -3,6 +3,9 @@
 import { describeFailure, EXIT, writeTemporaryLog } from './failure.ts';
 import { createProgram } from './program.ts';
 
+/** Run folders are 0700, models, logs and downloads 0600; processes that it starts inherit it. */
+const PRIVATE_UMASK = 0o077;
+
 /** Runs the command line; returns the exit code. */
 async function main(): Promise<number> {
   const context = { stdout: process.stdout, stderr: process.stderr, cwd: process.cwd() };
@@ -18,6 +21,7 @@ async function main(): Promise<number> {
   }
 }
 
+process.umask(PRIVATE_UMASK);
 // `ballast … | head` closes the pipe early; that is nobody's failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) =>
   process.exit(error.code === 'EPIPE' ? EXIT.ok : 1),

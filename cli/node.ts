@@ -11,6 +11,7 @@ import { createRegistry, serveMetrics } from '../actors/calls/metrics.ts';
 import { type Node, startNode } from '../actors/node/node.ts';
 import { errorCode, toError, UserError } from '../common/errors.ts';
 import { ensureDirectory } from '../common/files.ts';
+import { refuseForeignFolder } from '../common/private-file.ts';
 import { createLog, type Log } from '../common/log.ts';
 import type { CommandContext } from './context.ts';
 import { type ControlPlane, openControlPlane } from './control-plane.ts';
@@ -89,6 +90,7 @@ export async function nodeCommand(
     await refuseTakenPort('--metrics-port', settings.host, settings.metricsPort);
   if (settings.healthPort !== null)
     await refuseTakenPort('--health-port', settings.host, settings.healthPort);
+  refuseForeignFolder(settings.dir);
   await ensureDirectory(join(settings.dir, 'logs'));
   let node: Node | null = null;
   const interrupts = listenForInterrupts((line) => context.stderr.write(`${line}\n`), process, {

@@ -84,7 +84,15 @@ async function doRun(
   const resume = found.kind === 'unfinished';
   try {
     const { config } = run;
-    const end = await executeRun({ config, resume, natsUrl: job.natsUrl, signal, onEvent, onNode });
+    const end = await executeRun({
+      config,
+      resume,
+      natsUrl: job.natsUrl,
+      signal,
+      onEvent,
+      onNode,
+      onNats: tell,
+    });
     if (end.status === 'finished') return end.report;
   } catch (thrown) {
     throw thrown instanceof UserError

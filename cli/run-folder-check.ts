@@ -4,6 +4,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode, UserError } from '../common/errors.ts';
 import { ensureDirectory } from '../common/files.ts';
+import { refuseForeignFolder } from '../common/private-file.ts';
 import { NODE_FILE } from './node-file.ts';
 import { LOCK_NAME, refuseLocked } from './run-lock.ts';
 
@@ -36,6 +37,7 @@ const PREAMBLE = new Set(['events.jsonl', 'logs', 'metrics.jsonl', LOCK_NAME, NO
  * own (then it is removed).
  */
 export async function prepareRunFolder(dir: string, overwrite: boolean): Promise<void> {
+  refuseForeignFolder(dir);
   await refuseLocked(dir);
   const names = await namesIn(dir);
   if (names.every((name) => PREAMBLE.has(name))) return ensureDirectory(dir);
@@ -55,6 +57,7 @@ export async function prepareRunFolder(dir: string, overwrite: boolean): Promise
 /** Throws UserError when `dir` holds no run to continue. */
 export function checkResumable(dir: string): void {
   if (!existsSync(dir)) throw new UserError(`${dir}: there is no such run folder to resume`);
+  refuseForeignFolder(dir);
   if (!existsSync(join(dir, 'config.json')))
     throw new UserError(`${dir} is not a run folder: it has no config.json`);
 }

@@ -80,6 +80,7 @@ async function runCommand(command: Command, context: CommandContext): Promise<vo
         signal,
         onEvent: (e) => sink.onEvent(e),
         onNode,
+        onNats: (line) => context.stderr.write(`${line}\n`),
       });
       if (end.status === 'cancelled')
         throw await interrupted(config, end.epoch, interrupts.received() ?? 'SIGINT');

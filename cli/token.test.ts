@@ -39,3 +39,11 @@ it.each([
 ])('%j is refused', (flags, message) => {
   expect(() => describeToken(flags)).toThrow(message);
 });
+
+it('prints when the token ends', () => {
+  const flags = { name: 'a', scope: 'read', expiresDays: '1.5', json: true };
+  const { entry } = JSON.parse(describeToken(flags, Date.UTC(2026, 0, 1))) as { entry: { expires: string } };
+  expect(entry.expires).toBe('2026-01-02T12:00:00.000Z');
+  for (const expiresDays of ['0', '-1', 'soon', '1e9'])
+    expect(() => describeToken({ ...flags, expiresDays })).toThrow(`--expires-days ${expiresDays}`);
+});

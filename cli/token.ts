@@ -7,14 +7,18 @@ import type { CommandContext } from './context.ts';
 const EXAMPLES = `
 Examples:
   ballast token new --name ci --scope submit
-  ballast token new --name dashboard --scope read --rate 5 --burst 20
+  ballast token new --name dashboard --scope read --rate 5 --burst 20 --expires-days 90
 `;
+
+const DAY_MS = 86_400_000;
+const MOST_DAYS = 36_500;
 
 interface TokenFlags {
   readonly name: string;
   readonly scope: string;
   readonly rate?: string;
   readonly burst?: string;
+  readonly expiresDays?: string;
   readonly json?: boolean;
 }
 
@@ -33,13 +37,15 @@ export function addTokenCommand(program: Command, context: CommandContext): void
     .requiredOption('--scope <scope>', `${SCOPES.join(', ')}: each includes those before it`)
     .option('--rate <calls>', 'calls allowed per second (default: no limit)')
     .option('--burst <calls>', 'calls allowed at once (default: the calls of one second)')
+    .option('--expires-days <days>', 'days until it expires (default: never)')
     .option('--json', 'print one JSON object')
     .addHelpText('after', EXAMPLES);
   command.action(() => void context.stdout.write(describeToken(command.opts<TokenFlags>())));
 }
 
 /** The output of the command. @throws UserError naming the flag that cannot work. */
-export function describeToken({ name, scope, rate, burst, json = false }: TokenFlags): string {
+export function describeToken(flags: TokenFlags, nowMs = Date.now()): string {
+  const { name, scope, rate, burst, expiresDays, json = false } = flags;
   if (!TOKEN_NAME.test(name)) {
     throw new UserError(`--name ${name}: use 1 to 63 letters, digits, '-', '_' and '.'`);
   }
@@ -47,11 +53,16 @@ export function describeToken({ name, scope, rate, burst, json = false }: TokenF
   const ratePerSecond = parseAmount('--rate', rate, Number.MIN_VALUE);
   const atOnce = parseAmount('--burst', burst, 1);
   if (atOnce !== null && ratePerSecond === null) throw new UserError('--burst needs --rate');
+  const days = parseAmount('--expires-days', expiresDays, Number.MIN_VALUE);
+  if (days !== null && days > MOST_DAYS)
+    throw new UserError(`--expires-days ${expiresDays}: it must be at most ${MOST_DAYS}`);
+  const expires = days === null ? null : new Date(nowMs + days * DAY_MS).toISOString();
   const { token, sha256 } = newToken();
   const entry = {
     ...{ name, sha256, scopes: [scope] },
     ...(ratePerSecond === null ? {} : { ratePerSecond }),
     ...(atOnce === null ? {} : { burst: atOnce }),
+    ...(expires === null ? {} : { expires }),
   };
   if (json) return `${JSON.stringify({ token, entry })}\n`;
   const [first = '', ...others] = [
@@ -60,6 +71,7 @@ export function describeToken({ name, scope, rate, burst, json = false }: TokenF
     `scopes: [${scope}]`,
     ...(ratePerSecond === null ? [] : [`ratePerSecond: ${ratePerSecond}`]),
     ...(atOnce === null ? [] : [`burst: ${atOnce}`]),
+    ...(expires === null ? [] : [`expires: ${expires}`]),
   ];
   return [
     `The token, which is shown only once; keep it in a file that others cannot read:`,

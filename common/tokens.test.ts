@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UserError } from './errors.ts';
-import { allows, ApiTokens, bearerToken, newToken, SCOPES } from './tokens.ts';
+import { allows, ApiTokens, bearerToken, newToken, SCOPES, hasExpired } from './tokens.ts';
 
 let dir: string;
 let path: string;
@@ -63,6 +63,19 @@ describe('a tokens file', () => {
     for (const wrong of ['', 'token-on', 'token-one ', 'token-two\n', sha256('token-one')]) {
       expect(tokens.find(wrong)).toBeNull();
     }
+  });
+
+  it('may say when a token ends', () => {
+    const entry = {
+      name: 'guest',
+      sha256: sha256('t'),
+      scopes: ['read'],
+      expires: '2026-01-31T12:00:00+02:00',
+    };
+    write('tokens.yaml', JSON.stringify({ tokens: [entry] }));
+    const token = ApiTokens.open(path).find('t')!;
+    const endMs = Date.UTC(2026, 0, 31, 10);
+    expect([hasExpired(token, endMs - 1), hasExpired(token, endMs)]).toEqual([false, true]);
   });
 
   it('may be JSON, and gives admin everything', () => {
@@ -157,6 +170,11 @@ describe('refused', () => {
       'tokens[0].sha256: must be 64 hex digits',
     ],
     ['burst alone', entry(`${digest}, scopes: [read], burst: 3`), 'has burst without ratePerSecond'],
+    [
+      'a day without a time',
+      entry(`${digest}, scopes: [read], expires: "2026-01-31"`),
+      'must be a time with its zone',
+    ],
     ['a missing file', entry('tokenFile: none, scopes: [read]'), 'DIR/none: cannot be read (ENOENT)'],
     ['a folder', entry('tokenFile: ., scopes: [read]'), 'DIR: it is not a file'],
     [

@@ -7,6 +7,7 @@
  *       scopes: [submit]            # read; submit, which includes read; admin, which includes both
  *       ratePerSecond: 5            # optional, with burst: how many calls it may make
  *       burst: 20
+ *       expires: 2027-01-31T00:00:00Z   # optional; refused from then on
  *     - name: dashboard
  *       tokenFile: dashboard.token  # in place of sha256: a file that holds the token
  *       scopes: [read]
@@ -16,12 +17,12 @@
  * mistake, the last good list stays in force and the mistake is told once.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Document, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { errorCode, toError, UserError } from './errors.ts';
+import { toError, UserError } from './errors.ts';
 import { versionOf } from './files.ts';
+import { readPrivateFile } from './private-file.ts';
 import type { RateLimit } from './token-bucket.ts';
 
 export const SCOPES = ['read', 'submit', 'admin'] as const;
@@ -40,14 +41,14 @@ export interface ApiToken {
   readonly scopes: ReadonlySet<Scope>;
   /** Null: as many calls as it likes. */
   readonly limit: RateLimit | null;
+  /** When it ends, milliseconds since 1970; null for never. */
+  readonly expiresMs: number | null;
 }
 
 const TOKEN_PREFIX = 'blt_';
 const TOKEN_BYTES = 32;
 const MAX_FILE_BYTES = 2 ** 20;
 const MAX_TOKENS = 10_000;
-/** Permission bits of everybody who is neither the owner nor of the group. */
-const OTHERS = 0o007;
 const CHECK_EVERY_MS = 1000;
 
 export const TOKEN_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
@@ -63,6 +64,9 @@ const entrySchema = z
     scopes: z.array(z.enum(SCOPES)).min(1),
     ratePerSecond: z.number().positive().optional(),
     burst: z.number().min(1).optional(),
+    expires: z.iso
+      .datetime({ offset: true, message: 'must be a time with its zone, as 2027-01-31T00:00:00Z' })
+      .optional(),
   })
   .refine(({ sha256, tokenFile }) => (sha256 === undefined) !== (tokenFile === undefined), {
     message: 'needs either sha256 or tokenFile',
@@ -79,6 +83,11 @@ interface KnownToken extends ApiToken {
 /** Whether a token may do what needs `scope`. */
 export function allows(token: ApiToken, scope: Scope): boolean {
   return token.scopes.has(scope);
+}
+
+/** Whether a token has ended, `nowMs` since 1970. */
+export function hasExpired({ expiresMs }: ApiToken, nowMs: number): boolean {
+  return expiresMs !== null && expiresMs <= nowMs;
 }
 
 /** A new random token, and the digest that stands for it in a tokens file. */
@@ -163,27 +172,30 @@ export class ApiTokens {
 
 function readTokens(path: string): { known: KnownToken[]; files: string[] } {
   const files = [path];
-  const known = parseTokens(readPrivate(path), path).map((entry): KnownToken => {
-    const { name, sha256, tokenFile, scopes, ratePerSecond, burst } = entry;
-    let digest: Buffer;
-    if (sha256 !== undefined) {
-      digest = Buffer.from(sha256, 'hex');
-    } else {
-      const file = resolve(dirname(path), tokenFile!);
-      files.push(file);
-      digest = digestOf(tokenIn(file));
-    }
-    const limit =
-      ratePerSecond === undefined ? null : { ratePerSecond, burst: burst ?? Math.max(1, ratePerSecond) };
-    return { name, digest, limit, scopes: new Set(scopes.flatMap((scope) => INCLUDES[scope])) };
-  });
+  const known = parseTokens(readPrivateFile(path, MAX_FILE_BYTES).toString('utf8'), path).map(
+    (entry): KnownToken => {
+      const { name, sha256, tokenFile, scopes, ratePerSecond, burst, expires } = entry;
+      let digest: Buffer;
+      if (sha256 !== undefined) {
+        digest = Buffer.from(sha256, 'hex');
+      } else {
+        const file = resolve(dirname(path), tokenFile!);
+        files.push(file);
+        digest = digestOf(tokenIn(file));
+      }
+      const limit =
+        ratePerSecond === undefined ? null : { ratePerSecond, burst: burst ?? Math.max(1, ratePerSecond) };
+      const expiresMs = expires === undefined ? null : Date.parse(expires);
+      return { name, digest, limit, expiresMs, scopes: new Set(scopes.flatMap((scope) => INCLUDES[scope])) };
+    },
+  );
   refuseTwice(path, 'name', (token) => token.name, known);
   refuseTwice(path, 'token', (token) => token.digest.toString('hex'), known);
   return { known, files };
 }
 
 function tokenIn(file: string): string {
-  const token = readPrivate(file).trim();
+  const token = readPrivateFile(file).toString('utf8').trim();
   if (token === '' || /\s/.test(token))
     throw new UserError(`${file}: it must hold one token and nothing else`);
   return token;
@@ -218,7 +230,7 @@ function reasonOf(issue: z.core.$ZodIssue | undefined): string {
     case 'invalid_format':
       return issue.message;
     case 'unrecognized_keys':
-      return 'it has an unknown field; known are name, sha256, tokenFile, scopes, ratePerSecond, burst';
+      return 'it has an unknown field; known are name, sha256, tokenFile, scopes, ratePerSecond, burst, expires';
     case 'invalid_value':
       return `it must be one of ${SCOPES.join(', ')}`;
     default:
@@ -238,32 +250,6 @@ function refuseTwice(
     if (before !== undefined) throw new UserError(`${path}: ${before} and ${token.name} have one ${what}`);
     seen.set(of(token), token.name);
   }
-}
-
-/** The text of a file that only its owner and group can read. @throws UserError. */
-function readPrivate(path: string): string {
-  try {
-    const { mode, size } = regularFile(path);
-    if ((mode & OTHERS) !== 0) {
-      const shown = (mode & 0o777).toString(8).padStart(4, '0');
-      throw new UserError(
-        `${path}: everybody on this machine can read or change it (mode ${shown}); set it to 0640 or less`,
-      );
-    }
-    if (size > MAX_FILE_BYTES) throw new UserError(`${path}: it is larger than ${MAX_FILE_BYTES} bytes`);
-    return readFileSync(path, 'utf8');
-  } catch (thrown) {
-    if (thrown instanceof UserError) throw thrown;
-    throw new UserError(`${path}: cannot be read (${errorCode(thrown) ?? toError(thrown).message})`, {
-      cause: thrown,
-    });
-  }
-}
-
-function regularFile(path: string): { readonly mode: number; readonly size: number } {
-  const found = statSync(path);
-  if (!found.isFile()) throw new UserError(`${path}: it is not a file`);
-  return found;
 }
 
 function digestOf(token: string): Buffer {

@@ -3,6 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openEventLog } from '../actors/control/event-log.ts';
+import { UserError } from '../common/errors.ts';
 import { writeFileExclusive } from '../common/files.ts';
 import type { EpochRecord } from '../report/records.ts';
 import { Checkpoints, Replaced } from './checkpoints.ts';
@@ -189,7 +191,9 @@ describe('the folder', () => {
     const path = join(dir, 'epoch-002.json');
     await expect(checkpoints.readState()).rejects.toThrow(`delete ${path} to continue`);
     await writeFile(path, '{"epo');
-    await expect(checkpoints.readState()).rejects.toThrow(`${path} is damaged; delete it`);
+    await expect(checkpoints.readState()).rejects.toThrow(
+      `${path} is damaged: it is not JSON; delete ${path}`,
+    );
     await rm(path);
     expect(await checkpoints.readState()).toEqual(stateAfter(1));
   });
@@ -210,5 +214,101 @@ describe('the folder', () => {
       'checkpoints/holder.json',
       'model',
     ]);
+  });
+});
+
+describe('a damaged checkpoint is told in one line with what to do', () => {
+  let checkpoints: Checkpoints;
+  const fileOf = (...parts: string[]) => join(dir, 'epoch-002.one-2', ...parts);
+  beforeEach(async () => {
+    checkpoints = new Checkpoints(dir, 'one');
+    await checkpoints.claim();
+    await commit(checkpoints, 1);
+    await commit(checkpoints, 2);
+  });
+
+  /** Changes one bit in the middle of a file. */
+  async function flip(path: string): Promise<void> {
+    const bytes = await readFile(path);
+    bytes[bytes.length >> 1]! ^= 1;
+    await writeFile(path, bytes);
+  }
+
+  const advice = () => `delete ${join(dir, 'epoch-002.json')} to continue from the epoch before`;
+
+  it('where a bit of the weights is another', async () => {
+    expect(await checkpoints.trainerDir(2)).toBe(fileOf('trainer'));
+    await flip(fileOf('trainer', 'trainer.safetensors'));
+    await expect(checkpoints.trainerDir(2)).rejects.toThrow(
+      `${fileOf('trainer', 'trainer.safetensors')} is damaged: it is not what epoch 2 committed; ${advice()}`,
+    );
+    await rm(join(dir, 'epoch-002.json')); // the remedy
+    expect((await checkpoints.readState()).epoch).toBe(1);
+    expect(await checkpoints.trainerDir(1)).toBe(join(dir, 'epoch-001.one-1', 'trainer'));
+  });
+
+  it('where a bit of the state is another, though it is JSON still', async () => {
+    const text = await readFile(fileOf('coordinator.json'), 'utf8');
+    await writeFile(fileOf('coordinator.json'), text.replace('"seconds":0', '"seconds":9'));
+    await expect(checkpoints.readState()).rejects.toThrow(`it is not what epoch 2 committed; ${advice()}`);
+  });
+
+  it('where a file is gone', async () => {
+    await rm(fileOf('trainer', 'trainer.safetensors'));
+    await expect(checkpoints.trainerDir(2)).rejects.toThrow('is damaged');
+  });
+
+  it.each([
+    ['{}', 'it names no checkpoint of epoch 3'],
+    ['[]', 'it names no checkpoint of epoch 3'],
+    ['null', 'it holds null'],
+    ['{"epoch":3', 'it is not JSON'],
+    ['{"epoch":3,"folder":"../../../etc","weightsDigest":null}', 'it names no checkpoint of epoch 3'],
+    ['{"epoch":3,"folder":"epoch-002.one-2","weightsDigest":null}', 'it names no checkpoint of epoch 3'],
+    [
+      '{"epoch":3,"folder":"epoch-003.x-1","weightsDigest":null,"files":{"a":1}}',
+      'it names no checkpoint of epoch 3',
+    ],
+  ])('where a stray commit says %s', async (text, problem) => {
+    const path = join(dir, 'epoch-003.json');
+    await writeFile(path, text);
+    await expect(checkpoints.readState()).rejects.toThrow(
+      `${path} is damaged: ${problem}; delete ${path} to continue from the epoch before`,
+    );
+  });
+});
+
+describe('a damaged file of a run folder is told in one line with what to do', () => {
+  it.each([
+    ['config.json', (folder: RunFolder) => folder.readConfig(), 'start the run anew with --overwrite'],
+    ['classes.json', (folder: RunFolder) => folder.readClasses(), 'start the run anew with --overwrite'],
+    ['report.json', (folder: RunFolder) => folder.readReport(), 'delete it and resume the run'],
+    [
+      'checkpoints/holder.json',
+      (folder: RunFolder) => folder.checkpoints.isHolder(),
+      'delete it and resume the run',
+    ],
+  ])('%s', async (name, read, remedy) => {
+    await mkdir(dirname(join(dir, name)), { recursive: true });
+    for (const text of ['{"a', '17', '']) {
+      await writeFile(join(dir, name), text);
+      const thrown: unknown = await read(new RunFolder(dir)).catch((error: unknown) => error);
+      expect(thrown).toBeInstanceOf(UserError);
+      expect((thrown as Error).message).toContain(`${join(dir, name)} is damaged`);
+      expect((thrown as Error).message).toContain(remedy);
+    }
+  });
+
+  it('events.jsonl', async () => {
+    const path = join(dir, 'events.jsonl');
+    const good = '{"sequence":1,"time":"2026-01-01T00:00:00.000Z","topic":"a","payload":{}}';
+    for (const line of ['{"seq', '{}', 'null', '{"sequence":"1","time":"x","topic":"a"}']) {
+      await writeFile(path, `${good}\n${line}\n`);
+      await expect(openEventLog({ path })).rejects.toThrow(`${path}:2 is damaged`);
+    }
+    await writeFile(path, `${good}\n{"cut o`); // by a crash: never published
+    const bus = await openEventLog({ path });
+    expect(await bus.lastSequence()).toBe(1);
+    await bus.close();
   });
 });

@@ -9,11 +9,13 @@
  *
  * A run's epochs are the same bit for bit whoever does them, so that a lost race costs nothing but its own folder.
  */
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errorCode, UserError } from '../common/errors.ts';
 import { writeFileAtomic, writeFileExclusive } from '../common/files.ts';
+import { parseJsonObject } from '../common/json-file.ts';
+import { digestFiles, type FileDigests, findDamaged } from './checkpoint-digests.ts';
 import { decodeRunState, encodeRunState, INITIAL_RUN_STATE, type RunState } from './run-state.ts';
 
 /** Checkpoints kept: the latest, and the one before in case the latest is damaged. */
@@ -22,6 +24,8 @@ const COMMIT = /^epoch-(\d+)\.json$/;
 /** Folders of attempts; without a token those of earlier versions. */
 const ATTEMPT = /^epoch-(\d+)(\.[\w-]+-\d+)?$/;
 
+const STATE_FILE = 'coordinator.json';
+
 /** The content of an epoch's commit file. */
 export interface Commit {
   readonly epoch: number;
@@ -29,6 +33,8 @@ export interface Commit {
   readonly folder: string;
   /** Of the classifier's parameters; null for epochs of an earlier version. */
   readonly weightsDigest: string | null;
+  /** Of the files in `folder`; absent for epochs of an earlier version. */
+  readonly files?: FileDigests;
 }
 
 /** One attempt's folder. */
@@ -64,7 +70,9 @@ export class Checkpoints {
 
   async isHolder(): Promise<boolean> {
     const text = await readOrNull(this.#holderPath);
-    return text !== null && (JSON.parse(text) as { token: string }).token === this.#token;
+    if (text === null) return false;
+    const advice = 'delete it and resume the run';
+    return parseJsonObject(text, this.#holderPath, advice)['token'] === this.#token;
   }
 
   /** @throws Replaced when another process began after this one. */
@@ -83,8 +91,9 @@ export class Checkpoints {
    * writer was quicker, its own of the same bits. @throws Replaced when another process holds the run.
    */
   async commit(state: RunState, folder: string, weightsDigest: string): Promise<RunState> {
-    await writeFileAtomic(join(this.#dir, folder, 'coordinator.json'), encodeRunState(state));
-    const commit: Commit = { epoch: state.epoch, folder, weightsDigest };
+    await writeFileAtomic(join(this.#dir, folder, STATE_FILE), encodeRunState(state));
+    const files = await digestFiles(join(this.#dir, folder));
+    const commit: Commit = { epoch: state.epoch, folder, weightsDigest, files };
     const isHolder = await this.isHolder();
     if (isHolder && (await writeFileExclusive(this.#commitPath(state.epoch), `${JSON.stringify(commit)}\n`)))
       return state;
@@ -112,12 +121,18 @@ export class Checkpoints {
     return epochs.length === 0 ? this.#earlierVersion() : this.#readCommit(Math.max(...epochs));
   }
 
-  /** Folder of the trainer's half of a committed epoch. */
+  /**
+   * Folder of the trainer's half of a committed epoch, to go on from. @throws UserError where a file of the checkpoint is
+   * not as it was committed.
+   */
   async trainerDir(epoch: number): Promise<string> {
     const last = await this.lastCommit();
     const commit = last?.epoch === epoch ? last : await this.#readCommit(epoch);
     if (commit === null) throw new Error(`${this.#dir}: epoch ${epoch} is not committed`);
-    return join(this.#dir, commit.folder, 'trainer');
+    const dir = join(this.#dir, commit.folder);
+    const damaged = await findDamaged(dir, commit.files ?? {});
+    if (damaged !== null) throw this.#changed(damaged, epoch);
+    return join(dir, 'trainer');
   }
 
   /** Removes the checkpoints that are no longer kept, and what attempts left that never came to a commit. */
@@ -132,30 +147,46 @@ export class Checkpoints {
     }
   }
 
-  async #stateOf({ epoch, folder }: Commit): Promise<RunState> {
-    const path = join(this.#dir, folder, 'coordinator.json');
+  async #stateOf({ epoch, folder, files }: Commit): Promise<RunState> {
+    const path = join(this.#dir, folder, STATE_FILE);
     const text = await readOrNull(path);
-    if (text !== null) return decodeRunState(text, path);
-    const advice = `delete ${this.#commitPath(epoch)} to continue from the epoch before`;
-    throw new UserError(`${path} is missing; the checkpoint cannot be used: ${advice}`);
+    if (text === null)
+      throw new UserError(`${path} is missing; the checkpoint cannot be used: ${this.#advice(epoch)}`);
+    const digest = files?.[STATE_FILE];
+    if (digest !== undefined && createHash('sha256').update(text).digest('hex') !== digest)
+      throw this.#changed(path, epoch);
+    return decodeRunState(text, path);
+  }
+
+  #changed(path: string, epoch: number): UserError {
+    return new UserError(
+      `${path} is damaged: it is not what epoch ${epoch} committed; ${this.#advice(epoch)}`,
+    );
+  }
+
+  #advice(epoch: number): string {
+    return `delete ${this.#commitPath(epoch)} to continue from the epoch before`;
   }
 
   async #readCommit(epoch: number): Promise<Commit | null> {
     const path = this.#commitPath(epoch);
     const text = await readOrNull(path);
     if (text === null) return null;
-    try {
-      return JSON.parse(text) as Commit;
-    } catch (cause) {
-      throw new UserError(`${path} is damaged; delete it to continue from the epoch before`, { cause });
-    }
+    const commit = parseJsonObject(text, path, this.#advice(epoch));
+    if (isCommit(commit, epoch)) return commit;
+    throw new UserError(
+      `${path} is damaged: it names no checkpoint of epoch ${epoch}; ${this.#advice(epoch)}`,
+    );
   }
 
   /** Folders of earlier versions have `latest.json` and `epoch-003/`; the next commit is of this version. */
   async #earlierVersion(): Promise<Commit | null> {
     const text = await readOrNull(join(this.#dir, 'latest.json'));
     if (text === null) return null;
-    const { epoch } = JSON.parse(text) as { epoch: number };
+    const path = join(this.#dir, 'latest.json');
+    const { epoch } = parseJsonObject(text, path, 'start the run anew with --overwrite');
+    if (typeof epoch !== 'number' || !Number.isInteger(epoch) || epoch < 1)
+      throw new UserError(`${path} is damaged: it names no epoch; start the run anew with --overwrite`);
     return { epoch, folder: epochName(epoch), weightsDigest: null };
   }
 
@@ -166,6 +197,19 @@ export class Checkpoints {
   #commitPath(epoch: number): string {
     return join(this.#dir, `${epochName(epoch)}.json`);
   }
+}
+
+/** Whether a commit file says what it should; its folder lies beside it and nowhere else. */
+function isCommit(value: object, epoch: number): value is Commit {
+  const { epoch: of, folder, weightsDigest, files = {} } = value as Partial<Commit>;
+  return (
+    of === epoch &&
+    typeof folder === 'string' &&
+    epochOf(ATTEMPT, folder) === epoch &&
+    (weightsDigest === null || typeof weightsDigest === 'string') &&
+    typeof files === 'object' &&
+    Object.values(files).every((digest) => typeof digest === 'string')
+  );
 }
 
 /** `epoch-003`. */

@@ -16,6 +16,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { ensureDirectory, writeFileAtomic, writeFileExclusive } from '../common/files.ts';
+import { parseJson, parseJsonObject } from '../common/json-file.ts';
 import { parseRunConfig, type RunConfig } from '../config/run-config.ts';
 import type { RunReport } from '../report/records.ts';
 import { Checkpoints, epochName, readOrNull, removeHalfWritten } from './checkpoints.ts';
@@ -30,6 +31,8 @@ export interface EnvironmentEntry {
   readonly workers: number;
   readonly facts: Readonly<Record<string, string>>;
 }
+
+const ANEW = 'start the run anew with --overwrite';
 
 export class RunFolder {
   readonly dir: string;
@@ -73,7 +76,7 @@ export class RunFolder {
     const path = join(this.dir, 'config.json');
     const text = await readOrNull(path);
     if (text === null) throw new UserError(`${this.dir} is not a run folder: it has no config.json`);
-    return parseRunConfig(JSON.parse(text), () => path);
+    return parseRunConfig(parseJsonObject(text, path, ANEW), () => path);
   }
 
   /** Names of the classes, in index order, as the trainer found them. */
@@ -83,8 +86,12 @@ export class RunFolder {
 
   /** None before the data was read. */
   async readClasses(): Promise<readonly string[]> {
-    const text = await readOrNull(join(this.dir, 'classes.json'));
-    return text === null ? [] : (JSON.parse(text) as string[]);
+    const path = join(this.dir, 'classes.json');
+    const text = await readOrNull(path);
+    if (text === null) return [];
+    const names = parseJson(text, path, ANEW);
+    if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names;
+    throw new UserError(`${path} is damaged: it is no list of names; ${ANEW}`);
   }
 
   /** Whether a run began here. */
@@ -140,7 +147,9 @@ export class RunFolder {
   async addEnvironment(entry: EnvironmentEntry): Promise<void> {
     const path = join(this.dir, 'environment.json');
     const text = await readOrNull(path);
-    const starts = text === null ? [] : (JSON.parse(text) as { starts: EnvironmentEntry[] }).starts;
+    const advice = 'delete it: it tells only what the run was computed on';
+    const known = text === null ? [] : (parseJsonObject(text, path, advice)['starts'] ?? []);
+    const starts = known as readonly EnvironmentEntry[];
     await writeFileAtomic(path, pretty({ starts: [...starts, entry] }));
   }
 
@@ -153,7 +162,9 @@ export class RunFolder {
   /** The finished run's report; null while it is not finished. */
   async readReport(): Promise<RunReport | null> {
     const text = await readOrNull(this.reportPath);
-    return text === null ? null : (JSON.parse(text) as RunReport);
+    if (text === null) return null;
+    const advice = 'delete it and resume the run, which writes it again';
+    return parseJsonObject(text, this.reportPath, advice) as unknown as RunReport;
   }
 }
 

@@ -9,6 +9,7 @@ import { readErrorInfo } from '../coordinator/api/errors.ts';
 import { coordinatorService } from '../coordinator/service.ts';
 import { toStruct } from '../coordinator/api/struct.ts';
 import { startCoordinator, type TestCoordinator } from './support/coordinator.ts';
+import { expectLintedMetrics, hasPrometheus, MISSING } from './support/prometheus.ts';
 import { writeShape } from './support/shapes.ts';
 import { newFolder } from './support/suite.ts';
 
@@ -18,8 +19,8 @@ const FUZZ_CASES = 300;
 let server: TestCoordinator;
 let client: grpc.Client;
 let folder: string;
-const tokens = Object.fromEntries([...SCOPES, 'slow'].map((name) => [name, newToken()])) as Record<
-  'read' | 'submit' | 'admin' | 'slow',
+const tokens = Object.fromEntries([...SCOPES, 'slow', 'old'].map((name) => [name, newToken()])) as Record<
+  'read' | 'submit' | 'admin' | 'slow' | 'old',
   ReturnType<typeof newToken>
 >;
 
@@ -28,7 +29,8 @@ beforeAll(async () => {
   const file = join(folder, 'tokens.yaml');
   const entries = SCOPES.map((name) => ({ name, sha256: tokens[name].sha256, scopes: [name] }));
   const slow = { name: 'slow', sha256: tokens.slow.sha256, scopes: ['read'], ratePerSecond: 0.5, burst: 2 };
-  writeFileSync(file, JSON.stringify({ tokens: [...entries, slow] }));
+  const old = { name: 'old', sha256: tokens.old.sha256, scopes: ['admin'], expires: '2026-01-31T00:00:00Z' };
+  writeFileSync(file, JSON.stringify({ tokens: [...entries, slow, old] }));
   chmodSync(file, 0o600);
   const data = join(folder, 'data');
   for (const name of ['good', 'linked'])
@@ -36,7 +38,7 @@ beforeAll(async () => {
   mkdirSync(join(folder, 'secret'));
   await writeShape(join(folder, 'secret', 'x.png'), 'disc', 9);
   symlinkSync(join(folder, 'secret', 'x.png'), join(data, 'linked', 'disc', 'out.png'));
-  server = await startCoordinator(folder, ['--tokens', file, '--data', data]);
+  server = await startCoordinator(folder, ['--tokens', file, '--data', data, '--metrics-port', '0']);
   client = new grpc.Client(server.apiAddress, grpc.credentials.createInsecure());
 });
 
@@ -102,6 +104,15 @@ describe('a caller', () => {
     const remove = encode('deleteRun', { name: 'runs/none' });
     expect(await call('DeleteRun', remove, bearer('submit'))).toMatchObject({ reason: 'SCOPE_MISSING' });
     expect(await call('DeleteRun', remove, bearer('admin'))).toMatchObject({ reason: 'RUN_NOT_FOUND' });
+  });
+
+  it('whose token has ended is told so', async () => {
+    expect(await call('ListRuns', listRuns(), bearer('old'))).toEqual({
+      code: 'UNAUTHENTICATED',
+      reason: 'TOKEN_EXPIRED',
+      message: "the token 'old' has expired; ask for a new one",
+      metadata: { token: 'old' },
+    });
   });
 
   it('that calls too often is told to wait', async () => {
@@ -211,4 +222,11 @@ describe('a message', () => {
     expect(codes).toContain('INVALID_ARGUMENT');
     expect(await call('ListRuns', encode('listRuns', {}), bearer('read'))).toBeNull();
   });
+});
+
+it.skipIf(!hasPrometheus)(`its metrics pass promtool${hasPrometheus ? '' : ` (${MISSING})`}`, async () => {
+  const [, url = ''] = await server.cli.waitFor(/^metrics: (\S+)$/m);
+  const page = await (await fetch(url)).text();
+  expect(page).toContain('ballast_api_requests_total');
+  expectLintedMetrics(page);
 });

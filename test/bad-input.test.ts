@@ -8,7 +8,6 @@ import { zipSync } from 'fflate';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { npyBytes } from '../data/fixtures.ts';
 import { ballast, Cli, type CliEnd } from './support/cli.ts';
-import { freePort } from './support/nats.ts';
 import { actorsOf } from './support/processes.ts';
 import { newFolder, readReport, referenceRun, runArgs, shapesData, shapesPrior } from './support/suite.ts';
 
@@ -246,7 +245,7 @@ describe('surroundings', () => {
   });
 
   it('unreachable NATS', async () => {
-    const { end, dir } = await mistaken('--nats', `nats://127.0.0.1:${await freePort()}`);
+    const { end, dir } = await mistaken('--nats', 'nats://127.0.0.1:1');
     expectMistake(end, /^error: Cannot reach NATS at 127\.0\.0\.1:\d+ /, dir);
   });
 

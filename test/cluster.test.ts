@@ -12,7 +12,7 @@ import { echo } from './fixtures/actors/echo.ts';
 import type { EchoServiceClient } from './fixtures/actors/echo.ts';
 import { ballast } from './support/cli.ts';
 import { jsonOf, livingActors, sharedFolders, startTestNode, type TestNode } from './support/cluster.ts';
-import { freePort, hasNats, startNats, stopNats, type NatsServer } from './support/nats.ts';
+import { hasNats, startNats, stopNats, type NatsServer } from './support/nats.ts';
 
 const SOON = { timeout: 30_000, interval: 100 };
 const WORKER = ['--labels', 'role=worker', '--resources', 'cpu=4'];
@@ -204,8 +204,8 @@ describe('a node whose registry is gone', () => {
   it('says so, and returns when a first node serves at that address again', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'ballast-registry-'));
     const prefix = `t${process.pid}head`;
-    const flags = ['--port', String(await freePort())];
-    const head = await startTestNode(folder, `${prefix}-first`, flags);
+    const head = await startTestNode(folder, `${prefix}-first`, ['--port', '0']);
+    const flags = ['--port', head.address.slice(head.address.lastIndexOf(':') + 1)];
     const joined = await startTestNode(folder, `${prefix}-joined`, ['--join', `grpc://${head.address}`]);
     const pool = new ChannelPool();
     const stateAt = async ({ address }: TestNode) =>

@@ -170,8 +170,9 @@ describe.skipIf(missing !== null).each(CHOICES)(
       const { ca, cert, key } = clientFiles(place);
       const files = { BALLAST_TLS_CA: ca, BALLAST_TLS_CERT: cert, BALLAST_TLS_KEY: key };
       const env: Record<string, string> = { BALLAST_API_TOKEN_FILE: join(folder, 'token') };
-      writeFileSync(env.BALLAST_API_TOKEN_FILE!, tokenOf(place));
-      for (const [name, text] of Object.entries(files)) writeFileSync((env[name] = join(folder, name)), text);
+      writeFileSync(env.BALLAST_API_TOKEN_FILE!, tokenOf(place), { mode: 0o600 });
+      for (const [name, text] of Object.entries(files))
+        writeFileSync((env[name] = join(folder, name)), text, { mode: 0o600 });
       const server = `127.0.0.1:${container.ports.get(container.portNames.api!)}`;
       const { code, stdout, stderr } = await (
         await pythonClient(folder)

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { Cli } from './support/cli.ts';
+import { expectLintedMetrics, hasPrometheus } from './support/prometheus.ts';
 import { BUDGET, newFolder, runArgs, SHARD_SIZE } from './support/suite.ts';
 
 /** Samples of Prometheus text: `name{labels}` to value. Throws where a sample is given twice. */
@@ -22,11 +23,14 @@ it('serves accuracy, quotas, shards, synthesis, weights and every process', asyn
   const [, url] = await cli.poll('the address', () => /^metrics: (http:\S+)$/m.exec(cli.stderr));
   await cli.waitFor(/"type":"quota","epoch":3,/);
   const response = await fetch(url!);
+  const page = await response.clone().text();
   expect(response.headers.get('content-type')).toContain('text/plain');
   const samples = parseMetrics(await response.text());
   cli.signal('SIGTERM');
   expect((await cli.ended).code).toBe(143);
   await expect(fetch(url!)).rejects.toThrow();
+
+  if (hasPrometheus) expectLintedMetrics(page);
 
   const value = (name: string, ...labels: string[]) => {
     const found = [...samples].filter(

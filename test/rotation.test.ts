@@ -55,7 +55,8 @@ class SecretVolume {
     const before = `..v${this.#version}`;
     const now = `..v${++this.#version}`;
     mkdirSync(join(this.#dir, now));
-    for (const [name, text] of Object.entries(content)) writeFileSync(join(this.#dir, now, name), text);
+    for (const [name, text] of Object.entries(content))
+      writeFileSync(join(this.#dir, now, name), text, { mode: 0o600 });
     symlinkSync(now, join(this.#dir, '..next'));
     renameSync(join(this.#dir, '..next'), join(this.#dir, '..data'));
     rmSync(join(this.#dir, before), { recursive: true, force: true });

@@ -12,7 +12,6 @@ import { packageRoot } from '../common/package-root.ts';
 import { npyBytes, pngBytes, writeImage, zipBytes } from '../data/fixtures.ts';
 import { ballast, Cli, type CliEnd } from './support/cli.ts';
 import { startTestNode, type TestNode } from './support/cluster.ts';
-import { freePort } from './support/nats.ts';
 import { newFolder } from './support/suite.ts';
 
 type Environment = Readonly<Record<string, string>>;
@@ -121,11 +120,8 @@ describe.skipIf(!hasOpenssl)(`a node with TLS${why}`, () => {
   beforeAll(async () => {
     authority = new Authority(newFolder('authority'));
     own = authority.issue('node');
-    const port = await freePort();
-    healthAddress = `127.0.0.1:${port}`;
-    node = await startTestNode(newFolder('tls'), `t${process.pid}tls`, ['--health-port', String(port)], {
-      env: own,
-    });
+    node = await startTestNode(newFolder('tls'), `t${process.pid}tls`, ['--health-port', '0'], { env: own });
+    [, healthAddress = ''] = await node.cli.waitFor(/^health: (\S+)$/m);
   });
 
   it('lets in who has a certificate of its authority', async () => {

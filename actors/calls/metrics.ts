@@ -7,7 +7,8 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import { errorCode, UserError } from '../../common/errors.ts';
+import { toError } from '../../common/errors.ts';
+import { listenFailure } from '../../common/listen-failure.ts';
 import type { Target } from './target.ts';
 import type { Mailbox } from '../base/mailbox.ts';
 
@@ -20,9 +21,17 @@ export function createRegistry(
 ): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ ...labels });
-  if (!isThread) collectDefaultMetrics({ register: registry }); // a thread's process tells them already
+  if (isThread) return registry; // a thread's process tells them already
+  collectDefaultMetrics({ register: registry });
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
   return registry;
 }
+
+/** Default metrics whose label `type` hides an actor's, or that are gauges with a counter's name, which promtool refuses. */
+const MISNAMED = ['handles', 'requests', 'resources'].flatMap((what) => [
+  `nodejs_active_${what}`,
+  `nodejs_active_${what}_total`,
+]);
 
 /** Served calls by method and status, with latency. */
 export class CallMetrics {
@@ -81,11 +90,7 @@ export interface MetricsServer {
 
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => {
-      const inUse = errorCode(error) === 'EADDRINUSE';
-      const advice = `Port ${port} on ${host} is in use: choose another metrics port, or 0 for any free one.`;
-      reject(inUse ? new UserError(advice, { cause: error }) : error);
-    });
+    server.once('error', (error) => reject(toError(listenFailure(host, port, error))));
     server.listen(port, host, resolve);
   });
 }

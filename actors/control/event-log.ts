@@ -9,8 +9,9 @@ import { copyFile, open, readFile, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Registry } from 'prom-client';
-import { errorCode, toError } from '../../common/errors.ts';
+import { errorCode, toError, UserError } from '../../common/errors.ts';
 import { ensureDirectory, writeFailure } from '../../common/files.ts';
+import { parseJsonObject } from '../../common/json-file.ts';
 import { checkTopic, checkTopicFilter, DUPLICATE_WINDOW_MS, topicMatches } from './event-bus.ts';
 import type { BusEvent, EventBus, PublishOptions, SubscribeOptions } from './event-bus.ts';
 import { EventMetrics } from './event-metrics.ts';
@@ -49,7 +50,16 @@ async function readLog(path: string): Promise<StoredLog> {
   }
   const lengthBytes = bytes.lastIndexOf('\n') + 1;
   const lines = bytes.toString('utf8', 0, lengthBytes).split('\n').slice(0, -1);
-  return { events: lines.map((line) => JSON.parse(line) as StoredEvent), lengthBytes };
+  return { events: lines.map((line, i) => parseLine(line, `${path}:${i + 1}`)), lengthBytes };
+}
+
+/** @throws UserError naming the line. */
+function parseLine(line: string, where: string): StoredEvent {
+  const advice = 'move the file away: the run goes on without its earlier events';
+  const { sequence, time, topic } = parseJsonObject(line, where, advice);
+  if (Number.isSafeInteger(sequence) && typeof time === 'string' && typeof topic === 'string')
+    return JSON.parse(line) as StoredEvent;
+  throw new UserError(`${where} is damaged: it is no event; ${advice}`);
 }
 
 /** Sequences by id, the oldest first. */

@@ -18,6 +18,15 @@ export interface Message {
 
 export const codec = JSONCodec<Message>();
 
+/** How long a stream keeps events of a run that nobody ended: of a process that was killed and never resumed. */
+const LONGEST_KEEP_MS = 30 * 86_400_000;
+
+/** Where a run's events are on NATS; other characters than letters, digits, `-` and `_` become `_`. */
+export function natsNames(runId: string): { readonly stream: string; readonly prefix: string } {
+  const id = runId.replace(/[^A-Za-z0-9_-]/g, '_');
+  return { stream: `BALLAST_${id}`, prefix: `ballast.${id}.` };
+}
+
 export class RunStream {
   readonly name: string;
   readonly prefix: string;
@@ -25,9 +34,9 @@ export class RunStream {
   readonly client: JetStreamClient;
 
   constructor(link: NatsLink, runId: string) {
-    const id = runId.replace(/[^A-Za-z0-9_-]/g, '_');
-    this.name = `BALLAST_${id}`;
-    this.prefix = `ballast.${id}.`;
+    const { stream, prefix } = natsNames(runId);
+    this.name = stream;
+    this.prefix = prefix;
     this.link = link;
     this.client = link.connection.jetstream({ timeout: ATTEMPT_MS });
   }
@@ -46,7 +55,14 @@ export class RunStream {
       retention: RetentionPolicy.Limits,
       storage: StorageType.File,
       duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+      max_age: nanos(LONGEST_KEEP_MS),
     });
+  }
+
+  /** From now on events go when they are so old. */
+  async keepFor(ms: number): Promise<void> {
+    const { streams } = await this.client.jetstreamManager(false);
+    await streams.update(this.name, { max_age: nanos(ms) });
   }
 
   /** Resolves when it is not there. */
@@ -70,6 +86,21 @@ export class RunStream {
   toEvent(message: JsMsg, epoch: string): BusEvent {
     const { time, payload } = codec.decode(message.data);
     return { sequence: message.seq, epoch, topic: message.subject.slice(this.prefix.length), time, payload };
+  }
+}
+
+/** Lets a run's events go from NATS `keepMs` after they happened; null: as those of a run that goes on. */
+export async function keepNatsEvents(
+  options: NatsConnectionOptions & { readonly runId: string },
+  keepMs: number | null,
+): Promise<void> {
+  const link = await NatsLink.connect(options);
+  try {
+    const stream = new RunStream(link, options.runId);
+    const keep = () => stream.keepFor(keepMs ?? LONGEST_KEEP_MS);
+    await link.request('limiting the stream', REMOVAL_DEADLINE_MS, keep);
+  } finally {
+    await link.close();
   }
 }
 

@@ -41,7 +41,7 @@ it('reads a password again at every connection', () => {
   const dir = mkdtempSync(join(tmpdir(), 'ballast-nats-'));
   onTestFinished(() => rmSync(dir, { recursive: true }));
   const passwordFile = join(dir, 'password');
-  writeFileSync(passwordFile, 'first\n');
+  writeFileSync(passwordFile, 'first\n', { mode: 0o600 });
   const { authenticator } = secretOptions({ user: 'me', passwordFile });
   const [authenticate] = authenticator as ((nonce?: string) => object)[];
   expect(authenticate!()).toEqual({ user: 'me', pass: 'first' });

@@ -19,6 +19,7 @@ import {
 } from 'nats';
 import type { Authenticator, ConnectionOptions } from 'nats';
 import { toError, UserError } from '../../common/errors.ts';
+import { readPrivateFile } from '../../common/private-file.ts';
 
 export interface NatsTlsFiles {
   /** Authorities to trust; the system's by default. */
@@ -85,13 +86,12 @@ function given<Fields extends Record<string, string | undefined>>(
  */
 export function secretOptions(secrets: NatsSecrets): Partial<ConnectionOptions> {
   const { user, passwordFile, credentialsFile, nkeyFile, tokenFile, tls, inboxPrefix } = secrets;
-  for (const file of [tls?.caFile, tls?.certFile, tls?.keyFile]) {
-    if (file !== undefined) read(file, 'TLS');
-  }
+  for (const file of [tls?.caFile, tls?.certFile]) if (file !== undefined) read(file, 'TLS', false);
+  if (tls?.keyFile !== undefined) read(tls.keyFile, 'TLS key', true);
   const authenticators: Authenticator[] = [];
   const add = (file: string | undefined, what: string, make: (text: () => string) => Authenticator) => {
     if (file === undefined) return;
-    const text = () => read(file, what).toString('utf8').trim();
+    const text = () => read(file, what, true).toString('utf8').trim();
     text();
     authenticators.push(make(text));
   };
@@ -105,9 +105,10 @@ export function secretOptions(secrets: NatsSecrets): Partial<ConnectionOptions> 
   };
 }
 
-function read(path: string, what: string): Buffer {
+/** `isSecret`: nobody else may be able to read it. */
+function read(path: string, what: string, isSecret: boolean): Buffer {
   try {
-    return readFileSync(path);
+    return isSecret ? readPrivateFile(path) : readFileSync(path);
   } catch (thrown) {
     throw new UserError(`Cannot read the NATS ${what} file ${path}: ${toError(thrown).message}`, {
       cause: thrown,

@@ -1,6 +1,7 @@
 import protobuf from 'protobufjs';
 import { expect, it } from 'vitest';
 import { describeFiles } from './file-descriptors.ts';
+import { loadService } from './protos.ts';
 
 const SHARED = 'syntax = "proto3"; package shared.v1; message Point { double x = 1; }';
 const OWN = `
@@ -55,4 +56,24 @@ it('shows what several roots know of a package as one file', async () => {
   const files = await describeFiles([rootOf(SHARED), rootOf(more), rootOf(SHARED)]);
   expect(files).toHaveLength(1);
   expect(files[0]!.messageType!.map(({ name }) => name)).toEqual(['Point', 'Size']);
+});
+
+it('shows a service’s own files as they are, and none that it does not import', async () => {
+  const coordinator = loadService('ballast/v1/coordinator.proto', 'ballast.v1.CoordinatorService');
+  const trainer = loadService('ballast/v1/classifier_trainer.proto', 'ballast.v1.ClassifierTrainerService');
+  expect(trainer.methods.size).toBeGreaterThan(0); // it is loaded too, in the same package
+  const files = await describeFiles([coordinator.root()], [coordinator.name]);
+  expect(files.map(({ name }) => name).sort()).toEqual([
+    'ballast/v1/coordinator.proto',
+    'google/protobuf/duration.proto',
+    'google/protobuf/empty.proto',
+    'google/protobuf/field_mask.proto',
+    'google/protobuf/struct.proto',
+    'google/protobuf/timestamp.proto',
+  ]);
+  const [own] = files.filter(({ name }) => name === 'ballast/v1/coordinator.proto');
+  expect(own!.service!.map(({ name }) => name)).toEqual(['CoordinatorService']);
+  const names = own!.messageType!.map(({ name }) => name);
+  expect(names).toContain('Run');
+  expect(names).not.toContain('OpenRequest');
 });

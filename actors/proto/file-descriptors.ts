@@ -3,8 +3,8 @@
  * lack what strict readers (Go's and C++'s, so grpcurl and buf) insist on: the fields' names as the file has them, whole type
  * names, imports, the names of map entries, marks of optional fields, and their oneofs behind the others.
  *
- * A package is one file here, whatever files it was read from. Names of fields are taken to be in snake case, as Google's
- * and buf's rules for protos have it.
+ * Types are in the files that they were read from; those of a text without a file are in one file for their package. Names
+ * of fields are taken to be in snake case, as Google's and buf's rules for protos have it.
  */
 
 import protobuf from 'protobufjs';
@@ -16,8 +16,14 @@ import type {
 
 const LISTS = ['messageType', 'enumType', 'service', 'extension'] as const;
 
-/** The files of several roots; a package that several roots have is one file, with what each knows of it. */
-export async function describeFiles(roots: Iterable<protobuf.Root>): Promise<IFileDescriptorProto[]> {
+/**
+ * The files of several roots, each file once with what the roots know of it. With `services` (full names) only the files
+ * of these, and those that they import: what else a process has loaded is nobody's business.
+ */
+export async function describeFiles(
+  roots: Iterable<protobuf.Root>,
+  services: readonly string[] | null = null,
+): Promise<IFileDescriptorProto[]> {
   await import('protobufjs/ext/descriptor/index.js'); // gives roots their `toDescriptor`
   const files = new Map<string, IFileDescriptorProto>();
   for (const root of roots) {
@@ -28,7 +34,23 @@ export async function describeFiles(roots: Iterable<protobuf.Root>): Promise<IFi
     }
   }
   addImports([...files.values()]);
-  return [...files.values()];
+  return services === null ? [...files.values()] : withImports(files, services);
+}
+
+/** The files that have these services, and all that they import. */
+function withImports(
+  files: ReadonlyMap<string, IFileDescriptorProto>,
+  services: readonly string[],
+): IFileDescriptorProto[] {
+  const wanted = new Set<IFileDescriptorProto>();
+  const add = (file: IFileDescriptorProto | undefined) => {
+    if (file === undefined || wanted.has(file)) return;
+    wanted.add(file);
+    for (const name of (file as { dependency?: string[] }).dependency ?? []) add(files.get(name));
+  };
+  for (const file of files.values())
+    if (file.service?.some(({ name }) => services.includes(`${file.package}.${name}`))) add(file);
+  return [...wanted];
 }
 
 function describeRoot(root: protobuf.Root): IFileDescriptorProto[] {
@@ -38,7 +60,37 @@ function describeRoot(root: protobuf.Root): IFileDescriptorProto[] {
     for (const message of file.messageType ?? [])
       repair(message, root.lookupType(`${file.package}.${message.name}`));
   }
-  return files;
+  return files.flatMap((file) => splitBySource(file, root));
+}
+
+/** A package's descriptor as those of the files that its types were read from. */
+function splitBySource(whole: IFileDescriptorProto, root: protobuf.Root): IFileDescriptorProto[] {
+  const parts = new Map<string, IFileDescriptorProto>();
+  for (const list of LISTS) {
+    for (const item of (whole[list] ?? []) as { name?: string | null }[]) {
+      const name = sourceOf(root.lookup(`${whole.package}.${item.name}`), whole);
+      const part = parts.get(name) ?? { name, package: whole.package!, syntax: whole.syntax! };
+      parts.set(name, part);
+      ((part[list] ??= []) as unknown[]).push(item);
+    }
+  }
+  return [...parts.values()];
+}
+
+const STRUCT_TYPES = ['Struct', 'Value', 'ListValue', 'NullValue'];
+
+/** The name that importers give a type's file, as `ballast/v1/coordinator.proto`. */
+function sourceOf(type: protobuf.ReflectionObject | null, whole: IFileDescriptorProto): string {
+  if (whole.package === 'google.protobuf' && type !== null) {
+    // protobufjs brings these along, and they come from no file.
+    const stem = STRUCT_TYPES.includes(type.name) ? 'struct' : snakeCase(type.name).slice(1);
+    return `google/protobuf/${stem}.proto`;
+  }
+  const path = type?.filename?.replaceAll('\\', '/');
+  if (!path) return whole.name ?? '';
+  const base = path.slice(path.lastIndexOf('/') + 1);
+  const inFolder = `${(whole.package ?? '').replaceAll('.', '/')}/${base}`;
+  return path.endsWith(`/${inFolder}`) ? inFolder : base;
 }
 
 /** The method that `protobufjs/ext/descriptor` adds to roots. */

@@ -24,7 +24,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 function file(name: string, content: string | Buffer): string {
   const path = join(folder, name);
-  writeFileSync(path, content);
+  writeFileSync(path, content, { mode: 0o600 });
   return path;
 }
 
@@ -94,7 +94,8 @@ describe.skipIf(!hasOpenssl)('certificates', () => {
     from: CertificateFiles,
     keys = [TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY],
   ) => {
-    for (const key of keys as (keyof CertificateFiles)[]) writeFileSync(to[key], readFileSync(from[key]));
+    for (const key of keys as (keyof CertificateFiles)[]) 
+      writeFileSync(to[key], readFileSync(from[key]), { mode: 0o600 });
   };
 
   it('are taken when all three are there, and told to those who listen', async () => {

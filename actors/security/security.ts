@@ -8,6 +8,7 @@ import { timingSafeEqual, createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import * as grpc from '@grpc/grpc-js';
 import { toError, UserError } from '../../common/errors.ts';
+import { readPrivateFile } from '../../common/private-file.ts';
 import { checkOwnCertificate } from './certificates.ts';
 
 export const TLS_CA_KEY = 'BALLAST_TLS_CA';
@@ -50,7 +51,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  * file; also for an own certificate that is out of its time.
  */
 export function readSecurity(environment: Environment, nowMs = Date.now()): Security {
-  const [ca, cert, key] = [TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY].map((name) => readNamed(environment, name));
+  const [ca, cert] = [TLS_CA_KEY, TLS_CERT_KEY].map((name) => readNamed(environment, name));
+  const key = readSecret(environment, TLS_KEY_KEY);
   const tokens = readTokens(environment);
   if (!ca && !cert && !key) {
     return { tls: null, ...tokens, ...(environment[INSECURE_KEY] === '1' ? { isInsecure: true } : {}) };
@@ -66,7 +68,7 @@ export function readSecurity(environment: Environment, nowMs = Date.now()): Secu
 
 /** One token a line; the first is shown, all are let in. */
 function readTokens(environment: Environment): Pick<Security, 'token' | 'otherTokens'> {
-  const file = readNamed(environment, TOKEN_KEY);
+  const file = readSecret(environment, TOKEN_KEY);
   if (file === null) return { token: null };
   const [token = '', ...otherTokens] = file
     .toString('utf8')
@@ -84,6 +86,17 @@ function readNamed(environment: Environment, name: string): Buffer | null {
     return readFileSync(path);
   } catch (thrown) {
     throw new UserError(`${name}=${path}: cannot be read (${toError(thrown).message}).`, { cause: thrown });
+  }
+}
+
+/** A file that nobody else may read. @throws UserError where somebody could have. */
+function readSecret(environment: Environment, name: string): Buffer | null {
+  const path = environment[name];
+  if (path === undefined || path === '') return null;
+  try {
+    return readPrivateFile(path);
+  } catch (thrown) {
+    throw new UserError(`${name}=${toError(thrown).message}`, { cause: thrown });
   }
 }
 

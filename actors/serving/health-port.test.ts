@@ -81,5 +81,5 @@ it('serves nothing else, not even a large question', async () => {
 it('refuses a port that is taken', async () => {
   const { health } = await serve();
   const port = Number(health.address.split(':')[1]);
-  await expect(serveHealth({ host: '127.0.0.1', port })).rejects.toThrow(/EADDRINUSE/);
+  await expect(serveHealth({ host: '127.0.0.1', port })).rejects.toThrow(/is in use: choose another port/);
 });

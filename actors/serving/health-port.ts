@@ -7,6 +7,8 @@
  */
 
 import * as grpc from '@grpc/grpc-js';
+import { toError } from '../../common/errors.ts';
+import { listenFailure } from '../../common/listen-failure.ts';
 import { healthService } from './health.ts';
 
 export interface HealthPortOptions {
@@ -84,7 +86,7 @@ export async function serveHealth({ host, port, isServing = true }: HealthPortOp
   });
   const bound = await new Promise<number>((resolve, reject) =>
     server.bindAsync(`${host}:${port}`, grpc.ServerCredentials.createInsecure(), (error, boundPort) =>
-      error === null ? resolve(boundPort) : reject(error),
+      error === null ? resolve(boundPort) : reject(toError(listenFailure(host, port, error))),
     ),
   );
   return {

@@ -90,6 +90,7 @@ function decoded(method: grpc.MethodDefinition<unknown, unknown>, stream: RawStr
 
 async function encodedFiles(services: readonly AnyService[]): Promise<Uint8Array[]> {
   const { FileDescriptorProto } = (await import('protobufjs/ext/descriptor/index.js')).default;
-  const files = await describeFiles(new Set(services.map((service) => service.root())));
+  const names = services.map(({ name }) => name);
+  const files = await describeFiles(new Set(services.map((service) => service.root())), names);
   return files.map((file) => FileDescriptorProto.encode(file).finish());
 }

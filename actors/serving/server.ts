@@ -4,6 +4,8 @@
  * several serve a method.
  */
 
+import { toError } from '../../common/errors.ts';
+import { listenFailure } from '../../common/listen-failure.ts';
 import type { EventEmitter } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
 import { CallError, toFailure } from '../base/call-errors.ts';
@@ -124,7 +126,7 @@ export class ServiceServer {
     const credentials = serverCredentials(security);
     const bound = await new Promise<number>((resolve, reject) =>
       this.#server.bindAsync(`${host}:${port}`, credentials, (error, boundPort) =>
-        error === null ? resolve(boundPort) : reject(error),
+        error === null ? resolve(boundPort) : reject(toError(listenFailure(host, port, error))),
       ),
     );
     if (security.tls !== null) logRefusedCallers(this.#server, dispatcher.log);

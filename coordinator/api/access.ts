@@ -1,5 +1,12 @@
 /** Who may call what: the scope that each method needs, and the tokens that callers show. */
-import { type ApiToken, type ApiTokens, allows, bearerToken, type Scope } from '../../common/tokens.ts';
+import {
+  type ApiToken,
+  type ApiTokens,
+  allows,
+  bearerToken,
+  hasExpired,
+  type Scope,
+} from '../../common/tokens.ts';
 import { RateLimiter } from '../../common/token-bucket.ts';
 import { ApiError } from './errors.ts';
 
@@ -38,6 +45,7 @@ export class Gate {
     const shown = bearerToken(authorization);
     const token = shown === null ? null : this.#tokens.find(shown);
     if (token === null) throw unauthenticated(shown !== null);
+    if (hasExpired(token, Date.now())) throw expired(token.name);
     const scope = METHOD_SCOPES[method] ?? 'admin';
     if (!allows(token, scope)) throw forbidden(token.name, scope);
     const waitMs = this.#limiter.take(token.name, token.limit, performance.now());
@@ -54,6 +62,15 @@ function unauthenticated(wasShown: boolean): ApiError {
     message: wasShown
       ? 'this token is not known here'
       : "this server wants a token, in the metadata 'authorization: Bearer TOKEN'",
+  });
+}
+
+function expired(token: string): ApiError {
+  return new ApiError({
+    code: 'UNAUTHENTICATED',
+    reason: 'TOKEN_EXPIRED',
+    message: `the token '${token}' has expired; ask for a new one`,
+    metadata: { token },
   });
 }
 

@@ -9,6 +9,7 @@ import { logRefusedCallers } from '../../actors/security/tls-refusals.ts';
 import { checkExposure, type Security, serverCredentials } from '../../actors/security/security.ts';
 import type { AnyService, Method } from '../../actors/proto/protos.ts';
 import { toError } from '../../common/errors.ts';
+import { listenFailure } from '../../common/listen-failure.ts';
 import type { Log } from '../../common/log.ts';
 import type { Gate } from './access.ts';
 import { ApiError, toFacts, toRpcStatus } from './errors.ts';
@@ -84,7 +85,8 @@ export class ApiServer {
       this.#server.bindAsync(
         `${host}:${port}`,
         serverCredentials(security, this.#options.gate === null),
-        (error, boundPort) => (error === null ? resolve(boundPort) : reject(error)),
+        (error, boundPort) =>
+          error === null ? resolve(boundPort) : reject(toError(listenFailure(host, port, error))),
       ),
     );
     logRefusedCallers(this.#server, log);

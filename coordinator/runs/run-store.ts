@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { errorCode } from '../../common/errors.ts';
 import { ensureDirectory, writeFailure, writeFileAtomic } from '../../common/files.ts';
 import type { Log } from '../../common/log.ts';
+import { refuseForeignFolder } from '../../common/private-file.ts';
 import { readOrNull } from '../checkpoints.ts';
 import { decodeRecord, encodeRecord, isRunId, type RunRecord } from './run-record.ts';
 
@@ -25,6 +26,7 @@ export class RunStore {
 
   /** All runs. One whose record cannot be read is told of in the log and left alone. */
   async readAll(log: Log): Promise<RunRecord[]> {
+    refuseForeignFolder(this.#root);
     await ensureDirectory(this.#root);
     const names = await readdir(this.#root);
     for (const name of names.filter((name) => name.startsWith(DOOMED)))

@@ -37,11 +37,10 @@ export async function startNats(
   env: Readonly<Record<string, string>> = {},
   host = '127.0.0.1',
 ): Promise<NatsServer> {
-  const port = await freePort();
-  const args = ['-a', host, '-p', String(port), ...options];
   const folder = options[options.indexOf('-sd') + 1];
   const log: string[] = [];
-  let process = await launch(args, env, log);
+  let process = await launch(['-a', host, '-p', '-1', ...options], env, log); // -1: any free port
+  const [, port = ''] = /Listening for client connections on \S+:(\d+)/.exec(log.join('')) ?? [];
   return {
     log: () => log.join(''),
     get process() {
@@ -62,7 +61,7 @@ export async function startNats(
     },
     async restart({ empty = false } = {}) {
       if (empty && options.includes('-sd')) rmSync(folder!, { recursive: true, force: true });
-      process = await launch(args, env, log);
+      process = await launch(['-a', host, '-p', port, ...options], env, log);
     },
   };
 }

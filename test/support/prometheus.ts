@@ -7,12 +7,20 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'yaml';
-import { freePort } from './nats.ts';
 
 export const hasPrometheus = ['prometheus', 'promtool'].every(
   (program) => spawnSync(program, ['--version']).status === 0,
 );
 export const MISSING = 'skipped: no prometheus on the PATH; to have it: apt-get install prometheus';
+
+/** Fails where promtool finds anything to say of a page of metrics. */
+export function expectLintedMetrics(page: string): void {
+  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
+    input: page,
+    encoding: 'utf8',
+  });
+  if (status !== 0 || stdout + stderr !== '') throw new Error(`promtool check metrics: ${stdout}${stderr}`);
+}
 
 const READY_PATIENCE_MS = 30_000;
 
@@ -72,20 +80,25 @@ export class Prometheus {
   static async start(options: PrometheusOptions): Promise<Prometheus> {
     const configFile = join(options.folder, 'prometheus.yaml');
     writeFileSync(configFile, prometheusConfig(options));
-    const address = `127.0.0.1:${await freePort()}`;
     const child = spawn(
       'prometheus',
       [
         `--config.file=${configFile}`,
         `--storage.tsdb.path=${join(options.folder, 'data')}`,
-        `--web.listen-address=${address}`,
-        '--log.level=warn',
+        '--web.listen-address=127.0.0.1:0',
       ],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     );
     let output = '';
-    child.stderr.on('data', (text: Buffer) => (output += text.toString()));
-    const prometheus = new Prometheus(`http://${address}`, configFile, child);
+    const listens = new Promise<string>((resolve, reject) => {
+      child.stderr.on('data', (text: Buffer) => {
+        output += text.toString();
+        const [, address] = /"Listening on" address=(\S+)/.exec(output) ?? [];
+        if (address !== undefined) resolve(address);
+      });
+      child.once('exit', () => reject(new Error(`Prometheus did not start\n${output}`)));
+    });
+    const prometheus = new Prometheus(`http://${await listens}`, configFile, child);
     const deadline = performance.now() + READY_PATIENCE_MS;
     while (!(await isReady(prometheus.url))) {
       if (child.exitCode !== null || performance.now() > deadline) {
