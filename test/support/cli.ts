@@ -8,7 +8,7 @@ import { packageRoot } from '../../common/package-root.ts';
 import { actorsOf, type ActorProcess, descendantsOf } from './processes.ts';
 
 const MAIN = join(packageRoot(), 'dist', 'cli', 'main.js');
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 280_000; // below a test’s own limit, so that it tells what it waited for
 const POLL_MS = 10;
 
 export interface CliEnd {
@@ -84,7 +84,7 @@ export class Cli {
     );
   }
 
-  /** Asks until there is an answer. Throws when the process ends before, or nothing comes for a minute. */
+  /** Asks until there is an answer. Throws when the process ends before, or nothing comes for nearly as long as a test may take. */
   async poll<Value>(what: string, ask: () => Value | null | undefined): Promise<Value> {
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
