@@ -6,7 +6,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CommanderError } from 'commander';
-import { errorCode, toError, UserError } from '../common/errors.ts';
+import { errorCode, readableError, toError, UserError } from '../common/errors.ts';
 import { plainText } from '../common/plain-text.ts';
 
 export const EXIT = { ok: 0, failure: 1, usage: 2, interrupted: 130, terminated: 143 } as const;
@@ -50,7 +50,7 @@ export function describeFailure(
 ): Failure {
   if (thrown instanceof CommanderError) return { lines: [], exitCode: usageExitCode(thrown) };
   if (thrown instanceof Interrupted) return { lines: [thrown.message], exitCode: thrown.exitCode };
-  const error = toError(thrown);
+  const error = readableError(thrown);
   const stack = isDebug ? fullStack(error) : [];
   if (error instanceof UserError)
     return { lines: [`error: ${oneLine(error.message)}`, ...stack], exitCode: EXIT.failure };

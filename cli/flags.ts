@@ -29,11 +29,22 @@ export const DATA_FLAGS: readonly Flag[] = [
     help: 'resize images to this side',
     parse: number,
   },
+  {
+    flags: '--resize <how>',
+    path: ['data', 'resize'],
+    help: 'crop (the middle), pad (black beside) or fit (stretch), for images that are not square',
+  },
   { flags: '--channels <n>', path: ['data', 'channels'], help: '1 grey, 3 colour', parse: number },
   {
     flags: '--test <path>',
     path: ['data', 'test'],
     help: 'test images, where the data has no split of its own',
+  },
+  {
+    flags: '--test-fraction <x>',
+    path: ['data', 'testFraction'],
+    help: 'take this share of every class as test, groups whole, where there is no test split',
+    parse: number,
   },
   {
     flags: '--validation <rule>',
@@ -74,6 +85,11 @@ export const DATA_FLAGS: readonly Flag[] = [
     flags: '--csv-split <column>',
     path: ['data', 'csv', 'splitColumn'],
     help: 'CSV column with train, validation, test',
+  },
+  {
+    flags: '--csv-missing-labels <what>',
+    path: ['data', 'csv', 'missingLabels'],
+    help: 'fail or skip, on rows without a label or with several',
   },
 ];
 

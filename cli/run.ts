@@ -3,6 +3,9 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { LOOPBACK } from '../actors/serving/server.ts';
 import { layerFlags, loadConfigFile } from '../config/load.ts';
+import { dataConfigSchema } from '../config/data-config.ts';
+import { mergeConfig } from '../config/merge.ts';
+import { parseStrict } from '../config/validation.ts';
 import { parseRunConfig, resolvePaths, type RunConfig } from '../config/run-config.ts';
 import { RunFolder } from '../coordinator/run-folder.ts';
 import type { CommandContext } from './context.ts';
@@ -34,6 +37,9 @@ Examples:
   ballast run --resume runs/photos
 `;
 
+/** Flags that may go with --resume: the same images may lie elsewhere now. The run loop compares their digest. */
+const MOVED_DATA: readonly string[] = ['--data', '--test', '--csv-images'];
+
 export function addRunCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('run')
@@ -44,7 +50,10 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     )
     .option('--config <file>', 'YAML or JSON file with the configuration')
     .option('--out <dir>', 'run folder (default: runs/<method>-seed<seed>)')
-    .option('--resume <dir>', 'continue the run of this folder; its own configuration rules')
+    .option(
+      '--resume <dir>',
+      'continue the run of this folder; its own configuration rules, but --data (and --test, --csv-images) may say where its data is now',
+    )
     .option('--overwrite', 'replace the run that the folder holds')
     .option(
       '--join <url>',
@@ -105,7 +114,7 @@ async function oldRun(command: Command, { cwd }: CommandContext): Promise<RunCon
     ...(file === undefined ? [] : ['--config']),
     ...(out === undefined ? [] : ['--out']),
     ...(overwrite ? ['--overwrite'] : []),
-    ...givenFlags(command, RUN_FLAGS),
+    ...givenFlags(command, RUN_FLAGS).filter((name) => !MOVED_DATA.includes(name)),
   ];
   if (refused.length > 0)
     command.error(
@@ -114,7 +123,15 @@ async function oldRun(command: Command, { cwd }: CommandContext): Promise<RunCon
     );
   const dir = resolve(cwd, resume!);
   checkResumable(dir);
-  return { ...(await new RunFolder(dir).readConfig()), out: dir };
+  const config = { ...(await new RunFolder(dir).readConfig()), out: dir };
+  const moved = configFromFlags(command, RUN_FLAGS);
+  if (Object.keys(moved).length === 0) return config;
+  const data = parseStrict(
+    dataConfigSchema,
+    mergeConfig({ data: config.data }, moved)['data'],
+    () => 'command line',
+  );
+  return resolvePaths({ ...config, data }, cwd);
 }
 
 async function interrupted(

@@ -17,3 +17,30 @@ export function errorCode(thrown: unknown): string | undefined {
   if (thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string') return thrown.code;
   return undefined;
 }
+
+const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
+  EACCES: 'may not be read or written by this user; ask its owner, or change its permissions (chmod)',
+  EPERM: 'may not be changed by this user; ask its owner, or change its permissions (chmod)',
+  ENOENT: 'no such file or folder; check the path',
+  ENOTDIR: 'a part of this path is a file where a folder is needed; check the path',
+  EISDIR: 'is a folder where a file is needed; check the path',
+  EROFS: 'lies on a file system that may only be read; choose another place',
+  ELOOP: 'its links lead round in a circle; remove them',
+  ENAMETOOLONG: 'the path is too long for this file system; choose a shorter one',
+  EMFILE: 'too many files are open; raise the limit (ulimit -n)',
+  ENFILE: 'too many files are open on this machine; close some programs',
+  EIO: 'the device cannot read or write it; check the disk or the network share',
+  ESTALE: 'the network share has changed meanwhile; mount it again',
+  ETIMEDOUT: 'the network share does not answer; check the connection',
+  EBUSY: 'is in use by another program; close it',
+};
+
+/** An error of the file system as a user's error that names the path; others as they are. */
+export function readableError(thrown: unknown, path?: string): Error {
+  const error = toError(thrown);
+  const code = errorCode(error);
+  const meaning = code === undefined ? undefined : SYSTEM_ERRORS[code];
+  const where = path ?? ('path' in error && typeof error.path === 'string' ? error.path : undefined);
+  if (error instanceof UserError || meaning === undefined || where === undefined) return error;
+  return new UserError(`${where}: ${meaning} (${code})`, { cause: thrown });
+}

@@ -12,12 +12,14 @@ const csvSchema = z.strictObject({
   images: path.nullable().default(null),
   /** Columns by name; null: found by the usual names (data/csv.ts). */
   idColumn: path.nullable().default(null),
-  /** The class of each image. */
+  /** The class of each image; names joined by commas are columns of 0 and 1, one a class. */
   labelColumn: path.nullable().default(null),
-  /** Images with equal values never lie on both sides of a split (lesion, patient). */
+  /** Images with equal values never lie on both sides of a split (lesion, patient); 'none': no such column. */
   groupColumn: path.nullable().default(null),
-  /** Values train, validation (val, valid) and test. */
+  /** Values train, validation (val, valid) and test; 'none': no such column. */
   splitColumn: path.nullable().default(null),
+  /** A row without a label (empty, NaN, NA), or with several: refuse the table, or leave the row out, counted. */
+  missingLabels: z.enum(['fail', 'skip']).default('fail'),
 });
 
 /**
@@ -80,9 +82,16 @@ export const dataConfigSchema = z
       .union([z.literal(1), z.literal(3)])
       .nullable()
       .default(null),
+    /**
+     * How an image that is not square becomes a square of `imageSize`: `crop` keeps its middle, `pad` all of it, with
+     * black beside, `fit` all of it, stretched.
+     */
+    resize: z.enum(['crop', 'pad', 'fit']).default('crop'),
     csv: csvSchema.prefault({}),
     /** Path of the test images; null: the source's own test split, where it has one. */
     test: path.nullable().default(null),
+    /** Share of every class's images that becomes test where the source has none; groups stay whole. Null: none. */
+    testFraction: z.number().gt(0).max(0.5).nullable().default(null),
     validation: validationSchema.prefault({ from: 'train' }),
     /** Makes an exponential long tail from balanced data; null leaves the classes as they are. */
     longTail: longTailSchema.nullable().default(null),

@@ -119,11 +119,17 @@ async function openTrainer(
   return opened;
 }
 
+/** Whether the run goes on with the same data at another place (`--resume` with `--data`). */
+function hasMovedData(kept: RunConfig, now: RunConfig): boolean {
+  return JSON.stringify(kept.data) !== JSON.stringify(now.data);
+}
+
 /** Begins the folder's records: not before the trainer accepted configuration and data, so that a mistake leaves no run. */
 async function tellStart(input: RunInput, opened: OpenResponse__Output, state: RunState): Promise<void> {
   const { config, folder, events } = input;
   await folder.checkpoints.checkHolder();
-  if (!(await folder.holdsRun())) await folder.writeConfig(config);
+  if (!(await folder.holdsRun()) || hasMovedData(await folder.readConfig(), config))
+    await folder.writeConfig(config);
   await folder.writeClasses(opened.classes);
   await folder.addEnvironment({
     startedAt: new Date().toISOString(),

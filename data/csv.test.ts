@@ -102,7 +102,7 @@ describe('CSV columns', () => {
   it('unknown: asks which', async () => {
     const source = putTable('list.csv', 'scan,kind', 'a,b');
     expect(await refusal({ source })).toBe(
-      'ROOT/list.csv: which column holds the image names? Its columns are scan, kind; name one in data.csv.idColumn',
+      'ROOT/list.csv: which column holds the image names? Its columns are scan, kind; name one in data.csv.idColumn (--csv-id)',
     );
   });
 });
@@ -118,10 +118,10 @@ describe('CSV rows', () => {
   });
 
   it.each([
-    ['an empty label', ['a,'], 'line 2: label is empty'],
+    ['an empty label', ['a,'], '1 of 1 rows (line 2) have no label'],
     ['the same image twice', ['a,x', 'a.png,y'], "line 3: image 'a.png' is already named in line 2"],
     ['two images of that name', ['c,x'], "line 2: image 'c' could be one/c.png or two/c.png"],
-    ['a missing cell', ['a'], 'not a well-formed CSV file'],
+    ['a missing cell', ['a'], '1 of 1 rows (line 2) have no label'],
     ['no rows', [], 'has no rows under its header'],
     ['one class', ['a,x', 'b,x'], "has only the class 'x'"],
   ])('with %s are refused', async (_, rows, message) => {

@@ -110,9 +110,9 @@ describe('decoding', () => {
       .png()
       .toBuffer();
     write(join(root, 'a/1.png'), image);
-    write(join(root, 'b/1.png'), image);
+    await writeImage(join(root, 'b/1.png'), { value: 7 });
     const data = await load({ source: root, imageSize: 4, channels: 1, validation: NONE });
-    expect([...data.train.images]).toEqual(new Array(32).fill(255));
+    expect([...data.train.images.subarray(0, 16)]).toEqual(new Array(16).fill(255));
   });
 
   it('takes grey from the data, and colour when one class has it', async () => {
@@ -228,15 +228,16 @@ describe('dataConfigSchema', () => {
       format: 'auto',
       imageSize: null,
       channels: null,
-      csv: { images: null, idColumn: null, labelColumn: null, groupColumn: null, splitColumn: null },
+      resize: 'crop',
+      csv: {
+        ...{ images: null, idColumn: null, labelColumn: null, groupColumn: null, splitColumn: null },
+        missingLabels: 'fail',
+      },
+      testFraction: null,
       test: null,
       validation: { from: 'train', fraction: 0.1, seed: 0 },
       longTail: null,
-      development: null,
-      archive: null,
-      fresh: null,
-      evaluation: 'test',
-      tailBelow: 200,
+      ...{ development: null, archive: null, fresh: null, evaluation: 'test', tailBelow: 200 },
       onBadImage: 'fail',
       roots: [],
     });

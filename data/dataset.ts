@@ -7,21 +7,20 @@ import { createHash } from 'node:crypto';
 import { basename, resolve } from 'node:path';
 import type { DataConfig } from '../config/data-config.ts';
 import { UserError } from '../common/errors.ts';
-import { chooseShape, decode, type Shape } from './decode.ts';
+import type { ImageSet } from './image-set.ts';
+import { decode, type Shape } from './decode.ts';
 import { FASHION_MNIST, type Places } from './fashion-mnist.ts';
+import { describeDoubts, findEqualAndConstant, type Findings } from './findings.ts';
+import type { Wanted } from './image-decoder.ts';
+import type { Layout } from './layout/layout.ts';
 import { openSource, openTest } from './open.ts';
 import { chooseParts } from './parts.ts';
-import { countClasses, type Items, type SkippedImage, type Source } from './source.ts';
+import { countClasses, pick, type Items, type SkippedImage, type Source } from './source.ts';
+import { splitTest } from './split.ts';
+import { survey, type SizeCount } from './survey.ts';
+import { listed } from './table.ts';
 
-export interface ImageSet {
-  /** [n, height, width, channels], row-major, 0..255. */
-  images: Uint8Array;
-  /** Indices into the data set's classes. */
-  labels: Int32Array;
-  /** One an image, unique in the data set. */
-  ids: string[];
-  groups: string[] | null;
-}
+export type { ImageSet } from './image-set.ts';
 
 export interface UnlabelledSet {
   /** [n, height, width, channels], row-major, 0..255. */
@@ -53,47 +52,111 @@ export interface Dataset {
   warnings: string[];
 }
 
+/** What `ballast data` shows beside the images. */
+export interface LoadedDataset extends Dataset {
+  readonly layout: Layout;
+  readonly findings: Findings;
+  /** Sizes of the images as they are stored, the most frequent first. */
+  readonly sizes: readonly SizeCount[];
+}
+
+export interface LoadOptions {
+  /** Whether images without labels are decoded too. */
+  readonly archive?: boolean;
+  /** Side to bring images to when they have several sizes and the configuration names none; null: refuse them. */
+  readonly mixedSize?: number | null;
+}
+
 /**
- * Loads what `config` describes. Throws UserError for missing or malformed data, an empty class, fewer than two
- * classes and, with `onBadImage: 'fail'`, the first image that cannot be decoded. `places` is for tests.
+ * Loads what `config` describes. Throws UserError for missing, unclear or malformed data, an empty class, fewer than
+ * two classes, train images without any content and, with `onBadImage: 'fail'`, the first image that cannot be
+ * decoded. `places` is for tests.
  */
 export async function loadDataset(
   config: DataConfig,
   places: Places = {},
-  { archive: wantsArchive = false }: { archive?: boolean } = {},
-): Promise<Dataset> {
-  const source = await openSource(config, { ...places, roots: [...config.roots, ...(places.roots ?? [])] });
-  checkClasses(source, source.train.labels, config.source);
+  { archive: wantsArchive = false, mixedSize = null }: LoadOptions = {},
+): Promise<LoadedDataset> {
+  const opened = await openSource(config, { ...places, roots: [...config.roots, ...(places.roots ?? [])] });
+  checkClasses(opened, opened.train.labels, config.source);
   const isForDevelopment = config.evaluation === 'development';
   const outside =
-    config.test === null || isForDevelopment ? null : await openTest(config, config.test, source.classes);
+    config.test === null || isForDevelopment ? null : await openTest(config, config.test, opened.classes);
+  const whole = outside ? { ...opened, test: outside.items } : opened;
+  const source = config.testFraction === null ? whole : withTest(config, whole);
   const splits = chooseParts(config, source);
-  const samples = firstOfEachClass(splits.train.labels, source.classes.length);
-  const shape = await chooseShape(splits.train.pixels, config.imageSize, config.channels, samples);
+  const scored = isForDevelopment ? splits.development : source.test;
+  const looks = await survey([splits.train, splits.fresh, splits.validation, scored, splits.archive], config);
+  const side = config.imageSize ?? (looks.sizes.length > 1 ? mixedSize : null);
+  const shape: Shape = {
+    height: side ?? looks.first.height,
+    width: side ?? looks.first.width,
+    channels: config.channels ?? looks.first.channels,
+  };
+  const wanted = { ...shape, resize: side === null ? null : config.resize, scale: looks.scale };
   const skipped: SkippedImage[] = [...source.skipped, ...(outside?.skipped ?? [])];
-  const load = (items: Items | null): Promise<ImageSet | null> => loadSet(config, items, shape, skipped);
+  const load = (items: Items | null): Promise<ImageSet | null> => loadSet(config, items, wanted, skipped);
   const base = (await load(splits.train))!;
   const fresh = await load(splits.fresh);
   const train = fresh ? joined(base, fresh) : base;
   const validation = await load(splits.validation);
-  const test = isForDevelopment ? null : await load(outside ? outside.items : source.test);
-  const development = isForDevelopment ? await load(splits.development) : null;
+  const test = isForDevelopment ? null : await load(scored);
+  const development = isForDevelopment ? await load(scored) : null;
   const archive = wantsArchive ? await load(splits.archive) : null;
   checkClasses(source, train.labels, config.source);
+  checkContent(train, config.source, looks.doubts);
+  const others = { validation, test, development };
+  const findings = findEqualAndConstant({ train, ...others }, source.classes);
   return {
     name: config.source === FASHION_MNIST ? FASHION_MNIST : basename(resolve(config.source)),
     classes: [...source.classes],
     ...shape,
-    train,
+    ...{ train, ...others },
     freshCount: fresh?.labels.length ?? 0,
-    validation,
-    test,
-    development,
     archive: archive && { images: archive.images, ids: archive.ids },
     digest: digestOf(source.classes, shape, train),
     skipped,
-    warnings: doubts(source.classes, train, { validation, test, development }),
+    warnings: [
+      ...source.layout.doubts,
+      ...ownValidationUnused(config, source),
+      ...looks.doubts,
+      ...doubts(source.classes, train, others),
+      ...describeDoubts(findings),
+    ],
+    ...{ layout: source.layout, findings, sizes: looks.sizes },
   };
+}
+
+function ownValidationUnused({ validation }: DataConfig, source: Source): string[] {
+  if (!source.validation || validation.from === 'train') return [];
+  const count = source.validation.labels.length;
+  return [
+    `the data's own validation split of ${count} images is not used: data.validation is '${validation.from}'`,
+  ];
+}
+
+/** Refuses train images that are all one and the same colour: their content was lost on the way. */
+function checkContent({ images, labels }: ImageSet, where: string, doubts: readonly string[]): void {
+  const first = images[0]!;
+  if (labels.length > 1 && images.every((byte) => byte === first))
+    throw new UserError(
+      `${where}: every pixel of all ${labels.length} train images is ${first}: their content is lost (floats of 0 to 1 cast to uint8?); write them again from the originals`,
+    );
+}
+
+/** Parts a share off as test. */
+function withTest(config: DataConfig, source: Source): Source {
+  if (source.test)
+    throw new UserError(
+      `data.testFraction: the data has a test split of ${source.test.labels.length} images already; leave testFraction (--test-fraction) out`,
+    );
+  const { labels, groups } = source.train;
+  const parts = splitTest(labels, groups, source.classes.length, config.testFraction!);
+  if (parts.validation.length === 0)
+    throw new UserError(
+      `data.testFraction: no class has enough images (or groups) to give some to test; leave it out`,
+    );
+  return { ...source, train: pick(source.train, parts.train), test: pick(source.train, parts.validation) };
 }
 
 function checkClasses(source: Source, labels: Int32Array, where: string): void {
@@ -108,10 +171,6 @@ function checkClasses(source: Source, labels: Int32Array, where: string): void {
     );
 }
 
-function firstOfEachClass(labels: Int32Array, classes: number): number[] {
-  return Array.from({ length: classes }, (_, label) => labels.indexOf(label)).filter((index) => index >= 0);
-}
-
 function joined(first: ImageSet, second: ImageSet): ImageSet {
   return {
     images: Buffer.concat([first.images, second.images]),
@@ -124,11 +183,11 @@ function joined(first: ImageSet, second: ImageSet): ImageSet {
 async function loadSet(
   config: DataConfig,
   items: Items | null,
-  shape: Shape,
+  wanted: Wanted,
   skipped: SkippedImage[],
 ): Promise<ImageSet | null> {
   if (!items || items.labels.length === 0) return null;
-  const decoded = await decode(items.pixels, shape, config.imageSize !== null, config.onBadImage);
+  const decoded = await decode(items.pixels, wanted, config.onBadImage);
   skipped.push(...decoded.skipped);
   const kept = Array.from(decoded.kept);
   return {
@@ -160,7 +219,7 @@ function doubts(
     if (!set) continue;
     const counts = countClasses(set.labels, classes.length);
     const missing = classes.filter((_, label) => counts[label] === 0);
-    if (missing.length > 0) warnings.push(`${name} has no image of ${missing.join(', ')}`);
+    if (missing.length > 0) warnings.push(`${name} has no image of ${listed(missing)}`);
     const shared = new Set(set.groups?.filter((group) => trainGroups.has(group)));
     if (shared.size > 0)
       warnings.push(

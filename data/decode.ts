@@ -1,21 +1,16 @@
 /**
- * From `Pixels` to bytes [n, height, width, channels]: files are decoded by sharp (the EXIF turn applied, transparency
- * laid on black), scaled to cover the square and cropped to its centre (Lanczos 3). Results come in input order
- * whatever the order of decoding. Refused: what is no picture of pixels, and images and sets beyond limits.ts.
+ * From `Pixels` to bytes [n, height, width, channels], several images at once. Results come in input order whatever
+ * the order of decoding. Refused: what is no picture of pixels, and images and sets beyond limits.ts.
  */
-import sharp, { type Sharp } from 'sharp';
+import sharp from 'sharp';
 import { toError, UserError } from '../common/errors.ts';
-import { checkImageFile } from './image-header.ts';
-import { MAX_ARRAY_BYTES, MAX_DECODE_SECONDS, MAX_IMAGE_PIXELS } from './limits.ts';
+import { decodeOne, type Wanted } from './image-decoder.ts';
+import { MAX_ARRAY_BYTES } from './limits.ts';
 import type { Pixels, SkippedImage } from './source.ts';
 
-const CONCURRENT = 8;
+export type { Shape } from './survey.ts';
 
-export interface Shape {
-  readonly height: number;
-  readonly width: number;
-  readonly channels: number;
-}
+const CONCURRENT = 8;
 
 export interface Decoded {
   readonly images: Uint8Array;
@@ -25,72 +20,26 @@ export interface Decoded {
 }
 
 /**
- * The shape that images of `pixels` get. `imageSize` and `channels` null: taken from the data (the first file;
- * grey only when `samples`, positions of files to look at, are all grey).
+ * All of `pixels` as `wanted`. A file of another size is refused, with advice, unless it may be resized. A file that
+ * cannot be decoded is skipped and recorded, or refused (UserError), as `onBadImage` says.
  */
-export async function chooseShape(
-  pixels: Pixels,
-  imageSize: number | null,
-  channels: number | null,
-  samples: readonly number[],
-): Promise<Shape> {
-  if (pixels.kind === 'raw')
-    return {
-      height: imageSize ?? pixels.height,
-      width: imageSize ?? pixels.width,
-      channels: channels ?? pixels.channels,
-    };
-  const found: Shape[] = [];
-  for (const position of samples) {
-    const shape = await probe(pixels.files[position]!);
-    if (shape) found.push(shape);
-  }
-  const first = found[0];
-  if (!first)
-    throw new UserError(`${pixels.files[0]}: neither it nor others looked at can be decoded as an image`);
-  return {
-    height: imageSize ?? first.height,
-    width: imageSize ?? first.width,
-    channels: channels ?? (found.every((shape) => shape.channels === 1) ? 1 : 3),
-  };
-}
-
-async function probe(file: string): Promise<Shape | null> {
-  try {
-    await checkImageFile(file);
-    const { autoOrient, channels } = await sharp(file, { limitInputPixels: MAX_IMAGE_PIXELS }).metadata();
-    return { height: autoOrient.height, width: autoOrient.width, channels: channels < 3 ? 1 : 3 };
-  } catch {
-    return null; // named when it is decoded
-  }
-}
-
-/**
- * All of `pixels` at `shape`. `resize` false: a file of another size is refused, with advice. A file that cannot be
- * decoded is skipped and recorded, or refused (UserError), as `onBadImage` says.
- */
-export async function decode(
-  pixels: Pixels,
-  shape: Shape,
-  resize: boolean,
-  onBadImage: 'skip' | 'fail',
-): Promise<Decoded> {
-  const size = shape.height * shape.width * shape.channels;
+export async function decode(pixels: Pixels, wanted: Wanted, onBadImage: 'skip' | 'fail'): Promise<Decoded> {
+  const size = wanted.height * wanted.width * wanted.channels;
   const count = countImages(pixels);
   if (count * size > MAX_ARRAY_BYTES)
     throw new UserError(
-      `data.imageSize: ${count} images of ${shape.width} x ${shape.height} x ${shape.channels} need ${Math.ceil((count * size) / 2 ** 20)} MiB, above the limit of ${MAX_ARRAY_BYTES / 2 ** 20}; set a smaller data.imageSize`,
+      `data.imageSize: ${count} images of ${wanted.width} x ${wanted.height} x ${wanted.channels} need ${Math.ceil((count * size) / 2 ** 20)} MiB, above the limit of ${MAX_ARRAY_BYTES / 2 ** 20}; set a smaller data.imageSize`,
     );
   const unchanged =
     pixels.kind === 'raw' &&
-    pixels.height === shape.height &&
-    pixels.width === shape.width &&
-    pixels.channels === shape.channels;
+    pixels.height === wanted.height &&
+    pixels.width === wanted.width &&
+    pixels.channels === wanted.channels;
   if (unchanged)
     return { images: pixels.data, kept: Int32Array.from({ length: count }, (_, i) => i), skipped: [] };
   sharp.concurrency(1); // images are small: one thread each, several at once
   sharp.cache(false);
-  return decodeEach(pixels, count, shape, resize, onBadImage);
+  return decodeEach(pixels, count, wanted, onBadImage);
 }
 
 /** How many images there are. */
@@ -102,11 +51,10 @@ export function countImages(pixels: Pixels): number {
 async function decodeEach(
   pixels: Pixels,
   count: number,
-  shape: Shape,
-  resize: boolean,
+  wanted: Wanted,
   onBadImage: 'skip' | 'fail',
 ): Promise<Decoded> {
-  const size = shape.height * shape.width * shape.channels;
+  const size = wanted.height * wanted.width * wanted.channels;
   const images = new Uint8Array(count * size);
   const failures = new Map<number, Error>();
   let next = 0;
@@ -115,7 +63,7 @@ async function decodeEach(
     while (next < count && !isRefused) {
       const position = next++;
       try {
-        images.set(await decodeOne(pixels, position, shape, resize), position * size);
+        images.set(await decodeOne(pixels, position, wanted), position * size);
       } catch (error) {
         failures.set(position, toError(error));
         isRefused ||= onBadImage === 'fail' || error instanceof UserError;
@@ -152,36 +100,4 @@ function compact(images: Uint8Array, kept: Int32Array, size: number): Uint8Array
   const compacted = new Uint8Array(kept.length * size);
   kept.forEach((from, to) => compacted.set(images.subarray(from * size, (from + 1) * size), to * size));
   return compacted;
-}
-
-async function decodeOne(
-  pixels: Pixels,
-  position: number,
-  { height, width, channels }: Shape,
-  resize: boolean,
-): Promise<Uint8Array> {
-  if (pixels.kind === 'files') await checkImageFile(pixels.files[position]!);
-  const upright = open(pixels, position).autoOrient().flatten({ background: '#000' });
-  const sized = resize
-    ? upright.resize(width, height, { fit: 'cover', kernel: 'lanczos3', fastShrinkOnLoad: false })
-    : upright;
-  const { data, info } = await sized
-    .timeout({ seconds: MAX_DECODE_SECONDS })
-    .toColourspace(channels === 1 ? 'b-w' : 'srgb')
-    .raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true });
-  if (info.height !== height || info.width !== width)
-    throw new UserError(
-      `${pixels.kind === 'files' ? pixels.files[position] : position}: is ${info.width} x ${info.height} where others are ${width} x ${height}; set data.imageSize (--image-size) to bring all to one size`,
-    );
-  if (info.channels !== channels) throw new Error(`decodes to ${info.channels} channels, not ${channels}`);
-  return data;
-}
-
-function open(pixels: Pixels, position: number): Sharp {
-  if (pixels.kind === 'files') return sharp(pixels.files[position], { limitInputPixels: MAX_IMAGE_PIXELS });
-  const { height, width, data } = pixels;
-  const channels = pixels.channels as 1 | 3;
-  const size = height * width * channels;
-  return sharp(data.subarray(position * size, (position + 1) * size), { raw: { height, width, channels } });
 }

@@ -1,11 +1,12 @@
 /** Small data sets written into a temporary folder, for tests only. */
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import { dataConfigSchema, type DataConfigInput } from '../config/data-config.ts';
-import { loadDataset, type Dataset } from './dataset.ts';
+import { loadDataset, type LoadedDataset } from './dataset.ts';
 
 export interface TemporaryFolder {
   readonly path: string;
@@ -18,7 +19,7 @@ export function temporaryFolder(): TemporaryFolder {
 }
 
 /** Loads with every default filled in. */
-export function load(config: DataConfigInput): Promise<Dataset> {
+export function load(config: DataConfigInput): Promise<LoadedDataset> {
   return loadDataset(dataConfigSchema.parse(config));
 }
 
@@ -28,14 +29,16 @@ export function write(file: string, content: string | Uint8Array): void {
   writeFileSync(file, content);
 }
 
-/** Writes a one-colour image; the extension decides the format. `grey` writes one channel. */
+/** Writes an image of one colour (without a value: of two, another pair for each file); the extension decides the format. */
 export async function writeImage(
   file: string,
-  { size = 8, value = 128, grey = false }: { size?: number; value?: number; grey?: boolean } = {},
+  { size = 8, value, grey = false }: { size?: number; value?: number; grey?: boolean } = {},
 ): Promise<void> {
   mkdirSync(dirname(file), { recursive: true });
   const channels = grey ? 1 : 3;
-  const pixels = new Uint8Array(size * size * channels).fill(value);
+  const pixels = new Uint8Array(size * size * channels);
+  const [upper, lower] = createHash('sha256').update(file).digest();
+  pixels.fill(value ?? upper!, 0, pixels.length / 2).fill(value ?? lower!, pixels.length / 2);
   await sharp(pixels, { raw: { width: size, height: size, channels } })
     .toColourspace(grey ? 'b-w' : 'srgb')
     .toFile(file);

@@ -92,7 +92,7 @@ describe('IDX mistakes', () => {
   it('a label outside the classes', async () => {
     putTrain();
     expect(await refusal(['cat', 'dog'])).toBe(
-      'DIR/train-labels-idx1-ubyte: label 2 of image 1 is outside the 2 classes (0 to 1); correct it or remove the image',
+      'DIR/train-labels-idx1-ubyte: label 2 of image 1 is outside the 2 classes (cat, dog); correct it or remove the image',
     );
   });
 });

@@ -1,15 +1,17 @@
 /**
  * IDX, the format of MNIST and its kin: big-endian magic 0x00 0x00 type rank, then the extents, then the values
  * (http://yann.lecun.com/exdb/mnist/). Read here: unsigned bytes, images of rank 3 and labels of rank 1, plain or
- * gzipped, under the four standard file names. Refused: other types and ranks, truncated files, more than the limits.
+ * gzipped (by content), under their usual names with anything in front. Refused: other types and ranks, truncated files, more than the limits.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { readBounded } from '../common/bounded-file.ts';
 import { toError, UserError } from '../common/errors.ts';
 import { gunzipPromised, MoreThanPromised } from './inflate.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARRAY_BYTES, MAX_IMAGES } from './limits.ts';
-import { checkLabels, numberedIds, type Items, type Pixels, type Source } from './source.ts';
+import { simpleLayout } from './layout/layout.ts';
+import { chooseScale, joinRanges, NO_RANGE, rangeOf, toScaledBytes, type Range } from './scale.ts';
+import { classesOf, numberedIds, positionsOf, type Items, type Pixels, type Source } from './source.ts';
 
 const UNSIGNED_BYTE = 0x08;
 
@@ -20,37 +22,110 @@ export const IDX_FILES = {
   testLabels: 't10k-labels-idx1-ubyte',
 } as const;
 
+type IdxSplit = 'train' | 'validation' | 'test';
+type RawPixels = Pixels & { kind: 'raw' };
+
+/** A file of images by its name: `train-images-idx3-ubyte`, `emnist-letters-test-images.idx3-ubyte.gz`. */
+interface IdxFile {
+  readonly name: string;
+  /** What stands before the split's name: the data set, where a folder holds several. */
+  readonly set: string;
+  readonly split: IdxSplit;
+}
+
+const SPLIT_WORDS: Readonly<Record<string, IdxSplit>> = {
+  train: 'train',
+  test: 'test',
+  t10k: 'test',
+  val: 'validation',
+  valid: 'validation',
+};
+
+function imageFiles(folder: string): IdxFile[] {
+  return readdirSync(folder).flatMap((name) => {
+    const match = /^(.*?)(train|test|t10k|valid|val)-images[-.]idx3-ubyte(?:\.gz)?$/i.exec(name);
+    return match ? [{ name, set: match[1]!, split: SPLIT_WORDS[match[2]!.toLowerCase()]! }] : [];
+  });
+}
+
 /** Whether `folder` holds the train images of an IDX data set. */
 export function isIdxFolder(folder: string): boolean {
-  return findIdx(folder, IDX_FILES.trainImages) !== null;
+  try {
+    return imageFiles(folder).some(({ split }) => split === 'train');
+  } catch {
+    return false; // there is no such folder, or it may not be read: told by those who need it
+  }
 }
 
 /**
- * The data set in `folder`. `names`: class names in label order; null: the labels themselves, 0 to the largest.
+ * The data set in `folder`. `names`: class names in label order; null: the labels that occur in train.
  * Throws UserError for missing, foreign or truncated files and labels outside the classes.
  */
 export async function readIdxFolder(folder: string, names: readonly string[] | null): Promise<Source> {
-  const train = await readPair(folder, 'train', IDX_FILES.trainImages, IDX_FILES.trainLabels);
-  if (!train)
-    throw new UserError(`${folder}: no ${IDX_FILES.trainImages}[.gz] here; name the folder that holds it`);
-  const test = await readPair(folder, 'test', IDX_FILES.testImages, IDX_FILES.testLabels);
-  const largest = train.labels.reduce((max, label) => Math.max(max, label), 0);
-  const classes = names ?? Array.from({ length: largest + 1 }, (_, label) => String(label));
-  checkLabels(train.labels, classes.length, join(folder, IDX_FILES.trainLabels));
-  if (test) checkLabels(test.labels, classes.length, join(folder, IDX_FILES.testLabels));
-  return { classes, train, validation: null, test, skipped: [] };
+  const files = trainSet(folder);
+  const pairs = new Map<IdxSplit, Pair>();
+  for (const { name, split } of files) pairs.set(split, await readPair(folder, name));
+  const train = pairs.get('train')!;
+  const scale = chooseScale(
+    [...pairs.values()].map(({ range }) => range).reduce(joinRanges, NO_RANGE),
+    false,
+  );
+  const classes = names ?? classesOf(train.labels);
+  const items = (split: IdxSplit): Items | null => {
+    const pair = pairs.get(split);
+    if (!pair) return null;
+    const { pixels, labels, labelsFile } = pair;
+    return {
+      labels: positionsOf(names ? labels.map((label) => names[label] ?? label) : labels, classes, labelsFile),
+      ids: numberedIds(split === 'validation' ? 'val' : split, labels.length),
+      groups: null,
+      pixels: scale.note === null ? pixels : { ...pixels, data: toScaledBytes(pixels.data, scale) },
+    };
+  };
+  const layout = simpleLayout('idx', `IDX files ${files.map(({ name }) => name).join(', ')}`);
+  const doubts = scale.note === null ? [] : [`${folder}: ${scale.note}`];
+  return {
+    classes,
+    ...{ train: items('train')!, validation: items('validation'), test: items('test') },
+    skipped: [],
+    layout: { ...layout, doubts },
+  };
 }
 
-async function readPair(
-  folder: string,
-  split: string,
-  images: string,
-  labels: string,
-): Promise<Items | null> {
-  const imagesFile = findIdx(folder, images);
-  if (!imagesFile) return null;
-  const labelsFile = findIdx(folder, labels);
-  if (!labelsFile) throw new UserError(`${folder}: ${images} is here but its labels ${labels}[.gz] are not`);
+/** The files of images of the one data set that lies in `folder`, one a split. */
+function trainSet(folder: string): IdxFile[] {
+  const files = imageFiles(folder);
+  const sets = new Set(files.filter(({ split }) => split === 'train').map(({ set }) => set));
+  if (sets.size === 0)
+    throw new UserError(`${folder}: no ${IDX_FILES.trainImages}[.gz] here; name the folder that holds it`);
+  if (sets.size > 1)
+    throw new UserError(
+      `${folder}: holds several IDX data sets (${[...sets].map((set) => set || 'one without a name').join(', ')}); move the files of one into a folder of its own`,
+    );
+  const inSet = files.filter(({ set }) => sets.has(set));
+  return (['train', 'validation', 'test'] as const).flatMap((split) => {
+    const found = inSet.filter((file) => file.split === split);
+    return found.length > 0 ? [found.find(({ name }) => !name.endsWith('.gz')) ?? found[0]!] : [];
+  });
+}
+
+interface Pair {
+  readonly pixels: RawPixels;
+  readonly range: Range;
+  readonly labels: readonly number[];
+  readonly labelsFile: string;
+}
+
+async function readPair(folder: string, name: string): Promise<Pair> {
+  const wanted = name.replace(/\.gz$/i, '').replace('-images', '-labels').replace('idx3', 'idx1');
+  const labelsFile = [wanted, `${wanted}.gz`]
+    .map((file) => join(folder, file))
+    .find((file) => existsSync(file));
+  if (labelsFile === undefined)
+    throw new UserError(
+      `${folder}: ${name.replace(/\.gz$/i, '')} is here but its labels ${wanted}[.gz] are not`,
+    );
+  const imagesFile = join(folder, name);
   const [pixels, values] = await Promise.all([readIdx(imagesFile, 3), readIdx(labelsFile, 1)]);
   const [count, height, width] = pixels.shape as [number, number, number];
   if (values.data.length !== count)
@@ -58,23 +133,20 @@ async function readPair(
       `${labelsFile}: ${values.data.length} labels for the ${count} images of ${imagesFile}; they belong to different data`,
     );
   return {
-    labels: Int32Array.from(values.data),
-    ids: numberedIds(split, count),
-    groups: null,
     pixels: { kind: 'raw', data: pixels.data, height, width, channels: 1 },
+    range: rangeOf(pixels.data, imagesFile),
+    labels: Array.from(values.data),
+    labelsFile,
   };
 }
 
 /** The images of an IDX file, or of the train images in a folder; labels are not looked at. */
-export async function readIdxImages(path: string): Promise<Pixels & { kind: 'raw' }> {
-  const { shape, data } = await readIdx(findIdx(path, IDX_FILES.trainImages) ?? path, 3);
+export async function readIdxImages(path: string): Promise<RawPixels> {
+  const file = isIdxFolder(path)
+    ? join(path, trainSet(path).find(({ split }) => split === 'train')!.name)
+    : path;
+  const { shape, data } = await readIdx(file, 3);
   return { kind: 'raw', data, height: shape[1]!, width: shape[2]!, channels: 1 };
-}
-
-function findIdx(folder: string, name: string): string | null {
-  for (const candidate of [name, `${name}.gz`, name.replace('-idx', '.idx')])
-    if (existsSync(join(folder, candidate))) return join(folder, candidate);
-  return null;
 }
 
 /** One IDX file of unsigned bytes with `rank` extents. Throws UserError naming the file. */

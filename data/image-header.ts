@@ -1,31 +1,69 @@
 /**
- * Looks at an image file before a decoder does: it must be a file, not too large, and begin as a picture of pixels does.
- * What else the decoder could read is refused: SVG is a program that draws and names other files.
+ * Looks at the first bytes of an image file before a decoder does: it must be a file, not too large, and begin as a
+ * picture of pixels does. What else the decoder could read is refused: SVG is a program that draws and names other
+ * files. Formats that are known but cannot be decoded are named, with a remedy.
  */
 import { readStart } from '../common/bounded-file.ts';
-import { toError, UserError } from '../common/errors.ts';
+import { readableError, toError, UserError } from '../common/errors.ts';
 import { MAX_IMAGE_FILE_BYTES } from './limits.ts';
 
-const START_BYTES = 16;
+/** DICOM says its name after 128 bytes. */
+const START_BYTES = 132;
+/** Sizes of BMP's second header: OS/2, Windows 3, NT, 4 and 5. */
+const BMP_HEADERS = new Set([12, 40, 52, 56, 64, 108, 124]);
 
-const STARTS: readonly RegExp[] = [
+export type ImageFormat = 'sharp' | 'bmp' | 'pnm';
+
+/** Formats that sharp decodes. */
+const DECODED: readonly RegExp[] = [
   /^\xff\xd8\xff/, // JPEG
   /^\x89PNG\r\n\x1a\n/,
   /^GIF8[79]a/,
   /^RIFF[^]{4}WEBP/,
   /^(?:II[*+]\0|MM\0[*+])/, // TIFF, also BigTIFF
-  /^[^]{4}ftyp/, // AVIF, HEIC
+  /^[^]{4}ftyp(?:avi[fs]|mi[fa][1f])/, // AVIF
 ];
 
-/** @throws Error with the reason, without the file's name. */
-export async function checkImageFile(file: string): Promise<void> {
-  let start: string;
+const KNOWN: readonly (readonly [RegExp, string])[] = [
+  [/^[^]{128}DICM/, 'it is DICOM, which is not read; write PNG files (dcmj2pnm --write-16-bit-png of DCMTK, or pydicom with Pillow)'],
+  [/^(?:\0\0\0\x0cjP {2}\r\n\x87\n|\xff\x4f\xff\x51)/, 'it is JPEG 2000, which is not read; write PNG files (opj_decompress of OpenJPEG)'],
+  [/^(?:\xff\x0a|\0\0\0\x0cJXL )/, 'it is JPEG XL, which is not read; write PNG files (djxl)'],
+  [/^[^]{4}ftyp(?:hei|hev|msf)/, 'it is HEIC, which is not read; write JPEG or PNG files (heif-convert)'],
+]; // prettier-ignore
+
+/** What decodes `file`. @throws Error with the reason, without the file's name. */
+export async function checkImageFile(file: string): Promise<ImageFormat> {
+  const start = await startOf(file);
+  const format = formatOf(start);
+  if (format !== null) return format;
+  const known = KNOWN.find(([pattern]) => pattern.test(start));
+  if (known) throw new Error(`unsupported image format: ${known[1]}`);
+  throw new Error('unsupported image format: it is no JPEG, PNG, WebP, TIFF, GIF, AVIF, BMP or PNM');
+}
+
+/** Whether `file` begins as a picture does, also one that cannot be decoded. False for what cannot be read. */
+export async function looksLikeImage(file: string): Promise<boolean> {
   try {
-    start = (await readStart(file, START_BYTES, MAX_IMAGE_FILE_BYTES)).toString('latin1');
-  } catch (thrown) {
-    const { message } = toError(thrown);
-    throw thrown instanceof UserError ? new Error(message.slice(file.length + 2), { cause: thrown }) : thrown;
+    const start = await startOf(file);
+    return formatOf(start) !== null || KNOWN.some(([pattern]) => pattern.test(start));
+  } catch {
+    return false;
   }
-  if (STARTS.some((pattern) => pattern.test(start))) return;
-  throw new Error('unsupported image format: it is no JPEG, PNG, WebP, TIFF, GIF or AVIF');
+}
+
+function formatOf(start: string): ImageFormat | null {
+  if (DECODED.some((pattern) => pattern.test(start))) return 'sharp';
+  if (start.startsWith('BM') && BMP_HEADERS.has(start.charCodeAt(14)) && start.charCodeAt(15) === 0)
+    return 'bmp';
+  return /^P[1-6]\s\s*[#\d]/.test(start) ? 'pnm' : null;
+}
+
+async function startOf(file: string): Promise<string> {
+  try {
+    return (await readStart(file, START_BYTES, MAX_IMAGE_FILE_BYTES)).toString('latin1');
+  } catch (thrown) {
+    if (thrown instanceof UserError)
+      throw new Error(toError(thrown).message.slice(file.length + 2), { cause: thrown });
+    throw new Error(toError(readableError(thrown, '')).message.replace(/^: /, ''), { cause: thrown });
+  }
 }

@@ -3,7 +3,7 @@ import { zipSync } from 'fflate';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UserError } from '../common/errors.ts';
 import { npyBytes, temporaryFolder, write, type TemporaryFolder } from './fixtures.ts';
-import { npyValues, parseNpy } from './npy.ts';
+import { npyTexts, npyValues, parseNpy } from './npy.ts';
 import { readNpz } from './npz.ts';
 
 let folder: TemporaryFolder;
@@ -78,6 +78,44 @@ describe('MedMNIST NPZ', () => {
   });
 });
 
+describe('NPZ as people save it', () => {
+  const read = async (images: Uint8Array, labels: Uint8Array = LABELS) => {
+    zip({ train_images: images, train_labels: labels });
+    const { classes, train, layout } = await readNpz(file);
+    return { classes, labels: [...train.labels], doubts: layout.doubts, pixels: train.pixels.kind === 'raw' ? train.pixels : null }; // prettier-ignore
+  };
+
+  it.each([
+    [
+      '12 bits in 16',
+      npyBytes('<u2', [2, 1, 1], Uint8Array.of(0xff, 0x0f, 0, 0)),
+      [255, 0],
+      'read as 12 bits',
+    ],
+    ['floats of 0 to 1', npyBytes('<f4', [2, 1, 1], Uint8Array.of(0, 0, 0x80, 0x3f, 0, 0, 0, 0x3f)), [255, 128], 'floats of 0 to 1'], // prettier-ignore
+    ['booleans', npyBytes('|b1', [2, 1, 1], Uint8Array.of(1, 0)), [255, 0], '0 and 1'],
+    ['RGBA, laid on black', npyBytes('|u1', [2, 1, 1, 4], Uint8Array.of(100, 50, 20, 255, 100, 50, 20, 0)), [100, 50, 20, 0, 0, 0], null], // prettier-ignore
+    ['channels first', npyBytes('|u1', [2, 3, 1, 2], Uint8Array.from({ length: 12 }, (_, i) => i)), [0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11], null], // prettier-ignore
+  ])('%s', async (_, images, bytes, doubt) => {
+    const { pixels, doubts } = await read(images);
+    expect([...pixels!.data]).toEqual(bytes);
+    expect(doubts).toEqual(doubt === null ? [] : [expect.stringContaining(doubt)]);
+  });
+
+  it('labels from 1, with gaps, one-hot, and as texts', async () => {
+    expect((await read(IMAGES, npyBytes('|u1', [2], Uint8Array.of(4, 1)))).classes).toEqual(['1', '4']);
+    const oneHot = await read(IMAGES, npyBytes('|u1', [2, 3], Uint8Array.of(0, 0, 1, 1, 0, 0)));
+    expect([oneHot.classes, oneHot.labels]).toEqual([['0', '2'], [1, 0]]); // prettier-ignore
+    const names = npyBytes('|S3', [2], Buffer.from('nv\0mel'));
+    expect((await read(IMAGES, names)).classes).toEqual(['mel', 'nv']);
+  });
+
+  it("Keras' names", async () => {
+    zip({ x_train: IMAGES, y_train: LABELS, x_test: IMAGES, y_test: LABELS });
+    expect((await readNpz(file)).test!.labels).toHaveLength(2);
+  });
+});
+
 describe('NPZ mistakes', () => {
   it('no labels', async () => {
     expect(await refusal({ train_images: IMAGES })).toBe(
@@ -89,7 +127,7 @@ describe('NPZ mistakes', () => {
   });
 
   it('no train images: lists the arrays', async () => {
-    expect(await refusal({ x: IMAGES, y: LABELS })).toContain('no array train_images (here are: x, y)');
+    expect(await refusal({ a: IMAGES, b: LABELS })).toContain('no array train_images (here are: a, b)');
   });
 
   it('not a zip file, or cut off', async () => {
@@ -113,7 +151,7 @@ describe('NPZ mistakes', () => {
   it('labels that do not match', async () => {
     const three = npyBytes('|u1', [3], Uint8Array.of(0, 1, 0));
     expect(await refusal({ train_images: IMAGES, train_labels: three })).toContain('3 labels for 2 images');
-    const many = npyBytes('|u1', [2, 2], Uint8Array.of(0, 1, 0, 1));
+    const many = npyBytes('|u1', [2, 2], Uint8Array.of(0, 1, 1, 1));
     expect(await refusal({ train_images: IMAGES, train_labels: many })).toContain('gives an image 2 labels');
     const negative = npyBytes('|i1', [2], Uint8Array.of(0, 255));
     expect(await refusal({ train_images: IMAGES, train_labels: negative })).toContain('label -1 of image 1');
@@ -123,15 +161,11 @@ describe('NPZ mistakes', () => {
     const outside = npyBytes('|u1', [2, 1], Uint8Array.of(0, 7));
     const arrays = { train_images: IMAGES, train_labels: LABELS, test_images: IMAGES, test_labels: outside };
     expect(await refusal(arrays)).toContain(
-      'FILE: test_labels: label 7 of image 1 is outside the 2 classes (0 to 1)',
+      'FILE: test_labels: label 7 of image 1 is outside the 2 classes (0, 1)',
     );
   });
 
   it('images that are no images', async () => {
-    const wide = npyBytes('<i2', [2, 1, 2], BYTES);
-    expect(await refusal({ train_images: wide, train_labels: LABELS })).toContain(
-      'is <i2 of shape (2, 1, 2)',
-    );
     const volume = npyBytes('|u1', [1, 2, 2, 2], BYTES);
     expect(await refusal({ train_images: volume, train_labels: LABELS })).toContain('of shape (1, 2, 2, 2)');
   });
@@ -146,11 +180,26 @@ describe('parseNpy', () => {
     expect(npyValues(parseNpy(npyBytes('<i8', [1], new Uint8Array(8).fill(255)), 'x'))).toEqual([-1]);
   });
 
+  it('reads the other byte order, floats, texts and Fortran order', () => {
+    // By np.array([[1, 2, 3], [4, 5, 6]], order='F'): stored 1 4 2 5 3 6.
+    const fortran = parseNpy(npyBytes('|u1', [2, 3], Uint8Array.of(1, 4, 2, 5, 3, 6), true), 'x');
+    expect([...fortran.bytes]).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(npyValues(parseNpy(npyBytes('>i4', [1], Uint8Array.of(0, 0, 1, 2)), 'x'))).toEqual([258]);
+    // IEEE 754: 0x3e00 is 1.5 in binary16, 0xbf800000 is −1 in binary32.
+    expect(npyValues(parseNpy(npyBytes('<f2', [1], Uint8Array.of(0x00, 0x3e)), 'x'))).toEqual([1.5]);
+    expect(npyValues(parseNpy(npyBytes('<f4', [1], Uint8Array.of(0, 0, 0x80, 0xbf)), 'x'))).toEqual([-1]);
+    const text = Uint8Array.of(0xe9, 0, 0, 0, 0x61, 0, 0, 0, 0x62, 0, 0, 0, 0, 0, 0, 0);
+    expect(npyTexts(parseNpy(npyBytes('<U2', [2], text), 'x'))).toEqual(['éa', 'b']);
+  });
+
   it.each([
     ['another magic', new Uint8Array(20), 'not an NPY array'],
-    ['big-endian values', npyBytes('>i4', [1], new Uint8Array(4)), 'has dtype >i4'],
-    ['floats', npyBytes('<f4', [1], new Uint8Array(4)), 'has dtype <f4; little-endian integers are needed'],
-    ['Fortran order', npyBytes('|u1', [2, 2], new Uint8Array(4), true), 'is in Fortran order'],
+    [
+      'Python objects',
+      npyBytes('|O', [1], new Uint8Array(8)),
+      "save labels with .astype('int64') or .astype(str)",
+    ],
+    ['complex numbers', npyBytes('<c8', [1], new Uint8Array(8)), 'has dtype <c8, which is not read'],
     [
       'missing values',
       npyBytes('|u1', [2, 2], new Uint8Array(3)),

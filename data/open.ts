@@ -1,19 +1,22 @@
 /** Finds the reader of a source: by the configured format, else by what lies at the path. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { readStart } from '../common/bounded-file.ts';
+import { errorCode, readableError, UserError } from '../common/errors.ts';
 import type { DataConfig } from '../config/data-config.ts';
-import { UserError } from '../common/errors.ts';
-import { isManifest, readCsv } from './csv.ts';
 import { FASHION_MNIST, FASHION_MNIST_CLASSES, readFashionMnist, type Places } from './fashion-mnist.ts';
 import { isIdxFolder, readIdxFolder } from './idx.ts';
-import { hasClassFolders, MANIFEST, readImageFolder, trainFolder } from './image-folder.ts';
-import { isFolder, listFolder, listImages } from './image-files.ts';
+import { looksLikeImage } from './image-header.ts';
+import { ImageIndex } from './layout/find-image.ts';
+import { readFolder } from './layout/folder-source.ts';
+import { readTables } from './layout/table-source.ts';
+import { imagesOf, isFolder, readTree } from './layout/tree.ts';
+import { MAX_ARCHIVE_BYTES } from './limits.ts';
 import { readNpz } from './npz.ts';
 import type { Items, SkippedImage, Source } from './source.ts';
+import { listed, readTable } from './table.ts';
 
-type Format = Exclude<DataConfig['format'], 'auto'>;
-
-/** Reads the source that `config` names. Throws UserError when it is missing or of no known format. */
+/** Reads the source that `config` names. Throws UserError when it is missing, unclear or of no known format. */
 export async function openSource(config: DataConfig, places: Places): Promise<Source> {
   if (config.source === FASHION_MNIST) return readFashionMnist(places);
   return openPath(config, config.source, 'data.source');
@@ -31,7 +34,7 @@ export async function openTest(
   const labels = items.labels.map((label) => {
     if (positions[label] === -1)
       throw new UserError(
-        `${path}: class '${source.classes[label]}' is not among the train classes (${classes.join(', ')})`,
+        `${path}: class '${source.classes[label]}' is not among the train classes (${listed(classes)})`,
       );
     return positions[label]!;
   });
@@ -39,71 +42,69 @@ export async function openTest(
 }
 
 async function openPath(config: DataConfig, path: string, field: string): Promise<Source> {
-  if (!existsSync(path))
+  const { format } = config;
+  await checkThere(path, field);
+  const isDirectory = await isFolder(path);
+  const wantsFolder = format === 'image-folder' || format === 'idx';
+  if (wantsFolder && !isDirectory) throw new UserError(`${path}: format ${format} needs a folder`);
+  return isDirectory ? openFolder(config, path) : openFile(config, path);
+}
+
+async function checkThere(path: string, field: string): Promise<void> {
+  try {
+    await stat(path);
+  } catch (thrown) {
+    if (errorCode(thrown) !== 'ENOENT') throw readableError(thrown, path);
     throw new UserError(
       `${path}: no such file or folder (${field}); give the path of a folder, a .csv or a .npz file, or '${FASHION_MNIST}'`,
     );
-  const found = await detect(path);
-  const format = config.format === 'auto' ? found?.format : config.format;
-  const file = found && found.format === format ? found.path : path;
-  if (format === undefined)
-    throw new UserError(
-      `${path}: holds no data of a known format; expected <class>/*.jpg, train/<class>/*.jpg, a CSV of image names and labels, a MedMNIST .npz or IDX files`,
-    );
-  return readAs(format, file, config);
-}
-
-async function readAs(format: Format, path: string, config: DataConfig): Promise<Source> {
-  const wantsFolder = format === 'image-folder' || format === 'idx';
-  if (wantsFolder !== (await isFolder(path)))
-    throw new UserError(
-      `${path}: format ${format} needs ${wantsFolder ? 'a folder' : `a .${format} file, or a folder with just one`}`,
-    );
-  switch (format) {
-    case 'image-folder':
-      return readImageFolder(path, config.csv.groupColumn);
-    case 'csv':
-      return readCsv(path, config.csv, config.onBadImage);
-    case 'npz':
-      return readNpz(path);
-    case 'idx':
-      return readIdxFolder(path, config.source === FASHION_MNIST ? FASHION_MNIST_CLASSES : null);
-    default:
-      return format satisfies never;
   }
 }
 
-/** The format of what lies at `path` and the file or folder to read; null when unknown. */
-async function detect(path: string): Promise<{ format: Format; path: string } | null> {
-  if (!(await isFolder(path))) {
-    if (/\.npz$/i.test(path)) return { format: 'npz', path };
-    if (/\.csv$/i.test(path)) return { format: 'csv', path };
-    return null;
+async function openFolder(config: DataConfig, path: string): Promise<Source> {
+  const { format } = config;
+  if (format === 'idx' || (format === 'auto' && isIdxFolder(path)))
+    return readIdxFolder(path, config.source === FASHION_MNIST ? FASHION_MNIST_CLASSES : null);
+  if (format !== 'npz') {
+    const readings = { tables: format !== 'image-folder', folders: format !== 'csv' };
+    const source = await readFolder(path, config, readings);
+    if (source) return source;
   }
-  if (isIdxFolder(path)) return { format: 'idx', path };
-  if ((await trainFolder(path)) !== null) return { format: 'image-folder', path };
-  const { tables, archives } = await listFolder(path);
-  const manifest = await chooseManifest(
-    path,
-    tables.filter((name) => name !== MANIFEST),
+  const { archives } = format === 'auto' || format === 'npz' ? await readTree(path) : { archives: [] };
+  if (archives.length > 1)
+    throw new UserError(
+      `${path}: holds ${archives.length} NPZ files (${listed(archives.map(({ name }) => name))}); name one as data.source (--data ${archives[0]!.file})`,
+    );
+  if (archives[0]) return readNpz(archives[0].file);
+  if (format === 'npz' || format === 'csv')
+    throw new UserError(`${path}: format ${format} needs a .${format} file, or a folder with just one`);
+  throw new UserError(
+    `${path}: holds no data of a known format; expected <class>/*.jpg, train/<class>/*.jpg, a CSV of image names and labels, a MedMNIST .npz or IDX files`,
   );
-  if (manifest !== null) return { format: 'csv', path: manifest };
-  if (await hasClassFolders(path)) return { format: 'image-folder', path };
-  if (tables.includes(MANIFEST)) return { format: 'csv', path: join(path, MANIFEST) };
-  if (archives.length === 1) return { format: 'npz', path: join(path, archives[0]!) };
-  return null;
 }
 
-/** The CSV file of `folder` that lists its images: train.csv, else the only one that looks like it. */
-async function chooseManifest(folder: string, tables: readonly string[]): Promise<string | null> {
-  const manifests: string[] = [];
-  const images = tables.length === 0 ? 0 : (await listImages(folder)).length;
-  for (const name of tables) if (await isManifest(join(folder, name), images)) manifests.push(name);
-  const chosen = manifests.find((name) => name.toLowerCase() === 'train.csv') ?? manifests[0];
-  if (chosen === undefined) return null;
-  if (manifests.length > 1 && chosen.toLowerCase() !== 'train.csv')
-    throw new UserError(
-      `${folder}: ${manifests.join(', ')} all list images; name the right one as data.source (--data)`,
-    );
-  return join(folder, chosen);
+/** A file is known by how it begins: NPZ is a zip, a picture is no data set, all else should be a table. */
+async function openFile(config: DataConfig, path: string): Promise<Source> {
+  const { format } = config;
+  if (format === 'npz' || (format === 'auto' && (/\.npz$/i.test(path) || (await isZip(path)))))
+    return readNpz(path);
+  if (await looksLikeImage(path))
+    throw new UserError(`${path}: is one image; give the folder of all images, or a table that lists them`);
+  if (/idx\d[-.]ubyte/i.test(path))
+    throw new UserError(`${path}: is one IDX file; give its folder, ${dirname(path)}`);
+  const table = await readTable(path);
+  const folder = config.csv.images ?? dirname(path);
+  if (!(await isFolder(folder))) throw new UserError(`${folder}: no such folder (data.csv.images)`);
+  const tree = await readTree(folder);
+  const images = imagesOf(tree);
+  const part = { table, images: new ImageIndex(folder, images), split: null, prefix: '' };
+  return readTables([part], images, config, { evidence: [], unused: [], junk: tree.junkCount });
+}
+
+async function isZip(path: string): Promise<boolean> {
+  try {
+    return (await readStart(path, 4, MAX_ARCHIVE_BYTES)).toString('latin1') === 'PK\x03\x04';
+  } catch {
+    return false;
+  }
 }

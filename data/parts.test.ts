@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { dataConfigSchema, type DataConfigInput } from '../config/data-config.ts';
+import { simpleLayout } from './layout/layout.ts';
 import { chooseParts, type Parts } from './parts.ts';
 import { countClasses, numberedIds, type Source } from './source.ts';
 
@@ -16,6 +17,7 @@ const source: Source = {
   validation: null,
   test: null,
   skipped: [],
+  layout: simpleLayout('arrays'),
 };
 /** The same, four images a group, all of one class. */
 const grouped: Source = {

@@ -3,6 +3,10 @@
  * decoded yet, so images that no split uses cost nothing.
  */
 import { UserError } from '../common/errors.ts';
+import type { Layout } from './layout/layout.ts';
+import { compareNames } from './natural-order.ts';
+
+const SHOWN_CLASSES = 20;
 
 export interface SkippedImage {
   /** File, or file and row. */
@@ -19,6 +23,8 @@ export type Pixels =
       readonly height: number;
       readonly width: number;
       readonly channels: number;
+      /** How other values became bytes, where they did. */
+      readonly note?: string;
     };
 
 export interface Items {
@@ -37,6 +43,7 @@ export interface Source {
   readonly test: Items | null;
   /** Images that were left out while reading, with the reason. */
   readonly skipped: readonly SkippedImage[];
+  readonly layout: Layout;
 }
 
 /** The items at `indices`, in that order. */
@@ -66,15 +73,30 @@ export function countClasses(labels: Int32Array, classes: number): number[] {
   return counts;
 }
 
-/** Refuses a label outside 0 … classes − 1. `where` names the file in the message. */
-export function checkLabels(labels: ArrayLike<number>, classes: number, where: string): void {
-  for (let i = 0; i < labels.length; i++) {
-    const label = labels[i]!;
-    if (!Number.isInteger(label) || label < 0 || label >= classes)
+/** Names of the classes that occur in `labels`, in natural order. */
+export function classesOf(labels: readonly (string | number)[]): string[] {
+  return [...new Set(labels)].map(String).sort(compareNames);
+}
+
+/**
+ * Labels as positions in `classes`. Throws UserError for a number that is no whole one of at least 0, an empty text,
+ * and a label that is no class. `where` names the array in the message.
+ */
+export function positionsOf(
+  labels: readonly (string | number)[],
+  classes: readonly string[],
+  where: string,
+): Int32Array {
+  const positions = new Map(classes.map((name, index) => [name, index]));
+  return Int32Array.from(labels, (label, i) => {
+    const isLabel = typeof label === 'string' ? label !== '' : Number.isInteger(label) && label >= 0;
+    const position = isLabel ? positions.get(String(label)) : undefined;
+    if (position === undefined)
       throw new UserError(
-        `${where}: label ${label} of image ${i} is outside the ${classes} classes (0 to ${classes - 1}); correct it or remove the image`,
+        `${where}: label ${label} of image ${i} is outside the ${classes.length} classes (${classes.slice(0, SHOWN_CLASSES).join(', ')}${classes.length > SHOWN_CLASSES ? ', …' : ''}); correct it or remove the image`,
       );
-  }
+    return position;
+  });
 }
 
 /** Ids of images that have no name of their own: `train/000012`. */

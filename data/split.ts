@@ -3,7 +3,7 @@
  * that no one trains on. Pure functions of labels, groups and a key.
  */
 import type { Key } from '../tensor/random.ts';
-import { foldIn, permutation } from '../tensor/random.ts';
+import { foldIn, keyFromSeed, permutation } from '../tensor/random.ts';
 import { classMembers } from './long-tail.ts';
 import { countClasses } from './source.ts';
 
@@ -44,6 +44,16 @@ export function splitValidation(
     train: Int32Array.from(all.filter((i) => inValidation[i] === 0)),
     validation: Int32Array.from(all.filter((i) => inValidation[i] === 1)),
   };
+}
+
+/** As `splitValidation`, for a test set: the same whatever the seeds of a run are. */
+export function splitTest(
+  labels: Int32Array,
+  groups: readonly string[] | null,
+  classes: number,
+  fraction: number,
+): Split {
+  return splitValidation(labels, groups, classes, fraction, foldIn(keyFromSeed(0), 'test'));
 }
 
 function gatherGroups(labels: Int32Array, names: readonly string[] | null): Group[] {

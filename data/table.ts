@@ -1,47 +1,95 @@
-/** CSV files as rows by column name, with line numbers for messages. Separator: comma, semicolon or tab. */
+/**
+ * CSV files as rows by column name, with line numbers for messages, as programs write them: UTF-8, UTF-16 or
+ * Windows-1252; comma, semicolon, tab or bar; comment lines on top; quotes inside of fields; a comma after the last
+ * column. Text comes out in Unicode NFC. Refused, with the line: rows that have more values than there are columns.
+ */
 import { parse } from 'csv-parse/sync';
 import { readBounded } from '../common/bounded-file.ts';
 import { errorCode, toError, UserError } from '../common/errors.ts';
 import { MAX_ROW_CHARACTERS, MAX_TABLE_BYTES, MAX_TABLE_ROWS } from './limits.ts';
+import { plainName } from './layout/names.ts';
 
 export interface Table {
   readonly file: string;
   readonly columns: readonly string[];
   readonly rows: readonly Row[];
+  /** How it was read where that is not the usual way, one line each. */
+  readonly notes: readonly string[];
 }
 
 export interface Row {
-  /** Line of the file, from 1 (the header). */
+  /** Line of the file, from 1. */
   readonly line: number;
+  /** One a column; what a short row lacks is empty. */
   readonly values: readonly string[];
 }
 
+const DELIMITERS = [',', ';', '\t', '|'];
+
 /** Reads a CSV file with a header. Throws UserError with file and line. */
 export async function readTable(file: string): Promise<Table> {
-  const text = (await readBounded(file, MAX_TABLE_BYTES)).toString('utf8');
-  const header = text.slice(0, text.indexOf('\n') + 1 || text.length);
-  const delimiter = [',', ';', '\t'].reduce((best, mark) =>
+  const { text, notes } = decodeText(file, await readBounded(file, MAX_TABLE_BYTES));
+  const comments = /^(?:[ \t]*#[^\n]*\n)+/.exec(text.slice(0, MAX_ROW_CHARACTERS))?.[0] ?? '';
+  const body = text.slice(comments.length);
+  const above = comments.split('\n').length - 1;
+  const header = body.slice(0, body.indexOf('\n') + 1 || body.length).replace(/"[^"]*"/g, '');
+  const delimiter = DELIMITERS.reduce((best, mark) =>
     count(header, mark) > count(header, best) ? mark : best,
   );
-  const [first, ...rest] = parseRows(file, text, delimiter);
+  const [first, ...rest] = parseRows(file, body, delimiter, above);
   if (!first || rest.length === 0) throw new UserError(`${file}: has no rows under its header`);
   if (rest.length > MAX_TABLE_ROWS)
     throw new UserError(`${file}: has more rows than the limit of ${MAX_TABLE_ROWS}; refused`);
-  return { file, columns: first.values, rows: rest };
+  const columns = withoutEmptyEnd(first.values);
+  return { file, columns, rows: rest.map((row) => fitted(file, columns, row)), notes };
 }
 
-function parseRows(file: string, text: string, delimiter: string): Row[] {
+function decodeText(file: string, bytes: Buffer): { text: string; notes: string[] } {
+  const utf16 = utf16Of(bytes);
+  if (utf16 !== null) return { text: textOf(bytes, utf16), notes: [`${file} is in UTF-16`] };
+  try {
+    return { text: textOf(bytes, 'utf-8'), notes: [] };
+  } catch {
+    // No UTF-8: told below.
+  }
+  if (bytes.includes(0))
+    throw new UserError(`${file}: is no CSV file: it holds zero bytes; give a table of text`);
+  return {
+    text: textOf(bytes, 'windows-1252'),
+    notes: [`${file} is no UTF-8; read as Windows-1252: check the accents of its class names`],
+  };
+}
+
+function textOf(bytes: Buffer, encoding: string): string {
+  return new TextDecoder(encoding, { fatal: true }).decode(bytes).normalize('NFC').replace(/\r\n?/g, '\n');
+}
+
+/** By its mark, or by zeros at every other of the first bytes. */
+function utf16Of(bytes: Buffer): 'utf-16le' | 'utf-16be' | null {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be';
+  const start = [...bytes.subarray(0, 64)];
+  const zeros = (parity: number) => start.filter((byte, i) => i % 2 === parity && byte === 0).length;
+  if (start.length < 16 || zeros(0) + zeros(1) < start.length / 3) return null;
+  if (zeros(0) === 0) return 'utf-16le';
+  return zeros(1) === 0 ? 'utf-16be' : null;
+}
+
+function parseRows(file: string, text: string, delimiter: string, above: number): Row[] {
   const rows: Row[] = [];
   try {
     parse(text, {
       delimiter,
       bom: true,
       skip_empty_lines: true,
+      skip_records_with_empty_values: true,
       trim: true,
+      relax_quotes: true,
+      relax_column_count: true,
       max_record_size: MAX_ROW_CHARACTERS,
       to: MAX_TABLE_ROWS + 2, // the header, and one too many
       on_record(values, { lines }) {
-        rows.push({ line: lines, values });
+        rows.push({ line: lines + above, values });
         return null; // kept here
       },
     });
@@ -51,8 +99,27 @@ function parseRows(file: string, text: string, delimiter: string): Row[] {
       throw new UserError(
         `${file}: one of its rows is longer than the limit of ${MAX_ROW_CHARACTERS} characters (a quote that is not closed?)`,
       );
-    throw new UserError(`${file}: not a well-formed CSV file (${toError(error).message})`);
+    throw new UserError(
+      `${file}: not a well-formed CSV file (${toError(error).message}); quote fields that hold quotes or separators`,
+    );
   }
+}
+
+/** The row with one value a column. Values beyond the last column must be empty. */
+function fitted(file: string, columns: readonly string[], { line, values }: Row): Row {
+  const missing = columns.length - values.length;
+  if (missing > 0) return { line, values: [...values, ...Array<string>(missing).fill('')] };
+  if (values.slice(columns.length).some((value) => value !== ''))
+    throw new UserError(
+      `${file} line ${line}: has ${values.length} values where its header names ${columns.length} columns; quote values that hold the separator, or remove the row`,
+    );
+  return missing === 0 ? { line, values } : { line, values: values.slice(0, columns.length) };
+}
+
+/** A header may end with separators. */
+function withoutEmptyEnd(columns: readonly string[]): string[] {
+  const last = columns.findLastIndex((name) => name !== '');
+  return columns.slice(0, last + 1);
 }
 
 function count(text: string, mark: string): number {
@@ -60,8 +127,8 @@ function count(text: string, mark: string): number {
 }
 
 /**
- * The position of a column: the one named `name`, else the first of `usual` that the table has (case ignored);
- * null when none is. Throws UserError that lists the columns when `name` is not among them.
+ * The position of a column: the one named `name`, else the first of `usual` (plain names) that the table has; null
+ * when none is. Throws UserError that lists the columns when `name` is not among them.
  */
 export function findColumn(
   table: Table,
@@ -70,14 +137,29 @@ export function findColumn(
   field: string,
 ): number | null {
   if (name !== null) {
-    const index = table.columns.indexOf(name);
+    const exact = table.columns.indexOf(name.normalize('NFC'));
+    const index =
+      exact >= 0 ? exact : table.columns.findIndex((column) => plainName(column) === plainName(name));
     if (index < 0)
       throw new UserError(
-        `${table.file}: has no column '${name}' (${field}); its columns are ${table.columns.join(', ')}`,
+        `${table.file}: has no column '${name}' (${field}); its columns are ${listed(table.columns)}`,
       );
     return index;
   }
-  const lower = table.columns.map((column) => column.toLowerCase());
-  const known = usual.find((candidate) => lower.includes(candidate));
-  return known === undefined ? null : lower.indexOf(known);
+  const plain = table.columns.map(plainName);
+  const known = usual.find((candidate) => plain.includes(candidate));
+  return known === undefined ? null : plain.indexOf(known);
+}
+
+const LISTED = 20;
+
+/** Names for a message, the first ones. */
+export function listed(names: readonly string[]): string {
+  const more = names.length > LISTED ? ` and ${names.length - LISTED} more` : '';
+  return (
+    names
+      .slice(0, LISTED)
+      .map((name) => name.slice(0, 80))
+      .join(', ') + more
+  );
 }

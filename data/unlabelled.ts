@@ -8,17 +8,17 @@ import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { DataConfig } from '../config/data-config.ts';
 import { UserError } from '../common/errors.ts';
-import { readCsvImages } from './csv.ts';
+import { listedImages } from './layout/listed-images.ts';
 import type { ImageSet } from './dataset.ts';
-import { chooseShape, countImages, decode, type Shape } from './decode.ts';
+import { countImages, decode, type Shape } from './decode.ts';
+import type { Wanted } from './image-decoder.ts';
+import { survey } from './survey.ts';
 import { FASHION_MNIST, readFashionMnist, type Places } from './fashion-mnist.ts';
 import { isIdxFolder, readIdxImages } from './idx.ts';
 import { isFolder, listImages } from './image-files.ts';
-import { isHeldOutFolder } from './image-folder.ts';
+import { splitOfName } from './layout/names.ts';
 import { readNpzImages } from './npz.ts';
-import { numberedIds, type Pixels, type SkippedImage } from './source.ts';
-
-const SAMPLES = 64;
+import { numberedIds, type Items, type Pixels, type SkippedImage } from './source.ts';
 
 export interface UnlabelledCounts {
   /** Images of the sources that can be decoded. */
@@ -51,7 +51,7 @@ export interface Exclusions {
 
 export const NO_EXCLUSIONS: Exclusions = { heldOut: new Set(), train: new Set() };
 
-type Reading = Pick<DataConfig, 'csv' | 'imageSize' | 'channels' | 'onBadImage' | 'roots'>;
+type Reading = Pick<DataConfig, 'csv' | 'imageSize' | 'channels' | 'resize' | 'onBadImage' | 'roots'>;
 
 /** SHA-256 (hex) of the bytes of each image of `sets`. */
 export function imageDigests(...sets: readonly (ImageSet | null)[]): Set<string> {
@@ -68,9 +68,13 @@ export async function unlabelledShape(
   config: Reading,
   places: Places = {},
 ): Promise<Shape> {
-  const { pixels } = await openUnlabelled(sources[0]!, config, places);
-  const samples = Array.from({ length: Math.min(SAMPLES, countImages(pixels)) }, (_, i) => i);
-  return chooseShape(pixels, config.imageSize, config.channels, samples);
+  const opened = await Promise.all(sources.map((source) => openUnlabelled(source, config, places)));
+  const { first } = await survey(opened.map(asItems), config);
+  return {
+    height: config.imageSize ?? first.height,
+    width: config.imageSize ?? first.width,
+    channels: config.channels ?? first.channels,
+  };
 }
 
 /**
@@ -96,7 +100,9 @@ export async function loadUnlabelled(
       throw new UserError(
         `${opened.skipped[0]!.file}: ${opened.skipped[0]!.reason}; add it, or skip such rows with --on-bad-image skip`,
       );
-    const decoded = await decode(opened.pixels, shape, config.imageSize !== null, config.onBadImage);
+    const { scale } = await survey([asItems(opened)], config);
+    const wanted: Wanted = { ...shape, resize: config.imageSize === null ? null : config.resize, scale };
+    const decoded = await decode(opened.pixels, wanted, config.onBadImage);
     skipped.push(...opened.skipped, ...decoded.skipped);
     counts.heldOut += opened.heldOut;
     counts.found += opened.heldOut + decoded.kept.length;
@@ -136,15 +142,15 @@ async function openUnlabelled(source: string, config: Reading, places: Places): 
       `${source}: no such file or folder (unlabelled); give a folder of images, or a .csv, .npz or IDX file`,
     );
   if (/\.npz$/i.test(path)) return raw(await readNpzImages(path));
-  if (/\.csv$/i.test(path)) {
-    const { files, ids, missing } = await readCsvImages(path, config.csv);
+  if (/\.(?:csv|tsv|tab)$/i.test(path)) {
+    const { files, ids, missing } = await listedImages(path, config.csv);
     if (files.length === 0)
       throw new UserError(`${source}: none of its rows names a train image that is there`);
     return { pixels: { kind: 'files', files }, ids, skipped: missing, heldOut: 0 };
   }
   if (!(await isFolder(path)) || isIdxFolder(path)) return raw(await readIdxImages(path));
   const all = await listImages(path);
-  const ids = all.filter((id) => !isHeldOutFolder(id.split('/')[0]!) || !id.includes('/'));
+  const ids = all.filter((id) => !isHeldOut(id));
   if (ids.length === 0) throw new UserError(`${source}: holds no image (jpg, png, …) in it or below it`);
   return {
     pixels: { kind: 'files', files: ids.map((id) => join(path, id)) },
@@ -152,6 +158,16 @@ async function openUnlabelled(source: string, config: Reading, places: Places): 
     skipped: [],
     heldOut: all.length - ids.length,
   };
+}
+
+function asItems({ pixels, ids }: Opened): Items {
+  return { pixels, ids, labels: new Int32Array(ids.length), groups: null };
+}
+
+/** Whether an image lies in a folder that is named after the validation or test split. */
+function isHeldOut(id: string): boolean {
+  const split = id.includes('/') ? splitOfName(id.split('/')[0]!) : null;
+  return split === 'validation' || split === 'test';
 }
 
 function raw(pixels: Pixels): Opened {

@@ -330,8 +330,26 @@ async function openJudge({ judge, engine, threads }: RunConfig, dataset: Dataset
     image.height === dataset.height && image.width === dataset.width && image.channels === dataset.channels;
   if (!fits || classes.join('\n') !== dataset.classes.join('\n'))
     throw new UserError(
-      `judge: ${judge} was trained on ${image.height}×${image.width}×${image.channels} images of ` +
-        `${classes.length} classes; it cannot judge this data, train one with \`ballast judge train\``,
+      `judge: ${judge} cannot judge this data: ${judgeMismatch(model.model, dataset)}; train one on the data's own classes and size with \`ballast judge train\``,
     );
   return { model, predictor: new Predictor(model.model, { engine, threads }) };
+}
+
+const NAMES_SHOWN = 10;
+
+/** What a judge and the data do not share: size, names of classes, or their order. */
+function judgeMismatch({ image, classes }: ClassifierModel, dataset: Dataset): string {
+  const sizeOf = ({ height, width, channels }: ClassifierModel['image']) => `${height}×${width}×${channels}`;
+  if (sizeOf(image) !== sizeOf(dataset))
+    return `it knows images of ${sizeOf(image)}, the data has ${sizeOf(dataset)}`;
+  const [own, others] = [new Set(classes), new Set(dataset.classes)];
+  const list = (names: readonly string[]) =>
+    names.slice(0, NAMES_SHOWN).join(', ') + (names.length > NAMES_SHOWN ? `, … (${names.length})` : '');
+  const onlyJudge = classes.filter((name) => !others.has(name));
+  const onlyData = dataset.classes.filter((name) => !own.has(name));
+  const parts = [
+    ...(onlyJudge.length > 0 ? [`the judge alone knows ${list(onlyJudge)}`] : []),
+    ...(onlyData.length > 0 ? [`the data alone has ${list(onlyData)}`] : []),
+  ];
+  return parts.length > 0 ? parts.join(', ') : `its classes stand in another order (${list(classes)})`;
 }

@@ -1,0 +1,144 @@
+/**
+ * ImageFolder: `<class>/*.jpg`, `train/<class>/*.jpg` beside other splits, or `<class>/train/*.jpg`. Classes are the
+ * folders that train has, in natural order. A file or folder that is no part of this is named and counted, and never
+ * changes what the others mean.
+ */
+import { UserError } from '../../common/errors.ts';
+import { compareNames } from '../natural-order.ts';
+import type { Items, Source } from '../source.ts';
+import { listed } from '../table.ts';
+import { type Layout, unusedFiles, type Unused, describeUnused } from './layout.ts';
+import { SPLITS, splitOfName, type SplitName } from './names.ts';
+import { type Folder, imagesOf } from './tree.ts';
+
+/** A folder of images of one class and split. */
+export interface ClassFolder {
+  readonly split: SplitName;
+  readonly name: string;
+  readonly folder: Folder;
+  /** Path from the root. */
+  readonly path: string;
+}
+
+export type Groups = (id: string) => string;
+
+/** Folders of `top` that hold images, as classes of `split`. */
+export function classFoldersIn(top: Folder, split: SplitName, path: string): ClassFolder[] {
+  return top.folders.flatMap((folder) => {
+    const isForgotten = isEmpty(folder) && split === 'train';
+    if (isForgotten)
+      throw new UserError(
+        `${folder.file}: class '${folder.name}' is empty (no jpg or png file); add images or remove the folder`,
+      );
+    return folder.imageCount > 0 ? [{ split, name: folder.name, folder, path: path + folder.name }] : [];
+  });
+}
+
+function isEmpty({ imageCount, folders, tables, archives, others }: Folder): boolean {
+  return imageCount + folders.length + tables.length + archives.length + others.length === 0;
+}
+
+/** Folders that are named after splits and hold images; null unless one of them is train. */
+export function splitFolders(top: Folder): Map<SplitName, Folder[]> | null {
+  const found = new Map<SplitName, Folder[]>();
+  for (const folder of top.folders) {
+    const split = splitOfName(folder.name);
+    if (split !== null && folder.imageCount > 0) found.set(split, [...(found.get(split) ?? []), folder]);
+  }
+  return found.has('train') ? found : null;
+}
+
+/** `<class>/train/*.jpg`: each folder holds folders named after splits, and nothing else that counts. */
+export function splitsInClasses(top: Folder): ClassFolder[] | null {
+  const classes = top.folders.filter(({ imageCount }) => imageCount > 0);
+  const isSplit = ({ folders, images }: Folder) =>
+    images.length === 0 &&
+    folders.some((folder) => splitOfName(folder.name) === 'train') &&
+    folders.every((folder) => folder.imageCount === 0 || splitOfName(folder.name) !== null);
+  if (classes.length < 2 || !classes.every(isSplit)) return null;
+  return classes.flatMap(({ name, folders }) =>
+    folders
+      .filter(({ imageCount }) => imageCount > 0)
+      .map((folder) => ({ split: splitOfName(folder.name)!, name, folder, path: `${name}/${folder.name}` })),
+  );
+}
+
+/**
+ * When every folder of `top` holds the same folders (`images/cat`, `masks/cat`), which level names the classes is not
+ * known; asks. Names of single files never count.
+ */
+export function refuseRepeatedFolders(top: Folder): void {
+  const outer = top.folders.filter(({ imageCount }) => imageCount > 0);
+  const deep = outer.filter(({ images, folders }) => images.length === 0 && folders.length > 1);
+  if (outer.length < 2 || deep.length < outer.length) return;
+  const first = new Set(deep[0]!.folders.map(({ name }) => name));
+  const shared = deep[1]!.folders.filter(({ name }) => first.has(name)).map(({ name }) => name);
+  if (shared.length > 1)
+    throw new UserError(
+      `${top.file}: the folders ${listed(outer.map(({ name }) => name))} all hold folders ${listed(shared)}: which are the classes? Give --data ${deep[0]!.file}, or name the folders train, val and test`,
+    );
+}
+
+/** A source from class folders of any splits. `groups` gives an image's group by its path from the root. */
+export function readClassFolders(
+  root: string,
+  folders: readonly ClassFolder[],
+  groups: Groups | null,
+  layout: Layout,
+): Source {
+  const trained = folders.filter(({ split }) => split === 'train').map(({ name }) => name);
+  const classes = [...new Set(trained)].sort(compareNames);
+  const positions = new Map(classes.map((name, index) => [name, index]));
+  const items = (split: SplitName): Items | null => {
+    const chosen = folders.filter((folder) => folder.split === split);
+    if (chosen.length === 0) return null;
+    const labels: number[] = [];
+    const ids: string[] = [];
+    const files: string[] = [];
+    for (const { name, folder, path } of chosen) {
+      const label = positions.get(name);
+      if (label === undefined)
+        throw new UserError(
+          `${folder.file}: class '${name}' is not among the train classes (${listed(classes)})`,
+        );
+      for (const image of imagesOf(folder)) {
+        labels.push(label);
+        ids.push(`${path}/${image.id}`);
+        files.push(image.file);
+      }
+    }
+    return {
+      ...{ labels: Int32Array.from(labels), ids },
+      groups: groups && ids.map(groups),
+      pixels: { kind: 'files', files },
+    };
+  };
+  if (classes.length === 0)
+    throw new UserError(
+      `${root}: has no class folders; expected ${root}/<class>/*.jpg or ${root}/train/<class>/*.jpg`,
+    );
+  const [train, validation, test] = SPLITS.map(items);
+  return { classes, train: train!, validation: validation!, test: test!, skipped: [], layout };
+}
+
+/** What lies in `top` beside the folders that are used: loose images, other folders, other files. */
+export function unusedIn(top: Folder, used: readonly Folder[], where: string): Unused[] {
+  const loose = unusedFiles(top.images, 'image', `it lies beside the ${where}`);
+  const folders = top.folders.filter((folder) => !used.includes(folder) && folder.imageCount > 0);
+  const idle = folders.map(({ name, imageCount }) => ({
+    what: `${imageCount} images in ${name}/`,
+    count: imageCount,
+    why: `the folder is none of the ${where}`,
+  }));
+  return [...loose, ...idle];
+}
+
+export function folderLayout(
+  kind: Layout['kind'],
+  evidence: readonly string[],
+  unused: readonly Unused[],
+  junk: number,
+  doubts: readonly string[] = [],
+): Layout {
+  return { kind, evidence, columns: null, unused, junk, doubts: [...doubts, ...unused.map(describeUnused)] };
+}

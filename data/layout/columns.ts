@@ -1,0 +1,265 @@
+/**
+ * Which columns of a table hold what. Image names are known by the images that they name, labels, groups and splits by
+ * their usual names and by their values. Where two columns fit and do not say the same, nobody guesses: a UserError asks.
+ */
+import type { DataConfig } from '../../config/data-config.ts';
+import { UserError } from '../../common/errors.ts';
+import { findColumn, listed, type Table } from '../table.ts';
+import type { FindImage, ImageIndex } from './find-image.ts';
+import { isMissing, plainName, splitOfName, type SplitName } from './names.ts';
+import { findOneHot } from './one-hot.ts';
+
+const ID_COLUMNS = [
+  ...[
+    'path',
+    'file_path',
+    'filepath',
+    'image_path',
+    'filename',
+    'file_name',
+    'file',
+    'image_file',
+    'img_path',
+  ],
+  ...['image_id', 'id_code', 'image', 'image_name', 'img_id', 'image_index', 'img', 'name', 'id', 'isic_id'],
+];
+const LABEL_COLUMNS = [
+  ...[
+    'dx',
+    'diagnosis',
+    'label',
+    'class',
+    'target',
+    'category',
+    'level',
+    'labels',
+    'class_name',
+    'label_name',
+  ],
+  ...[
+    'finding_labels',
+    'finding_label',
+    'disease',
+    'species',
+    'grade',
+    'class_id',
+    'label_id',
+    'retinopathy_grade',
+  ],
+];
+const GROUP_COLUMNS = [
+  ...[
+    'group',
+    'group_id',
+    'lesion_id',
+    'patient_id',
+    'patient',
+    'subject_id',
+    'subject',
+    'case_id',
+    'participant_id',
+  ],
+];
+const SPLIT_COLUMNS = [
+  ...['split', 'subset', 'partition', 'set', 'data_split', 'dataset_split', 'phase', 'usage'],
+  ...['is_valid', 'is_val', 'is_validation', 'is_test', 'is_train'],
+];
+/** The value of a column's setting that says that there is none. */
+const NONE = 'none';
+const SAMPLE = 500;
+
+export type LabelColumns =
+  | { readonly kind: 'column'; readonly index: number }
+  /** One column a class, with 1 where an image belongs to it. */
+  | { readonly kind: 'one-hot'; readonly indices: readonly number[] };
+
+export interface Columns {
+  readonly id: number;
+  readonly label: LabelColumns;
+  readonly group: number | null;
+  readonly split: { readonly index: number; readonly splitOf: (value: string) => SplitName | null } | null;
+  /** Why a column was chosen or passed over where that is not plain, one line each. */
+  readonly notes: readonly string[];
+}
+
+type Options = DataConfig['csv'];
+
+/** Throws UserError that asks for what cannot be told. */
+export function chooseColumns(table: Table, options: Options, images: ImageIndex): Columns {
+  const id = chooseId(table, options, images) ?? askFor(table, 'image names', 'data.csv.idColumn (--csv-id)');
+  const notes: string[] = [];
+  const group = chooseGroup(table, options, notes);
+  const split = chooseSplit(table, options, notes);
+  const label = chooseLabel(table, options, notes, [id, group, split?.index]);
+  return {
+    id,
+    label: label ?? askFor(table, 'labels', 'data.csv.labelColumn (--csv-label)'),
+    ...{ group, split, notes },
+  };
+}
+
+/** Whether `table` lists images with labels: half of its rows name images. Throws UserError where labels are unclear. */
+export function isManifest(table: Table, options: Options, images: ImageIndex): boolean {
+  const id = chooseId(table, { ...options, idColumn: null }, images);
+  if (id === null || shareFound(table, id, images) < 0.5) return false;
+  return chooseLabel(table, options, [], [id]) !== null;
+}
+
+function askFor(table: Table, what: string, field: string): never {
+  const columns = listed(table.columns);
+  const isData = table.columns.some((name) => /\.(?:jpe?g|png|tiff?|bmp)$/i.test(name));
+  const advice = isData
+    ? `its first line (${columns}) looks like data: put a line of column names above it, for example image,label`
+    : `which column holds the ${what}? Its columns are ${columns}; name one in ${field}`;
+  throw new UserError(`${table.file}: ${advice}`);
+}
+
+/** The named column, else of those with usual names the first whose values name images, else the one whose values do. */
+export function chooseId(table: Table, options: Options, images: ImageIndex): number | null {
+  if (options.idColumn !== null) return findColumn(table, options.idColumn, [], 'data.csv.idColumn');
+  const plain = table.columns.map(plainName);
+  const usual = ID_COLUMNS.map((name) => plain.indexOf(name)).filter((index) => index >= 0);
+  const fitting = usual.find((index) => shareFound(table, index, images) >= 0.5);
+  if (fitting !== undefined) return fitting;
+  const shares = table.columns.map((_, index) => shareFound(table, index, images));
+  const best = shares.indexOf(Math.max(...shares));
+  return shares[best]! >= 0.5 ? best : (usual[0] ?? null);
+}
+
+/** How many rows of a sample name an image in column `index`. */
+function shareFound(table: Table, index: number, images: ImageIndex): number {
+  const step = Math.max(1, Math.floor(table.rows.length / SAMPLE));
+  const names = table.rows.filter((_, i) => i % step === 0).map(({ values }) => values[index]!);
+  const { find } = images.finder(names);
+  return names.filter((name) => name !== '' && isFound(find, name)).length / Math.max(1, names.length);
+}
+
+function isFound(find: FindImage, name: string): boolean {
+  try {
+    return find(name, '') !== null;
+  } catch {
+    return true; // there are two of this name
+  }
+}
+
+function chooseLabel(
+  table: Table,
+  options: Options,
+  notes: string[],
+  taken: readonly (number | null | undefined)[],
+): LabelColumns | null {
+  const field = 'data.csv.labelColumn';
+  const { labelColumn } = options;
+  if (labelColumn !== null && labelColumn.includes(',') && !table.columns.includes(labelColumn)) {
+    const names = labelColumn.split(',').map((name) => name.trim());
+    return { kind: 'one-hot', indices: names.map((name) => findColumn(table, name, [], field)!) };
+  }
+  if (labelColumn !== null) return { kind: 'column', index: findColumn(table, labelColumn, [], field)! };
+  const plain = table.columns.map(plainName);
+  const usual = LABEL_COLUMNS.map((name) => plain.indexOf(name));
+  const there = usual.filter((i) => i >= 0 && !taken.includes(i));
+  const filled = there.filter((i) => valuesOf(table, i).size > 0);
+  const candidates = filled.length > 0 ? filled : there;
+  if (candidates.length > 0)
+    return { kind: 'column', index: oneOf(table, candidates, 'labels', '--csv-label', notes) };
+  const indices = findOneHot(table, [...taken, ...SPLIT_COLUMNS.map((name) => plain.indexOf(name))]);
+  return indices && { kind: 'one-hot', indices };
+}
+
+/** The only candidate that there is, or that all others say the same as; texts rather than numbers. */
+function oneOf(table: Table, all: readonly number[], what: string, flag: string, notes: string[]): number {
+  const varied = all.filter((index) => valuesOf(table, index).size > 1);
+  const candidates = varied.length > 0 ? varied : all;
+  const texts = candidates.filter((index) =>
+    [...valuesOf(table, index)].some((value) => Number.isNaN(Number(value))),
+  );
+  const first = (texts.length > 0 ? texts : candidates)[0]!;
+  const name = (index: number) => `${table.columns[index]} (${valuesOf(table, index).size} values)`;
+  const other = candidates.find((index) => index !== first && !saySame(table, first, index));
+  if (other !== undefined)
+    throw new UserError(
+      `${table.file}: several columns could hold the ${what}: ${candidates.map(name).join(', ')}; name the right one with ${flag}`,
+    );
+  for (const index of candidates)
+    if (index !== first)
+      notes.push(`column ${table.columns[index]} says the same as ${table.columns[first]}`);
+  return first;
+}
+
+function valuesOf(table: Table, index: number): Set<string> {
+  return new Set(table.rows.map(({ values }) => values[index]!).filter((value) => !isMissing(value)));
+}
+
+/** Whether each value of column `a` goes with one value of `b`, and the other way round. */
+function saySame(table: Table, a: number, b: number): boolean {
+  const forth = new Map<string, string>();
+  const back = new Map<string, string>();
+  return table.rows.every(({ values }) => {
+    const [x, y] = [values[a]!, values[b]!];
+    if ((forth.get(x) ?? y) !== y || (back.get(y) ?? x) !== x) return false;
+    forth.set(x, y);
+    back.set(y, x);
+    return true;
+  });
+}
+
+/** The named column, else of the usual ones that with the largest groups (a patient rather than a lesion). */
+export function chooseGroup(table: Table, { groupColumn }: Options, notes: string[]): number | null {
+  if (groupColumn === NONE) return null;
+  if (groupColumn !== null) return findColumn(table, groupColumn, [], 'data.csv.groupColumn');
+  const plain = table.columns.map(plainName);
+  const found = GROUP_COLUMNS.map((name) => plain.indexOf(name)).filter((index) => index >= 0);
+  const bySize = found.sort((a, b) => valuesOf(table, a).size - valuesOf(table, b).size || a - b);
+  if (bySize.length > 1)
+    notes.push(
+      `groups: ${table.columns[bySize[0]!]}, the coarsest of ${bySize.map((i) => table.columns[i]).join(', ')} (--csv-group names another)`,
+    );
+  return bySize[0] ?? null;
+}
+
+/** The named column, else the one of the usual ones whose values are splits. */
+export function chooseSplit(table: Table, { splitColumn }: Options, notes: string[]): Columns['split'] {
+  if (splitColumn === NONE) return null;
+  if (splitColumn !== null) {
+    const index = findColumn(table, splitColumn, [], 'data.csv.splitColumn')!;
+    return { index, splitOf: splitRule(table, index) ?? splitOfName };
+  }
+  const plain = table.columns.map(plainName);
+  const found = SPLIT_COLUMNS.map((name) => plain.indexOf(name)).filter((index) => index >= 0);
+  const fitting = found.flatMap((index) => {
+    const splitOf = splitRule(table, index);
+    const values = [...valuesOf(table, index)];
+    if (splitOf) return [{ index, splitOf }];
+    if (values.some((value) => splitOfName(value) !== null)) return [{ index, splitOf: splitOfName }];
+    notes.push(
+      `column ${table.columns[index]} holds no names of splits (${listed(values.slice(0, 5))}): not used`,
+    );
+    return [];
+  });
+  if (fitting.length < 2) return fitting[0] ?? null;
+  const chosen = oneOf(table, fitting.map(({ index }) => index), 'splits', '--csv-split', notes); // prettier-ignore
+  return fitting.find(({ index }) => index === chosen)!;
+}
+
+const YES = new Set(['true', 't', 'yes', 'y', '1', '1.0']);
+const NO = new Set(['false', 'f', 'no', 'n', '0', '0.0']);
+
+/** How the values of a column are read as splits: by name, as `is_valid`, or numbered as CelebA does; null for others. */
+function splitRule(table: Table, index: number): ((value: string) => SplitName | null) | null {
+  const values = [...valuesOf(table, index)].map((value) => value.toLowerCase());
+  const name = plainName(table.columns[index]!);
+  if (values.length > 0 && values.every((value) => splitOfName(value) !== null)) return splitOfName;
+  const flagged = /^is_(.+)$/.exec(name);
+  if (flagged && values.every((value) => YES.has(value) || NO.has(value))) {
+    const split = splitOfName(flagged[1]!) ?? 'train';
+    const other = split === 'train' ? 'test' : 'train';
+    return (value) => (YES.has(value.toLowerCase()) ? split : NO.has(value.toLowerCase()) ? other : null);
+  }
+  const numbers = new Set(values.map(Number));
+  if (![...numbers].every((number) => [0, 1, 2].includes(number))) return null;
+  if (!numbers.has(0) || !numbers.has(2))
+    throw new UserError(
+      `${table.file}: column '${table.columns[index]}' numbers its parts ${[...numbers].sort().join(', ')}: which are train, validation and test? Write the names, or leave the column out with --csv-split none`,
+    );
+  return (value) => (isMissing(value) ? null : (['train', 'validation', 'test'] as const)[Number(value)]!);
+}

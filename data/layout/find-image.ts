@@ -1,0 +1,101 @@
+/**
+ * Finds the image that a row of a table names, among the images of one folder and nowhere else: by its path or its
+ * bare name, each with or without ending, in Unicode NFC, with `/` or `\`. Lists that were written elsewhere begin
+ * their paths with folders that are not here (`/home/ann/proj/images/a.png`, `../images/a.png`): a beginning that all
+ * such rows share is dropped.
+ */
+import { extname } from 'node:path';
+import { UserError } from '../../common/errors.ts';
+import type { FoundImage } from './tree.ts';
+
+/** Rows looked at to learn which beginning is dropped, spread over the table. */
+const SAMPLE = 500;
+
+export type FindImage = (written: string, where: string) => FoundImage | null;
+
+export interface ImageFinder {
+  readonly find: FindImage;
+  /** The beginning of paths that is dropped; null for none. */
+  readonly dropped: string | null;
+}
+
+export class ImageIndex {
+  /** Images by path, path without ending, name and name without ending. */
+  readonly #byName = new Map<string, FoundImage[]>();
+  readonly #exact = new Map<string, FoundImage>();
+  readonly folder: string;
+
+  constructor(folder: string, images: readonly FoundImage[]) {
+    this.folder = folder;
+    for (const image of images) {
+      this.#exact.set(image.id, image);
+      const bare = image.id.slice(image.id.lastIndexOf('/') + 1);
+      for (const name of new Set([image.id, withoutEnding(image.id), bare, withoutEnding(bare)])) {
+        const known = this.#byName.get(name);
+        if (known) known.push(image);
+        else this.#byName.set(name, [image]);
+      }
+    }
+  }
+
+  /** Candidates for a cleaned name; the exact path alone where there is one. */
+  candidates(name: string): readonly FoundImage[] {
+    const exact = this.#exact.get(name);
+    return exact ? [exact] : (this.#byName.get(name) ?? []);
+  }
+
+  /** A finder for the names that one column of a table holds. */
+  finder(names: readonly string[]): ImageFinder {
+    const step = Math.max(1, Math.floor(names.length / SAMPLE));
+    const sample = names.filter((_, i) => i % step === 0).map(cleaned);
+    const dropped = this.#isKnown(sample) ? null : this.#sharedStart(sample);
+    const find: FindImage = (written, where) => {
+      const name = cleaned(written);
+      const direct = this.candidates(name);
+      const found =
+        direct.length === 0 && dropped !== null && name.startsWith(dropped)
+          ? this.candidates(name.slice(dropped.length))
+          : direct;
+      if (found.length > 1)
+        throw new UserError(
+          `${where}: image '${written}' could be ${found[0]!.id} or ${found[1]!.id} under ${this.folder}; set data.csv.images to the right folder`,
+        );
+      return found[0] ?? null;
+    };
+    return { find, dropped };
+  }
+
+  #isKnown(names: readonly string[]): boolean {
+    return names.filter((name) => this.candidates(name).length > 0).length >= names.length / 2;
+  }
+
+  /** The longest beginning that at least half of `names` share and without which they are paths of images. */
+  #sharedStart(names: readonly string[]): string | null {
+    const starts = new Map<string, number>();
+    for (const name of names)
+      for (let at = name.indexOf('/'); at >= 0; at = name.indexOf('/', at + 1)) {
+        const rest = name.slice(at + 1);
+        if (this.#exact.has(rest) || this.candidates(rest).some(({ id }) => withoutEnding(id) === rest)) {
+          const start = name.slice(0, at + 1);
+          starts.set(start, (starts.get(start) ?? 0) + 1);
+          break;
+        }
+      }
+    const best = [...starts].sort((a, b) => b[1] - a[1])[0];
+    return best && best[1] >= names.length / 2 ? best[0] : null;
+  }
+}
+
+/** With `/`, in NFC, without `./` in front. */
+function cleaned(written: string): string {
+  return written
+    .normalize('NFC')
+    .trim()
+    .replaceAll('\\', '/')
+    .replace(/^(?:\.\/)+/, '');
+}
+
+function withoutEnding(name: string): string {
+  const ending = extname(name);
+  return ending === '' ? name : name.slice(0, -ending.length);
+}

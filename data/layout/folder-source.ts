@@ -1,0 +1,323 @@
+/**
+ * What a folder of images means. Strong evidence alone decides: folders named after splits, folders of images as
+ * classes, tables whose rows name the images. Where two readings fit, a UserError asks; what no reading uses is named
+ * and counted.
+ */
+import type { DataConfig } from '../../config/data-config.ts';
+import { UserError } from '../../common/errors.ts';
+import type { Source } from '../source.ts';
+import { findColumn, listed, readTable, type Table } from '../table.ts';
+import {
+  type ClassFolder,
+  classFoldersIn,
+  folderLayout,
+  type Groups,
+  readClassFolders,
+  refuseRepeatedFolders,
+  splitFolders,
+  splitsInClasses,
+  unusedIn,
+} from './class-folders.ts';
+import { chooseGroup, chooseId, isManifest } from './columns.ts';
+import { ImageIndex } from './find-image.ts';
+import { type Unused, unusedFiles } from './layout.ts';
+import { SPLITS, splitOfName, splitWithinName, type SplitName } from './names.ts';
+import { readTables, type TablePart } from './table-source.ts';
+import { type Entry, type Folder, type FoundImage, imagesOf, readTree } from './tree.ts';
+
+export const MANIFEST = 'manifest.csv';
+
+type Options = Pick<DataConfig, 'csv' | 'onBadImage'>;
+/** Which readings are considered. */
+type Readings = { readonly tables: boolean; readonly folders: boolean };
+
+interface Place {
+  readonly root: string;
+  /** Where splits or classes begin. */
+  readonly top: Folder;
+  readonly whole: Folder;
+  /** Tables of `top` and of the folders above it. */
+  readonly tables: readonly Table[];
+  readonly evidence: readonly string[];
+  readonly images: readonly FoundImage[];
+  readonly options: Options;
+}
+
+/** Reads the folder `root`; null when it holds no images. Throws UserError for what is unclear. */
+export async function readFolder(root: string, options: Options, readings: Readings): Promise<Source | null> {
+  const whole = await readTree(root);
+  if (whole.imageCount === 0) return null;
+  const { top, tables, evidence } = await findTop(whole);
+  const place = { root, top, whole, tables, evidence, images: imagesOf(whole), options };
+  const splits = splitFolders(top);
+  if (splits) {
+    const source =
+      (readings.tables && (await readSplitTables(place, splits))) ||
+      (readings.folders && (await readSplitFolders(place, splits)));
+    if (source) return source;
+  }
+  const inClasses = readings.folders ? splitsInClasses(top) : null;
+  if (inClasses) return readSubSplits(place, inClasses);
+  const table = readings.tables ? await chooseTables(place) : null;
+  if (table && !(readings.folders && (await foldersAgree(place, table)))) return readChosen(place, table);
+  if (splits && splits.size > 1) throw unlabelledSplits(place, splits);
+  return readings.folders ? readClasses(place) : null;
+}
+
+/** Goes down while all that is there lies in one folder. */
+async function findTop(whole: Folder): Promise<Pick<Place, 'top' | 'tables' | 'evidence'>> {
+  let top = whole;
+  const tables: Table[] = [];
+  const evidence: string[] = [];
+  for (;;) {
+    tables.push(...(await readableTables(top.tables)));
+    const inner = top.folders.filter(({ imageCount }) => imageCount > 0);
+    const only = inner[0];
+    const isWrapper = top.images.length === 0 && inner.length === 1 && only!.folders.length > 0;
+    if (!isWrapper || splitOfName(only!.name) !== null) return { top, tables, evidence };
+    if (only!.folders.filter(({ imageCount }) => imageCount > 0).length < 2) return { top, tables, evidence };
+    evidence.push(`all images lie in ${only!.name}/`);
+    top = only!;
+  }
+}
+
+/** Those that can be read as tables. */
+async function readableTables(files: readonly Entry[]): Promise<Table[]> {
+  const tables: Table[] = [];
+  for (const { file } of files) {
+    try {
+      tables.push(await readTable(file));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+    }
+  }
+  return tables;
+}
+
+const nameOf = (file: string): string => file.slice(file.lastIndexOf('/') + 1);
+
+/** `train/metadata.csv` beside the images of train, the same in the other splits (Hugging Face, Roboflow). */
+async function readSplitTables(place: Place, splits: Map<SplitName, Folder[]>): Promise<Source | null> {
+  const parts: TablePart[] = [];
+  const unused: Unused[] = [];
+  for (const [split, folders] of splits)
+    for (const folder of folders) {
+      const images = new ImageIndex(folder.file, imagesOf(folder));
+      const tables = (await readableTables(folder.tables)).filter((table) =>
+        isManifest(table, place.options.csv, images),
+      );
+      if (tables.length > 1) throw severalTables(folder.file, tables);
+      if (tables[0]) parts.push({ table: tables[0], images, split, prefix: `${folder.name}/` });
+    }
+  if (!parts.some(({ split }) => split === 'train')) return null;
+  unused.push(...unusedTables(place, []));
+  return readTables(parts, place.images, place.options, {
+    evidence: [...place.evidence, `a table lies in each of ${parts.map(({ prefix }) => prefix).join(', ')}`],
+    unused,
+    junk: place.whole.junkCount,
+  });
+}
+
+async function readSplitFolders(place: Place, splits: Map<SplitName, Folder[]>): Promise<Source | null> {
+  const { top, whole, root } = place;
+  const train = splits.get('train')!;
+  const others = top.folders.filter(
+    (folder) => folder.imageCount > 0 && ![...splits.values()].flat().includes(folder),
+  );
+  const hasClasses = train.some(
+    (folder) => folder.folders.filter(({ imageCount }) => imageCount > 0).length > 0,
+  );
+  if (!hasClasses) return null;
+  if (splits.size === 1 && others.length > 0 && train.every(({ images }) => images.length === 0))
+    throw new UserError(
+      `${top.file}: is ${train[0]!.name}/ a split beside ${listed(others.map(({ name }) => `${name}/`))}, or a class like them? Give --data ${train[0]!.file} for its classes alone, or rename the folder`,
+    );
+  if (splits.size === 1 && others.length > 0) return null;
+  const prefixOf = (folder: Folder) => `${folder.file.slice(whole.file.length + 1)}/`;
+  const folders: ClassFolder[] = [];
+  const unused: Unused[] = [];
+  for (const split of SPLITS)
+    for (const folder of splits.get(split) ?? []) {
+      const classes = classFoldersIn(folder, split, prefixOf(folder));
+      folders.push(...classes);
+      unused.push(...unusedIn(folder, classes.map((inner) => inner.folder), `class folders of ${folder.name}/`)); // prettier-ignore
+    }
+  unused.push(...unusedIn(top, [...splits.values()].flat(), 'split folders'));
+  const names = SPLITS.flatMap((split) =>
+    (splits.get(split) ?? []).map(({ name }) => `${split} from ${name}/`),
+  );
+  const layout = folderLayout(
+    'split folders',
+    [...place.evidence, names.join(', ')],
+    [...unused, ...unusedTables(place, [])],
+    whole.junkCount,
+  );
+  return readClassFolders(root, folders, groupsOf(place), layout);
+}
+
+function readSubSplits(place: Place, folders: readonly ClassFolder[]): Source {
+  const names = [...new Set(folders.map(({ folder, split }) => `${split} from */${folder.name}/`))];
+  const prefix = place.top === place.whole ? '' : `${place.top.file.slice(place.whole.file.length + 1)}/`;
+  const unused = [
+    ...unusedIn(place.top, place.top.folders.filter(({ imageCount }) => imageCount > 0), 'class folders'),
+    ...unusedTables(place, []),
+  ]; // prettier-ignore
+  return readClassFolders(
+    place.root,
+    folders.map((folder) => ({ ...folder, path: prefix + folder.path })),
+    groupsOf(place),
+    folderLayout(
+      'split folders in class folders',
+      [...place.evidence, ...names],
+      unused,
+      place.whole.junkCount,
+    ),
+  );
+}
+
+function readClasses(place: Place): Source {
+  const { top, whole, root } = place;
+  refuseRepeatedFolders(top);
+  const prefix = top === whole ? '' : `${top.file.slice(whole.file.length + 1)}/`;
+  const folders = classFoldersIn(top, 'train', prefix);
+  if (folders.length === 0)
+    throw new UserError(
+      `${root}: has ${whole.imageCount} images, but neither class folders nor a table that names them with labels${
+        place.tables.length > 0 ? ` (looked at: ${listed(place.tables.map(({ file }) => nameOf(file)))})` : ''
+      }; expected ${root}/<class>/*.jpg, train/<class>/*.jpg, or a CSV of image names and labels`,
+    );
+  const named = folders.filter(({ name }) => splitOfName(name) !== null).map(({ name }) => name);
+  const doubts = named.map(
+    (name) => `folder ${name}/ is read as a class, not as a split: no train/ with classes lies beside it`,
+  );
+  const unused = [...unusedIn(top, folders.map(({ folder }) => folder), 'class folders'), ...unusedTables(place, [])]; // prettier-ignore
+  const evidence = [...place.evidence, `${folders.length} folders of images`];
+  return readClassFolders(root, folders, groupsOf(place), folderLayout('class folders', evidence, unused, whole.junkCount, doubts)); // prettier-ignore
+}
+
+function readChosen(place: Place, chosen: readonly TablePart[]): Source {
+  const tables = chosen.map(({ table }) => table);
+  return readTables(chosen, place.images, place.options, {
+    evidence: place.evidence,
+    unused: unusedTables(place, tables),
+    junk: place.whole.junkCount,
+  });
+}
+
+/** Tables that list the images with labels: one, or one for each split by its name. Null for none. */
+async function chooseTables(place: Place): Promise<TablePart[] | null> {
+  const { options, images, top, whole } = place;
+  const folder = options.csv.images ?? whole.file;
+  const found = options.csv.images === null ? images : imagesOf(await readTree(folder));
+  const index = new ImageIndex(folder, found);
+  const hasClasses = top.folders.some(({ imageCount }) => imageCount > 0);
+  const fitting = place.tables
+    .filter(({ file }) => !/submission/i.test(nameOf(file)) && !(nameOf(file) === MANIFEST && hasClasses))
+    .filter((table) => isManifest(table, options.csv, index));
+  const whichSplit = (table: Table) => splitWithinName(nameOf(table.file));
+  const train = fitting.filter((table) => whichSplit(table) === 'train');
+  const unnamed = fitting.filter(
+    (table) => whichSplit(table) === null && table.rows.length >= images.length / 2,
+  );
+  const main = train.length > 0 ? train : unnamed;
+  if (main.length === 0) return null;
+  if (main.length + (train.length > 0 ? unnamed.length : 0) > 1)
+    throw severalTables(place.root, [...new Set([...main, ...unnamed])]);
+  const others = (['validation', 'test'] as const).flatMap((split) => {
+    const named = fitting.filter((table) => whichSplit(table) === split);
+    if (named.length > 1) throw severalTables(place.root, named);
+    return named.map((table) => ({ table, split }));
+  });
+  return [{ table: main[0]!, split: null }, ...others].map((part) => ({
+    ...part,
+    images: index,
+    prefix: '',
+  }));
+}
+
+function severalTables(folder: string, tables: readonly Table[]): UserError {
+  const names = tables.map(({ file }) => nameOf(file)).join(', ');
+  return new UserError(
+    `${folder}: ${names} all list images; name the right one as data.source (--data ${tables[0]!.file})`,
+  );
+}
+
+/**
+ * Whether the folders say the same classes as the table, so that they can be read instead. Throws UserError when both
+ * are classes but not the same.
+ */
+async function foldersAgree(place: Place, parts: readonly TablePart[]): Promise<boolean> {
+  const { top } = place;
+  const outer = top.folders.filter(({ imageCount }) => imageCount > 0);
+  if (outer.length < 2) return false;
+  const source = readChosen(place, parts);
+  const folderOf = new Map(
+    outer.flatMap((folder) => imagesOf(folder).map(({ file }) => [file, folder.name] as const)),
+  );
+  const labels = new Map<string, Set<string>>();
+  for (const items of [source.train, source.validation, source.test])
+    if (items?.pixels.kind === 'files')
+      items.pixels.files.forEach((file, i) => {
+        const folder = folderOf.get(file);
+        if (folder === undefined) return;
+        const known = labels.get(folder) ?? new Set();
+        labels.set(folder, known.add(source.classes[items.labels[i]!]!));
+      });
+  const isSame =
+    labels.size === outer.length && [...labels].every(([name, held]) => held.size === 1 && held.has(name));
+  if (isSame) return source.validation === null && source.test === null;
+  const distinct = [...labels.values()].flatMap((names) => [...names]);
+  const isFiner = distinct.length > labels.size && new Set(distinct).size === distinct.length;
+  if (isFiner && labels.size === outer.length)
+    throw new UserError(
+      `${place.root}: the folders ${listed(outer.map(({ name }) => name))} and ${parts[0]!.table.file} could both give the classes; choose with --format image-folder or --format csv`,
+    );
+  return false;
+}
+
+function unlabelledSplits(place: Place, splits: Map<SplitName, Folder[]>): UserError {
+  const folders = [...splits.values()].flat().map(({ name }) => `${name}/`);
+  const tables = place.tables.map(({ file, columns }) => `${nameOf(file)} with columns ${listed(columns)}`);
+  return new UserError(
+    `${place.root}: ${folders.join(', ')} are named after splits, but hold no class folders, and no table names their images with labels${
+      tables.length > 0 ? ` (looked at: ${tables.join('; ')}; --csv-id and --csv-label name columns)` : ''
+    }`,
+  );
+}
+
+function unusedTables(place: Place, used: readonly Table[]): Unused[] {
+  const idle = place.tables.filter((table) => !used.includes(table) && nameOf(table.file) !== MANIFEST);
+  return unusedFiles(
+    idle.map(({ file }) => ({ name: nameOf(file) })),
+    'table',
+    'it does not give the images labels that are needed',
+  );
+}
+
+/** Groups by path from a `manifest.csv` at the root; an empty cell makes the image a group of its own. */
+function groupsOf({ root, tables, images, options }: Place): Groups | null {
+  const manifest = tables.find(({ file }) => nameOf(file) === MANIFEST);
+  if (!manifest) return null;
+  const index = new ImageIndex(root, images);
+  const group =
+    options.csv.groupColumn === null
+      ? chooseGroup(manifest, options.csv, [])
+      : findColumn(manifest, options.csv.groupColumn, [], 'data.csv.groupColumn');
+  const id = chooseId(manifest, { ...options.csv, idColumn: null }, index);
+  if (id === null || group === null) return null;
+  const { find } = index.finder(manifest.rows.map(({ values }) => values[id]!));
+  const known = new Map(
+    manifest.rows.flatMap(({ values, line }) => {
+      const found = find(values[id]!, `${manifest.file} line ${line}`);
+      return found ? [[found.id, values[group]! || found.id] as const] : [];
+    }),
+  );
+  return (image) => {
+    const name = known.get(image);
+    if (name === undefined)
+      throw new UserError(
+        `${manifest.file}: has no row for ${image}, so its group is unknown; add the row, or remove the manifest to split without groups`,
+      );
+    return name;
+  };
+}

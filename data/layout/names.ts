@@ -1,0 +1,86 @@
+/**
+ * Names that mean something wherever they stand: splits, columns, values that stand for "missing", and files that
+ * operating systems and storage devices leave about. All are compared in Unicode NFC, in any case.
+ */
+
+export type SplitName = 'train' | 'validation' | 'test';
+
+export const SPLITS: readonly SplitName[] = ['train', 'validation', 'test'];
+
+/** As Hugging Face's `imagefolder` and Keras know them. */
+const SPLIT_WORDS: ReadonlyMap<string, SplitName> = new Map([
+  ...['train', 'training', 'trainset', 'trn'].map((word) => [word, 'train'] as const),
+  ...['val', 'valid', 'validate', 'validation', 'dev', 'development', 'valset'].map(
+    (word) => [word, 'validation'] as const,
+  ),
+  ...['test', 'testing', 'testset', 'tst', 'eval', 'evaluation'].map((word) => [word, 'test'] as const),
+]);
+/** Words that may stand beside a split's name in the name of a folder: `train_images`, `Test Set`. */
+const BESIDE = new Set([
+  'set',
+  'split',
+  'data',
+  'dataset',
+  'images',
+  'image',
+  'imgs',
+  'img',
+  'input',
+  'jpeg',
+  'png',
+]);
+
+/** The split that a folder or a value is named after; null for other names. */
+export function splitOfName(name: string): SplitName | null {
+  const words = wordsOf(name).filter((word) => !BESIDE.has(word));
+  return words.length === 1 ? (SPLIT_WORDS.get(words[0]!) ?? null) : null;
+}
+
+/** The one split that occurs among the words of a file's name (`ISIC_2019_Training_GroundTruth.csv`); else null. */
+export function splitWithinName(name: string): SplitName | null {
+  const found = new Set(wordsOf(name).flatMap((word) => SPLIT_WORDS.get(word) ?? []));
+  return found.size === 1 ? [...found][0]! : null;
+}
+
+function wordsOf(name: string): string[] {
+  const spaced = name.normalize('NFC').replace(/([a-z])([A-Z])/g, '$1 $2');
+  return spaced
+    .toLowerCase()
+    .split(/[^\p{L}\p{N}]+/u)
+    .filter((word) => word !== '');
+}
+
+/** A column's name as it is compared: NFC, lower case, words joined by `_`. */
+export function plainName(name: string): string {
+  return name
+    .normalize('NFC')
+    .trim()
+    .toLowerCase()
+    .replace(/[\s_-]+/g, '_');
+}
+
+/** What pandas, R and spreadsheets write for a missing value. ('None' is left out: it is a class of many data sets.) */
+const MISSING = new Set(['', 'nan', '-nan', 'na', 'n/a', '<na>', 'null', '#n/a', '#na', '#n/a n/a', 'nat']);
+
+export function isMissing(value: string): boolean {
+  return MISSING.has(value.toLowerCase());
+}
+
+const JUNK = new Set([
+  ...[
+    '__macosx',
+    'icon\r',
+    'thumbs.db',
+    'ehthumbs.db',
+    'desktop.ini',
+    '$recycle.bin',
+    'system volume information',
+  ],
+  ...['@eadir', '#recycle', '#snapshot', '@recycle', '@recently-snapshot', '@sharebin', '@tmp', '~snapshot'],
+  ...['lost+found', 'network trash folder', 'temporary items', '__pycache__', 'recycler'],
+]);
+
+/** Whether macOS, Windows, a NAS or a program left this file or folder behind; hidden ones count as such. */
+export function isJunk(name: string): boolean {
+  return name.startsWith('.') || name.startsWith('~$') || JUNK.has(name.toLowerCase());
+}

@@ -1,0 +1,192 @@
+/**
+ * Looks at all images before they are decoded: sizes, colour, depth, pages, and how much a crop would take. What one
+ * image decides for all (colour, the scale of 16-bit values) is judged over all of them, whatever their order.
+ */
+import sharp from 'sharp';
+import { toError, UserError } from '../common/errors.ts';
+import type { DataConfig } from '../config/data-config.ts';
+import { decodeDeep, decodeOwn } from './image-decoder.ts';
+import { checkImageFile } from './image-header.ts';
+import { MAX_IMAGE_PIXELS } from './limits.ts';
+import { chooseScale, joinRanges, NO_RANGE, rangeOf, type Scale } from './scale.ts';
+import type { Items, Pixels } from './source.ts';
+
+export interface Shape {
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+}
+
+export interface SizeCount {
+  readonly width: number;
+  readonly height: number;
+  readonly count: number;
+}
+
+export interface Survey {
+  /** Shape of the first train image that can be read; channels are 3 where any image has colour. */
+  readonly first: Shape;
+  /** Sizes with their numbers of images, the most frequent first. */
+  readonly sizes: readonly SizeCount[];
+  /** How values of 16-bit and float files become bytes; null where none needs it. */
+  readonly scale: Scale | null;
+  readonly doubts: readonly string[];
+}
+
+interface Info extends Shape {
+  readonly pages: number;
+  readonly depth: 'ushort' | 'float' | null;
+}
+
+const CONCURRENT = 8;
+/** A crop that takes more than this share of an image is told. */
+const MUCH_LOST = 0.2;
+
+type Settings = Pick<DataConfig, 'imageSize' | 'channels' | 'resize'>;
+
+/** Surveys the images of all splits; train comes first. Throws UserError when no train image can be read. */
+export async function survey(splits: readonly (Items | null)[], settings: Settings): Promise<Survey> {
+  const all = splits.flatMap((items) => (items ? [items.pixels] : []));
+  const infos: Map<string, Info>[] = [];
+  for (const pixels of all) infos.push(pixels.kind === 'files' ? await probeAll(pixels.files) : new Map());
+  const first = await firstShape(all[0]!, infos[0]!);
+  const seen = infos.flatMap((map) => [...map.values()]);
+  const hasColour = [...seen, ...all.flatMap(rawShape)].some(({ channels }) => channels === 3);
+  const { scale, doubts } = await deepScale(infos);
+  return {
+    first: { ...first, channels: hasColour ? 3 : 1 },
+    sizes: countSizes(all, infos),
+    scale,
+    doubts: [...doubts, ...pageDoubts(infos), ...cropDoubts(all, infos, settings)],
+  };
+}
+
+function rawShape(pixels: Pixels): (Shape & { count: number })[] {
+  if (pixels.kind === 'files') return [];
+  const { height, width, channels, data } = pixels;
+  return [{ height, width, channels, count: data.length / (height * width * channels) }];
+}
+
+async function firstShape(pixels: Pixels, infos: ReadonlyMap<string, Info>): Promise<Shape> {
+  const [raw] = rawShape(pixels);
+  if (raw) return raw;
+  const files = pixels.kind === 'files' ? pixels.files : [];
+  const file = files.find((name) => infos.has(name));
+  if (file === undefined)
+    throw new UserError(
+      `${files[0]}: cannot be decoded (${await reasonOf(files[0]!)}), nor can any other of the ${files.length} train images`,
+    );
+  return infos.get(file)!;
+}
+
+async function reasonOf(file: string): Promise<string> {
+  try {
+    await checkImageFile(file);
+    await sharp(file, { limitInputPixels: MAX_IMAGE_PIXELS }).metadata();
+    return 'its content is damaged';
+  } catch (thrown) {
+    return toError(thrown).message;
+  }
+}
+
+/** Headers of `files`; those that cannot be read are left out, and named when they are decoded. */
+async function probeAll(files: readonly string[]): Promise<Map<string, Info>> {
+  const found = new Array<Info | null>(files.length).fill(null);
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let at = next++; at < files.length; at = next++) found[at] = await probe(files[at]!);
+  };
+  await Promise.all(Array.from({ length: CONCURRENT }, work));
+  return new Map(files.flatMap((file, i) => (found[i] ? [[file, found[i]] as const] : [])));
+}
+
+async function probe(file: string): Promise<Info | null> {
+  try {
+    const format = await checkImageFile(file);
+    if (format !== 'sharp') {
+      const { width, height, channels } = await decodeOwn(file, format);
+      return { width, height, channels, pages: 1, depth: null };
+    }
+    const { autoOrient, channels, pages, depth } = await sharp(file, {
+      limitInputPixels: MAX_IMAGE_PIXELS,
+    }).metadata();
+    return {
+      height: autoOrient.height,
+      width: autoOrient.width,
+      channels: channels < 3 ? 1 : 3,
+      pages: pages ?? 1,
+      depth:
+        depth === 'ushort' || depth === 'short'
+          ? 'ushort'
+          : depth === 'float' || depth === 'double'
+            ? 'float'
+            : null,
+    };
+  } catch {
+    return null;
+  }
+}
+
+/** The range of all files of more than 8 bits decides; a true 16 bits needs no scale of ours. */
+async function deepScale(
+  infos: readonly ReadonlyMap<string, Info>[],
+): Promise<{ scale: Scale | null; doubts: string[] }> {
+  const deep = infos.flatMap((map) => [...map].filter(([, { depth }]) => depth !== null));
+  if (deep.length === 0) return { scale: null, doubts: [] };
+  const isFloat = deep.some(([, { depth }]) => depth === 'float');
+  let range = NO_RANGE;
+  for (const [file, { channels }] of deep) {
+    try {
+      range = joinRanges(range, rangeOf((await decodeDeep(file, channels)).data, file));
+    } catch (error) {
+      if (error instanceof UserError) throw error; // others are named when they are decoded
+    }
+  }
+  const scale = chooseScale(range, isFloat);
+  if (!isFloat && range.max >= 2 ** 14) return { scale: null, doubts: [] };
+  const note = scale.note ?? `values reach ${range.max}: read as bytes`;
+  return { scale, doubts: [`${deep.length} images of more than 8 bits (first: ${deep[0]![0]}): ${note}`] };
+}
+
+function pageDoubts(infos: readonly ReadonlyMap<string, Info>[]): string[] {
+  const several = infos.flatMap((map) => [...map].filter(([, { pages }]) => pages > 1));
+  if (several.length === 0) return [];
+  const frames = several.reduce((sum, [, { pages }]) => sum + pages - 1, 0);
+  return [
+    `${several.length} files have several pages or frames (first: ${several[0]![0]}): only the first of each is used, ${frames} others are not; split them to use all`,
+  ];
+}
+
+function cropDoubts(
+  all: readonly Pixels[],
+  infos: readonly ReadonlyMap<string, Info>[],
+  { imageSize, resize }: Settings,
+): string[] {
+  if (imageSize === null || resize !== 'crop') return [];
+  const lost = ({ width, height }: { width: number; height: number }) =>
+    1 - Math.min(width, height) / Math.max(width, height);
+  const files = infos.flatMap((map) =>
+    [...map].map(([name, info]) => ({ name, count: 1, lost: lost(info) })),
+  );
+  const arrays = all
+    .flatMap(rawShape)
+    .map((shape) => ({ name: 'an array', count: shape.count, lost: lost(shape) }));
+  const cropped = [...files, ...arrays].filter((image) => image.lost > MUCH_LOST);
+  if (cropped.length === 0) return [];
+  const most = cropped.reduce((a, b) => (b.lost > a.lost ? b : a));
+  const count = cropped.reduce((sum, image) => sum + image.count, 0);
+  return [
+    `${count} images lose more than ${MUCH_LOST * 100}% of their area to the crop to a square (most: ${Math.round(most.lost * 100)}%, ${most.name}); --resize pad or --resize fit keeps all of it`,
+  ];
+}
+
+function countSizes(all: readonly Pixels[], infos: readonly ReadonlyMap<string, Info>[]): SizeCount[] {
+  const counts = new Map<string, SizeCount>();
+  const add = (width: number, height: number, count: number): void => {
+    const key = `${width}x${height}`;
+    counts.set(key, { width, height, count: (counts.get(key)?.count ?? 0) + count });
+  };
+  for (const map of infos) for (const { width, height } of map.values()) add(width, height, 1);
+  for (const { width, height, count } of all.flatMap(rawShape)) add(width, height, count);
+  return [...counts.values()].sort((a, b) => b.count - a.count || a.width - b.width || a.height - b.height);
+}
