@@ -1,4 +1,5 @@
 /** Several runs over the same data as one report. Pure, but for reading what earlier runs left. */
+import { classRecalls } from '../report/class-recall.ts';
 import { join } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import type { ConfigSource } from '../config/load.ts';
@@ -78,7 +79,7 @@ function methodReport(name: string, report: RunReport): MethodReport {
     throw new UserError(
       `${name} has neither test nor validation images to compare by; name some with --test or --validation`,
     );
-  const { accuracy, balancedAccuracy, macroF1, mcc, perClassRecall } = metrics;
+  const { accuracy, balancedAccuracy, macroF1, mcc } = metrics;
   const { method, seed, optimizerSteps, seconds, syntheticImages, workers, epochs } = report;
   return {
     method,
@@ -89,7 +90,7 @@ function methodReport(name: string, report: RunReport): MethodReport {
     balancedAccuracy,
     macroF1,
     mcc,
-    perClassRecall,
+    perClassRecall: classRecalls(metrics),
     seconds,
     syntheticImages,
     workers,

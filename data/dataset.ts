@@ -140,7 +140,7 @@ function checkContent({ images, labels }: ImageSet, where: string, doubts: reado
   const first = images[0]!;
   if (labels.length > 1 && images.every((byte) => byte === first))
     throw new UserError(
-      `${where}: every pixel of all ${labels.length} train images is ${first}: their content is lost (floats of 0 to 1 cast to uint8?); write them again from the originals`,
+      `${where}: every pixel of all ${labels.length} train images is ${first}: their content is lost (${doubts.length > 0 ? doubts.join('; ') : 'floats of 0 to 1 cast to uint8?'}); write them again from the originals`,
     );
 }
 

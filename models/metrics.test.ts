@@ -27,6 +27,13 @@ function coarseCase() {
 }
 
 describe('classificationMetrics', () => {
+  it('of a perfect model are 1, whatever classes have no images', () => {
+    const probabilities = { values: [1, 0, 0, 0, 1, 0], columns: 3 };
+    const metrics = classificationMetrics(probabilities, [0, 1], [40, 30, 1], 20);
+    const { balancedAccuracy, worstRecall, macroPrecision, macroF1 } = metrics;
+    expect([balancedAccuracy, worstRecall, macroPrecision, macroF1]).toEqual([1, 1, 1, 1]);
+  });
+
   it('agrees with scikit-learn 1.9', () => {
     const { labels, probabilities } = coarseCase();
     const metrics = classificationMetrics(probabilities, labels, [200, 101, 100, 20, 19], 101);

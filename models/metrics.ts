@@ -1,7 +1,8 @@
 /**
  * Quality of a classifier on a split, in plain float64 from probabilities and labels. Averages over classes leave out
  * classes for which a quantity cannot be known (recall of a class without images, AUC of one without negatives), as
- * scikit-learn does; precision and F1 of a class that is never predicted count as 0.
+ * scikit-learn does; precision and F1 of a class that is never predicted count as 0, those of a class without images
+ * are left out.
  */
 
 /** Assignable to the records' `Metrics`. All but `count`, `mcc`, `quadraticKappa`, `nll` and `confusion` lie in [0, 1]; mcc and kappa in [−1, 1]. */
@@ -54,8 +55,8 @@ export function classificationMetrics(
     tailRecall: mean(recall.filter((r, c) => r !== null && trainCounts[c]! < tailBelow) as number[]),
     worstRecall: Math.min(...recall.map((r) => r ?? 1)),
     nll: negativeLogLikelihood(probabilities, labels),
-    macroPrecision: mean(precisions(confusion)) ?? 0,
-    macroF1: mean(f1Scores(confusion)) ?? 0,
+    macroPrecision: mean(precisions(confusion).filter((_, c) => recall[c] !== null)) ?? 0,
+    macroF1: mean(f1Scores(confusion).filter((_, c) => recall[c] !== null)) ?? 0,
     mcc: matthewsCorrelation(confusion),
     aucOvr: macroAuc(probabilities, labels),
     ece: expectedCalibrationError(probabilities, labels),

@@ -1,5 +1,6 @@
 /** A comparison boiled down: per method the mean and spread over seeds and the paired difference from the reference. */
 
+import { worstOf } from './class-recall.ts';
 import { percent, plural, points } from './format.ts';
 import type { ComparisonReport, MethodReport } from './records.ts';
 import {
@@ -15,7 +16,7 @@ import {
 /** The measures that methods are ranked by; larger is better in all. */
 export const MEASURES = {
   balancedAccuracy: (run: MethodReport): number => run.balancedAccuracy,
-  worstRecall: (run: MethodReport): number => Math.min(...run.perClassRecall),
+  worstRecall: (run: MethodReport): number => worstOf(run.perClassRecall),
   accuracy: (run: MethodReport): number => run.accuracy,
   macroF1: (run: MethodReport): number => run.macroF1,
   mcc: (run: MethodReport): number => run.mcc,

@@ -130,7 +130,8 @@ export interface MethodReport {
   readonly balancedAccuracy: number;
   readonly macroF1: number;
   readonly mcc: number;
-  readonly perClassRecall: readonly number[];
+  /** Null for a class without images in that part. */
+  readonly perClassRecall: readonly (number | null)[];
   readonly seconds: number;
   readonly syntheticImages: number;
   readonly workers: number;

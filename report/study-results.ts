@@ -2,6 +2,7 @@
  * A study's results: a line for every run, and for every row its mean and its paired differences from the reference.
  * results.json is this record; results.csv has one line a run. Pure.
  */
+import { classRecalls } from './class-recall.ts';
 import { finalResult } from './final-result.ts';
 import { holm, signFlipP } from './paired-tests.ts';
 import type { Metrics, RunReport } from './records.ts';
@@ -47,7 +48,7 @@ export interface StudyRunResult {
   readonly content: string;
   readonly code: string;
   readonly measures: Readonly<Record<StudyMeasure, number | null>>;
-  readonly perClassRecall: readonly number[];
+  readonly perClassRecall: readonly (number | null)[];
   readonly optimizerSteps: number;
   /** Of the independent labeller, beside the run's own. */
   readonly labellerSteps: number;
@@ -105,7 +106,7 @@ export function finishedResult(
     measures: Object.fromEntries(
       MEASURE_NAMES.map((name) => [name, measure(name)]),
     ) as StudyRunResult['measures'],
-    perClassRecall: metrics?.perClassRecall ?? [],
+    perClassRecall: metrics ? classRecalls(metrics) : [],
     optimizerSteps: report.optimizerSteps,
     labellerSteps: report.labellerSteps ?? 0,
     syntheticImages: report.syntheticImages,
