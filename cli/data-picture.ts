@@ -6,7 +6,7 @@ import type { SizeCount } from '../data/survey.ts';
 import { barChart } from '../report/charts/bar-chart.ts';
 import { drawPng } from '../report/charts/draw.ts';
 import { printTheme } from '../report/charts/theme.ts';
-import { pngGrid } from '../report/png-grid.ts';
+import { pngGrid } from '../report/pictures/png-grid.ts';
 
 const IMAGES_SHOWN = 10;
 /** Of more classes, the largest and the smallest half of this are drawn. */
