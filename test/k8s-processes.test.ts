@@ -14,12 +14,7 @@ import { ended, tinyConfig } from './support/coordinator.ts';
 import { hasOpenssl, secretFiles } from './support/k8s/certificates.ts';
 import { type LocalContainer, localContainer, type Place } from './support/k8s/local-pod.ts';
 import { imageCommands, LocalProcess } from './support/k8s/local-process.ts';
-import {
-  render,
-  whyNotRendered,
-  type Workload,
-  workloadsOf,
-} from './support/k8s/objects.ts';
+import { render, whyNotRendered, type Workload, workloadsOf } from './support/k8s/objects.ts';
 import { hasNats, startNats } from './support/nats.ts';
 import { missingPython, pythonClient } from './support/python-client.ts';
 import {

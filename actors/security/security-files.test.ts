@@ -94,7 +94,7 @@ describe.skipIf(!hasOpenssl)('certificates', () => {
     from: CertificateFiles,
     keys = [TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY],
   ) => {
-    for (const key of keys as (keyof CertificateFiles)[]) 
+    for (const key of keys as (keyof CertificateFiles)[])
       writeFileSync(to[key], readFileSync(from[key]), { mode: 0o600 });
   };
 

@@ -2,7 +2,11 @@ import { expect, it } from 'vitest';
 import { readDashboards } from '../panel-files.ts';
 import { drawDashboard, type Source } from './dashboard-page.ts';
 
-const OPTIONS = { rateInterval: '1m', values: { run: '.*', node: '.*', cluster: '.*', namespace: '.*', installation: '.*' }, seconds: 60 };
+const OPTIONS = {
+  rateInterval: '1m',
+  values: { run: '.*', node: '.*', cluster: '.*', namespace: '.*', installation: '.*' },
+  seconds: 60,
+};
 
 it('draws every panel with its title and what was answered, and names those without an answer', async () => {
   const asked: string[] = [];

@@ -193,7 +193,13 @@ export function imageOrder(
   if (sampling === 'natural' || labels.length === 0) return order;
   const drawn = epochOrder({
     ...{ realLabels: labels, syntheticLabels: new Int32Array(), sampling, key, epoch },
-    ...{ classes: Math.max(...labels) + 1, syntheticShare: null, replay: [], epochs: 1, places: labels.length },
+    ...{
+      classes: Math.max(...labels) + 1,
+      syntheticShare: null,
+      replay: [],
+      epochs: 1,
+      places: labels.length,
+    },
   });
   return order.map((image) => (image < labels.length ? drawn[image]! : image));
 }
