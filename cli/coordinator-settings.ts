@@ -13,6 +13,7 @@ export interface CoordinatorFlags {
   readonly runs: string;
   readonly data: readonly string[];
   readonly tokens?: string;
+  readonly dashboardPort?: string;
   readonly maxRuns: string;
   readonly keepEvents: string;
   readonly keepRuns?: string;
@@ -29,6 +30,8 @@ export interface CoordinatorSettings {
   readonly dataDirs: readonly string[];
   /** Null for no tokens. */
   readonly tokensFile: string | null;
+  /** Port of the page on 127.0.0.1; null for no page. */
+  readonly dashboardPort: number | null;
   readonly maxRuns: number;
   /** How long NATS keeps the events of a run that has ended. */
   readonly keepEventsMs: number;
@@ -68,6 +71,7 @@ export function parseCoordinatorSettings(flags: CoordinatorFlags, cwd: string): 
     api: { host: flags.apiHost, port: parsePort(flags.apiPort, '--api-port') ?? 0 },
     runsDir: resolve(cwd, flags.runs),
     dataDirs: flags.data.map((dir) => resolve(cwd, dir)),
+    dashboardPort: parsePort(flags.dashboardPort, '--dashboard-port'),
     tokensFile: flags.tokens === undefined ? null : resolve(cwd, flags.tokens),
     workerLabels: parseLabels(flags.workerLabels, '--worker-labels'),
     trainerLabels: parseLabels(flags.trainerLabels, '--trainer-labels'),

@@ -4,10 +4,14 @@ import { natsNames, removeNatsEvents } from '../actors/control/event-nats-stream
 import { openNatsEventBus } from '../actors/control/event-nats.ts';
 import { natsSecrets } from '../actors/control/nats-secrets.ts';
 import { confineTree, pathWithin } from '../common/confined-path.ts';
+import { ensureDirectory } from '../common/files.ts';
 import { once } from '../common/once.ts';
 import { ApiTokens } from '../common/tokens.ts';
 import { type CoordinatorOptions, startCoordinator } from '../coordinator/service.ts';
+import { type Dashboard, type RunActions, startDashboard } from '../dashboard/server/server.ts';
 import type { CommandContext } from './context.ts';
+import { clusterView } from './dashboard-cluster.ts';
+import { dashboardToken, dashboardTokenPath } from './dashboard-token.ts';
 import {
   type CoordinatorFlags,
   type CoordinatorSettings,
@@ -36,6 +40,10 @@ export function addCoordinatorCommand(program: Command, context: CommandContext)
     .option('--runs <dir>', 'folder of the run folders', 'runs')
     .option('--data <dir>', 'folder whose paths configurations may name; repeatable', collect, [])
     .option('--tokens <file>', 'file of API tokens and their scopes')
+    .option(
+      '--dashboard-port <port>',
+      'serve the page of the runs on this port of 127.0.0.1; 0 for a free one',
+    )
     .option('--max-runs <n>', 'runs at once; others wait', '4')
     .option('--keep-events <seconds>', 'how long NATS keeps the events of a run that has ended', '86400')
     .option(
@@ -62,17 +70,48 @@ async function startGuest(settings: CoordinatorSettings, host: Host): Promise<Gu
   const { node, metrics: registry, log } = host;
   const onProblem = (problem: Error) =>
     log.error('the tokens file cannot be used; the former tokens stay in force', { error: problem });
+  const tokens = tokensFile === null ? null : ApiTokens.open(tokensFile, { onProblem });
+  let page: Dashboard | null = null;
   const coordinator = await startCoordinator({
     ...{ node, registry, log, api, runsDir, maxRuns, workerLabels, workerResources, trainerLabels },
-    tokens: tokensFile === null ? null : ApiTokens.open(tokensFile, { onProblem }),
+    tokens,
+    onRunEvent: (run, event) => page?.tell(run, event),
     confine: (path, field) => confineTree(path, dataDirs, field),
     showPath: (path) => pathWithin(path, dataDirs),
     mirror: mirrorOf(host.settings),
     keepEventsMs: settings.keepEventsMs,
     keepRuns: settings.keepRuns,
   });
+  const close = once(async () => {
+    await page?.close();
+    await coordinator.close();
+  });
   const events = host.settings.join.kind === 'nats' ? [describeStreams()] : [];
-  return { lines: [`api:    ${coordinator.apiAddress}`, ...events], close: once(() => coordinator.close()) };
+  const lines = [`api:    ${coordinator.apiAddress}`, ...events];
+  if (settings.dashboardPort === null) return { lines, close };
+  try {
+    page = await coordinatorPage(settings.dashboardPort, settings, host, tokens, coordinator.actions);
+    return { lines: [...lines, `page:   ${page.link}`], close };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}
+
+/** Where the API asks for tokens, so does the page; else the link holds the user's own. */
+async function coordinatorPage(
+  port: number,
+  { runsDir }: CoordinatorSettings,
+  { node, log }: Host,
+  tokens: ApiTokens | null,
+  actions: RunActions,
+): Promise<Dashboard> {
+  await ensureDirectory(runsDir);
+  return startDashboard({
+    ...{ root: runsDir, port, tokens, actions, log },
+    token: tokens === null ? await dashboardToken(dashboardTokenPath(process.env)) : null,
+    cluster: async () => clusterView(await node.listNodes(), await node.list(), []),
+  });
 }
 
 /** Where each run's events are, for a RUN of the list. */

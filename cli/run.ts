@@ -8,7 +8,10 @@ import { mergeConfig } from '../config/merge.ts';
 import { parseStrict } from '../config/validation.ts';
 import { parseRunConfig, resolvePaths, type RunConfig } from '../config/run-config.ts';
 import { RunFolder } from '../coordinator/run-folder.ts';
+import { ensureDirectory } from '../common/files.ts';
+import type { Dashboard } from '../dashboard/server/server.ts';
 import type { CommandContext } from './context.ts';
+import { openDashboard } from './dashboard.ts';
 import { executeRun } from './execute-run.ts';
 import { EXIT, Interrupted } from './failure.ts';
 import { parseJoin } from './node-settings.ts';
@@ -26,6 +29,7 @@ interface RunOptions {
   readonly join?: string;
   readonly host?: string;
   readonly metricsPort?: string;
+  readonly dashboard?: boolean;
   readonly json?: boolean;
 }
 
@@ -62,6 +66,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .option('--host <host>', 'with --join: where those nodes reach this one (default: 127.0.0.1)')
     .option('--nats <url>', 'publish events on this NATS server too (nats://host:4222)')
     .option('--metrics-port <port>', 'serve Prometheus metrics of all processes of the run')
+    .option('--dashboard', 'show the run in the browser while it goes on; prints the link of the page')
     .option('--json', 'print one event a line, as JSON')
     .addHelpText('after', EXAMPLES);
   addConfigFlags(command, RUN_FLAGS);
@@ -78,6 +83,7 @@ async function runCommand(command: Command, context: CommandContext): Promise<vo
   const natsUrl = options.nats ?? config.eventsUrl;
   await withRunServices(context, metricsPort, async ({ interrupts, onNode }) => {
     const sink = createSink(context.stdout, { json: options.json === true });
+    const page = options.dashboard === true ? await openRunPage(config.out, context) : null;
     try {
       const resume = options.resume !== undefined;
       const { signal } = interrupts;
@@ -87,7 +93,10 @@ async function runCommand(command: Command, context: CommandContext): Promise<vo
         natsUrl,
         cluster,
         signal,
-        onEvent: (e) => sink.onEvent(e),
+        onEvent(event) {
+          sink.onEvent(event);
+          page?.tell('.', event);
+        },
         onNode,
         onNats: (line) => context.stderr.write(`${line}\n`),
       });
@@ -95,8 +104,17 @@ async function runCommand(command: Command, context: CommandContext): Promise<vo
         throw await interrupted(config, end.epoch, interrupts.received() ?? 'SIGINT');
     } finally {
       sink.close();
+      await page?.close();
     }
   });
+}
+
+/** The page of the run's folder, which need not hold anything yet. */
+async function openRunPage(runDir: string, { stderr }: CommandContext): Promise<Dashboard> {
+  await ensureDirectory(runDir);
+  const page = await openDashboard(runDir, 0);
+  stderr.write(`dashboard: ${page.link}#/runs/.\n`);
+  return page;
 }
 
 async function newRun(command: Command, { cwd }: CommandContext): Promise<RunConfig> {

@@ -13,9 +13,12 @@ import type {
   CoordinatorServiceClient,
   CoordinatorServiceHandlers,
 } from '../gen/ballast/v1/CoordinatorService.ts';
+import type { RunActions } from '../dashboard/server/server.ts';
+import type { RunEvent } from '../report/records.ts';
 import { Gate } from './api/access.ts';
 import { apiHandlers } from './api/handler.ts';
 import { ApiMetrics } from './api/metrics.ts';
+import { pageActions } from './api/page-actions.ts';
 import type { ShowPath } from './api/resources.ts';
 import type { Confine } from './api/run-request.ts';
 import { ApiServer } from './api/server.ts';
@@ -68,11 +71,15 @@ export interface CoordinatorOptions {
   readonly keepEventsMs: number;
   /** Which runs that have ended stay; all by default. */
   readonly keepRuns?: KeepRuns;
+  /** Told of everything that happens in a run, progress included. */
+  readonly onRunEvent?: (run: string, event: RunEvent) => void;
 }
 
 export interface Coordinator {
   /** host:port of the public API. */
   readonly apiAddress: string;
+  /** What the page may do to runs. */
+  readonly actions: RunActions;
   /** Stops the API and the runs, which are taken up again by the next coordinator of the folder. */
   close(): Promise<void>;
 }
@@ -96,7 +103,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   });
   const store = new RunStore(options.runsDir);
   const dirOf = (run: string) => store.dirOf(run);
-  const journals = new Journals(dirOf);
+  const journals = new Journals(dirOf, options.onRunEvent);
   const { trainerLabels, mirror, keepEventsMs } = options;
   const execution: ExecutionOptions = {
     runtime: { system, objects, log },
@@ -141,7 +148,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       deleting = periodically(RETENTION_PERIOD_MS, (signal) =>
         deleteDueRuns(runs, keepRuns, log, Date.now(), signal),
       );
-    return { apiAddress: await api.listen(options.api.host, options.api.port), close };
+    const apiAddress = await api.listen(options.api.host, options.api.port);
+    return { apiAddress, actions: pageActions(coordinatorService, methods), close };
   } catch (thrown) {
     await close();
     throw thrown;

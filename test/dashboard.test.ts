@@ -75,6 +75,13 @@ describe.skipIf(browser === null)('the page (skipped: no chromium on the PATH)',
     await expect.poll(() => page.locator('#images output').textContent()).toBe(String(EPOCHS - 1));
     expect(await page.locator('.cell img').count()).toBeGreaterThan(0);
     expect(await violations(page)).toEqual([]);
+    const alone = await serve(out); // the folder of one run
+    await page.goto(alone.link);
+    await page.getByRole('link', { name: 'shapes' }).click();
+    await page.getByText(`after ${EPOCHS} epochs`).waitFor();
+    alone.cli.signal('SIGTERM');
+    await alone.cli.ended;
+    problems.length = 0; // the stream of the server that is gone
     await page.goto(pathToFileURL(join(out, 'report.html')).href);
     await page.getByText(`after ${EPOCHS} epochs`).waitFor();
     expect(await violations(page)).toEqual([]);

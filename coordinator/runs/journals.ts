@@ -16,13 +16,19 @@ interface Open {
 
 export class Journals {
   readonly #dirOf: (run: string) => string;
+  readonly #onTell: (run: string, event: RunEvent) => void;
   readonly #open = new Map<string, Open>();
   readonly #listeners = new Map<string, Set<(event: RunEvent) => void>>();
   /** Closings under way, by run. */
   readonly #closing = new Map<string, Promise<void>>();
 
-  constructor(dirOf: (run: string) => string) {
+  /** `onTell` hears of all runs. */
+  constructor(
+    dirOf: (run: string) => string,
+    onTell: (run: string, event: RunEvent) => void = () => undefined,
+  ) {
     this.#dirOf = dirOf;
+    this.#onTell = onTell;
   }
 
   /** Does something with a run's stored events. */
@@ -37,6 +43,7 @@ export class Journals {
 
   /** Tells those who listen to the run. */
   tell(run: string, event: RunEvent): void {
+    this.#onTell(run, event);
     for (const listener of [...(this.#listeners.get(run) ?? [])]) listener(event);
   }
 

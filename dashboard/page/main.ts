@@ -2,7 +2,16 @@
 import type { Embedded } from './embedded.ts';
 import { compareRuns } from './compare-runs.ts';
 import { button, h, labelled, replace } from './dom.ts';
-import { ask, Failed, FileSource, type LinkState, LiveSource, post, type Session } from './source.ts';
+import {
+  ask,
+  Failed,
+  FileSource,
+  type LinkState,
+  LiveSource,
+  post,
+  runPath,
+  type Session,
+} from './source.ts';
 import { comparisonPage } from './views/comparison.ts';
 import { runPage } from './views/run.ts';
 import { runHref, runsPage } from './views/runs.ts';
@@ -123,7 +132,7 @@ function joined(table: string, run: string): string {
 }
 
 function runButtons(id: string) {
-  const path = `/api/runs/${encodeURIComponent(id)}`;
+  const path = runPath(id);
   const act = (work: () => Promise<unknown>, after?: () => void) =>
     void work().then(after, (thrown: unknown) => alertBox((thrown as Error).message));
   return {

@@ -53,7 +53,9 @@ export function post<Answer>(path: string, value: object, method = 'POST'): Prom
   return ask(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) });
 }
 
-const runPath = (id: string) => `/api/runs/${encodeURIComponent(id)}`;
+/** `./` first: a part that is `.` alone would be taken out of an address. */
+const pathPart = (id: string) => encodeURIComponent(`./${id}`);
+export const runPath = (id: string) => `/api/runs/${pathPart(id)}`;
 
 export function epochPicture(epoch: number): string {
   return `epoch-${String(epoch).padStart(3, '0')}.png`;
@@ -123,7 +125,7 @@ export class LiveSource implements Source {
   }
 
   table(id: string): Promise<TableView> {
-    return ask(`/api/tables/${encodeURIComponent(id)}`);
+    return ask(`/api/tables/${pathPart(id)}`);
   }
 }
 

@@ -56,8 +56,8 @@ export class LiveRuns {
   }
 
   /** Progress within an epoch, which no file tells, from a run of this process. */
-  tell(dir: string, event: RunEvent): void {
-    const watched = this.#watched.get(dir);
+  tell(id: string, event: RunEvent): void {
+    const watched = [...this.#watched.values()].find(({ reader }) => reader.id === id);
     const progress = progressOf(event);
     if (watched === undefined || progress === null) return;
     watched.reader.tellProgress(progress);

@@ -46,7 +46,8 @@ export class Routes {
     if (path[0] !== 'api') return this.#document(call, url.pathname);
     if (path[1] === 'session') return this.#session(call);
     this.#parts.gate.admit(request, call.method === 'GET' || call.method === 'HEAD' ? 'read' : 'submit');
-    if (path[1] === 'runs' && path[2] !== undefined) return this.#run(call, path[2], path.slice(3));
+    if (path[1] === 'runs' && path[2] !== undefined)
+      return this.#run(call, path[2].replace(/^\.\//, ''), path.slice(3));
     if (path[1] === 'runs') return this.#runs(call);
     if (path[1] === 'list' && call.method === 'GET')
       return this.#parts.live.watchList(() => this.#stream(call));

@@ -54,8 +54,8 @@ export interface Dashboard {
   /** http://127.0.0.1:PORT/ with the token, to be printed. */
   readonly link: string;
   readonly address: string;
-  /** Tells of progress within an epoch of the run in `dir`. */
-  tell(dir: string, event: RunEvent): void;
+  /** Tells of progress within an epoch of a run of this process. */
+  tell(id: string, event: RunEvent): void;
   close(): Promise<void>;
 }
 
@@ -76,7 +76,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   return {
     address,
     link: `http://${address}/${token === null ? '' : `?token=${encodeURIComponent(token)}`}`,
-    tell: (dir, event) => live.tell(dir, event),
+    tell: (id, event) => live.tell(id, event),
     async close() {
       live.close();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
