@@ -24,7 +24,7 @@ interface CompareOptions {
   readonly json?: boolean;
 }
 
-const DEMO_METHODS = 'erm,logit-adjust,iois,iois+logit-adjust';
+const DEMO_METHODS = 'erm,logit-adjust,oversample,iois,iois+oversample';
 
 export function addCompareCommand(program: Command, context: CommandContext): void {
   const command = program

@@ -20,7 +20,7 @@ describe('describeFailure', () => {
     const { lines, exitCode } = failure(new Error('undefined is no function'));
     expect(exitCode).toBe(1);
     expect(lines).toHaveLength(2);
-    expect(lines[1]).toContain('this is a bug: please report it with /tmp/log');
+    expect(lines[1]).toContain('it is a bug: please report it with /tmp/log');
     expect(failure(new RunFailed('x', 'runs/a/logs')).lines[1]).toContain('report it with runs/a/logs');
   });
 

@@ -21,7 +21,7 @@ export const COMMANDS: readonly {
   { names: ['data'], load: async () => (await import('./data.ts')).addDataCommand },
   { names: ['coordinator'], load: async () => (await import('./coordinator.ts')).addCoordinatorCommand },
   {
-    names: ['submit', 'watch', 'runs', 'cancel', 'resume', 'model', 'synthesize'],
+    names: ['submit', 'watch', 'runs', 'cancel', 'resume', 'delete', 'predictions', 'model', 'synthesize'],
     load: async () => (await import('./api-commands.ts')).addApiCommands,
   },
   { names: ['node'], load: async () => (await import('./node.ts')).addNodeCommand },

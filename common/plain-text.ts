@@ -5,10 +5,11 @@
 
 /**
  * Terminal control sequences, whole, so that nothing of them stays readable: CSI (colours, cursor), OSC (titles, links)
- * and its kin, then any other escape. Each alternative is linear in the text.
+ * and its kin, then any other escape. A string ends where another begins, so that a
+ * text of beginnings alone is not searched to its end from each of them.
  */
 const SEQUENCES =
-  /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u001b\u009c]*(?:\u0007|\u001b\\|\u009c)|\u001b[ -~]/g;
+  /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u001b\u0090\u0098\u009c-\u009f]*(?:\u0007|\u001b\\|\u009c)|\u001b[ -~]/g;
 
 /** Control and format characters (bidirectional marks too), lone surrogates, line and paragraph separators. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]+/gu;

@@ -106,12 +106,19 @@ export function npyFloats({ descr, bytes }: Npy): Float32Array {
   );
 }
 
+/** Without the zeros at its end. */
+function beforeZeros(text: string): string {
+  let end = text.length;
+  while (end > 0 && text.charCodeAt(end - 1) === 0) end--;
+  return text.slice(0, end);
+}
+
 /** The values of an array of texts, in NFC, without the zeros that fill them up. */
 export function npyTexts({ descr, bytes }: Npy): string[] {
   const width = Number(descr.slice(2)) * (descr[1] === 'U' ? 4 : 1);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Array.from({ length: bytes.length / width }, (_, i) => {
-    if (descr[1] === 'S') return latin1(bytes, i * width, (i + 1) * width).replace(/\0+$/, '');
+    if (descr[1] === 'S') return beforeZeros(latin1(bytes, i * width, (i + 1) * width));
     const points = Array.from({ length: width / 4 }, (_unused, k) =>
       view.getUint32(i * width + 4 * k, descr[0] !== '>'),
     );

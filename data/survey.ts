@@ -48,7 +48,8 @@ type Settings = Pick<DataConfig, 'imageSize' | 'channels' | 'resize'>;
 export async function survey(splits: readonly (Items | null)[], settings: Settings): Promise<Survey> {
   const all = splits.flatMap((items) => (items ? [items.pixels] : []));
   const infos: Map<string, Info>[] = [];
-  for (const pixels of all) infos.push(pixels.kind === 'files' ? await probeAll(pixels.files) : new Map());
+  for (const pixels of all)
+    infos.push(pixels.kind === 'files' ? await probeAll(pixels.files) : new Map<string, Info>());
   const first = await firstShape(all[0]!, infos[0]!);
   const seen = infos.flatMap((map) => [...map.values()]);
   const hasColour = [...seen, ...all.flatMap(rawShape)].some(({ channels }) => channels === 3);

@@ -98,6 +98,7 @@ function recursion(
         epsilon = epsilonOf(clip(plus(x0, (weight(t) * Math.sqrt(d)) / Math.hypot(...g), g)));
         break;
       }
+      case 'prior-features': // needs a prior's network: models/prior-head.test.ts
       case 'none':
     }
     x = plus(

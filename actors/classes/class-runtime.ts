@@ -85,7 +85,7 @@ export class ClassRuntime {
   ): ClassPool<Class> {
     const { type } = registeredClass(actorClass);
     const pool = new ActorPool<unknown>(this.system, type, this.#encoded(actorClass, options));
-    const calls = spreadMethods(type.service, pool.calls as unknown as ListCalls);
+    const calls = spreadMethods(type.service, pool.calls);
     return {
       calls: calls as RemoteMethods<InstanceOf<Class>>,
       get size() {

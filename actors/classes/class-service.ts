@@ -90,7 +90,7 @@ function methodOf(
       const args = decodeValue(bytes);
       if (!Array.isArray(args))
         throw new CallError('INVALID_ARGUMENT', `the arguments of ${where} are no list`);
-      return args;
+      return args as unknown[];
     },
     responseSerialize: (answer) => encodeValue((answer as Answered).value, `What ${where} returns`),
     responseDeserialize: (bytes) => decodeValue(bytes) as object,

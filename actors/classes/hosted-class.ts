@@ -19,13 +19,13 @@ export async function startInstance(
   registered: RegisteredClass,
   runtime: ActorRuntime,
 ): Promise<StartedActor<unknown>> {
-  const { args, system, saveState, ...parts } = runtime;
+  const { args, system, ...parts } = runtime;
   const ballast = new ClassRuntime(system, runtime.objects);
   const scope: ThisActor = { ...parts, ballast, call: null };
   const within = <Result>(call: CallContext | null, run: () => Result): Result =>
     actorScope.run(call === null ? scope : { ...scope, call }, run);
   const instance = (await within(null, () => makeInstance(registered, decodeText(args)))) as Methods;
-  const keep = snapshotKeeper(instance, registered.type.name, (state) => saveState(state));
+  const keep = snapshotKeeper(instance, registered.type.name, (state) => runtime.saveState(state));
   const handlers: Record<string, unknown> = {};
   for (const [name, method] of registered.type.service.methods) {
     handlers[name] = method.responseStream
@@ -52,7 +52,7 @@ async function makeInstance({ actorClass }: RegisteredClass, args: unknown): Pro
   if ('create' in actorClass && typeof actorClass.create === 'function') {
     return (await (actorClass as unknown as { create(...args: never[]): unknown }).create(
       ...list,
-    )) as unknown;
+    ));
   }
   return new (actorClass as new (...args: never[]) => unknown)(...list);
 }
@@ -86,8 +86,8 @@ async function* streamed(
   const next = async () => {
     try {
       items ??= within(() => instance[name]!(...args)) as Iterator<unknown>;
-      const { done, value } = await within(() => items!.next());
-      return done === true ? null : { value: (await value) as unknown };
+      const { done, value } = (await within(() => items!.next())) as IteratorResult<unknown, unknown>;
+      return done === true ? null : { value: await value };
     } catch (thrown) {
       throw new ThrownValue(thrown, encodeThrown(thrown));
     }

@@ -80,7 +80,9 @@ function thrownOf(said: unknown, classes: readonly ErrorClass[], where: string, 
   const facts = said.error as Partial<ErrorFacts> | null;
   const name = text(facts?.name, 'Error');
   const message = text(facts?.message, '');
-  const known = [...classes, ...BUILT_IN].find((each) => each.name === name || each.prototype.name === name);
+  const isKnown = (each: (typeof classes)[number]) =>
+    each.name === name || (each.prototype as { name?: unknown }).name === name;
+  const known = [...classes, ...BUILT_IN].find(isKnown);
   const error = new Error(message);
   if (known !== undefined) Object.setPrototypeOf(error, known.prototype as object);
   const define = (key: string, value: unknown, enumerable = false) =>

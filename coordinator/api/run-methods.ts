@@ -13,7 +13,7 @@ import { runName, toRun } from './resources.ts';
 import { recordOf } from './run-request.ts';
 import type { RunView } from './run-fields.ts';
 import type { ApiCall } from './server.ts';
-import type { ApiParts } from './handler.ts';
+import type { ApiParts } from './parts.ts';
 import type { RunLookup } from './run-lookup.ts';
 import { sizeOf } from './sizes.ts';
 import { checkLength, MAX_CHARACTERS } from './text-limits.ts';

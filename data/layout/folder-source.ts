@@ -53,13 +53,13 @@ export async function readFolder(root: string, options: Options, readings: Readi
   if (splits) {
     const source =
       (readings.tables && (await readSplitTables(place, splits))) ||
-      (readings.folders && (await readSplitFolders(place, splits)));
+      (readings.folders && readSplitFolders(place, splits));
     if (source) return source;
   }
   const inClasses = readings.folders ? splitsInClasses(top) : null;
   if (inClasses) return readSubSplits(place, inClasses);
   const table = readings.tables ? await chooseTables(place) : null;
-  if (table && !(readings.folders && (await foldersAgree(place, table)))) return readChosen(place, table);
+  if (table && !(readings.folders && foldersAgree(place, table))) return readChosen(place, table);
   if (splits && splits.size > 1) throw unlabelledSplits(place, splits);
   return readings.folders ? readClasses(place) : null;
 }
@@ -118,7 +118,7 @@ async function readSplitTables(place: Place, splits: Map<SplitName, Folder[]>): 
   });
 }
 
-async function readSplitFolders(place: Place, splits: Map<SplitName, Folder[]>): Promise<Source | null> {
+function readSplitFolders(place: Place, splits: Map<SplitName, Folder[]>): Source | null {
   const { top, whole, root } = place;
   const train = splits.get('train')!;
   const others = top.folders.filter(
@@ -246,7 +246,7 @@ function severalTables(folder: string, tables: readonly Table[]): UserError {
  * Whether the folders say the same classes as the table, so that they can be read instead. Throws UserError when both
  * are classes but not the same.
  */
-async function foldersAgree(place: Place, parts: readonly TablePart[]): Promise<boolean> {
+function foldersAgree(place: Place, parts: readonly TablePart[]): boolean {
   const { top } = place;
   const outer = top.folders.filter(({ imageCount }) => imageCount > 0);
   if (outer.length < 2) return false;

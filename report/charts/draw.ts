@@ -12,7 +12,7 @@ const MARGIN = 16;
 
 echarts.setPlatformAPI({
   measureText: (text: string, font?: string) => ({
-    width: textWidth(text, Number(/(\d+(?:\.\d+)?)px/.exec(font ?? '')?.[1] ?? 12)),
+    width: textWidth(text, Number(/(?<![\d.])(\d{1,4}(?:\.\d{1,4})?)px/.exec(font ?? '')?.[1] ?? 12)),
   }),
 });
 

@@ -31,9 +31,7 @@ function epochLine(record: EpochRecord, epochs: number | null, left: number | nu
   parts.push(`training ${duration(record.trainSeconds)}`);
   if (record.shardsRedone > 0) parts.push(`${plural(record.shardsRedone, 'shard')} redone`);
   if (left !== null && left > 0) parts.push(`${duration(left)} left`);
-  const told = classesToldApart(record).length;
-  const warning = `; warning: synthetic images of ${plural(told, 'class')} are easily told from real ones`;
-  return `${parts.join(', ')}${told > 0 ? warning : ''}`;
+  return parts.join(', ');
 }
 
 /** What a finished run came to, in one line. */
@@ -43,7 +41,16 @@ export function finishedLine(report: RunReport): string {
     result === null
       ? 'not evaluated'
       : `balanced accuracy ${percent(result.metrics.balancedAccuracy)}, accuracy ${percent(result.metrics.accuracy)} on ${result.split}`;
-  return `${plainText(report.method)} finished: ${quality}; ${plural(report.optimizerSteps, 'step')}, ${plural(report.syntheticImages, 'synthetic image')}, ${duration(report.seconds)}`;
+  return `${plainText(report.method)} finished: ${quality}; ${plural(report.optimizerSteps, 'step')}, ${plural(report.syntheticImages, 'synthetic image')}, ${duration(report.seconds)}${imagesWarning(report)}`;
+}
+
+/** Of the last making of images; report.html says more. */
+function imagesWarning({ epochs }: RunReport): string {
+  const last = epochs.findLast(({ toldApart }) => toldApart !== undefined);
+  const told = last === undefined ? 0 : classesToldApart(last).length;
+  return told === 0
+    ? ''
+    : `; warning: synthetic images of ${plural(told, 'class')} are easily told from real ones`;
 }
 
 export function troubleLine(event: Extract<RunEvent, { readonly type: 'actor' }>): string {

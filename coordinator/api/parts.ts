@@ -1,0 +1,17 @@
+/** What the public API's methods work on. */
+import type { NodeApi } from '../../actors/status/status.ts';
+import type { Journals } from '../runs/journals.ts';
+import type { RunManager } from '../runs/run-manager.ts';
+import type { ShowPath } from './resources.ts';
+import type { Confine } from './run-request.ts';
+import type { SynthesisOnDemand } from './synthesize.ts';
+
+export interface ApiParts {
+  readonly runs: RunManager;
+  readonly journals: Journals;
+  readonly dirOf: (run: string) => string;
+  readonly node: Pick<NodeApi, 'list' | 'listNodes'>;
+  readonly onDemand: SynthesisOnDemand;
+  readonly confine: Confine;
+  readonly showPath: ShowPath;
+}
