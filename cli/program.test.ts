@@ -72,7 +72,7 @@ describe('mistakes', () => {
     [['run', '--data', '', '--method', 'erm'], "data.source is ''; it must be a text (not empty)"],
     [['run', '--data', 'x', '--metrics-port', 'many'], '--metrics-port many'],
     [['compare', '--methods', 'erm', '--seeds', '1,x', '--out', 'o', '--data', 'x'], '--seeds x: it must be'],
-    [['compare', '--methods', 'erm,focal', '--out', 'o', '--data', 'x'], "unknown method 'focal'"],
+    [['compare', '--methods', 'erm,fokal', '--out', 'o', '--data', 'x'], "unknown method 'fokal'"],
     [['report', '.'], 'has no report.json'],
   ])('%j is one line and exit code 1', async (args, message) => {
     const { code, out, err } = await ballast(...args);

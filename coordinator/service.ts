@@ -13,7 +13,7 @@ import type {
   CoordinatorServiceClient,
   CoordinatorServiceHandlers,
 } from '../gen/ballast/v1/CoordinatorService.ts';
-import type { RunActions } from '../dashboard/server/server.ts';
+import type { RunActions } from '../dashboard/server/actions.ts';
 import type { RunEvent } from '../report/records.ts';
 import { Gate } from './api/access.ts';
 import { apiHandlers } from './api/handler.ts';

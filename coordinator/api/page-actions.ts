@@ -1,6 +1,6 @@
 /** The actions of the page: the API's methods, with their checks and their words. */
 import type { AnyService } from '../../actors/proto/protos.ts';
-import type { RunActions } from '../../dashboard/server/server.ts';
+import type { RunActions } from '../../dashboard/server/actions.ts';
 import type { ApiMethods } from './server.ts';
 import { runName } from './resources.ts';
 import { toStruct } from './struct.ts';

@@ -12,7 +12,7 @@ import type { PageGate } from './gate.ts';
 import type { LiveRuns } from './live-runs.ts';
 import { Refused } from './refused.ts';
 import { bodyOf, EventStream, json, send } from './replies.ts';
-import type { RunActions } from './server.ts';
+import type { RunActions } from './actions.ts';
 
 export interface RouteParts {
   readonly folders: RunFolders;

@@ -15,6 +15,7 @@ import { PageGate } from './gate.ts';
 import { LiveRuns } from './live-runs.ts';
 import { Refused } from './refused.ts';
 import { send } from './replies.ts';
+import type { RunActions } from './actions.ts';
 import { Routes } from './routes.ts';
 
 const LOOPBACK = '127.0.0.1';
@@ -26,15 +27,6 @@ const SECURITY_HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
   'cache-control': 'no-store',
 };
-
-/** What can be done to runs; each rejects with an Error that tells why not. */
-export interface RunActions {
-  /** Gives the id of the new run. */
-  start(config: object, id: string): Promise<string>;
-  cancel(id: string): Promise<void>;
-  resume(id: string): Promise<void>;
-  remove(id: string): Promise<void>;
-}
 
 export interface DashboardOptions {
   /** A folder of runs, or of one run. */
