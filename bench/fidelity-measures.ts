@@ -10,7 +10,7 @@
  */
 import type { Dataset, ImageSet } from '../data/dataset.ts';
 import { preprocess } from '../data/preprocess.ts';
-import { classifierFeatures } from '../models/classifier.ts';
+import { classifierFeatures, featureCount } from '../models/classifier.ts';
 import type { ClassifierModel, LoadedModel } from '../models/model-file.ts';
 import { classCounts } from '../services/classifier-trainer/epoch-order.ts';
 import { Predictor } from '../services/classifier-trainer/predictor.ts';
@@ -58,7 +58,7 @@ export class Judge {
     const { model, params } = this.#model;
     const { height, width, channels } = model.image;
     const size = height * width * channels;
-    const columns = model.network.widths.at(-1)!;
+    const columns = featureCount(model.network);
     const count = images.length / size;
     const shape = [FEATURE_BATCH, channels, height, width];
     const forward = await compile(

@@ -174,7 +174,14 @@ async function makeImages(
       .slice(from, from + SHARD_SIZE)
       .map((item) => (config.start === 'noise' ? { ...item, anchorIndex: -1 } : item));
     const job = {
-      ...{ runSeed: 0, items: shard, synthesis: config, engine: 'onnxruntime', threads: 1 },
+      ...{
+        runSeed: 0,
+        items: shard,
+        synthesis: config,
+        engine: 'onnxruntime',
+        device: 'cpu' as const,
+        threads: 1,
+      },
       ...{ prior: 'prior', anchors: 'anchors', weights },
     };
     parts.push((await synthesizer.synthesize(job, () => undefined)).images);

@@ -4,7 +4,7 @@
  */
 import { type Command, Option } from 'commander';
 import { parse as parseYaml } from 'yaml';
-import { ENGINE_NAMES } from '../common/engine-names.ts';
+import { DEVICE_NAMES, ENGINE_NAMES } from '../common/engine-names.ts';
 import { UserError } from '../common/errors.ts';
 import { PRESET_NAMES } from '../config/method.ts';
 import { mergeConfig, nested, type PlainObject } from '../config/merge.ts';
@@ -164,13 +164,14 @@ const COMMON_FLAGS: readonly Flag[] = [
   },
   { flags: '--threads <n>', path: ['threads'], help: 'compute threads of each process', parse: number },
   { flags: '--engine <name>', path: ['engine'], help: ENGINE_NAMES.join(', ') },
+  { flags: '--device <name>', path: ['device'], help: DEVICE_NAMES.join(', ') },
 ];
 
 export const RUN_FLAGS: readonly Flag[] = [...DATA_FLAGS, METHOD_FLAG, SEED_FLAG, ...COMMON_FLAGS];
 /** Without the method and the seed, which a comparison names in plural. */
 export const COMPARE_FLAGS: readonly Flag[] = [...DATA_FLAGS, ...COMMON_FLAGS];
 
-const ENGINE_FLAGS = COMMON_FLAGS.filter(({ path }) => path[0] === 'threads' || path[0] === 'engine');
+const ENGINE_FLAGS = COMMON_FLAGS.filter(({ path }) => ['threads', 'engine', 'device'].includes(path[0]!));
 
 export const PRIOR_FLAGS: readonly Flag[] = [
   ...DATA_FLAGS,

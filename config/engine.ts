@@ -1,9 +1,12 @@
 /** The engine setting, one for every configuration that computes. */
 import { z } from 'zod';
-import { ENGINE_NAMES } from '../common/engine-names.ts';
+import { DEVICE_NAMES, ENGINE_NAMES } from '../common/engine-names.ts';
 
 /**
  * `onnxruntime` compiles; `tensorflow` is for GPUs and installed by hand (docs/gpu.md); `reference` is plain
  * JavaScript, slow, for comparison.
  */
 export const engineSchema = z.enum(ENGINE_NAMES).default('onnxruntime');
+
+/** Where the engine `onnxruntime` computes: `cuda` needs CUDA's libraries (docs/gpu.md); `auto` takes it where it works, else the CPU. */
+export const deviceSchema = z.enum(DEVICE_NAMES).default('auto');

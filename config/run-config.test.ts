@@ -21,6 +21,12 @@ describe('parseRunConfig', () => {
     const config = parseRunConfig(BASE);
     expect(config.method).toBe('iois');
     expect(config.classifier).toEqual({
+      network: 'small',
+      weights: null,
+      normalization: null,
+      batchNorm: 'training',
+      freeze: [],
+      backboneRate: 1,
       widths: [16, 32, 64],
       blocksPerStage: 1,
       groups: 8,

@@ -8,7 +8,7 @@ import { toError, UserError } from '../common/errors.ts';
 import { adaptiveSamplingConfigSchema } from './adaptive-sampling-config.ts';
 import { classifierConfigSchema } from './classifier-config.ts';
 import { dataConfigSchema } from './data-config.ts';
-import { engineSchema } from './engine.ts';
+import { deviceSchema, engineSchema } from './engine.ts';
 import { canonicalMethod, makesImages, methodDefaults, resolveMethod } from './method.ts';
 import { mergeConfig, type PlainObject } from './merge.ts';
 import { synthesisConfigSchema } from './synthesis-config.ts';
@@ -34,6 +34,7 @@ export const runConfigSchema = z.strictObject({
   /** Compute threads of each process. Changes low bits of results. */
   threads: z.int().min(1).max(1024).default(1),
   engine: engineSchema,
+  device: deviceSchema,
   /** The run folder. */
   out: z.string().min(1).default('runs/run'),
   /** A NATS server for events, `nats://host:4222`; null keeps them inside this machine. */
@@ -76,9 +77,11 @@ export function replays({ method, synthesis }: Pick<RunConfig, 'method' | 'synth
 /** The configuration with every path made absolute against `base`, so that it means the same from any folder. */
 export function resolvePaths(config: RunConfig, base: string): RunConfig {
   const absolute = (path: string) => (isAbsolute(path) ? path : resolve(base, path));
-  const { data } = config;
+  const { data, classifier } = config;
+  const { weights } = classifier;
   return {
     ...config,
+    classifier: { ...classifier, weights: weights === null ? null : absolute(weights) },
     data: {
       ...data,
       source: data.source === 'fashion-mnist' ? data.source : absolute(data.source),

@@ -49,8 +49,20 @@ export const trainingConfigSchema = z.strictObject({
   warmupSteps: z.int().min(0).default(0),
   /** Largest norm of the whole gradient; null does not clip. */
   clipNorm: z.number().gt(0).nullable().default(1),
-  /** `flip-shift`: mirrored one time in two, moved by up to a tenth. */
-  augmentation: z.enum(['flip-shift', 'none']).default('flip-shift'),
+  /**
+   * `flip-shift`: mirrored one time in two, moved by up to a tenth. `resized-crop`: a part of the image, enlarged to its size,
+   * mirrored one time in two (torchvision's RandomResizedCrop and RandomHorizontalFlip).
+   */
+  augmentation: z.enum(['flip-shift', 'resized-crop', 'none']).default('flip-shift'),
+  /** Of `resized-crop`: the least and the largest share of the image's area. */
+  cropScale: z
+    .tuple([z.number().gt(0).max(1), z.number().gt(0).max(1)])
+    .refine(([low, high]) => low <= high, 'its first number must not be above its second')
+    .default([0.08, 1]),
+  /** Of `flip-shift` and `resized-crop`: also turned upside down one time in two, for images without an up. */
+  verticalFlip: z.boolean().default(false),
+  /** Of `flip-shift` and `resized-crop`: brightness, contrast and saturation each times 1 ± up to this (torchvision's ColorJitter). */
+  colorJitter: z.number().min(0).max(1).default(0),
   /**
    * Share of the places of a class that go to its synthetic images, where it has any and classes are drawn
    * (`oversample`, `oversample-sqrt`); null draws real and synthetic images alike.

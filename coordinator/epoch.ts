@@ -216,6 +216,7 @@ function shardRequest(epoch: number, weights: WeightsRef__Output, { config, open
     runSeed: config.seed,
     synthesisJson: JSON.stringify(synthesis),
     engine: config.engine,
+    device: config.device,
     threads: config.threads,
     prior: opened.prior,
     anchors: readsAnchors(synthesis) ? opened.anchors : null,

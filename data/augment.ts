@@ -1,12 +1,26 @@
 /**
  * Training augmentation, keyed: horizontal flip (one in two) and a shift of up to a tenth of the height and width,
- * edges repeated. The same key gives the same image whatever the batch or process.
+ * edges repeated; or a resized crop, turned upside down, with other colours (`Augmentation`). The same key gives the same
+ * image whatever the batch or process.
  */
-import { integers, type Key } from '../tensor/random.ts';
+import { foldIn, integers, type Key } from '../tensor/random.ts';
+import { jitterColors } from './color-jitter.ts';
+import { writeResizedCrop } from './resized-crop.ts';
 import type { ImageSet } from './dataset.ts';
 import type { Shape } from './decode.ts';
 
 const MAX_SHIFT = 0.1;
+
+export interface Augmentation {
+  /** Shares of the area, least and largest, of a crop that is enlarged to the image's size; null: flip and shift. */
+  readonly crop: readonly [number, number] | null;
+  /** Upside down, one time in two. */
+  readonly verticalFlip: boolean;
+  /** See `jitterColors`; 0 for none. */
+  readonly colorJitter: number;
+}
+
+const FLIP_SHIFT: Augmentation = { crop: null, verticalFlip: false, colorJitter: 0 };
 
 /** One augmented copy of a [height, width, channels] image. */
 export function augment(
@@ -23,19 +37,33 @@ export function augment(
 
 /**
  * Augmented copies of the images of `set` at `indices`: [n, height, width, channels] bytes. `keyOf(position)` gives
- * the key of the image at that position of `indices` (fold in epoch and image id). Written to `out` when given.
+ * the key of the image at that position of `indices` (fold in epoch and image id).
  */
 export function augmentBatch(
   set: Pick<ImageSet, 'images'>,
   indices: ArrayLike<number>,
   shape: Shape,
   keyOf: (position: number) => Key,
-  out?: Uint8Array,
+  augmentation: Augmentation = FLIP_SHIFT,
 ): Uint8Array {
+  const { crop, verticalFlip, colorJitter } = augmentation;
   const size = shape.height * shape.width * shape.channels;
-  const batch = out ?? new Uint8Array(indices.length * size);
-  for (let i = 0; i < indices.length; i++)
-    writeAugmented(set.images, indices[i]! * size, shape, keyOf(i), batch, i * size);
+  const batch = new Uint8Array(indices.length * size);
+  for (let i = 0; i < indices.length; i++) {
+    const [from, to, key] = [indices[i]! * size, i * size, keyOf(i)];
+    if (crop === null) writeAugmented(set.images, from, shape, key, batch, to);
+    else
+      writeResizedCrop(
+        set.images.subarray(from, from + size),
+        shape,
+        crop,
+        key,
+        batch.subarray(to, to + size),
+      );
+    const image = batch.subarray(to, to + size);
+    if (verticalFlip && integers(foldIn(key, 'vertical'), 1, 2)[0] === 1) turnUpsideDown(image, shape);
+    if (colorJitter > 0) jitterColors(image, shape.channels, colorJitter, foldIn(key, 'color'));
+  }
   return batch;
 }
 
@@ -59,6 +87,15 @@ function writeAugmented(
       const source = row + (flip ? width - 1 - column : column) * channels;
       for (let channel = 0; channel < channels; channel++) out[target++] = bytes[source + channel]!;
     }
+  }
+}
+
+function turnUpsideDown(image: Uint8Array, { height, width, channels }: Shape): void {
+  const row = width * channels;
+  for (let top = 0, bottom = height - 1; top < bottom; top++, bottom--) {
+    const kept = image.slice(top * row, (top + 1) * row);
+    image.copyWithin(top * row, bottom * row, (bottom + 1) * row);
+    image.set(kept, bottom * row);
   }
 }
 

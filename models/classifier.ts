@@ -1,8 +1,11 @@
 /**
- * A small residual network with group normalisation (He et al. 1512.03385; Wu and He 1803.08494): batches never
- * mix, so an image's logits do not depend on its neighbours or on padding.
+ * Classifiers: a ResNet of resnet.ts, or a small residual network with group normalisation (He et al. 1512.03385; Wu and He
+ * 1803.08494): its batches never mix, so an image's logits do not depend on its neighbours or on padding.
  *
  *   3×3 stem → stages (each after the first halves the resolution) → global average → linear head
+ *
+ * Images come in [−1, 1]; the normalisation that a network was trained with is a part of it, so that training, evaluation,
+ * guidance and exports cannot differ in it.
  */
 import { UserError } from '../common/errors.ts';
 import type { ArrayMap } from '../tensor/array.ts';
@@ -11,20 +14,40 @@ import { avgPoolGlobal, silu } from '../tensor/ops.ts';
 import type { Key } from '../tensor/random.ts';
 import tf from '../tensor/tf.ts';
 import type { Tensor, Tensor2D, Tensor4D } from '../tensor/tf.ts';
+import type { BatchStatistics } from './batch-norm.ts';
 import { convLayer, Initializer, linearLayer, normLayer, parameter } from './parameters.ts';
 import type { Parameters } from './parameters.ts';
+import { initResNet, RESNET_HEAD, resNetFeatures, resNetShapes } from './resnet.ts';
+import type { ResNetArchitecture } from './resnet.ts';
 
-export interface ClassifierConfig {
+export type ClassifierConfig = SmallClassifierConfig | ResNetConfig;
+
+interface CommonConfig {
   /** Colour channels of the image. */
   readonly channels: number;
   readonly classes: number;
+  /** (v − mean)/deviation of values v in [0, 1], one number a channel; absent: images stay in [−1, 1]. */
+  readonly normalization?: Normalization;
+  /** Logits are this times the cosine between features and each class's weights; absent: a linear head with a bias. */
+  readonly cosineScale?: number;
+}
+
+export interface Normalization {
+  readonly mean: readonly number[];
+  readonly deviation: readonly number[];
+}
+
+export interface ResNetConfig extends CommonConfig {
+  readonly architecture: ResNetArchitecture;
+}
+
+export interface SmallClassifierConfig extends CommonConfig {
+  readonly architecture?: 'small';
   /** Features per stage. */
   readonly widths: readonly number[];
   readonly blocksPerStage: number;
   /** Groups of every normalisation; divides every width. */
   readonly groups: number;
-  /** Logits are this times the cosine between features and each class's weights; absent: a linear head with a bias. */
-  readonly cosineScale?: number;
 }
 
 export const DEFAULT_CLASSIFIER = { widths: [16, 32, 64], blocksPerStage: 1, groups: 8 } as const;
@@ -36,7 +59,30 @@ interface Block {
   readonly stride: number;
 }
 
-function blocksOf({ widths, blocksPerStage }: ClassifierConfig): Block[] {
+/** Of ImageNet's images; a grey image takes the means of the three. */
+export function imageNetNormalization(channels: number): Normalization {
+  return channels === 3
+    ? { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] }
+    : { mean: new Array<number>(channels).fill(0.449), deviation: new Array<number>(channels).fill(0.226) };
+}
+
+/** Whether it is the small network of this file. */
+export function isSmall(config: ClassifierConfig): config is SmallClassifierConfig {
+  return config.architecture === undefined || config.architecture === 'small';
+}
+
+/** Name of the linear layer that gives the logits. */
+export function headOf(config: ClassifierConfig): string {
+  return isSmall(config) ? 'head' : RESNET_HEAD;
+}
+
+/** How many numbers the head sees of an image. */
+export function featureCount(config: ClassifierConfig): number {
+  if (isSmall(config)) return config.widths.at(-1)!;
+  return resNetShapes(config.architecture, config)[`${RESNET_HEAD}.weight`]![1]!;
+}
+
+function blocksOf({ widths, blocksPerStage }: SmallClassifierConfig): Block[] {
   return widths.flatMap((outputs, stage) =>
     Array.from({ length: blocksPerStage }, (_, i) => ({
       name: `stages.${stage}.blocks.${i}`,
@@ -53,6 +99,7 @@ function needsProjection({ inputs, outputs, stride }: Block): boolean {
 
 /** New parameters, by PyTorch-style names. Throws UserError for a configuration that cannot work. */
 export function initClassifier(config: ClassifierConfig, key: Key): ArrayMap {
+  if (!isSmall(config)) return initResNet(resNetShapes(config.architecture, config), key);
   requireConfig(config);
   const init = new Initializer(key);
   init.conv('stem.conv', config.channels, config.widths[0]!, 3, { bias: false });
@@ -71,20 +118,47 @@ export function initClassifier(config: ClassifierConfig, key: Key): ArrayMap {
   return init.arrays;
 }
 
-/** What the head sees: x [n, c, h, w] in [−1, 1] → [n, last width]. */
-export function features(config: ClassifierConfig, params: Parameters, x: Tensor4D): Tensor2D {
+/** What the head sees: x [n, c, h, w] in [−1, 1] → [n, last width]. `batch`: see batch-norm.ts; the small network has none. */
+export function features(
+  config: ClassifierConfig,
+  params: Parameters,
+  x: Tensor4D,
+  batch?: BatchStatistics,
+): Tensor2D {
   if (x.shape[1] !== config.channels)
     throw new UserError(`image has ${x.shape[1]} channels, the classifier takes ${config.channels}`);
+  const image = normalized(config, x);
+  return isSmall(config)
+    ? smallFeatures(config, params, image)
+    : resNetFeatures(config.architecture, params, image, batch);
+}
+
+/** v = (x + 1)/2, then (v − mean)/deviation, in one pass. */
+function normalized({ normalization }: ClassifierConfig, x: Tensor4D): Tensor4D {
+  if (normalization === undefined) return x;
+  const { mean, deviation } = normalization;
+  const perChannel = (values: readonly number[]) => tf.tensor4d([...values], [1, values.length, 1, 1]);
+  const scale = perChannel(deviation.map((each) => 0.5 / each));
+  return tf.add(tf.mul(x, scale), perChannel(deviation.map((each, i) => (0.5 - mean[i]!) / each)));
+}
+
+function smallFeatures(config: SmallClassifierConfig, params: Parameters, x: Tensor4D): Tensor2D {
   const stem = convLayer(params, 'stem.conv', x);
   const first = silu(normLayer(params, 'stem.norm', stem, config.groups));
   return avgPoolGlobal(blocksOf(config).reduce((h, block) => residualBlock(config, params, block, h), first));
 }
 
 /** Logits: x [n, c, h, w] in [−1, 1] → [n, classes]. */
-export function classify(config: ClassifierConfig, params: Parameters, x: Tensor4D): Tensor2D {
-  const seen = features(config, params, x);
-  if (config.cosineScale === undefined) return linearLayer(params, 'head', seen);
-  const weights = withUnitRows(parameter<Tensor2D>(params, 'head.weight'));
+export function classify(
+  config: ClassifierConfig,
+  params: Parameters,
+  x: Tensor4D,
+  batch?: BatchStatistics,
+): Tensor2D {
+  const seen = features(config, params, x, batch);
+  const head = headOf(config);
+  if (config.cosineScale === undefined) return linearLayer(params, head, seen);
+  const weights = withUnitRows(parameter<Tensor2D>(params, `${head}.weight`));
   return tf.mul(tf.matMul(withUnitRows(seen), weights, false, true), config.cosineScale);
 }
 
@@ -113,7 +187,7 @@ export const classifierFeatures = named(
 );
 
 function residualBlock(
-  { groups }: ClassifierConfig,
+  { groups }: SmallClassifierConfig,
   params: Parameters,
   block: Block,
   x: Tensor4D,
@@ -126,7 +200,7 @@ function residualBlock(
   return silu(tf.add(normLayer(params, `${name}.shortcut.norm`, shortcut, groups), second));
 }
 
-function requireConfig({ widths, groups, classes }: ClassifierConfig): void {
+function requireConfig({ widths, groups, classes }: SmallClassifierConfig): void {
   if (widths.length === 0) throw new UserError('classifier widths: at least one stage is needed');
   const odd = widths.find((width) => width % groups !== 0);
   if (odd !== undefined)

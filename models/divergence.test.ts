@@ -10,7 +10,7 @@ const choice = { engine: 'onnxruntime', threads: 1 };
 function stateOf(params: Readonly<Record<string, number>>, mean: Readonly<Record<string, number>> = {}) {
   const arrays = (values: Readonly<Record<string, number>>) =>
     Object.fromEntries(Object.entries(values).map(([name, value]) => [name, scalar(value)]));
-  return { params: arrays(params), average: arrays(params), optimizer: { mean: arrays(mean) } };
+  return { params: arrays(params), buffers: {}, average: arrays(params), optimizer: { mean: arrays(mean) } };
 }
 
 /** Σ x·√θ: the gradient x/(2·√θ) is infinite at θ = 0, where the loss is finite. */

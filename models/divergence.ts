@@ -14,10 +14,13 @@ export function notFinite(arrays: ArrayMap): string[] {
 }
 
 /** A sentence about parameters, moving average or optimiser memory that are not finite; null where all are. */
-export function brokenState({ params, average, optimizer }: TrainingState<NdArray>): string | null {
-  const slots = Object.entries(optimizer).map(([slot, arrays]) => [`optimiser's ${slot}`, arrays] as const);
-  for (const [kind, arrays] of [['parameter', params], ['average', average], ...slots] as const) {
-    const text = sentence(kind === 'parameter' ? kind : `${kind} of`, arrays);
+export function brokenState({ params, buffers, average, optimizer }: TrainingState<NdArray>): string | null {
+  const slots = Object.entries(optimizer).map(
+    ([slot, arrays]) => [`optimiser's ${slot} of`, arrays] as const,
+  );
+  const parts = [['parameter', params], ['buffer', buffers], ['average of', average], ...slots] as const;
+  for (const [kind, arrays] of parts) {
+    const text = sentence(kind, arrays);
     if (text !== null) return text;
   }
   return null;
@@ -30,6 +33,7 @@ export function brokenState({ params, average, optimizer }: TrainingState<NdArra
 export async function explainDivergence<Batch extends Readonly<Record<string, NdArray>>>(
   gradientsOf: (inputs: {
     readonly params: Readonly<Record<string, Tensor>>;
+    readonly buffers: Readonly<Record<string, Tensor>>;
     readonly batch: Record<keyof Batch, Tensor>;
   }) => LossGradients,
   { state, batch }: { readonly state: TrainingState<NdArray>; readonly batch: Batch },
@@ -37,7 +41,7 @@ export async function explainDivergence<Batch extends Readonly<Record<string, Nd
 ): Promise<string> {
   const broken = brokenState(state) ?? sentence('input', batch);
   if (broken !== null) return broken;
-  const inputs = { params: state.params, batch };
+  const inputs = { params: state.params, buffers: state.buffers, batch };
   const executable = await compile(gradientsOf as never, specOf(inputs) as never, choice);
   const { gradients } = (await executable.run(inputs as never)) as { gradients: ArrayMap };
   await executable.dispose();

@@ -5,7 +5,9 @@ import { compile } from '../tensor/compile.ts';
 import { keyFromSeed, normal } from '../tensor/random.ts';
 import { itOnTensorFlow } from '../tensor/testing/tensorflow.ts';
 import { specOf } from '../tensor/tree.ts';
+import type { DeviceName } from '../common/engine-names.ts';
 import { initClassifier } from './classifier.ts';
+import type { ImageShape } from './model-file.ts';
 import type { GuidanceConfig } from './guidance.ts';
 import { guidedStep, samplingStep } from './guided-step.ts';
 import { samplerSteps } from './sampler.ts';
@@ -50,8 +52,17 @@ function inputs() {
   };
 }
 
-async function run(engine: string, guidance: GuidanceConfig, feeds: ReturnType<typeof inputs>) {
-  const step = await compile(guidedStep(PRIOR, CLASSIFIER, guidance), specOf(feeds), { engine });
+async function run(
+  engine: string,
+  guidance: GuidanceConfig,
+  feeds: ReturnType<typeof inputs>,
+  { device, seen }: { readonly device?: DeviceName; readonly seen?: ImageShape } = {},
+) {
+  const classifier = { ...CLASSIFIER, channels: seen?.channels ?? CLASSIFIER.channels };
+  const step = await compile(guidedStep(PRIOR, classifier, guidance, seen), specOf(feeds), {
+    engine,
+    device,
+  });
   const { x, x0 } = await step.run(feeds);
   await step.dispose();
   return { x: Array.from(x.data), x0: Array.from(x0.data) };
@@ -70,9 +81,9 @@ describe('the guided step as one graph', () => {
     { rule: 'released-x0', clip: false, softening: [1, 1], direction: 'confident', lowPass: false },
     { rule: 'none', clip: true, softening: [1, 1], direction: 'confident', lowPass: false },
   ] as const)('$rule, $direction', (guidance) => {
-    const equalsReference = async (engine: string) => {
+    const equalsReference = async (engine: string, device?: DeviceName) => {
       const [actual, reference] = [
-        await run(engine, guidance, inputs()),
+        await run(engine, guidance, inputs(), { ...(device === undefined ? {} : { device }) }),
         await run('reference', guidance, inputs()),
       ];
       expectClose(actual.x, reference.x, 2e-5);
@@ -80,6 +91,18 @@ describe('the guided step as one graph', () => {
     };
     it('compiled equals the reference', () => equalsReference('onnxruntime'));
     itOnTensorFlow('on TensorFlow equals the reference', () => equalsReference('tensorflow'));
+  });
+
+  it('may be guided by a classifier of another size and in colour, through the resize', async () => {
+    const seen = { height: 11, width: 6, channels: 3 };
+    const guidance = { ...NORMALIZED, direction: 'confident' } as const;
+    const feeds = { ...inputs(), classifier: initClassifier({ ...CLASSIFIER, channels: 3 }, keyFromSeed(2)) };
+    const actual = await run('onnxruntime', guidance, feeds, { seen });
+    const reference = await run('reference', guidance, feeds, { seen });
+    expectClose(actual.x0, reference.x0, 2e-5);
+    const still = await run('reference', guidance, { ...feeds, weight: zeros([]) }, { seen });
+    const moved = reference.x0.filter((value, i) => Math.abs(value - still.x0[i]!) > 0.05);
+    expect(moved.length).toBeGreaterThan(20); // of 128 values, those that are not at a bound
   });
 
   it('of no strength is the unguided step, and of some strength is not', async () => {

@@ -11,7 +11,9 @@ import { denoiserOf } from './denoiser.ts';
 import type { Denoiser, Prediction } from './denoiser.ts';
 import { guide, shifted } from './guidance.ts';
 import type { GuidanceConfig, LogitsOf } from './guidance.ts';
+import type { ImageShape } from './model-file.ts';
 import { headLogits } from './prior-head.ts';
+import { resized } from './resize.ts';
 import { unet } from './unet.ts';
 import type { UNetConfig } from './unet.ts';
 
@@ -87,18 +89,20 @@ export const samplingStep = named(
 
 /**
  * Guided step of a prior and a classifier; `classifier` is null for rule `prior-features`, whose `inputs.classifier` is
- * the head on the prior's features. With rule `none` the classifier, weight and labels are not used.
+ * the head on the prior's features. With rule `none` the classifier, weight and labels are not used. Where the classifier
+ * takes images of another size or other channels, `seen` is that: it sees x̂0 resized, and its gradient comes back through
+ * the resize.
  */
 export const guidedStep = named(
   'guidedStep',
-  (prior: PriorConfig, classifier: ClassifierConfig | null, guidance: GuidanceConfig) => {
+  (prior: PriorConfig, classifier: ClassifierConfig | null, guidance: GuidanceConfig, seen?: ImageShape) => {
     return (inputs: GuidedInputs): SamplingResult => {
       const plain = denoiserOfPrior(prior, inputs.prior);
       const denoise = inputs.shift === undefined ? plain : shifted(plain, inputs.shift as Tensor4D);
       const logitsOf: LogitsOf = (x, { t }) =>
         classifier === null
           ? headLogits(prior.unet, inputs.prior, inputs.classifier, x, t)
-          : classify(classifier, inputs.classifier, x);
+          : classify(classifier, inputs.classifier, seen === undefined ? x : resized(x, seen));
       const guided = guide(denoise, logitsOf, {
         ...guidance,
         labelsOneHot: inputs.labelsOneHot as Tensor2D,

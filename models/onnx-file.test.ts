@@ -26,6 +26,10 @@ describe.each([1, 3])('a classifier of %i channels as an ONNX file', (channels) 
     expect(session.outputNames).toEqual(['probabilities', 'logits']);
     const input = new ort.Tensor('float32', Float32Array.from(pixels), [1, 16, 12, channels]);
     const { probabilities, logits } = await session.run({ image: input });
+    const two = new ort.Tensor('float32', Float32Array.from([...pixels].reverse().concat(...pixels)), [2, 16, 12, channels]); // prettier-ignore
+    const ofTwo = (await session.run({ image: two }))['logits']!;
+    expect(ofTwo.dims).toEqual([2, 3]);
+    (ofTwo.data as Float32Array).slice(3).forEach((value, i) => expect(value).toBeCloseTo(logits!.data[i] as number, 5)); // prettier-ignore
 
     const shape = [1, channels, 16, 12];
     const own = await compile(

@@ -1,8 +1,9 @@
 /**
- * A classifier as an ONNX file for other runtimes: from one image's pixels to its classes' probabilities. The graph is the
+ * A classifier as an ONNX file for other runtimes: from the pixels of any number of images to their classes' probabilities. The graph is the
  * one that the compiler makes of the forward pass, with the parameters built in, in operators of the ONNX standard alone.
  */
 import type { ArrayMap } from '../tensor/array.ts';
+import { TRACED_BATCH } from '../tensor/free-batch.ts';
 import { withMetadata } from '../tensor/onnx.ts';
 import tf from '../tensor/tf.ts';
 import type { Tensor4D } from '../tensor/tf.ts';
@@ -13,14 +14,18 @@ import type { ClassifierModel } from './model-file.ts';
 const INPUT = 'image';
 
 /**
- * The file's bytes. Input `image`: float32 [1, height, width, channels], pixel values 0 to 255. Outputs `probabilities`
- * and `logits`: float32 [1, classes]. Its metadata has `classes` (JSON) and `optimizer_steps`.
+ * The file's bytes. Input `image`: float32 [batch, height, width, channels], pixel values 0 to 255. Outputs `probabilities`
+ * and `logits`: float32 [batch, classes]. Its metadata has `classes` (JSON) and `optimizer_steps`.
  */
 export function encodeOnnxClassifier(model: ClassifierModel, params: ArrayMap): Uint8Array {
   const { image, network, classes, steps } = model;
   const names = Object.keys(params);
   const inputs = [
-    { name: INPUT, shape: [1, image.height, image.width, image.channels], dtype: 'float32' as const },
+    {
+      name: INPUT,
+      shape: [TRACED_BATCH, image.height, image.width, image.channels],
+      dtype: 'float32' as const,
+    },
     ...names.map((name) => {
       const { shape, data } = params[name]!;
       return { name, shape, dtype: 'float32' as const, constant: data };

@@ -48,6 +48,13 @@ export class Initializer {
     this.arrays[`${name}.bias`] = zeros([channels]);
   }
 
+  /** As `norm`, with running statistics: mean 0 and variance 1. */
+  batchNorm(name: string, channels: number): void {
+    this.norm(name, channels);
+    this.arrays[`${name}.running_mean`] = zeros([channels]);
+    this.arrays[`${name}.running_var`] = this.arrays[`${name}.weight`]!;
+  }
+
   #normal(name: string, shape: readonly number[], deviation: number): NdArray {
     const data = deviation === 0 ? zeros(shape).data : normal(foldIn(this.#key, name), sizeOf(shape));
     return { dtype: 'float32', shape, data: data.map((value) => value * deviation) };

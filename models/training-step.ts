@@ -13,6 +13,8 @@ import { isTracing } from '../tensor/trace.ts';
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor4D } from '../tensor/tf.ts';
 import { classify } from './classifier.ts';
 import type { ClassifierConfig } from './classifier.ts';
+import { owned } from './batch-norm.ts';
+import type { BatchStatistics } from './batch-norm.ts';
 import { addNoise } from './denoiser.ts';
 import type { Prediction } from './denoiser.ts';
 import { crossEntropy, diffusionLoss, rowCount, focalLoss, marginLoss } from './losses.ts';
@@ -20,9 +22,13 @@ import type { ClassifierLoss } from './losses.ts';
 import { unet } from './unet.ts';
 import type { UNetConfig } from './unet.ts';
 
-/** Everything that a step changes. `average` is the moving average of the parameters. */
+/**
+ * Everything that a step changes, and what it leaves: `average` is the moving average of the parameters, `buffers` is what
+ * the network reads beside them and no gradient changes (frozen layers, running statistics).
+ */
 export type TrainingState<Leaf> = {
   readonly params: Readonly<Record<string, Leaf>>;
+  readonly buffers: Readonly<Record<string, Leaf>>;
   readonly average: Readonly<Record<string, Leaf>>;
   readonly optimizer: Readonly<Record<string, Readonly<Record<string, Leaf>>>>;
 };
@@ -36,11 +42,17 @@ export interface StepOptions {
   readonly optimizer: Optimizer;
   /** Largest global norm of the gradients. */
   readonly clipNorm: number;
+  /** Factors of the learning rate of single parameters; 1 for the others. */
+  readonly rateFactors?: Readonly<Record<string, number>>;
 }
 
 /** A fresh state: no optimiser memory, the average equal to the parameters. */
-export function initialState(params: ArrayMap, optimizer: Optimizer): TrainingState<ArrayMap[string]> {
-  return { params, average: params, optimizer: optimizer.init(params) };
+export function initialState(
+  params: ArrayMap,
+  optimizer: Optimizer,
+  buffers: ArrayMap = {},
+): TrainingState<ArrayMap[string]> {
+  return { params, buffers, average: params, optimizer: optimizer.init(params) };
 }
 
 const scalarSpec: TensorSpec = { shape: [], dtype: 'float32' };
@@ -76,8 +88,10 @@ const LEAST_ROWS = 8;
 
 /** Each part's forward and backward pass is done before the next. An eager engine, perhaps a GPU, takes the batch whole. */
 function partsHere(imageShape: readonly number[]): Rows[] {
-  return isTracing() ? partsOf(imageShape) : [(tensor) => tensor];
+  return isTracing() ? partsOf(imageShape) : [WHOLE];
 }
+
+const WHOLE: Rows = (tensor) => tensor;
 
 /** How a batch of images [n, c, h, w] is cut. */
 export function partsOf([n, , height, width]: readonly number[]): Rows[] {
@@ -104,9 +118,14 @@ export type LossGradients = { readonly loss: Tensor; readonly gradients: TensorM
 interface PartedLoss {
   readonly parts: readonly Rows[];
   readonly lossOf: (params: TensorMap, rows: Rows) => Tensor;
+  /** Filled by the passes: new values of some buffers, kept beyond the scope of the gradients. */
+  readonly updated?: Readonly<Record<string, Tensor>>;
 }
 
-function withGradients(params: TensorMap, { parts, lossOf }: PartedLoss): LossGradients {
+function withGradients(
+  params: TensorMap,
+  { parts, lossOf, updated = {} }: PartedLoss,
+): LossGradients & { readonly updated: TensorMap } {
   const names = Object.keys(params);
   const results = parts.map((rows) =>
     tf.valueAndGrads(
@@ -117,17 +136,22 @@ function withGradients(params: TensorMap, { parts, lossOf }: PartedLoss): LossGr
   const gradients = Object.fromEntries(
     names.map((name, i) => [name, tf.addN(results.map(({ grads }) => grads[i]!))]),
   );
-  return { loss: tf.addN(results.map(({ value }) => value)), gradients };
+  return {
+    loss: tf.addN(results.map(({ value }) => value)),
+    gradients,
+    updated: Object.fromEntries(Object.entries(updated).map(([name, kept]) => [name, owned(kept)])),
+  };
 }
 
 function advance(
   state: TrainingState<Tensor>,
   scalars: TensorMap,
-  { optimizer, clipNorm }: StepOptions,
+  options: StepOptions,
   loss: PartedLoss,
 ): StepResult {
-  const { loss: value, gradients } = withGradients(state.params, loss);
-  return { ...update(state, gradients, scalars, { optimizer, clipNorm }), loss: value };
+  const { loss: value, gradients, updated } = withGradients(state.params, loss);
+  const buffers = { ...state.buffers, ...updated };
+  return { ...update(state, gradients, scalars, options), buffers, loss: value };
 }
 
 /** The state after one step along the gradient of `lossOf` over the whole batch. */
@@ -145,20 +169,32 @@ function update(
   state: TrainingState<Tensor>,
   gradients: TensorMap,
   scalars: TensorMap,
-  { optimizer, clipNorm }: StepOptions,
-): Omit<StepResult, 'loss'> {
+  { optimizer, clipNorm, rateFactors = {} }: StepOptions,
+): Omit<StepResult, 'loss' | 'buffers'> {
   const { join, split } = vectorsJoined(state.params);
   const each = (slots: Readonly<Record<string, TensorMap>>, change: (map: TensorMap) => TensorMap) =>
     Object.fromEntries(Object.entries(slots).map(([slot, map]) => [slot, change(map)]));
   const clipped = clipByGlobalNorm(join(gradients), clipNorm);
   const memory = each(state.optimizer, join);
   const updated = optimizer.update(join(state.params), clipped.gradients, memory, scalars);
+  const params = slowed(state.params, split(updated.params), rateFactors);
   return {
-    params: split(updated.params),
+    params,
     optimizer: each(updated.state, split),
-    average: split(movingAverage(join(state.average), updated.params, scalars['averageDecay']!)),
+    average: split(movingAverage(join(state.average), join(params), scalars['averageDecay']!)),
     gradientNorm: clipped.norm,
   };
+}
+
+/** Part of the way from `from` to `to`: every optimiser's step is proportional to its learning rate. */
+function slowed(from: TensorMap, to: TensorMap, factors: Readonly<Record<string, number>>): TensorMap {
+  return Object.fromEntries(
+    Object.entries(to).map(([name, theta]) => {
+      const factor = factors[name] ?? 1;
+      if (factor === 1) return [name, theta];
+      return [name, tf.add(from[name]!, tf.mul(tf.sub(theta, from[name]!), factor))];
+    }),
+  );
 }
 
 export type DenoiserBatch<Leaf> = {
@@ -194,6 +230,7 @@ interface StepInputs<Batch> {
 
 interface GradientInputs<Batch> {
   readonly params: TensorMap;
+  readonly buffers?: TensorMap;
   readonly batch: Batch;
 }
 
@@ -226,40 +263,56 @@ export type ClassifierBatch<Leaf> = {
   readonly adjustment: Leaf;
 };
 
+/** How a batch-normalised classifier is trained. */
+export interface ClassifierPass {
+  /** Layers that are normalised by the batch's statistics; the others keep to their running ones. None by default. */
+  readonly measured?: readonly string[];
+}
+
 function classifierLoss(
   config: ClassifierConfig,
+  { measured = [] }: ClassifierPass,
   batch: ClassifierBatch<Tensor>,
+  buffers: TensorMap = {},
   loss: ClassifierLoss = { kind: 'cross-entropy' },
 ): PartedLoss {
-  const divisor = rowCount(batch.mask as Tensor1D);
+  const mask = batch.mask as Tensor1D;
+  const divisor = rowCount(mask);
+  const updated: Record<string, Tensor> = {};
+  const statistics: BatchStatistics = {
+    mask,
+    isMeasured: (layer) => measured.includes(layer),
+    update: (found) => {
+      for (const [name, tensor] of Object.entries(found)) updated[name] = tf.keep(tensor);
+    },
+  };
   const lossOf = (params: TensorMap, rows: Rows) => {
-    const logits = classify(config, params, rows(batch.images as Tensor4D));
+    const all = { ...buffers, ...params };
+    const logits = classify(config, all, rows(batch.images as Tensor4D), statistics);
     const labels = rows(batch.labels as Tensor2D);
-    const options = {
-      mask: rows(batch.mask as Tensor1D),
-      weights: rows(batch.weights as Tensor1D),
-      adjustment: batch.adjustment,
-      divisor,
-    };
+    const weights = rows(batch.weights as Tensor1D);
+    const options = { mask: rows(mask), weights, adjustment: batch.adjustment, divisor };
     if (loss.kind === 'focal') return focalLoss(logits, labels, loss.gamma, options);
     if (loss.kind === 'margin') return marginLoss(logits, labels, loss.margins, options);
     return crossEntropy(logits, labels, options);
   };
-  return { parts: partsHere(batch.images.shape), lossOf };
+  // Statistics are of the whole batch, so it cannot be cut.
+  const parts = measured.length > 0 ? [WHOLE] : partsHere(batch.images.shape);
+  return { parts, lossOf, updated };
 }
 
 /** One step of the classifier; without a `loss`, of `crossEntropy`. */
 export const classifierStep = named(
   'classifierStep',
-  (config: ClassifierConfig, options: StepOptions, loss?: ClassifierLoss) =>
+  (config: ClassifierConfig, options: StepOptions & ClassifierPass, loss?: ClassifierLoss) =>
     ({ state, batch, scalars }: StepInputs<ClassifierBatch<Tensor>>) =>
-      advance(state, scalars, options, classifierLoss(config, batch, loss)),
+      advance(state, scalars, options, classifierLoss(config, options, batch, state.buffers, loss)),
 );
 
 /** The gradients of that step, before clipping. */
 export const classifierGradients = named(
   'classifierGradients',
-  (config: ClassifierConfig, loss?: ClassifierLoss) =>
-    ({ params, batch }: GradientInputs<ClassifierBatch<Tensor>>) =>
-      withGradients(params, classifierLoss(config, batch, loss)),
+  (config: ClassifierConfig, pass: ClassifierPass = {}, loss?: ClassifierLoss) =>
+    ({ params, batch, buffers }: GradientInputs<ClassifierBatch<Tensor>>): LossGradients =>
+      withGradients(params, classifierLoss(config, pass, batch, buffers, loss)),
 );

@@ -70,9 +70,13 @@ export async function compile<
 >(
   fn: (inputs: TensorsOf<S> & TensorsOf<C>) => R,
   signature: S,
-  { engine = 'onnxruntime', threads = 1, constants }: CompileOptions<C> = {},
+  { engine = 'onnxruntime', device = 'auto', threads = 1, constants }: CompileOptions<C> = {},
 ): Promise<Executable<S, R>> {
   const start = performance.now();
+  if (engine !== 'onnxruntime' && device !== 'auto')
+    throw new UserError(
+      `device ${device}: is one of the engine onnxruntime; ${engine} finds its device by itself`,
+    );
   const argumentForm: Tree<TensorSpec | NdArray> = { ...signature, ...constants };
   const leaves = flatten(argumentForm, isLeaf);
   const inputs = leaves.map(([path, spec]) => ({
@@ -95,7 +99,7 @@ export async function compile<
       identity: identityOf(fn),
       form: () => form!,
     },
-    { threads },
+    { threads, device },
   );
   const expected = inputs.filter((input) => input.constant === undefined);
   const { digest, flops, keptForm } = program;

@@ -22,12 +22,16 @@ const { version } = createRequire(import.meta.url)('onnxruntime-node/package.jso
 
 export const onnxRuntimeEngine: Engine = {
   name: 'onnxruntime',
-  describe: async () => `onnxruntime-node ${version} ${(await findDevice()).description}`,
+  describe: async ({ device = 'auto' }) =>
+    `onnxruntime-node ${version} ${(await findDevice(device)).description}`,
   build,
 };
 
-async function build(program: Program, { threads }: EngineOptions): Promise<RunnableProgram> {
-  const device = await findDevice();
+async function build(
+  program: Program,
+  { threads, device: wanted = 'auto' }: EngineOptions,
+): Promise<RunnableProgram> {
+  const device = await findDevice(wanted);
   const cache = device.isGpu ? null : graphCache(); // what is optimised for a GPU was never tried
   const key = cache === null ? null : graphKey(program, `onnxruntime ${version}`, threads);
   if (cache === null || key === null) {

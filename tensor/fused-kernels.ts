@@ -6,12 +6,16 @@
  *   Silu(x)          = x · sigmoid(x)                                                     (Elfwing et al. 2017)
  *   GroupNorm(x)     = γ·x̂ + β per channel, x̂ = (x − mean)/√(var + ε) over each group of channels (Wu and He 1803.08494);
  *                      also gives x̂ [n, c, h, w] and 1/√(var + ε) [n, groups, 1] for its gradient
+ *   MaxPool2D(x)     = the largest value of each window of an image [n, c, h, w]; MaxPool2DGrad gives each window's dy to
+ *                      the first place that holds it
  */
 import tf from './tf.ts';
-import type { Tensor } from './tf.ts';
+import type { Tensor, Tensor4D } from './tf.ts';
 
 export const SILU = 'Silu';
 export const GROUP_NORM = 'GroupNorm';
+export const MAX_POOL = 'MaxPool2D';
+export const MAX_POOL_GRADIENT = 'MaxPool2DGrad';
 
 /** Backends that run operations one by one; the tracing backend has rules of its own. */
 const EAGER_BACKENDS = ['cpu', 'tensorflow'];
@@ -84,6 +88,33 @@ tf.registerGradient({
       bias: () => tf.reshape(tf.sum(p, 0), [c]),
     };
   },
+});
+
+/** What `MaxPool2D` takes: square windows of `size`, every `stride` pixels, of the image with `pad` pixels around it. */
+export type MaxPoolAttributes = { readonly size: number; readonly stride: number; readonly pad: number };
+
+/** tfjs pools [n, h, w, c] images alone. */
+const TO_NHWC = [0, 2, 3, 1];
+const TO_NCHW = [0, 3, 1, 2];
+
+defineKernel(MAX_POOL, ({ x }, { size, stride, pad }) => {
+  const image = tf.transpose(x as Tensor4D, TO_NHWC);
+  return tf.transpose(tf.maxPool(image, size!, stride!, pad!, 'floor'), TO_NCHW);
+});
+defineKernel(MAX_POOL_GRADIENT, ({ dy, x, y }, { size, stride, pad }) => {
+  const [errors, input, output] = [dy!, x!, y!].map((image) => tf.transpose(image, TO_NHWC));
+  const attributes = { filterSize: size!, strides: stride!, pad: pad!, dimRoundingMode: 'floor' };
+  const inputs = { dy: errors!, input: input!, output: output! };
+  const dx: Tensor = tf.engine().runKernel('MaxPoolGrad', inputs, attributes);
+  return tf.transpose(dx, TO_NCHW);
+});
+tf.registerGradient({
+  kernelName: MAX_POOL,
+  inputsToSave: ['x'],
+  outputsToSave: [true],
+  gradFunc: (dy, [x, y], attributes) => ({
+    x: () => runFused(MAX_POOL_GRADIENT, { dy: dy as Tensor, x: x!, y: y! }, attributes as unknown as Attributes)[0]!, // prettier-ignore
+  }),
 });
 
 /** Runs one of the kernels above on the active backend. */

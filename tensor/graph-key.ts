@@ -55,7 +55,7 @@ function codeDigest(): string {
   return (code ??= sha256(
     JSON.stringify(
       CODE_FOLDERS.flatMap((folder) =>
-        readdirSync(join(CODE_ROOT, folder))
+        readdirSync(join(CODE_ROOT, folder), { recursive: true, encoding: 'utf8' })
           .filter((name) => CODE_FILE.test(name))
           .sort()
           .map((name) => [folder, name, sha256(readFileSync(join(CODE_ROOT, folder, name)))]),

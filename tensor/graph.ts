@@ -15,7 +15,8 @@ import { trainableConvolution } from './convolution-operands.ts';
 import { equalShapes, producer } from './graph-value.ts';
 import type { Attributes, GraphNode, Shape, Value, ValueType } from './graph-value.ts';
 import { encodeModel } from './onnx.ts';
-import type { OnnxDType, OnnxNode, OnnxTensor } from './onnx.ts';
+import { withFreeBatch } from './free-batch.ts';
+import type { OnnxDType, OnnxGraph, OnnxNode, OnnxTensor } from './onnx.ts';
 
 const MICROSOFT_OPERATORS = new Set(['FusedMatMul', 'QuickGelu']);
 
@@ -112,7 +113,7 @@ export class GraphBuilder {
    * The ONNX file, without the nodes that no output needs; the names of the inputs that it reads; and the floating-point
    * operations of its convolutions and matrix products (a multiply-add counts two), the bulk of the work. With a `block`
    * size, convolutions whose weights are no constants are written in the blocked layout (blocked-convolution.ts);
-   * `standard` takes operators of the ONNX standard alone (standard-operators.ts).
+   * `standard` takes operators of the ONNX standard alone (standard-operators.ts), and any batch (free-batch.ts).
    */
   encode(block: number | null | 'standard'): { bytes: Uint8Array; usedInputs: string[]; flops: number } {
     const outputs = this.outputs.map(({ name, value }) => ({ name, value: this.materialize(value) }));
@@ -137,7 +138,7 @@ export class GraphBuilder {
         ? { nodes: block === null ? plain : standardOperators(plain), initializers: [] }
         : blockConvolutions(plain, block, (node) => operands.get(node.outputs[0]!) ?? null);
     const read = outputs.map(({ value }) => value.name);
-    const bytes = encodeModel({
+    const file: OnnxGraph = {
       nodes: [
         ...withoutUnread(lowered.nodes, read),
         ...outputs.map(({ name, value }) => ({
@@ -151,7 +152,8 @@ export class GraphBuilder {
       initializers: [...initializers.values(), ...lowered.initializers],
       inputs: this.inputs.filter((input) => usedInputs.has(input.name)),
       outputs: outputs.map(({ name, value }) => ({ name, shape: value.shape, dtype: value.dtype })),
-    });
+    };
+    const bytes = encodeModel(block === 'standard' ? withFreeBatch(file) : file);
     const flops = [...live].reduce((sum, node) => sum + flopsOf(node), 0);
     return { bytes, usedInputs: [...usedInputs], flops };
   }
@@ -183,7 +185,13 @@ function withoutUnread(nodes: readonly OnnxNode[], results: readonly string[]): 
     inputs.forEach((name) => read.add(name));
     return true;
   });
-  return needed.reverse();
+  // Told that nobody reads the places, ONNX Runtime pools in its blocked layout.
+  const trimmed = needed.map((node) =>
+    node.op === 'MaxPool' && !read.has(node.outputs[1]!)
+      ? { ...node, outputs: node.outputs.slice(0, 1) }
+      : node,
+  );
+  return trimmed.reverse();
 }
 
 function flopsOf({ op, inputs, outputs, attributes }: GraphNode): number {

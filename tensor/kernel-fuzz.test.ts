@@ -137,6 +137,17 @@ const DRAWS: Readonly<Record<string, Draw>> = {
       y: [channels],
     };
   },
+  MaxPool2D: (random) => {
+    const [size, stride] = [random.int(2, 3), random.int(1, 3)];
+    const pad = random.int(0, 1);
+    const x = [random.int(1, 2), random.int(1, 3), random.int(3, 7), random.int(3, 7)];
+    return { fn: (image) => ops.maxPool2d(image as Tensor4D, { size, stride, pad }), x };
+  },
+  MaxPool2DGrad: (random) => {
+    const size = random.int(2, 3);
+    const pooled = (image: Tensor) => tf.sum(tf.square(ops.maxPool2d(image as Tensor4D, { size })));
+    return { fn: (x) => tf.grad(pooled)(x), x: [1, 2, random.int(3, 7), random.int(3, 7)], ...forwardOnly };
+  },
   BatchMatMul: (random) => {
     const [m, k, n] = [random.int(1, 5), random.int(1, 5), random.int(1, 5)];
     const batch = random.shape().slice(0, 2);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { DeviceName } from '../common/engine-names.ts';
 import { float32 } from './array.ts';
 import type { NdArray } from './array.ts';
 import { compile } from './compile.ts';
@@ -96,6 +97,16 @@ const CASES: Readonly<Record<string, Case>> = {
     fn: (x, y) => ops.groupNorm(x as Tensor4D, y as Tensor1D, tf.ones([4]), 2),
     x: [2, 4, 3, 3],
     y: [4],
+  },
+  MaxPool2D: {
+    fn: (x) => ops.maxPool2d(x as Tensor4D, { size: 3, stride: 2, pad: 1 }),
+    x: [2, 3, 6, 5],
+  },
+  MaxPool2DGrad: {
+    fn: (x) =>
+      tf.grad((image) => tf.sum(ops.maxPool2d(image as Tensor4D, { size: 3, stride: 2, pad: 1 })))(x),
+    x: [2, 3, 5, 6],
+    forwardOnly: true,
   },
   BatchMatMul: { fn: (x, y) => tf.matMul(x, y), x: [2, 3, 4], y: [2, 4, 2] },
   Reshape: { fn: (x) => tf.square(tf.reshape(tf.reshape(x, [6, 1]), [3, -1])), x: [2, 3] },
@@ -275,8 +286,8 @@ describe('kernels', () => {
   });
 
   describe.each(Object.entries({ ...CASES, ...COMPOSITIONS }))('%s', (_name, example) => {
-    const agrees = async (engine: string) => {
-      const actual = await runOn(engine, example);
+    const agrees = async (engine: string, device?: DeviceName) => {
+      const actual = await runOn(engine, example, device);
       const expected = await runOn('reference', example);
       for (const name of Object.keys(expected)) expectClose(actual[name]!, expected[name]!, 2e-5, name);
     };

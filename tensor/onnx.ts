@@ -45,7 +45,9 @@ const root = protobuf.Root.fromJSON({
         rawData: { type: 'bytes', id: 9 },
       },
     },
-    Dimension: { fields: { dimValue: { type: 'int64', id: 1 } } },
+    Dimension: {
+      fields: { dimValue: { type: 'int64', id: 1 }, dimParam: { type: 'string', id: 2 } },
+    },
     TensorShapeProto: { fields: { dim: { rule: 'repeated', type: 'Dimension', id: 1 } } },
     TensorType: {
       fields: { elemType: { type: 'int32', id: 1 }, shape: { type: 'TensorShapeProto', id: 2 } },
@@ -107,7 +109,8 @@ export interface OnnxNode {
 export interface OnnxValue {
   readonly name: string;
   readonly dtype: OnnxDType;
-  readonly shape: readonly number[];
+  /** Extents; a name stands for one that the user of the file chooses. */
+  readonly shape: readonly (number | string)[];
 }
 
 export interface OnnxGraph {
@@ -161,7 +164,9 @@ function tensorProto(tensor: OnnxTensor): object {
 }
 
 function valueInfo(value: OnnxValue): object {
-  const dim = value.shape.map((extent) => ({ dimValue: extent }));
+  const dim = value.shape.map((extent) =>
+    typeof extent === 'string' ? { dimParam: extent } : { dimValue: extent },
+  );
   return { name: value.name, type: { tensorType: { elemType: ELEMENT_TYPE[value.dtype], shape: { dim } } } };
 }
 

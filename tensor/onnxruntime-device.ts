@@ -9,7 +9,8 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import { toError } from '../common/errors.ts';
+import type { DeviceName } from '../common/engine-names.ts';
+import { toError, UserError } from '../common/errors.ts';
 import { encodeModel } from './onnx.ts';
 
 export interface Device {
@@ -27,14 +28,46 @@ const CUDA: Device = {
   isGpu: true,
 };
 
-let found: Promise<Device> | undefined;
+const found = new Map<DeviceName, Promise<Device>>();
 
-/** The device of this process; looked for once. */
-export function findDevice(): Promise<Device> {
-  return (found ??= probeDevice(libraryFolder()));
+/** The device of this process; looked for once. @throws UserError where a device that is named does not work. */
+export function findDevice(name: DeviceName = 'auto'): Promise<Device> {
+  const known = found.get(name);
+  if (known !== undefined) return known;
+  const looked = lookFor(name);
+  found.set(name, looked);
+  return looked;
 }
 
-/** The device, where CUDA's libraries, if any, lie in `folder`. */
+function lookFor(name: DeviceName): Promise<Device> {
+  switch (name) {
+    case 'cpu':
+      return Promise.resolve(CPU);
+    case 'cuda':
+      return demand(CUDA, "CUDA's libraries must lie beside ONNX Runtime's");
+    case 'auto':
+      return probeDevice(libraryFolder());
+    default:
+      return name satisfies never;
+  }
+}
+
+async function demand(device: Device, needs: string): Promise<Device> {
+  try {
+    await requireSum(device.executionProviders);
+    return device;
+  } catch (thrown) {
+    const { description } = device;
+    throw new UserError(
+      `device ${description}: does not work here (${reasonOf(thrown)}); ${needs}, see docs/gpu.md`,
+      {
+        cause: thrown,
+      },
+    );
+  }
+}
+
+/** CUDA or the CPU, where CUDA's libraries, if any, lie in `folder`. */
 export async function probeDevice(folder: string): Promise<Device> {
   if (process.platform !== 'linux' || !existsSync(join(folder, 'libonnxruntime_providers_cuda.so')))
     return CPU;
@@ -42,9 +75,12 @@ export async function probeDevice(folder: string): Promise<Device> {
     await requireSum(CUDA.executionProviders);
     return CUDA;
   } catch (thrown) {
-    const reason = toError(thrown).message.split('\n')[0]!;
-    return { ...CPU, description: `cpu (CUDA libraries are there, but: ${reason})` };
+    return { ...CPU, description: `cpu (CUDA libraries are there, but: ${reasonOf(thrown)})` };
   }
+}
+
+function reasonOf(thrown: unknown): string {
+  return toError(thrown).message.split('\n')[0]!;
 }
 
 function libraryFolder(): string {

@@ -2,7 +2,7 @@
  * Network layers as plain tfjs functions in one layout: images [n, c, h, w], parameters as PyTorch stores them
  * (convolution [out, in, kh, kw], linear [out, in]), so that one trace never changes layout on the way.
  */
-import { GROUP_NORM, runFused, SILU } from './fused-kernels.ts';
+import { GROUP_NORM, MAX_POOL, runFused, SILU } from './fused-kernels.ts';
 import tf from './tf.ts';
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from './tf.ts';
 
@@ -107,4 +107,15 @@ export function linear(x: Tensor2D, weight: Tensor2D, bias?: Tensor1D): Tensor2D
 export function avgPoolGlobal(x: Tensor4D): Tensor2D {
   const pooled: Tensor2D = tf.mean(x, [2, 3]);
   return pooled;
+}
+
+/**
+ * The largest value of each window of `size`×`size` pixels, `stride` apart, of an image with `pad` pixels of −∞ around it:
+ * x [n, c, h, w] → [n, c, ⌊(h + 2·pad − size)/stride⌋ + 1, …]. Equal values: the first takes the gradient, as in PyTorch.
+ */
+export function maxPool2d(
+  x: Tensor4D,
+  { size, stride = size, pad = 0 }: { size: number; stride?: number; pad?: number },
+): Tensor4D {
+  return runFused(MAX_POOL, { x }, { size, stride, pad })[0] as Tensor4D;
 }

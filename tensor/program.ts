@@ -1,4 +1,5 @@
 /** What an engine is given and what it makes of it. The engines themselves: engine.ts. */
+import type { DeviceName } from '../common/engine-names.ts';
 import type { NdArray } from './array.ts';
 import type { TraceInput } from './trace.ts';
 import type { Tensor } from './tf.ts';
@@ -36,6 +37,8 @@ export interface RunnableProgram {
 export interface EngineOptions {
   /** Threads inside one operator; results are bit-equal only between runs with equal thread counts. */
   readonly threads: number;
+  /** Of `onnxruntime`; `auto` by default. */
+  readonly device?: DeviceName | undefined;
 }
 
 export interface Engine {

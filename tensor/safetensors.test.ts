@@ -93,6 +93,25 @@ describe('safetensors', () => {
     expect(() => decodeSafetensors(lying(header, 4), 'm')).toThrow(message);
   });
 
+  it('reads half-precision numbers and 64-bit counts of other programs', () => {
+    const header = {
+      half: { dtype: 'F16', shape: [4], data_offsets: [0, 8] },
+      brain: { dtype: 'BF16', shape: [2], data_offsets: [8, 12] },
+      count: { dtype: 'I64', shape: [], data_offsets: [12, 20] },
+    };
+    const file = lying(header, 20);
+    const start = file.length - 20;
+    // IEEE 754: 1.5, −2⁻²⁴ (subnormal), ∞, 65504; the upper halves of 1.5 and −3; 7
+    new Uint8Array(file.buffer).set(
+      [0, 0x3e, 1, 0x80, 0, 0x7c, 0xff, 0x7b, 0xc0, 0x3f, 0x40, 0xc0, 7],
+      start,
+    );
+    const { half, brain, count } = decodeSafetensors(file).arrays;
+    expect(Array.from(half!.data)).toEqual([1.5, -(2 ** -24), Infinity, 65504]);
+    expect(Array.from(brain!.data)).toEqual([1.5, -3]);
+    expect(count).toEqual({ dtype: 'int32', shape: [], data: Int32Array.of(7) });
+  });
+
   it('takes any name for an array', () => {
     const file = lying(JSON.parse('{"__proto__": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}}'), 4);
     const { arrays } = decodeSafetensors(file);

@@ -1,14 +1,17 @@
 /**
  * Safetensors files (github.com/huggingface/safetensors): eight bytes of header length, a JSON header with each array's
  * type, shape and place, then the bytes. Arrays are written in name order, so equal contents give equal files. A file
- * that is read must hold what its header says, without gaps or overlaps.
+ * that is read must hold what its header says, without gaps or overlaps. Half-precision numbers of other programs' files
+ * are read as float32, 64-bit counts as int32.
  */
 import { UserError } from '../common/errors.ts';
 import { sizeOf } from './array.ts';
 import type { ArrayMap, DType, NdArray, TypedArray } from './array.ts';
 
 const FORMAT_NAME = { float32: 'F32', int32: 'I32', uint8: 'U8', bool: 'BOOL' } as const;
-const ELEMENT_SIZE = { F32: 4, I32: 4, U8: 1, BOOL: 1 } as const;
+const ELEMENT_SIZE = { F32: 4, I32: 4, U8: 1, BOOL: 1, F16: 2, BF16: 2, I64: 8 } as const;
+/** Types that become one of ours. */
+const WIDENED = { F16: fromHalf, BF16: fromBfloat, I64: fromInt64 } as const;
 const MAX_HEADER_BYTES = 16 * 1024 * 1024;
 
 interface Entry {
@@ -118,18 +121,47 @@ function isGroup(value: unknown): value is Record<string, unknown> {
 }
 
 function readEntry(file: Uint8Array, start: number, name: string, entry: Entry, source: string): NdArray {
-  const dtype = (Object.keys(FORMAT_NAME) as DType[]).find((key) => FORMAT_NAME[key] === entry.dtype);
-  if (dtype === undefined)
+  const { dtype: format, shape } = entry;
+  if (!Object.hasOwn(ELEMENT_SIZE, format))
     throw new UserError(
-      `${source}: array '${name}' has type ${entry.dtype}; only F32, I32, U8 and BOOL are read`,
+      `${source}: array '${name}' has type ${format}; only ${Object.keys(ELEMENT_SIZE).join(', ')} are read`,
     );
   const [from, to] = entry.data_offsets;
-  const expected = sizeOf(entry.shape) * ELEMENT_SIZE[entry.dtype];
-  if (to - from !== expected)
+  if (to - from !== sizeOf(shape) * ELEMENT_SIZE[format])
     throw new UserError(`${source}: array '${name}' is damaged or the file is cut short`);
   // A copy, so that it is aligned and the file may be dropped (a Buffer's slice would be a view).
   const bytes = Uint8Array.from(file.subarray(start + from, start + to));
-  return { dtype, shape: entry.shape, data: typed(dtype, bytes) };
+  if (isWidened(format)) return { shape, ...WIDENED[format](bytes) };
+  const dtype = (Object.keys(FORMAT_NAME) as DType[]).find((key) => FORMAT_NAME[key] === format)!;
+  return { dtype, shape, data: typed(dtype, bytes) };
+}
+
+function isWidened(format: Entry['dtype']): format is keyof typeof WIDENED {
+  return Object.hasOwn(WIDENED, format);
+}
+
+type Elements = Pick<NdArray, 'dtype' | 'data'>;
+
+/** IEEE 754 binary16: sign, five bits of exponent, ten of fraction. */
+function fromHalf(bytes: Uint8Array): Elements {
+  const data = Float32Array.from(new Uint16Array(bytes.buffer), (bits) => {
+    const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
+    if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+    return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
+  });
+  return { dtype: 'float32', data };
+}
+
+/** The upper half of a float32. */
+function fromBfloat(bytes: Uint8Array): Elements {
+  const bits = Uint32Array.from(new Uint16Array(bytes.buffer), (upper) => upper << 16);
+  return { dtype: 'float32', data: new Float32Array(bits.buffer) };
+}
+
+/** Beyond 32 bits the nearest int32. */
+function fromInt64(bytes: Uint8Array): Elements {
+  const bound = (value: bigint) => Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, Number(value)));
+  return { dtype: 'int32', data: Int32Array.from(new BigInt64Array(bytes.buffer), bound) };
 }
 
 function typed(dtype: DType, bytes: Uint8Array): TypedArray {

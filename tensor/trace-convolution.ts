@@ -13,6 +13,9 @@ import type {
   Conv2DBackpropFilterAttrs,
   Conv2DBackpropInputAttrs,
 } from '@tensorflow/tfjs';
+import { sizeOf } from './array.ts';
+import { MAX_POOL, MAX_POOL_GRADIENT } from './fused-kernels.ts';
+import type { MaxPoolAttributes } from './fused-kernels.ts';
 import { equalShapes } from './graph-value.ts';
 import type { GraphBuilder } from './graph.ts';
 import type { Shape, Value } from './graph-value.ts';
@@ -223,6 +226,30 @@ function patches(graph: GraphBuilder, images: Value, info: Conv2DInfo): Value[] 
   );
 }
 
+/** The pooled image, and the place in x, counted through all its elements, that each of its values is from. */
+function maxPool(graph: GraphBuilder, x: Value, { size, stride, pad }: MaxPoolAttributes): [Value, Value] {
+  const [n, c, height, width] = x.shape as Rank4;
+  const pooled = (extent: number) => Math.floor((extent + 2 * pad - size) / stride) + 1;
+  const shape = [n, c, pooled(height), pooled(width)];
+  const attributes = {
+    kernel_shape: { ints: [size, size] },
+    strides: { ints: [stride, stride] },
+    pads: { ints: [pad, pad, pad, pad] },
+  };
+  const types = [{ shape, dtype: x.dtype }, { shape, dtype: 'int64' }] as const; // prettier-ignore
+  return graph.node('MaxPool', [x], attributes, types) as [Value, Value];
+}
+
+/** dX: each dY added at its value's place. Windows overlap, so a place may take several. */
+function maxPoolGradient(graph: GraphBuilder, dy: Value, x: Value, attributes: MaxPoolAttributes): Value {
+  const [, places] = maxPool(graph, x, attributes);
+  const all = { shape: [sizeOf(x.shape)], dtype: x.dtype };
+  const flat = [places, dy].map((value) => graph.reshape(value, [sizeOf(dy.shape)]));
+  const adding = { axis: { int: 0 }, reduction: { string: 'add' } };
+  const dx = graph.apply('ScatterElements', [graph.splat(0, all), ...flat], adding, all);
+  return graph.reshape(dx, x.shape);
+}
+
 export const CONVOLUTION_RULES: Readonly<Record<string, KernelRule>> = {
   Conv2D: rule<Conv2DAttrs>((graph, { x, filter }, attributes) => {
     const info = describe(x!.shape, filter!.shape, attributes);
@@ -263,4 +290,8 @@ export const CONVOLUTION_RULES: Readonly<Record<string, KernelRule>> = {
     });
     return graph.transpose(y, TO_NHWC);
   }),
+  [MAX_POOL]: rule<MaxPoolAttributes>((graph, { x }, attributes) => maxPool(graph, x!, attributes)[0]),
+  [MAX_POOL_GRADIENT]: rule<MaxPoolAttributes>((graph, { dy, x }, attributes) =>
+    maxPoolGradient(graph, dy!, x!, attributes),
+  ),
 };

@@ -143,11 +143,6 @@ describe('data', () => {
 });
 
 describe('configuration', () => {
-  it('prior and image size that do not match', async () => {
-    const { end, dir } = await mistaken('--image-size', '32');
-    expectMistake(end, /^error: prior: .*makes 16×16×1 images, the data has 32×32×1; train a prior/, dir);
-  });
-
   it('run folder that another process works in', async () => {
     const dir = join(newFolder('busy'), 'run');
     const first = Cli.start(await runArgs(dir, '--json'));

@@ -212,6 +212,7 @@ function planOf(
     runSeed: seed,
     synthesisJson: JSON.stringify(synthesis),
     engine: config.engine,
+    device: config.device,
     threads: config.threads,
     anchors: readsAnchors(synthesis) ? anchors : null,
     ...{ prior, weights },

@@ -1,4 +1,5 @@
 /** Whole networks whose gradients are compared tensor by tensor: between engines, and with PyTorch. For tests only. */
+import type { DeviceName } from '../../common/engine-names.ts';
 import { float32, sizeOf } from '../../tensor/array.ts';
 import type { ArrayMap, NdArray, TypedArray } from '../../tensor/array.ts';
 import { compile } from '../../tensor/compile.ts';
@@ -16,7 +17,7 @@ export interface GradientCase {
   readonly params: ArrayMap;
   readonly batch: Readonly<Record<string, NdArray>>;
   /** Loss and gradients by parameter. */
-  run(engine: string): Promise<{ readonly loss: number; readonly gradients: ArrayMap }>;
+  run(engine: string, device?: DeviceName): Promise<{ readonly loss: number; readonly gradients: ArrayMap }>;
 }
 
 const key = keyFromSeed(11);
@@ -85,8 +86,8 @@ function gradientCase(
   const inputs = { params, batch };
   return {
     ...inputs,
-    run: async (engine) => {
-      const executable = await compile(gradientsOf as never, specOf(inputs) as never, { engine });
+    run: async (engine, device) => {
+      const executable = await compile(gradientsOf as never, specOf(inputs) as never, { engine, device });
       const { loss, gradients } = (await executable.run(inputs as never)) as unknown as Results;
       await executable.dispose();
       return { loss: loss.data[0]!, gradients };

@@ -11,7 +11,7 @@ const options: BatchOptions = {
   shape: { height: 1, width: 1, channels: 1 },
   classes: 2,
   batchSize: 4,
-  augmentation: 'none',
+  augmentation: null,
   noiseAware: false,
   adjustment: [0, 0],
   classWeights: [0.5, 1.5],

@@ -3,6 +3,7 @@
  * probabilities: one-hot, soft, or mixed of two.
  */
 import { augmentBatch } from '../../data/augment.ts';
+import type { Augmentation } from '../../data/augment.ts';
 import type { Shape } from '../../data/decode.ts';
 import { preprocess } from '../../data/preprocess.ts';
 import { cosineLevel } from '../../models/schedule.ts';
@@ -25,7 +26,8 @@ export interface BatchOptions {
   readonly shape: Shape;
   readonly classes: number;
   readonly batchSize: number;
-  readonly augmentation: 'flip-shift' | 'none';
+  /** null: images as they are. */
+  readonly augmentation: Augmentation | null;
   /** Each image a second time as a·x + s·noise at a time drawn evenly from [0, 1]. */
   readonly noiseAware: boolean;
   /** Added to the logits: [k]. */
@@ -104,9 +106,9 @@ export class BatchMaker {
     const { height, width, channels } = shape;
     const size = height * width * channels;
     const bytes =
-      augmentation === 'none'
+      augmentation === null
         ? gather(images, examples, size)
-        : augmentBatch({ images }, examples, shape, keyOf);
+        : augmentBatch({ images }, examples, shape, keyOf, augmentation);
     const relabelled = relabel === null ? null : await relabel.label(bytes);
     const labels = new Float32Array(examples.length * classes);
     const weights = new Float32Array(examples.length);

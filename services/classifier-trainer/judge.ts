@@ -8,7 +8,7 @@ import { UserError } from '../../common/errors.ts';
 import { writeFileAtomic } from '../../common/files.ts';
 import { classifierConfigSchema } from '../../config/classifier-config.ts';
 import { dataConfigSchema } from '../../config/data-config.ts';
-import { engineSchema } from '../../config/engine.ts';
+import { deviceSchema, engineSchema } from '../../config/engine.ts';
 import { trainingConfigSchema } from '../../config/training-config.ts';
 import { loadDataset } from '../../data/dataset.ts';
 import type { ClassificationMetrics } from '../../models/metrics.ts';
@@ -23,6 +23,7 @@ export const judgeConfigSchema = z.strictObject({
   /** Compute threads. Changes low bits of results. */
   threads: z.int().min(1).default(1),
   engine: engineSchema,
+  device: deviceSchema,
 });
 export type JudgeConfig = z.output<typeof judgeConfigSchema>;
 

@@ -1,4 +1,5 @@
 /** Runs a classifier over whole image sets, each image exactly once, and measures it. */
+import type { DeviceName } from '../../common/engine-names.ts';
 import { preprocess } from '../../data/preprocess.ts';
 import { classifierForward } from '../../models/classifier.ts';
 import { argmaxRows } from '../../models/metrics.ts';
@@ -11,6 +12,7 @@ const BATCH = 128;
 
 export interface EngineChoice {
   readonly engine: string;
+  readonly device?: DeviceName | undefined;
   readonly threads: number;
 }
 

@@ -12,12 +12,13 @@ import { type RunConfig, synthesizes } from '../../config/run-config.ts';
 import { needsLabeller } from '../../config/training-config.ts';
 import { loadDataset } from '../../data/dataset.ts';
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
-import { preprocess } from '../../data/preprocess.ts';
+import { preprocess, toBytes } from '../../data/preprocess.ts';
 import { encodeAnchors } from '../../models/anchors-file.ts';
 import { classStatistics } from '../../models/lda.ts';
 import type { ClassificationMetrics } from '../../models/metrics.ts';
 import { readModelFile } from '../../models/model-file.ts';
-import type { ClassifierModel, LoadedModel } from '../../models/model-file.ts';
+import type { ClassifierModel, ImageShape, LoadedModel } from '../../models/model-file.ts';
+import { isEqualShape, resizedValues } from '../../models/resize.ts';
 import { gridIndex, pngGrid } from '../../report/pictures/png-grid.ts';
 import { engineNamed } from '../../tensor/engine.ts';
 import { describeTotals, graphTotals } from '../../tensor/graph-totals.ts';
@@ -122,8 +123,9 @@ export class TrainerRun {
   }
 
   async #describe(dataset: Dataset): Promise<OpenedRun> {
-    const { engine, threads, prior } = this.#config;
+    const { engine, device, threads, prior } = this.#config;
     const withImages = synthesizes(this.#config) && prior !== null;
+    const priorImage = withImages ? (await readModelFile(prior, 'denoiser')).model.image : null;
     return {
       classes: dataset.classes,
       trainLabels: dataset.train.labels,
@@ -132,17 +134,17 @@ export class TrainerRun {
       developmentCount: dataset.development?.labels.length ?? 0,
       datasetDigest: dataset.digest,
       skipped: dataset.skipped.map(({ file, reason }) => `${file}: ${reason}`),
-      warnings: dataset.warnings,
+      warnings: [...dataset.warnings, ...this.#training.warnings, ...resizeWarning(priorImage, dataset)],
       step: this.#training.step,
       stepsPerEpoch: this.#training.stepsOf(1),
       environment: {
-        engine: await engineNamed(engine).describe({ threads }),
+        engine: await engineNamed(engine).describe({ threads, device }),
         processor: cpus()[0]?.model.trim() ?? 'unknown',
         threads: String(threads),
         graphs: describeTotals(graphTotals()), // of training; those with weights built in come later
       },
-      anchors: withImages ? anchorsFile(dataset, this.#config) : null,
-      prior: withImages ? await readPrior(prior, dataset) : null,
+      anchors: priorImage === null ? null : anchorsFile(dataset, priorImage, this.#config),
+      prior: withImages ? await readFile(prior) : null,
     };
   }
 
@@ -295,34 +297,46 @@ export class TrainerRun {
 }
 
 /** Training images, and their class statistics where guidance reads them. */
-function anchorsFile(dataset: Dataset, { synthesis }: RunConfig): Uint8Array {
+function resizeWarning(prior: ImageShape | null, data: ImageShape): string[] {
+  if (prior === null || isEqualShape(prior, data)) return [];
+  const text = ({ height, width, channels }: ImageShape) => `${height}×${width}×${channels}`;
+  return [`prior: makes ${text(prior)} images, the data has ${text(data)}; each is resized for the other`];
+}
+
+/** The training images, of the size that the prior makes, and their statistics where guidance asks for them. */
+function anchorsFile(dataset: Dataset, prior: ImageShape, { synthesis }: RunConfig): Uint8Array {
   const { train, height, width, channels } = dataset;
+  const count = train.labels.length;
+  const images = isEqualShape(dataset, prior)
+    ? train.images
+    : anchorsOfSize(train.images, { height, width, channels }, prior);
   const statistics = () =>
     classStatistics(
-      preprocess(train.images, train.labels.length, height, width, channels),
+      preprocess(images, count, prior.height, prior.width, prior.channels),
       train.labels,
       dataset.classes.length,
-      dataset,
+      prior,
     );
-  return encodeAnchors(
-    { images: train.images, statistics: synthesis.guidance.lda > 0 ? statistics() : null },
-    dataset,
-  );
+  return encodeAnchors({ images, statistics: synthesis.guidance.lda > 0 ? statistics() : null }, prior);
 }
 
-/** The prior's file, checked against the data. */
-async function readPrior(path: string, { height, width, channels }: Dataset): Promise<Uint8Array> {
-  const { model } = await readModelFile(path, 'denoiser');
-  const { image } = model;
-  if (image.height !== height || image.width !== width || image.channels !== channels)
-    throw new UserError(
-      `prior: ${path} makes ${image.height}×${image.width}×${image.channels} images, the data has ` +
-        `${height}×${width}×${channels}; train a prior on it, or set data.imageSize and data.channels to the prior's`,
-    );
-  return readFile(path);
+/** Image by image, so that no more than one is there as floating-point numbers. */
+function anchorsOfSize(images: Uint8Array, from: ImageShape, to: ImageShape): Uint8Array {
+  const [size, wanted] = [from, to].map(({ height, width, channels }) => height * width * channels);
+  const out = new Uint8Array((images.length / size!) * wanted!);
+  for (let i = 0; i * size! < images.length; i++) {
+    const image = images.subarray(i * size!, (i + 1) * size!);
+    const values = preprocess(image, 1, from.height, from.width, from.channels);
+    const small = resizedValues(values, 1, from, to);
+    out.set(toBytes(small, 1, to.height, to.width, to.channels), i * wanted!);
+  }
+  return out;
 }
 
-async function openJudge({ judge, engine, threads }: RunConfig, dataset: Dataset): Promise<Judge | null> {
+async function openJudge(
+  { judge, engine, device, threads }: RunConfig,
+  dataset: Dataset,
+): Promise<Judge | null> {
   if (judge === null) return null;
   const model = await readModelFile(judge, 'classifier');
   const { image, classes } = model.model;
@@ -332,7 +346,7 @@ async function openJudge({ judge, engine, threads }: RunConfig, dataset: Dataset
     throw new UserError(
       `judge: ${judge} cannot judge this data: ${judgeMismatch(model.model, dataset)}; train one on the data's own classes and size with \`ballast judge train\``,
     );
-  return { model, predictor: new Predictor(model.model, { engine, threads }) };
+  return { model, predictor: new Predictor(model.model, { engine, device, threads }) };
 }
 
 const NAMES_SHOWN = 10;

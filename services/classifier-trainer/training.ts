@@ -8,10 +8,10 @@ import { resolveMethod } from '../../config/method.ts';
 import type { MethodAxes } from '../../config/method.ts';
 import { actsIn, optimizerSteps, stepsBy } from '../../config/training-config.ts';
 import type { TrainingConfig } from '../../config/training-config.ts';
+import type { Augmentation } from '../../data/augment.ts';
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
-import { initClassifier } from '../../models/classifier.ts';
-import type { ClassifierConfig } from '../../models/classifier.ts';
 import { effectiveNumberWeights, inverseFrequencyWeights } from '../../models/class-weights.ts';
+import { headOf } from '../../models/classifier.ts';
 import { brokenState, explainDivergence } from '../../models/divergence.ts';
 import { ldamMargins, logitAdjustment } from '../../models/losses.ts';
 import type { ClassifierLoss } from '../../models/losses.ts';
@@ -53,12 +53,14 @@ import type { LabelImages } from './batch.ts';
 import { joinLabels } from './examples.ts';
 import type { Examples } from './examples.ts';
 import { classCounts, epochOrder } from './epoch-order.ts';
+import { openNetwork } from './network.ts';
+import type { OpenedNetwork } from './network.ts';
 import { Predictor } from './predictor.ts';
 
 /** What training needs of a run's configuration. */
 export type TrainerConfig = Pick<
   RunConfig,
-  'method' | 'classifier' | 'training' | 'seed' | 'threads' | 'engine'
+  'method' | 'classifier' | 'training' | 'seed' | 'threads' | 'engine' | 'device'
 > & {
   readonly synthesis: Pick<RunConfig['synthesis'], 'budget'>;
   readonly data: Pick<RunConfig['data'], 'tailBelow'>;
@@ -95,6 +97,8 @@ interface Parts {
   readonly model: ClassifierModel;
   readonly optimizer: Optimizer;
   readonly state: TrainingState<NdArray>;
+  readonly pass: OpenedNetwork['pass'];
+  readonly warnings: readonly string[];
   readonly runStep: StepRunner;
   readonly predictor: Predictor;
 }
@@ -118,6 +122,7 @@ export class ClassifierTraining {
   readonly #key: Key;
   #state: TrainingState<NdArray>;
   #adjusted: { readonly from: ArrayMap; readonly params: ArrayMap } | undefined;
+  #params: ArrayMap | undefined;
 
   private constructor(parts: Parts) {
     const { config, dataset } = parts;
@@ -137,10 +142,15 @@ export class ClassifierTraining {
   /** Compiles the graphs and initialises the network. Throws UserError for a network that cannot work. */
   static async create(config: TrainerConfig, dataset: Dataset): Promise<ClassifierTraining> {
     const { height, width, channels, classes } = dataset;
-    const { noiseAware, ...shape } = config.classifier;
+    const { noiseAware } = config.classifier;
     const { loss, ldamScale } = config.training;
-    const cosine = loss === 'ldam' ? { cosineScale: ldamScale } : {};
-    const network: ClassifierConfig = { ...shape, ...cosine, channels, classes: classes.length };
+    const size = {
+      channels,
+      classes: classes.length,
+      ...(loss === 'ldam' ? { cosineScale: ldamScale } : {}),
+    };
+    const init = foldIn(rootKey(config), 'init');
+    const { network, params, buffers, pass, note } = await openNetwork(config.classifier, size, init);
     const model: ClassifierModel = {
       kind: 'classifier',
       network,
@@ -148,16 +158,15 @@ export class ClassifierTraining {
       classes,
       steps: 0,
     };
-    const params = initClassifier(network, foldIn(rootKey(config), 'init'));
     const optimizer = optimizerOf(config.training);
-    const state = initialState(params, optimizer);
-    const choice = { engine: config.engine, threads: config.threads };
+    const state = initialState(params, optimizer, buffers);
+    const choice = { engine: config.engine, device: config.device, threads: config.threads };
     const rows = config.training.batchSize * (noiseAware ? 2 : 1);
     const perRow = { shape: [rows], dtype: 'float32' } as const;
     const executable = await compile(
       classifierStep(
         network,
-        { optimizer, clipNorm: config.training.clipNorm ?? Infinity },
+        { optimizer, clipNorm: config.training.clipNorm ?? Infinity, ...pass },
         ...lossOf(config.training, classCounts(dataset.train.labels, classes.length)),
       ),
       {
@@ -175,11 +184,23 @@ export class ClassifierTraining {
     );
     const runStep: StepRunner = (inputs) => executable.run(inputs);
     const predictor = new Predictor(model, choice);
-    return new ClassifierTraining({ config, dataset, model, optimizer, state, runStep, predictor });
+    const warnings = note === null ? [] : [note];
+    return new ClassifierTraining({ config, dataset, model, optimizer, state, pass, warnings, runStep, predictor }); // prettier-ignore
   }
 
+  /** All values of the network, those that do not train included; one object as long as they stay. */
   get params(): ArrayMap {
-    return this.#state.params;
+    this.#params ??= { ...this.#state.buffers, ...this.#state.params };
+    return this.#params;
+  }
+
+  get warnings(): readonly string[] {
+    return this.#parts.warnings;
+  }
+
+  #advanceTo(state: TrainingState<NdArray>): void {
+    this.#state = state;
+    this.#params = undefined;
   }
 
   /**
@@ -249,7 +270,7 @@ export class ClassifierTraining {
       shape: { height: dataset.height, width: dataset.width, channels: dataset.channels },
       classes,
       batchSize: training.batchSize,
-      augmentation: training.augmentation,
+      augmentation: augmentationOf(training),
       noiseAware: classifier.noiseAware,
       adjustment: logitAdjustment(this.trainCounts, acts ? this.#axes.logitAdjustment : 0),
       classWeights: classWeights(acts ? training.classWeights : 'none', this.trainCounts, training),
@@ -271,11 +292,11 @@ export class ClassifierTraining {
     const [value, norm] = [loss.data[0]!, gradientNorm.data[0]!];
     if (!Number.isFinite(value) || !Number.isFinite(norm)) {
       const loss = lossOf(config.training, this.trainCounts);
-      const gradientsOf = classifierGradients(this.#parts.model.network, ...loss);
+      const gradientsOf = classifierGradients(this.#parts.model.network, this.#parts.pass, ...loss);
       const cause = await explainDivergence(gradientsOf, { state: this.#state, batch }, config);
       throw this.#diverged(step, `the loss is ${value}, the gradient's norm ${norm}, ${cause}`);
     }
-    this.#state = state;
+    this.#advanceTo(state);
     this.step = step;
     return value;
   }
@@ -290,14 +311,15 @@ export class ClassifierTraining {
 
   /** The parameters that predict: post-hoc logit adjustment is part of the head's bias. */
   #served(): ArrayMap {
-    const { params } = this.#state;
+    const { params } = this;
     const { postHocAdjustment } = this.#parts.config.training;
     if (postHocAdjustment === 0) return params;
     if (this.#adjusted?.from === params) return this.#adjusted.params;
     const shift = logitAdjustment(this.trainCounts, postHocAdjustment);
-    const bias = params['head.bias']!;
+    const name = `${headOf(this.#parts.model.network)}.bias`;
+    const bias = params[name]!;
     const data = Float32Array.from(bias.data as Float32Array, (value, c) => value - shift[c]!);
-    this.#adjusted = { from: params, params: { ...params, 'head.bias': { ...bias, data } } };
+    this.#adjusted = { from: params, params: { ...params, [name]: { ...bias, data } } };
     return this.#adjusted.params;
   }
 
@@ -364,7 +386,7 @@ export class ClassifierTraining {
   /** Continues from a checkpoint. Throws UserError when it belongs to another network. */
   restore(bytes: Uint8Array, source: string): void {
     const { state, metadata } = decodeState(bytes, this.#state, source);
-    this.#state = state;
+    this.#advanceTo(state);
     this.step = Number(metadata['step']);
   }
 }
@@ -393,6 +415,12 @@ function classWeights(
 }
 
 const SCHEDULES = { cosine: cosineSchedule, step: stepSchedule, constant: constantSchedule } as const;
+
+function augmentationOf(training: TrainingConfig): Augmentation | null {
+  const { augmentation, cropScale, verticalFlip, colorJitter } = training;
+  if (augmentation === 'none') return null;
+  return { crop: augmentation === 'resized-crop' ? cropScale : null, verticalFlip, colorJitter };
+}
 
 function optimizerOf({ optimizer, momentum, weightDecay }: TrainingConfig): Optimizer {
   return optimizer === 'sgd' ? sgd({ momentum, weightDecay }) : adamW({ weightDecay });

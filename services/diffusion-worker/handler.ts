@@ -11,6 +11,8 @@ import type { SynthesizeShardResponse } from '../../gen/ballast/v1/SynthesizeSha
 import { int32 } from '../../tensor/array.ts';
 import { encodeSafetensors } from '../../tensor/safetensors.ts';
 import type { WorkerOperations } from './compute.ts';
+import { deviceSchema } from '../../config/engine.ts';
+import { parseStrict } from '../../config/validation.ts';
 import { parseSynthesis } from './config.ts';
 import { WorkerMetrics } from './metrics.ts';
 import type { ShardJob } from './synthesizer.ts';
@@ -93,6 +95,7 @@ function readRequest(request: SynthesizeShardRequest__Output): {
       items,
       synthesis,
       engine: request.engine,
+      device: parseStrict(deviceSchema, request.device === '' ? undefined : request.device),
       threads: request.threads,
       prior: prior.digest,
       anchors: anchors?.digest ?? null,

@@ -4,6 +4,7 @@
  * graph runs at the full shard size, padded.
  */
 import type { SynthesisConfig } from '../../config/synthesis-config.ts';
+import type { DeviceName } from '../../common/engine-names.ts';
 import { UserError } from '../../common/errors.ts';
 import { augment } from '../../data/augment.ts';
 import { preprocess, toBytes } from '../../data/preprocess.ts';
@@ -13,6 +14,7 @@ import { guidedStep } from '../../models/guided-step.ts';
 import { classShifts } from '../../models/lda.ts';
 import { decodeModelFile } from '../../models/model-file.ts';
 import type { ClassifierModel, DenoiserModel, LoadedModel, PriorHeadModel } from '../../models/model-file.ts';
+import { isEqualShape, resizedValues } from '../../models/resize.ts';
 import { samplerSteps } from '../../models/sampler.ts';
 import type { NoiseLevel } from '../../models/schedule.ts';
 import { float32, zeros } from '../../tensor/array.ts';
@@ -34,6 +36,7 @@ export interface ShardJob {
   readonly items: readonly ShardItem[];
   readonly synthesis: SynthesisConfig;
   readonly engine: string;
+  readonly device: DeviceName;
   readonly threads: number;
   /** Digests of loaded objects. */
   readonly prior: string;
@@ -89,8 +92,8 @@ export class Synthesizer {
   }
 
   /**
-   * The shard's images [n, h, w, c]. `onStep` is called between sampler steps and may throw to cancel. Throws UserError
-   * when prior and classifier do not fit each other.
+   * The shard's images [n, h, w, c], of the classifier's size. `onStep` is called between sampler steps and may throw to
+   * cancel.
    */
   async synthesize(job: ShardJob, onStep: () => void): Promise<{ images: Uint8Array; shape: number[] }> {
     const prior = decodeModelFile(this.#object(job.prior), 'denoiser', 'the prior');
@@ -114,9 +117,11 @@ export class Synthesizer {
     }
     const count = job.items.length;
     const values = (x.data as Float32Array).subarray(0, count * height * width * channels);
+    const wanted = classifier.model.image;
+    const images = resizedValues(values, count, prior.model.image, wanted);
     return {
-      images: toBytes(values, count, height, width, channels),
-      shape: [count, height, width, channels],
+      images: toBytes(images, count, wanted.height, wanted.width, wanted.channels),
+      shape: [count, wanted.height, wanted.width, wanted.channels],
     };
   }
 
@@ -143,8 +148,8 @@ export class Synthesizer {
     prior: LoadedModel<DenoiserModel>,
     { model, params }: LoadedModel<GuideModel>,
   ): Promise<CompiledStep> {
-    const { synthesis, engine, threads } = job;
-    const name = JSON.stringify([job.prior, job.weights, synthesis, engine, threads]);
+    const { synthesis, engine, device, threads } = job;
+    const name = JSON.stringify([job.prior, job.weights, synthesis, engine, device, threads]);
     if (this.#step?.name === name) return this.#step;
     await this.#step?.dispose();
     const { height, width, channels } = prior.model.image;
@@ -156,7 +161,12 @@ export class Synthesizer {
     const guidance = { rule, softening, direction, lowPass, clip: !isReleased(synthesis) };
     const [, ...pixels] = image.shape;
     const executable = await compile(
-      guidedStep(network, model.kind === 'classifier' ? model.network : null, guidance),
+      guidedStep(
+        network,
+        model.kind === 'classifier' ? model.network : null,
+        guidance,
+        isEqualShape(prior.model.image, model.image) ? undefined : model.image,
+      ),
       {
         x: image,
         previousX0: image,
@@ -168,7 +178,7 @@ export class Synthesizer {
           ? {}
           : { copyNoise: { shape: [copies * synthesis.shardSize, ...pixels], dtype: 'float32' as const } }),
       },
-      { engine, threads, constants: { prior: prior.params, classifier: params } },
+      { engine, device, threads, constants: { prior: prior.params, classifier: params } },
     );
     this.#step = { name, run: (inputs) => executable.run(inputs), dispose: () => executable.dispose() };
     return this.#step;
@@ -258,16 +268,14 @@ function copyNoise({ runSeed, items, synthesis }: ShardJob, step: number, shape:
 
 type GuideModel = ClassifierModel | PriorHeadModel;
 
-function requireFit(prior: DenoiserModel, classifier: GuideModel): void {
-  const text = ({ height, width, channels }: DenoiserModel['image']) => `${height}×${width}×${channels}`;
-  if (text(prior.image) !== text(classifier.image))
-    throw new UserError(
-      `the prior makes ${text(prior.image)} images, the classifier takes ${text(classifier.image)}: ` +
-        `train a prior on the same data, or set data.imageSize and data.channels to the prior's`,
-    );
-  if (
-    classifier.kind === 'prior-head' &&
-    JSON.stringify(classifier.network) !== JSON.stringify(prior.network)
-  )
+/** A head reads the features of one prior, which sees images of one size; a classifier sees images resized. */
+function requireFit(prior: DenoiserModel, guide: GuideModel): void {
+  if (guide.kind === 'classifier') return;
+  if (JSON.stringify(guide.network) !== JSON.stringify(prior.network))
     throw new UserError(`the head that guides reads the features of another network than the prior's`);
+  if (!isEqualShape(prior.image, guide.image))
+    throw new UserError(
+      `the prior makes ${prior.image.height}×${prior.image.width}×${prior.image.channels} images, the head that guides was ` +
+        `trained on others: set data.imageSize and data.channels to the prior's`,
+    );
 }

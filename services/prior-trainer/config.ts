@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { dataConfigSchema } from '../../config/data-config.ts';
 import { denoiserConfigSchema } from '../../config/denoiser-config.ts';
-import { engineSchema } from '../../config/engine.ts';
+import { deviceSchema, engineSchema } from '../../config/engine.ts';
 
 export const priorConfigSchema = z
   .strictObject({
@@ -37,6 +37,7 @@ export const priorConfigSchema = z
     /** Compute threads. Changes low bits of results. */
     threads: z.int().min(1).default(1),
     engine: engineSchema,
+    device: deviceSchema,
     /** Steps between pictures of samples. */
     sampleEvery: z.int().min(1).default(500),
     /** Steps between checkpoints. */

@@ -1,4 +1,5 @@
 /** Unguided samples of a prior: DPM-Solver++(2M) from pure noise. */
+import type { DeviceName } from '../../common/engine-names.ts';
 import { writeFileAtomic } from '../../common/files.ts';
 import { toBytes } from '../../data/preprocess.ts';
 import type { DenoiserModel, ImageShape, LoadedModel } from '../../models/model-file.ts';
@@ -17,13 +18,14 @@ export interface SampleOptions {
   readonly seed: number;
   readonly threads: number;
   readonly engine: string;
+  readonly device?: DeviceName;
   readonly steps?: number;
 }
 
 /** `count` images as bytes [count, h, w, c]; image i depends on (seed, i) alone. */
 export async function samplePrior(
   { model, params }: LoadedModel<DenoiserModel>,
-  { count, seed, threads, engine, steps = 20 }: SampleOptions,
+  { count, seed, threads, engine, device, steps = 20 }: SampleOptions,
 ): Promise<Uint8Array> {
   const { height, width, channels } = model.image;
   const shape = [count, channels, height, width];
@@ -33,7 +35,7 @@ export async function samplePrior(
   const step = await compile(
     samplingStep(network, { clip: true }),
     { x: image, previousX0: image, t: scalar, a: scalar, s: scalar, cX: scalar, cD: scalar, cP: scalar },
-    { engine, threads, constants: { prior: params } },
+    { engine, device, threads, constants: { prior: params } },
   );
   const size = height * width * channels;
   const noise = new Float32Array(count * size);

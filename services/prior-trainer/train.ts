@@ -97,7 +97,7 @@ async function runSteps(
     if (step % config.checkpointEvery === 0) await save();
     if (step % config.sampleEvery === 0 || step === config.steps) {
       const { model, average } = training;
-      const samples = await samplePrior({ model, params: average }, { count: GRID_IMAGES, seed: config.seed, threads: config.threads, engine: config.engine }); // prettier-ignore
+      const samples = await samplePrior({ model, params: average }, { count: GRID_IMAGES, seed: config.seed, threads: config.threads, engine: config.engine, device: config.device }); // prettier-ignore
       await writeSampleGrid(files.sample(step), samples, model.image);
       since = performance.now(); // the rate is that of training
     }

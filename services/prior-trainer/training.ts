@@ -84,7 +84,7 @@ export class PriorTraining {
         batch: { images: image, noise: image, t: perImage, a: perImage, s: perImage, weights: perImage },
         scalars: scalarsSignature(optimizer),
       },
-      { engine: config.engine, threads: config.threads },
+      { engine: config.engine, device: config.device, threads: config.threads },
     );
     return new PriorTraining(config, dataset, {
       key,

@@ -1,5 +1,6 @@
 /** How a kernel is tested: its output and gradients on one engine are compared with another's. */
 import { expect } from 'vitest';
+import type { DeviceName } from '../../common/engine-names.ts';
 import { float32, sizeOf } from '../array.ts';
 import type { NdArray } from '../array.ts';
 import { compile } from '../compile.ts';
@@ -45,14 +46,18 @@ export function withGradients({ fn, forwardOnly }: Case) {
   };
 }
 
-export async function runOn(engine: string, example: Case): Promise<Record<string, NdArray>> {
+export async function runOn(
+  engine: string,
+  example: Case,
+  device?: DeviceName,
+): Promise<Record<string, NdArray>> {
   const x = draw(example.x, 'x', example.domain);
   const y = draw(example.y ?? [1], 'y', example.domain);
   const signature = {
     x: { shape: x.shape, dtype: 'float32' },
     y: { shape: y.shape, dtype: 'float32' },
   } as const;
-  const executable = await compile(withGradients(example), signature, { engine });
+  const executable = await compile(withGradients(example), signature, { engine, device });
   const result = await executable.run({ x, y });
   await executable.dispose();
   return result;
