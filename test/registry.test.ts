@@ -563,7 +563,7 @@ describe('a registry that cannot be opened', () => {
     const secured = await startNats(['-js', '-sd', join(folder, 'secured'), '--auth', 'open-sesame']);
     await expect(openNatsRegistry({ url: secured.url, cluster: 'c' })).rejects.toThrow('AUTHORIZATION');
     const tokenFile = join(folder, 'token');
-    await writeFile(tokenFile, 'open-sesame\n');
+    await writeFile(tokenFile, 'open-sesame\n', { mode: 0o600 });
     const registry = await openNatsRegistry({ url: secured.url, cluster: 'c', tokenFile });
     expect(await registry.list('')).toEqual([]);
     await registry.close();
