@@ -345,7 +345,7 @@ describe('mistakes', () => {
       join(folder, 'bad.yaml'),
       'method: erm\ndata:\n  source: shapes\ntraining:\n  epochs: many\n',
     );
-    writeFileSync(join(folder, 'empty'), '\n');
+    writeFileSync(join(folder, 'empty'), '\n', { mode: 0o600 });
   });
   it.each([
     [['submit', '--config', 'bad.yaml'], /bad\.yaml:5: training\.epochs is 'many'; it must be/],
@@ -360,7 +360,7 @@ describe('mistakes', () => {
     [['submit', '--config', 'run.json', '--label', 'x'], /--label x: write name=value/],
     [['watch', 'first', '--from', '0'], /--from 0: it must be a whole number from 1/],
     [['watch', 'nobody'], /runs\/nobody: there is no such run/],
-    [['runs', '--filter', 'state = LOST'], /filter: no such state; use one of QUEUED/],
+    [['runs', '--filter', 'state = LOST'], /filter: 'LOST': no such state; use one of QUEUED/],
     [['cancel', 'nobody'], /runs\/nobody: there is no such run/],
     [['resume', 'first'], /runs\/first has ended well/],
     [['model', 'nobody', '--out', 'x'], /runs\/nobody: there is no such run/],

@@ -26,6 +26,7 @@ import {
   readReport,
   referenceRun,
   shapesData,
+  shapesJudge,
 } from './support/suite.ts';
 
 /** From the first event that says so to the first that ends it. */
@@ -329,11 +330,14 @@ describe('a coordinator', () => {
     const { api, runsDir } = server;
     const { name } = await api.createRun({
       runId: 'broken',
-      config: await tinyConfig({ judge: null, data: { source: await shapesData(), imageSize: 20 } }),
+      config: await tinyConfig({
+        judge: await shapesJudge(),
+        data: { source: await shapesData(), imageSize: 20 },
+      }),
     });
     const run = await ended(api, name);
     expect(run.state).toBe('STATE_FAILED');
-    expect(run.reason).toMatch(/16/);
+    expect(run.reason).toMatch(/knows images of 16×16×1, the data has 20×20×1/);
     expect(readFileSync(join(runsDir, 'broken', 'run.json'), 'utf8')).toContain('"failed"');
   });
 
