@@ -12,6 +12,7 @@ import {
   registryService,
 } from '../actors/proto/runtime-services.ts';
 import { CONNECT_PATH, encodeFrame, type Frame } from '../actors/calls/transport/frames.ts';
+import { ownTokenFile } from '../actors/security/own-token.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { foldIn, keyFromSeed, uniform } from '../tensor/random.ts';
 import { startTestNode, type TestNode } from './support/cluster.ts';
@@ -33,7 +34,7 @@ let startBytes: number;
 beforeAll(async () => {
   node = await startTestNode(newFolder('fuzz'), `t${process.pid}fuzz`, []);
   pool = new ChannelPool();
-  client = new RawClient(node.address);
+  client = new RawClient(node.address, shownToken());
   await alive();
   startBytes = residentBytes(node.cli.pid);
 });
@@ -44,6 +45,11 @@ afterAll(async () => {
   node.cli.signal('SIGTERM');
   expect(await node.cli.ended).toMatchObject({ code: 0, stderr: '' });
 });
+
+/** As the owner of the node: whoever has no token gets no further than the door (closed-ports.test.ts). */
+function shownToken(): RawHeaders {
+  return { authorization: `Bearer ${readFileSync(ownTokenFile(), 'utf8').trim()}` };
+}
 
 /** The node does its work still. */
 async function alive(): Promise<void> {
@@ -347,7 +353,7 @@ it('connections that say nothing, or half of it, while others work', async () =>
 });
 
 it('streams that are opened and reset at once', async () => {
-  const own = new RawClient(node.address);
+  const own = new RawClient(node.address, shownToken());
   await Promise.all(
     Array.from({ length: 1000 }, () => own.call(CONNECT_PATH, framed(encodeFrame(frame({}))), {}, 1)),
   );

@@ -14,8 +14,11 @@ export type RawHeaders = Readonly<Record<string, string>>;
 
 export class RawClient {
   readonly #session: ClientHttp2Session;
+  readonly #headers: RawHeaders;
 
-  constructor(address: string) {
+  /** `headers` go with every call. */
+  constructor(address: string, headers: RawHeaders = {}) {
+    this.#headers = headers;
     this.#session = connect(`http://${address}`);
     this.#session.on('error', () => undefined);
   }
@@ -25,6 +28,7 @@ export class RawClient {
     return new Promise((resolve) => {
       const stream = this.#session.request({
         ...{ ':method': 'POST', ':path': path, te: 'trailers', 'content-type': 'application/grpc' },
+        ...this.#headers,
         ...headers,
       });
       const got: IncomingHttpHeaders = {};
