@@ -55,10 +55,13 @@ function names(pattern: RegExp, text: string): string[] {
   return [...text.matchAll(pattern)].map(([, name]) => name!);
 }
 
-/** What the autoscaler of k8s/chart asks for, as a release fills it in; none where there is no chart. */
+/** What the autoscaler of k8s/chart asks for, over all namespaces and installations; none where there is no chart. */
 function autoscalerQueries(folder: string): Query[] {
   const file = join(folder, 'chart', 'files', 'backlog.promql');
   if (!existsSync(file)) return [];
-  const expr = readFileSync(file, 'utf8').trim().replace('WINDOW', '10');
+  const expr = readFileSync(file, 'utf8')
+    .trim()
+    .replace('WINDOW', '10')
+    .replaceAll(/="(?:NAMESPACE|INSTALLATION)"/g, '=~".*"');
   return [{ where: 'k8s/chart/files/backlog.promql', kind: 'autoscaler', expr, shown: [] }];
 }

@@ -68,7 +68,7 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
       for (const name of ['runs/first', 'runs/second'])
         await whenEvent(coordinator.api, name, (event) => event.epochFinished != null);
       const texts = Object.fromEntries(
-        ['dcgm', 'nats'].map((name) => [name, readFileSync(join(FIXTURES, `${name}.txt`), 'utf8')]),
+        ['dcgm', 'keda', 'nats'].map((name) => [name, readFileSync(join(FIXTURES, `${name}.txt`), 'utf8')]),
       );
       pages = await servePages(texts);
       prometheus = await Prometheus.start({
@@ -108,6 +108,7 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
       ['ballast', 1],
       ['ballast', 1],
       ['dcgm', 1],
+      ['keda', 1],
       ['nats', 1],
     ]);
   });
