@@ -13,7 +13,6 @@ import type { Tensor2D, Tensor4D } from '../tensor/tf.ts';
 import { normalizedConv } from './batch-norm.ts';
 import type { BatchStatistics } from './batch-norm.ts';
 import { Initializer } from './parameters.ts';
-import type { ResNetConfig } from './classifier.ts';
 import type { Parameters } from './parameters.ts';
 
 /** Blocks of each stage; a bottleneck puts out four times its width. */
@@ -86,10 +85,17 @@ function blockOf(name: string, { inputs, width, stride, isBottleneck }: BlockSha
   return { path, shortcut: { ...names, inputs, outputs, size: 1, stride } };
 }
 
+/** What the first and the last layer depend on (`ClassifierConfig`). */
+export interface ResNetEnds {
+  readonly channels: number;
+  readonly classes: number;
+  readonly cosineScale?: number;
+}
+
 /** Shapes of all parameters and running statistics, by torchvision's names. */
 export function resNetShapes(
   architecture: ResNetArchitecture,
-  { channels, classes, cosineScale }: Pick<ResNetConfig, 'channels' | 'classes' | 'cosineScale'>,
+  { channels, classes, cosineScale }: ResNetEnds,
 ): Readonly<Record<string, readonly number[]>> {
   const blocks = blocksOf(architecture);
   const features = blocks.at(-1)!.path.at(-1)!.outputs;

@@ -138,7 +138,12 @@ describe('a run', () => {
     const html = await readFile(join(reference.dir, 'report.html'), 'utf8');
     expect(html).toContain('data:image/png;base64,');
     for (const name of SHAPE_CLASSES) expect(html).toContain(name);
-    const words = html.replaceAll(/data:image\/png;base64,[\w+/=]+/g, ''); // a picture's letters may spell anything
+    const [, data = ''] = /<script type="application\/json" id="data">(.*?)<\/script>/s.exec(html) ?? [];
+    expect(JSON.parse(data)).toBeTypeOf('object'); // NaN and undefined are no JSON
+    // The page's own program and a picture's letters may spell anything.
+    const words = html
+      .replaceAll(/<(script|style)\b[^>]*>.*?<\/\1>/gs, '')
+      .replaceAll(/data:image\/png;base64,[\w+/=]+/g, '');
     expect(words).not.toMatch(/https?:\/\/(?!www\.w3\.org)|NaN|undefined/);
   });
 

@@ -17,21 +17,27 @@ if (workerData.isSpare) parentPort.postMessage('ready');
 
 let folder: string;
 let threads: SpareThreads;
-const errors: unknown[] = [];
+let errors: unknown[] = [];
 const taken: Worker[] = [];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ballast-spares-'));
   const program = join(folder, 'program.mjs');
   await writeFile(program, PROGRAM);
-  errors.length = 0;
-  threads = new SpareThreads(program, (error) => errors.push(error));
+  errors = [];
+  threads = new SpareThreads(program, reporter());
 });
 
 afterEach(async () => {
   await Promise.all([threads.close(), ...taken.splice(0).map((worker) => worker.terminate())]);
   await rm(folder, { recursive: true });
 });
+
+/** Reports to the test that asks, also of a thread that ends when another test has begun. */
+function reporter(): (error: unknown) => void {
+  const own = errors;
+  return (error) => own.push(error);
+}
 
 function take(): Worker {
   const worker = threads.take();
@@ -68,7 +74,7 @@ it('forgets one that ends while it waits, and says why', async () => {
     `${PROGRAM}\nif (workerData.isSpare) setTimeout(() => { throw new Error('too long'); }, 200);`,
   );
   await threads.close();
-  threads = new SpareThreads(short, (error) => errors.push(error));
+  threads = new SpareThreads(short, reporter());
   take();
   await waitFor(1);
   await waitFor(0);
@@ -80,7 +86,7 @@ it('a program that cannot be loaded is reported, and not tried for ever', async 
   const broken = join(folder, 'broken.mjs');
   await writeFile(broken, 'throw new Error("cannot be loaded")');
   await threads.close();
-  threads = new SpareThreads(broken, (error) => errors.push(error));
+  threads = new SpareThreads(broken, reporter());
   await expect(once(take(), 'exit')).rejects.toThrow('cannot be loaded');
   await vi.waitFor(() => expect(errors).toMatchObject([{ message: 'cannot be loaded' }]), {
     timeout: 10_000,
