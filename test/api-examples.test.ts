@@ -9,7 +9,7 @@ import { BUDGET, EPOCHS, jsonLines, newFolder, SHARD_SIZE, shapesData } from './
 
 const ROOT = packageRoot();
 const SERVICE = 'ballast.v1.CoordinatorService';
-const METHODS = 13;
+const METHODS = 15;
 const CONFIG = {
   method: 'iois',
   data: { source: 'shapes' },

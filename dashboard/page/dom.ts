@@ -67,7 +67,11 @@ export function table(
   head: readonly string[],
   rows: readonly (readonly Cell[])[],
 ): HTMLElement {
-  const header = h('tr', {}, ...head.map((name) => h('th', { scope: 'col' }, name)));
+  const header = h(
+    'tr',
+    {},
+    ...head.map((name) => (name === '' ? h('td') : h('th', { scope: 'col' }, name))),
+  );
   const body = rows.map((cells) => h('tr', {}, ...cells.map((cell, index) => tableCell(cell, index === 0))));
   const inner = h(
     'table',
@@ -76,7 +80,7 @@ export function table(
     h('thead', {}, header),
     h('tbody', {}, ...body),
   );
-  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption }, inner);
+  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': `${caption}: table` }, inner);
 }
 
 export function tableCell({ text, href, isBest, isNumber, share }: Cell, isName: boolean): HTMLElement {

@@ -53,7 +53,7 @@ function frame(isLive: boolean): void {
   replace(
     document.querySelector('#app')!,
     skip,
-    h('div', { class: 'top' }, brand, crumbs, link),
+    h('header', { class: 'top' }, brand, crumbs, link),
     main,
     footer,
   );

@@ -240,7 +240,11 @@ function classTable(
     h('thead', {}, h('tr', {}, ...head)),
     h('tbody', {}, ...body),
   );
-  return h('div', { class: 'scroll tall', tabindex: 0, role: 'region', 'aria-label': 'Classes' }, inner);
+  return h(
+    'div',
+    { class: 'scroll tall', tabindex: 0, role: 'region', 'aria-label': 'Classes: table' },
+    inner,
+  );
 }
 
 function courseMap(

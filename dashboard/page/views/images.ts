@@ -150,7 +150,7 @@ function row(label: string, pictures: readonly HTMLElement[]): HTMLElement {
     'div',
     { class: 'strip' },
     h('span', { class: 'note' }, label),
-    h('div', { class: 'cells' }, ...pictures),
+    h('div', { class: 'cells', tabindex: 0, role: 'group', 'aria-label': label }, ...pictures),
   );
 }
 

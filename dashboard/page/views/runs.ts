@@ -182,7 +182,7 @@ function runTable(
     h('thead', {}, h('tr', {}, first, ...head)),
     h('tbody', {}, ...rows),
   );
-  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Runs' }, inner);
+  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Runs: table' }, inner);
 }
 
 /** A run from a configuration, as config.json of another run holds it. */
