@@ -36,7 +36,13 @@ function classifier(learningRate: number): Promise<ClassifierTraining> {
     method: 'erm',
     classifier: classifierConfigSchema.parse({ widths: [8], groups: 4 }),
     training: trainingConfigSchema.parse({ learningRate, batchSize: 4, schedule: 'constant' }),
-    ...{ seed: 1, threads: 1, engine: 'onnxruntime' as const, device: 'cpu' as const, synthesis: { budget: 0 } },
+    ...{
+      seed: 1,
+      threads: 1,
+      engine: 'onnxruntime' as const,
+      device: 'cpu' as const,
+      synthesis: { budget: 0 },
+    },
     data: { tailBelow: 200 },
   };
   return ClassifierTraining.create(config, dataset);

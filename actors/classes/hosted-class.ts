@@ -50,9 +50,7 @@ export async function startInstance(
 async function makeInstance({ actorClass }: RegisteredClass, args: unknown): Promise<unknown> {
   const list = Array.isArray(args) ? (args as never[]) : [];
   if ('create' in actorClass && typeof actorClass.create === 'function') {
-    return (await (actorClass as unknown as { create(...args: never[]): unknown }).create(
-      ...list,
-    ));
+    return await (actorClass as unknown as { create(...args: never[]): unknown }).create(...list);
   }
   return new (actorClass as new (...args: never[]) => unknown)(...list);
 }

@@ -16,7 +16,7 @@ describe('values', () => {
     ['a date', new Date(5)],
     ['a map of sets', new Map([['a', new Set([1, 'x'])]])],
     ['a regular expression', /a+/gi],
-    ['a hole', [1, , 3]],  
+    ['a hole', [1, , 3]],
     ['an undefined field', { a: undefined }],
     ['a lone surrogate', '\uD800'],
     ['plain data', [{ by: 1, at: [true, null, 'ü'] }]],
