@@ -10,7 +10,7 @@ export function pageActions(
   { methods: known }: Pick<AnyService, 'methods'>,
   methods: ApiMethods,
 ): RunActions {
-  const call = async (name: string, request: object) => {
+  const call = (name: string, request: object) => {
     const { requestSerialize, requestDeserialize } = known.get(name)!;
     const message = requestDeserialize(requestSerialize(request)) as never;
     return methods[name]!(message, { signal: new AbortController().signal });
