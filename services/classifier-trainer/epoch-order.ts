@@ -4,6 +4,7 @@
  * many optimiser steps.
  */
 import { apportion } from '../../common/apportion.ts';
+import { classMembers } from '../../data/long-tail.ts';
 import { foldIn, permutation } from '../../tensor/random.ts';
 import type { Key } from '../../tensor/random.ts';
 
@@ -49,7 +50,7 @@ function naturalOrder({
 }: EpochOrderInput): Int32Array {
   const real = realLabels.length;
   const pool: number[] = Array.from({ length: real + syntheticLabels.length }, (_, i) => i);
-  const members = membersOf(realLabels, classes);
+  const members = classMembers(realLabels, classes);
   const replayKey = foldIn(key, 'replay', epoch);
   replay.forEach((count, label) => pool.push(...passes(members[label]!, count, replayKey, label)));
   // Methods with fewer examples than places go on with further passes over the real images.
@@ -97,7 +98,7 @@ function classShares(
  * examples, so that each is seen equally often.
  */
 function drawByClass(labels: Int32Array, weights: readonly number[], count: number, key: Key): number[] {
-  const members = membersOf(labels, weights.length);
+  const members = classMembers(labels, weights.length);
   return apportion(weights, count).flatMap((share, label) => passes(members[label]!, share, key, label));
 }
 
@@ -108,7 +109,7 @@ function drawByShare(
   { weights, syntheticShare, places }: { weights: readonly number[]; syntheticShare: number; places: number },
   key: Key,
 ): number[] {
-  const members = membersOf(labels, weights.length);
+  const members = classMembers(labels, weights.length);
   return apportion(weights, places).flatMap((share, label) => {
     const firstSynthetic = members[label]!.findIndex((example) => example >= real);
     if (firstSynthetic < 0) return passes(members[label]!, share, key, label);
@@ -127,12 +128,6 @@ function passes(own: readonly number[], count: number, key: Key, label: number):
     for (const i of order.subarray(0, count - drawn.length)) drawn.push(own[i]!);
   }
   return drawn;
-}
-
-function membersOf(labels: Int32Array, classes: number): number[][] {
-  const members: number[][] = Array.from({ length: classes }, () => []);
-  labels.forEach((label, i) => members[label]!.push(i));
-  return members;
 }
 
 export function classCounts(labels: Int32Array, classes: number): number[] {

@@ -6,6 +6,7 @@
 import { UserError } from '../../common/errors.ts';
 import { augmentBatch } from '../../data/augment.ts';
 import type { Dataset } from '../../data/dataset.ts';
+import { classMembers } from '../../data/long-tail.ts';
 import { preprocess } from '../../data/preprocess.ts';
 import { encodeModelFile } from '../../models/model-file.ts';
 import type { DenoiserModel, LoadedModel } from '../../models/model-file.ts';
@@ -104,9 +105,7 @@ function batchOf({ dataset, probabilities, key }: HeadJob, step: number) {
 }
 
 function balancedExamples(labels: Int32Array, classes: number, key: Key): number[] {
-  const members = Array.from({ length: classes }, (): number[] => []);
-  labels.forEach((label, i) => members[label]!.push(i));
-  const present = members.filter((own) => own.length > 0);
+  const present = classMembers(labels, classes).filter((own) => own.length > 0);
   const draws = uniform(key, 2 * BATCH);
   return Array.from({ length: BATCH }, (_, i) => {
     const own = present[Math.floor(draws[2 * i]! * present.length)]!;
