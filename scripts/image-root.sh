@@ -54,13 +54,13 @@ find "$dest/node_modules/echarts" -type f ! -name echarts.esm.min.mjs ! -name pa
 find "$dest/node_modules/dejavu-fonts-ttf" -name '*.ttf' ! -name DejaVuSans.ttf -delete
 find "$dest/node_modules" \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -type f -delete
 
-# What the package says that it consists of, without declarations, maps, benchmarks and what Grafana reads.
+# The files of the package, without declarations, maps, benchmarks, the change log and what Grafana reads.
 node -p "require('./package.json').files.join('\n')" | while read -r name; do
-  case $name in grafana/*) continue ;; esac
+  case $name in grafana/* | CHANGELOG.md | '!'*) continue ;; esac
   cp -R "$name" "$dest/"
 done
 cp LICENSE "$dest/"
-rm -rf "$dest/dist/bench" "$dest/dist/.built"
+rm -rf "$dest/dist/bench" "$dest/dist/examples" "$dest/dist/.built"
 find "$dest/dist" \( -name '*.map' -o -name '*.d.ts' \) -type f -delete
 rm "$dest/package-lock.json" "$dest/.npmrc" "$dest/node_modules/.package-lock.json"
 chmod 755 "$dest/dist/cli/main.js"
