@@ -25,8 +25,8 @@ const MAY_IMPORT = {
   services: ['common', 'config', 'tensor', 'models', 'data', 'actors', 'report', 'gen'],
 };
 
-/** Rooms of actors/, lower ones first: each may import those before it (docs/decisions/0001-layout.md). Tests look anywhere. */
-const ROOMS = [
+/** Rooms of a folder, lower ones first: each may import those before it (docs/decisions/0001-layout.md). Tests look anywhere. */
+const ACTOR_ROOMS = [
   ...[
     'base',
     'security',
@@ -41,6 +41,8 @@ const ROOMS = [
   ],
   ...['actor', 'compute', 'pools', 'threads', 'cluster', 'node', 'classes'],
 ];
+
+const COORDINATOR_ROOMS = ['crew', 'records', 'epoch', 'runs', 'api'];
 
 const FOLDERS = [
   ...Object.keys(MAY_IMPORT),
@@ -80,23 +82,29 @@ function restrictImports(files, patterns, ignores = []) {
   return { files, ignores, rules: { 'no-restricted-imports': ['error', { patterns }] } };
 }
 
-const importDirection = [
-  ...Object.keys(MAY_IMPORT).map((folder) =>
-    restrictImports([`${folder}/**/*.ts`], forbiddenFolders(folder)),
-  ),
-  ...ROOMS.map((room, index) =>
+/** `aboveOf` gives the files beside the rooms that a room may not import. */
+function roomsOf(folder, rooms, aboveOf) {
+  return rooms.map((room, index) =>
     restrictImports(
-      [`actors/${room}/**/*.ts`],
+      [`${folder}/${room}/**/*.ts`],
       [
-        ...forbiddenFolders('actors'),
+        ...forbiddenFolders(folder),
         {
-          regex: `^(\\.\\./)+((${ROOMS.slice(index + 1).join('|') || '-'})/|index\\.ts$${room === 'classes' ? '' : '|serve\\.ts$'})`,
-          message: `actors/${room}/ may import only common/ and the rooms below it: ${ROOMS.slice(0, index).join(', ')}.`,
+          regex: `^(\\.\\./)+((${rooms.slice(index + 1).join('|') || '-'})/|(${aboveOf(room).join('|')})\\.ts$)`,
+          message: `${folder}/${room}/ may import, of this folder, only the rooms below it: ${rooms.slice(0, index).join(', ')}.`,
         },
       ],
       ['**/*.test.ts'],
     ),
+  );
+}
+
+const importDirection = [
+  ...Object.keys(MAY_IMPORT).map((folder) =>
+    restrictImports([`${folder}/**/*.ts`], forbiddenFolders(folder)),
   ),
+  ...roomsOf('actors', ACTOR_ROOMS, (room) => (room === 'classes' ? ['index'] : ['index', 'serve'])),
+  ...roomsOf('coordinator', COORDINATOR_ROOMS, () => ['handler', 'main', 'service', 'service-metrics']),
 ];
 
 export default tseslint.config(

@@ -1,7 +1,7 @@
 /** A crew in memory for the scale benchmark: workers that sleep for each shard, one after another, and a trainer that counts. */
 import { loadService } from '../actors/proto/protos.ts';
-import { ownWorkers } from '../coordinator/crew.ts';
-import type { Crew, LinkStatus, TrainerHandle, WorkerHandle } from '../coordinator/crew.ts';
+import { ownWorkers } from '../coordinator/crew/crew.ts';
+import type { Crew, LinkStatus, TrainerHandle, WorkerHandle } from '../coordinator/crew/crew.ts';
 import type {
   DiffusionWorkerServiceClient,
   DiffusionWorkerServiceHandlers,

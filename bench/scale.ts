@@ -13,11 +13,11 @@ import { parseArgs } from 'node:util';
 import { Registry } from 'prom-client';
 import { openEventLog } from '../actors/control/event-log.ts';
 import { silentLog } from '../common/log.ts';
-import { createRunEvents } from '../coordinator/run-events.ts';
-import { shardCrew } from '../coordinator/epoch.ts';
-import { CoordinatorMetrics, RunMetrics } from '../coordinator/run-metrics.ts';
-import { planShards } from '../coordinator/sharding.ts';
-import { synthesizeEpoch } from '../coordinator/synthesis.ts';
+import { createRunEvents } from '../coordinator/records/run-events.ts';
+import { shardCrew } from '../coordinator/epoch/epoch.ts';
+import { CoordinatorMetrics, RunMetrics } from '../coordinator/epoch/run-metrics.ts';
+import { planShards } from '../coordinator/epoch/sharding.ts';
+import { synthesizeEpoch } from '../coordinator/epoch/synthesis.ts';
 import { scaleCrew } from './scale-crew.ts';
 import type { ScaleSettings } from './scale-crew.ts';
 

@@ -6,7 +6,7 @@ import type { ConfigSource } from '../config/load.ts';
 import { mergeConfig } from '../config/merge.ts';
 import { canonicalMethod } from '../config/method.ts';
 import { parseRunConfig, resolvePaths, type RunConfig } from '../config/run-config.ts';
-import { RunFolder } from '../coordinator/run-folder.ts';
+import { RunFolder } from '../coordinator/records/run-folder.ts';
 import { finalResult } from '../report/final-result.ts';
 import type { ComparisonReport, MethodReport, RunReport } from '../report/records.ts';
 

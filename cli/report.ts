@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { errorCode, toError, UserError } from '../common/errors.ts';
 import { writeComparisonPage } from '../dashboard/report.ts';
-import { renderReport as renderRun } from '../coordinator/render-report.ts';
+import { renderReport as renderRun } from '../coordinator/records/render-report.ts';
 import type { ComparisonReport, RunReport } from '../report/records.ts';
 import { comparisonTable } from '../report/table.ts';
 import type { CommandContext } from './context.ts';

@@ -7,7 +7,7 @@ import { dataConfigSchema } from '../config/data-config.ts';
 import { mergeConfig } from '../config/merge.ts';
 import { parseStrict } from '../config/validation.ts';
 import { parseRunConfig, resolvePaths, type RunConfig } from '../config/run-config.ts';
-import { RunFolder } from '../coordinator/run-folder.ts';
+import { RunFolder } from '../coordinator/records/run-folder.ts';
 import { ensureDirectory } from '../common/files.ts';
 import type { Dashboard } from '../dashboard/server/server.ts';
 import type { CommandContext } from './context.ts';

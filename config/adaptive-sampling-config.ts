@@ -1,4 +1,4 @@
-/** How per-class accuracy becomes a quota of synthetic images per class (coordinator/adaptive-sampling.ts). */
+/** How per-class accuracy becomes a quota of synthetic images per class (coordinator/epoch/adaptive-sampling.ts). */
 import { z } from 'zod';
 
 export const adaptiveSamplingConfigSchema = z

@@ -11,13 +11,13 @@ import type { RunDriverServiceHandlers } from '../gen/ballast/v1/RunDriverServic
 import type { DriveRequest__Output } from '../gen/ballast/v1/DriveRequest.ts';
 import type { DriveResponse } from '../gen/ballast/v1/DriveResponse.ts';
 import type { RunEvent } from '../report/records.ts';
-import { type CrewPlace, spawnCrew } from './crew-node.ts';
-import { describeProcess } from './environment.ts';
-import { renderReport } from './render-report.ts';
-import { createRunEvents } from './run-events.ts';
-import { RunFolder } from './run-folder.ts';
-import { runLoop } from './run-loop.ts';
-import { CoordinatorMetrics, RunMetrics } from './run-metrics.ts';
+import { type CrewPlace, spawnCrew } from './crew/crew-node.ts';
+import { describeProcess } from './records/environment.ts';
+import { renderReport } from './records/render-report.ts';
+import { createRunEvents } from './records/run-events.ts';
+import { RunFolder } from './records/run-folder.ts';
+import { runLoop } from './epoch/run-loop.ts';
+import { CoordinatorMetrics, RunMetrics } from './epoch/run-metrics.ts';
 
 export function coordinatorHandlers(
   runtime: ActorRuntime,

@@ -1,6 +1,6 @@
 /** The coordinator's process. */
 import { serveActor } from '../actors/serve.ts';
-import { coordinatorType } from './actor-types.ts';
+import { coordinatorType } from './crew/actor-types.ts';
 import { coordinatorHandlers } from './handler.ts';
 
 await serveActor({

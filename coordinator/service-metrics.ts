@@ -2,7 +2,7 @@
 import { Gauge, type Registry } from 'prom-client';
 import type { RunManager } from './runs/run-manager.ts';
 import { RUN_STATES } from './runs/run-record.ts';
-import type { SharedWorkers } from './shared-workers.ts';
+import type { SharedWorkers } from './crew/shared-workers.ts';
 
 /** Counts runs and workers whenever somebody asks. */
 export function watchRuns(

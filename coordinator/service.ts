@@ -23,8 +23,8 @@ import type { ShowPath } from './api/resources.ts';
 import type { Confine } from './api/run-request.ts';
 import { ApiServer } from './api/server.ts';
 import { SynthesisOnDemand } from './api/synthesize.ts';
-import type { workerType } from './actor-types.ts';
-import { CoordinatorMetrics } from './run-metrics.ts';
+import type { workerType } from './crew/actor-types.ts';
+import { CoordinatorMetrics } from './epoch/run-metrics.ts';
 import { Journals } from './runs/journals.ts';
 import { EventRetention } from './runs/event-retention.ts';
 import { type Periodic, periodically } from './runs/periodically.ts';
@@ -34,8 +34,8 @@ import { hasEnded, type RunRecord } from './runs/run-record.ts';
 import { deleteDueRuns, isLimited, type KeepRuns, RETENTION_PERIOD_MS } from './runs/run-retention.ts';
 import { RunStore } from './runs/run-store.ts';
 import { watchRuns } from './service-metrics.ts';
-import { SharedWorkers } from './shared-workers.ts';
-import { WorkerPool } from './worker-pool.ts';
+import { SharedWorkers } from './crew/shared-workers.ts';
+import { WorkerPool } from './crew/worker-pool.ts';
 
 /** How long an ended run's metrics can still be scraped. */
 const KEEP_METRICS_MS = 600_000;

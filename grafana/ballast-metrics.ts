@@ -7,7 +7,7 @@ import { NodeObjectMetrics, ProcessObjectMetrics } from '../actors/objects/objec
 import { RegistryMetrics } from '../actors/control/registry-metrics.ts';
 import type { NodeStatus } from '../actors/status/status.ts';
 import { ApiMetrics } from '../coordinator/api/metrics.ts';
-import { CoordinatorMetrics } from '../coordinator/run-metrics.ts';
+import { CoordinatorMetrics } from '../coordinator/epoch/run-metrics.ts';
 import { watchRuns } from '../coordinator/service-metrics.ts';
 import { TrainerMetrics } from '../services/classifier-trainer/metrics.ts';
 import { WorkerMetrics } from '../services/diffusion-worker/metrics.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { RunConfig } from '../config/run-config.ts';
-import { RunFolder } from '../coordinator/run-folder.ts';
+import { RunFolder } from '../coordinator/records/run-folder.ts';
 import { decodeSafetensors } from '../tensor/safetensors.ts';
 import { ballast, Cli } from './support/cli.ts';
 import { actorsOf } from './support/processes.ts';

@@ -22,10 +22,10 @@ const DECIDING = [
   ...['tensor', 'models', 'data', 'services/classifier-trainer', 'services/diffusion-worker'],
   ...[
     'common/apportion',
-    'coordinator/adaptive-sampling',
-    'coordinator/epoch',
-    'coordinator/sharding',
-    'coordinator/synthesis-plan',
+    'coordinator/epoch/adaptive-sampling',
+    'coordinator/epoch/epoch',
+    'coordinator/epoch/sharding',
+    'coordinator/epoch/synthesis-plan',
   ],
 ];
 

@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunConfig } from '../../config/run-config.ts';
-import { RunFolder } from '../../coordinator/run-folder.ts';
+import { RunFolder } from '../../coordinator/records/run-folder.ts';
 import type { RunReport } from '../../report/records.ts';
 import type { RunKey } from './run-key.ts';
 

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { readBounded } from '../../common/bounded-file.ts';
 import { errorCode } from '../../common/errors.ts';
-import type { RunFolder } from '../run-folder.ts';
+import type { RunFolder } from '../records/run-folder.ts';
 import { ApiError, invalidField } from './errors.ts';
 import { runName } from './resources.ts';
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import type { Image } from '../../gen/ballast/v1/Image.ts';
 import type { GridIndex } from '../../report/pictures/png-grid.ts';
-import { readOrNull } from '../checkpoints.ts';
-import type { RunFolder } from '../run-folder.ts';
+import { readOrNull } from '../records/checkpoints.ts';
+import type { RunFolder } from '../records/run-folder.ts';
 import { notFound } from './errors.ts';
 import { epochName } from './resources.ts';
 

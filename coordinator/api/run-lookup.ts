@@ -1,5 +1,5 @@
 /** The run that a request names, its folder, and what the folder tells of it. */
-import { RunFolder } from '../run-folder.ts';
+import { RunFolder } from '../records/run-folder.ts';
 import { type RunFacts, RunFactsCache } from '../runs/run-facts.ts';
 import type { RunManager } from '../runs/run-manager.ts';
 import type { RunRecord } from '../runs/run-record.ts';

@@ -4,9 +4,9 @@
  */
 import type { OpenResponse__Output } from '../../gen/ballast/v1/OpenResponse.ts';
 import type { WeightsRef__Output } from '../../gen/ballast/v1/WeightsRef.ts';
-import { whenAlive } from '../crew.ts';
-import { type SpawnedCrew, spawnCrew } from '../crew-node.ts';
-import { RunFolder } from '../run-folder.ts';
+import { whenAlive } from '../crew/crew.ts';
+import { type SpawnedCrew, spawnCrew } from '../crew/crew-node.ts';
+import { RunFolder } from '../records/run-folder.ts';
 import type { ExecutionOptions } from '../runs/run-execution.ts';
 import type { RunRecord } from '../runs/run-record.ts';
 import { precondition } from './errors.ts';

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { EpochRecord, RunReport } from '../../report/records.ts';
-import { RunFolder } from '../run-folder.ts';
-import { INITIAL_RUN_STATE } from '../run-state.ts';
+import { RunFolder } from '../records/run-folder.ts';
+import { INITIAL_RUN_STATE } from '../records/run-state.ts';
 import { RunFactsCache } from './run-facts.ts';
 
 const LATER_MS = 10_000;

@@ -6,7 +6,7 @@
 import { stat } from 'node:fs/promises';
 import { errorCode } from '../../common/errors.ts';
 import type { EpochRecord, Metrics } from '../../report/records.ts';
-import { RunFolder } from '../run-folder.ts';
+import { RunFolder } from '../records/run-folder.ts';
 
 /** A summary of a run, from its folder. */
 export interface RunFacts {

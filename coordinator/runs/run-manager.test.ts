@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLog } from '../../common/log.ts';
 import { UserError } from '../../common/errors.ts';
 import { parseRunConfig } from '../../config/run-config.ts';
-import type { RunOutcome } from '../run-loop.ts';
+import type { RunOutcome } from '../epoch/run-loop.ts';
 import { Journals } from './journals.ts';
 import { RunManager } from './run-manager.ts';
 import type { RunRecord } from './run-record.ts';

@@ -4,7 +4,7 @@
  */
 import { toError, UserError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
-import type { RunOutcome } from '../run-loop.ts';
+import type { RunOutcome } from '../epoch/run-loop.ts';
 import type { Journals } from './journals.ts';
 import { hasEnded, type RunRecord, type RunState } from './run-record.ts';
 import type { RunStore } from './run-store.ts';

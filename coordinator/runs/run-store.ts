@@ -6,7 +6,7 @@ import { errorCode } from '../../common/errors.ts';
 import { ensureDirectory, writeFailure, writeFileAtomic } from '../../common/files.ts';
 import type { Log } from '../../common/log.ts';
 import { refuseForeignFolder } from '../../common/private-file.ts';
-import { readOrNull } from '../checkpoints.ts';
+import { readOrNull } from '../records/checkpoints.ts';
 import { decodeRecord, encodeRecord, isRunId, type RunRecord } from './run-record.ts';
 
 const RECORD_FILE = 'run.json';

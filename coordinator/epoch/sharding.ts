@@ -2,7 +2,7 @@
  * From quotas to units of work: an epoch's ordered image list, cut into shards of a fixed size. Pure, and blind to the
  * number of workers, so that the same seed gives the same images whoever makes them.
  */
-import { foldIn, integers, keyFromSeed } from '../tensor/random.ts';
+import { foldIn, integers, keyFromSeed } from '../../tensor/random.ts';
 
 /** One image to make. */
 export interface PlannedImage {

@@ -3,13 +3,13 @@
  * the trainer as they come, follows the workers' lives, and ends when the trainer holds every shard.
  */
 import { setMaxListeners } from 'node:events';
-import { toError, UserError } from '../common/errors.ts';
-import type { ImageItem } from '../gen/ballast/v1/ImageItem.ts';
-import type { ObjectRef__Output } from '../gen/ballast/v1/ObjectRef.ts';
-import type { SynthesizeShardRequest } from '../gen/ballast/v1/SynthesizeShardRequest.ts';
-import type { SynthesizeShardResponse__Output } from '../gen/ballast/v1/SynthesizeShardResponse.ts';
-import type { ActorLink, Crew, LinkStatus, WorkerHandle, WorkerShare } from './crew.ts';
-import type { RunEvents } from './run-events.ts';
+import { toError, UserError } from '../../common/errors.ts';
+import type { ImageItem } from '../../gen/ballast/v1/ImageItem.ts';
+import type { ObjectRef__Output } from '../../gen/ballast/v1/ObjectRef.ts';
+import type { SynthesizeShardRequest } from '../../gen/ballast/v1/SynthesizeShardRequest.ts';
+import type { SynthesizeShardResponse__Output } from '../../gen/ballast/v1/SynthesizeShardResponse.ts';
+import type { ActorLink, Crew, LinkStatus, WorkerHandle, WorkerShare } from '../crew/crew.ts';
+import type { RunEvents } from '../records/run-events.ts';
 import type { RunMetrics } from './run-metrics.ts';
 import {
   advance,

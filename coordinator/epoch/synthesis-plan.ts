@@ -2,9 +2,9 @@
  * Which epochs make images, which train on them, and where the sampler starts: pure functions of the configuration and
  * the epoch's number, from 1.
  */
-import { replays, type RunConfig, synthesizes } from '../config/run-config.ts';
-import type { SynthesisConfig } from '../config/synthesis-config.ts';
-import { syntheticEpochs } from '../config/training-config.ts';
+import { replays, type RunConfig, synthesizes } from '../../config/run-config.ts';
+import type { SynthesisConfig } from '../../config/synthesis-config.ts';
+import { syntheticEpochs } from '../../config/training-config.ts';
 
 type PlanConfig = Pick<RunConfig, 'method' | 'training' | 'synthesis'>;
 

@@ -1,6 +1,6 @@
 /** The coordinator's Prometheus metrics of its runs. Every name begins with `ballast_`, every series names its run. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { EpochRecord } from '../report/records.ts';
+import type { EpochRecord } from '../../report/records.ts';
 import { countByState, type Schedule } from './scheduler.ts';
 
 const SYNTHESIS_BUCKETS_S = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 120, 300];

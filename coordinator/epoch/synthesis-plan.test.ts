@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseRunConfig } from '../config/run-config.ts';
+import { parseRunConfig } from '../../config/run-config.ts';
 import { imagesEpochOf, makesImagesIn, synthesisOf } from './synthesis-plan.ts';
 
 const configOf = (training: object, synthesis: object, method = 'iois') =>

@@ -2,10 +2,10 @@
  * Tells what happens in a run: `RunEvent`s to whoever called Run (live views), and facts worth keeping to the event
  * bus. Progress within an epoch is not kept.
  */
-import type { EventBus, EventPayload } from '../actors/control/event-bus.ts';
-import { UserError } from '../common/errors.ts';
-import type { Log } from '../common/log.ts';
-import type { RunEvent } from '../report/records.ts';
+import type { EventBus, EventPayload } from '../../actors/control/event-bus.ts';
+import { UserError } from '../../common/errors.ts';
+import type { Log } from '../../common/log.ts';
+import type { RunEvent } from '../../report/records.ts';
 
 /** Facts of the bus that live views do not show. */
 export type BusFact =

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { packageRoot } from '../common/package-root.ts';
+import { packageRoot } from '../../common/package-root.ts';
 
 export async function describeProcess(): Promise<Record<string, string>> {
   const manifest = JSON.parse(await readFile(join(packageRoot(), 'package.json'), 'utf8')) as {

@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UserError } from '../../common/errors.ts';
-import type { RunConfig } from '../../config/run-config.ts';
-import type { ObjectRef__Output } from '../../gen/ballast/v1/ObjectRef.ts';
+import { UserError } from '../../../common/errors.ts';
+import type { RunConfig } from '../../../config/run-config.ts';
+import type { ObjectRef__Output } from '../../../gen/ballast/v1/ObjectRef.ts';
 import { ownWorkers } from '../crew.ts';
 import type { ActorLink, Crew, LinkStatus, TrainerHandle, WorkerHandle } from '../crew.ts';
 

@@ -3,11 +3,11 @@
  * those of a node that drains get nothing new, hand over what they have made, and are ended.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { lackingLabels } from '../actors/cluster/placement.ts';
-import type { ActorStatus, Labels, NodeStatus, Resources } from '../actors/status/status.ts';
-import type { ActorSystem } from '../actors/system/system.ts';
-import { toError } from '../common/errors.ts';
-import type { Log } from '../common/log.ts';
+import { lackingLabels } from '../../actors/cluster/placement.ts';
+import type { ActorStatus, Labels, NodeStatus, Resources } from '../../actors/status/status.ts';
+import type { ActorSystem } from '../../actors/system/system.ts';
+import { toError } from '../../common/errors.ts';
+import type { Log } from '../../common/log.ts';
 import { workerType } from './actor-types.ts';
 import { endLeftovers, WORKER_RESTARTS } from './crew-node.ts';
 import type { SharedWorkers } from './shared-workers.ts';

@@ -2,17 +2,17 @@
  * One epoch: accuracy → quotas → shards → guided synthesis with the current weights → training on real and synthetic
  * images → validation. Its whole input is the state after the epoch before, so it may be done again from there.
  */
-import { replays, type RunConfig, synthesizes } from '../config/run-config.ts';
-import { readsAnchors } from '../config/synthesis-config.ts';
-import type { OpenResponse__Output } from '../gen/ballast/v1/OpenResponse.ts';
-import type { TrainEpochResult__Output } from '../gen/ballast/v1/TrainEpochResult.ts';
-import type { WeightsRef__Output } from '../gen/ballast/v1/WeightsRef.ts';
-import type { EpochRecord, Fidelity, Metrics } from '../report/records.ts';
-import { decideQuota, readsAccuracy, type SamplingState } from './adaptive-sampling.ts';
-import type { Crew } from './crew.ts';
+import { replays, type RunConfig, synthesizes } from '../../config/run-config.ts';
+import { readsAnchors } from '../../config/synthesis-config.ts';
+import type { OpenResponse__Output } from '../../gen/ballast/v1/OpenResponse.ts';
+import type { TrainEpochResult__Output } from '../../gen/ballast/v1/TrainEpochResult.ts';
+import type { WeightsRef__Output } from '../../gen/ballast/v1/WeightsRef.ts';
+import type { EpochRecord, Fidelity, Metrics } from '../../report/records.ts';
+import { decideQuota, readsAccuracy } from './adaptive-sampling.ts';
+import type { Crew } from '../crew/crew.ts';
 import { countClasses, fidelityOf } from './fidelity.ts';
-import type { RunFolder } from './run-folder.ts';
-import type { RunState } from './run-state.ts';
+import type { RunFolder } from '../records/run-folder.ts';
+import type { RunState, SamplingState } from '../records/run-state.ts';
 import { planShards } from './sharding.ts';
 import { imagesEpochOf, makesImagesIn, synthesisOf } from './synthesis-plan.ts';
 import {

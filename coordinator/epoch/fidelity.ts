@@ -1,5 +1,5 @@
 /** Class fidelity: the share of synthetic images that the independent judge gives the intended class. Pure. */
-import type { Fidelity } from '../report/records.ts';
+import type { Fidelity } from '../../report/records.ts';
 
 /**
  * Fidelity from the judge's counts per class; null when there are no images. `tail` is over the images of all

@@ -4,7 +4,8 @@
  * moving average over epochs, a floor, a cap and a sum of exactly N. Never reads test accuracy: its callers give
  * accuracy on training images, or on fresh variants of them.
  */
-import { apportion } from '../common/apportion.ts';
+import { apportion } from '../../common/apportion.ts';
+import type { SamplingState } from '../records/run-state.ts';
 
 export interface AdaptiveSamplingOptions {
   readonly rule: 'released' | 'softmax' | 'uniform' | 'inverse-frequency';
@@ -14,13 +15,6 @@ export interface AdaptiveSamplingOptions {
   readonly floor: number;
   readonly cap: number | null;
 }
-
-/** The state of adaptive sampling from epoch to epoch; `null` before the first measurement. */
-export interface SamplingState {
-  readonly smoothedAccuracy: readonly number[] | null;
-}
-
-export const INITIAL_SAMPLING_STATE: SamplingState = { smoothedAccuracy: null };
 
 /** Accuracy of every class before any is measured. */
 export const UNMEASURED_ACCURACY = 0.5;

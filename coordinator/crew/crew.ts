@@ -2,11 +2,11 @@
  * The actors of a run as the loop sees them: typed handles, and whether their processes live. Small, so that tests
  * drive the real loop with handlers in memory; `crew-node.ts` builds it on a node.
  */
-import type { Calls } from '../actors/proto/protos.ts';
-import { toError, UserError } from '../common/errors.ts';
-import type { ClassifierTrainerServiceClient } from '../gen/ballast/v1/ClassifierTrainerService.ts';
-import type { DiffusionWorkerServiceClient } from '../gen/ballast/v1/DiffusionWorkerService.ts';
-import type { ObjectRef__Output } from '../gen/ballast/v1/ObjectRef.ts';
+import type { Calls } from '../../actors/proto/protos.ts';
+import { toError, UserError } from '../../common/errors.ts';
+import type { ClassifierTrainerServiceClient } from '../../gen/ballast/v1/ClassifierTrainerService.ts';
+import type { DiffusionWorkerServiceClient } from '../../gen/ballast/v1/DiffusionWorkerService.ts';
+import type { ObjectRef__Output } from '../../gen/ballast/v1/ObjectRef.ts';
 
 export type TrainerHandle = Calls<ClassifierTrainerServiceClient>;
 export type WorkerHandle = Calls<DiffusionWorkerServiceClient>;

@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openEventLog } from '../actors/control/event-log.ts';
-import { silentLog } from '../common/log.ts';
-import { parseRunConfig, type RunConfig } from '../config/run-config.ts';
-import type { EpochRecord, RunEvent, RunReport } from '../report/records.ts';
-import { createRunEvents } from './run-events.ts';
-import { RunFolder } from './run-folder.ts';
+import { openEventLog } from '../../actors/control/event-log.ts';
+import { silentLog } from '../../common/log.ts';
+import { parseRunConfig, type RunConfig } from '../../config/run-config.ts';
+import type { EpochRecord, RunEvent, RunReport } from '../../report/records.ts';
+import { createRunEvents } from '../records/run-events.ts';
+import { RunFolder } from '../records/run-folder.ts';
 import { runLoop, type RunOutcome } from './run-loop.ts';
 import { CoordinatorMetrics, RunMetrics } from './run-metrics.ts';
-import { fakeCrew, turn, userMistake, type FakeCrew } from './testing/fake-crew.ts';
+import { fakeCrew, turn, userMistake, type FakeCrew } from '../crew/testing/fake-crew.ts';
 
 let dir: string;
 beforeEach(async () => {

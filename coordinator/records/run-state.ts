@@ -1,9 +1,15 @@
 /** The coordinator's state between two epochs: plain JSON, the other half of every checkpoint. */
-import { UserError } from '../common/errors.ts';
-import type { EpochRecord } from '../report/records.ts';
-import { INITIAL_SAMPLING_STATE, type SamplingState } from './adaptive-sampling.ts';
+import { UserError } from '../../common/errors.ts';
+import type { EpochRecord } from '../../report/records.ts';
 
 const FORMAT = 1;
+
+/** The state of adaptive sampling from epoch to epoch; `null` before the first measurement. */
+export interface SamplingState {
+  readonly smoothedAccuracy: readonly number[] | null;
+}
+
+export const INITIAL_SAMPLING_STATE: SamplingState = { smoothedAccuracy: null };
 
 export interface RunState {
   /** Complete epochs. */

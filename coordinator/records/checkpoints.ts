@@ -12,9 +12,9 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { errorCode, UserError } from '../common/errors.ts';
-import { writeFileAtomic, writeFileExclusive } from '../common/files.ts';
-import { parseJsonObject } from '../common/json-file.ts';
+import { errorCode, UserError } from '../../common/errors.ts';
+import { writeFileAtomic, writeFileExclusive } from '../../common/files.ts';
+import { parseJsonObject } from '../../common/json-file.ts';
 import { digestFiles, type FileDigests, findDamaged } from './checkpoint-digests.ts';
 import { decodeRunState, encodeRunState, INITIAL_RUN_STATE, type RunState } from './run-state.ts';
 

@@ -1,6 +1,6 @@
 /** The known states of actors that another process starts and ends, for the callers of those actors. */
-import { EXIT_USER_ERROR } from '../actors/status/restart-policy.ts';
-import type { ActorStatus } from '../actors/status/status.ts';
+import { EXIT_USER_ERROR } from '../../actors/status/restart-policy.ts';
+import type { ActorStatus } from '../../actors/status/status.ts';
 import type { ActorLink, LinkStatus } from './crew.ts';
 
 const UNKNOWN: LinkStatus = { state: 'pending', incarnation: 0, reason: 'not started yet' };

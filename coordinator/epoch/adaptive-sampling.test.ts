@@ -1,12 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { integers, keyFromSeed, foldIn, permutation, uniform } from '../tensor/random.ts';
-import {
-  decideQuota,
-  INITIAL_SAMPLING_STATE,
-  releasedQuota,
-  softmax,
-  type AdaptiveSamplingOptions,
-} from './adaptive-sampling.ts';
+import { integers, keyFromSeed, foldIn, permutation, uniform } from '../../tensor/random.ts';
+import { decideQuota, releasedQuota, softmax, type AdaptiveSamplingOptions } from './adaptive-sampling.ts';
+import { INITIAL_SAMPLING_STATE } from '../records/run-state.ts';
 
 const OURS: AdaptiveSamplingOptions = {
   rule: 'softmax',

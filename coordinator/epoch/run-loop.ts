@@ -3,18 +3,18 @@
  * Between two epochs everything is in the run folder, so that a dead trainer, a cancelled run and a resumed one all
  * begin again at the same place and end the same.
  */
-import { UserError } from '../common/errors.ts';
-import type { RunConfig } from '../config/run-config.ts';
-import { labellerSteps } from '../config/training-config.ts';
-import type { OpenResponse__Output } from '../gen/ballast/v1/OpenResponse.ts';
-import { classesToldApart, type EpochRecord, type RunReport } from '../report/records.ts';
-import { type ActorLink, type Crew, type LinkStatus, TrainerLost, when, whenAlive } from './crew.ts';
+import { UserError } from '../../common/errors.ts';
+import type { RunConfig } from '../../config/run-config.ts';
+import { labellerSteps } from '../../config/training-config.ts';
+import type { OpenResponse__Output } from '../../gen/ballast/v1/OpenResponse.ts';
+import { classesToldApart, type EpochRecord, type RunReport } from '../../report/records.ts';
+import { type ActorLink, type Crew, type LinkStatus, TrainerLost, when, whenAlive } from '../crew/crew.ts';
 import { evaluate, runEpoch, type EpochTools } from './epoch.ts';
 import { countClasses } from './fidelity.ts';
-import type { RunEvents } from './run-events.ts';
-import type { RunFolder } from './run-folder.ts';
+import type { RunEvents } from '../records/run-events.ts';
+import type { RunFolder } from '../records/run-folder.ts';
 import type { RunMetrics } from './run-metrics.ts';
-import type { RunState } from './run-state.ts';
+import type { RunState } from '../records/run-state.ts';
 import { CALL_DEADLINE_MS } from './synthesis.ts';
 
 export interface RunInput {

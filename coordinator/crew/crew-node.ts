@@ -1,10 +1,10 @@
 /** The crew of a run as actors of a node: starts the trainer and the workers, follows their lives, and ends them. */
-import type { ActorRuntime } from '../actors/actor/hosted-actor.ts';
-import type { ActorStatus, RestartPolicy } from '../actors/status/status.ts';
-import type { ActorSystem } from '../actors/system/system.ts';
-import type { SpawnOptions } from '../actors/system/actor-type.ts';
-import { toError } from '../common/errors.ts';
-import { type RunConfig, synthesizes } from '../config/run-config.ts';
+import type { ActorRuntime } from '../../actors/actor/hosted-actor.ts';
+import type { ActorStatus, RestartPolicy } from '../../actors/status/status.ts';
+import type { ActorSystem } from '../../actors/system/system.ts';
+import type { SpawnOptions } from '../../actors/system/actor-type.ts';
+import { toError } from '../../common/errors.ts';
+import { type RunConfig, synthesizes } from '../../config/run-config.ts';
 import { trainerType, workerType } from './actor-types.ts';
 import { type Crew, ownWorkers, type WorkerSource } from './crew.ts';
 import { StatusBoard } from './status-board.ts';

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { errorCode } from '../common/errors.ts';
+import { errorCode } from '../../common/errors.ts';
 
 /** SHA-256 (hex) by path within the checkpoint, as `trainer/classifier.safetensors`. */
 export type FileDigests = Readonly<Record<string, string>>;

@@ -3,10 +3,10 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openEventLog } from '../actors/control/event-log.ts';
-import { UserError } from '../common/errors.ts';
-import { writeFileExclusive } from '../common/files.ts';
-import type { EpochRecord } from '../report/records.ts';
+import { openEventLog } from '../../actors/control/event-log.ts';
+import { UserError } from '../../common/errors.ts';
+import { writeFileExclusive } from '../../common/files.ts';
+import type { EpochRecord } from '../../report/records.ts';
 import { Checkpoints, Replaced } from './checkpoints.ts';
 import { RunFolder } from './run-folder.ts';
 import { encodeRunState, INITIAL_RUN_STATE, type RunState } from './run-state.ts';

@@ -14,11 +14,11 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UserError } from '../common/errors.ts';
-import { ensureDirectory, writeFileAtomic, writeFileExclusive } from '../common/files.ts';
-import { parseJson, parseJsonObject } from '../common/json-file.ts';
-import { parseRunConfig, type RunConfig } from '../config/run-config.ts';
-import type { RunReport } from '../report/records.ts';
+import { UserError } from '../../common/errors.ts';
+import { ensureDirectory, writeFileAtomic, writeFileExclusive } from '../../common/files.ts';
+import { parseJson, parseJsonObject } from '../../common/json-file.ts';
+import { parseRunConfig, type RunConfig } from '../../config/run-config.ts';
+import type { RunReport } from '../../report/records.ts';
 import { Checkpoints, epochName, readOrNull, removeHalfWritten } from './checkpoints.ts';
 import type { RunState } from './run-state.ts';
 

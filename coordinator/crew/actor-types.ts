@@ -1,15 +1,18 @@
 /** The kinds of actors of a run: what each serves, and where its program is. */
-import type { ActorType } from '../actors/system/actor-type.ts';
-import { loadService } from '../actors/proto/protos.ts';
+import type { ActorType } from '../../actors/system/actor-type.ts';
+import { loadService } from '../../actors/proto/protos.ts';
 import type {
   ClassifierTrainerServiceClient,
   ClassifierTrainerServiceHandlers,
-} from '../gen/ballast/v1/ClassifierTrainerService.ts';
-import type { RunDriverServiceClient, RunDriverServiceHandlers } from '../gen/ballast/v1/RunDriverService.ts';
+} from '../../gen/ballast/v1/ClassifierTrainerService.ts';
+import type {
+  RunDriverServiceClient,
+  RunDriverServiceHandlers,
+} from '../../gen/ballast/v1/RunDriverService.ts';
 import type {
   DiffusionWorkerServiceClient,
   DiffusionWorkerServiceHandlers,
-} from '../gen/ballast/v1/DiffusionWorkerService.ts';
+} from '../../gen/ballast/v1/DiffusionWorkerService.ts';
 
 export const coordinatorType: ActorType<RunDriverServiceClient, RunDriverServiceHandlers> = {
   name: 'coordinator',
