@@ -62,6 +62,7 @@ const PRESETS: Readonly<Record<string, Preset>> = {
   'post-hoc': { axes: {}, defaults: { training: { postHocAdjustment: 1 } } },
   mixup: { axes: {}, defaults: { training: { mixing: { kind: 'mixup', alpha: 0.2 } } } },
   'balanced-mixup': { axes: {}, defaults: { training: { mixing: { kind: 'balanced', alpha: 0.1 } } } },
+  randaugment: { axes: {}, defaults: { training: { augmentation: 'randaugment' } } },
   'self-distillation': { axes: {}, defaults: { training: { labels: { real: 'soft' } } } },
   'pseudo-labels': { axes: {}, defaults: { training: { labels: { archive: 'soft' } } } },
   'confident-pseudo-labels': { axes: {}, defaults: { training: { labels: { archive: 'confident' } } } },

@@ -28,6 +28,14 @@ const mixingSchema = z.strictObject({
   alpha: z.number().gt(0).max(10).default(0.2),
 });
 
+/** RandAugment (Cubuk et al. 1909.13719), data/rand-augment.ts. */
+const randAugmentSchema = z.strictObject({
+  /** N, operations of each image, drawn from torchvision's fourteen. */
+  operations: z.int().min(1).max(14).default(2),
+  /** M, on torchvision's scale. */
+  magnitude: z.int().min(0).max(30).default(9),
+});
+
 export const trainingConfigSchema = z.strictObject({
   /** Rounds of synthesis, training and evaluation; without `steps`, each is a pass over real and synthetic images. */
   epochs: z.int().min(1).max(100_000).default(12),
@@ -51,18 +59,21 @@ export const trainingConfigSchema = z.strictObject({
   clipNorm: z.number().gt(0).nullable().default(1),
   /**
    * `flip-shift`: mirrored one time in two, moved by up to a tenth. `resized-crop`: a part of the image, enlarged to its size,
-   * mirrored one time in two (torchvision's RandomResizedCrop and RandomHorizontalFlip).
+   * mirrored one time in two (torchvision's RandomResizedCrop and RandomHorizontalFlip). `randaugment`: `flip-shift`, then
+   * `randAugment`.
    */
-  augmentation: z.enum(['flip-shift', 'resized-crop', 'none']).default('flip-shift'),
+  augmentation: z.enum(['flip-shift', 'resized-crop', 'randaugment', 'none']).default('flip-shift'),
   /** Of `resized-crop`: the least and the largest share of the image's area. */
   cropScale: z
     .tuple([z.number().gt(0).max(1), z.number().gt(0).max(1)])
     .refine(([low, high]) => low <= high, 'its first number must not be above its second')
     .default([0.08, 1]),
-  /** Of `flip-shift` and `resized-crop`: also turned upside down one time in two, for images without an up. */
+  /** Of all but `none`: also turned upside down one time in two, for images without an up. */
   verticalFlip: z.boolean().default(false),
-  /** Of `flip-shift` and `resized-crop`: brightness, contrast and saturation each times 1 ± up to this (torchvision's ColorJitter). */
+  /** Of all but `none`: brightness, contrast and saturation each times 1 ± up to this (torchvision's ColorJitter). */
   colorJitter: z.number().min(0).max(1).default(0),
+  /** Of `randaugment`. */
+  randAugment: randAugmentSchema.prefault({}),
   /**
    * Share of the places of a class that go to its synthetic images, where it has any and classes are drawn
    * (`oversample`, `oversample-sqrt`); null draws real and synthetic images alike.

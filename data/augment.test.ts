@@ -115,7 +115,7 @@ describe('resized crops', () => {
 
   it('come through augmentBatch by key, whatever the batch', () => {
     const images = Uint8Array.from({ length: 2 * 24 * 36 * 3 }, (_, i) => (i * 31) % 251);
-    const augmentation = { crop: [0.3, 1] as const, verticalFlip: true, colorJitter: 0.3 };
+    const augmentation = { crop: [0.3, 1] as const, verticalFlip: true, colorJitter: 0.3, randAugment: null };
     const batch = augmentBatch({ images }, [1, 0], shape, (i) => foldIn(key, i), augmentation);
     const alone = augmentBatch({ images }, [0], shape, () => foldIn(key, 1), augmentation);
     expect(batch.subarray(24 * 36 * 3)).toEqual(alone);
@@ -124,7 +124,7 @@ describe('resized crops', () => {
 
 it('turns images upside down about one time in two', () => {
   const images = Uint8Array.of(1, 2, 3, 4, 5, 6); // three rows of two; shifts need ten
-  const plain = { crop: null, verticalFlip: false, colorJitter: 0 };
+  const plain = { crop: null, verticalFlip: false, colorJitter: 0, randAugment: null };
   const turned = Array.from({ length: 200 }, (_, i) => {
     const of = (augmentation: Augmentation) =>
       augmentBatch({ images }, [0], { height: 3, width: 2, channels: 1 }, () => foldIn(key, i), augmentation);

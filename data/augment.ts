@@ -1,10 +1,11 @@
 /**
- * Training augmentation, keyed: horizontal flip (one in two) and a shift of up to a tenth of the height and width,
- * edges repeated; or a resized crop, turned upside down, with other colours (`Augmentation`). The same key gives the same
- * image whatever the batch or process.
+ * Training augmentation, keyed: horizontal flip (one in two) and a shift of up to a tenth of the height and width, edges
+ * repeated, or a resized crop; then, where asked for, turned upside down, with other colours, through RandAugment
+ * (`Augmentation`). The same key gives the same image whatever the batch or process.
  */
 import { foldIn, integers, type Key } from '../tensor/random.ts';
 import { jitterColors } from './color-jitter.ts';
+import { randAugmented, type RandAugment } from './rand-augment.ts';
 import { writeResizedCrop } from './resized-crop.ts';
 import type { ImageSet } from './dataset.ts';
 import type { Shape } from './decode.ts';
@@ -18,9 +19,11 @@ export interface Augmentation {
   readonly verticalFlip: boolean;
   /** See `jitterColors`; 0 for none. */
   readonly colorJitter: number;
+  /** After all of that; null for none. */
+  readonly randAugment: RandAugment | null;
 }
 
-const FLIP_SHIFT: Augmentation = { crop: null, verticalFlip: false, colorJitter: 0 };
+const FLIP_SHIFT: Augmentation = { crop: null, verticalFlip: false, colorJitter: 0, randAugment: null };
 
 /** One augmented copy of a [height, width, channels] image. */
 export function augment(
@@ -46,7 +49,7 @@ export function augmentBatch(
   keyOf: (position: number) => Key,
   augmentation: Augmentation = FLIP_SHIFT,
 ): Uint8Array {
-  const { crop, verticalFlip, colorJitter } = augmentation;
+  const { crop, verticalFlip, colorJitter, randAugment } = augmentation;
   const size = shape.height * shape.width * shape.channels;
   const batch = new Uint8Array(indices.length * size);
   for (let i = 0; i < indices.length; i++) {
@@ -63,6 +66,8 @@ export function augmentBatch(
     const image = batch.subarray(to, to + size);
     if (verticalFlip && integers(foldIn(key, 'vertical'), 1, 2)[0] === 1) turnUpsideDown(image, shape);
     if (colorJitter > 0) jitterColors(image, shape.channels, colorJitter, foldIn(key, 'color'));
+    if (randAugment !== null)
+      image.set(randAugmented(image, shape, randAugment, foldIn(key, 'rand-augment')));
   }
   return batch;
 }

@@ -83,10 +83,11 @@ export class Labeller {
 
 /** The run's optimiser and augmentation, and none of its special treatment. */
 function plainTraining(training: TrainingConfig, steps: number): TrainingConfig {
-  const { batchSize, optimizer, learningRate, momentum, weightDecay, schedule, clipNorm, augmentation } =
-    training;
+  const { batchSize, optimizer, learningRate, momentum, weightDecay, schedule, clipNorm } = training;
+  const { augmentation, cropScale, verticalFlip, colorJitter, randAugment } = training;
   return trainingConfigSchema.parse({
-    ...{ batchSize, optimizer, learningRate, momentum, weightDecay, schedule, clipNorm, augmentation },
+    ...{ batchSize, optimizer, learningRate, momentum, weightDecay, schedule, clipNorm },
+    ...{ augmentation, cropScale, verticalFlip, colorJitter, randAugment },
     ...{ epochs: 1, steps },
   });
 }

@@ -417,9 +417,14 @@ function classWeights(
 const SCHEDULES = { cosine: cosineSchedule, step: stepSchedule, constant: constantSchedule } as const;
 
 function augmentationOf(training: TrainingConfig): Augmentation | null {
-  const { augmentation, cropScale, verticalFlip, colorJitter } = training;
+  const { augmentation, cropScale, verticalFlip, colorJitter, randAugment } = training;
   if (augmentation === 'none') return null;
-  return { crop: augmentation === 'resized-crop' ? cropScale : null, verticalFlip, colorJitter };
+  return {
+    crop: augmentation === 'resized-crop' ? cropScale : null,
+    verticalFlip,
+    colorJitter,
+    randAugment: augmentation === 'randaugment' ? randAugment : null,
+  };
 }
 
 function optimizerOf({ optimizer, momentum, weightDecay }: TrainingConfig): Optimizer {
