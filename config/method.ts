@@ -63,10 +63,14 @@ const PRESETS: Readonly<Record<string, Preset>> = {
   mixup: { axes: {}, defaults: { training: { mixing: { kind: 'mixup', alpha: 0.2 } } } },
   'balanced-mixup': { axes: {}, defaults: { training: { mixing: { kind: 'balanced', alpha: 0.1 } } } },
   randaugment: { axes: {}, defaults: { training: { augmentation: 'randaugment' } } },
+  // Draws as the data is, then, for the head, classes evenly: it joins no other sampling.
+  crt: { axes: { sampling: 'natural' }, defaults: { training: { headRetraining: 0.3 } } },
   'self-distillation': { axes: {}, defaults: { training: { labels: { real: 'soft' } } } },
   'pseudo-labels': { axes: {}, defaults: { training: { labels: { archive: 'soft' } } } },
   'confident-pseudo-labels': { axes: {}, defaults: { training: { labels: { archive: 'confident' } } } },
   'soft-labels': { axes: {}, defaults: { training: { labels: { synthetic: 'soft' } } } },
+  // Never renewed: a run has no more epochs than that.
+  'one-shot': { axes: {}, defaults: { synthesis: { after: 0.3, every: 100_000 } } },
   finish: { axes: {}, defaults: { training: { finish: 0.3 } } },
 };
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { UserError } from '../common/errors.ts';
 import { layerFlags, parseConfigText } from './load.ts';
 import { parseRunConfig, resolvePaths } from './run-config.ts';
-import { optimizerSteps, stepsBy } from './training-config.ts';
+import { optimizerSteps, retrainsHead, stepsBy } from './training-config.ts';
 
 const BASE = { data: { source: 'fashion-mnist' }, prior: 'prior.safetensors' };
 
@@ -100,6 +100,19 @@ describe('parseRunConfig', () => {
       { ...BASE, data: 'fashion-mnist' },
       "data is 'fashion-mnist'; it must be a group of fields (source, format,",
     ],
+    [
+      { ...BASE, method: 'crt', training: { epochs: 1 } },
+      'training.headRetraining needs at least 2 epochs, one for the whole network; training.epochs is 1',
+    ],
+    [
+      { ...BASE, method: 'crt+logit-adjust' },
+      'training.headRetraining and logit adjustment both correct the class prior',
+    ],
+    [{ ...BASE, method: 'crt+oversample' }, 'crt and oversample both choose the sampling; keep one'],
+    [
+      { ...BASE, synthesis: { after: 0.5 }, training: { epochs: 10, finish: 0.5 } },
+      'synthesis.after is 0.5; with 10 epochs, and the finish, no epoch is left for synthetic images',
+    ],
     [{ ...BASE, method: 'iosi' }, "unknown method 'iosi'; did you mean iois?"],
     [{ data: BASE.data }, 'method iois makes images and needs a diffusion prior'],
     ['text', 'a configuration is a group of fields'],
@@ -129,6 +142,18 @@ describe('optimizerSteps', () => {
     expect(() => parseRunConfig({ ...BASE, training: { steps: 3, epochs: 4 } })).toThrow(
       'training.steps is 3',
     );
+  });
+});
+
+describe('the epochs of a head alone', () => {
+  it.each([
+    [10, 0.3, [8, 9, 10]],
+    [10, 0.04, [10]],
+    [2, 0.9, [2]],
+    [10, null, []],
+  ])('of %i and a share of %s are %j', (epochs, headRetraining, own) => {
+    const all = Array.from({ length: epochs }, (_, i) => i + 1);
+    expect(all.filter((epoch) => retrainsHead(epoch, { epochs, headRetraining }))).toEqual(own);
   });
 });
 

@@ -11,8 +11,8 @@ import { dataConfigSchema } from './data-config.ts';
 import { deviceSchema, engineSchema } from './engine.ts';
 import { canonicalMethod, makesImages, methodDefaults, resolveMethod } from './method.ts';
 import { mergeConfig, type PlainObject } from './merge.ts';
-import { synthesisConfigSchema } from './synthesis-config.ts';
-import { trainingConfigSchema } from './training-config.ts';
+import { epochsBefore, synthesisConfigSchema } from './synthesis-config.ts';
+import { syntheticEpochs, trainingConfigSchema } from './training-config.ts';
 import { type Locate, parseStrict } from './validation.ts';
 
 export const runConfigSchema = z.strictObject({
@@ -101,7 +101,19 @@ function checkTogether(config: RunConfig, locate: Locate): void {
       `${locate(['method'])}: method ${config.method} makes images and needs a diffusion prior; ` +
         'name one with --prior FILE (field prior), or train one with `ballast prior train`',
     );
-  const { steps, epochs, labels, loss, postHocAdjustment } = config.training;
+  const { steps, epochs, labels, loss, postHocAdjustment, headRetraining } = config.training;
+  const refuseHead = (why: string) =>
+    new UserError(`${locate(['training', 'headRetraining'])}: training.headRetraining ${why}`);
+  if (headRetraining !== null && epochs < 2)
+    throw refuseHead(`needs at least 2 epochs, one for the whole network; training.epochs is ${epochs}`);
+  if (headRetraining !== null && resolveMethod(config.method).logitAdjustment > 0)
+    throw refuseHead('and logit adjustment both correct the class prior, twice is too much; keep one');
+  const before = epochsBefore(config.synthesis, epochs);
+  if (before > 0 && before >= syntheticEpochs(config.training))
+    throw new UserError(
+      `${locate(['synthesis', 'after'])}: synthesis.after is ${config.synthesis.after}; with ${epochs} epochs, and the finish, ` +
+        'no epoch is left for synthetic images',
+    );
   if (loss === 'ldam' && postHocAdjustment > 0)
     throw new UserError(
       `${locate(['training', 'postHocAdjustment'])}: training.postHocAdjustment is part of the head's bias, which loss ldam does not have; set it to 0`,

@@ -52,7 +52,12 @@ export const synthesisConfigSchema = z.strictObject({
   start: z.enum(['anchored', 'noise']).default('anchored'),
   /** t in (0, 1] to which an anchor is noised; `noise` always starts at 1. */
   startTime: z.number().gt(0).max(1).default(0.6),
-  /** Epochs from one making of images to the next; until then the images stay. */
+  /**
+   * First share of the epochs, rounded to whole ones, that train on real images alone, so that what guides has learnt
+   * before images are made.
+   */
+  after: z.number().min(0).max(0.9).default(0),
+  /** Epochs from one making of images to the next; until then the images stay. As many as the run has: made once. */
   every: z.int().min(1).max(100_000).default(1),
   /**
    * `anchored` start times in order, each for an equal part of the epochs that train on synthetic images (diverse first,
@@ -68,6 +73,11 @@ export const synthesisConfigSchema = z.strictObject({
 
 export type GuidanceConfig = z.output<typeof guidanceConfigSchema>;
 export type SynthesisConfig = z.output<typeof synthesisConfigSchema>;
+
+/** Epochs before the first that makes images. */
+export function epochsBefore({ after }: Pick<SynthesisConfig, 'after'>, epochs: number): number {
+  return Math.round(after * epochs);
+}
 
 /** Whether workers need the training images' file: to start from them, or for their class statistics. */
 export function readsAnchors({ start, guidance }: SynthesisConfig): boolean {

@@ -106,6 +106,12 @@ export const trainingConfigSchema = z.strictObject({
    * re-weighting and re-sampling, Cao et al. 1906.07413); null: throughout.
    */
   deferred: z.number().gt(0).lt(1).nullable().default(null),
+  /**
+   * Last share of the epochs, at least one, in which a head drawn anew trains alone on the frozen features, with classes
+   * drawn evenly and a learning-rate schedule of its own (classifier re-training, Kang et al. 1910.09217); null: the whole
+   * network trains throughout.
+   */
+  headRetraining: z.number().gt(0).lt(1).nullable().default(null),
   /** τ of post-hoc logit adjustment, z − τ log π, of the finished weights (Menon et al. 2007.07314); 0 is off. */
   postHocAdjustment: z.number().min(0).max(10).default(0),
   /** Mixes pairs of images and their labels; null does not. */
@@ -135,6 +141,23 @@ export function actsIn(
   { epochs, deferred }: Pick<TrainingConfig, 'epochs' | 'deferred'>,
 ): boolean {
   return deferred === null || epoch > epochs - Math.max(1, Math.round(deferred * epochs));
+}
+
+/** Last epochs that train the head alone; at least one epoch is left for the whole network. */
+export function headEpochs({
+  epochs,
+  headRetraining,
+}: Pick<TrainingConfig, 'epochs' | 'headRetraining'>): number {
+  if (headRetraining === null) return 0;
+  return Math.min(epochs - 1, Math.max(1, Math.round(headRetraining * epochs)));
+}
+
+/** Whether an epoch, from 1, trains the head alone. */
+export function retrainsHead(
+  epoch: number,
+  training: Pick<TrainingConfig, 'epochs' | 'headRetraining'>,
+): boolean {
+  return epoch > training.epochs - headEpochs(training);
 }
 
 /** Whether a run trains a labeller. */

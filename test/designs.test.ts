@@ -18,30 +18,43 @@ const COMMON = {
   'synthesis.guidance.lowPass': true,
 };
 const DESIGNS = [
-  [
-    'anchors by a curriculum',
-    {
+  {
+    name: 'anchors by a curriculum',
+    method: 'iois+oversample',
+    made: [24, 0, 24, 0, 0],
+    killedIn: 1,
+    own: {
       'synthesis.curriculum': [0.8, 0.4],
       'synthesis.guidance.copies': 2,
       'adaptiveSampling.measure': 'variants',
       'adaptiveSampling.variants': 4,
     },
-  ],
-  [
-    'noise, guided by the head on the features of the prior',
-    {
+  },
+  {
+    name: 'noise, guided by the head on the features of the prior',
+    method: 'iois+oversample',
+    made: [24, 0, 24, 0, 0],
+    killedIn: 1,
+    own: {
       'synthesis.start': 'noise',
       'synthesis.guidance.rule': 'prior-features',
       'synthesis.guidance.headSteps': 5,
     },
-  ],
+  },
+  {
+    name: 'images made once by a trained guide, and a head trained anew in the last two epochs',
+    method: 'iois+crt+one-shot+randaugment',
+    made: [0, 0, 24, 0, 0],
+    killedIn: 4,
+    own: { 'synthesis.every': 100_000 },
+  },
 ] as const;
 
-describe.each(DESIGNS)('%s', (name, own) => {
+describe.each(DESIGNS)('$name', ({ name, method, made, killedIn, own }) => {
   const args = (dir: string, ...more: string[]) =>
     runArgs(
       dir,
-      ...['--method', 'iois+oversample', '--epochs', '5', '--budget', '24'],
+      ...['--method', method, '--epochs', '5', '--budget', '24'],
       ...settings({ ...COMMON, ...own }),
       ...more,
     );
@@ -50,12 +63,11 @@ describe.each(DESIGNS)('%s', (name, own) => {
   it('ends alike with three workers, and when killed while it trains on kept images', async () => {
     const whole = join(newFolder(`designs ${name} whole`), 'run');
     expect(await ballast(await args(whole, '--workers', '3'))).toMatchObject({ code: 0, stderr: '' });
-    const made = readMetrics(whole).map(({ syntheticImages }) => syntheticImages);
-    expect(made).toEqual([24, 0, 24, 0, 0]);
+    expect(readMetrics(whole).map(({ syntheticImages }) => syntheticImages)).toEqual(made);
 
     const killed = join(newFolder(`designs ${name} killed`), 'run');
     const cli = Cli.start(await args(killed, '--workers', '1', '--json'));
-    await cli.waitFor(/"type":"epoch","record":\{"epoch":1,/);
+    await cli.waitFor(new RegExp(`"type":"epoch","record":\\{"epoch":${killedIn},`));
     cli.signal('SIGKILL');
     await cli.ended;
     const before = readFileSync(join(killed, 'metrics.jsonl'), 'utf8');

@@ -19,13 +19,17 @@ const MAX_WEIGHTS_BYTES = 2 ** 30;
 
 export type NetworkSize = Pick<ClassifierConfig, 'channels' | 'classes' | 'cosineScale'>;
 
-export interface OpenedNetwork {
+/** A network ready to be trained. */
+export interface NetworkValues {
   readonly network: ClassifierConfig;
   /** What trains. */
   readonly params: ArrayMap;
   /** Frozen layers and running statistics. */
   readonly buffers: ArrayMap;
   readonly pass: Required<ClassifierPass> & Required<Pick<StepOptions, 'rateFactors'>>;
+}
+
+export interface OpenedNetwork extends NetworkValues {
   /** What a user should know of the weights; null where there is nothing to say. */
   readonly note: string | null;
 }
@@ -65,6 +69,19 @@ export async function openNetwork(
       rateFactors: rateFactors(names.filter(trains), headOf(network), settings.backboneRate),
     },
     note,
+  };
+}
+
+/** A head drawn anew, to be trained alone: all the rest of `values` is frozen, statistics of normalisation included. */
+export function headAlone(network: ClassifierConfig, values: ArrayMap, key: Key): NetworkValues {
+  const isHead = (name: string) => name.startsWith(`${headOf(network)}.`);
+  const some = (all: ArrayMap, wanted: boolean) =>
+    Object.fromEntries(Object.entries(all).filter(([name]) => isHead(name) === wanted));
+  return {
+    network,
+    params: some(initClassifier(network, key), true),
+    buffers: some(values, false),
+    pass: { measured: [], rateFactors: {} },
   };
 }
 

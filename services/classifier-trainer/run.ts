@@ -112,7 +112,7 @@ export class TrainerRun {
     const training = await ClassifierTraining.create(config, dataset);
     if (checkpointDir !== '') {
       const path = join(checkpointDir, CHECKPOINT_FILE);
-      training.restore(await readFile(path), path);
+      await training.restore(await readFile(path), path);
     }
     const run = new TrainerRun(config, training, await openJudge(config, dataset));
     if (checkpointDir !== '') {

@@ -10,7 +10,7 @@ import type { Dataset } from '../../data/dataset.ts';
 import { pseudoLabelled } from './examples.ts';
 import type { Examples } from './examples.ts';
 import { Labeller } from './labeller.ts';
-import type { EpochExtras } from './training.ts';
+import type { EpochExtras } from './epoch-plan.ts';
 
 export interface EpochLabels {
   /** Probabilities [n, k] of the synthetic images; null where they keep their intended class. */
