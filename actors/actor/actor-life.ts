@@ -6,6 +6,8 @@
 import type { Registry } from 'prom-client';
 import type { Log } from '../../common/log.ts';
 import type { ActorEnvironment } from '../status/actor-environment.ts';
+import { MAX_STATE_BYTES } from '../status/status.ts';
+import { encodeJson } from '../base/json-value.ts';
 import type { Dispatcher } from '../calls/dispatcher.ts';
 import { rawMethods } from '../calls/raw-methods.ts';
 import { remoteEventBus } from '../control/event-service.ts';
@@ -117,7 +119,8 @@ export class ActorLife<Client, Handlers> {
       events: remoteEventBus(transport, nodeAddress),
       signal: this.#stopping.signal,
       async saveState(state) {
-        await node.saveState({ actorId, incarnation, stateJson: JSON.stringify(state ?? null) });
+        const stateJson = encodeJson(state, `Actor ${actorId}, state`, MAX_STATE_BYTES);
+        await node.saveState({ actorId, incarnation, stateJson });
       },
     };
   }

@@ -31,7 +31,7 @@ export async function serveInProcess<Client, Handlers>(
   process.on('SIGINT', () => undefined); // Ctrl-C reaches the whole process group; the node decides
   let log = createLog();
   try {
-    const environment = readActorEnvironment(process.env);
+    const environment = readActorEnvironment();
     log = log.with({ actor: environment.actorId, incarnation: environment.incarnation });
     await serve(environment, options, log);
   } catch (thrown) {

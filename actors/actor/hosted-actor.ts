@@ -26,7 +26,10 @@ export interface ActorRuntime {
   readonly events: EventBus;
   /** Aborted when the actor begins to end. */
   readonly signal: AbortSignal;
-  /** Keeps a JSON value for the actor's next incarnation (`onRestart`); resolves when it is stored. */
+  /**
+   * Keeps a JSON value of at most 2 MiB for the actor's next incarnation (`onRestart`); resolves when it is stored.
+   * @throws UserError for what is no JSON value, or too large.
+   */
   saveState(state: unknown): Promise<void>;
 }
 

@@ -1,6 +1,8 @@
 /** The call that a handler is answering: calls made on its behalf inherit its deadline. */
 
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { UserError } from '../../common/errors.ts';
+import { shown } from './checks.ts';
 
 export interface CallScope {
   /** When its caller gives up, on performance.now()'s clock; Infinity for never. */
@@ -14,9 +16,11 @@ export const DEFAULT_DEADLINE_MS = 60_000;
 
 /**
  * Milliseconds that a call may take: what it asks for, but never longer than the call that it is made for. Infinity is
- * for what outlives the call, and stays.
+ * for what outlives the call, and stays. Less than 0 is a deadline that has passed. @throws UserError for no number
  */
 export function effectiveDeadlineMs(askedMs: number): number {
+  if (typeof askedMs !== 'number' || Number.isNaN(askedMs))
+    throw new UserError(`deadlineMs = ${shown(askedMs)}: it must be a number of milliseconds.`);
   if (askedMs === Infinity) return askedMs;
   const scope = currentCall.getStore();
   return scope === undefined ? askedMs : Math.min(askedMs, scope.endMs - performance.now());

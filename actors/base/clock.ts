@@ -9,8 +9,7 @@ export interface Clock {
   after(delayMs: number, run: () => void): () => void;
 }
 
-/** Largest delay of a Node timer. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+import { MAX_TIMER_MS } from './limits.ts';
 
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),

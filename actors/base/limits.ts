@@ -8,7 +8,8 @@ export interface Limits {
   readonly signal?: AbortSignal | undefined;
 }
 
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Longest delay of a Node timer, milliseconds: a longer one would end at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * `work`, unless the deadline passes or the signal is aborted first. It does not end the work itself.

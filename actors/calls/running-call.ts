@@ -7,6 +7,7 @@ import { currentCall } from '../base/call-scope.ts';
 import type { CallMetrics } from './metrics.ts';
 import type { LocalTarget } from './target.ts';
 import type { CallContext, CallOutput, DispatchedCall, IncomingCall } from './call.ts';
+import { MAX_TIMER_MS } from '../base/limits.ts';
 import type { Mailbox } from '../base/mailbox.ts';
 import type { RawMethod, RawStream, RawUnary } from './raw-methods.ts';
 
@@ -15,7 +16,6 @@ export interface DispatcherOptions {
   readonly metrics?: CallMetrics;
 }
 
-const MAX_TIMER_MS = 2 ** 31 - 1;
 /** What metrics call calls that reached no method. */
 const UNKNOWN_METHOD = 'unknown';
 

@@ -7,7 +7,8 @@ import { realpathSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../common/errors.ts';
-import { ENVIRONMENT_KEY, readActorEnvironment } from '../status/actor-environment.ts';
+import { checkLimit, shown } from '../base/checks.ts';
+import { isActorProcess, readActorEnvironment } from '../status/actor-environment.ts';
 import type { SpawnOptions, ActorType } from '../system/actor-type.ts';
 import { threadEntry } from '../threads/thread-guest.ts';
 import { classService, methodNames } from './class-service.ts';
@@ -55,11 +56,15 @@ export function registerClass(
   actorClass: ActorClass,
   options: ActorOptions,
 ): RegisteredClass {
-  const name = options.name ?? actorClass.name;
-  if (!TYPE_NAME.test(name)) {
-    throw new UserError(`Actor class '${name}': give it a name of 1 to 40 letters, digits, '-' and '_'.`);
+  if (typeof actorClass !== 'function' || typeof actorClass.prototype !== 'object')
+    throw new UserError(`actor(…, ${shown(actorClass)}): it is no class.`);
+  const name: unknown = options.name ?? actorClass.name;
+  if (typeof name !== 'string' || !TYPE_NAME.test(name)) {
+    throw new UserError(
+      `Actor class '${shown(name)}': give it a name of 1 to 40 letters, digits, '-' and '_'.`,
+    );
   }
-  if (!module.url.startsWith('file:'))
+  if (typeof module?.url !== 'string' || !module.url.startsWith('file:'))
     throw new UserError(`Actor class ${name}: its first argument is import.meta.`);
   const entry = fileURLToPath(module.url);
   const id = `${entry}#${name}`;
@@ -85,8 +90,7 @@ function checkGroups(
   const seen = new Set<string>();
   for (const [group, { methods: members, maxConcurrency }] of Object.entries(groups)) {
     const where = `Actor class ${name}, group ${group}`;
-    if (!(maxConcurrency >= 1))
-      throw new UserError(`${where}: maxConcurrency ${maxConcurrency}; it must be 1 or more.`);
+    checkLimit(`${where}, maxConcurrency`, maxConcurrency, 1);
     for (const method of members) {
       if (!methods.includes(method)) throw new UserError(`${where}: there is no public method '${method}'.`);
       if (seen.has(method)) throw new UserError(`${where}: '${method}' is in two groups; leave it in one.`);
@@ -108,8 +112,8 @@ export function registeredClass(key: object): RegisteredClass {
 /** Which actor this process or thread is to be: its type, and the file of its class; null in any other program. */
 export function hostedType(): { readonly name: string; readonly entry: string } | null {
   if (!isMainThread) return threadEntry();
-  if (process.env[ENVIRONMENT_KEY] === undefined) return null;
-  return { name: readActorEnvironment(process.env).type, entry: process.argv[1] ?? '' };
+  if (!isActorProcess()) return null;
+  return { name: readActorEnvironment().type, entry: process.argv[1] ?? '' };
 }
 
 /** Whether the actor of this process or thread is of this class. */

@@ -1,5 +1,7 @@
 /** Functions as tasks: each is a class actor with one method, kept in a pool while there is work. */
 
+import { UserError } from '../../common/errors.ts';
+import { checkWhole, shown } from '../base/checks.ts';
 import type { SpawnOptions } from '../system/actor-type.ts';
 import { registerClass } from './class-registry.ts';
 import type { ModuleMeta, RegisteredClass } from './class-registry.ts';
@@ -21,6 +23,8 @@ export interface TaskOptions
 const tasks = new WeakMap<TaskFunction, TaskOptions>();
 
 export function registerTask(module: ModuleMeta, run: TaskFunction, options: TaskOptions): RegisteredClass {
+  if (typeof run !== 'function') throw new UserError(`task(…, ${shown(run)}): it is no function.`);
+  if (options.max !== undefined) checkWhole(`Task ${run.name}, max`, options.max, 1);
   const taskClass = class {
     run(...args: never[]): unknown {
       return run(...args);

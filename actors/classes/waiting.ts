@@ -1,6 +1,8 @@
 /** Many calls at once: over a list, in its order or as they end, and the first k of n. */
 
 import { UserError } from '../../common/errors.ts';
+import { checkLimit, checkMilliseconds, shown } from '../base/checks.ts';
+import { MAX_TIMER_MS } from '../base/limits.ts';
 
 export interface MapOptions {
   /** Calls that are under way at the same time; 16 by default. */
@@ -48,7 +50,7 @@ async function* ended<Input, Result>(
   call: (input: Input, index: number) => Promise<Result>,
   { inFlight = IN_FLIGHT }: MapOptions,
 ): AsyncGenerator<{ index: number; value: Result }, void, undefined> {
-  if (!(inFlight >= 1)) throw new UserError(`map, inFlight ${inFlight}: it must be 1 or more.`);
+  checkLimit('map, inFlight', inFlight, 1);
   const running = new Map<number, Promise<Outcome<Result>>>();
   const take = async () => {
     const { index, result } = await Promise.race(running.values());
@@ -84,9 +86,11 @@ export async function waitSome<Result>(
   calls: readonly Promise<Result>[],
   { count = 1, timeoutMs = Infinity }: WaitSomeOptions = {},
 ): Promise<{ readonly done: Promise<Result>[]; readonly pending: Promise<Result>[] }> {
-  if (!(count >= 0 && count <= calls.length)) {
+  if (!isList(calls)) throw new UserError(`waitSome of ${shown(calls)}: give it a list of calls.`);
+  checkMilliseconds('waitSome, timeoutMs', timeoutMs);
+  if (!(Number.isInteger(count) && count >= 0 && count <= calls.length)) {
     throw new UserError(
-      `waitSome, count ${count}: it must lie between 0 and ${calls.length}, the number of calls.`,
+      `waitSome, count ${shown(count)}: it must lie between 0 and ${calls.length}, the number of calls.`,
     );
   }
   const ended = new Set<Promise<Result>>();
@@ -102,8 +106,12 @@ export async function waitSome<Result>(
         () => note(call),
       );
     if (count === 0) setImmediate(resolve); // those that have ended are noted by then
-    if (timeoutMs < 2 ** 31) timer = setTimeout(resolve, timeoutMs);
+    if (timeoutMs <= MAX_TIMER_MS) timer = setTimeout(resolve, timeoutMs);
   });
   clearTimeout(timer);
   return { done: calls.filter((call) => ended.has(call)), pending: calls.filter((call) => !ended.has(call)) };
+}
+
+function isList(value: unknown): boolean {
+  return Array.isArray(value);
 }

@@ -7,9 +7,10 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../common/log.ts';
-import { checkSpec, resolveEntry } from '../status/actor-spec.ts';
+import { checkGang, checkResources, checkSpec, resolveEntry } from '../status/actor-spec.ts';
 import { THREAD_HOST_TYPE } from '../threads/actor-thread.ts';
 import { CallError } from '../base/call-errors.ts';
+import { checkMilliseconds } from '../base/checks.ts';
 import { ClusterView } from './cluster-view.ts';
 import type { Home } from './home.ts';
 import { Homes } from './homes.ts';
@@ -94,6 +95,7 @@ export class Cluster implements NodeApi {
   }
 
   async spawnGang(specs: readonly ActorSpec[]): Promise<readonly ActorStatus[]> {
+    checkGang(specs);
     return this.#inTurn(specs, () => this.#homes.acceptGang(specs));
   }
 
@@ -122,6 +124,7 @@ export class Cluster implements NodeApi {
   }
 
   async stop(actorId: string, graceMs?: number): Promise<void> {
+    if (graceMs !== undefined) checkMilliseconds('graceMs', graceMs);
     const home = this.#homes.get(actorId);
     if (home !== undefined) home.isStopped = true;
     if (home?.nodeId === null) return this.#homes.endWaiting(home);
@@ -177,12 +180,14 @@ export class Cluster implements NodeApi {
     const { nodeId, supervisor } = this.#options;
     if (holdMs === 0) return supervisor.room.giveBack(claims.map(({ actorId }) => actorId));
     if (this.#state !== 'alive') throw new CallError('UNAVAILABLE', `node ${nodeId} takes no new actors`);
+    for (const { actorId, resources } of claims) checkResources(`Actor ${actorId}`, resources);
     supervisor.room.claim(claims, holdMs);
   }
 
   /** Starts an actor on this very node. @throws as Supervisor.place; UserError for an entry that it does not run. */
   placeHere(spec: ActorSpec, arrival: Omit<Arrival, 'entry'>): ActorStatus {
     const { nodeId, supervisor, entryRoots } = this.#options;
+    checkSpec(spec); // it may come from another node
     if (this.#state !== 'alive') throw new CallError('UNAVAILABLE', `node ${nodeId} takes no new actors`);
     const status = supervisor.place(spec, { ...arrival, entry: resolveEntry(spec.entry, entryRoots) });
     this.#options.peers?.announce(this.ownStatus);
@@ -203,6 +208,7 @@ export class Cluster implements NodeApi {
    * take over, go on there when this node has left.
    */
   async drain(graceMs: number): Promise<void> {
+    checkMilliseconds('graceMs', graceMs);
     const { supervisor, peers } = this.#options;
     this.#state = 'draining';
     peers?.announce(this.ownStatus);

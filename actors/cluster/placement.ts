@@ -1,6 +1,6 @@
 /** Which node takes an actor: a pure choice among what is known of the nodes. */
 
-import { minus, shortfalls } from '../status/resources.ts';
+import { amountOf, minus, shortfalls } from '../status/resources.ts';
 import type { Labels, NodeStatus, PlacementStrategy, Resources } from '../status/status.ts';
 
 export interface PlacementAsk {
@@ -107,21 +107,23 @@ function sumReason(
   which: 'free' | 'total',
 ): string {
   const names = [...new Set(asks.flatMap(({ resources }) => Object.keys(resources)))];
-  const sum = (name: string) => asks.reduce((total, { resources }) => total + (resources[name] ?? 0), 0);
+  const sum = (name: string) => asks.reduce((total, { resources }) => total + amountOf(resources, name), 0);
   const asked = names.map((name) => `${name} ${sum(name)}`).join(', ');
   const word = which === 'free' ? 'free' : 'in all';
   const has = nodes
     .filter((node) => asks.some((ask) => fitsEver(ask, node)))
     .map(
       (node) =>
-        `node ${node.nodeId} has ${names.map((name) => `${name} ${node[which][name] ?? 0}`).join(', ')} ${word}`,
+        `node ${node.nodeId} has ${names.map((name) => `${name} ${amountOf(node[which], name)}`).join(', ')} ${word}`,
     );
   return `they ask for ${asked}; ${has.join('; ')}`;
 }
 
 /** Those of the labels asked for that a node does not have, as `zone=a`. */
 export function lackingLabels(asked: Labels, has: Labels): string[] {
-  const lacking = Object.entries(asked).filter(([key, value]) => has[key] !== value);
+  const lacking = Object.entries(asked).filter(
+    ([key, value]) => !Object.hasOwn(has, key) || has[key] !== value,
+  );
   return lacking.map(([key, value]) => `${key}=${value}`);
 }
 
@@ -152,7 +154,7 @@ function best({ placement }: PlacementAsk, nodes: readonly NodeStatus[]): NodeSt
 /** The largest share in use of any resource, 0 to 1. */
 function fullness({ total, free }: NodeStatus): number {
   const shares = Object.entries(total).map(([name, amount]) =>
-    amount > 0 ? 1 - (free[name] ?? 0) / amount : 0,
+    amount > 0 ? 1 - amountOf(free, name) / amount : 0,
   );
   return Math.max(0, ...shares);
 }

@@ -4,6 +4,8 @@
  */
 
 import { UserError } from '../../common/errors.ts';
+import { checkWhole, shown } from '../base/checks.ts';
+import { encodeObject } from '../base/json-value.ts';
 
 /** A JSON object. */
 export type EventPayload = Readonly<Record<string, unknown>>;
@@ -65,22 +67,44 @@ export interface EventBus {
   close(): Promise<void>;
 }
 
+/** Longest topic and filter. */
+const MAX_TOPIC_LENGTH = 256;
+/** Most bytes of a payload as JSON: NATS takes messages of 1 MiB. */
+const MAX_PAYLOAD_BYTES = 960 * 1024;
+const MAX_ID_LENGTH = 256;
 const TOPIC = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
 const FILTER = /^(?:(?:[A-Za-z0-9_-]+|\*)\.)*(?:[A-Za-z0-9_-]+|\*|>)$/;
 
 /** @throws UserError when `topic` is not a topic. */
 export function checkTopic(topic: string): void {
-  if (!TOPIC.test(topic)) {
+  if (typeof topic !== 'string' || topic.length > MAX_TOPIC_LENGTH || !TOPIC.test(topic)) {
     throw new UserError(
-      `Event topic '${topic}': use tokens of letters, digits, '-', '_', separated by dots.`,
+      `Event topic '${shown(topic)}': use tokens of letters, digits, '-', '_', separated by dots.`,
     );
   }
 }
 
+/** The payload as JSON. @throws UserError when it, or the id, is none. */
+export function encodePayload(topic: string, payload: object, id: string | undefined): string {
+  if (id !== undefined && (typeof id !== 'string' || id.length > MAX_ID_LENGTH || /[\r\n]/.test(id)))
+    throw new UserError(
+      `Event '${topic}', id = ${shown(id)}: use text of one line, ${MAX_ID_LENGTH} characters at most.`,
+    );
+  return encodeObject(payload, `Payload of event '${topic}'`, MAX_PAYLOAD_BYTES);
+}
+
+/** @throws UserError for a sequence that can never be. */
+export function checkSubscription(filter: string, { fromSequence = 1 }: SubscribeOptions): void {
+  checkTopicFilter(filter);
+  checkWhole('Subscription, fromSequence', fromSequence, 1);
+}
+
 /** @throws UserError when `filter` is not a topic filter. */
 export function checkTopicFilter(filter: string): void {
-  if (!FILTER.test(filter)) {
-    throw new UserError(`Event filter '${filter}': use a topic, '*' for one token, a last '>' for the rest.`);
+  if (typeof filter !== 'string' || filter.length > MAX_TOPIC_LENGTH || !FILTER.test(filter)) {
+    throw new UserError(
+      `Event filter '${shown(filter)}': use a topic, '*' for one token, a last '>' for the rest.`,
+    );
   }
 }
 

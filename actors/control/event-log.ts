@@ -12,7 +12,13 @@ import type { Registry } from 'prom-client';
 import { errorCode, toError, UserError } from '../../common/errors.ts';
 import { ensureDirectory, writeFailure } from '../../common/files.ts';
 import { parseJsonObject } from '../../common/json-file.ts';
-import { checkTopic, checkTopicFilter, DUPLICATE_WINDOW_MS, topicMatches } from './event-bus.ts';
+import {
+  checkSubscription,
+  checkTopic,
+  DUPLICATE_WINDOW_MS,
+  encodePayload,
+  topicMatches,
+} from './event-bus.ts';
 import type { BusEvent, EventBus, PublishOptions, SubscribeOptions } from './event-bus.ts';
 import { EventMetrics } from './event-metrics.ts';
 import type { LagSource } from './event-metrics.ts';
@@ -136,7 +142,7 @@ class EventLog implements EventBus {
   }
 
   subscribe(filter: string, options: SubscribeOptions, signal: AbortSignal): AsyncIterable<BusEvent> {
-    checkTopicFilter(filter);
+    checkSubscription(filter, options);
     const next = this.#lastSequence + 1;
     const { fromSequence = next, epoch = this.#epoch } = options;
     return this.#follow(filter, epoch === this.#epoch ? Math.min(fromSequence, next) : 1, signal);
@@ -158,11 +164,11 @@ class EventLog implements EventBus {
   #append(topic: string, payload: object, id: string | undefined): Promise<number> {
     return new Promise((resolve, reject) => {
       checkTopic(topic);
+      const payloadJson = encodePayload(topic, payload, id);
       if (this.#closed) throw new Error('The event bus is closed');
       const time = this.#now();
       const stored = id === undefined ? null : this.#ids.get(id, time.getTime());
       if (stored !== null) return resolve(stored);
-      const payloadJson = JSON.stringify(payload);
       this.#waiting.push({ id, topic, time: time.toISOString(), payloadJson, resolve, reject });
       this.#writing ??= this.#writeWaiting();
     });

@@ -13,7 +13,7 @@ import type { Consumer, ConsumerMessages, StreamInfo } from 'nats';
 import type { Registry } from 'prom-client';
 import { toError, UserError } from '../../common/errors.ts';
 import { sleep, systemClock } from '../base/clock.ts';
-import { checkTopic, checkTopicFilter } from './event-bus.ts';
+import { checkSubscription, checkTopic, encodePayload } from './event-bus.ts';
 import type { BusEvent, EventBus, EventPayload, PublishOptions, SubscribeOptions } from './event-bus.ts';
 import { EventMetrics } from './event-metrics.ts';
 import type { LagSource } from './event-metrics.ts';
@@ -79,7 +79,7 @@ class NatsEventBus implements EventBus {
   }
 
   subscribe(filter: string, options: SubscribeOptions, signal: AbortSignal): AsyncIterable<BusEvent> {
-    checkTopicFilter(filter);
+    checkSubscription(filter, options);
     const start = this.#start(options);
     start.catch(() => undefined); // heard when iteration begins
     return this.#follow(filter, start, signal);
@@ -97,6 +97,7 @@ class NatsEventBus implements EventBus {
 
   async #publish(topic: string, payload: object, id: string): Promise<number> {
     checkTopic(topic);
+    encodePayload(topic, payload, id);
     const { client, link, prefix } = this.#stream;
     const data = codec.encode({ time: this.#now().toISOString(), payload: payload as EventPayload });
     const endMs = performance.now() + this.#deadlineMs;

@@ -5,7 +5,7 @@ import type { EventServiceHandlers } from '../../gen/ballast/runtime/v1/EventSer
 import type { SubscribeResponse__Output } from '../../gen/ballast/runtime/v1/SubscribeResponse.ts';
 import { serviceCalls } from '../calls/transport.ts';
 import type { Transport } from '../calls/transport.ts';
-import { checkTopicFilter } from './event-bus.ts';
+import { checkSubscription, checkTopic, encodePayload } from './event-bus.ts';
 import type { BusEvent, EventBus, EventPayload } from './event-bus.ts';
 import { parseJson } from '../status/messages.ts';
 import type { Implementation } from '../proto/protos.ts';
@@ -55,11 +55,14 @@ export function remoteEventBus(transport: Transport, address: string): EventBus 
   const calls = serviceCalls(eventService, transport, address);
   return {
     async publish(topic, payload, { id = '' } = {}) {
-      const { sequence } = await calls.publish({ topic, payloadJson: JSON.stringify(payload), id });
+      checkTopic(topic);
+      const payloadJson = encodePayload(topic, payload, id);
+      const { sequence } = await calls.publish({ topic, payloadJson, id });
       return sequence;
     },
-    subscribe(topicFilter, { fromSequence = 0, epoch = '' }, signal) {
-      checkTopicFilter(topicFilter);
+    subscribe(topicFilter, subscribing, signal) {
+      checkSubscription(topicFilter, subscribing);
+      const { fromSequence = 0, epoch = '' } = subscribing;
       const options = { signal, deadlineMs: Infinity };
       return fromMessages(calls.subscribe({ topicFilter, fromSequence, epoch }, options), signal);
     },

@@ -10,6 +10,8 @@
 
 import { UserError } from '../../common/errors.ts';
 import { CallError } from '../base/call-errors.ts';
+import { shown } from '../base/checks.ts';
+import { encodeObject } from '../base/json-value.ts';
 
 /** A JSON object. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -102,15 +104,15 @@ export class RevisionConflict extends CallError {
 
 const KEY = /^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*$/;
 const MAX_KEY_LENGTH = 256;
-const MAX_VALUE_LENGTH = 64 * 1024;
+const MAX_VALUE_BYTES = 64 * 1024;
 const MIN_TTL_MS = 500;
 const MAX_TTL_MS = 3_600_000;
 
 /** @throws UserError when `key` is not a key. */
 export function checkKey(key: string): void {
-  if (!KEY.test(key) || key.length > MAX_KEY_LENGTH) {
+  if (typeof key !== 'string' || key.length > MAX_KEY_LENGTH || !KEY.test(key)) {
     throw new UserError(
-      `Registry key '${key.slice(0, MAX_KEY_LENGTH)}': use tokens of letters, digits, '-', '_', '.', separated by '/'.`,
+      `Registry key '${shown(key)}': use tokens of letters, digits, '-', '_', '.', separated by '/'.`,
     );
   }
 }
@@ -118,27 +120,23 @@ export function checkKey(key: string): void {
 /** @throws UserError when `prefix` is neither empty nor a key with a '/' at its end. */
 export function checkPrefix(prefix: string): void {
   if (prefix === '') return;
-  if (!prefix.endsWith('/')) throw new UserError(`Registry prefix '${prefix}': end it with '/'.`);
+  if (typeof prefix !== 'string' || !prefix.endsWith('/'))
+    throw new UserError(`Registry prefix '${shown(prefix)}': end it with '/'.`);
   checkKey(prefix.slice(0, -1));
 }
 
 /** The value as JSON. @throws UserError when it is no object, or larger than 64 KiB. */
 export function encodeValue(key: string, value: JsonObject): string {
-  const json = JSON.stringify(value) as string | undefined;
-  if (json?.startsWith('{') !== true) throw new UserError(`Registry value of '${key}': use a JSON object.`);
-  if (json.length > MAX_VALUE_LENGTH) {
-    throw new UserError(
-      `Registry value of '${key}': ${json.length} characters, at most ${MAX_VALUE_LENGTH}.`,
-    );
-  }
-  return json;
+  return encodeObject(value, `Registry value of '${key}'`, MAX_VALUE_BYTES);
 }
 
 /** @throws UserError when a lease cannot have these options. */
 export function checkLeaseOptions({ name, ttlMs }: LeaseOptions): void {
   checkKey(name);
   if (!Number.isInteger(ttlMs) || ttlMs < MIN_TTL_MS || ttlMs > MAX_TTL_MS) {
-    throw new UserError(`Lease '${name}': ttlMs must be whole, from ${MIN_TTL_MS} to ${MAX_TTL_MS}.`);
+    throw new UserError(
+      `Lease '${name}', ttlMs = ${shown(ttlMs)}: it must be whole, from ${MIN_TTL_MS} to ${MAX_TTL_MS}.`,
+    );
   }
 }
 

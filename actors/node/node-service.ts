@@ -3,6 +3,8 @@
 import type { NodeServiceHandlers } from '../../gen/ballast/runtime/v1/NodeService.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { CallContext } from '../calls/call.ts';
+import { checkJsonSize } from '../base/json-value.ts';
+import { MAX_STATE_BYTES } from '../status/status.ts';
 import { nodeStatusToMessage, parseJson, specFromMessage, statusToMessage } from '../status/messages.ts';
 import type { Implementation } from '../proto/protos.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
@@ -47,6 +49,7 @@ export function nodeHandlers(
       return {};
     },
     saveState({ actorId, incarnation, stateJson }) {
+      checkJsonSize(stateJson, `Actor ${actorId}, state`, MAX_STATE_BYTES);
       supervisor.saveState(actorId, incarnation, parseJson(stateJson, 'state_json'));
       return {};
     },

@@ -6,7 +6,10 @@
 import { join } from 'node:path';
 import type { Registry as MetricsRegistry } from 'prom-client';
 import type { Log } from '../../common/log.ts';
+import { UserError } from '../../common/errors.ts';
 import { distRoot } from '../../common/package-root.ts';
+import { checkLabels, checkResources } from '../status/actor-spec.ts';
+import { checkWhole, shown } from '../base/checks.ts';
 import { startActorProcess } from '../supervisor/actor-process.ts';
 import { CallError } from '../base/call-errors.ts';
 import { Cluster, nodeApi, ownNodeApi } from '../cluster/cluster.ts';
@@ -89,6 +92,7 @@ export interface Node extends NodeApi {
  * CallError when the registry cannot be reached.
  */
 export async function startNode(options: NodeOptions): Promise<Node> {
+  checkNodeOptions(options);
   const { runDir, log, heartbeatMs = HEARTBEAT_MS, host, port, advertisedHost } = options;
   const nodeId = options.nodeId ?? `node-${crypto.randomUUID().slice(0, 8)}`;
   if (options.cluster !== undefined) await refuseTakenId(options.cluster, nodeId);
@@ -211,6 +215,24 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   };
   await enterCluster(peers, cluster, node);
   return node;
+}
+
+const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
+
+/** @throws UserError naming the option that cannot be. */
+function checkNodeOptions(options: NodeOptions): void {
+  const { nodeId, resources = {}, labels = {}, heartbeatMs = 1, nodeTtlMs, objectBytes, port = 0 } = options;
+  if (typeof options.runDir !== 'string' || options.runDir === '')
+    throw new UserError(`Node, runDir = ${shown(options.runDir)}: name a folder.`);
+  if (nodeId !== undefined && (typeof nodeId !== 'string' || !NODE_ID.test(nodeId)))
+    throw new UserError(`Node id '${shown(nodeId)}': use 1 to 63 letters, digits, '-' and '_'.`);
+  checkResources('Node', resources);
+  checkLabels('Node', labels);
+  checkWhole('Node, heartbeatMs', heartbeatMs, 1);
+  if (nodeTtlMs !== undefined) checkWhole('Node, nodeTtlMs', nodeTtlMs, 1);
+  if (objectBytes !== undefined) checkWhole('Node, objectBytes', objectBytes, 0);
+  checkWhole('Node, port', port, 0);
+  if (port > 65_535) throw new UserError(`Node, port = ${port}: the largest port is 65535.`);
 }
 
 /** Enters the cluster; a node that cannot is closed. */

@@ -2,7 +2,9 @@
 
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
+import { UserError } from '../../common/errors.ts';
 import { CallError } from '../base/call-errors.ts';
+import { shown } from '../base/checks.ts';
 import type { StatusName } from '../base/call-errors.ts';
 
 export interface ObjectRef {
@@ -46,6 +48,30 @@ export function fileNameOf({ id, digest }: Pick<ObjectRef, 'id' | 'digest'>): st
   }
   if (!DIGEST.test(digest)) throw new ObjectError('INVALID_ARGUMENT', id, 'its digest is no SHA-256 in hex');
   return `${id.replaceAll('/', '.')}.${digest}`;
+}
+
+export function isDigest(text: unknown): boolean {
+  return typeof text === 'string' && DIGEST.test(text);
+}
+
+/** @throws UserError for what is no reference; it may come from anywhere. */
+export function checkRef(ref: unknown): void {
+  const { id, sizeBytes, digest, holders } = (ref ?? {}) as Partial<Record<keyof ObjectRef, unknown>>;
+  const isRef =
+    typeof id === 'string' &&
+    typeof digest === 'string' &&
+    Number.isSafeInteger(sizeBytes) &&
+    (sizeBytes as number) >= 0 &&
+    Array.isArray(holders) &&
+    holders.every((holder) => typeof holder === 'string');
+  if (!isRef) throw new UserError(`${shown(ref)} is no reference of an object: use what \`put\` returned.`);
+  fileNameOf({ id, digest });
+}
+
+/** @throws UserError */
+export function checkRefs(refs: unknown): void {
+  if (!Array.isArray(refs)) throw new UserError(`${shown(refs)} is no list of references.`);
+  for (const ref of refs) checkRef(ref);
 }
 
 export function sha256Hex(bytes: Uint8Array): string {

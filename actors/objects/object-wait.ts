@@ -2,6 +2,8 @@
 
 import type { ObjectRef } from './object-ref.ts';
 import { toError } from '../../common/errors.ts';
+import { checkMilliseconds, checkWhole } from '../base/checks.ts';
+import { MAX_TIMER_MS } from '../base/limits.ts';
 
 export interface WaitOptions {
   /** How many must be here; all by default. */
@@ -29,6 +31,8 @@ export async function waitForAll(
   options: WaitOptions = {},
 ): Promise<WaitResult> {
   const { count = refs.length, deadlineMs = Infinity, signal } = options;
+  if (options.count !== undefined) checkWhole('wait, count', count, 0);
+  checkMilliseconds('wait, deadlineMs', deadlineMs);
   signal?.throwIfAborted();
   const outcomes = new Map<ObjectRef, true | Error>();
   const ending = new AbortController();
@@ -48,8 +52,8 @@ export async function waitForAll(
       );
     }
     check();
-    if (deadlineMs !== Infinity) {
-      const timer = setTimeout(resolve, Math.max(0, deadlineMs));
+    if (deadlineMs <= MAX_TIMER_MS) {
+      const timer = setTimeout(resolve, deadlineMs);
       ending.signal.addEventListener('abort', () => clearTimeout(timer));
     }
     signal?.addEventListener('abort', () => resolve(), { once: true, signal: ending.signal });

@@ -10,15 +10,16 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Registry } from 'prom-client';
 import type { ObjectServiceClient } from '../../gen/ballast/runtime/v1/ObjectService.ts';
-import { errorCode, toError } from '../../common/errors.ts';
+import { errorCode, toError, UserError } from '../../common/errors.ts';
+import { shown } from '../base/checks.ts';
 import { ByteCache } from '../base/byte-cache.ts';
 import { CallError } from '../base/call-errors.ts';
-import { DEFAULT_DEADLINE_MS } from '../base/call-scope.ts';
+import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
 import { withLimits } from '../base/limits.ts';
 import { NODE_OWNER } from './object-directory.ts';
 import { ProcessObjectMetrics } from './object-metrics.ts';
 import type { GetSource } from './object-metrics.ts';
-import { digestOf, fileNameOf, ObjectError } from './object-ref.ts';
+import { checkRef, checkRefs, digestOf, fileNameOf, isDigest, ObjectError } from './object-ref.ts';
 import type { ObjectRef } from './object-ref.ts';
 import type { CallOptions, Calls } from '../proto/protos.ts';
 import { objectService } from '../proto/runtime-services.ts';
@@ -92,6 +93,7 @@ export class ObjectStore {
    * @throws ObjectError RESOURCE_EXHAUSTED when they do not fit, naming use and limit.
    */
   async put(bytes: Uint8Array, { owner = 'actor', digest: known }: PutOptions = {}): Promise<ObjectRef> {
+    checkPut(bytes, owner, known);
     const { nodeId, session } = await this.#join();
     const id = `${nodeId}/${this.#options.owner}/${session}-${++this.#count}`;
     const ownerId = owner === 'node' ? NODE_OWNER : this.#options.owner;
@@ -113,20 +115,18 @@ export class ObjectStore {
    * reason.
    */
   async get(ref: ObjectRef, options: CallOptions = {}): Promise<Uint8Array> {
+    checkRef(ref);
     options.signal?.throwIfAborted();
     const here = this.#cache.get(ref.digest);
     if (here !== undefined) {
       this.#metrics.got('memory', here.byteLength);
       return here;
     }
+    const deadlineMs = effectiveDeadlineMs(options.deadlineMs ?? DEFAULT_DEADLINE_MS);
     const read = this.#reads.get(readKey(ref)) ?? this.#begin(ref);
     read.waiters++;
     try {
-      return await withLimits(
-        read.bytes,
-        { deadlineMs: DEFAULT_DEADLINE_MS, ...options },
-        `get of ${ref.id}`,
-      );
+      return await withLimits(read.bytes, { ...options, deadlineMs }, `get of ${ref.id}`);
     } catch (thrown) {
       this.#metrics.failed('get', thrown);
       throw options.signal?.aborted === true ? thrown : asObjectError(ref.id, thrown);
@@ -139,12 +139,14 @@ export class ObjectStore {
    * Brings objects to this node until `count` of them (by default all) are here, all have settled, or the deadline
    * passes, whichever is first. Never throws for an object: one that cannot be had is `failed`.
    */
-  wait(refs: readonly ObjectRef[], options: WaitOptions = {}): Promise<WaitResult> {
+  async wait(refs: readonly ObjectRef[], options: WaitOptions = {}): Promise<WaitResult> {
+    checkRefs(refs);
     return waitForAll(refs, (ref, signal) => this.#bring(ref, signal), options);
   }
 
   /** Frees objects wherever they are held. Nodes that are gone have freed them already. */
   async free(refs: readonly ObjectRef[], options: CallOptions = {}): Promise<void> {
+    checkRefs(refs);
     for (const { digest } of refs) this.#cache.delete(digest);
     const holders = new Set(refs.flatMap((ref) => ref.holders));
     const requests = [...holders].map((holder) => {
@@ -163,6 +165,7 @@ export class ObjectStore {
    * until they are freed. @throws CallError NOT_FOUND, or FAILED_PRECONDITION when that process has ended.
    */
   async handOver(refs: readonly ObjectRef[], toOwner: string, options: CallOptions = {}): Promise<void> {
+    checkRefs(refs);
     const originOf = (ref: ObjectRef) => ref.holders[0] ?? this.#options.nodeAddress;
     for (const origin of new Set(refs.map(originOf))) {
       const ids = refs.filter((ref) => originOf(ref) === origin).map(({ id }) => id);
@@ -251,6 +254,18 @@ export class ObjectStore {
       this.#unpin(ref.id);
     }
   }
+}
+
+/** @throws UserError for what cannot be put. */
+function checkPut(bytes: Uint8Array, owner: unknown, digest: string | undefined): void {
+  if (!(bytes instanceof Uint8Array))
+    throw new UserError(
+      `put of ${shown(bytes)}: give it bytes (a Uint8Array); \`ballast.put\` takes any value.`,
+    );
+  if (owner !== 'actor' && owner !== 'node')
+    throw new UserError(`put, owner = ${shown(owner)}: choose 'actor' or 'node'.`);
+  if (digest !== undefined && !isDigest(digest))
+    throw new UserError(`put, digest = ${shown(digest)}: it must be a SHA-256 in lower-case hex.`);
 }
 
 function readKey({ id, digest }: ObjectRef): string {

@@ -6,7 +6,9 @@
 
 import { toError, UserError } from '../../common/errors.ts';
 import { ActorError, CallError } from '../base/call-errors.ts';
+import { checkLimit, checkMilliseconds, checkWhole, shown } from '../base/checks.ts';
 import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
+import { MAX_TIMER_MS } from '../base/limits.ts';
 import type { ActorHandle } from '../system/handle.ts';
 import type { ActorType } from '../system/actor-type.ts';
 import { leastLoaded, membersToAdd, membersToEnd, REMEMBERED_CALLS, stragglerMs } from './pool-policy.ts';
@@ -74,12 +76,7 @@ export class ActorPool<Client, Handlers = unknown> {
   /** Starts `min` members. @throws UserError for limits that cannot be. */
   constructor(system: ActorSystem, type: ActorType<Client, Handlers>, options: PoolOptions) {
     const { min, max, creditsPerMember = 2, idleMs = 30_000 } = options;
-    if (!(min >= 0 && max >= 1 && min <= max && creditsPerMember >= 1)) {
-      throw new UserError(
-        `Pool of ${type.name}: min ${min}, max ${max}, creditsPerMember ${creditsPerMember}; they must be whole, ` +
-          '0 ≤ min ≤ max, max and creditsPerMember at least 1.',
-      );
-    }
+    checkPoolOptions(type.name, { ...options, creditsPerMember, idleMs });
     this.#system = system;
     this.#type = type;
     this.#options = options;
@@ -217,7 +214,7 @@ export class ActorPool<Client, Handlers = unknown> {
       const leftMs = endMs - performance.now();
       const late = () =>
         waiting.refuse(new CallError('DEADLINE_EXCEEDED', 'no member of the pool had room in time'));
-      const timer = leftMs < 2 ** 31 ? setTimeout(late, Math.max(0, leftMs)) : undefined;
+      const timer = leftMs <= MAX_TIMER_MS ? setTimeout(late, Math.max(0, leftMs)) : undefined;
       const onAbort = () => waiting.refuse(signal?.reason as Error);
       const settle = () => {
         clearTimeout(timer);
@@ -342,4 +339,17 @@ export class ActorPool<Client, Handlers = unknown> {
     if (latest.length > REMEMBERED_CALLS) latest.shift();
     this.#latestMs.set(name, latest);
   }
+}
+
+/** @throws UserError for limits that cannot be. */
+function checkPoolOptions(typeName: string, options: PoolOptions): void {
+  const { min, max, creditsPerMember, maxWaitingCalls = Infinity, idleMs, stragglerFactor = 0 } = options;
+  const where = `Pool of ${typeName}`;
+  checkWhole(`${where}, min`, min, 0);
+  checkWhole(`${where}, max`, max, Math.max(1, min));
+  checkLimit(`${where}, creditsPerMember`, creditsPerMember, 1);
+  checkLimit(`${where}, maxWaitingCalls`, maxWaitingCalls, 0);
+  checkMilliseconds(`${where}, idleMs`, idleMs);
+  if (typeof stragglerFactor !== 'number' || !(stragglerFactor >= 0))
+    throw new UserError(`${where}, stragglerFactor = ${shown(stragglerFactor)}: it must be 0 or more.`);
 }

@@ -4,7 +4,12 @@
  * Which children start again when one fails: that one alone; it and those after it, which may depend on it; or all,
  * because none can go on without the others.
  */
-export type SupervisionStrategy = 'one-for-one' | 'rest-for-one' | 'one-for-all';
+export type SupervisionStrategy = (typeof SUPERVISION_STRATEGIES)[number];
+export const SUPERVISION_STRATEGIES = ['one-for-one', 'rest-for-one', 'one-for-all'] as const;
+
+export function isSupervisionStrategy(value: unknown): value is SupervisionStrategy {
+  return (SUPERVISION_STRATEGIES as readonly unknown[]).includes(value);
+}
 
 /** Indices of the children, in order of start, to restart beside the one that failed (and restarts by itself). */
 export function alsoRestarted(strategy: SupervisionStrategy, failed: number, count: number): number[] {

@@ -4,11 +4,17 @@
  * children, and its parent treats that as the failure of one child.
  */
 
-import { toError } from '../../common/errors.ts';
+import { toError, UserError } from '../../common/errors.ts';
+import { checkMilliseconds, checkWhole, shown } from '../base/checks.ts';
 import type { ActorHandle } from '../system/handle.ts';
 import type { ActorType } from '../system/actor-type.ts';
 import type { ActorStatus } from '../status/status.ts';
-import { alsoRestarted, isTooIntense } from './supervision-policy.ts';
+import {
+  alsoRestarted,
+  isSupervisionStrategy,
+  isTooIntense,
+  SUPERVISION_STRATEGIES,
+} from './supervision-policy.ts';
 import { STARTING } from '../supervisor/supervised.ts';
 import type { SupervisionStrategy } from './supervision-policy.ts';
 import type { ActorSystem } from '../system/system.ts';
@@ -53,6 +59,7 @@ export class SupervisionGroup {
 
   constructor(system: ActorSystem, options: GroupOptions) {
     const { strategy, maxRestarts = 3, windowMs = 600_000 } = options;
+    checkOptions({ strategy, maxRestarts, windowMs });
     this.#system = system;
     this.#strategy = strategy;
     this.#limits = { maxRestarts, windowMs };
@@ -156,4 +163,12 @@ export class SupervisionGroup {
     for (const child of [...this.#children].reverse()) await child.stop().catch(() => undefined);
     this.#fail(new GroupFailed(reason));
   }
+}
+
+/** @throws UserError for what no group can do. */
+function checkOptions({ strategy, maxRestarts, windowMs }: Required<GroupOptions>): void {
+  if (!isSupervisionStrategy(strategy))
+    throw new UserError(`Group, strategy = ${shown(strategy)}: choose ${SUPERVISION_STRATEGIES.join(', ')}.`);
+  checkWhole('Group, maxRestarts', maxRestarts, 0);
+  checkMilliseconds('Group, windowMs', windowMs);
 }

@@ -1,12 +1,17 @@
 /**
- * What a node tells an actor's process when it starts it: one environment variable that holds JSON. The process's
- * standard input is a pipe from the node and carries nothing: when it closes, the node is gone.
+ * What a node tells an actor's process when it starts it. Which actor it is stands in an environment variable, for whoever
+ * looks at processes; all else (arguments, kept state) comes by a pipe, as the environment is small and others can read it.
+ * The process's standard input is another pipe from the node and carries nothing: when it closes, the node is gone.
  */
 
-import { UserError } from '../../common/errors.ts';
+import { closeSync, readFileSync } from 'node:fs';
+import { toError, UserError } from '../../common/errors.ts';
 import type { MailboxLimits } from '../base/mailbox.ts';
 
+/** Holds an `ActorIdentity` as JSON. */
 export const ENVIRONMENT_KEY = 'BALLAST_ACTOR';
+/** The file descriptor that an actor's process reads its `ActorEnvironment` from, as JSON. */
+export const ENVIRONMENT_PIPE = 3;
 
 /** Where the processes of a node listen, and where others reach them. */
 export interface ActorListen {
@@ -22,14 +27,18 @@ export interface Restart {
   readonly reason: string;
 }
 
-export interface ActorEnvironment {
+/** Which actor a process is. */
+export interface ActorIdentity {
   readonly actorId: string;
   readonly type: string;
   readonly incarnation: number;
+  readonly runDir: string;
+}
+
+export interface ActorEnvironment extends ActorIdentity {
   readonly nodeAddress: string;
   /** Where it serves; loopback by default. */
   readonly listen?: ActorListen;
-  readonly runDir: string;
   readonly args: unknown;
   /** Variables of a thread; a process has them in its environment. */
   readonly env?: Readonly<Record<string, string>>;
@@ -47,17 +56,47 @@ function isActorEnvironment(value: unknown): value is ActorEnvironment {
   );
 }
 
-/** Reads the variable. @throws UserError when the process was not started by a node. */
-export function readActorEnvironment(
-  environment: Readonly<Record<string, string | undefined>>,
-): ActorEnvironment {
-  const json = environment[ENVIRONMENT_KEY];
-  if (json === undefined) {
+/** The pipe can be read once, and an actor's program may bring a copy of this module of its own. */
+const READ = Symbol.for('ballast.actor-environment');
+const globals = globalThis as { [READ]?: ActorEnvironment };
+
+/** Whether a node started this process as an actor. */
+export function isActorProcess(): boolean {
+  return globals[READ] !== undefined || process.env[ENVIRONMENT_KEY] !== undefined;
+}
+
+/**
+ * What the node told this process. Whatever the process starts itself is no actor: the variable is taken away.
+ * @throws UserError when no node started it.
+ */
+export function readActorEnvironment(): ActorEnvironment {
+  if (globals[READ] !== undefined) return globals[READ];
+  if (process.env[ENVIRONMENT_KEY] === undefined) {
     throw new UserError(
       `${ENVIRONMENT_KEY} is not set: this program is an actor; a node starts it (see \`ballast run\`).`,
     );
   }
-  const value: unknown = JSON.parse(json);
-  if (!isActorEnvironment(value)) throw new Error(`${ENVIRONMENT_KEY} is incomplete: ${json}`);
+  delete process.env[ENVIRONMENT_KEY];
+  const value = readPipe();
+  if (!isActorEnvironment(value)) throw new Error('what the node told this actor is incomplete');
+  globals[READ] = value;
   return value;
+}
+
+function readPipe(): unknown {
+  try {
+    return JSON.parse(readFileSync(ENVIRONMENT_PIPE, 'utf8'));
+  } catch (cause) {
+    throw new Error(`the node's pipe to this actor cannot be read: ${toError(cause).message}`, { cause });
+  } finally {
+    closePipe();
+  }
+}
+
+function closePipe(): void {
+  try {
+    closeSync(ENVIRONMENT_PIPE);
+  } catch {
+    // Whoever set the variable gave no pipe.
+  }
 }

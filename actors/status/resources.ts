@@ -20,6 +20,11 @@ export interface Holding {
 /** Sums of fractions need a little tolerance. */
 const EPSILON = 1e-9;
 
+/** How much there is of a resource, whatever its name: `constructor` is one like any other. */
+export function amountOf(resources: Resources, name: string): number {
+  return Object.hasOwn(resources, name) ? resources[name]! : 0;
+}
+
 export function createLedger(total: Resources): Ledger {
   return { total, held: new Map() };
 }
@@ -28,7 +33,7 @@ export function createLedger(total: Resources): Ledger {
 export function freeResources({ total, held }: Ledger): Resources {
   const free: Record<string, number> = { ...total };
   for (const { resources } of held.values()) {
-    for (const [name, amount] of Object.entries(resources)) free[name] = (free[name] ?? 0) - amount;
+    for (const [name, amount] of Object.entries(resources)) free[name] = amountOf(free, name) - amount;
   }
   for (const [name, amount] of Object.entries(free)) if (Math.abs(amount) < EPSILON) free[name] = 0;
   return free;
@@ -37,10 +42,12 @@ export function freeResources({ total, held }: Ledger): Resources {
 /** Each resource of which `have` is less than `ask`, for people: `gpu (asks for 2, 1 of 4 free)`. Empty when it fits. */
 export function shortfalls(ask: Resources, have: Resources, total: Resources = have): string[] {
   return Object.entries(ask)
-    .filter(([name, amount]) => amount > (have[name] ?? 0) + EPSILON)
+    .filter(([name, amount]) => amount > amountOf(have, name) + EPSILON)
     .map(([name, amount]) => {
       const has =
-        have === total ? `has ${total[name] ?? 0}` : `${have[name] ?? 0} of ${total[name] ?? 0} free`;
+        have === total
+          ? `has ${amountOf(total, name)}`
+          : `${amountOf(have, name)} of ${amountOf(total, name)} free`;
       return `${name} (asks for ${amount}, ${has})`;
     });
 }
@@ -48,7 +55,7 @@ export function shortfalls(ask: Resources, have: Resources, total: Resources = h
 /** `free` without what was taken. */
 export function minus(free: Resources, taken: Resources): Resources {
   const left: Record<string, number> = { ...free };
-  for (const [name, amount] of Object.entries(taken)) left[name] = (left[name] ?? 0) - amount;
+  for (const [name, amount] of Object.entries(taken)) left[name] = amountOf(left, name) - amount;
   return left;
 }
 

@@ -22,14 +22,33 @@ export const DEFAULT_RESTART_POLICY: RestartPolicy = {
 };
 
 /** Where an actor runs: in a process of its own, or in a thread of a process that its node's light actors share. */
-export type Isolation = 'process' | 'thread';
+export type Isolation = (typeof ISOLATIONS)[number];
+const ISOLATIONS = ['process', 'thread'] as const;
 /** Who ends an actor: whoever started it, by ending, or nobody. */
-export type Lifetime = 'owner' | 'detached';
+export type Lifetime = (typeof LIFETIMES)[number];
+const LIFETIMES = ['owner', 'detached'] as const;
 /** Which of several nodes takes an actor: the fullest that has room, or the emptiest. */
-export type PlacementStrategy = 'pack' | 'spread';
+export type PlacementStrategy = (typeof PLACEMENT_STRATEGIES)[number];
+const PLACEMENT_STRATEGIES = ['pack', 'spread'] as const;
+
+export const isIsolation = isOneOf(ISOLATIONS);
+export const isLifetime = isOneOf(LIFETIMES);
+export const isPlacementStrategy = isOneOf(PLACEMENT_STRATEGIES);
+
+function isOneOf<Choice extends string>(choices: readonly Choice[]): (value: unknown) => value is Choice {
+  return (value): value is Choice => (choices as readonly unknown[]).includes(value);
+}
+
 /** Amounts by resource: `cpu` (cores), `gpu` (cards), `memoryBytes`, or any name that nodes offer. */
 export type Resources = Readonly<Record<string, number>>;
 export type Labels = Readonly<Record<string, string>>;
+
+/** Most bytes of an actor's arguments as JSON. */
+export const MAX_ARGS_BYTES = 1024 * 1024;
+/** Most bytes of a detached actor's whole description as JSON: it lies in the registry, in an entry of 64 KiB. */
+export const MAX_DETACHED_BYTES = 60 * 1024;
+/** Most bytes of an actor's kept state as JSON; it travels beside the arguments in one message of at most 4 MiB. */
+export const MAX_STATE_BYTES = 2 * 1024 * 1024;
 
 /** Time between SIGTERM and SIGKILL where nobody says, milliseconds. */
 export const DEFAULT_GRACE_MS = 5000;
@@ -43,7 +62,7 @@ export interface ActorSpec {
   /** Built entry module, relative to the package's dist folder (or absolute, inside one of the node's roots). */
   readonly entry: string;
   readonly serviceName: string;
-  /** JSON value that the actor reads as `runtime.args`. */
+  /** JSON value that the actor reads as `runtime.args`; at most MAX_ARGS_BYTES, less where it is detached. */
   readonly args: unknown;
   /** Added to the node's own environment. */
   readonly env: Readonly<Record<string, string>>;

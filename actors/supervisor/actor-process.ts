@@ -5,12 +5,14 @@
  */
 
 import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Writable } from 'node:stream';
 import { toError } from '../../common/errors.ts';
 import { writeFailure } from '../../common/files.ts';
-import { ENVIRONMENT_KEY } from '../status/actor-environment.ts';
-import type { ActorEnvironment } from '../status/actor-environment.ts';
+import { ENVIRONMENT_KEY, ENVIRONMENT_PIPE } from '../status/actor-environment.ts';
+import type { ActorEnvironment, ActorIdentity } from '../status/actor-environment.ts';
 import type { Death } from '../status/restart-policy.ts';
 
 const LAST_LINES = 20;
@@ -72,17 +74,34 @@ export function openLog(path: string): { file: number; size: number } {
   }
 }
 
+function startChild(entry: string, env: NodeJS.ProcessEnv, log: number): ChildProcess & { stdin: Writable } {
+  try {
+    const stdio = ['pipe', log, log, 'pipe'] as const;
+    return spawn(process.execPath, [entry], {
+      cwd: process.cwd(),
+      env,
+      stdio: [...stdio],
+    }) as ChildProcess & {
+      stdin: Writable;
+    };
+  } finally {
+    closeSync(log);
+  }
+}
+
+function identityOf({ actorId, type, incarnation, runDir }: ActorEnvironment): NodeJS.ProcessEnv {
+  const identity: ActorIdentity = { actorId, type, incarnation, runDir };
+  return { [ENVIRONMENT_KEY]: JSON.stringify(identity) };
+}
+
 /** Starts a process. @throws UserError when its log cannot be written. */
 export function startActorProcess(options: ActorProcessOptions): ActorProcess {
   const { entry, environment, env, logPath } = options;
   const { file, size } = openLog(logPath);
-  const child = spawn(process.execPath, [entry], {
-    cwd: process.cwd(),
-    env: { ...process.env, ...env, [ENVIRONMENT_KEY]: JSON.stringify(environment) },
-    stdio: ['pipe', file, file],
-  });
-  closeSync(file);
-  child.stdin?.on('error', () => undefined); // the far end closes with the process
+  const child = startChild(entry, { ...process.env, ...env, ...identityOf(environment) }, file);
+  child.stdin.on('error', () => undefined); // the far end closes with the process
+  const pipe = child.stdio[ENVIRONMENT_PIPE] as Writable; // a program that is no actor never reads it
+  pipe.on('error', () => undefined).end(JSON.stringify(environment));
   const ended = new Promise<ProcessEnd>((resolve) => {
     child.once('exit', (exitCode, exitSignal) =>
       resolve({ exitCode, exitSignal, lastLogLines: linesOrReason(logPath, size), startError: null }),

@@ -11,6 +11,7 @@ import type { ActorListen } from '../status/actor-environment.ts';
 import type { ActorProcess, ActorProcessOptions, ProcessEnd } from './actor-process.ts';
 import { AsyncQueue } from '../base/async-queue.ts';
 import { CallError } from '../base/call-errors.ts';
+import { MAX_TIMER_MS } from '../base/limits.ts';
 import { NodeRoom } from './node-room.ts';
 import { decideRestart } from '../status/restart-policy.ts';
 import { DEFAULT_GRACE_MS } from '../status/status.ts';
@@ -230,9 +231,10 @@ export class Supervisor {
     await Promise.all(actors.map(({ life }) => life));
   }
 
-  #terminate(actor: Supervised, graceMs: number): NodeJS.Timeout {
+  #terminate(actor: Supervised, graceMs: number): NodeJS.Timeout | undefined {
     const { process } = actor;
     process?.signal('SIGTERM');
+    if (graceMs > MAX_TIMER_MS) return undefined;
     return setTimeout(() => {
       if (actor.process !== process) return;
       actor.killReason ??= `did not end within ${graceMs} ms of SIGTERM`;

@@ -26,7 +26,7 @@ export interface ActorType<Client, Handlers> {
 export interface SpawnOptions {
   /** Unique in the cluster: letters, digits, `-`, `_`; made from the type by default. */
   readonly actorId?: string;
-  /** JSON value that the actor reads as `runtime.args`. */
+  /** JSON value that the actor reads as `runtime.args`; 1 MiB at most, 60 KiB with all else where it is detached. */
   readonly args?: unknown;
   /** Added to the node's environment. */
   readonly env?: Readonly<Record<string, string>>;

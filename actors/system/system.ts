@@ -5,7 +5,10 @@ import { ActorDirectory } from './directory.ts';
 import { actorHandle } from './handle.ts';
 import type { ActorHandle } from './handle.ts';
 import type { ActorType, SpawnOptions } from './actor-type.ts';
-import { DEFAULT_RESTART_POLICY } from '../status/status.ts';
+import { checkGang, checkSpec } from '../status/actor-spec.ts';
+import { encodeJson } from '../base/json-value.ts';
+import { checkMilliseconds } from '../base/checks.ts';
+import { DEFAULT_RESTART_POLICY, MAX_ARGS_BYTES } from '../status/status.ts';
 import { DEFAULT_MAILBOX } from '../base/mailbox.ts';
 import type { ActorSpec, ActorStatus, NodeApi } from '../status/status.ts';
 import { ActorError, CallError } from '../base/call-errors.ts';
@@ -36,6 +39,7 @@ export class ActorSystem {
   readonly #directory: ActorDirectory;
 
   constructor(options: ActorSystemOptions) {
+    if (options.deadlineMs !== undefined) checkMilliseconds('deadlineMs', options.deadlineMs);
     this.node = options.node;
     this.#options = options;
     this.#directory = new ActorDirectory(options.node);
@@ -75,6 +79,7 @@ export class ActorSystem {
     const specs = list.map(({ type, ...options }) =>
       specOf(type, { ...type.defaults, ...options }, this.#options.owner ?? null),
     );
+    checkGang(specs);
     for (const status of await this.node.spawnGang(specs)) this.#directory.add(status);
     const handles = list.map(({ type }, i) => this.handle(type, specs[i]!.actorId));
     return handles as { readonly [Index in keyof Clients]: ActorHandle<Clients[Index]> };
@@ -119,7 +124,8 @@ export class ActorSystem {
   }
 
   /** Ends an actor: SIGTERM, SIGKILL after `graceMs`. */
-  stop(actorId: string, graceMs?: number): Promise<void> {
+  async stop(actorId: string, graceMs?: number): Promise<void> {
+    if (graceMs !== undefined) checkMilliseconds('graceMs', graceMs);
     return this.node.stop(actorId, graceMs);
   }
 
@@ -137,8 +143,9 @@ function specOf<Client, Handlers>(
   owner: string | null,
 ): ActorSpec {
   const { maxConcurrency, maxPendingCalls } = options;
-  return {
-    actorId: options.actorId ?? `${type.name}-${crypto.randomUUID().slice(0, 8)}`,
+  const actorId = options.actorId ?? `${type.name}-${crypto.randomUUID().slice(0, 8)}`;
+  const spec: ActorSpec = {
+    actorId,
     type: type.name,
     entry: type.entry,
     serviceName: type.service.name,
@@ -160,4 +167,8 @@ function specOf<Client, Handlers>(
     isolation: options.isolation ?? 'process',
     handsOver: options.handsOver ?? false,
   };
+  checkSpec(spec);
+  // As every process gets them, and out of reach of whoever changes his own.
+  const args: unknown = JSON.parse(encodeJson(spec.args, `Actor ${actorId}, arguments`, MAX_ARGS_BYTES));
+  return { ...spec, args };
 }

@@ -1,6 +1,6 @@
 /** Processes as /proc shows them (Linux): who descends from whom, which actor each is, and the memory that they hold. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { ENVIRONMENT_KEY, type ActorEnvironment } from '../../actors/status/actor-environment.ts';
+import { ENVIRONMENT_KEY, type ActorIdentity } from '../../actors/status/actor-environment.ts';
 
 export interface ActorProcess {
   readonly pid: number;
@@ -63,11 +63,11 @@ function parentOf(pid: number): number | null {
   return state === undefined || state === 'Z' ? null : Number(parent);
 }
 
-function actorEnvironment(pid: number): ActorEnvironment | null {
+function actorEnvironment(pid: number): ActorIdentity | null {
   const head = `${ENVIRONMENT_KEY}=`;
   const entries = readOrNull(`/proc/${pid}/environ`)?.split('\0') ?? [];
   const entry = entries.find((text) => text.startsWith(head));
-  return entry === undefined ? null : (JSON.parse(entry.slice(head.length)) as ActorEnvironment);
+  return entry === undefined ? null : (JSON.parse(entry.slice(head.length)) as ActorIdentity);
 }
 
 function readOrNull(path: string): string | null {

@@ -10,6 +10,7 @@ import { WireError } from '../../base/call-errors.ts';
 import type { Failure, StatusName } from '../../base/call-errors.ts';
 import { MAX_MESSAGE_BYTES } from './channel.ts';
 import type { Channel } from './channel.ts';
+import { MAX_TIMER_MS } from '../../base/limits.ts';
 import { statusName } from '../../base/status-codes.ts';
 import { OutgoingRequests, STREAM_WINDOW } from '../../proto/request-stream.ts';
 import type { RequestSink } from '../../proto/request-stream.ts';
@@ -25,7 +26,6 @@ const MAX_RESEND_MS = 10_000;
 const SWEEP_MS = 500;
 /** How long a gap in a stream may close by itself. */
 const GAP_MS = 50;
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Hears one call's answers. */
 export interface CallSink {
