@@ -5,10 +5,10 @@ import { UserError } from '../common/errors.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { layerFlags, loadConfigFile } from '../config/load.ts';
 import { mergeConfig } from '../config/merge.ts';
-import { planRuns } from './comparison.ts';
+import { findRun, planRuns } from './comparison.ts';
 import type { CommandContext } from './context.ts';
 import { addConfigFlags, COMPARE_FLAGS, configFromFlags } from './flags.ts';
-import { runAll } from './run-all.ts';
+import { performStudy } from './study/perform-study.ts';
 import { parsePort } from './with-run-services.ts';
 
 interface CompareOptions {
@@ -81,17 +81,23 @@ async function compare(command: Command, options: CompareOptions, context: Comma
   const methods = listOf('--methods', options.methods);
   const seeds = listOf('--seeds', options.seeds).map((text) => wholeNumber('--seeds', text, 0));
   const runs = planRuns(layerFlags(file, flags), methods, seeds, dir, cwd);
-  await runAll(
+  const overwrite = options.overwrite === true;
+  const rows = [...new Set(runs.map(({ row }) => row))].map((name) => ({ name, settings: { method: name } }));
+  await performStudy(
     {
-      title: options.title ?? `Comparison over ${runs[0]?.config.data.source ?? ''}`,
-      dir,
+      frame: {
+        title: options.title ?? `Comparison over ${runs[0]?.config.data.source ?? ''}`,
+        rows,
+        reference: (rows.find(({ name }) => name === 'erm') ?? rows[0]!).name,
+        ...{ ceiling: null, split: null },
+      },
       runs,
+      findKept: async ({ config }) =>
+        overwrite ? { kind: 'nothing', dir: config.out, code: '' } : findRun(config),
+      ...{ overwrite, dir, metricsPort, stop: null },
       parallel: wholeNumber('--parallel', options.parallel, 1),
-      overwrite: options.overwrite === true,
       json: options.json === true,
       natsUrl: options.nats ?? runs[0]?.config.eventsUrl ?? null,
-      metricsPort,
-      again: `the same command (without --overwrite)`,
     },
     context,
   );

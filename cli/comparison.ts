@@ -1,5 +1,4 @@
-/** Several runs over the same data as one report. Pure, but for reading what earlier runs left. */
-import { classRecalls } from '../report/class-recall.ts';
+/** A comparison is a study of one row a method, whose runs lie in folders named by method and seed. */
 import { join } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import type { ConfigSource } from '../config/load.ts';
@@ -7,95 +6,47 @@ import { mergeConfig } from '../config/merge.ts';
 import { canonicalMethod } from '../config/method.ts';
 import { parseRunConfig, resolvePaths, type RunConfig } from '../config/run-config.ts';
 import { RunFolder } from '../coordinator/records/run-folder.ts';
-import { finalResult } from '../report/final-result.ts';
-import type { ComparisonReport, MethodReport, RunReport } from '../report/records.ts';
+import type { StudyRun } from './study/plan.ts';
+import type { KeptRun } from './study/runs-folder.ts';
 
-/** One run of a comparison. */
-export interface PlannedRun {
-  /** Folder inside the comparison's: `<method>-seed<k>`. */
-  readonly name: string;
-  readonly config: RunConfig;
-}
-
-/** Every method with every seed: seed by seed, so that whole comparisons come first. Throws UserError as parsing does. */
+/**
+ * Every method with every seed, each in `<method>-seed<k>` inside `dir`: seed by seed, so that whole comparisons come
+ * first. Throws UserError as parsing does.
+ */
 export function planRuns(
   source: ConfigSource,
   methods: readonly string[],
   seeds: readonly number[],
   dir: string,
   cwd: string,
-): PlannedRun[] {
+): StudyRun[] {
   const names = methods.map(canonicalMethod);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw new UserError(`--methods names ${twice} twice`);
-  return seeds.flatMap((seed) =>
+  return seeds.flatMap((seed, pair) =>
     names.map((method) => {
-      const name = `${method}-seed${seed}`;
-      const values = mergeConfig(source.values, { method, seed, out: join(dir, name) });
-      return { name, config: resolvePaths(parseRunConfig(values, source.locate), cwd) };
+      const content = `${method}-seed${seed}`;
+      const values = mergeConfig(source.values, { method, seed, out: join(dir, content) });
+      const config = resolvePaths(parseRunConfig(values, source.locate), cwd);
+      return { row: method, pair, seed, config, content, code: '' };
     }),
   );
 }
 
-/** The existing part of a planned run. */
-export type Found =
-  | { readonly kind: 'nothing' }
-  | { readonly kind: 'unfinished' }
-  | { readonly kind: 'finished'; report: RunReport };
-
-/** Looks into the run's folder. Throws UserError when a run of another configuration is there. */
-export async function findRun({ config }: PlannedRun): Promise<Found> {
-  const folder = new RunFolder(config.out);
-  if (!(await folder.holdsRun())) return { kind: 'nothing' };
+/** What is there of a run. Throws UserError when its folder holds a run of another configuration. */
+export async function findRun(config: RunConfig): Promise<KeptRun> {
+  const dir = config.out;
+  const folder = new RunFolder(dir);
+  const code = '';
+  if (!(await folder.holdsRun())) return { kind: 'nothing', dir, code };
   const difference = firstDifference(essence(await folder.readConfig()), essence(config));
   if (difference !== null)
     throw new UserError(
-      `${config.out} holds a run of another configuration (${difference}); ` +
+      `${dir} holds a run of another configuration (${difference}); ` +
         'replace it with --overwrite, or choose another folder with --out',
     );
   const report = await folder.readReport();
-  return report ? { kind: 'finished', report } : { kind: 'unfinished' };
-}
-
-/** The comparison of finished runs, in the given order. Throws UserError when they cannot be compared. */
-export function comparisonOf(
-  title: string,
-  runs: readonly { readonly name: string; readonly report: RunReport }[],
-): ComparisonReport {
-  const [first] = runs;
-  if (!first) throw new UserError('there is no run to compare');
-  const { classes, classCounts } = first.report;
-  const other = runs.find(({ report }) => report.classCounts.join() !== classCounts.join());
-  if (other)
-    throw new UserError(
-      `${other.name} was trained on other data than ${first.name}; they cannot be compared`,
-    );
-  return { title, classes, classCounts, methods: runs.map(({ name, report }) => methodReport(name, report)) };
-}
-
-function methodReport(name: string, report: RunReport): MethodReport {
-  const metrics = finalResult(report)?.metrics;
-  if (!metrics)
-    throw new UserError(
-      `${name} has neither test nor validation images to compare by; name some with --test or --validation`,
-    );
-  const { accuracy, balancedAccuracy, macroF1, mcc } = metrics;
-  const { method, seed, optimizerSteps, seconds, syntheticImages, workers, epochs } = report;
-  return {
-    method,
-    seed,
-    run: name,
-    optimizerSteps,
-    accuracy,
-    balancedAccuracy,
-    macroF1,
-    mcc,
-    perClassRecall: classRecalls(metrics),
-    seconds,
-    syntheticImages,
-    workers,
-    epochs,
-  };
+  return report ? { kind: 'finished', dir, code, report } : { kind: 'unfinished', dir, code };
 }
 
 /** The settings that decide a run's result, or show in its report. */

@@ -1,37 +1,38 @@
-/** `ballast report`: draws report.html of a finished run or comparison again. */
+/** `ballast report`: draws report.html of a finished run, comparison or study again. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { errorCode, toError, UserError } from '../common/errors.ts';
-import { writeComparisonPage } from '../dashboard/report.ts';
+import { readStudy } from '../dashboard/model/studies.ts';
+import { writeStudyPage } from '../dashboard/report.ts';
 import { renderReport as renderRun } from '../coordinator/records/render-report.ts';
-import type { ComparisonReport, RunReport } from '../report/records.ts';
-import { comparisonTable } from '../report/table.ts';
+import type { RunReport } from '../report/records.ts';
+import { studyTable } from '../report/study-table.ts';
 import type { CommandContext } from './context.ts';
 
 export function addReportCommand(program: Command, context: CommandContext): void {
   program
     .command('report')
-    .summary('draw the report of a run or comparison again')
-    .description('Rewrites report.html from report.json and the pictures of the folder.')
-    .argument('<dir>', 'folder of a finished run or comparison')
+    .summary('draw the report of a run, comparison or study again')
+    .description('Rewrites report.html from report.json or results.json and the pictures of the folder.')
+    .argument('<dir>', 'folder of a finished run, comparison or study')
     .action((dir: string) => renderReport(resolve(context.cwd, dir), context));
 }
 
 async function renderReport(dir: string, { stdout }: CommandContext): Promise<void> {
-  const report = await readReport(dir);
-  if ('methods' in report) {
-    await writeComparisonPage(dir, report);
-    stdout.write(
-      `${comparisonTable(report, stdout.columns === undefined ? {} : { maxWidth: stdout.columns }).trimEnd()}\n\n`,
-    );
+  if (existsSync(join(dir, 'results.json'))) {
+    const results = await readStudy(dir);
+    await writeStudyPage(dir, results);
+    const width = stdout.columns === undefined ? {} : { maxWidth: stdout.columns };
+    stdout.write(`${studyTable(results, width)}\n`);
   } else {
-    await renderRun(dir, report);
+    await renderRun(dir, await readReport(dir));
   }
   stdout.write(`report: ${join(dir, 'report.html')}\n`);
 }
 
-async function readReport(dir: string): Promise<RunReport | ComparisonReport> {
+async function readReport(dir: string): Promise<RunReport> {
   const path = join(dir, 'report.json');
   let text: string;
   try {
@@ -44,7 +45,7 @@ async function readReport(dir: string): Promise<RunReport | ComparisonReport> {
     );
   }
   try {
-    return JSON.parse(text) as RunReport | ComparisonReport;
+    return JSON.parse(text) as RunReport;
   } catch (thrown) {
     throw new UserError(`${path} is not JSON: ${toError(thrown).message}`, { cause: thrown });
   }

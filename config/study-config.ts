@@ -3,6 +3,7 @@
  * `settings`; a row's own settings, then a seed's, lie on top. Every setting of a run may be written there.
  */
 import { z } from 'zod';
+import { MEASURE_NAMES } from '../report/study-results.ts';
 
 const settings = z.record(z.string(), z.unknown()).default({});
 
@@ -14,6 +15,15 @@ const rowSchema = z.strictObject({
   name,
   /** Settings of its runs, on top of the study's. */
   settings,
+});
+
+const stopSchema = z.strictObject({
+  /** Seeds after which it is decided. */
+  afterSeeds: z.int().min(1).max(1000).default(2),
+  /** A row goes on if it beats all rows of `against` in one of these measures, with every one of those seeds. */
+  measures: z.array(z.enum(MEASURE_NAMES)).min(1).default(['tailRecall', 'nll']),
+  /** Rows to be beaten, which themselves go on as the ceiling does; null: the reference. */
+  against: z.array(z.string().min(1)).min(1).nullable().default(null),
 });
 
 const seedSchema = z.union([
@@ -36,6 +46,10 @@ export const studyConfigSchema = z
     seeds: z.array(seedSchema).min(1).max(1000),
     /** Name of the row that the others are compared with; null: the first. */
     reference: z.string().min(1).nullable().default(null),
+    /** Name of the row with perfect images (data.fresh), of whose gain the others recover a share; null: none. */
+    ceiling: z.string().min(1).nullable().default(null),
+    /** When a row is dropped before all its seeds are done; null: never. */
+    stop: stopSchema.nullable().default(null),
     /** What finished runs are scored on. In a `development` study no run even decodes a test image. */
     split: z.enum(['development', 'test']).default('development'),
     /** Runs at a time. */
@@ -48,14 +62,19 @@ export const studyConfigSchema = z
     acceptOtherCode: z.boolean().default(false),
   })
   .check((ctx) => {
-    const { rows, reference } = ctx.value;
+    const { rows, reference, ceiling, stop } = ctx.value;
     const names = rows.map((row) => row.name);
     const twice = names.findIndex((text, i) => names.indexOf(text) !== i);
     const refuse = (path: (string | number)[], message: string) =>
       ctx.issues.push({ code: 'custom', path, message, input: ctx.value });
     if (twice >= 0) refuse(['rows', twice, 'name'], 'another row has this name');
-    if (reference !== null && !names.includes(reference))
-      refuse(['reference'], `it must be the name of a row (${names.join(', ')})`);
+    const mustBeRow = (path: (string | number)[], row: string | null) => {
+      if (row !== null && !names.includes(row))
+        refuse(path, `it must be the name of a row (${names.join(', ')})`);
+    };
+    mustBeRow(['reference'], reference);
+    mustBeRow(['ceiling'], ceiling);
+    stop?.against?.forEach((row, i) => mustBeRow(['stop', 'against', i], row));
   });
 
 export type StudyConfig = z.output<typeof studyConfigSchema>;

@@ -75,8 +75,8 @@ export const trainingConfigSchema = z.strictObject({
   /** Of `randaugment`. */
   randAugment: randAugmentSchema.prefault({}),
   /**
-   * Share of the places of a class that go to its synthetic images, where it has any and classes are drawn
-   * (`oversample`, `oversample-sqrt`); null draws real and synthetic images alike.
+   * Largest share of the places of a class for its synthetic images, where classes are drawn (`oversample`,
+   * `oversample-sqrt`): up to it, an image is drawn equally often whether real or synthetic. Null: no bound.
    */
   syntheticShare: z.number().min(0).max(1).nullable().default(null),
   /** Last share of the epochs that trains on real images alone, rounded to whole epochs. */

@@ -1,8 +1,9 @@
-/** report.html: the page with its data inside, of a run or of a comparison. */
-import { readFile, stat } from 'node:fs/promises';
+/** report.html: the page with its data inside, of a run or of a study. */
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../common/files.ts';
-import type { ComparisonReport, RunReport } from '../report/records.ts';
+import type { RunReport } from '../report/records.ts';
+import type { StudyResults, StudyRow } from '../report/study-results.ts';
 import { readPageAssets, reportDocument } from './document.ts';
 import { columnsOf, historyOf } from './model/epochs.ts';
 import { epochPicture, readGrid } from './model/grids.ts';
@@ -16,7 +17,7 @@ import {
 } from './model/run-model.ts';
 import { doubtsOf, evaluationsOf } from './model/folder-facts.ts';
 import { RunReader } from './model/run-reader.ts';
-import { slimComparison } from './model/tables.ts';
+import type { RowPictures } from './model/studies.ts';
 import type { Embedded } from './page/embedded.ts';
 
 /** Larger pictures, and those past the budget, are shown from the folder. */
@@ -89,18 +90,40 @@ export async function writeRunPage(dir: string, report: RunReport): Promise<stri
   return write(dir, await embedRun(dir, report), `${report.method}, seed ${report.seed} – Ballast`);
 }
 
-/** Writes report.html of a comparison and gives its path. @throws UserError as above */
-export async function writeComparisonPage(dir: string, comparison: ComparisonReport): Promise<string> {
-  const data: Embedded = { kind: 'table', table: { kind: 'comparison', report: slimComparison(comparison) } };
-  return write(dir, data, `${comparison.title} – Ballast`);
+/**
+ * Writes report.html of a study into `dir`, with the images of each row's first run, and gives its path.
+ * @throws UserError as above
+ */
+export async function writeStudyPage(dir: string, results: StudyResults): Promise<string> {
+  const pictures: RowPictures[] = [];
+  for (const row of results.rows) pictures.push(...(await rowPictures(dir, row)));
+  return write(dir, { kind: 'study', results, pictures }, `${results.title} – Ballast`);
 }
 
-/** Writes report.html of a study and gives its path. @throws UserError as above */
-export async function writeStudyPage(
-  dir: string,
-  results: Readonly<Record<string, unknown>>,
-): Promise<string> {
-  return write(dir, { kind: 'table', table: { kind: 'study', results } }, 'Study – Ballast');
+/** The last images that a row's first run made, real images beside them, and the nearest training images. */
+async function rowPictures(dir: string, { name, runs }: StudyRow): Promise<RowPictures[]> {
+  const run = runs.find(({ status, syntheticImages }) => status === 'finished' && syntheticImages > 0);
+  if (run === undefined) return [];
+  const pictures = new Pictures(join(dir, run.dir));
+  const names = await readdir(join(dir, run.dir, 'grids')).catch(() => []);
+  const last = names
+    .filter((file) => /^epoch-\d+\.png$/.test(file))
+    .sort()
+    .at(-1);
+  if (last === undefined) return [];
+  const made = await pictures.frame(last, 0);
+  const real = await pictures.frame('real.png', 0);
+  const found = [
+    { caption: `made in epoch ${Number(/\d+/.exec(last)![0])}`, source: made.source },
+    { caption: 'real', source: real.source },
+    { caption: 'the nearest training image of each', source: made.nearest },
+  ];
+  return [
+    {
+      row: name,
+      pictures: found.flatMap(({ caption, source }) => (source === null ? [] : [{ caption, source }])),
+    },
+  ];
 }
 
 async function write(dir: string, data: Embedded, title: string): Promise<string> {

@@ -112,32 +112,6 @@ export function classesToldApart({ toldApart }: EpochRecord): number[] {
   return [...(toldApart ?? []).keys()].filter((label) => (toldApart![label] ?? 0) > TOLD_APART);
 }
 
-/** report.json of several runs over the same data (`ballast compare`, `make demo`). */
-export interface ComparisonReport {
-  readonly title: string;
-  readonly classes: readonly string[];
-  readonly classCounts: readonly number[];
-  readonly methods: readonly MethodReport[];
-}
-
-export interface MethodReport {
-  readonly method: string;
-  readonly seed: number;
-  /** Path of the method's run folder, relative to the comparison's folder. */
-  readonly run: string;
-  readonly optimizerSteps: number;
-  readonly accuracy: number;
-  readonly balancedAccuracy: number;
-  readonly macroF1: number;
-  readonly mcc: number;
-  /** Null for a class without images in that part. */
-  readonly perClassRecall: readonly (number | null)[];
-  readonly seconds: number;
-  readonly syntheticImages: number;
-  readonly workers: number;
-  readonly epochs: readonly EpochRecord[];
-}
-
 /** What a live view shows while a run goes on. */
 export type RunEvent =
   /** Comes before `started`, and only when there is something to tell. */

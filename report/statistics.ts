@@ -1,9 +1,7 @@
 /**
- * The few statistics that a comparison needs: mean and sample standard deviation over seeds, differences paired by
- * seed with Student's t interval, and Wilson's interval for a recall. Refuses to guess a spread from one run.
+ * The few statistics that a study needs: mean and sample standard deviation over seeds, Student's t interval, and
+ * Wilson's interval for a recall. Refuses to guess a spread from one run.
  */
-
-import type { ComparisonReport, MethodReport } from './records.ts';
 
 export interface Summary {
   readonly n: number;
@@ -16,17 +14,6 @@ export interface Summary {
 export interface Interval {
   readonly low: number;
   readonly high: number;
-}
-
-export interface MethodGroup {
-  readonly method: string;
-  /** One per seed, in the order of the report. */
-  readonly runs: readonly MethodReport[];
-}
-
-export interface PairedDifference extends Summary {
-  /** 95% interval of the mean difference; null for fewer than two pairs. */
-  readonly interval: Interval | null;
 }
 
 /** Mean and sample standard deviation of the finite values. */
@@ -61,38 +48,6 @@ export function proportionInterval(successes: number, trials: number): Interval 
   const centre = (p + z2 / (2 * trials)) / (1 + z2 / trials);
   const half = Math.sqrt(z2 * ((p * (1 - p)) / trials + z2 / (4 * trials * trials))) / (1 + z2 / trials);
   return { low: Math.max(0, centre - half), high: Math.min(1, centre + half) };
-}
-
-/** The runs of each method, methods in order of first appearance. */
-export function groupByMethod(report: ComparisonReport): readonly MethodGroup[] {
-  const groups = new Map<string, MethodReport[]>();
-  for (const run of report.methods) {
-    const group = groups.get(run.method);
-    if (group === undefined) groups.set(run.method, [run]);
-    else group.push(run);
-  }
-  return [...groups].map(([method, runs]) => ({ method, runs }));
-}
-
-/** What differences are taken against: 'erm' where it was run, else the first method; null with only one method. */
-export function referenceMethod(groups: readonly MethodGroup[]): MethodGroup | null {
-  if (groups.length < 2) return null;
-  return groups.find((group) => group.method === 'erm') ?? groups[0] ?? null;
-}
-
-/** `group` minus `reference` in `measure`, over the seeds that both ran; null when they share none. */
-export function pairedDifference(
-  group: MethodGroup,
-  reference: MethodGroup,
-  measure: (run: MethodReport) => number,
-): PairedDifference | null {
-  const differences = group.runs.flatMap((run) => {
-    const partner = reference.runs.find((other) => other.seed === run.seed);
-    return partner === undefined ? [] : [measure(run) - measure(partner)];
-  });
-  if (differences.length === 0) return null;
-  const summary = summarize(differences);
-  return { ...summary, interval: meanInterval(summary) };
 }
 
 /** The mean at each position over several series of possibly unequal length; null where no series has a value. */

@@ -3,10 +3,10 @@ import {
   compareRows,
   emptyResult,
   MEASURE_NAMES,
-  studyCsv,
   type StudyResults,
   type StudyRunResult,
 } from './study-results.ts';
+import { studyCsv } from './study-csv.ts';
 import { studyTable } from './study-table.ts';
 
 const place = { dir: '/runs/a', content: 'c', code: 'd', reason: '' } as const;
@@ -51,16 +51,46 @@ describe('compareRows', () => {
   });
 });
 
+describe('headroom and cost', () => {
+  it('share of the ceiling’s gain, and seconds for each point', () => {
+    const timed = (row: string, seconds: number, value: number) => ({ ...run(row, 0, value, 0.2), seconds });
+    const [base, half, worse, ceiling] = compareRows(
+      [
+        timed('base', 100, 0.8),
+        timed('half', 160, 0.82),
+        timed('worse', 90, 0.79),
+        timed('real', 130, 0.84),
+      ].map((one) => ({ name: one.row, settings: {}, runs: [one] })),
+      'base',
+      'real',
+    );
+    expect(half!.recovered).toBeCloseTo(0.5, 12);
+    expect(half!.secondsPerPoint).toBeCloseTo(60 / 2, 9);
+    expect(worse!.recovered).toBeCloseTo(-0.25, 12);
+    expect(worse!.secondsPerPoint).toBeNull();
+    expect(ceiling!.recovered).toBeNull();
+    expect(base!.recovered).toBeNull();
+  });
+});
+
 describe('tables', () => {
   const results: StudyResults = {
     format: 1,
-    ...{ title: 'T', split: 'development', reference: 'base', classes: ['a'], classCounts: [3], rows },
+    ...{
+      title: 'T',
+      split: 'development',
+      reference: 'base',
+      ceiling: null,
+      classes: ['a'],
+      classCounts: [3],
+      rows,
+    },
     warnings: ['new, seed 4 failed: a, "b"'],
   };
 
   it('names failed runs', () => {
-    const text = studyTable(results);
-    expect(text).toContain('T: on development');
+    const text = studyTable(results, { maxWidth: 200 });
+    expect(text).toContain('On development images. * best');
     expect(text).toContain('+2.0 [−0.5, +4.5] p 0.250/0.500');
     expect(text).toMatch(/new +51\.0% +53\.0% +55\.0% +failed/);
     expect(text).toContain('! new, seed 4 failed');

@@ -1,11 +1,11 @@
 /**
  * A study's results: a line for every run, and for every row its mean and its paired differences from the reference.
- * results.json is this record; results.csv has one line a run. Pure.
+ * `ballast study` and `ballast compare` write this record as results.json. Pure.
  */
 import { classRecalls } from './class-recall.ts';
 import { finalResult } from './final-result.ts';
 import { holm, signFlipP } from './paired-tests.ts';
-import type { Metrics, RunReport } from './records.ts';
+import type { EpochRecord, Metrics, RunReport } from './records.ts';
 import { type Interval, meanInterval, summarize, type Summary } from './statistics.ts';
 
 /** What rows are compared by, from a run's metrics. Smaller is better where it says so. */
@@ -34,26 +34,41 @@ export const MEASURE_NAMES = Object.keys(STUDY_MEASURES) as StudyMeasure[];
 /** Tested together, with Holm's correction over all rows. */
 export const PRIMARY_MEASURES: readonly StudyMeasure[] = ['balancedAccuracy', 'tailRecall'];
 
+/** A point of a run's learning curves. */
+export interface StudyEpoch {
+  readonly epoch: number;
+  readonly optimizerSteps: number;
+  readonly trainLoss: number;
+  /** On validation images; null where there are none. */
+  readonly balancedAccuracy: number | null;
+  /** Share of synthetic images that the judge gives their intended class; null without a judge or images. */
+  readonly fidelity: number | null;
+}
+
 /** One run of a study. */
 export interface StudyRunResult {
   readonly row: string;
   readonly pair: number;
   readonly seed: number;
-  /** Run folder. */
+  /** Run folder, relative to the study's; empty where there is none. */
   readonly dir: string;
-  readonly status: 'finished' | 'failed' | 'missing';
-  /** Why it failed; empty otherwise. */
+  /** `dropped`: its row was out by the study's stop rule before this run began. */
+  readonly status: 'finished' | 'failed' | 'missing' | 'dropped';
+  /** Why it failed or was dropped; empty otherwise. */
   readonly reason: string;
   /** Digests of what decided it; `code` is that of the version that did it. */
   readonly content: string;
   readonly code: string;
   readonly measures: Readonly<Record<StudyMeasure, number | null>>;
   readonly perClassRecall: readonly (number | null)[];
+  readonly curve: readonly StudyEpoch[];
   readonly optimizerSteps: number;
   /** Of the independent labeller, beside the run's own. */
   readonly labellerSteps: number;
   readonly syntheticImages: number;
+  /** Of the whole run, and of making its images. */
   readonly seconds: number;
+  readonly synthesisSeconds: number;
   readonly weightsDigest: string;
 }
 
@@ -78,13 +93,24 @@ export interface StudyRow {
   readonly means: Readonly<Record<StudyMeasure, Summary>>;
   /** Empty for the reference itself. */
   readonly differences: readonly StudyDifference[];
+  /**
+   * Share of the headroom that the row recovers: its mean gain in balanced accuracy over the reference, through the
+   * ceiling's; null without a ceiling, for both of these rows, and where the ceiling is no higher than the reference.
+   */
+  readonly recovered: number | null;
+  /** More seconds than the reference for each point of balanced accuracy gained; null where nothing is gained. */
+  readonly secondsPerPoint: number | null;
 }
 
 export interface StudyResults {
   readonly format: 1;
   readonly title: string;
-  readonly split: 'development' | 'test';
+  /** Images that runs are scored on; null: each run on test, else development, else validation. */
+  readonly split: 'development' | 'test' | null;
+  /** Row that the others are compared with. */
   readonly reference: string;
+  /** Row of what perfect images would give; null where the study has none. */
+  readonly ceiling: string | null;
   readonly classes: readonly string[];
   readonly classCounts: readonly number[];
   readonly rows: readonly StudyRow[];
@@ -107,11 +133,21 @@ export function finishedResult(
       MEASURE_NAMES.map((name) => [name, measure(name)]),
     ) as StudyRunResult['measures'],
     perClassRecall: metrics ? classRecalls(metrics) : [],
+    curve: report.epochs.map(curvePoint),
     optimizerSteps: report.optimizerSteps,
     labellerSteps: report.labellerSteps ?? 0,
     syntheticImages: report.syntheticImages,
     seconds: report.seconds,
+    synthesisSeconds: report.epochs.reduce((sum, { synthesisSeconds }) => sum + synthesisSeconds, 0),
     weightsDigest: report.weightsDigest,
+  };
+}
+
+function curvePoint({ epoch, optimizerSteps, trainLoss, validation, fidelity }: EpochRecord): StudyEpoch {
+  return {
+    ...{ epoch, optimizerSteps, trainLoss },
+    balancedAccuracy: validation?.balancedAccuracy ?? null,
+    fidelity: fidelity?.all ?? null,
   };
 }
 
@@ -124,18 +160,24 @@ export function emptyResult(
     ...place,
     measures: measures as StudyRunResult['measures'],
     perClassRecall: [],
+    curve: [],
     optimizerSteps: 0,
     labellerSteps: 0,
     syntheticImages: 0,
     seconds: 0,
+    synthesisSeconds: 0,
     weightsDigest: '',
   };
 }
 
-/** Means and differences of each row. Runs of one `pair` are compared with each other. */
+/**
+ * Means and differences of each row. Runs of one `pair` are compared with each other; `reference` and `ceiling` are
+ * names of rows.
+ */
 export function compareRows(
   rows: readonly Pick<StudyRow, 'name' | 'settings' | 'runs'>[],
   reference: string,
+  ceiling: string | null = null,
 ): StudyRow[] {
   const base = rows.find(({ name }) => name === reference)!;
   const compared = rows.map((row) => ({
@@ -148,10 +190,36 @@ export function compareRows(
   }));
   const primary = compared.flatMap(({ differences }) => differences.filter(isPrimary));
   const adjusted = new Map(holm(primary.map(({ p }) => p)).map((p, i) => [primary[i]!, p]));
+  const headroom = gainOf(compared.find(({ name }) => name === ceiling)?.differences ?? []);
   return compared.map((row) => ({
     ...row,
     differences: row.differences.map((one) => ({ ...one, holmP: adjusted.get(one) ?? null })),
+    recovered: row.name === ceiling ? null : shareOf(gainOf(row.differences), headroom),
+    secondsPerPoint: costOf(row.runs, base.runs, gainOf(row.differences)),
   }));
+}
+
+function gainOf(differences: readonly StudyDifference[]): number | null {
+  return differences.find(({ measure }) => measure === 'balancedAccuracy')?.mean ?? null;
+}
+
+function shareOf(gain: number | null, headroom: number | null): number | null {
+  return gain === null || headroom === null || headroom <= 0 ? null : gain / headroom;
+}
+
+function costOf(
+  runs: readonly StudyRunResult[],
+  base: readonly StudyRunResult[],
+  gain: number | null,
+): number | null {
+  if (gain === null || gain <= 0) return null;
+  const more = meanSeconds(runs) - meanSeconds(base);
+  return Number.isFinite(more) ? more / (gain * 100) : null;
+}
+
+/** Of the finished runs; NaN without any. */
+export function meanSeconds(runs: readonly StudyRunResult[]): number {
+  return summarize(runs.map(({ status, seconds }) => (status === 'finished' ? seconds : null))).mean;
 }
 
 function isPrimary({ measure }: StudyDifference): boolean {
@@ -172,54 +240,4 @@ function differenceOf(
   const summary = summarize(differences);
   const interval = meanInterval(summary);
   return [{ measure, differences, mean: summary.mean, interval, p: signFlipP(differences), holmP: null }];
-}
-
-/** One line a run, with every measure; RFC 4180. */
-export function studyCsv(results: StudyResults): string {
-  const head = [
-    ...[
-      'row',
-      'pair',
-      'seed',
-      'status',
-      ...MEASURE_NAMES,
-      ...results.classes.map((name) => `recall ${name}`),
-    ],
-    ...[
-      'optimizerSteps',
-      'labellerSteps',
-      'syntheticImages',
-      'seconds',
-      'weightsDigest',
-      'content',
-      'code',
-      'dir',
-      'reason',
-    ],
-  ];
-  const lines = results.rows.flatMap(({ runs }) =>
-    runs.map((run) => [
-      ...[run.row, run.pair, run.seed, run.status, ...MEASURE_NAMES.map((name) => run.measures[name])],
-      ...results.classes.map((_, c) => run.perClassRecall[c] ?? null),
-      ...[
-        run.optimizerSteps,
-        run.labellerSteps,
-        run.syntheticImages,
-        run.seconds,
-        run.weightsDigest,
-        run.content,
-        run.code,
-      ],
-      ...[run.dir, run.reason],
-    ]),
-  );
-  return [head, ...lines].map((cells) => `${cells.map(csvCell).join(',')}\r\n`).join('');
-}
-
-/** Quoted where it must be; a text that a spreadsheet would run as a formula is made a text. */
-function csvCell(value: string | number | null): string {
-  if (value === null) return '';
-  if (typeof value === 'number') return String(value);
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

@@ -1,110 +1,187 @@
-/** A study as a text table: a row per method, means over seeds, differences from the reference, and below it each seed. */
+/** A study or comparison as text: what `ballast study`, `ballast compare` and the demo end with. */
 import { plainText } from '../common/plain-text.ts';
-import { decimal, duration, NO_VALUE, percent, points } from './format.ts';
+import { count, decimal, duration, NO_VALUE, percent, plural, points } from './format.ts';
+import type { Summary } from './statistics.ts';
 import {
-  type StudyDifference,
+  meanSeconds,
   STUDY_MEASURES,
   type StudyMeasure,
   type StudyResults,
   type StudyRow,
 } from './study-results.ts';
-import { summarize, type Summary } from './statistics.ts';
+import {
+  differenceIn,
+  isBest,
+  lastFidelity,
+  meanOf,
+  pointsWithInterval,
+  rateWithSpread,
+  seedsOf,
+} from './study-summary.ts';
+import { displayWidth, fitColumns, padColumns } from './terminal/text.ts';
 
-const SHOWN: readonly StudyMeasure[] = [
-  'balancedAccuracy',
-  'tailRecall',
-  'worstRecall',
-  'nll',
-  'ece',
-  'accuracy',
-  'macroF1',
-];
+export interface TableOptions {
+  /** Columns to fill at most; less important ones are left out until the table fits. Default 100. */
+  readonly maxWidth?: number;
+}
 
-type Column = readonly [head: string, cell: (row: StudyRow) => string];
+interface Column {
+  readonly head: string;
+  /** 0 stays; larger ones go first when there is no room. */
+  readonly dispensable: number;
+  readonly cells: readonly string[];
+}
 
-/** The table, its legend and its warnings. */
-export function studyTable(results: StudyResults): string {
-  const { reference, rows } = results;
-  const columns: Column[] = [
-    ['row', (row) => plainText(row.name)],
-    ...SHOWN.map((measure): Column => [
-      STUDY_MEASURES[measure].title,
-      (row) => spread(measure, row.means[measure]),
-    ]),
-    [
-      'time',
-      (row) =>
-        duration(summarize(row.runs.map((run) => (run.status === 'finished' ? run.seconds : null))).mean),
-    ],
-  ];
-  const differences: Column[] = [
-    ['row', (row) => plainText(row.name)],
-    ...(['balancedAccuracy', 'tailRecall', 'worstRecall', 'nll'] as const).map((measure): Column => [
-      STUDY_MEASURES[measure].title,
-      (row) => difference(row.differences.find((one) => one.measure === measure)),
-    ]),
-  ];
+const GAP = '  ';
+const TESTED: readonly StudyMeasure[] = ['balancedAccuracy', 'tailRecall', 'worstRecall', 'nll'];
+
+/**
+ * A line a row: means and spreads over seeds, the difference from the reference, best values starred. With several
+ * seeds also the paired tests and each seed's balanced accuracy; then the study's warnings.
+ */
+export function studyTable(results: StudyResults, { maxWidth = 100 }: TableOptions = {}): string {
+  const { rows, reference, warnings } = results;
+  if (rows.length === 0) return 'No runs to compare.\n';
+  const width = Math.max(20, maxWidth);
   const others = rows.filter(({ name }) => name !== reference);
+  const several = seedsOf(results) > 1;
+  const parts = [
+    [...grid(mainColumns(results), width), ...footnotes(results).map((text) => fitColumns(text, width))],
+    several && others.length > 0
+      ? [
+          `Against ${plainText(reference)}, paired: mean, 95% interval, p of sign flips / after Holm`,
+          ...grid(testColumns(others), width),
+        ]
+      : [],
+    several ? ['Balanced accuracy by seed', ...grid(seedColumns(results), width)] : [],
+    warnings.map((text) => `! ${plainText(text)}`),
+  ];
+  return `${parts
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')}\n`;
+}
+
+function mainColumns({ rows, reference, ceiling }: StudyResults): Column[] {
+  const plain = (head: string, dispensable: number, show: (row: StudyRow) => string): Column => ({
+    ...{ head, dispensable },
+    cells: rows.map(show),
+  });
+  const measure = (name: StudyMeasure, dispensable: number, show: (summary: Summary) => string): Column => ({
+    ...{ head: `${STUDY_MEASURES[name].title} `, dispensable },
+    cells: rows.map((row) => `${show(row.means[name])}${isBest(rows, row, name) ? '*' : ' '}`),
+  });
+  const number = ({ mean }: Summary) => decimal(mean);
+  const against = plain(`vs ${plainText(reference)}`, 0, (row) => {
+    const one = differenceIn(row, 'balancedAccuracy');
+    return one ? pointsWithInterval(one.mean, one.interval) : NO_VALUE;
+  });
+  const recovered = plain('of headroom', 3, (row) => percent(row.recovered, 0));
+  const columns = [
+    plain('row', 0, ({ name }) => plainText(name)),
+    measure('balancedAccuracy', 0, rateWithSpread),
+    ...(rows.length > 1 ? [against] : []),
+    ...(ceiling === null ? [] : [recovered]),
+    measure('tailRecall', 2, rateWithSpread),
+    measure('worstRecall', 4, rateWithSpread),
+    measure('accuracy', 1, rateWithSpread),
+    measure('macroF1', 5, number),
+    plain('NLL', 3, ({ means }) => decimal(means.nll.mean)),
+    plain('ECE', 6, ({ means }) => decimal(means.ece.mean)),
+    measure('mcc', 8, number),
+    plain('fidelity', 6, (row) => percent(lastFidelity(row).mean)),
+    plain('synthetic', 7, (row) => count(meanOf(row, 'syntheticImages'))),
+    plain('steps', 9, (row) => count(meanOf(row, 'optimizerSteps'))),
+    plain('time', 10, ({ runs }) => duration(meanSeconds(runs))),
+    plain('time a point', 11, ({ secondsPerPoint }) => duration(secondsPerPoint)),
+  ];
+  // What no row has measured is no column.
+  return columns.filter(({ cells }, at) => at < 3 || cells.some((cell) => cell.trim() !== NO_VALUE));
+}
+
+function testColumns(rows: readonly StudyRow[]): Column[] {
   return [
-    `${plainText(results.title)}: on ${results.split}`,
-    '',
-    ...grid(columns, rows),
-    ...(others.length === 0
-      ? []
-      : [
-          '',
-          `Against ${plainText(reference)}, paired (mean, 95% interval, p of sign flips / after Holm):`,
-          '',
-          ...grid(differences, others),
-        ]),
-    '',
-    'Balanced accuracy by seed:',
-    '',
-    ...grid(seedColumns(results), rows),
-    ...(results.warnings.length === 0 ? [] : ['', ...results.warnings.map((text) => `! ${plainText(text)}`)]),
-    '',
-  ].join('\n');
+    { head: 'row', dispensable: 0, cells: rows.map(({ name }) => plainText(name)) },
+    ...TESTED.map((measure, at): Column => ({
+      ...{ head: STUDY_MEASURES[measure].title, dispensable: at },
+      cells: rows.map((row) => tested(row, measure)),
+    })),
+  ];
+}
+
+function tested(row: StudyRow, measure: StudyMeasure): string {
+  const one = differenceIn(row, measure);
+  if (one === undefined) return NO_VALUE;
+  const { mean, interval, differences, p, holmP } = one;
+  const signed = (value: number) => `${value < 0 ? '−' : '+'}${decimal(Math.abs(value))}`;
+  const show = (value: number) => (STUDY_MEASURES[measure].isRate ? points(value) : signed(value));
+  const range = interval === null ? '' : ` [${show(interval.low)}, ${show(interval.high)}]`;
+  const chance = p === null || differences.length < 2 ? '' : ` p ${decimal(p)}`;
+  return `${show(mean)}${range}${chance}${chance !== '' && holmP !== null ? `/${decimal(holmP)}` : ''}`;
 }
 
 function seedColumns({ rows }: StudyResults): Column[] {
-  const pairs = [...new Set(rows.flatMap(({ runs }) => runs.map(({ pair }) => pair)))].sort((a, b) => a - b);
-  const seedOf = (pair: number) => rows[0]?.runs.find((run) => run.pair === pair)?.seed;
+  const runs = rows.flatMap((row) => row.runs);
+  const pairs = [...new Set(runs.map(({ pair }) => pair))].sort((a, b) => a - b);
   return [
-    ['row', (row) => plainText(row.name)],
-    ...pairs.map((pair): Column => [
-      `seed ${seedOf(pair) ?? '?'}`,
-      ({ runs }) => {
-        const run = runs.find((one) => one.pair === pair);
-        return run?.status === 'failed' ? 'failed' : percent(run?.measures.balancedAccuracy);
-      },
-    ]),
+    { head: 'row', dispensable: 0, cells: rows.map(({ name }) => plainText(name)) },
+    ...pairs.map((pair, at): Column => ({
+      head: `seed ${runs.find((run) => run.pair === pair)!.seed}`,
+      dispensable: at,
+      cells: rows.map((row) => {
+        const run = row.runs.find((one) => one.pair === pair);
+        const hasScore = run === undefined || run.status === 'finished' || run.status === 'missing';
+        return hasScore ? percent(run?.measures.balancedAccuracy) : run.status;
+      }),
+    })),
   ];
 }
 
-function spread(measure: StudyMeasure, { mean, deviation }: Summary): string {
-  const { isRate } = STUDY_MEASURES[measure];
-  const show = (value: number) => (isRate ? (value * 100).toFixed(1) : decimal(value));
-  if (!Number.isFinite(mean)) return NO_VALUE;
-  return deviation === null ? show(mean) : `${show(mean)} ± ${show(deviation)}`;
+function footnotes(results: StudyResults): string[] {
+  const { rows, reference, split } = results;
+  const seeds = seedsOf(results);
+  const spread =
+    seeds > 1
+      ? `± sample standard deviation over ${plural(seeds, 'seed')}`
+      : 'one seed: the spread between seeds is unknown';
+  const paired = seeds > 1 ? 'paired by seed, with 95% interval' : 'same seed';
+  return [
+    `${split === null ? '' : `On ${split} images. `}* best; ${spread}.`,
+    ...(rows.length > 1 ? [`vs ${plainText(reference)}: points of balanced accuracy, ${paired}.`] : []),
+  ];
 }
 
-function difference(one: StudyDifference | undefined): string {
-  if (one === undefined) return NO_VALUE;
-  const { isRate } = STUDY_MEASURES[one.measure];
-  const show = (value: number) =>
-    isRate ? points(value) : `${value < 0 ? '−' : '+'}${decimal(Math.abs(value))}`;
-  const interval = one.interval === null ? '' : ` [${show(one.interval.low)}, ${show(one.interval.high)}]`;
-  const p = one.p === null || one.differences.length < 2 ? '' : ` p ${decimal(one.p)}`;
-  return `${show(one.mean)}${interval}${p}${p !== '' && one.holmP !== null ? `/${decimal(one.holmP)}` : ''}`;
+/** Head, rule and a line for each row. */
+function grid(all: readonly Column[], maxWidth: number): string[] {
+  const columns = fitting(all, maxWidth);
+  const widths = columns.map(columnWidth);
+  const line = (texts: readonly string[]): string => {
+    const cells = texts.map((text, c) => padColumns(text, widths[c]!, c === 0 ? 'right' : 'left'));
+    return fitColumns(cells.join(GAP).trimEnd(), maxWidth);
+  };
+  const rows = columns[0]!.cells.map((_, row) => line(columns.map(({ cells }) => cells[row]!)));
+  return [
+    line(columns.map(({ head }) => head)),
+    '─'.repeat(Math.min(maxWidth, tableWidth(columns))),
+    ...rows,
+  ];
 }
 
-function grid(columns: readonly Column[], rows: readonly StudyRow[]): string[] {
-  const texts = columns.map(([head, cell]) => [head, ...rows.map(cell)]);
-  const widths = texts.map((column) => Math.max(...column.map((text) => text.length)));
-  const line = (index: number) =>
-    texts
-      .map((column, c) => (c === 0 ? column[index]!.padEnd(widths[c]!) : column[index]!.padStart(widths[c]!)))
-      .join('  ')
-      .trimEnd();
-  return [line(0), '─'.repeat(line(0).length), ...rows.map((_, index) => line(index + 1))];
+function columnWidth({ head, cells }: Column): number {
+  return Math.max(displayWidth(head), ...cells.map(displayWidth));
+}
+
+function tableWidth(columns: readonly Column[]): number {
+  return columns.reduce((sum, column) => sum + columnWidth(column), GAP.length * (columns.length - 1));
+}
+
+/** Leaves out the most dispensable columns until the rest fits. */
+function fitting(columns: readonly Column[], maxWidth: number): readonly Column[] {
+  if (tableWidth(columns) <= maxWidth) return columns;
+  const most = Math.max(...columns.map(({ dispensable }) => dispensable));
+  if (most === 0) return columns;
+  return fitting(
+    columns.filter(({ dispensable }) => dispensable !== most),
+    maxWidth,
+  );
 }

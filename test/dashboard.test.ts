@@ -9,8 +9,8 @@ import { pathToFileURL } from 'node:url';
 import axe from 'axe-core';
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { writeComparisonPage, writeRunPage } from '../dashboard/report.ts';
-import { CLASSES, fakeComparison, fakeRunReport } from '../report/testing/fake-records.ts';
+import { writeStudyPage, writeRunPage } from '../dashboard/report.ts';
+import { CLASSES, fakeStudy, fakeRunReport } from '../report/testing/fake-records.ts';
 import { findBrowser, openBrowser } from './support/browser.ts';
 import { Cli } from './support/cli.ts';
 import { EPOCHS, newFolder, runArgs } from './support/suite.ts';
@@ -100,7 +100,7 @@ describe.skipIf(browser === null)('the page (skipped: no chromium on the PATH)',
     page.on('request', (request) => request.url().startsWith('http') && requests.push(request.url()));
     for (const path of [
       await writeRunPage(folder, report),
-      await writeComparisonPage(folder, { ...fakeComparison(), title: leak }),
+      await writeStudyPage(folder, { ...fakeStudy(), title: leak }),
     ]) {
       await page.goto(pathToFileURL(path).href);
       await page.getByText('balanced accuracy').first().waitFor();

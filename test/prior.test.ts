@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { decodeModelFile } from '../models/model-file.ts';
-import type { ComparisonReport } from '../report/records.ts';
+import type { StudyResults } from '../report/study-results.ts';
 import { ballast, Cli } from './support/cli.ts';
 import { jsonLines, newFolder, readReport, runArgs, shapesData, shapesPrior } from './support/suite.ts';
 
@@ -143,15 +143,16 @@ describe('ballast judge and compare', () => {
     const args = ['compare', '--methods', 'erm,iois', '--seeds', '1,2', '--out', out, ...shared];
     const compared = await ballast(args);
     expect(compared).toMatchObject({ code: 0, stderr: '' });
-    const report = JSON.parse(readFileSync(join(out, 'report.json'), 'utf8')) as ComparisonReport;
-    expect(report.methods.map(({ method, seed }) => `${method} ${seed}`)).toEqual([
-      'erm 1',
-      'iois 1',
-      'erm 2',
-      'iois 2',
+    const results = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')) as StudyResults;
+    expect(
+      results.rows.map(({ name, runs }) => [name, runs.map(({ seed, dir }) => `${seed} ${dir}`)]),
+    ).toEqual([
+      ['erm', ['1 erm-seed1', '2 erm-seed2']],
+      ['iois', ['1 iois-seed1', '2 iois-seed2']],
     ]);
-    expect(new Set(report.methods.map(({ optimizerSteps }) => optimizerSteps)).size).toBe(1);
-    for (const { fidelity, quota, syntheticImages } of report.methods[1]!.epochs) {
+    const runs = results.rows.flatMap((row) => row.runs);
+    expect(new Set(runs.map(({ optimizerSteps }) => optimizerSteps)).size).toBe(1);
+    for (const { fidelity, quota, syntheticImages } of readReport(join(out, 'iois-seed1')).epochs) {
       expect(quota!.reduce((sum, n) => sum + n, 0)).toBe(syntheticImages);
       const faithful = quota!.reduce((sum, n, c) => sum + n * (fidelity!.perClass[c] ?? 0), 0);
       expect(fidelity!.all).toBeCloseTo(faithful / syntheticImages, 9);

@@ -6,13 +6,12 @@ import { ensureDirectory, writeFileAtomic } from '../../common/files.ts';
 import { loadConfigFile } from '../../config/load.ts';
 import type { StudyConfig } from '../../config/study-config.ts';
 import type { CommandContext } from '../context.ts';
-import { studyTable } from '../../report/study-table.ts';
-import { parsePort, withRunServices } from '../with-run-services.ts';
-import { executeStudy, type KeyedRun, nameOf } from './execute-study.ts';
-import { parseStudy, planStudy, studyFolders } from './plan.ts';
-import { StudyRecord } from './record.ts';
+import { parsePort } from '../with-run-services.ts';
+import { nameOf } from './execute-study.ts';
+import { performStudy } from './perform-study.ts';
+import { parseStudy, planStudy, type StudyRun, studyFolders } from './plan.ts';
 import { RunKeys } from './run-key.ts';
-import { findKeptRun } from './runs-folder.ts';
+import { findKeptRun, type KeptRun } from './runs-folder.ts';
 
 interface StudyOptions {
   readonly parallel?: string;
@@ -28,8 +27,8 @@ export function addStudyCommand(program: Command, context: CommandContext): void
     .command('study <file>')
     .summary('run a whole study: rows over paired seeds')
     .description(
-      'Does every run of a study file (docs/studies.md), keeps finished runs, and writes results.json, results.csv ' +
-        'and a table. After an interruption, the same command continues; equal runs are never done twice.',
+      'Does every run of a study file (docs/studies.md), keeps finished runs, and writes results.json, results.csv, ' +
+        'report.html and a table. After an interruption, the same command continues; equal runs are never done twice.',
     )
     .option('--parallel <n>', 'runs at a time; overrides the file')
     .option('--accept-other-code', 'keep finished runs that another version of the code made')
@@ -41,38 +40,34 @@ export function addStudyCommand(program: Command, context: CommandContext): void
 }
 
 async function runStudy(file: string, options: StudyOptions, context: CommandContext): Promise<void> {
-  const { cwd, stdout } = context;
+  const { cwd } = context;
   const source = await loadConfigFile(resolve(cwd, file));
   const study = withFlags(parseStudy(source), options);
   const folders = studyFolders(study, cwd);
-  const planned = planStudy(study, source, cwd);
   const keys = new RunKeys();
-  const runs: KeyedRun[] = [];
-  for (const run of planned) runs.push({ ...run, key: await keys.keyOf(run.config) });
-  if (options.plan === true) return showPlan(runs, study, folders.runs, context);
+  const runs: StudyRun[] = [];
+  for (const run of planStudy(study, source, cwd)) runs.push({ ...run, ...(await keys.keyOf(run.config)) });
+  const findKept = (run: StudyRun) => findKeptRun(folders.runs, run, study.acceptOtherCode);
+  if (options.plan === true) return showPlan(runs, findKept, context);
   await ensureDirectory(folders.out);
   await writeFileAtomic(join(folders.out, 'study.json'), `${JSON.stringify(study, null, 2)}\n`);
-  const record = new StudyRecord(study, runs, folders.out, study.title ?? file);
-  const job = {
-    runs,
-    runsDir: folders.runs,
-    parallel: study.parallel,
-    acceptOtherCode: study.acceptOtherCode,
-    natsUrl: options.nats ?? null,
-    json: options.json === true,
-    onEnding: record.add.bind(record),
-  };
-  const metricsPort = parsePort(options.metricsPort);
-  await withRunServices(context, metricsPort, (services) => executeStudy(job, services, context));
-  const results = await record.write();
-  if (options.json !== true)
-    stdout.write(`\n${studyTable(results)}\nresults: ${join(folders.out, 'results.json')}\n`);
-  const failed = results.rows.flatMap((row) => row.runs).filter(({ status }) => status === 'failed');
-  if (failed.length > 0)
-    throw new UserError(
-      `${failed.length} of ${runs.length} runs failed (first: ${failed[0]!.row}, seed ${failed[0]!.seed}: ${failed[0]!.reason}); ` +
-        'the results hold the others; run the same command to try the failed ones again',
-    );
+  const { rows, split, ceiling, stop, parallel } = study;
+  await performStudy(
+    {
+      frame: {
+        title: study.title ?? file,
+        rows,
+        split,
+        ceiling,
+        reference: study.reference ?? rows[0]!.name,
+      },
+      ...{ runs, findKept, stop, parallel, overwrite: false, dir: folders.out },
+      natsUrl: options.nats ?? null,
+      json: options.json === true,
+      metricsPort: parsePort(options.metricsPort),
+    },
+    context,
+  );
 }
 
 function withFlags(study: StudyConfig, { parallel, acceptOtherCode }: StudyOptions): StudyConfig {
@@ -83,13 +78,12 @@ function withFlags(study: StudyConfig, { parallel, acceptOtherCode }: StudyOptio
 }
 
 async function showPlan(
-  runs: readonly KeyedRun[],
-  { acceptOtherCode }: StudyConfig,
-  runsDir: string,
+  runs: readonly StudyRun[],
+  findKept: (run: StudyRun) => Promise<KeptRun>,
   { stdout }: CommandContext,
 ): Promise<void> {
   for (const run of runs) {
-    const { kind, dir } = await findKeptRun(runsDir, run.config, run.key, acceptOtherCode);
+    const { kind, dir } = await findKept(run);
     stdout.write(`${nameOf(run)}: ${kind === 'nothing' ? 'to do' : kind} (${dir})\n`);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Does the runs of a study, some at a time. Finished runs are kept, unfinished ones continued from their folders; equal
- * runs of several rows are done once. A run that fails is named in the results and stops no other.
+ * Does the runs of a study or a comparison, some at a time. Finished runs are kept, unfinished ones continued from their
+ * folders; equal runs of several rows are done once. A run that fails is named in the results and stops no other.
  */
 import { toError, UserError } from '../../common/errors.ts';
 import type { RunReport } from '../../report/records.ts';
@@ -10,28 +10,33 @@ import { Interrupted, RunFailed } from '../failure.ts';
 import { createSink } from '../output.ts';
 import { prepareRunFolder } from '../run-folder-check.ts';
 import type { RunServices } from '../with-run-services.ts';
-import { inParallel } from '../run-all.ts';
+import { inParallel } from './in-parallel.ts';
 import type { StudyRun } from './plan.ts';
-import type { RunKey } from './run-key.ts';
-import { findKeptRun, type KeptRun } from './runs-folder.ts';
-
-export interface KeyedRun extends StudyRun {
-  readonly key: RunKey;
-}
+import type { KeptRun } from './runs-folder.ts';
 
 export type RunEnding =
   | { readonly status: 'finished'; readonly dir: string; readonly code: string; readonly report: RunReport }
-  | { readonly status: 'failed'; readonly dir: string; readonly reason: string };
+  | { readonly status: 'failed' | 'dropped'; readonly dir: string; readonly reason: string };
 
 export interface StudyJob {
-  readonly runs: readonly KeyedRun[];
-  readonly runsDir: string;
+  /** In the order in which they are begun. */
+  readonly runs: readonly StudyRun[];
+  /** What is there of a run, and where it belongs. */
+  readonly findKept: (run: StudyRun) => Promise<KeptRun>;
+  /** Runs of the first `afterSeeds` seeds are all done before `isOut` is asked of the others; null: never. */
+  readonly stop: {
+    readonly afterSeeds: number;
+    /** Why a row is out; null when it goes on. */
+    readonly isOut: (row: string) => string | null;
+  } | null;
+  /** Runs at a time. */
   readonly parallel: number;
-  readonly acceptOtherCode: boolean;
   readonly natsUrl: string | null;
   readonly json: boolean;
+  /** Whether a run's folder is emptied where it holds another run. */
+  readonly overwrite: boolean;
   /** Told of each run's end, as often as there are rows that share it. */
-  readonly onEnding: (run: KeyedRun, ending: RunEnding) => Promise<void>;
+  readonly onEnding: (run: StudyRun, ending: RunEnding) => Promise<void>;
 }
 
 /** Resolves when every run has ended. Throws Interrupted when it was told to stop. */
@@ -40,22 +45,45 @@ export async function executeStudy(
   services: RunServices,
   context: CommandContext,
 ): Promise<void> {
-  const byContent = new Map<string, KeyedRun[]>();
-  for (const run of job.runs)
-    byContent.set(run.key.content, [...(byContent.get(run.key.content) ?? []), run]);
+  const { runs, stop } = job;
+  if (stop === null) return doRuns(runs, job, services, context);
+  const isFirst = ({ pair }: StudyRun) => pair < stop.afterSeeds;
+  await doRuns(runs.filter(isFirst), job, services, context);
+  const going: StudyRun[] = [];
+  for (const run of runs.filter((one) => !isFirst(one))) {
+    const reason = stop.isOut(run.row);
+    if (reason === null) going.push(run);
+    else await job.onEnding(run, { status: 'dropped', dir: '', reason });
+  }
+  await doRuns(going, job, services, context);
+}
+
+async function doRuns(
+  runs: readonly StudyRun[],
+  job: StudyJob,
+  services: RunServices,
+  context: CommandContext,
+): Promise<void> {
+  const byContent = groupByContent(runs);
   await inParallel([...byContent.values()], job.parallel, async (same) => {
     const ending = await endingOf(same[0]!, job, services, context);
     for (const run of same) await job.onEnding(run, ending);
   });
 }
 
+function groupByContent(runs: readonly StudyRun[]): Map<string, StudyRun[]> {
+  const groups = new Map<string, StudyRun[]>();
+  for (const run of runs) groups.set(run.content, [...(groups.get(run.content) ?? []), run]);
+  return groups;
+}
+
 async function endingOf(
-  run: KeyedRun,
+  run: StudyRun,
   job: StudyJob,
   services: RunServices,
   context: CommandContext,
 ): Promise<RunEnding> {
-  const kept = await findKeptRun(job.runsDir, run.config, run.key, job.acceptOtherCode);
+  const kept = await job.findKept(run);
   if (kept.kind === 'finished') {
     if (!job.json) context.stdout.write(`${nameOf(run)}: finished before, kept\n`);
     return { status: 'finished', dir: kept.dir, code: kept.code, report: kept.report };
@@ -74,11 +102,11 @@ async function endingOf(
 }
 
 async function doRun(
-  run: KeyedRun,
-  kept: KeptRun,
+  run: StudyRun,
+  kept: Exclude<KeptRun, { kind: 'finished' }>,
   job: StudyJob,
   { interrupts, onNode }: RunServices,
-  { stdout }: CommandContext,
+  { stdout, stderr }: CommandContext,
 ): Promise<RunEnding> {
   const { signal } = interrupts;
   const stopped = () =>
@@ -88,8 +116,10 @@ async function doRun(
     );
   if (signal.aborted) throw stopped();
   const resume = kept.kind === 'unfinished';
-  if (!resume) await prepareRunFolder(kept.dir, false);
-  const sink = createSink(stdout, { json: job.json, label: nameOf(run) });
+  if (!resume) await prepareRunFolder(kept.dir, job.overwrite);
+  const isLabelled = job.json || job.parallel > 1;
+  if (!isLabelled) stdout.write(`${nameOf(run)}\n`);
+  const sink = createSink(stdout, { json: job.json, ...(isLabelled ? { label: nameOf(run) } : {}) });
   try {
     const end = await executeRun({
       config: { ...run.config, out: kept.dir },
@@ -98,9 +128,10 @@ async function doRun(
       signal,
       onEvent: (event) => sink.onEvent(event),
       onNode,
+      onNats: (line) => stderr.write(`${line}\n`),
     });
     if (end.status === 'cancelled') throw stopped();
-    return { status: 'finished', dir: kept.dir, code: run.key.code.slice(0, 8), report: end.report };
+    return { status: 'finished', dir: kept.dir, code: kept.code, report: end.report };
   } finally {
     sink.close();
   }
@@ -114,6 +145,6 @@ function oneLine(text: string): string {
 }
 
 /** `over-sampling, seed 2`. */
-export function nameOf({ row, seed }: StudyRun): string {
+export function nameOf({ row, seed }: Pick<StudyRun, 'row' | 'seed'>): string {
   return `${row}, seed ${seed}`;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseConfigText } from '../../config/load.ts';
-import { parseStudy, planStudy, studyFolders, type StudyRun } from './plan.ts';
+import { parseStudy, planStudy, studyFolders, type PlannedRun } from './plan.ts';
 
 const TEXT = `
 settings:
@@ -13,7 +13,7 @@ seeds: [1, { seed: 2, settings: { data: { longTail: { seed: 1 } } } }]
 out: out
 `;
 
-function plan(text: string): StudyRun[] {
+function plan(text: string): PlannedRun[] {
   const source = parseConfigText(text, 'study.yaml');
   return planStudy(parseStudy(source), source, '/base');
 }

@@ -7,13 +7,20 @@ import { parseRunConfig, resolvePaths, type RunConfig } from '../../config/run-c
 import { type StudyConfig, studyConfigSchema } from '../../config/study-config.ts';
 import { parseStrict } from '../../config/validation.ts';
 
-export interface StudyRun {
+export interface PlannedRun {
   readonly row: string;
   /** Position in the study's seeds: runs of one position are pairs. */
   readonly pair: number;
   readonly seed: number;
-  /** `out` is not yet chosen. */
+  /** A study chooses `out` later, by content. */
   readonly config: RunConfig;
+}
+
+export interface StudyRun extends PlannedRun {
+  /** Runs of equal content have equal results, and are done once. */
+  readonly content: string;
+  /** Digest of the code that does it; empty where folders are not named by it. */
+  readonly code: string;
 }
 
 /** Throws UserError that names the field, its line and what is allowed. */
@@ -22,7 +29,7 @@ export function parseStudy(source: ConfigSource): StudyConfig {
 }
 
 /** Pair by pair, so that whole comparisons come first. Throws UserError, naming the line, for a wrong setting. */
-export function planStudy(study: StudyConfig, source: ConfigSource, cwd: string): StudyRun[] {
+export function planStudy(study: StudyConfig, source: ConfigSource, cwd: string): PlannedRun[] {
   return study.seeds.flatMap((entry, pair) => {
     const { seed, settings } = typeof entry === 'number' ? { seed: entry, settings: {} } : entry;
     return study.rows.map((row, index) => {

@@ -1,33 +1,41 @@
 /** Results of a study as they come: results.json and results.csv are written again after every run. */
-import { join } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { writeFileAtomic } from '../../common/files.ts';
-import type { StudyConfig } from '../../config/study-config.ts';
+import { writeStudyPage } from '../../dashboard/report.ts';
+import { studyCsv } from '../../report/study-csv.ts';
 import {
   compareRows,
   emptyResult,
   finishedResult,
-  studyCsv,
   type StudyResults,
   type StudyRunResult,
 } from '../../report/study-results.ts';
-import type { KeyedRun, RunEnding } from './execute-study.ts';
+import type { RunEnding } from './execute-study.ts';
+import type { StudyRun } from './plan.ts';
+
+/** A study as its record needs it. */
+export interface StudyFrame {
+  readonly title: string;
+  readonly rows: readonly Pick<StudyResults['rows'][number], 'name' | 'settings'>[];
+  readonly reference: string;
+  readonly ceiling: string | null;
+  readonly split: StudyResults['split'];
+}
 
 export class StudyRecord {
-  readonly #study: StudyConfig;
-  readonly #runs: readonly KeyedRun[];
+  readonly #frame: StudyFrame;
+  readonly #runs: readonly StudyRun[];
   readonly #dir: string;
-  readonly #title: string;
-  readonly #endings = new Map<KeyedRun, RunEnding>();
+  readonly #endings = new Map<StudyRun, RunEnding>();
   #writing: Promise<unknown> = Promise.resolve();
 
-  constructor(study: StudyConfig, runs: readonly KeyedRun[], dir: string, title: string) {
-    this.#study = study;
+  constructor(frame: StudyFrame, runs: readonly StudyRun[], dir: string) {
+    this.#frame = frame;
     this.#runs = runs;
     this.#dir = dir;
-    this.#title = title;
   }
 
-  async add(run: KeyedRun, ending: RunEnding): Promise<void> {
+  async add(run: StudyRun, ending: RunEnding): Promise<void> {
     this.#endings.set(run, ending);
     await this.write();
   }
@@ -44,52 +52,52 @@ export class StudyRecord {
     return written;
   }
 
+  /** results.json, results.csv and report.html, whose path is `page`. */
+  async finish(): Promise<{ results: StudyResults; page: string }> {
+    const results = await this.write();
+    return { results, page: await writeStudyPage(this.#dir, results) };
+  }
+
   results(): StudyResults {
-    const { rows, split } = this.#study;
-    const reference = this.#study.reference ?? rows[0]!.name;
+    const { rows, reference, ceiling, title, split } = this.#frame;
     const lines = this.#runs.map((run) => this.#lineOf(run));
     const first = [...this.#endings.values()].find((ending) => ending.status === 'finished')?.report;
     return {
       format: 1,
-      title: this.#title,
-      split,
-      reference,
+      ...{ title, split, reference, ceiling },
       classes: first?.classes ?? [],
       classCounts: first?.classCounts ?? [],
       rows: compareRows(
         rows.map(({ name, settings }) => ({ name, settings, runs: lines.filter(({ row }) => row === name) })),
         reference,
+        ceiling,
       ),
       warnings: doubts(lines),
     };
   }
 
-  #lineOf(run: KeyedRun): StudyRunResult {
-    const { row, pair, seed, key } = run;
+  #lineOf(run: StudyRun): StudyRunResult {
+    const { row, pair, seed, content } = run;
     const ending = this.#endings.get(run);
-    const place = {
-      row,
-      pair,
-      seed,
-      dir: ending?.dir ?? '',
-      content: key.content,
-      code: key.code.slice(0, 8),
-    };
+    const dir = ending === undefined || ending.dir === '' ? '' : relative(this.#dir, ending.dir);
+    const place = { row, pair, seed, content, code: run.code.slice(0, 8), dir: dir.split(sep).join('/') };
     if (ending?.status === 'finished') return finishedResult({ ...place, code: ending.code }, ending.report);
-    return emptyResult({ ...place, status: ending ? 'failed' : 'missing', reason: ending?.reason ?? '' });
+    return emptyResult({ ...place, status: ending?.status ?? 'missing', reason: ending?.reason ?? '' });
   }
 }
 
 function doubts(lines: readonly StudyRunResult[]): string[] {
   const warnings: string[] = [];
-  const failed = lines.filter(({ status }) => status === 'failed');
+  for (const { row, seed, status, reason } of lines)
+    if (status === 'failed' || status === 'dropped')
+      warnings.push(`${row}, seed ${seed} ${status}: ${reason}`);
   const missing = lines.filter(({ status }) => status === 'missing').length;
-  for (const { row, seed, reason } of failed) warnings.push(`${row}, seed ${seed} failed: ${reason}`);
   if (missing > 0) warnings.push(`${missing} of ${lines.length} runs are not done yet`);
-  const codes = new Set(lines.filter(({ status }) => status === 'finished').map(({ code }) => code));
+  const finished = lines.filter(({ status }) => status === 'finished');
+  const codes = new Set(finished.map(({ code }) => code));
   if (codes.size > 1)
     warnings.push(`runs of ${codes.size} versions of the code stand side by side: ${[...codes].join(', ')}`);
-  const steps = new Set(lines.filter(({ status }) => status === 'finished').map((run) => run.optimizerSteps));
+  const steps = new Set(finished.map(({ optimizerSteps }) => optimizerSteps));
   if (steps.size > 1) warnings.push(`optimiser steps differ: ${[...steps].sort((a, b) => a - b).join(', ')}`);
   return warnings;
 }

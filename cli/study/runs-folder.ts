@@ -1,10 +1,9 @@
 /** The runs that studies keep, each in a folder named by its content: `<method>-seed<k>-<content>.<code>`. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RunConfig } from '../../config/run-config.ts';
 import { RunFolder } from '../../coordinator/records/run-folder.ts';
 import type { RunReport } from '../../report/records.ts';
-import type { RunKey } from './run-key.ts';
+import type { StudyRun } from './plan.ts';
 
 /** Hex digits of each digest in a folder's name. */
 const CONTENT_DIGITS = 16;
@@ -13,18 +12,16 @@ const CODE_DIGITS = 8;
 export type KeptRun =
   /** `code` is that of the version which made it, as in the folder's name. */
   | { readonly kind: 'finished'; readonly dir: string; readonly code: string; readonly report: RunReport }
-  | { readonly kind: 'unfinished'; readonly dir: string }
-  | { readonly kind: 'nothing'; readonly dir: string };
+  | { readonly kind: 'unfinished' | 'nothing'; readonly dir: string; readonly code: string };
 
 /** What is there of a run; `dir` is where it is or belongs. A finished one of other code counts when that is accepted. */
 export async function findKeptRun(
   runs: string,
-  config: RunConfig,
-  key: RunKey,
+  { config, content, code: wholeCode }: StudyRun,
   acceptOtherCode: boolean,
 ): Promise<KeptRun> {
-  const stem = `${config.method}-seed${config.seed}-${key.content.slice(0, CONTENT_DIGITS)}.`;
-  const code = key.code.slice(0, CODE_DIGITS);
+  const stem = `${config.method}-seed${config.seed}-${content.slice(0, CONTENT_DIGITS)}.`;
+  const code = wholeCode.slice(0, CODE_DIGITS);
   const dir = join(runs, stem + code);
   const folder = new RunFolder(dir);
   const report = await folder.readReport();
@@ -36,5 +33,5 @@ export async function findKeptRun(
         if (other)
           return { kind: 'finished', dir: join(runs, name), code: name.slice(stem.length), report: other };
       }
-  return { kind: (await folder.holdsRun()) ? 'unfinished' : 'nothing', dir };
+  return { kind: (await folder.holdsRun()) ? 'unfinished' : 'nothing', dir, code };
 }

@@ -1,14 +1,13 @@
 /**
- * The runs in a folder: every folder in it, or in one of those, that holds a run, a comparison or a study. Summaries are
+ * The runs in a folder: every folder in it, or in one of those, that holds a run or a study. Summaries are
  * kept as long as their files stay the same.
  */
 import { readdir, realpath } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
 import { errorCode, UserError } from '../../common/errors.ts';
 import { versionOf } from '../../common/files.ts';
-import type { ComparisonReport } from '../../report/records.ts';
 import { readJson } from './folder-facts.ts';
-import type { RunList, RunSummary, TableSummary } from './run-model.ts';
+import type { RunList, RunSummary, StudySummary } from './run-model.ts';
 import { RunReader } from './run-reader.ts';
 
 const DEEPEST = 3;
@@ -31,7 +30,7 @@ interface Known {
   readonly version: string;
   readonly atMs: number;
   readonly run: RunSummary | null;
-  readonly table: TableSummary | null;
+  readonly study: StudySummary | null;
 }
 
 export class RunFolders {
@@ -76,7 +75,7 @@ export class RunFolders {
     const runs = known.flatMap(({ run }) => run ?? []);
     const byAge = (a: RunSummary, b: RunSummary) =>
       (b.startedAt ?? '').localeCompare(a.startedAt ?? '') || a.id.localeCompare(b.id);
-    return { runs: runs.sort(byAge), tables: known.flatMap(({ table }) => table ?? []), isCut };
+    return { runs: runs.sort(byAge), studies: known.flatMap(({ study }) => study ?? []), isCut };
   }
 
   async #look(dir: string): Promise<Known> {
@@ -120,22 +119,18 @@ async function subfolders(dir: string): Promise<string[]> {
   }
 }
 
-async function summarize(dir: string, id: string): Promise<Pick<Known, 'run' | 'table'>> {
+async function summarize(dir: string, id: string): Promise<Pick<Known, 'run' | 'study'>> {
   const present = new Set(await readdir(dir).catch(() => []));
   if (present.has('results.json')) {
     const study = await readJson(dir, 'results.json');
     const title = typeof study?.['title'] === 'string' ? study['title'] : id;
-    return { run: null, table: { id, title, kind: 'study' } };
+    return { run: null, study: { id, title } };
   }
   const isRun =
     present.has('run.json') ||
     (present.has('config.json') &&
       (present.has('events.jsonl') || present.has('metrics.jsonl') || present.has('run.lock')));
-  if (isRun) return { run: await summaryOf(new RunReader(dir, id)), table: null };
-  if (!present.has('report.json')) return { run: null, table: null };
-  const report = (await readJson(dir, 'report.json')) as Partial<ComparisonReport> | null;
-  if (!Array.isArray(report?.methods)) return { run: null, table: null };
-  return { run: null, table: { id, title: String(report.title ?? id), kind: 'comparison' } };
+  return { run: isRun ? await summaryOf(new RunReader(dir, id)) : null, study: null };
 }
 
 export async function summaryOf(reader: RunReader): Promise<RunSummary | null> {

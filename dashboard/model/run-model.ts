@@ -185,16 +185,15 @@ export interface RunSummary {
   readonly seconds: number | null;
 }
 
-/** A comparison or study in the folder of runs. */
-export interface TableSummary {
+/** A study or comparison in the folder of runs. */
+export interface StudySummary {
   readonly id: string;
   readonly title: string;
-  readonly kind: 'comparison' | 'study';
 }
 
 export interface RunList {
   readonly runs: readonly RunSummary[];
-  readonly tables: readonly TableSummary[];
+  readonly studies: readonly StudySummary[];
   /** Folders that were not looked into, because there are too many. */
   readonly isCut: boolean;
 }

@@ -1,17 +1,30 @@
-/** Runs of the list side by side: each told once, then put together as a comparison. */
-import type { ComparisonReport, EpochRecord, MethodReport, Metrics } from '../../report/records.ts';
+/** Runs of the list side by side: each told once, then put together as a study of one row a method. */
+import {
+  compareRows,
+  emptyResult,
+  MEASURE_NAMES,
+  type StudyResults,
+  type StudyRunResult,
+} from '../../report/study-results.ts';
 import type { RunUpdate } from '../model/run-model.ts';
 import { RunStore } from './run-store.ts';
 import type { LiveSource } from './source.ts';
 
-export async function compareRuns(source: LiveSource, ids: readonly string[]): Promise<ComparisonReport> {
+export async function compareRuns(source: LiveSource, ids: readonly string[]): Promise<StudyResults> {
   const stores = await Promise.all(ids.map((id) => wholeRun(source, id)));
   const first = stores[0]?.facts;
+  const runs = stores.map((store, index) => resultOf(store, ids[index]!));
+  const names = [...new Set(runs.map(({ row }) => row))];
+  const reference = names.find((name) => name === 'erm') ?? names[0] ?? '';
+  const rows = names.map((name) => ({ name, settings: {}, runs: runs.filter(({ row }) => row === name) }));
   return {
+    format: 1,
     title: `Comparison of ${ids.length} runs`,
+    ...{ split: null, reference, ceiling: null },
     classes: first?.classes ?? [],
     classCounts: first?.classCounts ?? [],
-    methods: stores.map((store, index) => methodOf(store, ids[index]!)),
+    rows: compareRows(rows, reference),
+    warnings: [],
   };
 }
 
@@ -33,34 +46,28 @@ function wholeRun(source: LiveSource, id: string): Promise<RunStore> {
   });
 }
 
-function methodOf(store: RunStore, id: string): MethodReport {
-  const { facts, evaluation, epochs } = store;
-  const scalar = (name: string) => evaluation?.scalars[name] ?? NaN;
+/** Runs of one seed are pairs. */
+function resultOf({ facts, evaluation, epochs }: RunStore, id: string): StudyRunResult {
+  const seed = facts?.seed ?? 0;
+  const row = facts?.method ?? id;
+  const empty = emptyResult({
+    ...{ row, pair: seed, seed, dir: id, content: '', code: '', status: 'finished', reason: '' },
+  });
+  const measures = Object.fromEntries(MEASURE_NAMES.map((name) => [name, evaluation?.scalars[name] ?? null]));
   return {
-    method: facts?.method ?? id,
-    seed: facts?.seed ?? 0,
-    run: id,
+    ...empty,
+    measures: measures as StudyRunResult['measures'],
+    perClassRecall: evaluation?.perClassRecall ?? [],
+    curve: epochs.epoch.map((epoch, at) => ({
+      epoch,
+      optimizerSteps: epochs.optimizerSteps[at] ?? 0,
+      trainLoss: epochs.trainLoss[at] ?? NaN,
+      balancedAccuracy: epochs.balancedAccuracy[at] ?? null,
+      fidelity: epochs.fidelity[at] ?? null,
+    })),
     optimizerSteps: epochs.optimizerSteps.at(-1) ?? 0,
-    accuracy: scalar('accuracy'),
-    balancedAccuracy: scalar('balancedAccuracy'),
-    macroF1: scalar('macroF1'),
-    mcc: scalar('mcc'),
-    perClassRecall: (evaluation?.perClassRecall ?? []).map((value) => value ?? NaN),
-    seconds: facts?.seconds ?? NaN,
     syntheticImages: epochs.syntheticImages.reduce<number>((sum, value) => sum + (value ?? 0), 0),
-    workers: facts?.workers ?? 0,
-    epochs: epochs.epoch.map((epoch, at) => epochOf(store, epoch, at)),
+    seconds: facts?.seconds ?? NaN,
+    weightsDigest: facts?.weightsDigest ?? '',
   };
-}
-
-/** What curves of a comparison read of an epoch. */
-function epochOf({ epochs }: RunStore, epoch: number, at: number): EpochRecord {
-  const balancedAccuracy = epochs.balancedAccuracy[at];
-  const all = epochs.fidelity[at];
-  return {
-    epoch,
-    trainLoss: epochs.trainLoss[at] ?? NaN,
-    validation: typeof balancedAccuracy === 'number' ? ({ balancedAccuracy } as Metrics) : null,
-    fidelity: typeof all === 'number' ? { all, tail: epochs.fidelityTail[at] ?? null, perClass: [] } : null,
-  } as EpochRecord;
 }

@@ -1,7 +1,8 @@
 /** What report.html holds inside. */
 import type { Mistakes } from '../model/mistakes.ts';
 import type { GridFrame, RunUpdate } from '../model/run-model.ts';
-import type { TableView } from '../model/tables.ts';
+import type { StudyResults } from '../../report/study-results.ts';
+import type { RowPictures } from '../model/studies.ts';
 
 export type Embedded =
   | {
@@ -11,4 +12,4 @@ export type Embedded =
       readonly real: GridFrame | null;
       readonly mistakes: readonly Mistakes[];
     }
-  | { readonly kind: 'table'; readonly table: TableView };
+  | { readonly kind: 'study'; readonly results: StudyResults; readonly pictures: readonly RowPictures[] };

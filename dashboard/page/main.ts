@@ -12,11 +12,9 @@ import {
   runPath,
   type Session,
 } from './source.ts';
-import { comparisonPage } from './views/comparison.ts';
 import { runPage } from './views/run.ts';
 import { runHref, runsPage } from './views/runs.ts';
 import { studyPage } from './views/study.ts';
-import type { TableView } from '../model/tables.ts';
 
 const main = h('main', { id: 'main', tabindex: -1 });
 const link = h('span', { class: 'link-state', role: 'status' });
@@ -68,10 +66,6 @@ function problem(message: string): HTMLElement {
   );
 }
 
-function tablePage(view: TableView, hrefOf: (run: string) => string): HTMLElement {
-  return view.kind === 'study' ? studyPage(view.results) : comparisonPage(view.report, hrefOf);
-}
-
 function showFile(data: Embedded): void {
   frame(false);
   const source = new FileSource(data);
@@ -79,8 +73,8 @@ function showFile(data: Embedded): void {
   const besideIt = (run: string) => `./${run.split('/').map(encodeURIComponent).join('/')}/report.html`;
   replace(
     main,
-    data.kind === 'table'
-      ? tablePage(data.table, besideIt)
+    data.kind === 'study'
+      ? studyPage(data.results, besideIt, data.pictures)
       : runPage(source, '.', null, () => undefined, never).element,
   );
 }
@@ -104,13 +98,13 @@ async function show(source: LiveSource, session: Session): Promise<void> {
     return;
   }
   try {
-    if (kind === 'tables' || kind === 'compare') {
+    if (kind === 'studies' || kind === 'compare') {
       replace(main, h('p', { class: 'note' }, 'Reading…'));
       const ids = rest.split(',').map(decodeURIComponent);
       const content =
-        kind === 'tables'
-          ? tablePage(await source.table(ids[0]!), (run) => runHref(joined(ids[0]!, run)))
-          : comparisonPage(await compareRuns(source, ids), runHref);
+        kind === 'studies'
+          ? studyPage(await source.study(ids[0]!), (run) => runHref(joined(ids[0]!, run)))
+          : studyPage(await compareRuns(source, ids), runHref);
       if (!signal.aborted) replace(main, content);
       return;
     }
@@ -126,7 +120,7 @@ async function show(source: LiveSource, session: Session): Promise<void> {
   }
 }
 
-/** A comparison names its runs relative to itself. */
+/** A study names its runs relative to itself. */
 function joined(table: string, run: string): string {
   return table === '.' ? run : `${table}/${run}`;
 }

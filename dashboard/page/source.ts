@@ -3,7 +3,7 @@ import type { ClusterView } from '../model/cluster-view.ts';
 import type { LogPiece } from '../model/log-tail.ts';
 import type { Mistakes } from '../model/mistakes.ts';
 import type { GridFrame, GridIndex, RunList, RunUpdate } from '../model/run-model.ts';
-import type { TableView } from '../model/tables.ts';
+import type { StudyResults } from '../../report/study-results.ts';
 import type { Embedded } from './embedded.ts';
 
 export interface Session {
@@ -29,7 +29,7 @@ export interface Source {
   mistakes(id: string, split: string, label: string): Promise<Mistakes>;
   log(id: string, name: string, before: number | null): Promise<LogPiece | null>;
   cluster(id: string): Promise<ClusterView | null>;
-  table(id: string): Promise<TableView>;
+  study(id: string): Promise<StudyResults>;
 }
 
 /** A refusal of the server, in its words. */
@@ -124,8 +124,8 @@ export class LiveSource implements Source {
     return ask(`${runPath(id)}/cluster`);
   }
 
-  table(id: string): Promise<TableView> {
-    return ask(`/api/tables/${pathPart(id)}`);
+  study(id: string): Promise<StudyResults> {
+    return ask(`/api/studies/${pathPart(id)}`);
   }
 }
 
@@ -169,9 +169,9 @@ export class FileSource implements Source {
     return Promise.resolve(null);
   }
 
-  table(): Promise<TableView> {
-    return this.#data.kind === 'table'
-      ? Promise.resolve(this.#data.table)
-      : Promise.reject(new Failed(404, 'no table here'));
+  study(): Promise<StudyResults> {
+    return this.#data.kind === 'study'
+      ? Promise.resolve(this.#data.results)
+      : Promise.reject(new Failed(404, 'no study here'));
   }
 }

@@ -7,7 +7,7 @@ import { readGrid, readPicture } from '../model/grids.ts';
 import { readLogTail } from '../model/log-tail.ts';
 import { readMistakes } from '../model/mistakes.ts';
 import type { RunFolders } from '../model/run-list.ts';
-import { readTable } from '../model/tables.ts';
+import { readStudy } from '../model/studies.ts';
 import type { PageGate } from './gate.ts';
 import type { LiveRuns } from './live-runs.ts';
 import { Refused } from './refused.ts';
@@ -51,8 +51,8 @@ export class Routes {
     if (path[1] === 'runs') return this.#runs(call);
     if (path[1] === 'list' && call.method === 'GET')
       return this.#parts.live.watchList(() => this.#stream(call));
-    if (path[1] === 'tables' && path[2] !== undefined)
-      return send(request, response, json(await readTable(await this.#parts.folders.dirOf(path[2]))));
+    if (path[1] === 'studies' && path[2] !== undefined)
+      return send(request, response, json(await readStudy(await this.#parts.folders.dirOf(path[2]))));
     if (path[1] === 'cluster')
       return send(request, response, json((await this.#parts.cluster?.(null)) ?? null));
     throw new Refused(404, 'there is nothing here');

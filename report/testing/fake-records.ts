@@ -1,13 +1,7 @@
 /** Made-up records for tests: the shape and the rough course of real runs, nothing measured. */
 
-import type {
-  ComparisonReport,
-  EpochRecord,
-  Fidelity,
-  MethodReport,
-  Metrics,
-  RunReport,
-} from '../records.ts';
+import type { EpochRecord, Fidelity, Metrics, RunReport } from '../records.ts';
+import { compareRows, finishedResult, type StudyResults, type StudyRunResult } from '../study-results.ts';
 
 export const CLASSES = [
   'T-shirt/top',
@@ -139,25 +133,12 @@ export function fakeRunReport(run: FakeRun = {}): RunReport {
   };
 }
 
-/** One entry of a comparison, from a made-up run. */
-export function fakeMethodReport(run: FakeRun & { readonly method: string }): MethodReport {
+/** A line of a study, from a made-up run. */
+export function fakeResult(run: FakeRun & { readonly method: string }): StudyRunResult {
   const report = fakeRunReport(run);
-  const test = report.test ?? fakeMetrics(CLASSES.map(() => 0));
-  return {
-    method: report.method,
-    seed: report.seed,
-    run: `${report.method}-seed-${report.seed}`,
-    optimizerSteps: report.optimizerSteps,
-    accuracy: test.accuracy,
-    balancedAccuracy: test.balancedAccuracy,
-    macroF1: test.macroF1,
-    mcc: test.mcc,
-    perClassRecall: test.perClassRecall,
-    seconds: report.seconds,
-    syntheticImages: report.syntheticImages,
-    workers: report.workers,
-    epochs: report.epochs,
-  };
+  const { method, seed } = report;
+  const dir = `${method}-seed${seed}`;
+  return finishedResult({ row: method, pair: seed - 1, seed, dir, content: dir, code: '' }, report);
 }
 
 const METHODS = [
@@ -167,15 +148,20 @@ const METHODS = [
   { method: 'iois+logit-adjust', lift: 0.19, synthetic: true },
 ];
 
-export function fakeComparison(
+export function fakeStudy(
   seeds: readonly number[] = [1, 2, 3],
   title = 'Fashion-MNIST, long-tailed',
-): ComparisonReport {
+): StudyResults {
+  const rows = METHODS.map((method) => ({
+    name: method.method,
+    settings: { method: method.method },
+    runs: seeds.map((seed) => fakeResult({ ...method, seed })),
+  }));
   return {
-    title,
-    classes: CLASSES,
-    classCounts: CLASS_COUNTS,
-    methods: METHODS.flatMap((method) => seeds.map((seed) => fakeMethodReport({ ...method, seed }))),
+    format: 1,
+    ...{ title, split: null, reference: 'erm', ceiling: null },
+    ...{ classes: CLASSES, classCounts: CLASS_COUNTS, warnings: [] },
+    rows: compareRows(rows, 'erm'),
   };
 }
 

@@ -83,6 +83,15 @@ describe('drawn orders', () => {
     expect(seen.slice(0, 6).reduce((sum, times) => sum + times)).toBe(10);
   });
 
+  it('draws one synthetic image of a frequent class no more often than a real one', () => {
+    const order = epochOrder({
+      ...base,
+      ...{ sampling: 'class-balanced', syntheticShare: 0.4, syntheticLabels: Int32Array.of(0), places: 42 },
+    });
+    // 14 places of class 0, which has six real images and this one
+    expect(timesSeen(order, 11)[10]).toBe(2);
+  });
+
   it('square-root: √6 : √3 : 1 of 100 places, by largest remainder', () => {
     const order = epochOrder({ ...base, sampling: 'square-root', places: 100 });
     // 100 · (2.4495, 1.7321, 1) / 5.1815 = 47.27, 33.43, 19.30

@@ -22,7 +22,7 @@ export interface EpochOrderInput {
   readonly sampling: 'natural' | 'class-balanced' | 'square-root' | 'progressive';
   /** Of the run; `progressive` moves from the first to the last. */
   readonly epochs: number;
-  /** Share of a drawn class's places that its synthetic images take, where it has any; null draws from both alike. */
+  /** Largest share of a drawn class's places for its synthetic images; up to it, and for null, both are drawn alike. */
   readonly syntheticShare: number | null;
   /** Real images of each class that are drawn again beside the natural pass: the matched control of synthesis. */
   readonly replay: readonly number[];
@@ -102,7 +102,10 @@ function drawByClass(labels: Int32Array, weights: readonly number[], count: numb
   return apportion(weights, count).flatMap((share, label) => passes(members[label]!, share, key, label));
 }
 
-/** The same, with `syntheticShare` of each class's places for its synthetic images: those from `real` on. */
+/**
+ * The same, with at most `syntheticShare` of each class's places for its synthetic images, those from `real` on: without
+ * the bound, a rare class would learn from its few real images too seldom.
+ */
 function drawByShare(
   labels: Int32Array,
   real: number,
@@ -113,7 +116,9 @@ function drawByShare(
   return apportion(weights, places).flatMap((share, label) => {
     const firstSynthetic = members[label]!.findIndex((example) => example >= real);
     if (firstSynthetic < 0) return passes(members[label]!, share, key, label);
-    const synthetic = Math.round(syntheticShare * share);
+    const alike = 1 - firstSynthetic / members[label]!.length;
+    const bound = firstSynthetic === 0 ? 1 : syntheticShare;
+    const synthetic = Math.round(Math.min(bound, alike) * share);
     return [
       ...passes(members[label]!.slice(0, firstSynthetic), share - synthetic, key, label),
       ...passes(members[label]!.slice(firstSynthetic), synthetic, foldIn(key, 'synthetic'), label),

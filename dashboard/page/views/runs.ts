@@ -50,7 +50,7 @@ export function runsPage(mayAct: boolean): RunsPage {
   };
   const filter = h('input', { type: 'search', placeholder: 'name, method or state' });
   const holder = h('div');
-  const tables = h('div');
+  const studies = h('div');
   const told = h('p', { class: 'note', role: 'status' });
   const compareLink = h('a', { class: 'button', href: '#/' }, 'Compare');
   const draw = () => {
@@ -75,20 +75,20 @@ export function runsPage(mayAct: boolean): RunsPage {
       ...(list.runs.length === 0 ? [] : [runTable(matching.slice(0, MOST_ROWS), state, sortBy, choose)]),
     );
     replace(
-      tables,
-      ...(list.tables.length === 0
+      studies,
+      ...(list.studies.length === 0
         ? []
         : [
             h('h2', {}, 'Comparisons and studies'),
             h(
               'ul',
               { class: 'links' },
-              ...list.tables.map(({ id, title, kind }) =>
+              ...list.studies.map(({ id, title }) =>
                 h(
                   'li',
                   {},
-                  h('a', { href: `#/tables/${encodeURIComponent(id)}` }, title),
-                  h('span', { class: 'note' }, ` ${kind}, ${id}`),
+                  h('a', { href: `#/studies/${encodeURIComponent(id)}` }, title),
+                  h('span', { class: 'note' }, ` ${id}`),
                 ),
               ),
             ),
@@ -115,7 +115,7 @@ export function runsPage(mayAct: boolean): RunsPage {
     h('header', { class: 'run-head' }, h('h1', {}, 'Runs')),
     h('div', { class: 'bar' }, labelled('Filter', filter), compareLink, told),
     holder,
-    tables,
+    studies,
     ...(mayAct ? [startForm()] : []),
   );
   return {

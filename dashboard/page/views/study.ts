@@ -1,49 +1,194 @@
-/** A study's results.json: its tables as they are, rows of named values, whatever a study measures. */
-import { decimal } from '../../../report/format.ts';
-import { h, section, table } from '../dom.ts';
+/** Rows of a study or a comparison against each other, or runs that were chosen in the list. */
+import { recallBars, rowCurves, scoreDots } from '../../../report/charts/study-charts.ts';
+import { count, decimal, duration, percent, points } from '../../../report/format.ts';
+import { meanByPosition } from '../../../report/statistics.ts';
+import {
+  meanSeconds,
+  STUDY_MEASURES,
+  type StudyMeasure,
+  type StudyResults,
+  type StudyRow,
+  type StudyRunResult,
+} from '../../../report/study-results.ts';
+import {
+  differenceIn,
+  isBest,
+  lastFidelity,
+  meanOf,
+  pointsWithInterval,
+  rateWithSpread,
+  seedsOf,
+  studySentence,
+} from '../../../report/study-summary.ts';
+import type { RowPictures } from '../../model/studies.ts';
+import { chartBox } from '../chart-box.ts';
+import { type Cell, h, section, table } from '../dom.ts';
+import { dataSentence } from './overview.ts';
 
-type Json = Readonly<Record<string, unknown>>;
+const MOST_CLASSES = 60;
 
-const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-export function studyPage(results: Json): HTMLElement {
-  const title = typeof results['title'] === 'string' ? results['title'] : 'Study';
-  const lists = Object.entries(results).filter(
-    (entry): entry is [string, readonly Json[]] =>
-      Array.isArray(entry[1]) && entry[1].length > 0 && entry[1].every(isObject),
+/** `hrefOf` leads to a run's own page. */
+export function studyPage(
+  results: StudyResults,
+  hrefOf: (run: string) => string,
+  pictures: readonly RowPictures[] = [],
+): HTMLElement {
+  const { title, classes, classCounts, rows, warnings } = results;
+  const several = seedsOf(results) > 1;
+  const evaluated = rows.some(({ means }) => Number.isFinite(means.balancedAccuracy.mean));
+  const curves = [0, 1, 2].map((index) => chartBox((theme) => rowCurves(rows, theme)[index] ?? null));
+  const dots = (['balancedAccuracy', 'tailRecall'] as const).map((measure) =>
+    chartBox((theme) => (evaluated ? scoreDots(rows, measure, theme) : null)),
   );
-  const facts = Object.entries(results).filter(
-    ([name, value]) => name !== 'title' && !isObject(value) && !Array.isArray(value),
-  );
+  const hasBars = classes.length <= MOST_CLASSES && classes.length > 0;
+  const bars = chartBox((theme) => (hasBars ? recallBars(results, theme) : null));
   return h(
     'div',
     { class: 'run' },
-    h('header', { class: 'run-head' }, h('h1', {}, title)),
     h(
-      'dl',
-      { class: 'facts' },
-      ...facts.flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, show(value))]),
+      'header',
+      { class: 'run-head' },
+      h('h1', {}, title),
+      h('p', { class: 'lead' }, studySentence(results)),
+      h('p', { class: 'note' }, dataSentence(classes, classCounts)),
+      ...warnings.map((text) => h('p', { class: 'note' }, text)),
     ),
-    ...lists.map(([name, rows], index) => section(`list-${index}`, name, '', rowsTable(name, rows))),
+    section(
+      'rows',
+      'Rows',
+      several
+        ? 'Mean ± sample standard deviation over seeds; differences are paired by seed, with 95% intervals (Student’s t). Best in bold.'
+        : 'One seed: the spread between seeds is unknown, and differences of a few points may be chance. Best in bold.',
+      scoreTable(results),
+      h('div', { class: 'figures wide' }, dots[0]!.element, dots[1]!.element),
+    ),
+    ...(several ? [testSection(results)] : []),
+    ...pictures.map(pictureSection),
+    section(
+      'classes',
+      'Per class',
+      several ? 'Means over seeds.' : '',
+      h('div', { class: 'columns' }, bars.element, recallTable(results)),
+    ),
+    section(
+      'curves',
+      'Learning curves',
+      '',
+      h('div', { class: 'figures wide' }, ...curves.map((box) => box.element)),
+    ),
+    section(
+      'runs',
+      'Runs',
+      'Each run has its own page, with its images, classes and mistakes.',
+      h('ul', { class: 'links' }, ...rows.flatMap(({ runs }) => runs.map((run) => runLink(run, hrefOf)))),
+    ),
   );
 }
 
-function rowsTable(name: string, rows: readonly Json[]): HTMLElement {
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((column) =>
-    rows.some((row) => !Array.isArray(row[column])),
-  );
+type Column = readonly [head: string, cell: (row: StudyRow) => Cell];
+
+function scoreTable(results: StudyResults): HTMLElement {
+  const { rows, reference, ceiling } = results;
+  const number = (text: string, isBest = false): Cell => ({ text, isBest, isNumber: true });
+  const rate = (measure: StudyMeasure): Column => [
+    STUDY_MEASURES[measure].title,
+    (row) => number(rateWithSpread(row.means[measure]), isBest(rows, row, measure)),
+  ];
+  const plain = (measure: StudyMeasure): Column => [
+    STUDY_MEASURES[measure].title,
+    (row) => number(decimal(row.means[measure].mean)),
+  ];
+  const against: Column = [
+    `against ${reference}, points`,
+    (row) => {
+      const one = differenceIn(row, 'balancedAccuracy');
+      return number(one ? pointsWithInterval(one.mean, one.interval) : '–');
+    },
+  ];
+  const columns: Column[] = [
+    ['row', ({ name }) => ({ text: name })],
+    ['seeds', ({ runs }) => number(count(runs.filter(({ status }) => status === 'finished').length))],
+    rate('balancedAccuracy'),
+    ...(rows.length > 1 ? [against] : []),
+    ...(ceiling === null
+      ? []
+      : [['of headroom', (row) => number(percent(row.recovered, 0))] satisfies Column]),
+    ...(['tailRecall', 'worstRecall', 'accuracy'] as const).map(rate),
+    ...(['macroF1', 'mcc', 'nll', 'ece'] as const).map(plain),
+    ['fidelity', (row) => number(percent(lastFidelity(row).mean))],
+    ['synthetic images', (row) => number(count(meanOf(row, 'syntheticImages')))],
+    ['steps', (row) => number(count(meanOf(row, 'optimizerSteps')))],
+    ['time', ({ runs }) => number(duration(meanSeconds(runs)))],
+    ['time a point gained', ({ secondsPerPoint }) => number(duration(secondsPerPoint))],
+  ];
   return table(
-    name,
-    columns,
-    rows.map((row) =>
-      columns.map((column) => ({ text: show(row[column]), isNumber: typeof row[column] === 'number' })),
-    ),
+    'Rows',
+    columns.map(([head]) => head),
+    rows.map((row) => columns.map(([, cell]) => cell(row))),
   );
 }
 
-function show(value: unknown): string {
-  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : decimal(value, 4);
-  if (value === null || value === undefined) return '–';
-  return typeof value === 'string' ? value : JSON.stringify(value);
+function testSection({ rows, reference }: StudyResults): HTMLElement {
+  const measures = ['balancedAccuracy', 'tailRecall', 'worstRecall', 'nll'] as const;
+  const cells = rows
+    .filter(({ name }) => name !== reference)
+    .map((row): Cell[] => [{ text: row.name }, ...measures.map((measure) => testCell(row, measure))]);
+  return section(
+    'tests',
+    `Against ${reference}`,
+    'Paired by seed: mean, 95% interval, p of the exact sign-flip test / after Holm’s correction over rows and both primary measures.',
+    table('Paired tests', ['row', ...measures.map((measure) => STUDY_MEASURES[measure].title)], cells),
+  );
+}
+
+function testCell(row: StudyRow, measure: StudyMeasure): Cell {
+  const one = differenceIn(row, measure);
+  if (one === undefined) return { text: '–', isNumber: true };
+  const { isRate } = STUDY_MEASURES[measure];
+  const show = (value: number) => (isRate ? points(value) : decimal(value));
+  const range = one.interval === null ? '' : ` [${show(one.interval.low)}, ${show(one.interval.high)}]`;
+  const chance =
+    one.p === null ? '' : `, p ${decimal(one.p)}${one.holmP === null ? '' : ` / ${decimal(one.holmP)}`}`;
+  return { text: `${show(one.mean)}${range}${chance}`, isNumber: true };
+}
+
+function pictureSection({ row, pictures }: RowPictures, index: number): HTMLElement {
+  const figures = pictures.map(({ caption, source }) =>
+    h('figure', {}, h('img', { src: source, alt: `${row}: ${caption}` }), h('figcaption', {}, caption)),
+  );
+  return section(
+    `images-${index}`,
+    `Images of ${row}`,
+    'A line a class.',
+    h('div', { class: 'figures' }, ...figures),
+  );
+}
+
+function runLink(
+  { row, seed, dir, status, reason }: StudyRunResult,
+  hrefOf: (run: string) => string,
+): HTMLElement {
+  const text = `${row}, seed ${seed}`;
+  const isThere = status === 'finished' && dir !== '';
+  return h(
+    'li',
+    {},
+    isThere ? h('a', { href: hrefOf(dir) }, text) : `${text}: ${status}${reason === '' ? '' : `, ${reason}`}`,
+  );
+}
+
+function recallTable({ classes, classCounts, rows }: StudyResults): HTMLElement {
+  const means = rows.map(({ runs }) => meanByPosition(runs.map((run) => run.perClassRecall)));
+  const lines = classes.map((name, index): Cell[] => [
+    { text: name },
+    { text: count(classCounts[index]), isNumber: true },
+    ...means.map((values) => ({ text: percent(values[index]), isNumber: true })),
+  ]);
+  const element = table(
+    'Recall of each class',
+    ['recall', 'real images', ...rows.map(({ name }) => name)],
+    lines,
+  );
+  element.classList.add('tall');
+  return element;
 }
