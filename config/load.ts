@@ -28,7 +28,7 @@ export async function loadConfigFile(path: string): Promise<ConfigSource> {
 /** Parses the text of a YAML or JSON file; `path` is only for messages. Throws UserError as `loadConfigFile`. */
 export function parseConfigText(text: string, path: string): ConfigSource {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: true });
   const problem = document.errors[0];
   if (problem) {
     const { line, col } = lines.linePos(problem.pos[0]);
