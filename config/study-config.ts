@@ -3,7 +3,6 @@
  * `settings`; a row's own settings, then a seed's, lie on top. Every setting of a run may be written there.
  */
 import { z } from 'zod';
-import { MEASURE_NAMES } from '../report/study-results.ts';
 
 const settings = z.record(z.string(), z.unknown()).default({});
 
@@ -17,11 +16,17 @@ const rowSchema = z.strictObject({
   settings,
 });
 
+/** Measures of report/study-results.ts. */
+export const STOP_MEASURES = [
+  ...(['balancedAccuracy', 'tailRecall', 'worstRecall', 'accuracy', 'macroF1'] as const),
+  ...(['mcc', 'nll', 'ece', 'nllScaled', 'eceScaled'] as const),
+] as const;
+
 const stopSchema = z.strictObject({
   /** Seeds after which it is decided. */
   afterSeeds: z.int().min(1).max(1000).default(2),
   /** A row goes on if it beats all rows of `against` in one of these measures, with every one of those seeds. */
-  measures: z.array(z.enum(MEASURE_NAMES)).min(1).default(['tailRecall', 'nll']),
+  measures: z.array(z.enum(STOP_MEASURES)).min(1).default(['tailRecall', 'nll']),
   /** Rows to be beaten, which themselves go on as the ceiling does; null: the reference. */
   against: z.array(z.string().min(1)).min(1).nullable().default(null),
 });

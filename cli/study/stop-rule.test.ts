@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { STOP_MEASURES } from '../../config/study-config.ts';
 import {
   compareRows,
   emptyResult,
+  MEASURE_NAMES,
   type StudyResults,
   type StudyRunResult,
 } from '../../report/study-results.ts';
@@ -50,6 +52,10 @@ describe('whyDropped', () => {
     expect(whyDropped(RULE, study({ ...RIVALS, new: [[null, 0.9]] }), 'new')).not.toBeNull();
     const later = study({ ...RIVALS, new: [[0.75, 0.9], [0.73, 0.9], [0, 9]] }); // prettier-ignore
     expect(whyDropped(RULE, later, 'new')).toBeNull();
+  });
+
+  it('may look at every measure of a study', () => {
+    expect(STOP_MEASURES).toEqual(MEASURE_NAMES);
   });
 
   it('never drops the rivals, the reference or the ceiling', () => {
