@@ -24,7 +24,7 @@ interface CompareOptions {
   readonly json?: boolean;
 }
 
-const DEMO_METHODS = 'erm,logit-adjust,oversample,iois,iois+oversample';
+const DEMO_METHODS = 'erm,oversample,oversample+mixup,iois+oversample+mixup+finish';
 
 export function addCompareCommand(program: Command, context: CommandContext): void {
   const command = program

@@ -39,7 +39,7 @@ describe('parseRunConfig', () => {
       learningRate: 0.002,
     });
     expect(config.synthesis).toMatchObject({ shardSize: 32, start: 'anchored', startTime: 0.6, steps: 10 });
-    expect(config.synthesis.guidance).toMatchObject({ rule: 'normalized', scale: 0.25, softening: [1, 0.5] });
+    expect(config.synthesis.guidance).toMatchObject({ rule: 'normalized', scale: 0.08, softening: [1, 0.5] });
     expect(config.adaptiveSampling).toEqual({
       rule: 'softmax',
       temperature: 0.5,

@@ -12,7 +12,7 @@ export const guidanceConfigSchema = z
       .enum(['normalized', 'prior-features', 'released-noisy', 'released-x0', 'none'])
       .default('normalized'),
     /** w of the normalised rules (in units of √d), s of the released ones. */
-    scale: z.number().min(0).max(1000).default(0.25),
+    scale: z.number().min(0).max(1000).default(0.08),
     /** Optimiser steps of the head of `prior-features`, 64 images each. */
     headSteps: z.int().min(1).max(1_000_000).default(450),
     /** How the strength depends on t: `sine` is sin(πt), `interval` is 1 inside `interval` and 0 outside. */
