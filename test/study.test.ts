@@ -1,0 +1,120 @@
+// `ballast study` as a person runs it, on drawn shapes: interrupted and continued, with a run that fails and a row that is dropped.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { StudyResults } from '../report/study-results.ts';
+import { ballast, Cli } from './support/cli.ts';
+import { newFolder, shapesData, shapesPrior } from './support/suite.ts';
+
+interface StudyFolder {
+  readonly file: string;
+  readonly out: string;
+}
+
+/** Rows of a few steps each; `rows` are lines of YAML. */
+async function writeStudy(rows: readonly string[], more: readonly string[] = []): Promise<StudyFolder> {
+  const dir = newFolder('study');
+  const [file, out] = [join(dir, 'study.yaml'), join(dir, 'out')];
+  const text = [
+    'title: Shapes',
+    'settings:',
+    `  data: { source: ${JSON.stringify(await shapesData())} }`,
+    '  classifier: { widths: [8, 16], groups: 4 }',
+    '  training: { epochs: 2, steps: 8, batchSize: 8 }',
+    '  synthesis: { budget: 0 }',
+    'rows:',
+    ...rows,
+    'seeds: [1, 2]',
+    `out: ${JSON.stringify(out)}`,
+    ...more,
+  ];
+  writeFileSync(file, `${text.join('\n')}\n`);
+  return { file, out };
+}
+
+const resultsOf = ({ out }: StudyFolder) =>
+  JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')) as StudyResults;
+
+/** What must not depend on how the study was done. */
+const essence = ({ rows }: StudyResults) =>
+  rows.map(({ name, runs }) => [name, runs.map(({ seed, weightsDigest }) => [seed, weightsDigest])]);
+
+const PLAIN = '  - { name: plain, settings: { method: erm } }';
+const BALANCED = '  - { name: balanced, settings: { method: oversample } }';
+
+describe('ballast study', () => {
+  it('continues after an interruption to the same results, and keeps what is done', async () => {
+    const rows = [PLAIN, BALANCED, '  - { name: plain again, settings: { method: erm } }'];
+    const whole = await writeStudy(rows);
+    expect(await ballast(['study', whole.file])).toMatchObject({ code: 0, stderr: '' });
+    const results = resultsOf(whole);
+    expect(results.rows.flatMap(({ runs }) => runs.map(({ status }) => status))).toEqual(
+      Array(6).fill('finished'),
+    );
+    // Equal settings share their runs.
+    expect(results.rows[2]!.runs.map(({ dir }) => dir)).toEqual(results.rows[0]!.runs.map(({ dir }) => dir));
+    expect(readdirSync(join(whole.out, 'runs'))).toHaveLength(4);
+
+    const parts = await writeStudy(rows);
+    const cli = Cli.start(['study', parts.file]);
+    await cli.waitFor(/finished: balanced accuracy/);
+    cli.signal('SIGTERM');
+    const end = await cli.ended;
+    expect(end.code).toBe(143);
+    expect(end.stderr).toContain('Continue with the same command');
+    const again = await ballast(['study', parts.file]);
+    expect(again).toMatchObject({ code: 0, stderr: '' });
+    expect(again.stdout).toContain('plain, seed 1: finished before, kept');
+    expect(essence(resultsOf(parts))).toEqual(essence(results));
+    expect(readFileSync(join(parts.out, 'report.html'), 'utf8')).toContain('plain again');
+  });
+
+  it('names a run that fails, does the others, and shows the images that were made', async () => {
+    const broken = join(newFolder('broken'), 'prior.safetensors');
+    writeFileSync(broken, 'no prior');
+    const synthesis = 'synthesis: { budget: 12, shardSize: 6, steps: 2 }';
+    const study = await writeStudy([
+      PLAIN,
+      `  - { name: broken, settings: { method: iois, prior: ${JSON.stringify(broken)}, ${synthesis} } }`,
+      `  - { name: guided, settings: { method: iois, prior: ${JSON.stringify(await shapesPrior())}, ${synthesis} } }`,
+    ]);
+    const end = await ballast(['study', study.file]);
+    expect(end.code).toBe(1);
+    expect(end.stderr).toMatch(/broken, seed 1 failed: .*prior\.safetensors/);
+    expect(end.stderr).toContain('2 of 6 runs failed (first: broken, seed 1');
+    const { rows, warnings } = resultsOf(study);
+    expect(rows.map(({ runs }) => runs.map(({ status }) => status))).toEqual([
+      ['finished', 'finished'],
+      ['failed', 'failed'],
+      ['finished', 'finished'],
+    ]);
+    expect(warnings.join()).toContain('broken, seed 2 failed');
+    expect(rows[2]!.runs[0]!.syntheticImages).toBe(24);
+    expect(readFileSync(join(study.out, 'report.html'), 'utf8')).toContain('data:image/png;base64,');
+    expect(readFileSync(join(study.out, 'results.csv'), 'utf8').split('\r\n')).toHaveLength(1 + 6 + 1);
+  });
+
+  it('drops a row by its stop rule, and begins no further run of it', async () => {
+    // A learning rate of next to nothing learns nothing, so it cannot beat the other row in NLL.
+    const idle = '{ method: erm, training: { learningRate: 1.0e-9 } }';
+    const study = await writeStudy(
+      [PLAIN, `  - { name: idle, settings: ${idle} }`],
+      ['stop: { afterSeeds: 1, measures: [nll] }'],
+    );
+    expect(await ballast(['study', study.file])).toMatchObject({ code: 0, stderr: '' });
+    const { rows, warnings } = resultsOf(study);
+    expect(rows[1]!.runs.map(({ status }) => status)).toEqual(['finished', 'dropped']);
+    expect(warnings.join()).toContain('idle, seed 2 dropped: with the first 1 seeds it did not always beat');
+    expect(readdirSync(join(study.out, 'runs'))).toHaveLength(3);
+    expect(existsSync(join(study.out, 'report.html'))).toBe(true);
+  });
+
+  it('says on which line a setting is wrong, before anything runs', async () => {
+    const study = await writeStudy(['  - { name: a, settings: { training: { epochs: 0 } } }']);
+    const end = await ballast(['study', study.file]);
+    expect(end).toMatchObject({ code: 1, stdout: '' });
+    expect(end.stderr).toContain(`${study.file}:8: `);
+    expect(end.stderr).toContain('training.epochs is 0');
+    expect(existsSync(study.out)).toBe(false);
+  });
+});
