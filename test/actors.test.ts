@@ -203,7 +203,7 @@ describe('supervision', () => {
     const { pid } = await actor.say({ text: '' });
     process.kill(pid, 'SIGSTOP');
     const lost = await failure(actor.say({ text: '' }));
-    expect(lost.message).toContain('was ended by SIGKILL (sent no heartbeat)');
+    expect(lost.message).toContain('was ended by SIGKILL (gave no sign of life for');
     expect(await actor.repeat({ text: '' })).toMatchObject({ incarnation: 2 });
     await ownSystem.close();
     await watchful.close();

@@ -101,6 +101,7 @@ function call(callId: number, more: object = {}) {
     allowed: 16,
     received: 0,
     streamsRequests: false,
+    chain: [],
   };
   return { callId, call: { ...whole, ...more } };
 }
@@ -224,7 +225,6 @@ it.each([
   [nodeService, 'place', { spec: SPEC, firstIncarnation: 4_294_967_295 }],
   [nodeService, 'saveState', { actorId: '__proto__', stateJson: 'x' }],
   [nodeService, 'register', { actorId: 'constructor', address: 'x' }],
-  [nodeService, 'heartbeat', { actorId: '__proto__', incarnation: 1 }],
   [nodeService, 'readLog', { actorId: '../../../../../../etc/passwd', lastLines: 4_294_967_295 }],
   [nodeService, 'kill', { actorId: '../x' }],
   [eventService, 'publish', { topic: 'a.b', payloadJson: '[1]' }],

@@ -14,7 +14,6 @@ import { remoteEventBus } from '../control/event-service.ts';
 import type { ActorRuntime, ServeOptions, StartedActor } from './hosted-actor.ts';
 import { Mailbox } from '../base/mailbox.ts';
 import { connectNode } from '../system/node-client.ts';
-import { startHeartbeat } from './node-link.ts';
 import { ObjectStore } from '../objects/objects.ts';
 import { nodeService } from '../proto/runtime-services.ts';
 import { ActorSystem } from '../system/system.ts';
@@ -29,8 +28,8 @@ export interface ActorLifeOptions {
   readonly dispatcher: Dispatcher;
   /** host:port that serves the actor. */
   readonly address: string;
-  /** The node has given this actor to another process, or is gone. */
-  readonly onDisowned: () => void;
+  /** Begins to give signs of life, with so many milliseconds between them. */
+  readonly startLiveness: (everyMs: number) => void;
 }
 
 export class ActorLife<Client, Handlers> {
@@ -38,7 +37,6 @@ export class ActorLife<Client, Handlers> {
   readonly #stopping = new AbortController();
   readonly #system: ActorSystem;
   #actor: StartedActor<Handlers> | null = null;
-  #stopHeartbeat: () => void = () => undefined;
 
   constructor(options: ActorLifeOptions) {
     this.#options = options;
@@ -71,19 +69,17 @@ export class ActorLife<Client, Handlers> {
 
   /** Tells the node that the actor serves, and that it lives from now on. */
   async register(metricsAddress: string): Promise<void> {
-    const { environment, transport, address, log, onDisowned } = this.#options;
+    const { environment, transport, address, log, startLiveness } = this.#options;
     const { actorId, incarnation, nodeAddress } = environment;
     const node = serviceCalls(nodeService, transport, nodeAddress);
     const { heartbeatMs } = await node.register({ actorId, incarnation, address, metricsAddress });
-    const beat = () => node.heartbeat({ actorId, incarnation }, { deadlineMs: heartbeatMs });
-    this.#stopHeartbeat = startHeartbeat(beat, heartbeatMs, onDisowned);
+    startLiveness(heartbeatMs);
     log.info('serving', { address, metricsAddress, pid: process.pid });
   }
 
   /** Aborts what the actor does; follow with `end` once its calls are over. */
   abort(reason: string): void {
     this.#options.log.info('stopping', { reason });
-    this.#stopHeartbeat();
     this.#stopping.abort(new Error(`the actor is stopping (${reason})`));
   }
 

@@ -9,7 +9,9 @@ import { readActorEnvironment } from '../status/actor-environment.ts';
 import type { ActorEnvironment } from '../status/actor-environment.ts';
 import { ActorLife } from './actor-life.ts';
 import type { ActorRuntime, ServeOptions, StartedActor } from './hosted-actor.ts';
-import { whenNodeIsGone } from './node-link.ts';
+import { killFamily, whenNodeIsGone } from './node-link.ts';
+import { startLiveness } from './liveness.ts';
+import { Activity } from '../base/activity.ts';
 import { EXIT_USER_ERROR } from '../status/restart-policy.ts';
 import { ServingProcess } from '../serving/serving-process.ts';
 
@@ -48,13 +50,14 @@ async function serve<Client, Handlers>(
   log: ReturnType<typeof createLog>,
 ): Promise<void> {
   const { actorId, type } = environment;
+  const activity = new Activity();
   const serving = await ServingProcess.start({
+    activity,
     labels: { actor: actorId, type },
     log,
     ...environment.listen,
   });
   const { address, pool, registry, dispatcher } = serving;
-  const onDisowned = () => void endOrphaned();
   const life = new ActorLife<Client, Handlers>({
     environment,
     log,
@@ -62,19 +65,22 @@ async function serve<Client, Handlers>(
     transport: pool,
     dispatcher,
     address,
-    onDisowned,
+    startLiveness: (everyMs) => startLiveness(activity, everyMs),
   });
+  let isOrphaned = false;
   async function end(reason: string): Promise<void> {
     if (life.isStopping) return;
     life.abort(reason);
     await serving.server.stop();
     const exitCode = await life.end();
     pool.close();
+    if (isOrphaned) killFamily();
     process.exit(exitCode);
   }
-  /** The node is gone, or has given this actor to another process: end whatever a worker thread is doing. */
+  /** The node is gone: end whatever a worker thread is doing. */
   async function endOrphaned(): Promise<void> {
-    setTimeout(() => process.kill(process.pid, 'SIGKILL'), ORPHAN_GRACE_MS);
+    isOrphaned = true;
+    setTimeout(killFamily, ORPHAN_GRACE_MS);
     await end('the node is gone');
   }
   process.on('SIGTERM', () => void end('SIGTERM'));

@@ -13,8 +13,8 @@ export const DEFAULT_MAILBOX: MailboxLimits = { maxConcurrency: 1, maxPendingCal
 
 export class Mailbox {
   readonly #limits: MailboxLimits;
-  readonly #waiting = new Set<() => void>();
-  #running = 0;
+  readonly #waiting = new Map<object, () => void>();
+  readonly #running = new Set<object>();
 
   constructor(limits: MailboxLimits = DEFAULT_MAILBOX) {
     this.#limits = limits;
@@ -26,36 +26,40 @@ export class Mailbox {
   }
 
   get running(): number {
+    return this.#running.size;
+  }
+
+  /** The calls that run now. */
+  runningCalls(): Iterable<object> {
     return this.#running;
   }
 
   /**
-   * Runs `begin` in its turn: now, if there is room. Returns how to leave the queue before that. Whoever was begun
-   * calls `done` when it is over. @throws CallError RESOURCE_EXHAUSTED when the mailbox is full.
+   * Runs `begin` for a call in its turn: now, if there is room. Returns how to leave the queue before that. Whoever was
+   * begun calls `done` when it is over. @throws CallError RESOURCE_EXHAUSTED when the mailbox is full.
    */
-  enter(begin: () => void): () => void {
+  enter(call: object, begin: () => void): () => void {
     const { maxConcurrency, maxPendingCalls } = this.#limits;
-    if (this.#running < maxConcurrency) {
-      this.#running++;
+    if (this.#running.size < maxConcurrency) {
+      this.#running.add(call);
       begin();
       return () => undefined;
     }
     if (this.#waiting.size >= maxPendingCalls) {
       throw new CallError('RESOURCE_EXHAUSTED', `its mailbox is full (${maxPendingCalls} calls wait)`);
     }
-    const entry = () => begin();
-    this.#waiting.add(entry);
-    return () => this.#waiting.delete(entry);
+    this.#waiting.set(call, begin);
+    return () => this.#waiting.delete(call);
   }
 
   /** A begun call is over: the next one begins. */
-  done(): void {
+  done(call: object): void {
+    this.#running.delete(call);
     const [next] = this.#waiting;
-    if (next === undefined) {
-      this.#running--;
-      return;
-    }
-    this.#waiting.delete(next);
-    next();
+    if (next === undefined) return;
+    const [waiting, begin] = next;
+    this.#waiting.delete(waiting);
+    this.#running.add(waiting);
+    begin();
   }
 }

@@ -24,6 +24,8 @@ export interface IncomingCall {
   readonly requests: AsyncIterable<Uint8Array> | null;
   /** Infinity for none. */
   readonly deadlineMs: number;
+  /** The calls that it is made for, the first one first. */
+  readonly chain: readonly string[];
 }
 
 /** Where a call's answers go. Exactly one of `answer`, `end` and `fail` is called, once, last. */

@@ -10,6 +10,7 @@ import { toCallerError } from '../base/call-errors.ts';
 import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { fromServiceError } from '../proto/grpc-errors.ts';
+import { callsOf } from '../proto/protos.ts';
 import type { CallOptions, Calls, Method, RequestsOf, Service } from '../proto/protos.ts';
 import { sendAll } from '../proto/request-stream.ts';
 import { SecurityFiles } from '../security/security-files.ts';
@@ -32,6 +33,12 @@ export const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   'grpc.enable_http_proxy': 0,
 };
 
+/**
+ * An actor that computes answers no ping: its node says whether it lives. Nor does one that computes as the client of
+ * somebody's server.
+ */
+export const BUSY_PEER_TIMEOUT_MS = 600_000;
+
 export interface ChannelPoolOptions {
   /** Answers calls that come in; left out in a process that serves nothing. */
   readonly dispatcher?: Dispatcher;
@@ -44,6 +51,8 @@ export interface ChannelPoolOptions {
 /** Connections by address. `close` when the process has no more calls to make. */
 export class ChannelPool implements Transport {
   readonly #clients = new Map<string, grpc.Client>();
+  /** Addresses of processes that actors live in. */
+  readonly #actorAddresses = new Set<string>();
   readonly #links: LinkPool;
   readonly #security: Security;
 
@@ -66,6 +75,7 @@ export class ChannelPool implements Transport {
     if (client === undefined) {
       client = new grpc.Client(address, channelCredentials(this.#security), {
         ...CHANNEL_OPTIONS,
+        ...(this.#actorAddresses.has(address) ? { 'grpc.keepalive_timeout_ms': BUSY_PEER_TIMEOUT_MS } : {}),
         ...channelOptions(this.#security),
       });
       this.#clients.set(address, client);
@@ -79,6 +89,7 @@ export class ChannelPool implements Transport {
   }
 
   start(address: string, call: CallStart, sink: CallSink): StartedCall {
+    if (call.actorId !== '') this.#actorAddresses.add(address);
     return this.#links.start(address, call, sink);
   }
 
@@ -89,6 +100,7 @@ export class ChannelPool implements Transport {
 
   drop(address: string): void {
     this.#links.drop(address);
+    this.#actorAddresses.delete(address);
     this.#clients.get(address)?.close();
     this.#clients.delete(address);
   }
@@ -109,13 +121,10 @@ export function plainCalls<Client, Handlers>(
   pool: Connections,
   address: string,
 ): Calls<Client> {
-  const calls: Record<string, unknown> = {};
-  for (const [name, method] of service.methods) {
-    calls[name] = method.responseStream
-      ? (input: object, options: CallOptions = {}) => plainStream(pool, address, method, input, options)
-      : (input: object, options: CallOptions = {}) => plainUnary(pool, address, method, input, options);
-  }
-  return calls as Calls<Client>;
+  return callsOf(service, {
+    one: (method) => (input, options) => plainUnary(pool, address, method, input, options),
+    many: (method) => (input, options) => plainStream(pool, address, method, input, options),
+  });
 }
 
 function deadlineOf({ deadlineMs = DEFAULT_DEADLINE_MS }: CallOptions): grpc.CallOptions {

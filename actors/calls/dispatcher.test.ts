@@ -25,6 +25,7 @@ it('fails a stream whose handler just stops when its caller gives up, and counts
         request: new Uint8Array(),
         requests: null,
         deadlineMs: Infinity,
+        chain: [],
       },
       {
         answer: () => resolve('OK'),
@@ -50,7 +51,15 @@ it('counts calls by methods that exist; what callers make up is one series', asy
   const call = (actorId: string, method: string) =>
     new Promise<string>((resolve) => {
       dispatcher.dispatch(
-        { actorId, method, incarnation: 0, request: new Uint8Array(), requests: null, deadlineMs: Infinity },
+        {
+          actorId,
+          method,
+          incarnation: 0,
+          request: new Uint8Array(),
+          requests: null,
+          deadlineMs: Infinity,
+          chain: [],
+        },
         {
           answer: () => resolve('OK'),
           message: () => null,

@@ -1,9 +1,10 @@
 /** One call from its arrival to its end: its turn in the mailbox, its deadline, its cancellation, its metrics. */
 
 import type { Log } from '../../common/log.ts';
+import type { Activity } from '../base/activity.ts';
 import { CallError, toFailure } from '../base/call-errors.ts';
 import type { Failure } from '../base/call-errors.ts';
-import { currentCall } from '../base/call-scope.ts';
+import { chainPlace, currentCall } from '../base/call-scope.ts';
 import type { CallMetrics } from './metrics.ts';
 import type { LocalTarget } from './target.ts';
 import type { CallContext, CallOutput, DispatchedCall, IncomingCall } from './call.ts';
@@ -14,10 +15,18 @@ import type { RawMethod, RawStream, RawUnary } from './raw-methods.ts';
 export interface DispatcherOptions {
   readonly log: Log;
   readonly metrics?: CallMetrics;
+  /** Notes the calls that are being answered. */
+  readonly activity?: Activity;
+  /** How long a call may wait for those that it is made for; 5 s by default. */
+  readonly circleMs?: number;
 }
 
+/** A call that its maker does not wait for may wait for its maker: not for long, or they all wait. */
+const CIRCLE_MS = 5000;
 /** What metrics call calls that reached no method. */
 const UNKNOWN_METHOD = 'unknown';
+
+let calls = 0;
 
 export class RunningCall implements DispatchedCall, CallContext {
   readonly #call: IncomingCall;
@@ -26,6 +35,8 @@ export class RunningCall implements DispatchedCall, CallContext {
   readonly #onEnd: (call: RunningCall) => void;
   readonly #startMs = performance.now();
   readonly #timer: NodeJS.Timeout | undefined;
+  readonly #number = ++calls;
+  #circleTimer: NodeJS.Timeout | undefined;
   /** Made when a handler asks for it: most calls end without. */
   #controller: AbortController | null = null;
   #abortReason: Error | null = null;
@@ -53,6 +64,12 @@ export class RunningCall implements DispatchedCall, CallContext {
     return this.#call.deadlineMs;
   }
 
+  /** This very call, in chains of calls. */
+  get place(): string {
+    const { actorId, incarnation, method } = this.#call;
+    return `${actorId} ${method.slice(method.lastIndexOf('/') + 1)} #${incarnation}/${this.#number}`;
+  }
+
   get log(): Log {
     return this.#options.log.with({ call: this.#call.method.slice(1) });
   }
@@ -69,7 +86,8 @@ export class RunningCall implements DispatchedCall, CallContext {
     try {
       const method = this.#find(target);
       this.#mailbox = target!.mailboxes?.get(this.#call.method) ?? target!.mailbox;
-      this.#leave = this.#mailbox.enter(() => void this.#run(method));
+      this.#leave = this.#mailbox.enter(this, () => void this.#run(method));
+      if (!this.#hasBegun && this.#call.chain.length > 0) this.#awaitTurn();
     } catch (thrown) {
       this.#fail(thrown);
     }
@@ -96,18 +114,37 @@ export class RunningCall implements DispatchedCall, CallContext {
     return found;
   }
 
+  /** Those that run before it may be those that it is made for: then it would wait for itself. */
+  #awaitTurn(): void {
+    this.#circleTimer = setTimeout(() => {
+      if (this.#hasBegun || this.#isEnded) return;
+      const { chain } = this.#call;
+      const running = [...this.#mailbox!.runningCalls()].map((call) => (call as RunningCall).place);
+      if (!running.every((place) => chain.includes(place))) return this.#awaitTurn();
+      this.#leave?.();
+      const circle = [...chain.slice(chain.indexOf(running[0]!)), this.place].map(chainPlace).join(' → ');
+      const advice = 'let the actor answer more calls at a time (maxConcurrency), or call back later';
+      this.#fail(
+        new CallError('FAILED_PRECONDITION', `calls wait for each other in a circle: ${circle}; ${advice}`),
+      );
+    }, this.#options.circleMs ?? CIRCLE_MS).unref();
+  }
+
   async #run(method: RawMethod): Promise<void> {
     this.#hasBegun = true;
     this.#leave = null;
+    const { activity } = this.#options;
+    activity?.count(this.#call.method, 1);
     const endMs = this.#startMs + this.#call.deadlineMs;
     try {
-      await currentCall.run({ endMs }, () =>
+      await currentCall.run({ endMs, chain: () => [...this.#call.chain, this.place] }, () =>
         method.isStream ? this.#stream(method.run) : this.#unary(method.run),
       );
     } catch (thrown) {
       this.#fail(thrown);
     } finally {
-      this.#mailbox?.done();
+      activity?.count(this.#call.method, -1);
+      this.#mailbox?.done(this);
     }
   }
 
@@ -156,6 +193,7 @@ export class RunningCall implements DispatchedCall, CallContext {
   #close(code: string): void {
     this.#isEnded = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#circleTimer);
     this.#onEnd(this);
     // A caller may name what it likes: only methods that exist become labels.
     const method = this.#isFound ? this.#call.method.slice(1) : UNKNOWN_METHOD;

@@ -6,6 +6,7 @@
 import { toError } from '../../common/errors.ts';
 import { toCallerError } from '../base/call-errors.ts';
 import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
+import { callsOf } from '../proto/protos.ts';
 import type { CallOptions, Calls, Method, Service } from '../proto/protos.ts';
 import { sendAll } from '../proto/request-stream.ts';
 import type { CallSink, CallStart, StartedCall } from './transport/caller.ts';
@@ -165,36 +166,30 @@ export function serviceCalls<Client, Handlers>(
   transport: Transport,
   address: string,
 ): Calls<Client> {
-  const calls: Record<string, unknown> = {};
-  for (const [name, method] of service.methods) {
-    const start = (request: Uint8Array, { deadlineMs = DEFAULT_DEADLINE_MS }: CallOptions): CallStart => ({
-      actorId: '',
-      incarnation: 0,
-      method: method.path,
-      request,
-      deadlineMs: effectiveDeadlineMs(deadlineMs),
-    });
-    calls[name] = method.responseStream
-      ? async function* (input: object, options: CallOptions = {}) {
-          try {
-            const { request, requests } = encodeRequests(method, input);
-            const call = start(request, options);
-            const messages = callStream(transport, address, call, options.signal, requests);
-            for await (const bytes of messages) yield method.responseDeserialize(bytes as Buffer);
-          } catch (thrown) {
-            throw toCallerError(thrown);
-          }
+  const begin = (method: Method, input: object, { deadlineMs = DEFAULT_DEADLINE_MS }: CallOptions) => {
+    const { request, requests } = encodeRequests(method, input);
+    const limits = { deadlineMs: effectiveDeadlineMs(deadlineMs) };
+    return { call: { actorId: '', incarnation: 0, method: method.path, request, ...limits }, requests };
+  };
+  return callsOf(service, {
+    one: (method) => async (input, options) => {
+      try {
+        const { call, requests } = begin(method, input, options);
+        const answer = await callUnary(transport, address, call, options.signal, requests);
+        return method.responseDeserialize(answer as Buffer);
+      } catch (thrown) {
+        throw toCallerError(thrown);
+      }
+    },
+    many: (method) =>
+      async function* (input, options) {
+        try {
+          const { call, requests } = begin(method, input, options);
+          const messages = callStream(transport, address, call, options.signal, requests);
+          for await (const bytes of messages) yield method.responseDeserialize(bytes as Buffer);
+        } catch (thrown) {
+          throw toCallerError(thrown);
         }
-      : async (input: object, options: CallOptions = {}) => {
-          try {
-            const { request, requests } = encodeRequests(method, input);
-            const call = start(request, options);
-            const answer = await callUnary(transport, address, call, options.signal, requests);
-            return method.responseDeserialize(answer as Buffer);
-          } catch (thrown) {
-            throw toCallerError(thrown);
-          }
-        };
-  }
-  return calls as Calls<Client>;
+      },
+  });
 }

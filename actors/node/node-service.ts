@@ -44,10 +44,6 @@ export function nodeHandlers(
       supervisor.register(actorId, incarnation, address, metricsAddress);
       return { heartbeatMs };
     },
-    heartbeat({ actorId, incarnation }) {
-      supervisor.heartbeat(actorId, incarnation);
-      return {};
-    },
     saveState({ actorId, incarnation, stateJson }) {
       checkJsonSize(stateJson, `Actor ${actorId}, state`, MAX_STATE_BYTES);
       supervisor.saveState(actorId, incarnation, parseJson(stateJson, 'state_json'));

@@ -48,7 +48,10 @@ export interface NodeOptions {
   readonly events?: EventBus;
   /** Folders that entry modules may lie in; the package's dist folder is always one. */
   readonly entryRoots?: readonly string[];
+  /** Time between an actor's signs of life; one that gives none for 15 times as long is killed. 2 s by default. */
   readonly heartbeatMs?: number;
+  /** Time that an actor may hold its thread before its status says so, milliseconds; 10 s by default. */
+  readonly busyMs?: number;
   /** Where it serves; a free loopback port by default. */
   readonly host?: string;
   readonly port?: number;
@@ -123,6 +126,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     log,
     total,
     heartbeatMs,
+    ...(options.busyMs === undefined ? {} : { busyMs: options.busyMs }),
     listen,
     onEnd: (actorId, incarnation) => freeOwned(`${actorId}/${incarnation}`),
     startProcess: (spec, processOptions) =>
@@ -229,6 +233,7 @@ function checkNodeOptions(options: NodeOptions): void {
   checkResources('Node', resources);
   checkLabels('Node', labels);
   checkWhole('Node, heartbeatMs', heartbeatMs, 1);
+  if (options.busyMs !== undefined) checkWhole('Node, busyMs', options.busyMs, 1);
   if (nodeTtlMs !== undefined) checkWhole('Node, nodeTtlMs', nodeTtlMs, 1);
   if (objectBytes !== undefined) checkWhole('Node, objectBytes', objectBytes, 0);
   checkWhole('Node, port', port, 0);

@@ -10,9 +10,11 @@ import { checkLimit, checkMilliseconds, checkWhole, shown } from '../base/checks
 import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
 import { MAX_TIMER_MS } from '../base/limits.ts';
 import type { ActorHandle } from '../system/handle.ts';
+import { isDeclaredIdempotent } from '../system/actor-type.ts';
 import type { ActorType } from '../system/actor-type.ts';
 import { leastLoaded, membersToAdd, membersToEnd, REMEMBERED_CALLS, stragglerMs } from './pool-policy.ts';
 import type { MemberLoad, PoolLimits } from './pool-policy.ts';
+import { callsOf } from '../proto/protos.ts';
 import type { CallOptions, Calls } from '../proto/protos.ts';
 import { retryDelayMs } from '../base/retry.ts';
 import type { ActorState, ActorStatus } from '../status/status.ts';
@@ -115,15 +117,13 @@ export class ActorPool<Client, Handlers = unknown> {
   }
 
   #methods(): Calls<Client> {
-    const calls: Record<string, unknown> = {};
-    const declared = new Set<string>(this.#type.idempotent ?? []);
-    for (const [name, method] of this.#type.service.methods) {
-      const mayRunTwice = declared.has(name) || method.isIdempotent;
-      calls[name] = method.responseStream
-        ? (request: object, options: CallOptions = {}) => this.#stream(name, request, options)
-        : (request: object, options: CallOptions = {}) => this.#unary(name, mayRunTwice, request, options);
-    }
-    return calls as Calls<Client>;
+    return callsOf<Client>(this.#type.service, {
+      one: (method, name) => {
+        const mayRunTwice = isDeclaredIdempotent(this.#type, name, method);
+        return (input, options) => this.#unary(name, mayRunTwice, input, options);
+      },
+      many: (_method, name) => (input, options) => this.#stream(name, input, options),
+    });
   }
 
   async #unary(name: string, mayRunTwice: boolean, request: object, options: CallOptions): Promise<object> {

@@ -66,6 +66,24 @@ type Callable<M> = M extends (...args: never[]) => grpc.ClientDuplexStream<infer
 /** The methods of a service as callers see them. */
 export type Calls<Client> = { readonly [K in MethodName<Client>]: Callable<Client[K]> };
 
+/** How calls are made: for each method, once, when its proxy is made. */
+export interface CallMaker {
+  /** Of a method with one answer. */
+  one(method: Method, name: string): (input: object, options: CallOptions) => Promise<object>;
+  /** Of a method with a stream of answers. */
+  many(method: Method, name: string): (input: object, options: CallOptions) => AsyncIterable<object>;
+}
+
+/** The methods of a service as its callers see them: every typed proxy is made here. */
+export function callsOf<Client>(service: Service<Client, unknown>, maker: CallMaker): Calls<Client> {
+  const calls: Record<string, unknown> = {};
+  for (const [name, method] of service.methods) {
+    const call = method.responseStream ? maker.many(method, name) : maker.one(method, name);
+    calls[name] = (input: object, options: CallOptions = {}) => call(input, options);
+  }
+  return calls as Calls<Client>;
+}
+
 type ImplementationOf<Handler, Context> =
   Handler extends grpc.handleUnaryCall<infer Request, infer Response>
     ? (request: Request, context: Context) => Promise<Response> | Response

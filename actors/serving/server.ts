@@ -10,6 +10,7 @@ import type { EventEmitter } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
 import { CallError, toFailure } from '../base/call-errors.ts';
 import type { Failure } from '../base/call-errors.ts';
+import { BUSY_PEER_TIMEOUT_MS } from '../calls/channels.ts';
 import type { Dispatcher } from '../calls/dispatcher.ts';
 import type { CallOutput, IncomingCall } from '../calls/call.ts';
 import { toStatus } from '../proto/grpc-errors.ts';
@@ -72,7 +73,7 @@ const asBuffer = (bytes: Uint8Array) =>
 export class ServiceServer {
   readonly #server = new grpc.Server({
     'grpc.keepalive_time_ms': 20_000,
-    'grpc.keepalive_timeout_ms': 10_000,
+    'grpc.keepalive_timeout_ms': BUSY_PEER_TIMEOUT_MS,
   });
   readonly #options: ServiceServerOptions;
   readonly #exposed = new Map<string, AnyService>();
@@ -172,7 +173,7 @@ export class ServiceServer {
       this.#authorize(method.path, call.metadata);
       const actorId = this.#actorOf(method, call.metadata);
       const { path } = method;
-      const incoming = { actorId, incarnation: 0, method: path, ...inputOf(call), deadlineMs };
+      const incoming = { actorId, incarnation: 0, method: path, ...inputOf(call), deadlineMs, chain: [] };
       const dispatched = this.#options.dispatcher.dispatch(incoming, output);
       (call as EventEmitter).on('cancelled', () =>
         dispatched.cancel(new CallError('CANCELLED', 'the caller cancelled')),

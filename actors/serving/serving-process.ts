@@ -2,6 +2,7 @@
 
 import type { Registry } from 'prom-client';
 import type { Log } from '../../common/log.ts';
+import type { Activity } from '../base/activity.ts';
 import { ChannelPool } from '../calls/channels.ts';
 import { Dispatcher } from '../calls/dispatcher.ts';
 import { addHealth } from './health.ts';
@@ -12,6 +13,8 @@ import { ServiceServer } from './server.ts';
 import type { ListenOptions } from './server.ts';
 
 export interface ServingProcessOptions extends ListenOptions {
+  /** Notes the calls that are being answered. */
+  readonly activity?: Activity;
   /** Labels of every metric of this process. */
   readonly labels: Readonly<Record<string, string>>;
   readonly log: Log;
@@ -35,9 +38,13 @@ export class ServingProcess {
   #advertisedHost: string | null = null;
   #metrics: MetricsServer | null = null;
 
-  private constructor({ labels, log, registry }: ServingProcessOptions) {
+  private constructor({ labels, log, registry, activity }: ServingProcessOptions) {
     this.registry = registry ?? createRegistry(labels);
-    this.dispatcher = new Dispatcher({ log, metrics: new CallMetrics(this.registry) });
+    this.dispatcher = new Dispatcher({
+      log,
+      metrics: new CallMetrics(this.registry),
+      ...(activity === undefined ? {} : { activity }),
+    });
     watchMailboxes(this.registry, () => this.dispatcher.actors().values());
     const security = new SecurityFiles(process.env, { log });
     this.pool = new ChannelPool({

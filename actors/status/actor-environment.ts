@@ -4,13 +4,13 @@
  * The process's standard input is another pipe from the node and carries nothing: when it closes, the node is gone.
  */
 
-import { closeSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { toError, UserError } from '../../common/errors.ts';
 import type { MailboxLimits } from '../base/mailbox.ts';
 
 /** Holds an `ActorIdentity` as JSON. */
 export const ENVIRONMENT_KEY = 'BALLAST_ACTOR';
-/** The file descriptor that an actor's process reads its `ActorEnvironment` from, as JSON. */
+/** The file descriptor that an actor's process reads its `ActorEnvironment` from, as JSON; its signs of life go back there. */
 export const ENVIRONMENT_PIPE = 3;
 
 /** Where the processes of a node listen, and where others reach them. */
@@ -88,15 +88,5 @@ function readPipe(): unknown {
     return JSON.parse(readFileSync(ENVIRONMENT_PIPE, 'utf8'));
   } catch (cause) {
     throw new Error(`the node's pipe to this actor cannot be read: ${toError(cause).message}`, { cause });
-  } finally {
-    closePipe();
-  }
-}
-
-function closePipe(): void {
-  try {
-    closeSync(ENVIRONMENT_PIPE);
-  } catch {
-    // Whoever set the variable gave no pipe.
   }
 }

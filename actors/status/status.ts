@@ -88,6 +88,15 @@ export interface ActorSpec {
   readonly handsOver: boolean;
 }
 
+/** Why an actor is alive that has nothing to say. */
+export const SERVING = 'serving';
+
+/** Why an actor is alive and answers nothing: methods that have held its thread since a time, ISO 8601. */
+export function busyReason(methods: readonly string[], since: string): string {
+  const what = methods.map((path) => path.slice(1)).join(', ');
+  return `busy${what === '' ? '' : ` with ${what}`} since ${since}, and answers nothing else meanwhile`;
+}
+
 export interface ActorStatus {
   readonly actorId: string;
   readonly type: string;

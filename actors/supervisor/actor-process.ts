@@ -8,8 +8,10 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Writable } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
 import { toError } from '../../common/errors.ts';
+import { clippedText } from '../../common/plain-text.ts';
+import type { Beat } from '../base/activity.ts';
 import { writeFailure } from '../../common/files.ts';
 import { ENVIRONMENT_KEY, ENVIRONMENT_PIPE } from '../status/actor-environment.ts';
 import type { ActorEnvironment, ActorIdentity } from '../status/actor-environment.ts';
@@ -24,6 +26,8 @@ export interface ActorProcessOptions {
   readonly environment: ActorEnvironment;
   readonly env: Readonly<Record<string, string>>;
   readonly logPath: string;
+  /** Hears the signs of life. */
+  readonly onBeat: (beat: Beat) => void;
 }
 
 export interface ActorProcess {
@@ -74,16 +78,45 @@ export function openLog(path: string): { file: number; size: number } {
   }
 }
 
+/** Longest line of a sign of life. */
+const MAX_BEAT_LENGTH = 64 * 1024;
+
+/** Lines of JSON; what is none is left out, as an actor's program may write what it likes. */
+function readBeats(pipe: Duplex, onBeat: (beat: Beat) => void): void {
+  let rest = '';
+  pipe.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop()!.slice(0, MAX_BEAT_LENGTH);
+    const beat = parseBeat(lines.at(-1) ?? '');
+    if (beat !== null) onBeat(beat);
+  });
+}
+
+function parseBeat(line: string): Beat | null {
+  try {
+    const { busyMs, methods } = JSON.parse(line) as Partial<Record<keyof Beat, unknown>>;
+    if (typeof busyMs !== 'number' || !Array.isArray(methods)) return null;
+    return { busyMs, methods: methods.map((method) => clippedText(String(method), 200)) };
+  } catch {
+    return null;
+  }
+}
+
+/** Ends whatever the process started and left behind. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nobody is left of it.
+  }
+}
+
 function startChild(entry: string, env: NodeJS.ProcessEnv, log: number): ChildProcess & { stdin: Writable } {
   try {
     const stdio = ['pipe', log, log, 'pipe'] as const;
-    return spawn(process.execPath, [entry], {
-      cwd: process.cwd(),
-      env,
-      stdio: [...stdio],
-    }) as ChildProcess & {
-      stdin: Writable;
-    };
+    const options = { cwd: process.cwd(), env, stdio: [...stdio], detached: true }; // a group of its own
+    return spawn(process.execPath, [entry], options) as ChildProcess & { stdin: Writable };
   } finally {
     closeSync(log);
   }
@@ -100,16 +133,22 @@ export function startActorProcess(options: ActorProcessOptions): ActorProcess {
   const { file, size } = openLog(logPath);
   const child = startChild(entry, { ...process.env, ...env, ...identityOf(environment) }, file);
   child.stdin.on('error', () => undefined); // the far end closes with the process
-  const pipe = child.stdio[ENVIRONMENT_PIPE] as Writable; // a program that is no actor never reads it
+  const pipe = child.stdio[ENVIRONMENT_PIPE] as Duplex; // a program that is no actor never reads it
   pipe.on('error', () => undefined).end(JSON.stringify(environment));
+  readBeats(pipe, options.onBeat);
   const ended = new Promise<ProcessEnd>((resolve) => {
-    child.once('exit', (exitCode, exitSignal) =>
-      resolve({ exitCode, exitSignal, lastLogLines: linesOrReason(logPath, size), startError: null }),
-    );
+    child.once('exit', (exitCode, exitSignal) => {
+      killGroup(child.pid);
+      resolve({ exitCode, exitSignal, lastLogLines: linesOrReason(logPath, size), startError: null });
+    });
     child.once('error', (startError) => {
       if (child.pid === undefined)
         resolve({ exitCode: null, exitSignal: null, lastLogLines: [], startError });
     });
   });
-  return { pid: child.pid ?? null, ended, signal: (name) => void child.kill(name) };
+  const signal = (name: 'SIGTERM' | 'SIGKILL') => {
+    if (name === 'SIGKILL') killGroup(child.pid);
+    else child.kill(name); // it may want to end its own processes itself
+  };
+  return { pid: child.pid ?? null, ended, signal };
 }

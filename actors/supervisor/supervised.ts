@@ -20,7 +20,9 @@ export interface Supervised {
   status: ActorStatus;
   process: ActorProcess | null;
   restartsMs: number[];
-  missedHeartbeats: number;
+  missedBeats: number;
+  /** Whether its status says that it is busy. */
+  isBusy: boolean;
   /** Why the node killed the process, if it did. */
   killReason: string | null;
   /** Why it ends here and goes on elsewhere; null unless it does. */

@@ -14,14 +14,17 @@ import { CallError } from '../base/call-errors.ts';
 import { MAX_TIMER_MS } from '../base/limits.ts';
 import { NodeRoom } from './node-room.ts';
 import { decideRestart } from '../status/restart-policy.ts';
-import { DEFAULT_GRACE_MS } from '../status/status.ts';
+import { busyReason, DEFAULT_GRACE_MS, SERVING } from '../status/status.ts';
+import type { Beat } from '../base/activity.ts';
 import type { ActorSpec, ActorStatus, Resources } from '../status/status.ts';
 import { causeOf, endFacts, initialStatus, STARTING } from './supervised.ts';
 import type { Supervised } from './supervised.ts';
 
 export const HEARTBEAT_MS = 2000;
-/** Heartbeats missed in a row before a process counts as hung and is killed. */
-const MAX_MISSED_HEARTBEATS = 15;
+/** Signs of life missed in a row before a process is killed; they come from a thread of its own, whatever it computes. */
+const MAX_MISSED_BEATS = 15;
+/** Time without a turn of its event loop after which an actor is told to be busy. */
+const BUSY_MS = 10_000;
 
 export interface SupervisorOptions {
   readonly nodeId: string;
@@ -29,6 +32,8 @@ export interface SupervisorOptions {
   readonly log: Log;
   readonly total: Resources;
   readonly heartbeatMs?: number;
+  /** As NodeOptions. */
+  readonly busyMs?: number;
   readonly listen?: ActorListen;
   /** Starts what an actor lives in. */
   readonly startProcess: (spec: ActorSpec, options: ActorProcessOptions) => ActorProcess;
@@ -62,7 +67,7 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.room = new NodeRoom(options.nodeId, options.total);
-    this.#monitor = setInterval(() => this.#checkHeartbeats(), options.heartbeatMs ?? HEARTBEAT_MS);
+    this.#monitor = setInterval(() => this.#checkBeats(), options.heartbeatMs ?? HEARTBEAT_MS);
     this.#monitor.unref();
   }
 
@@ -91,7 +96,8 @@ export class Supervisor {
       status: { ...initialStatus(spec, arrival.firstIncarnation), nodeId, gpuIds },
       process: null,
       restartsMs: [],
-      missedHeartbeats: 0,
+      missedBeats: 0,
+      isBusy: false,
       killReason: null,
       movesBecause: null,
       savedState: arrival.savedState,
@@ -185,13 +191,22 @@ export class Supervisor {
   /** A process is ready to serve. @throws CallError when it is not the actor's current process. */
   register(actorId: string, incarnation: number, address: string, metricsAddress: string): void {
     const actor = this.#current(actorId, incarnation);
-    actor.missedHeartbeats = 0;
-    this.#update(actor, { state: 'alive', address, metricsAddress, reason: 'serving' });
+    actor.missedBeats = 0;
+    this.#update(actor, { state: 'alive', address, metricsAddress, reason: SERVING });
   }
 
-  /** A sign of life. @throws CallError when the sender is not the actor's current process. */
-  heartbeat(actorId: string, incarnation: number): void {
-    this.#current(actorId, incarnation).missedHeartbeats = 0;
+  /** A sign of life of the actor's current process. One that computes is told as such, and left alone. */
+  #onBeat(actor: Supervised, { busyMs, methods }: Beat): void {
+    actor.missedBeats = 0;
+    const isBusy = busyMs >= (this.#options.busyMs ?? BUSY_MS);
+    if (isBusy === actor.isBusy || actor.status.state !== 'alive') return;
+    actor.isBusy = isBusy;
+    const { actorId } = actor.spec;
+    const since = new Date(Date.now() - busyMs).toISOString();
+    this.#update(actor, { reason: isBusy ? busyReason(methods, since) : SERVING });
+    if (isBusy)
+      this.#options.log.warn('an actor is busy: it answers nothing else', { actorId, methods, since });
+    else this.#options.log.info('an actor is no longer busy', { actorId });
   }
 
   /** Keeps a JSON value for the next incarnation. @throws CallError when the sender is not the current process. */
@@ -282,7 +297,8 @@ export class Supervisor {
   async #runProcess(actor: Supervised): Promise<ProcessEnd> {
     const { spec, status } = actor;
     actor.killReason = null;
-    actor.missedHeartbeats = 0;
+    actor.missedBeats = 0;
+    actor.isBusy = false;
     const { actorId, type, args, mailbox } = spec;
     const { incarnation, gpuIds } = status;
     const { listen } = this.#options;
@@ -296,6 +312,7 @@ export class Supervisor {
         entry: actor.entry,
         env: { ...spec.env, ...gpus },
         logPath: this.logPath(actorId),
+        onBeat: (beat) => this.#onBeat(actor, beat),
         environment: {
           ...{ actorId, type, incarnation, args, mailbox, restart },
           nodeAddress: this.#nodeAddress,
@@ -328,10 +345,11 @@ export class Supervisor {
   }
 
   /** Counts silent ticks, not time: when the node itself was paused, nobody is blamed. */
-  #checkHeartbeats(): void {
+  #checkBeats(): void {
     for (const actor of this.#actors.values()) {
-      if (actor.status.state !== 'alive' || ++actor.missedHeartbeats <= MAX_MISSED_HEARTBEATS) continue;
-      actor.killReason = 'sent no heartbeat';
+      if (actor.status.state !== 'alive' || ++actor.missedBeats <= MAX_MISSED_BEATS) continue;
+      const seconds = (MAX_MISSED_BEATS * (this.#options.heartbeatMs ?? HEARTBEAT_MS)) / 1000;
+      actor.killReason = `gave no sign of life for ${seconds} s: it was stopped, or the system holds it`;
       actor.process?.signal('SIGKILL');
     }
   }

@@ -1,6 +1,6 @@
 /** Kinds of actors, and how they are spawned. */
 
-import type { MethodName, Service } from '../proto/protos.ts';
+import type { Method, MethodName, Service } from '../proto/protos.ts';
 import type {
   Isolation,
   Labels,
@@ -21,6 +21,15 @@ export interface ActorType<Client, Handlers> {
   readonly idempotent?: readonly MethodName<Client>[];
   /** How its actors are spawned unless the caller says otherwise. */
   readonly defaults?: SpawnOptions;
+}
+
+/** Whether a method may run twice, as its proto or its type says. */
+export function isDeclaredIdempotent(
+  { idempotent = [] }: ActorType<unknown, unknown>,
+  name: string,
+  method: Method,
+): boolean {
+  return method.isIdempotent || (idempotent as readonly string[]).includes(name);
 }
 
 export interface SpawnOptions {

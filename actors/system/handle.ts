@@ -7,13 +7,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../../common/errors.ts';
 import { ActorError, WireError } from '../base/call-errors.ts';
-import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
+import { callChain, DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
 import type { ActorDirectory } from './directory.ts';
 import { LossWatch } from './loss-watch.ts';
 import type { AliveStatus } from './loss-watch.ts';
+import { callsOf } from '../proto/protos.ts';
 import type { CallOptions, Calls, Method } from '../proto/protos.ts';
 import { retryDelayMs } from '../base/retry.ts';
+import { SERVING } from '../status/status.ts';
 import type { ActorStatus } from '../status/status.ts';
+import { isDeclaredIdempotent } from './actor-type.ts';
 import type { ActorType } from './actor-type.ts';
 import { callStream, callUnary, encodeRequests } from '../calls/transport.ts';
 import type { Transport } from '../calls/transport.ts';
@@ -44,16 +47,21 @@ export function actorHandle<Client, Handlers>(
   actorId: string,
   context: HandleContext,
 ): ActorHandle<Client> {
-  const idempotent = new Set<string>(type.idempotent ?? []);
-  const handle: Record<string, unknown> = { actorId };
-  for (const [name, method] of type.service.methods) {
-    const isDeclared = idempotent.has(name) || method.isIdempotent;
-    const target = { actorId, method, isIdempotent: isDeclared && !method.requestStream };
-    handle[name] = method.responseStream
-      ? (request: object, options: CallOptions = {}) => streamActor(context, target, request, options)
-      : (request: object, options: CallOptions = {}) => callActor(context, target, request, options);
-  }
-  return handle as ActorHandle<Client>;
+  const targetOf = (method: Method, name: string): Target => {
+    const isIdempotent = isDeclaredIdempotent(type, name, method) && !method.requestStream;
+    return { actorId, method, isIdempotent };
+  };
+  const calls = callsOf<Client>(type.service, {
+    one(method, name) {
+      const target = targetOf(method, name);
+      return (input, options) => callActor(context, target, input, options);
+    },
+    many(method, name) {
+      const target = targetOf(method, name);
+      return (input, options) => streamActor(context, target, input, options);
+    },
+  });
+  return Object.assign(calls, { actorId });
 }
 
 async function callActor(context: HandleContext, target: Target, input: object, options: CallOptions) {
@@ -68,7 +76,7 @@ async function callActor(context: HandleContext, target: Target, input: object, 
       return target.method.responseDeserialize(answer as Buffer);
     } catch (thrown) {
       options.signal?.throwIfAborted();
-      if (!isLoss(thrown, loss)) throw asCallerError(thrown, status, target);
+      if (!isLoss(thrown, loss)) throw asCallerError(thrown, latest(context, status), target);
       const waitMs = retryDelayMs(attempt, Math.random());
       if (!target.isIdempotent || waitMs >= limits.leftMs()) throw await lossError(context, status, thrown);
       await delay(waitMs, undefined, { ...(options.signal && { signal: options.signal }) }).catch(
@@ -93,7 +101,7 @@ async function* streamActor(context: HandleContext, target: Target, input: objec
   } catch (thrown) {
     options.signal?.throwIfAborted();
     if (isLoss(thrown, loss)) throw await lossError(context, status, thrown);
-    throw asCallerError(thrown, status, target);
+    throw asCallerError(thrown, latest(context, status), target);
   } finally {
     loss.release();
   }
@@ -108,6 +116,7 @@ function startOf(target: Target, status: AliveStatus, request: Uint8Array, limit
     method: method.path,
     request,
     deadlineMs: limits.leftMs(),
+    chain: callChain(),
   };
 }
 
@@ -160,9 +169,21 @@ function asCallerError(thrown: unknown, status: ActorStatus, { method }: Target)
   const { code, message, kind } = thrown;
   const retryable = code === 'UNAVAILABLE' || code === 'RESOURCE_EXHAUSTED' || code === 'ABORTED';
   const reason =
-    code === 'DEADLINE_EXCEEDED' ? `the call took longer than its deadline (${message})` : message;
+    code === 'DEADLINE_EXCEEDED'
+      ? `the call took longer than its deadline (${message})${busyText(status)}`
+      : message;
   const error = new ActorError({ actorId, incarnation, code, retryable, reason, cause: thrown });
   return kind === 'user' ? new UserError(message, { cause: error }) : error;
+}
+
+/** What is known now of the actor that was called, as long as it is the same process. */
+function latest({ directory }: HandleContext, called: AliveStatus): ActorStatus {
+  const now = directory.get(called.actorId);
+  return now?.incarnation === called.incarnation ? now : called;
+}
+
+function busyText({ state, reason }: ActorStatus): string {
+  return state === 'alive' && reason !== SERVING ? `; it is ${reason}` : '';
 }
 
 /** The error for an actor that has no process to call. */

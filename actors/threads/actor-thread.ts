@@ -71,7 +71,7 @@ export class ThreadHost {
   }
 
   async #run(options: ActorProcessOptions, signal: AbortSignal, logSize: number): Promise<ProcessEnd> {
-    const { entry, environment, env, logPath } = options;
+    const { entry, environment, env, logPath, onBeat } = options;
     const end = (exitCode: number | null, exitSignal: string | null): ProcessEnd => ({
       exitCode,
       exitSignal,
@@ -83,8 +83,10 @@ export class ThreadHost {
       // A host that was killed comes back: waiting for it costs its threads no restart of theirs.
       await this.#system.ready(this.#actorId, { signal });
       const request = { environmentJson: JSON.stringify({ ...environment, env }), entry, logPath };
-      for await (const { ended, exitCode } of host.runThread(request, { signal, deadlineMs: Infinity })) {
+      const messages = host.runThread(request, { signal, deadlineMs: Infinity });
+      for await (const { ended, exitCode, busyMs, methods } of messages) {
         if (ended) return end(exitCode, null);
+        onBeat({ busyMs, methods });
       }
       return end(null, 'SIGKILL');
     } catch (thrown) {

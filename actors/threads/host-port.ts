@@ -3,6 +3,7 @@
 import { receiveMessageOnPort } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { toError } from '../../common/errors.ts';
+import { ActivityWatch } from '../base/activity.ts';
 import { CallError } from '../base/call-errors.ts';
 import type { ThreadTarget } from '../calls/target.ts';
 import type { CallOutput, IncomingCall } from '../calls/call.ts';
@@ -26,6 +27,8 @@ export class HostPort {
   readonly #incoming = new Map<number, IncomingRequests>();
   readonly #metrics = new Map<number, (text: string) => void>();
   #serviceName = '';
+  /** Hears how to see what the thread is doing. */
+  onActivity: (watch: ActivityWatch, everyMs: number) => void = () => undefined;
   #lastId = 0;
 
   constructor(port: MessagePort, serving: ServingProcess, actorId: string) {
@@ -87,6 +90,8 @@ export class HostPort {
         this.#serving.dispatcher.addActor(this.#actorId, this.#target(new Set(methods)));
         return this.#post({ kind: this.#serving.server.isExposed(serviceName) ? 'exposed' : 'describe' });
       }
+      case 'activity':
+        return this.onActivity(new ActivityWatch(message.memory), message.everyMs);
       case 'described':
         this.#serving.server.expose(describedService(this.#serviceName, message.service));
         return this.#post({ kind: 'exposed' });

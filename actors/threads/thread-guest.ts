@@ -8,6 +8,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { UserError } from '../../common/errors.ts';
 import { createLog } from '../../common/log.ts';
 import { ActorLife } from '../actor/actor-life.ts';
+import { Activity } from '../base/activity.ts';
 import { CallError, WireError } from '../base/call-errors.ts';
 import { Dispatcher } from '../calls/dispatcher.ts';
 import type { CallOutput, DispatchedCall } from '../calls/call.ts';
@@ -67,13 +68,17 @@ export async function serveInThread<Client, Handlers>(
   const log = logOf(data);
   try {
     const registry = createRegistry({ actor: actorId, type }, { isThread: true });
-    const dispatcher = new Dispatcher({ log, metrics: new CallMetrics(registry) });
+    const activity = new Activity();
+    const dispatcher = new Dispatcher({ log, metrics: new CallMetrics(registry), activity });
     watchMailboxes(registry, () => dispatcher.actors().values());
     const port = new GuestPort(data.port, dispatcher, () => registry.metrics());
-    const onDisowned = () => process.exit(1);
     const life = new ActorLife<Client, Handlers>({
       environment: data.environment,
-      ...{ log, registry, dispatcher, onDisowned },
+      ...{ log, registry, dispatcher },
+      startLiveness: (everyMs) => {
+        activity.start();
+        port.post({ kind: 'activity', memory: activity.memory, everyMs });
+      },
       transport: port,
       address: data.address,
     });

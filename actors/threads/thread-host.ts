@@ -16,11 +16,18 @@ import type { ServingProcess } from '../serving/serving-process.ts';
 import { SpareThreads } from './spare-threads.ts';
 import type { ThreadData } from './thread-protocol.ts';
 import { AsyncQueue } from '../base/async-queue.ts';
+import type { ActivityWatch } from '../base/activity.ts';
+import type { RunThreadResponse } from '../../gen/ballast/runtime/v1/RunThreadResponse.ts';
 
 const THREAD_PROGRAM = fileURLToPath(new URL('./thread-main.js', import.meta.url));
 
 /** Code that a thread ends with when it was killed. */
 const KILLED = 137;
+
+function beatOf(watch: ActivityWatch): Pick<RunThreadResponse, 'busyMs' | 'methods'> {
+  const { busyMs, methods } = watch.look();
+  return { busyMs, methods: [...methods] };
+}
 
 function threadHandlers(
   serving: ServingProcess,
@@ -53,19 +60,24 @@ function threadHandlers(
         resolve(code);
       });
     });
-    return { worker, ended };
+    return { worker, ended, port };
   }
 
   return {
     async *runThread({ entry, environmentJson, logPath }, { signal }) {
       const environment = JSON.parse(environmentJson) as ActorEnvironment;
-      const { worker, ended } = startThread(entry, environment, logPath);
-      const messages = new AsyncQueue<{ ended: boolean; exitCode: number }>();
+      const { worker, ended, port } = startThread(entry, environment, logPath);
+      const messages = new AsyncQueue<RunThreadResponse>();
       const onAbort = () => void worker.terminate();
       signal.addEventListener('abort', onAbort, { once: true });
       if (signal.aborted) onAbort();
-      messages.push({ ended: false, exitCode: 0 });
+      messages.push({ ended: false });
+      let beating: NodeJS.Timeout | undefined;
+      port.onActivity = (watch, everyMs) => {
+        beating = setInterval(() => messages.push({ ended: false, ...beatOf(watch) }), everyMs).unref();
+      };
       void ended.then((exitCode) => {
+        clearInterval(beating);
         messages.push({ ended: true, exitCode: signal.aborted ? KILLED : exitCode });
         messages.close();
       });

@@ -50,6 +50,8 @@ export type ToThread =
   | { readonly kind: 'metrics'; readonly id: number };
 
 export type FromThread =
+  /** It serves; its host tells the node every so often that it lives. */
+  | { readonly kind: 'activity'; readonly memory: SharedArrayBuffer; readonly everyMs: number }
   | { readonly kind: 'serving'; readonly methods: readonly string[]; readonly serviceName: string }
   | { readonly kind: 'described'; readonly service: string }
   | { readonly kind: 'answer'; readonly id: number; readonly bytes: Uint8Array }

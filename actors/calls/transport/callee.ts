@@ -161,10 +161,10 @@ class Session {
   #begin(callId: number, call: Call): void {
     const served = new ServedCall(this, callId, call);
     this.#calls.set(callId, served);
-    const { actorId, incarnation, method, request, timeoutMs } = call;
+    const { actorId, incarnation, method, request, timeoutMs, chain } = call;
     const deadlineMs = timeoutMs === 0 ? Infinity : timeoutMs;
     served.dispatched = this.#dispatcher.dispatch(
-      { actorId, incarnation, method, request, requests: served.requests, deadlineMs },
+      { actorId, incarnation, method, request, requests: served.requests, deadlineMs, chain },
       served,
     );
   }

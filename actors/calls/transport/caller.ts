@@ -43,6 +43,8 @@ export interface CallStart {
   /** Empty when request messages follow. */
   readonly request: Uint8Array;
   readonly streamsRequests?: boolean;
+  /** The calls that it is made for; none by default. */
+  readonly chain?: readonly string[];
   /** Milliseconds from now; Infinity for none. */
   readonly deadlineMs: number;
 }
@@ -91,7 +93,7 @@ export class Caller {
   }
 
   start(start: CallStart, sink: CallSink): StartedCall {
-    const { actorId, incarnation, method, request, streamsRequests = false, deadlineMs } = start;
+    const { actorId, incarnation, method, request, streamsRequests = false, chain = [], deadlineMs } = start;
     if (this.#isClosed) throw new Error(`the link to ${this.#address} is closed`);
     if (request.byteLength > MAX_MESSAGE_BYTES) {
       sink.end(new WireError(tooLarge('request', request.byteLength)));
@@ -108,6 +110,7 @@ export class Caller {
       allowed: STREAM_WINDOW,
       received: 0,
       streamsRequests,
+      chain,
     };
     const nowMs = performance.now();
     const expire = () => {

@@ -23,6 +23,8 @@ export interface Call {
   received: number;
   /** Whether request messages follow. */
   readonly streamsRequests: boolean;
+  /** The calls that it is made for. */
+  readonly chain: readonly string[];
 }
 
 export interface Request {

@@ -1,0 +1,19 @@
+/** Tells the node that this process lives, from a thread of its own: what the actor computes holds up no sign of life. */
+
+import { Worker } from 'node:worker_threads';
+import type { Activity } from '../base/activity.ts';
+
+/** `workerData` of the thread. */
+export interface LivenessData {
+  readonly memory: SharedArrayBuffer;
+  readonly everyMs: number;
+}
+
+/** Begins; the thread ends with the process. */
+export function startLiveness(activity: Activity, everyMs: number): void {
+  activity.start();
+  const data: LivenessData = { memory: activity.memory, everyMs };
+  const program = new URL('./liveness-thread.js', import.meta.url);
+  const limits = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 };
+  new Worker(program, { workerData: data, resourceLimits: limits, execArgv: [] }).unref();
+}
