@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { frechetDistance, precisionRecall } from './feature-distances.ts';
+import { frechetDistance, isNearer, precisionRecall } from './feature-distances.ts';
 
 const features = (...rows: number[][]) => ({ values: rows.flat(), columns: rows[0]!.length });
 
@@ -35,4 +35,13 @@ it('precision and recall are shares inside the balls of the other set', () => {
   const { precision, recall } = precisionRecall(features([0], [1], [2], [10]), features([1.5], [3], [50]), 1);
   expect(precision).toBeCloseTo(2 / 3, 12);
   expect(recall).toBe(1);
+});
+
+it('coverage asks what is nearer: the set, or the images that are trained on', () => {
+  // Unseen 0, 4, 9 and 20. Training 1 and 10, the set 3.5 and 30: only 4 (0.5 against 3) lies nearer to the set; for 20 both
+  // are 10 away, which is not nearer.
+  const [unseen, training] = [features([0], [4], [9], [20]), features([1], [10])];
+  expect(isNearer(unseen, features([3.5], [30]), training)).toEqual([false, true, false, false]);
+  expect(isNearer(unseen, training, training)).toEqual([false, false, false, false]);
+  expect(isNearer(unseen, { values: [], columns: 1 }, training)).toEqual([false, false, false, false]);
 });

@@ -1,26 +1,25 @@
 /**
- * What `bench -- fidelity` measures of a set of synthetic images, against real images that nothing was trained on.
+ * What `bench -- fidelity` measures of a set of images, against unseen real images that nothing was trained on.
  *
- *   all, tail      share that the judge gives the intended class; tail: of classes under 200 training images
- *   distance       mean over synthetic images of the least root-mean-square pixel difference to a training image, [0, 2]
- *   new            share of real tail images that lie nearer to a synthetic image of their class than to any training
- *                  image of it, in pixels: what is covered beyond the training set
+ *   all, tail      share that the judge gives the intended class; tail: of the classes below `tailBelow` training images
+ *   distance       mean over the set of the least root-mean-square pixel difference to a training image, [0, 2]
+ *   coverage       share of unseen tail images that lie nearer, in the judge's features, to an image of the set made for the
+ *                  tail than to any training image of the tail: to be read beside that of the anchors' augmentations and of
+ *                  as many fresh real images
  *   frechet, precision, recall
  *                  in the judge's features, the mean over classes (feature-distances.ts), as many images on both sides
+ *
+ * Each of them for each class, too; null where it cannot be known.
  */
-import type { Dataset, ImageSet } from '../data/dataset.ts';
-import { preprocess } from '../data/preprocess.ts';
-import { classifierFeatures, featureCount } from '../models/classifier.ts';
-import type { ClassifierModel, LoadedModel } from '../models/model-file.ts';
+import type { Dataset } from '../data/dataset.ts';
 import { classCounts } from '../services/classifier-trainer/epoch-order.ts';
-import { Predictor } from '../services/classifier-trainer/predictor.ts';
-import { compile } from '../tensor/compile.ts';
-import { frechetDistance, precisionRecall } from './feature-distances.ts';
+import { frechetDistance, isNearer, precisionRecall } from './feature-distances.ts';
+import type { Features } from './feature-distances.ts';
+import type { Judge } from './feature-judge.ts';
 import { nearestDistances } from './neighbours.ts';
 
-const TAIL_BELOW = 200;
-const FEATURE_BATCH = 128;
-const CHOICE = { engine: 'onnxruntime', threads: 1 };
+/** Images of a class on each side, at least: one and its three neighbours. */
+const LEAST_IMAGES = 4;
 
 export interface Batch {
   /** [n, h, w, c] bytes. */
@@ -28,124 +27,150 @@ export interface Batch {
   readonly labels: Int32Array;
 }
 
+export interface ClassMeasures {
+  readonly name: string;
+  /** Of the set. */
+  readonly images: number;
+  readonly fidelity: number | null;
+  readonly frechet: number | null;
+  readonly precision: number | null;
+  readonly recall: number | null;
+  /** Null, too, for a class that is not of the tail. */
+  readonly coverage: number | null;
+}
+
 export interface Measures {
   readonly images: number;
-  readonly all: number;
-  readonly tail: number;
+  readonly all: number | null;
+  readonly tail: number | null;
   readonly distance: number;
-  readonly new: number;
-  readonly frechet: number;
-  readonly precision: number;
-  readonly recall: number;
+  readonly coverage: number | null;
+  readonly frechet: number | null;
+  readonly precision: number | null;
+  readonly recall: number | null;
+  readonly perClass: readonly ClassMeasures[];
 }
 
-/** The judge: what it says of images, and the features that it says it from. */
-export class Judge {
-  readonly #model: LoadedModel<ClassifierModel>;
-  readonly #predictor: Predictor;
+/** Images with their classes, as the judge sees them. */
+interface Seen {
+  readonly labels: ArrayLike<number>;
+  readonly features: Features;
+}
 
-  constructor(model: LoadedModel<ClassifierModel>) {
-    this.#model = model;
-    this.#predictor = new Predictor(model.model, CHOICE);
+/** What sets of images are measured against: unseen real images, the training images, and a judge. */
+export class Reference {
+  readonly #dataset: Dataset;
+  readonly #judge: Judge;
+  readonly #isTail: (label: number) => boolean;
+  readonly #unseen: Seen;
+  /** The training images of the tail. */
+  readonly #trainTail: Features;
+
+  private constructor(
+    dataset: Dataset,
+    judge: Judge,
+    parts: { isTail: (label: number) => boolean; unseen: Seen; trainTail: Features },
+  ) {
+    this.#dataset = dataset;
+    this.#judge = judge;
+    this.#isTail = parts.isTail;
+    this.#unseen = parts.unseen;
+    this.#trainTail = parts.trainTail;
   }
 
-  classes(images: Uint8Array): Promise<Int32Array> {
-    return this.#predictor.classes(this.#model.params, images);
+  static async open(dataset: Dataset, unseen: Batch, judge: Judge, tailBelow: number): Promise<Reference> {
+    const counts = classCounts(dataset.train.labels, dataset.classes.length);
+    const isTail = (label: number) => counts[label]! < tailBelow;
+    const { images } = pickImages(dataset.train, isTail);
+    return new Reference(dataset, judge, {
+      isTail,
+      unseen: { labels: unseen.labels, features: await judge.features(unseen.images) },
+      trainTail: await judge.features(images),
+    });
   }
 
-  /** Features of images [n, h, w, c]: row-major [n, width of the last stage]. */
-  async features(images: Uint8Array): Promise<{ values: Float32Array; columns: number }> {
-    const { model, params } = this.#model;
-    const { height, width, channels } = model.image;
-    const size = height * width * channels;
-    const columns = featureCount(model.network);
-    const count = images.length / size;
-    const shape = [FEATURE_BATCH, channels, height, width];
-    const forward = await compile(
-      classifierFeatures(model.network),
-      { images: { shape, dtype: 'float32' } },
-      { ...CHOICE, constants: { params } },
+  async measure(batch: Batch): Promise<Measures> {
+    const { height, width, channels, train } = this.#dataset;
+    const given = await this.#judge.classes(batch.images);
+    const made: Seen = { labels: batch.labels, features: await this.#judge.features(batch.images) };
+    const places = Array.from(batch.labels.keys());
+    const faithful = (keep: (label: number) => boolean) => {
+      const own = places.filter((i) => keep(batch.labels[i]!));
+      return share(own, (i) => given[i] === batch.labels[i]);
+    };
+    const covered = this.#covered(made);
+    const coverageOf = (own: typeof covered) => share(own, ({ isCovered }) => isCovered);
+    const perClass = this.#dataset.classes.map((name, label) => ({
+      name,
+      images: batch.labels.filter((own) => own === label).length,
+      fidelity: faithful((own) => own === label),
+      ...classFeatureMeasures(pickFeatures(this.#unseen, label), pickFeatures(made, label)),
+      coverage: coverageOf(covered.filter((image) => image.label === label)),
+    }));
+    return {
+      images: batch.labels.length,
+      all: faithful(() => true),
+      tail: faithful(this.#isTail),
+      distance: mean(nearestDistances(batch.images, train.images, height * width * channels))!,
+      coverage: coverageOf(covered),
+      frechet: mean(perClass.map(({ frechet }) => frechet)),
+      precision: mean(perClass.map(({ precision }) => precision)),
+      recall: mean(perClass.map(({ recall }) => recall)),
+      perClass,
+    };
+  }
+
+  /** For each unseen image of the tail whether the set's images of the tail cover it. */
+  #covered(made: Seen): { readonly label: number; readonly isCovered: boolean }[] {
+    const unseenTail = Array.from(this.#unseen.labels).filter(this.#isTail);
+    const near = isNearer(
+      pickFeatures(this.#unseen, this.#isTail),
+      pickFeatures(made, this.#isTail),
+      this.#trainTail,
     );
-    const values = new Float32Array(count * columns);
-    for (let from = 0; from < count; from += FEATURE_BATCH) {
-      const n = Math.min(FEATURE_BATCH, count - from);
-      const data = new Float32Array(FEATURE_BATCH * size);
-      data.set(preprocess(images.subarray(from * size, (from + n) * size), n, height, width, channels));
-      const { features } = await forward.run({ images: { dtype: 'float32', shape, data } });
-      values.set((features.data as Float32Array).subarray(0, n * columns), from * columns);
-    }
-    await forward.dispose();
-    return { values, columns };
+    return unseenTail.map((label, i) => ({ label, isCovered: near[i]! }));
   }
 }
 
-/** Measures `batch` against `real`, images that neither prior nor classifier was trained on. */
-export async function measure(
-  batch: Batch,
-  dataset: Dataset,
-  real: ImageSet,
-  judge: Judge,
-): Promise<Measures> {
-  const counts = classCounts(dataset.train.labels, dataset.classes.length);
-  const isTail = (label: number) => counts[label]! < TAIL_BELOW;
-  const given = await judge.classes(batch.images);
-  const share = (keep: (label: number) => boolean) => {
-    const own = [...batch.labels.keys()].filter((i) => keep(batch.labels[i]!));
-    return own.filter((i) => given[i] === batch.labels[i]).length / own.length;
-  };
-  const size = dataset.height * dataset.width * dataset.channels;
+function classFeatureMeasures(real: Features, made: Features) {
+  const count = Math.min(real.values.length, made.values.length) / real.columns;
+  if (count < LEAST_IMAGES) return { frechet: null, precision: null, recall: null };
+  const first = ({ values, columns }: Features) => ({
+    values: Array.from(values).slice(0, count * columns),
+    columns,
+  });
+  const [a, b] = [first(real), first(made)];
+  return { frechet: frechetDistance(a, b), ...precisionRecall(a, b) };
+}
+
+function pickFeatures({ labels, features }: Seen, wanted: number | ((label: number) => boolean)): Features {
+  const keep = typeof wanted === 'number' ? (label: number) => label === wanted : wanted;
+  const { values, columns } = features;
+  const rows = Array.from(labels).flatMap((label, i) => (keep(label) ? [i] : []));
   return {
-    images: batch.labels.length,
-    all: share(() => true),
-    tail: share(isTail),
-    distance: mean(nearestDistances(batch.images, dataset.train.images, size)),
-    new: shareNew(batch, dataset.train, real, { classes: counts.length, isTail, size }),
-    ...(await featureMeasures(batch, real, dataset.classes.length, judge)),
+    columns,
+    values: rows.flatMap((i) => Array.from({ length: columns }, (_, k) => values[i * columns + k]!)),
   };
 }
 
-function shareNew(
-  batch: Batch,
-  train: Batch,
-  real: Batch,
-  { classes, isTail, size }: { classes: number; isTail: (label: number) => boolean; size: number },
-): number {
-  let [newer, all] = [0, 0];
-  for (let label = 0; label < classes; label++) {
-    const own = pick(real, label, size);
-    if (!isTail(label) || own.length === 0) continue;
-    const toMade = nearestDistances(own, pick(batch, label, size), size);
-    const toTrain = nearestDistances(own, pick(train, label, size), size);
-    newer += toMade.filter((distance, i) => distance < toTrain[i]!).length;
-    all += toMade.length;
-  }
-  return newer / all;
-}
-
-async function featureMeasures(batch: Batch, real: Batch, classes: number, judge: Judge) {
-  const size = batch.images.length / batch.labels.length;
-  const rows: { frechet: number; precision: number; recall: number }[] = [];
-  for (let label = 0; label < classes; label++) {
-    const [own, made] = [pick(real, label, size), pick(batch, label, size)];
-    const bytes = Math.min(own.length, made.length);
-    const [a, b] = [await judge.features(own.slice(0, bytes)), await judge.features(made.slice(0, bytes))];
-    rows.push({ frechet: frechetDistance(a, b), ...precisionRecall(a, b) });
-  }
-  return {
-    frechet: mean(rows.map((row) => row.frechet)),
-    precision: mean(rows.map((row) => row.precision)),
-    recall: mean(rows.map((row) => row.recall)),
-  };
-}
-
-/** Images of one class, one after the other. */
-function pick({ images, labels }: Batch, label: number, size: number): Uint8Array {
-  const own = [...labels.keys()].filter((i) => labels[i] === label);
+/** The images of some classes, one after the other. */
+export function pickImages(
+  { images, labels }: Batch,
+  keep: (label: number, index: number) => boolean,
+): Batch {
+  const size = images.length / labels.length;
+  const own = [...labels.keys()].filter((i) => keep(labels[i]!, i));
   const out = new Uint8Array(own.length * size);
   own.forEach((image, i) => out.set(images.subarray(image * size, (image + 1) * size), i * size));
-  return out;
+  return { images: out, labels: Int32Array.from(own, (i) => labels[i]!) };
 }
 
-function mean(values: ArrayLike<number>): number {
-  return Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;
+function share<T>(items: readonly T[], is: (item: T) => boolean): number | null {
+  return items.length === 0 ? null : items.filter(is).length / items.length;
+}
+
+/** Of those that are known. */
+function mean(values: ArrayLike<number | null>): number | null {
+  const known = Array.from(values).filter((value) => value !== null);
+  return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) / known.length;
 }

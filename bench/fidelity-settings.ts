@@ -2,7 +2,7 @@
 
 export interface FidelitySetting {
   readonly name: string;
-  /** Null: the anchors themselves, augmented, no diffusion at all. */
+  /** Null: the anchors themselves, flipped and shifted, no diffusion at all. */
   readonly synthesis: object | null;
   /** Guided by the classifier that was also trained on noised images. */
   readonly noiseAware?: boolean;
@@ -57,5 +57,5 @@ export const FIDELITY_SETTINGS: readonly FidelitySetting[] = [
   { name: 'anchored t 0.6: unguided', synthesis: anchored(0.6, { rule: 'none' }) },
   { name: 'anchored t 0.6: detached x0, 0.25', synthesis: anchored(0.6, normalized(0.25)) },
   { name: 'anchored t 0.6: detached x0, 0.08', synthesis: anchored(0.6, normalized(0.08)) },
-  { name: 'the anchors themselves, augmented', synthesis: null },
+  { name: 'the anchors themselves, flipped and shifted', synthesis: null },
 ];

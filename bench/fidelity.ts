@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- fidelity`: how faithful, how new and how real synthetic images are, for every way to make them
  * (fidelity-settings.ts) with one prior and one classifier. Fidelity alone can be had by copying, so beside it stand
- * other measures (fidelity-measures.ts), the augmented anchors, and real images measured against other real ones.
+ * other measures (fidelity-measures.ts), the augmented anchors, and fresh real images. All are measured against real images
+ * that nothing was trained on: of development, else of validation, never of test.
  */
 import { parseArgs } from 'node:util';
 import { readFile } from 'node:fs/promises';
@@ -12,7 +13,7 @@ import { loadConfigFile } from '../config/load.ts';
 import { synthesisConfigSchema } from '../config/synthesis-config.ts';
 import type { SynthesisConfig } from '../config/synthesis-config.ts';
 import { loadDataset } from '../data/dataset.ts';
-import type { Dataset, ImageSet } from '../data/dataset.ts';
+import type { Dataset } from '../data/dataset.ts';
 import { augment } from '../data/augment.ts';
 import { preprocess } from '../data/preprocess.ts';
 import { parseStrict } from '../config/validation.ts';
@@ -20,18 +21,21 @@ import { encodeAnchors } from '../models/anchors-file.ts';
 import { classStatistics } from '../models/lda.ts';
 import { readModelFile } from '../models/model-file.ts';
 import { softmaxRows } from '../models/metrics.ts';
+import { decimal, percent } from '../report/format.ts';
 import { pngGrid } from '../report/pictures/png-grid.ts';
 import { trainHead } from '../services/classifier-trainer/head-training.ts';
 import { Predictor } from '../services/classifier-trainer/predictor.ts';
 import { Synthesizer } from '../services/diffusion-worker/synthesizer.ts';
 import { foldIn, integers, keyFromSeed } from '../tensor/random.ts';
-import { Judge, measure } from './fidelity-measures.ts';
+import { Judge } from './feature-judge.ts';
+import { pickImages, Reference } from './fidelity-measures.ts';
 import type { Batch, Measures } from './fidelity-measures.ts';
 import { FIDELITY_SETTINGS } from './fidelity-settings.ts';
 import type { FidelitySetting } from './fidelity-settings.ts';
 
 const SHARD_SIZE = 32;
 const HEAD_STEPS = 450;
+const COLUMNS = ['all', 'tail', 'distance', 'coverage', 'Fréchet', 'precision', 'recall'] as const;
 
 /** What the settings share. */
 interface Studio {
@@ -52,6 +56,7 @@ export async function fidelity(args: readonly string[]): Promise<void> {
       classifier: { type: 'string' },
       'noise-aware': { type: 'string' },
       'per-class': { type: 'string', default: '64' },
+      'head-steps': { type: 'string', default: String(HEAD_STEPS) },
       only: { type: 'string', default: '' },
       grids: { type: 'string' },
       json: { type: 'boolean', default: false },
@@ -61,58 +66,85 @@ export async function fidelity(args: readonly string[]): Promise<void> {
   if (prior === undefined || judgePath === undefined || classifier === undefined)
     throw new UserError('fidelity: name --prior, --judge and --classifier (model files)');
   const source = await loadConfigFile(values.config);
-  const dataset = await loadDataset(parseStrict(dataConfigSchema, source.values['data'], source.locate));
+  const config = parseStrict(dataConfigSchema, source.values['data'], source.locate);
+  const dataset = await loadDataset(config);
+  const perClass = wholeNumber('per-class', values['per-class']);
   const judge = new Judge(await readModelFile(judgePath, 'classifier'));
-  const real = realImages(dataset);
+  const real = unseenImages(dataset);
   const judgeAccuracy = await accuracyOf(judge, real);
-  if (!values.json)
-    console.log(`judge: ${percent(judgeAccuracy)} right on ${real.labels.length} real images not trained on`);
-  const studio = await openStudio(dataset, Number(values['per-class']), {
+  const say = (line: string) => {
+    if (!values.json) console.log(line);
+  };
+  say(`judge: ${percent(judgeAccuracy)} right on ${real.labels.length} real images not trained on`);
+  const studio = await openStudio(dataset, perClass, {
     ...{ prior, classifier, 'noise-aware': values['noise-aware'] },
+    headSteps: wholeNumber('head-steps', values['head-steps']),
   });
+  const [unseen, fresh] = halves(real);
+  const reference = await Reference.open(dataset, unseen, judge, config.tailBelow);
   const rows: (Measures & { readonly name: string })[] = [];
-  const add = async (name: string, batch: Batch, against: ImageSet) => {
-    rows.push({ name, ...(await measure(batch, dataset, against, judge)) });
-    if (!values.json) console.log(tableRow(rows.at(-1)!));
+  const add = async (name: string, batch: Batch) => {
+    rows.push({ name, ...(await reference.measure(batch)) });
+    say(tableRow(rows.at(-1)!));
     if (values.grids !== undefined) await writeGrid(`${values.grids}/${slug(name)}.png`, batch, dataset);
   };
-  const [half, otherHalf] = halves(real);
-  await add('real images, against others', half, otherHalf);
+  say(`| images | ${COLUMNS.join(' | ')} |\n| --- | ${COLUMNS.map(() => '--:').join(' | ')} |`);
+  await add('fresh real images', atMost(fresh, perClass));
+  const fewest = Math.min(...rows[0]!.perClass.map(({ images }) => images));
+  if (fewest < perClass)
+    console.error(
+      `fidelity: a class has ${fewest} fresh real images, fewer than the ${perClass} of each other set`,
+    );
   for (const setting of FIDELITY_SETTINGS) {
-    if (!setting.name.includes(values.only)) continue;
+    if (!setting.name.includes(values.only) && setting.synthesis !== null) continue;
     if (setting.noiseAware && values['noise-aware'] === undefined)
       console.error(`left out: ${setting.name} (name --noise-aware MODEL)`);
-    else await add(setting.name, await makeImages(setting, studio), half);
+    else await add(setting.name, await makeImages(setting, studio));
   }
+  for (const measure of ['coverage', 'frechet'] as const) say(classTable(measure, dataset.classes, rows));
   if (values.json) console.log(JSON.stringify({ name: 'fidelity', judgeAccuracy, results: rows }));
 }
 
-/** Test is not for choosing: validation images serve where there are any. */
-function realImages({ validation, test }: Dataset): ImageSet {
-  const real = validation ?? test;
-  if (real === null) throw new UserError('fidelity: the data has neither validation nor test images');
+function wholeNumber(flag: string, text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new UserError(`fidelity: --${flag} is '${text}'; it must be a whole number of at least 1`);
+}
+
+/** Test is not for choosing. */
+function unseenImages({ development, validation }: Dataset): Batch {
+  const real = development ?? validation;
+  if (real === null)
+    throw new UserError(
+      'fidelity: the data has neither development nor validation images, and test is not for choosing; ' +
+        'configure data.development with data.evaluation development, or data.validation',
+    );
   return real;
 }
 
-/** Every other image of each class. */
-function halves({ images, labels, ids }: ImageSet): [ImageSet, ImageSet] {
-  const size = images.length / labels.length;
+/** The first images of each class. */
+function atMost(batch: Batch, perClass: number): Batch {
   const seen = new Map<number, number>();
-  const parts: [number[], number[]] = [[], []];
-  labels.forEach((label, i) => {
-    const times = seen.get(label) ?? 0;
-    seen.set(label, times + 1);
-    parts[times % 2]!.push(i);
+  return pickImages(batch, (label) => {
+    const times = (seen.get(label) ?? 0) + 1;
+    seen.set(label, times);
+    return times <= perClass;
   });
-  return parts.map((own) => ({
-    images: Buffer.concat(own.map((i) => images.subarray(i * size, (i + 1) * size))),
-    labels: Int32Array.from(own, (i) => labels[i]!),
-    ids: own.map((i) => ids[i]!),
-    groups: null,
-  })) as unknown as [ImageSet, ImageSet];
 }
 
-async function accuracyOf(judge: Judge, { images, labels }: ImageSet): Promise<number> {
+/** Every other image of each class. */
+function halves(batch: Batch): [Batch, Batch] {
+  const seen = new Map<number, number>();
+  const half = Array.from(batch.labels, (label) => {
+    const times = seen.get(label) ?? 0;
+    seen.set(label, times + 1);
+    return times % 2;
+  });
+  const part = (wanted: number) => pickImages(batch, (_label, i) => half[i] === wanted);
+  return [part(0), part(1)];
+}
+
+async function accuracyOf(judge: Judge, { images, labels }: Batch): Promise<number> {
   const given = await judge.classes(images);
   return given.filter((label, i) => label === labels[i]).length / labels.length;
 }
@@ -121,7 +153,10 @@ async function accuracyOf(judge: Judge, { images, labels }: ImageSet): Promise<n
 async function openStudio(
   dataset: Dataset,
   perClass: number,
-  paths: { prior: string; classifier: string; 'noise-aware': string | undefined },
+  {
+    headSteps,
+    ...paths
+  }: { prior: string; classifier: string; 'noise-aware': string | undefined; headSteps: number },
 ): Promise<Studio> {
   const { train, height, width, channels, classes } = dataset;
   const files = new Map<string, Uint8Array>();
@@ -135,7 +170,7 @@ async function openStudio(
   const { model, params } = await readModelFile(paths.classifier, 'classifier');
   const logits = await new Predictor(model, choice).logits(params, train.images);
   const head = await trainHead({
-    ...{ dataset, choice, steps: HEAD_STEPS, key: keyFromSeed(0), classifierSteps: model.steps },
+    ...{ dataset, choice, steps: headSteps, key: keyFromSeed(0), classifierSteps: model.steps },
     prior: await readModelFile(paths.prior, 'denoiser'),
     probabilities: Float32Array.from(softmaxRows({ values: logits, columns: classes.length }).values),
   });
@@ -211,13 +246,27 @@ async function writeGrid(
 }
 
 function tableRow(row: Measures & { readonly name: string }): string {
-  const { name, all, tail, distance, frechet, precision, recall } = row;
-  const numbers = [percent(all), percent(tail), distance.toFixed(3), percent(row.new), frechet.toFixed(2)];
+  const { name, all, tail, distance, coverage, frechet, precision, recall } = row;
+  const numbers = [percent(all), percent(tail), distance.toFixed(3), percent(coverage), decimal(frechet, 2)];
   return `| ${[name, ...numbers, percent(precision), percent(recall)].join(' | ')} |`;
 }
 
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)}%`;
+/** One measure of every class, for every way to make images; a column of its own for each class that has it. */
+function classTable(
+  measure: 'coverage' | 'frechet',
+  classes: readonly string[],
+  rows: readonly (Measures & { readonly name: string })[],
+): string {
+  const isKnown = (label: number) => rows.some(({ perClass }) => perClass[label]![measure] !== null);
+  const shown = [...classes.keys()].filter(isKnown);
+  const text = (value: number | null) => (measure === 'coverage' ? percent(value) : decimal(value, 2));
+  const lines = rows.map(({ name, perClass }) => [
+    name,
+    ...shown.map((label) => text(perClass[label]![measure])),
+  ]);
+  const head = [`${measure} by class`, ...shown.map((label) => classes[label]!)];
+  const table = [head, ['---', ...shown.map(() => '--:')], ...lines];
+  return `\n${table.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}`;
 }
 
 function slug(name: string): string {
