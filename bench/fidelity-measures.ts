@@ -15,8 +15,11 @@ import type { Dataset } from '../data/dataset.ts';
 import { classCounts } from '../services/classifier-trainer/epoch-order.ts';
 import { frechetDistance, isNearer, precisionRecall } from './feature-distances.ts';
 import type { Features } from './feature-distances.ts';
-import type { Judge } from './feature-judge.ts';
+import type { Judge as FeatureJudge } from './feature-judge.ts';
 import { nearestDistances } from './neighbours.ts';
+
+/** What is asked of a judge. */
+type Judge = Pick<FeatureJudge, 'classes' | 'features'>;
 
 /** Images of a class on each side, at least: one and its three neighbours. */
 const LEAST_IMAGES = 4;
