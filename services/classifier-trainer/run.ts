@@ -12,26 +12,23 @@ import { type RunConfig, synthesizes } from '../../config/run-config.ts';
 import { needsLabeller } from '../../config/training-config.ts';
 import { loadDataset } from '../../data/dataset.ts';
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
-import { preprocess, toBytes } from '../../data/preprocess.ts';
-import { encodeAnchors } from '../../models/anchors-file.ts';
-import { classStatistics } from '../../models/lda.ts';
 import type { ClassificationMetrics } from '../../models/metrics.ts';
 import { readModelFile } from '../../models/model-file.ts';
-import type { ClassifierModel, ImageShape, LoadedModel } from '../../models/model-file.ts';
-import { isEqualShape, resizedValues } from '../../models/resize.ts';
 import { gridIndex, pngGrid } from '../../report/pictures/png-grid.ts';
 import { engineNamed } from '../../tensor/engine.ts';
 import { describeTotals, graphTotals } from '../../tensor/graph-totals.ts';
 import { foldIn, keyFromSeed } from '../../tensor/random.ts';
 import { decodeSafetensors } from '../../tensor/safetensors.ts';
+import { anchorsFile, resizeWarning } from './anchors.ts';
 import { classCounts } from './epoch-order.ts';
 import { trainHead } from './head-training.ts';
 import { inspectImages } from './inspection.ts';
 import { decodeShards, encodeShards, joined } from './kept-images.ts';
 import type { EpochShards, KeptImages, Shards } from './kept-images.ts';
 import { encodePredictions } from './predictions-file.ts';
+import { openJudge } from './run-judge.ts';
+import type { RunJudge } from './run-judge.ts';
 import { SoftLabels } from './soft-labels.ts';
-import { Predictor } from './predictor.ts';
 import { ClassifierTraining } from './training.ts';
 import type { EpochOutcome } from './training.ts';
 
@@ -70,11 +67,6 @@ export interface EpochRequest {
   readonly replay: readonly number[];
 }
 
-interface Judge {
-  readonly model: LoadedModel<ClassifierModel>;
-  readonly predictor: Predictor;
-}
-
 export type SplitName = 'train' | 'validation' | 'test' | 'development' | 'variants';
 
 /** A shard's safetensors file, and what it is for. */
@@ -89,14 +81,14 @@ export interface ShardBatch {
 export class TrainerRun {
   readonly #config: RunConfig;
   readonly #training: ClassifierTraining;
-  readonly #judge: Judge | null;
+  readonly #judge: RunJudge | null;
   /** Shards of the epoch in work, by position. */
   #shards: EpochShards = { epoch: 0, shards: new Map() };
   /** Of the measurement that was last begun. */
   #variants: EpochShards = { epoch: 0, shards: new Map() };
   readonly #soft: SoftLabels | null;
 
-  private constructor(config: RunConfig, training: ClassifierTraining, judge: Judge | null) {
+  private constructor(config: RunConfig, training: ClassifierTraining, judge: RunJudge | null) {
     this.#soft = needsLabeller(config.training) ? new SoftLabels(config, training.dataset) : null;
     this.#config = config;
     this.#training = training;
@@ -294,76 +286,4 @@ export class TrainerRun {
     await writeFileAtomic(join(dir, ONNX_FILE), this.#training.exportOnnx());
     return digest;
   }
-}
-
-/** Training images, and their class statistics where guidance reads them. */
-function resizeWarning(prior: ImageShape | null, data: ImageShape): string[] {
-  if (prior === null || isEqualShape(prior, data)) return [];
-  const text = ({ height, width, channels }: ImageShape) => `${height}×${width}×${channels}`;
-  return [`prior: makes ${text(prior)} images, the data has ${text(data)}; each is resized for the other`];
-}
-
-/** The training images, of the size that the prior makes, and their statistics where guidance asks for them. */
-function anchorsFile(dataset: Dataset, prior: ImageShape, { synthesis }: RunConfig): Uint8Array {
-  const { train, height, width, channels } = dataset;
-  const count = train.labels.length;
-  const images = isEqualShape(dataset, prior)
-    ? train.images
-    : anchorsOfSize(train.images, { height, width, channels }, prior);
-  const statistics = () =>
-    classStatistics(
-      preprocess(images, count, prior.height, prior.width, prior.channels),
-      train.labels,
-      dataset.classes.length,
-      prior,
-    );
-  return encodeAnchors({ images, statistics: synthesis.guidance.lda > 0 ? statistics() : null }, prior);
-}
-
-/** Image by image, so that no more than one is there as floating-point numbers. */
-function anchorsOfSize(images: Uint8Array, from: ImageShape, to: ImageShape): Uint8Array {
-  const [size, wanted] = [from, to].map(({ height, width, channels }) => height * width * channels);
-  const out = new Uint8Array((images.length / size!) * wanted!);
-  for (let i = 0; i * size! < images.length; i++) {
-    const image = images.subarray(i * size!, (i + 1) * size!);
-    const values = preprocess(image, 1, from.height, from.width, from.channels);
-    const small = resizedValues(values, 1, from, to);
-    out.set(toBytes(small, 1, to.height, to.width, to.channels), i * wanted!);
-  }
-  return out;
-}
-
-async function openJudge(
-  { judge, engine, device, threads }: RunConfig,
-  dataset: Dataset,
-): Promise<Judge | null> {
-  if (judge === null) return null;
-  const model = await readModelFile(judge, 'classifier');
-  const { image, classes } = model.model;
-  const fits =
-    image.height === dataset.height && image.width === dataset.width && image.channels === dataset.channels;
-  if (!fits || classes.join('\n') !== dataset.classes.join('\n'))
-    throw new UserError(
-      `judge: ${judge} cannot judge this data: ${judgeMismatch(model.model, dataset)}; train one on the data's own classes and size with \`ballast judge train\``,
-    );
-  return { model, predictor: new Predictor(model.model, { engine, device, threads }) };
-}
-
-const NAMES_SHOWN = 10;
-
-/** What a judge and the data do not share: size, names of classes, or their order. */
-function judgeMismatch({ image, classes }: ClassifierModel, dataset: Dataset): string {
-  const sizeOf = ({ height, width, channels }: ClassifierModel['image']) => `${height}×${width}×${channels}`;
-  if (sizeOf(image) !== sizeOf(dataset))
-    return `it knows images of ${sizeOf(image)}, the data has ${sizeOf(dataset)}`;
-  const [own, others] = [new Set(classes), new Set(dataset.classes)];
-  const list = (names: readonly string[]) =>
-    names.slice(0, NAMES_SHOWN).join(', ') + (names.length > NAMES_SHOWN ? `, … (${names.length})` : '');
-  const onlyJudge = classes.filter((name) => !others.has(name));
-  const onlyData = dataset.classes.filter((name) => !own.has(name));
-  const parts = [
-    ...(onlyJudge.length > 0 ? [`the judge alone knows ${list(onlyJudge)}`] : []),
-    ...(onlyData.length > 0 ? [`the data alone has ${list(onlyData)}`] : []),
-  ];
-  return parts.length > 0 ? parts.join(', ') : `its classes stand in another order (${list(classes)})`;
 }
