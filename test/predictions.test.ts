@@ -13,7 +13,7 @@ interface Row {
 }
 
 function readRows(path: string): Row[] {
-  return (parse(readFileSync(path), { columns: true }) as Record<string, string>[]).map(
+  return parse<Record<string, string>>(readFileSync(path), { columns: true }).map(
     ({ image, label, ...classes }) => ({
       image: image!,
       label: label!,
