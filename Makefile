@@ -48,6 +48,10 @@ containers: build setup-containers ## a cluster of containers: killed, drained, 
 	@scripts/make-images.sh root || echo 'No image: its tests will skip' >&2
 	npx vitest run --project containers $(call reporters,containers)
 
+.PHONY: e2e
+e2e: build ## the chart and SynthesisRuns against an API server of this machine (test/cluster-k8s)
+	npx vitest run --project e2e $(call reporters,e2e)
+
 .PHONY: build
 build: check-node $(BUILT) ## compile into dist/
 

@@ -22,6 +22,7 @@ const MAY_IMPORT = {
     'dashboard',
     'gen',
   ],
+  controller: ['common', 'actors', 'coordinator', 'gen'],
   services: ['common', 'config', 'tensor', 'models', 'data', 'actors', 'report', 'gen'],
 };
 

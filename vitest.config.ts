@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 // `unit`: quick, in-process, beside the code it tests. `system`: real processes, run on built JavaScript; `system-alone`:
-// those that measure time or memory, or stop processes for a time. `containers`: `make containers`.
+// those that measure time or memory, or stop processes for a time. `containers`: `make containers`; `e2e`: `make e2e`.
 
 const ALONE = ['test/{memory,thread-timing}.test.ts', 'test/chaos/*.test.ts', 'test/cluster/*.test.ts'];
 
@@ -23,7 +23,7 @@ export default defineConfig({
           // Examples import the package by its name; here that is the source, not what is built.
           alias: { 'ballast/tensor': new URL('tensor/index.ts', import.meta.url).pathname },
           include: [
-            '{common,config,tensor,models,data,actors,services,coordinator,cli,report,dashboard,bench,docs,scripts,grafana}/**/*.test.ts',
+            '{common,config,tensor,models,data,actors,services,coordinator,controller,cli,report,dashboard,bench,docs,scripts,grafana}/**/*.test.ts',
           ],
           // Loading TensorFlow.js takes most of a second, several on a busy machine.
           testTimeout: 30_000,
@@ -35,7 +35,7 @@ export default defineConfig({
           ...system,
           name: 'system',
           include: ['test/**/*.test.ts'],
-          exclude: [...ALONE, 'test/containers/**'],
+          exclude: [...ALONE, 'test/containers/**', 'test/cluster-k8s/**'],
           maxWorkers: 2, // most of their time they wait for processes
           sequence: { groupOrder: 1 },
         },
@@ -50,6 +50,14 @@ export default defineConfig({
         },
       },
       { test: { ...system, name: 'containers', include: ['test/containers/**/*.test.ts'] } },
+      {
+        test: {
+          ...system,
+          name: 'e2e',
+          include: ['test/cluster-k8s/**/*.test.ts'],
+          fileParallelism: false, // one API server at a time
+        },
+      },
     ],
   },
 });

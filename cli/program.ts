@@ -20,6 +20,7 @@ export const COMMANDS: readonly {
   { names: ['judge'], load: async () => (await import('./judge.ts')).addJudgeCommand },
   { names: ['data'], load: async () => (await import('./data.ts')).addDataCommand },
   { names: ['coordinator'], load: async () => (await import('./coordinator.ts')).addCoordinatorCommand },
+  { names: ['controller'], load: async () => (await import('./controller.ts')).addControllerCommand },
   {
     names: ['submit', 'watch', 'runs', 'cancel', 'resume', 'delete', 'predictions', 'model', 'synthesize'],
     load: async () => (await import('./api-commands.ts')).addApiCommands,

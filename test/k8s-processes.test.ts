@@ -39,7 +39,10 @@ describe.skipIf(missing !== null).each(CHOICES)(
   (choice) => {
     const objects = missing === null ? render(choice) : [];
     // The coordinator first: where NATS has accounts, nobody else may make the registry.
-    const servers = workloadsOf(objects).filter(({ object }) => object.kind !== 'Pod');
+    // The controller needs an API server: test/cluster-k8s.
+    const servers = workloadsOf(objects).filter(
+      ({ name, object }) => object.kind !== 'Pod' && !name.endsWith('-controller'),
+    );
     const workloads = servers.toSorted(
       (a, b) => Number(b.name.endsWith('-coordinator')) - Number(a.name.endsWith('-coordinator')),
     );

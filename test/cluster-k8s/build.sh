@@ -6,6 +6,12 @@ mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 shift
 cd "$(dirname "$0")"
+. ../../k8s/versions.env
+# Servers say their version, which helm and clients ask for.
+stamp=
+for field in gitVersion=v$KUBERNETES gitMajor=${KUBERNETES%%.*} gitMinor=$(echo "$KUBERNETES" | cut -d . -f 2); do
+  stamp="$stamp -X k8s.io/component-base/version.$field"
+done
 for name in ${*:-etcd kube-apiserver kube-controller-manager kube-scheduler}; do
   [ -x "$folder/$name" ] && continue
   case $name in
@@ -13,5 +19,5 @@ for name in ${*:-etcd kube-apiserver kube-controller-manager kube-scheduler}; do
     *) module=kubernetes main=k8s.io/kubernetes/cmd/$name ;;
   esac
   echo "Building $name"
-  (cd "$module" && GOFLAGS=-buildvcs=false GOMAXPROCS=1 nice -n 10 go build -p 1 -trimpath -ldflags '-s -w' -o "$folder/$name" "$main")
+  (cd "$module" && GOFLAGS=-buildvcs=false GOMAXPROCS=1 nice -n 10 go build -p 1 -trimpath -ldflags "-s -w$stamp" -o "$folder/$name" "$main")
 done

@@ -52,7 +52,12 @@ export async function startCoordinator(
 
 /** The suite's tiny run as CreateRun takes it; equal to that of `TinyRun.args`. */
 export async function tinyConfig(more: object = {}): Promise<ReturnType<typeof toStruct>> {
-  return toStruct({
+  return toStruct(await tinyValues(more));
+}
+
+/** The same as a file would have it. */
+export async function tinyValues(more: object = {}): Promise<object> {
+  return {
     method: 'iois',
     data: { source: await shapesData() },
     prior: await shapesPrior(),
@@ -60,7 +65,7 @@ export async function tinyConfig(more: object = {}): Promise<ReturnType<typeof t
     synthesis: { budget: BUDGET, shardSize: SHARD_SIZE },
     classifier: { widths: [8, 16], groups: 4 },
     ...more,
-  });
+  };
 }
 
 /** Watches a run to its end; resolves to its stored events. */

@@ -17,7 +17,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- with .pool }}
-ballast.dev/pool: {{ . }}
+ballast.internal/pool: {{ . }}
 {{- end }}
 {{- end }}
 
@@ -66,6 +66,15 @@ matchExpressions:
 
 {{- define "ballast.tokensSecret" -}}
 {{- default (printf "%s-api-tokens" (include "ballast.fullname" .)) .Values.api.tokensSecret -}}
+{{- end }}
+
+{{/* The Secret that holds the controller's token for the API. */}}
+{{- define "ballast.controllerToken" -}}
+{{- if .Values.api.tokensSecret -}}
+{{- required "controller.tokenSecret: name a Secret with a token of scope submit, whose digest is among those of api.tokensSecret, or set controller.enabled to false" .Values.controller.tokenSecret -}}
+{{- else -}}
+{{- default (printf "%s-controller-token" (include "ballast.fullname" .)) .Values.controller.tokenSecret -}}
+{{- end -}}
 {{- end }}
 
 {{- define "ballast.priorityClass" -}}

@@ -17,9 +17,10 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{/* "settings": nodeSelector, affinity, tolerations; "unreachableSeconds" where Kubernetes's 300 s are too long. */}}
+{{/* "settings": nodeSelector, affinity, tolerations; "unreachableSeconds" where Kubernetes's 300 s are too long. A pod with
+"needsKubernetes" has the token of its service account. */}}
 {{- define "ballast.placement" -}}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ default false .needsKubernetes }}
 enableServiceLinks: false
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets:

@@ -10,7 +10,10 @@ export function checkSecurity(workload: Workload): string[] {
     ...must(pod.runAsNonRoot === true, 'runAsNonRoot is not set'),
     ...must((pod.runAsUser ?? 0) > 0, 'runAsUser is not a number above 0'),
     ...must(pod.seccompProfile?.type === 'RuntimeDefault', 'seccompProfile is not RuntimeDefault'),
-    ...must(spec.automountServiceAccountToken === false, 'it gets the token of its service account'),
+    ...must(
+      spec.automountServiceAccountToken === false || spec.serviceAccountName !== undefined,
+      'it gets the token of a service account that is not its own',
+    ),
     ...must(spec.enableServiceLinks === false, 'it gets addresses of all services as environment'),
     ...must(!spec.hostNetwork && !spec.hostPID && !spec.hostIPC, "it shares its machine's namespaces"),
     ...(spec.volumes ?? []).flatMap((volume) => [
@@ -64,10 +67,11 @@ function checkContainer(container: IContainer, { spec }: Workload): string[] {
  * fails has used up its own time.
  */
 function checkLife(container: IContainer, graceSeconds: number): string[] {
-  const { startupProbe, readinessProbe, livenessProbe, lifecycle, args = [] } = container;
+  const { startupProbe, readinessProbe, livenessProbe, lifecycle, args = [], ports = [] } = container;
+  const isAsked = ports.some(({ name }) => name !== 'health'); // nothing must be handed over elsewhere
   const grace = Number(/^--grace=(\d+)$/m.exec(args.join('\n'))?.[1] ?? 0);
   const hook = lifecycle?.preStop?.exec?.command?.join(' ');
-  const hookSeconds = Number(/(?:^sleep|--grace) (\d+)$/.exec(hook ?? '')?.[1] ?? NaN);
+  const hookSeconds = Number(/(?:^sleep|--grace) (\d+)$/.exec(hook ?? '')?.[1] ?? (isAsked ? NaN : 0));
   const liveness = livenessProbe?.grpc;
   return [
     ...must(startupProbe !== undefined, 'has no startup probe'),

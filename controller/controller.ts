@@ -1,0 +1,148 @@
+/**
+ * Keeps runs as SynthesisRun objects say, and the objects' status as the runs are. It remembers nothing: what it does follows
+ * from the object and the run as they are when it looks, and every step can be repeated, so it may be killed at any moment, and
+ * two of them do no harm.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { plainText } from '../common/plain-text.ts';
+import { toError } from '../common/errors.ts';
+import type { Log } from '../common/log.ts';
+import type { Run__Output } from '../gen/ballast/v1/Run.ts';
+import type { ObjectStore, ObjectWatch } from './kubernetes.ts';
+import { isGoingOn, nextStep, type Step, wasMade } from './next-step.ts';
+import { problemOf, type RunApi, RunClient } from './run-client.ts';
+import { RunWatches } from './run-watches.ts';
+import { type Problem, statusOf } from './status.ts';
+import { FINALISER, type Status, type SynthesisRun } from './synthesis-run.ts';
+import { WorkQueue } from './work-queue.ts';
+
+export interface ControllerOptions {
+  readonly api: RunApi;
+  readonly objects: ObjectStore;
+  readonly log: Log;
+  /** Told when objects can be seen, and when they cannot. */
+  readonly onReady: (isReady: boolean) => void;
+}
+
+const AT_ONCE = 8;
+/** Every object is looked at so often at least: a run may be resumed or deleted without a word to the controller. */
+const LOOK_EVERY_MS = 60_000;
+
+export class Controller {
+  readonly #options: ControllerOptions;
+  readonly #stop = new AbortController();
+  readonly #client: RunClient;
+  readonly #queue: WorkQueue;
+  readonly #runs: RunWatches;
+  readonly #objects: ObjectWatch;
+  readonly #timer: NodeJS.Timeout;
+  #toldProblem: string | null = null;
+
+  /** Begins at once. */
+  constructor(options: ControllerOptions) {
+    const { api, objects, log } = options;
+    this.#options = options;
+    this.#client = new RunClient(api, this.#stop.signal);
+    this.#queue = new WorkQueue({
+      atOnce: AT_ONCE,
+      work: (name) => this.#look(name),
+      onFailure: (name, thrown, attempt) => {
+        const problem = plainText(toError(thrown).message);
+        if (attempt === 1 && !this.#stop.signal.aborted)
+          log.warn('an object could not be served; it is tried again', { object: name, problem });
+      },
+    });
+    this.#runs = new RunWatches(api, (name) => this.#queue.add(name));
+    this.#objects = objects.watch({
+      onChange: (name) => this.#queue.add(name),
+      onConnection: (problem) => this.#hearConnection(problem),
+    });
+    this.#timer = setInterval(() => {
+      for (const name of this.#objects.names()) this.#queue.add(name);
+    }, LOOK_EVERY_MS);
+  }
+
+  /** Resolves when it does nothing any more. Runs go on. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#stop.abort(new Error('the controller ends'));
+    await this.#objects.stop();
+    this.#runs.close();
+    await this.#queue.close();
+  }
+
+  #hearConnection(problem: string | null): void {
+    const { log, onReady } = this.#options;
+    if (problem !== null && problem !== this.#toldProblem)
+      log.warn('objects cannot be listed; trying again', { problem });
+    if (problem === null && this.#toldProblem !== null) log.info('objects are listed again');
+    this.#toldProblem = problem;
+    onReady(problem === null);
+  }
+
+  /** Brings one object a step further. */
+  async #look(name: string): Promise<void> {
+    const { objects, log } = this.#options;
+    const object = await objects.get(name);
+    if (object === null || isOver(object)) return this.#runs.leave(name);
+    const run = await this.#orTell(object, (client) => client.find(object));
+    await this.#tell(object, run, null);
+    const step = nextStep(object, run);
+    if (step === 'settled') {
+      if (run !== null && isGoingOn(run)) this.#runs.follow(name, run.name);
+      else this.#runs.leave(name);
+      return;
+    }
+    await this.#do(step, object);
+    log.info('object served', { object: name, step });
+    this.#queue.add(name);
+  }
+
+  async #do(step: Exclude<Step, 'settled'>, object: SynthesisRun): Promise<void> {
+    const { objects } = this.#options;
+    switch (step) {
+      case 'hold':
+      case 'release':
+        return objects.writeHold(object, step === 'hold');
+      case 'create':
+        return this.#orTell(object, (client) => client.create(object));
+      case 'cancel':
+        return this.#orTell(object, (client) => client.cancel(object));
+      case 'resume':
+        return this.#orTell(object, (client) => client.resume(object));
+      default:
+        return step satisfies never;
+    }
+  }
+
+  /** Asks the coordinator. Why there is no run yet is written to the object's status. @throws what the asking throws */
+  async #orTell<Value>(object: SynthesisRun, ask: (client: RunClient) => Promise<Value>): Promise<Value> {
+    try {
+      return await ask(this.#client);
+    } catch (thrown) {
+      const problem = problemOf(thrown);
+      if (problem !== null && !wasMade(object)) await this.#tell(object, null, problem);
+      throw thrown;
+    }
+  }
+
+  async #tell(object: SynthesisRun, run: Run__Output | null, problem: Problem | null): Promise<void> {
+    const status = statusOf(object, run, problem, new Date().toISOString());
+    if (!isTold(object, status)) await this.#options.objects.writeStatus(object, status);
+  }
+}
+
+/** Nothing can change any more. */
+function isOver({ metadata, status }: SynthesisRun): boolean {
+  const isHeld = metadata.finalizers?.includes(FINALISER) ?? false;
+  return !isHeld && (metadata.deletionTimestamp !== undefined || status?.phase === 'Succeeded');
+}
+
+/** Whether the object says it already. */
+function isTold({ status }: SynthesisRun, now: Status): boolean {
+  return isDeepStrictEqual(status ?? {}, JSON.parse(JSON.stringify(now, withoutNulls)));
+}
+
+function withoutNulls(_key: string, value: unknown): unknown {
+  return value ?? undefined;
+}

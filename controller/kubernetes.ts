@@ -1,0 +1,166 @@
+/**
+ * The API server, as the controller needs it: objects of one namespace, read, watched, and written back. The library loads
+ * slowly, so this file is imported only by a controller that starts.
+ */
+import {
+  CustomObjectsApi,
+  KubeConfig,
+  makeInformer,
+  PatchStrategy,
+  setHeaderOptions,
+  type KubernetesListObject,
+  type KubernetesObject,
+} from '@kubernetes/client-node';
+import { toError, UserError } from '../common/errors.ts';
+import { FINALISER, GROUP, PLURAL, type Status, type SynthesisRun, VERSION } from './synthesis-run.ts';
+
+export interface ObjectWatch {
+  /** Names of the objects that are there. */
+  names(): readonly string[];
+  stop(): Promise<void>;
+}
+
+export interface ObjectStore {
+  readonly namespace: string;
+  /** Null where it is not there. */
+  get(name: string): Promise<SynthesisRun | null>;
+  writeStatus(object: SynthesisRun, status: Status): Promise<void>;
+  /** Sets or takes the finaliser. @throws Error where the object has changed since it was read. */
+  writeHold(object: SynthesisRun, isHeld: boolean): Promise<void>;
+  watch(listeners: ObjectListeners): ObjectWatch;
+}
+
+export interface ObjectListeners {
+  /** An object came, changed or went. */
+  readonly onChange: (name: string) => void;
+  /** Objects are listed and watched (true), or cannot be, for the time being. */
+  readonly onConnection: (problem: string | null) => void;
+}
+
+const NO_CLUSTER = 'http://localhost:8080';
+const RETRY_MS = 5000;
+const NOT_FOUND = 404;
+
+/** The store of `namespace`, or of the one that the cluster's credentials name. @throws UserError where no cluster is named. */
+export function openObjects(namespace: string | undefined): ObjectStore {
+  const config = new KubeConfig();
+  try {
+    config.loadFromDefault({}, true);
+  } catch (thrown) {
+    throw new UserError(
+      `no cluster: the Kubernetes configuration cannot be read (${toError(thrown).message})`,
+      {
+        cause: thrown,
+      },
+    );
+  }
+  // Where it finds nothing the library falls back to this address.
+  if ((config.getCurrentCluster()?.server ?? NO_CLUSTER) === NO_CLUSTER)
+    throw new UserError(
+      'no cluster: set KUBECONFIG to a file with a current context, or run in a pod with a service account',
+    );
+  const context = config.getContextObject(config.getCurrentContext());
+  return new ClusterObjects(config, namespace ?? context?.namespace ?? 'default');
+}
+
+class ClusterObjects implements ObjectStore {
+  readonly namespace: string;
+  readonly #config: KubeConfig;
+  readonly #api: CustomObjectsApi;
+
+  constructor(config: KubeConfig, namespace: string) {
+    this.namespace = namespace;
+    this.#config = config;
+    this.#api = config.makeApiClient(CustomObjectsApi);
+  }
+
+  async get(name: string): Promise<SynthesisRun | null> {
+    return unlessGone(() => this.#api.getNamespacedCustomObject(this.#named(name)) as Promise<SynthesisRun>);
+  }
+
+  async writeStatus({ metadata: { name } }: SynthesisRun, status: Status): Promise<void> {
+    const request = { ...this.#named(name), body: { status } };
+    await unlessGone(() => this.#api.patchNamespacedCustomObjectStatus(request, MERGE));
+  }
+
+  async writeHold({ metadata }: SynthesisRun, isHeld: boolean): Promise<void> {
+    const others = (metadata.finalizers ?? []).filter((finaliser) => finaliser !== FINALISER);
+    const finalizers = isHeld ? [...others, FINALISER] : others;
+    const { name, resourceVersion } = metadata;
+    const request = { ...this.#named(name), body: { metadata: { resourceVersion, finalizers } } };
+    await unlessGone(() => this.#api.patchNamespacedCustomObject(request, MERGE));
+  }
+
+  watch({ onChange, onConnection }: ObjectListeners): ObjectWatch {
+    const path = `/apis/${GROUP}/${VERSION}/namespaces/${this.namespace}/${PLURAL}`;
+    const list = async () => {
+      const found = (await this.#api.listNamespacedCustomObject(
+        this.#all(),
+      )) as KubernetesListObject<KubernetesObject>;
+      onConnection(null);
+      return found;
+    };
+    const informer = makeInformer(this.#config, path, list);
+    let timer: NodeJS.Timeout | undefined;
+    let isStopped = false;
+    informer.on('change', ({ metadata }) => onChange(metadata?.name ?? ''));
+    informer.on('error', (error: unknown) => {
+      if (isStopped) return;
+      onConnection(describe(error));
+      clearTimeout(timer);
+      timer = setTimeout(() => void informer.start(), RETRY_MS);
+    });
+    void informer.start();
+    return {
+      names: () => informer.list().map(({ metadata }) => metadata?.name ?? ''),
+      async stop() {
+        isStopped = true;
+        clearTimeout(timer);
+        await informer.stop();
+      },
+    };
+  }
+
+  #all() {
+    return { group: GROUP, version: VERSION, namespace: this.namespace, plural: PLURAL };
+  }
+
+  #named(name: string) {
+    return { ...this.#all(), name };
+  }
+}
+
+const MERGE = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
+
+/** What `request` gives; null where the object is not there (any more). @throws Error in one line. */
+async function unlessGone<Value>(request: () => Promise<Value>): Promise<Value | null> {
+  try {
+    return await request();
+  } catch (thrown) {
+    if (codeOf(thrown) === NOT_FOUND) return null;
+    throw new Error(`Kubernetes: ${describe(thrown)}`, { cause: thrown });
+  }
+}
+
+/** The library's errors have whole answers as messages; the server's own sentence is within. */
+function describe(thrown: unknown): string {
+  const { body } = thrown as { body?: unknown };
+  const text = typeof body === 'string' ? sentenceIn(body) : null;
+  if (codeOf(thrown) === NOT_FOUND)
+    return `the server does not know ${PLURAL}.${GROUP}: apply k8s/chart/crds (kubectl apply --server-side -f)`;
+  return text ?? toError(thrown).message.split('\n', 1)[0]!;
+}
+
+function sentenceIn(body: string): string | null {
+  try {
+    const { message } = JSON.parse(body) as { message?: unknown };
+    return typeof message === 'string' ? message : null;
+  } catch {
+    return null;
+  }
+}
+
+function codeOf(thrown: unknown): number | undefined {
+  const { code, statusCode } = thrown as { code?: unknown; statusCode?: unknown };
+  return [code, statusCode].find((each): each is number => typeof each === 'number');
+}

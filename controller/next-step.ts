@@ -1,0 +1,55 @@
+/**
+ * What the controller does next with an object: a pure function of the object and its run as they are now. It is asked again
+ * after each step, so that a controller that ends between two steps goes on where it was.
+ */
+import type { Run__Output } from '../gen/ballast/v1/Run.ts';
+import { FINALISER, type SynthesisRun } from './synthesis-run.ts';
+
+/**
+ * `hold` and `release` set and take the finaliser; `create`, `cancel` and `resume` act on the run; `settled` waits for a change
+ * of either.
+ */
+export type Step = 'hold' | 'create' | 'cancel' | 'resume' | 'release' | 'settled';
+
+/** `run` is null where the coordinator knows none. */
+export function nextStep(object: SynthesisRun, run: Run__Output | null): Step {
+  const { metadata, spec } = object;
+  const isHeld = metadata.finalizers?.includes(FINALISER) ?? false;
+  const isActive = run !== null && isGoingOn(run);
+  if (metadata.deletionTimestamp !== undefined) {
+    if (!isHeld) return 'settled';
+    return isActive ? 'cancel' : 'release';
+  }
+  const rest: Step = isHeld ? 'release' : 'settled';
+  if (spec.suspend === true) return isActive ? 'cancel' : rest;
+  const mayGoOn = run === null ? !wasMade(object) && !wasRefused(object) : mayResume(object, run);
+  if (!isActive && !mayGoOn) return rest;
+  if (!isHeld) return 'hold';
+  if (run === null) return 'create';
+  return isActive ? 'settled' : 'resume';
+}
+
+export function isGoingOn({ state }: Run__Output): boolean {
+  return state === 'STATE_QUEUED' || state === 'STATE_RUNNING';
+}
+
+/** Whether the controller stopped the run, or is about to, because of `suspend`; others may cancel it too. */
+export function wasSuspended({ status }: SynthesisRun): boolean {
+  const condition = status?.conditions?.find(({ type }) => type === 'Suspended');
+  return condition?.status === 'True' || condition?.reason === 'Suspending';
+}
+
+/** Whether the run was made: one that is gone since is not made again. */
+export function wasMade({ status }: SynthesisRun): boolean {
+  return (status?.run ?? null) !== null;
+}
+
+/** Whether the coordinator refused what the object says now. */
+export function wasRefused({ metadata, status }: SynthesisRun): boolean {
+  const accepted = status?.conditions?.find(({ type }) => type === 'Accepted');
+  return accepted?.status === 'False' && accepted.observedGeneration === metadata.generation;
+}
+
+function mayResume(object: SynthesisRun, { state }: Run__Output): boolean {
+  return state === 'STATE_CANCELLED' && wasSuspended(object);
+}

@@ -1,0 +1,133 @@
+/** The status of an object: what `kubectl get`, `describe` and `wait` show of its run. */
+import { fromTimestamp } from '../coordinator/api/struct.ts';
+import type { Run__Output } from '../gen/ballast/v1/Run.ts';
+import { isGoingOn, wasMade, wasRefused, wasSuspended } from './next-step.ts';
+import type { Condition, Phase, Status, StatusMetrics, SynthesisRun } from './synthesis-run.ts';
+
+/** Why the coordinator did not take the run, or cannot be asked. */
+export interface Problem {
+  /** One word, as `ConfigInvalid`. */
+  readonly reason: string;
+  readonly message: string;
+  /** Whether asking again is of no use as long as the object says the same. */
+  readonly isFinal: boolean;
+}
+
+type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>;
+
+/** `run` is null where the coordinator knows none, `problem` where it took the run or was not asked yet. */
+export function statusOf(
+  object: SynthesisRun,
+  run: Run__Output | null,
+  problem: Problem | null,
+  now: string,
+): Status {
+  const { generation } = object.metadata;
+  const [phase, message] = run === null ? phaseWithout(object, problem) : phaseOf(object, run);
+  const succeeded: Verdict = { status: ENDS[phase] ?? 'Unknown', reason: phase, message };
+  const isFailed = phase === 'Failed' || phase === 'Cancelled';
+  const verdicts: Readonly<Record<Condition['type'], Verdict>> = {
+    Accepted: acceptedOf(object, run, problem),
+    Suspended: suspendedOf(object, phase),
+    Succeeded: succeeded,
+    Failed: { ...succeeded, status: isFailed ? 'True' : phase === 'Succeeded' ? 'False' : 'Unknown' },
+  };
+  const known = run ?? null;
+  return {
+    observedGeneration: generation,
+    run: known?.name ?? object.status?.run ?? null,
+    phase,
+    message: message === '' ? null : message,
+    epoch: known?.epoch ?? object.status?.epoch ?? null,
+    epochs: known?.epochs ?? object.status?.epochs ?? null,
+    startTime: known === null ? null : fromTimestamp(known.startTime),
+    completionTime: known === null || phase === 'Suspended' ? null : fromTimestamp(known.endTime),
+    weightsDigest: known === null || known.weightsDigest === '' ? null : known.weightsDigest,
+    metrics: known === null ? (object.status?.metrics ?? null) : metricsOf(known),
+    conditions: Object.entries(verdicts).map(([type, verdict]) =>
+      conditionOf(object, type as Condition['type'], verdict, now),
+    ),
+  };
+}
+
+const ENDS: Partial<Record<Phase, Condition['status']>> = {
+  Succeeded: 'True',
+  Failed: 'False',
+  Cancelled: 'False',
+};
+
+function phaseOf(object: SynthesisRun, run: Run__Output): [Phase, string] {
+  if (isGoingOn(run)) {
+    if (object.spec.suspend === true) return ['Suspending', 'stops after its last complete epoch'];
+    return [run.state === 'STATE_RUNNING' ? 'Running' : 'Queued', run.reason];
+  }
+  if (run.state === 'STATE_CANCELLED') {
+    const isOurs = object.spec.suspend === true || wasSuspended(object);
+    return isOurs ? ['Suspended', 'spec.suspend is true'] : ['Cancelled', run.reason];
+  }
+  return [run.state === 'STATE_SUCCEEDED' ? 'Succeeded' : 'Failed', run.reason];
+}
+
+function phaseWithout(object: SynthesisRun, problem: Problem | null): [Phase, string] {
+  const { status, spec } = object;
+  if (wasMade(object)) {
+    if (status?.phase === 'Succeeded') return ['Succeeded', status.message ?? ''];
+    return ['Failed', `${status?.run} was deleted`];
+  }
+  if (problem !== null) return [problem.isFinal ? 'Failed' : 'Pending', problem.message];
+  if (wasRefused(object)) return ['Failed', status?.message ?? ''];
+  return spec.suspend === true ? ['Suspended', 'spec.suspend is true'] : ['Pending', ''];
+}
+
+function acceptedOf(object: SynthesisRun, run: Run__Output | null, problem: Problem | null): Verdict {
+  if (run !== null || wasMade(object)) return { status: 'True', reason: 'RunMade', message: '' };
+  if (problem !== null) {
+    const { isFinal, reason, message } = problem;
+    return { status: isFinal ? 'False' : 'Unknown', reason, message };
+  }
+  const former = object.status?.conditions?.find(({ type }) => type === 'Accepted');
+  if (wasRefused(object) && former !== undefined) return former;
+  return { status: 'Unknown', reason: 'NotAsked', message: '' };
+}
+
+function suspendedOf(object: SynthesisRun, phase: Phase): Verdict {
+  const message = '';
+  if (phase === 'Suspended') return { status: 'True', reason: 'Suspended', message };
+  if (phase === 'Suspending') return { status: 'False', reason: 'Suspending', message };
+  return { status: 'False', reason: wasSuspended(object) ? 'Resumed' : 'NotSuspended', message };
+}
+
+/** The time of a condition is that of its last change of status. */
+function conditionOf(
+  { metadata, status }: SynthesisRun,
+  type: Condition['type'],
+  verdict: Verdict,
+  now: string,
+): Condition {
+  const former = status?.conditions?.find((condition) => condition.type === type);
+  const hasChanged = former === undefined || former.status !== verdict.status;
+  return {
+    ...{ type, status: verdict.status, reason: verdict.reason, message: verdict.message },
+    lastTransitionTime: hasChanged ? now : former.lastTransitionTime,
+    observedGeneration: metadata.generation,
+  };
+}
+
+function metricsOf({ test, validation }: Run__Output): StatusMetrics | null {
+  const measured = test ?? validation;
+  if (measured === null) return null;
+  const { tailRecall = null, worstRecall = null } = measured;
+  return {
+    split: test === null ? 'validation' : 'test',
+    accuracy: rounded(measured.accuracy),
+    balancedAccuracy: rounded(measured.balancedAccuracy),
+    macroF1: rounded(measured.macroF1),
+    tailRecall: tailRecall === null ? null : rounded(tailRecall),
+    worstRecall: worstRecall === null ? null : rounded(worstRecall),
+  };
+}
+
+/** To four places, as tables show them. */
+function rounded(rate: number): number {
+  return Math.round(rate * 1e4) / 1e4;
+}

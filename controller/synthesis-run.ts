@@ -1,0 +1,101 @@
+/**
+ * The custom resource `SynthesisRun` (k8s/chart/crds), and the run that belongs to an object: its id and its request follow
+ * from the object's name and uid alone, so a controller that forgets everything still finds the run that it made.
+ */
+import { toStruct } from '../coordinator/api/struct.ts';
+import type { CreateRunRequest } from '../gen/ballast/v1/CreateRunRequest.ts';
+import type { Run__Output } from '../gen/ballast/v1/Run.ts';
+
+/** `.internal` is reserved for private use: nobody owns the name (docs/decisions/0034-synthesis-run.md). */
+export const GROUP = 'ballast.internal';
+export const VERSION = 'v1alpha1';
+export const PLURAL = 'synthesisruns';
+/** An object has it while its run may be going on, so that deleting the object cancels the run first. */
+export const FINALISER = `${GROUP}/run`;
+
+/** Labels of the run that say whose it is. */
+const UID_LABEL = `${GROUP}/uid`;
+const NAMESPACE_LABEL = `${GROUP}/namespace`;
+
+export type Phase =
+  'Pending' | 'Queued' | 'Running' | 'Suspending' | 'Suspended' | 'Succeeded' | 'Failed' | 'Cancelled';
+
+export interface Condition {
+  readonly type: 'Accepted' | 'Suspended' | 'Succeeded' | 'Failed';
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly reason: string;
+  readonly message: string;
+  readonly lastTransitionTime: string;
+  readonly observedGeneration: number;
+}
+
+/** Rates from 0 to 1; null where they were not measured. */
+export interface StatusMetrics {
+  readonly split: 'validation' | 'test';
+  readonly accuracy: number;
+  readonly balancedAccuracy: number;
+  readonly macroF1: number;
+  readonly tailRecall: number | null;
+  readonly worstRecall: number | null;
+}
+
+/** A field that is null is not there. */
+export interface Status {
+  readonly observedGeneration: number;
+  readonly run: string | null;
+  readonly phase: Phase;
+  readonly message: string | null;
+  readonly epoch: number | null;
+  readonly epochs: number | null;
+  readonly startTime: string | null;
+  readonly completionTime: string | null;
+  readonly weightsDigest: string | null;
+  readonly metrics: StatusMetrics | null;
+  readonly conditions: readonly Condition[];
+}
+
+/** An object as the API server gives it, which has checked it against the schema. */
+export interface SynthesisRun {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly uid: string;
+    readonly generation: number;
+    readonly resourceVersion: string;
+    readonly finalizers?: readonly string[];
+    readonly deletionTimestamp?: string;
+  };
+  readonly spec: {
+    readonly config: object;
+    readonly suspend?: boolean;
+    readonly weight?: number;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
+  readonly status?: Partial<Status>;
+}
+
+const MAX_STEM = 50;
+
+/** `runs/photos-1f0c2a9b` of an object `photos`: objects of one name that follow each other have runs of their own. */
+export function runNameOf({ metadata: { name, uid } }: SynthesisRun): string {
+  const stem = name.replaceAll('.', '-').slice(0, MAX_STEM);
+  return `runs/${/^[a-z]/.test(stem) ? '' : 'run-'}${stem}-${uid.slice(0, 8)}`;
+}
+
+/** What asks for the object's run; asking again makes no second one. */
+export function createRequestOf(object: SynthesisRun): CreateRunRequest {
+  const { metadata, spec } = object;
+  const own = { [UID_LABEL]: metadata.uid, [NAMESPACE_LABEL]: metadata.namespace };
+  return {
+    runId: runNameOf(object).slice('runs/'.length),
+    requestId: `synthesisrun/${metadata.uid}`,
+    config: toStruct(spec.config),
+    weight: spec.weight ?? 0,
+    labels: { ...spec.labels, ...own },
+  };
+}
+
+/** Whether a run was made for this very object. */
+export function belongsTo({ labels }: Run__Output, { metadata }: SynthesisRun): boolean {
+  return labels[UID_LABEL] === metadata.uid;
+}

@@ -1,0 +1,152 @@
+/** etcd and kube-apiserver as processes of this machine: test/cluster-k8s/build.sh builds them. Nothing runs pods there. */
+import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { packageRoot } from '../../../common/package-root.ts';
+import { freePort } from '../nats.ts';
+import { HELM_PATH } from './objects.ts';
+
+const SERVERS =
+  process.env['BALLAST_CONTROL_PLANE'] ??
+  join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'ballast', 'control-plane');
+
+/** Why there is no API server here; null where there is one. */
+export function whyNoApiServer(): string | null {
+  for (const server of ['etcd', 'kube-apiserver'])
+    if (!existsSync(join(SERVERS, server))) return `${server} is not built: test/cluster-k8s/build.sh`;
+  if (spawnSync('kubectl', ['version', '--client']).status !== 0) return 'kubectl is not there';
+  return null;
+}
+
+interface Done {
+  readonly status: number;
+  readonly output: string;
+  readonly errors: string;
+}
+
+/** A cluster, by a file that says how to reach it. */
+export class Cluster {
+  readonly kubeconfig: string;
+
+  constructor(kubeconfig: string) {
+    this.kubeconfig = kubeconfig;
+  }
+
+  kubectl(args: readonly string[], input = ''): Done {
+    return execute('kubectl', ['--kubeconfig', this.kubeconfig, ...args], input);
+  }
+
+  /** Does not block: connections of the test stay alive meanwhile. @throws Error with what kubectl says. */
+  async wait(what: string, condition: string, ...flags: readonly string[]): Promise<void> {
+    const args = ['wait', what, `--for=${condition}`, '--timeout=280s', ...flags];
+    await promisify(execFile)('kubectl', ['--kubeconfig', this.kubeconfig, ...args]);
+  }
+
+  helm(...args: readonly string[]): Done {
+    return execute('helm', ['--kubeconfig', this.kubeconfig, ...args]);
+  }
+
+  /** Applies objects strictly. @throws Error with what kubectl says. */
+  apply(objects: string | object, ...flags: readonly string[]): void {
+    const text = typeof objects === 'string' ? objects : JSON.stringify(objects);
+    const { status, errors } = this.kubectl(['apply', '--validate=strict', ...flags, '-f', '-'], text);
+    if (status !== 0) throw new Error(errors);
+  }
+
+  /** @throws Error with what kubectl says. */
+  get<Value>(...args: readonly string[]): Value {
+    const { status, output, errors } = this.kubectl(['get', '-o', 'json', ...args]);
+    if (status !== 0) throw new Error(errors);
+    return JSON.parse(output) as Value;
+  }
+}
+
+function execute(command: string, args: readonly string[], input = ''): Done {
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    ...{ encoding: 'utf8', input, maxBuffer: 64 * 2 ** 20, cwd: packageRoot() },
+    env: { ...process.env, PATH: HELM_PATH },
+  });
+  return { status: status ?? -1, output: stdout, errors: stderr };
+}
+
+export interface ApiServer {
+  /** As an administrator. */
+  readonly cluster: Cluster;
+  /** A file by which a service account reaches it, with just its rights. */
+  readonly configOf: (namespace: string, account: string) => string;
+  readonly stop: () => Promise<void>;
+}
+
+/** Resolves when it serves. */
+export async function startApiServer(folder: string): Promise<ApiServer> {
+  const path = (name: string) => join(folder, name);
+  mkdirSync(folder, { recursive: true });
+  const [clients, peers, secure] = [await freePort(), await freePort(), await freePort()];
+  const etcdUrl = `http://127.0.0.1:${clients}`;
+  const etcd = launch('etcd', [
+    ...['--data-dir', path('etcd'), '--listen-client-urls', etcdUrl, '--advertise-client-urls', etcdUrl],
+    ...['--listen-peer-urls', `http://127.0.0.1:${peers}`, '--unsafe-no-fsync', '--log-level', 'error'],
+  ]);
+  const token = crypto.randomUUID();
+  writeFileSync(path('tokens.csv'), `${token},admin,admin,system:masters\n`, { mode: 0o600 });
+  execFileSync('openssl', ['genrsa', '-out', path('accounts.key'), '2048'], { stdio: 'ignore' });
+  const keys = ['--service-account-key-file', '--service-account-signing-key-file'];
+  const server = launch('kube-apiserver', [
+    ...['--etcd-servers', etcdUrl, '--secure-port', String(secure), '--bind-address', '127.0.0.1'],
+    ...['--cert-dir', path('certificates'), '--token-auth-file', path('tokens.csv')],
+    ...['--authorization-mode', 'RBAC', '--service-cluster-ip-range', '10.96.0.0/16'],
+    ...['--service-account-issuer', 'https://kubernetes.default.svc'],
+    ...keys.flatMap((flag) => [flag, path('accounts.key')]),
+  ]);
+  const write = (name: string, shown: string): string => {
+    // The certificate that it made for itself is its own authority.
+    const authority = path('certificates/apiserver.crt');
+    const cluster = { server: `https://127.0.0.1:${secure}`, 'certificate-authority': authority };
+    const config = {
+      ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'test' },
+      clusters: [{ name: 'test', cluster }],
+      users: [{ name: 'user', user: { token: shown } }],
+      contexts: [{ name: 'test', context: { cluster: 'test', user: 'user' } }],
+    };
+    writeFileSync(path(name), JSON.stringify(config), { mode: 0o600 });
+    return path(name);
+  };
+  const cluster = new Cluster(write('admin.kubeconfig', token));
+  while (cluster.kubectl(['get', '--raw', '/readyz']).status !== 0) {
+    for (const { child, log } of [etcd, server])
+      if (child.exitCode !== null) throw new Error(`it ended:\n${log.join('')}`);
+    await delay(500);
+  }
+  return {
+    cluster,
+    configOf(namespace, account) {
+      const { status, output, errors } = cluster.kubectl(['-n', namespace, 'create', 'token', account]);
+      if (status !== 0) throw new Error(errors);
+      return write(`${account}.kubeconfig`, output.trim());
+    },
+    stop: () => stopAll([server.child, etcd.child]),
+  };
+}
+
+function launch(name: string, args: readonly string[]): { child: ChildProcess; log: string[] } {
+  const child = spawn(join(SERVERS, name), args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const log: string[] = [];
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    log.push(text);
+    if (log.length > 200) log.shift();
+  });
+  return { child, log };
+}
+
+async function stopAll(children: readonly ChildProcess[]): Promise<void> {
+  for (const child of children) {
+    if (child.exitCode !== null) continue;
+    const exited = once(child, 'exit');
+    child.kill('SIGTERM');
+    await exited;
+  }
+}
