@@ -18,7 +18,10 @@ const DEFINITIONS = [
   ['github.com/prometheus-operator/prometheus-operator@v0.85.0', 'example/prometheus-operator-crd', /podmonitors|prometheusrules/],
 ] as const; // prettier-ignore
 
-const WARNED = ['enforce', 'warn'].map((mode) => [`pod-security.kubernetes.io/${mode}`, 'restricted']);
+const WARNED = {
+  'pod-security.kubernetes.io/enforce': 'restricted',
+  'pod-security.kubernetes.io/warn': 'restricted',
+};
 
 describe.skipIf(missing !== null)(
   missing === null ? 'API server' : `API server (skipped: ${missing})`,
@@ -36,7 +39,7 @@ describe.skipIf(missing !== null)(
       for (const name of ['ballast', 'keda'])
         server.cluster.apply({
           ...{ apiVersion: 'v1', kind: 'Namespace' },
-          metadata: { name, labels: Object.fromEntries(WARNED) },
+          metadata: { name, labels: WARNED },
         });
       for (const [module, path, pattern] of DEFINITIONS) {
         const { Dir } = JSON.parse(

@@ -139,7 +139,7 @@ describe.skipIf(missing !== null)(
       await until(() => object('first').metadata.finalizers === undefined); // deleting it needs no controller
       expect(patch('first', { config: { method: 'replay' } })).toMatchObject({
         status: 1,
-        errors: expect.stringContaining('spec.config cannot change once the run is made'),
+        errors: expect.stringContaining('spec.config cannot change once the run is made') as string,
       });
     });
 
@@ -148,7 +148,7 @@ describe.skipIf(missing !== null)(
       await waits('refused', 'condition=Failed');
       expect(status('refused')).toMatchObject({
         phase: 'Failed',
-        message: expect.stringContaining('training.epochs'),
+        message: expect.stringContaining('training.epochs') as string,
       });
       expect(status('refused').conditions[0]).toMatchObject({ status: 'False', reason: 'ConfigInvalid' });
       await apply('refused', {}, { training: { epochs: 1, batchSize: 4 } });
@@ -206,7 +206,7 @@ describe.skipIf(missing !== null)(
       await waits('stopped', 'jsonpath={.status.phase}=Running');
       await api.cancelRun({ name: status('stopped').run! });
       await waits('stopped', 'condition=Failed');
-      expect(status('stopped')).toMatchObject({ phase: 'Cancelled', message: expect.any(String) });
+      expect(status('stopped')).toMatchObject({ phase: 'Cancelled', message: expect.any(String) as string });
     });
 
     it('has one run, however often its controller is killed', async () => {
