@@ -27,7 +27,7 @@ export default defineConfig({
           ],
           // Loading TensorFlow.js takes most of a second, several on a busy machine.
           testTimeout: 30_000,
-          env: { BALLAST_GRAPH_CACHE: 'off' },
+          env: { BALLAST_GRAPH_CACHE: 'off', BALLAST_IMAGE_CACHE: 'off' },
         },
       },
       {

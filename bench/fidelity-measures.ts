@@ -11,12 +11,13 @@
  *
  * Each of them for each class, too; null where it cannot be known.
  */
-import type { Dataset } from '../data/dataset.ts';
+import type { Dataset, ImageSet } from '../data/dataset.ts';
 import { classCounts } from '../services/classifier-trainer/epoch-order.ts';
 import { frechetDistance, isNearer, precisionRecall } from './feature-distances.ts';
 import type { Features } from './feature-distances.ts';
 import type { Judge as FeatureJudge } from './feature-judge.ts';
 import { nearestDistances } from './neighbours.ts';
+import { bytesOf } from '../data/images.ts';
 
 /** What is asked of a judge. */
 type Judge = Pick<FeatureJudge, 'classes' | 'features'>;
@@ -84,7 +85,7 @@ export class Reference {
   static async open(dataset: Dataset, unseen: Batch, judge: Judge, tailBelow: number): Promise<Reference> {
     const counts = classCounts(dataset.train.labels, dataset.classes.length);
     const isTail = (label: number) => counts[label]! < tailBelow;
-    const { images } = pickImages(dataset.train, isTail);
+    const { images } = pickImages(inMemory(dataset.train), isTail);
     return new Reference(dataset, judge, {
       isTail,
       unseen: { labels: unseen.labels, features: await judge.features(unseen.images) },
@@ -114,7 +115,7 @@ export class Reference {
       images: batch.labels.length,
       all: faithful(() => true),
       tail: faithful(this.#isTail),
-      distance: mean(nearestDistances(batch.images, train.images, height * width * channels))!,
+      distance: mean(nearestDistances(batch.images, bytesOf(train.images), height * width * channels))!,
       coverage: coverageOf(covered),
       frechet: mean(perClass.map(({ frechet }) => frechet)),
       precision: mean(perClass.map(({ precision }) => precision)),
@@ -176,4 +177,9 @@ function share<T>(items: readonly T[], is: (item: T) => boolean): number | null 
 function mean(values: ArrayLike<number | null>): number | null {
   const known = Array.from(values).filter((value) => value !== null);
   return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) / known.length;
+}
+
+/** The images of a part as a batch. */
+export function inMemory({ images, labels }: ImageSet): Batch {
+  return { images: bytesOf(images), labels };
 }

@@ -28,10 +28,11 @@ import { Predictor } from '../services/classifier-trainer/predictor.ts';
 import { Synthesizer } from '../services/diffusion-worker/synthesizer.ts';
 import { foldIn, integers, keyFromSeed } from '../tensor/random.ts';
 import { Judge } from './feature-judge.ts';
-import { pickImages, Reference } from './fidelity-measures.ts';
+import { inMemory, pickImages, Reference } from './fidelity-measures.ts';
 import type { Batch, Measures } from './fidelity-measures.ts';
 import { FIDELITY_SETTINGS } from './fidelity-settings.ts';
 import type { FidelitySetting } from './fidelity-settings.ts';
+import { bytesOf } from '../data/images.ts';
 
 const SHARD_SIZE = 32;
 const HEAD_STEPS = 450;
@@ -119,7 +120,7 @@ function unseenImages({ development, validation }: Dataset): Batch {
       'fidelity: the data has neither development nor validation images, and test is not for choosing; ' +
         'configure data.development with data.evaluation development, or data.validation',
     );
-  return real;
+  return inMemory(real);
 }
 
 /** The first images of each class. */
@@ -160,11 +161,12 @@ async function openStudio(
 ): Promise<Studio> {
   const { train, height, width, channels, classes } = dataset;
   const files = new Map<string, Uint8Array>();
-  const pixels = preprocess(train.images, train.labels.length, height, width, channels);
+  const images = bytesOf(train.images);
+  const pixels = preprocess(images, train.labels.length, height, width, channels);
   const statistics = classStatistics(pixels, train.labels, classes.length, dataset);
   files.set('prior', await readFile(paths.prior));
   files.set('classifier', await readFile(paths.classifier));
-  files.set('anchors', encodeAnchors({ images: train.images, statistics }, dataset));
+  files.set('anchors', encodeAnchors({ images, statistics }, dataset));
   if (paths['noise-aware'] !== undefined) files.set('noise-aware', await readFile(paths['noise-aware']));
   const choice = { engine: 'onnxruntime', threads: 1 };
   const { model, params } = await readModelFile(paths.classifier, 'classifier');

@@ -3,6 +3,7 @@ import { fromDuration, fromTimestamp } from '../coordinator/api/struct.ts';
 import type { Epoch__Output } from '../gen/ballast/v1/Epoch.ts';
 import type { Metrics__Output } from '../gen/ballast/v1/Metrics.ts';
 import type { RunEvent__Output } from '../gen/ballast/v1/RunEvent.ts';
+import { worstOf } from '../report/class-recall.ts';
 import type { EpochRecord, Metrics, RunEvent } from '../report/records.ts';
 
 /** Null for a change of the run's state, and for events of a later version, which the view does not know. */
@@ -53,5 +54,13 @@ function toMetrics(metrics: Metrics__Output): Metrics {
   const shots = { manyShotRecall: null, mediumShotRecall: null, fewShotRecall: null };
   const confusion = metrics.confusion.map(({ predicted }) => predicted);
   const unknown = { macroPrecision: NaN, nll: NaN, tailRecall: null };
-  return { ...metrics, ...shots, ...unknown, worstRecall: Math.min(...metrics.perClassRecall), confusion };
+  const perClassRecall = metrics.perClassRecall.map((recall) => (Number.isNaN(recall) ? null : recall));
+  return {
+    ...metrics,
+    ...shots,
+    ...unknown,
+    worstRecall: worstOf(perClassRecall),
+    perClassRecall,
+    confusion,
+  };
 }

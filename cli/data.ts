@@ -8,6 +8,9 @@ import { parseStrict } from '../config/validation.ts';
 import { writeFileAtomic } from '../common/files.ts';
 import { loadDataset } from '../data/dataset.ts';
 import { FASHION_MNIST } from '../data/fashion-mnist.ts';
+import { imageCacheFolder, limitBytes, listPacks } from '../data/cache/image-cache.ts';
+import type { DecodeProgress } from '../data/decode.ts';
+import { progressLine, type ProgressLine } from '../report/terminal/progress-line.ts';
 import type { CommandContext } from './context.ts';
 import { describe, summarize } from './data-summary.ts';
 import { addConfigFlags, configFromFlags, DATA_FLAGS } from './flags.ts';
@@ -30,17 +33,54 @@ export function addDataCommand(program: Command, context: CommandContext): void 
   command.action((source: string) => showData(source, command, context));
 }
 
-async function showData(source: string, command: Command, { cwd, stdout }: CommandContext): Promise<void> {
+async function showData(source: string, command: Command, context: CommandContext): Promise<void> {
+  const { cwd, stdout } = context;
   const path = source === FASHION_MNIST ? source : resolve(cwd, source);
   const flags = layerFlags(null, mergeConfig(configFromFlags(command, FLAGS), { data: { source: path } }));
   const config = parseStrict(dataConfigSchema, flags.values['data'], flags.locate);
-  const dataset = await loadDataset(config, {}, { mixedSize: LOOKING_SIZE });
+  const decoding = decodingLine(context.stderr);
+  const dataset = await loadDataset(config, {}, { mixedSize: LOOKING_SIZE, onDecode: decoding.update });
+  decoding.close();
   const { json, picture } = command.opts<{ json?: boolean; picture?: string }>();
   const summary = summarize(dataset, config.imageSize === null && dataset.sizes.length > 1);
   if (picture !== undefined) {
     const { drawDataset } = await import('./data-picture.ts'); // loaded late: it draws charts
     await writeFileAtomic(resolve(cwd, picture), await drawDataset(dataset));
   }
-  stdout.write(json ? `${JSON.stringify(summary)}\n` : `${describe(summary)}\n`);
+  stdout.write(json ? `${JSON.stringify(summary)}\n` : `${describe(summary)}\n${await describeCache()}`);
   if (picture !== undefined && !json) stdout.write(`picture: ${picture}\n`);
+}
+
+/** How far the decoding is, on a line of its own for each part of the data that takes long. */
+function decodingLine(out: CommandContext['stderr']): {
+  update(progress: DecodeProgress): void;
+  close(): void;
+} {
+  let line: { readonly total: number; readonly shown: ProgressLine } | null = null;
+  const close = () => line?.shown.close();
+  return {
+    update({ done, count }) {
+      if (line?.total !== count) {
+        close();
+        const options = {
+          isTTY: out.isTTY === true,
+          columns: out.columns ?? 100,
+          clock: () => performance.now(),
+        };
+        line = { total: count, shown: progressLine(out, { ...options, label: 'decoding', total: count, unit: 'images' }) }; // prettier-ignore
+      }
+      line.shown.update(done);
+    },
+    close,
+  };
+}
+
+/** A line about the image cache, where there is anything in it. */
+async function describeCache(): Promise<string> {
+  const folder = imageCacheFolder();
+  const packs = folder === null ? [] : await listPacks(folder);
+  if (packs.length === 0) return '';
+  const gibibytes = (bytes: number) => (bytes / 2 ** 30).toFixed(1);
+  const size = packs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return `image cache: ${gibibytes(size)} of at most ${gibibytes(limitBytes())} GiB in ${folder}, which may be deleted at any time\n`;
 }

@@ -82,12 +82,17 @@ async function doRun(
   }
 }
 
-/** The run's configuration: the request's for a new run, the folder's own for a resumed one. */
+/** The run's configuration: the request's for a new run; for a resumed one the folder's own, but for the data's place. */
 async function openFolder(
   { configJson, resume }: DriveRequest__Output,
   folder: RunFolder,
 ): Promise<RunConfig> {
-  if (resume) return { ...(await folder.readConfig()), out: folder.dir };
+  if (resume) {
+    const stored = await folder.readConfig();
+    // The data may lie elsewhere now: the loop compares its content with what the run began with.
+    const { data } = configJson === '' ? stored : parseRunConfig(parseJson(configJson));
+    return { ...stored, data, out: folder.dir };
+  }
   if (await folder.holdsRun())
     throw new UserError(`${folder.dir} already holds a run; resume it, or choose another folder`);
   const parsed = resolvePaths(parseRunConfig(parseJson(configJson)), process.cwd());

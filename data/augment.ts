@@ -54,15 +54,9 @@ export function augmentBatch(
   const batch = new Uint8Array(indices.length * size);
   for (let i = 0; i < indices.length; i++) {
     const [from, to, key] = [indices[i]! * size, i * size, keyOf(i)];
-    if (crop === null) writeAugmented(set.images, from, shape, key, batch, to);
-    else
-      writeResizedCrop(
-        set.images.subarray(from, from + size),
-        shape,
-        crop,
-        key,
-        batch.subarray(to, to + size),
-      );
+    const source = set.images.subarray(from, from + size);
+    if (crop === null) writeAugmented(source, 0, shape, key, batch, to);
+    else writeResizedCrop(source, shape, crop, key, batch.subarray(to, to + size));
     const image = batch.subarray(to, to + size);
     if (verticalFlip && integers(foldIn(key, 'vertical'), 1, 2)[0] === 1) turnUpsideDown(image, shape);
     if (colorJitter > 0) jitterColors(image, shape.channels, colorJitter, foldIn(key, 'color'));

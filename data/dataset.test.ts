@@ -7,6 +7,7 @@ import { dataConfigSchema } from '../config/data-config.ts';
 import { load, npyBytes, temporaryFolder, write, writeImage, type TemporaryFolder } from './fixtures.ts';
 import { keyFromSeed, randomBits } from '../tensor/random.ts';
 import { countClasses } from './source.ts';
+import { bytesOf } from './images.ts';
 
 let folder: TemporaryFolder;
 let root: string;
@@ -119,7 +120,7 @@ describe('decoding', () => {
     await writeImage(join(root, 'a/1.png'), { grey: true, value: 7 });
     await writeImage(join(root, 'b/1.png'), { grey: true, value: 9 });
     const grey = await load({ source: root, validation: NONE });
-    expect([grey.channels, grey.train.images[0], grey.train.images[64]]).toEqual([1, 7, 9]);
+    expect([grey.channels, bytesOf(grey.train.images)[0], bytesOf(grey.train.images)[64]]).toEqual([1, 7, 9]);
     await writeImage(join(root, 'c/1.png'), { value: 11 });
     const colour = await load({ source: root, validation: NONE });
     expect(colour.channels).toBe(3);
@@ -134,15 +135,15 @@ describe('decoding', () => {
     write(join(root, 'b/1.png'), await deep.toColourspace('grey16').png().toBuffer());
     const data = await load({ source: root, channels: 3, validation: NONE });
     expect([...data.train.images.subarray(0, 6)]).toEqual([0, 0, 0, 200, 100, 50]);
-    expect([...data.train.images.subarray(6)]).toEqual([128, 128, 128, 255, 255, 255]);
+    expect([...bytesOf(data.train.images).subarray(6)]).toEqual([128, 128, 128, 255, 255, 255]);
   });
 
   it('resizes and recolours arrays too', async () => {
     const grey = await load({ source: putNpz(4), imageSize: 4, channels: 3, validation: NONE });
     expect([grey.height, grey.width, grey.channels]).toEqual([4, 4, 3]);
-    expect([0, 1, 2, 3].map((i) => grey.train.images[i * 48 + 17])).toEqual([0, 1, 2, 3]);
+    expect([0, 1, 2, 3].map((i) => bytesOf(grey.train.images)[i * 48 + 17])).toEqual([0, 1, 2, 3]);
     const colour = await load({ source: putNpz(4, 3), channels: 1, validation: NONE });
-    expect([...colour.train.images]).toEqual([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]);
+    expect([...bytesOf(colour.train.images)]).toEqual([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]);
   });
 
   it('asks for a size when images differ', async () => {
@@ -155,7 +156,7 @@ describe('decoding', () => {
 
   it('refuses a set that would not fit in memory', async () => {
     expect(await refusal({ source: putNpz(1000), imageSize: 1024, channels: 3, validation: NONE })).toContain(
-      'data.imageSize: 1000 images of 1024 x 1024 x 3 need 3000 MiB, above the limit of 2048',
+      'data.imageSize: 1000 images of 1024 x 1024 x 3 need 3000 MiB, above the limit of 2048; set a smaller data.imageSize',
     );
   });
 });

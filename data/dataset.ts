@@ -8,7 +8,8 @@ import { basename, resolve } from 'node:path';
 import type { DataConfig } from '../config/data-config.ts';
 import { UserError } from '../common/errors.ts';
 import type { ImageSet } from './image-set.ts';
-import { decode, type Shape } from './decode.ts';
+import { chunksOf, joinImages, type Images } from './images.ts';
+import { decode, type DecodeProgress, type Shape } from './decode.ts';
 import { FASHION_MNIST, type Places } from './fashion-mnist.ts';
 import { describeDoubts, findEqualAndConstant, type Findings } from './findings.ts';
 import type { Wanted } from './image-decoder.ts';
@@ -23,8 +24,7 @@ import { listed } from './table.ts';
 export type { ImageSet } from './image-set.ts';
 
 export interface UnlabelledSet {
-  /** [n, height, width, channels], row-major, 0..255. */
-  images: Uint8Array;
+  images: Images;
   ids: string[];
 }
 
@@ -65,6 +65,8 @@ export interface LoadOptions {
   readonly archive?: boolean;
   /** Side to bring images to when they have several sizes and the configuration names none; null: refuse them. */
   readonly mixedSize?: number | null;
+  /** Hears now and then how far the decoding of the images is. */
+  readonly onDecode?: (progress: DecodeProgress) => void;
 }
 
 /**
@@ -75,7 +77,7 @@ export interface LoadOptions {
 export async function loadDataset(
   config: DataConfig,
   places: Places = {},
-  { archive: wantsArchive = false, mixedSize = null }: LoadOptions = {},
+  { archive: wantsArchive = false, mixedSize = null, onDecode }: LoadOptions = {},
 ): Promise<LoadedDataset> {
   const opened = await openSource(config, { ...places, roots: [...config.roots, ...(places.roots ?? [])] });
   checkClasses(opened, opened.train.labels, config.source);
@@ -95,7 +97,8 @@ export async function loadDataset(
   };
   const wanted = { ...shape, resize: side === null ? null : config.resize, scale: looks.scale };
   const skipped: SkippedImage[] = [...source.skipped, ...(outside?.skipped ?? [])];
-  const load = (items: Items | null): Promise<ImageSet | null> => loadSet(config, items, wanted, skipped);
+  const load = (items: Items | null): Promise<ImageSet | null> =>
+    loadSet(config, items, wanted, { skipped, onDecode });
   const base = (await load(splits.train))!;
   const fresh = await load(splits.fresh);
   const train = fresh ? joined(base, fresh) : base;
@@ -137,11 +140,16 @@ function ownValidationUnused({ validation }: DataConfig, source: Source): string
 
 /** Refuses train images that are all one and the same colour: their content was lost on the way. */
 function checkContent({ images, labels }: ImageSet, where: string, doubts: readonly string[]): void {
-  const first = images[0]!;
-  if (labels.length > 1 && images.every((byte) => byte === first))
+  const first = images.subarray(0, 1)[0]!;
+  if (labels.length > 1 && isFilledWith(images, first))
     throw new UserError(
       `${where}: every pixel of all ${labels.length} train images is ${first}: their content is lost (${doubts.length > 0 ? doubts.join('; ') : 'floats of 0 to 1 cast to uint8?'}); write them again from the originals`,
     );
+}
+
+function isFilledWith(images: Images, value: number): boolean {
+  for (const bytes of chunksOf(images)) if (bytes.some((byte) => byte !== value)) return false;
+  return true;
 }
 
 /** Parts a share off as test. */
@@ -173,7 +181,7 @@ function checkClasses(source: Source, labels: Int32Array, where: string): void {
 
 function joined(first: ImageSet, second: ImageSet): ImageSet {
   return {
-    images: Buffer.concat([first.images, second.images]),
+    images: joinImages([first.images, second.images]),
     labels: Int32Array.from([...first.labels, ...second.labels]),
     ids: [...first.ids, ...second.ids],
     groups: first.groups && second.groups ? [...first.groups, ...second.groups] : null,
@@ -184,10 +192,10 @@ async function loadSet(
   config: DataConfig,
   items: Items | null,
   wanted: Wanted,
-  skipped: SkippedImage[],
+  { skipped, onDecode }: { skipped: SkippedImage[]; onDecode: LoadOptions['onDecode'] },
 ): Promise<ImageSet | null> {
   if (!items || items.labels.length === 0) return null;
-  const decoded = await decode(items.pixels, wanted, config.onBadImage);
+  const decoded = await decode(items.pixels, wanted, config.onBadImage, onDecode);
   skipped.push(...decoded.skipped);
   const kept = Array.from(decoded.kept);
   return {
@@ -201,11 +209,11 @@ async function loadSet(
 function digestOf(classes: readonly string[], shape: Shape, train: ImageSet): string {
   const labels = new DataView(new ArrayBuffer(4 * train.labels.length));
   train.labels.forEach((label, i) => labels.setInt32(4 * i, label, true));
-  return createHash('sha256')
-    .update(JSON.stringify([classes, shape.height, shape.width, shape.channels]))
-    .update(train.images)
-    .update(new Uint8Array(labels.buffer))
-    .digest('hex');
+  const hash = createHash('sha256').update(
+    JSON.stringify([classes, shape.height, shape.width, shape.channels]),
+  );
+  for (const bytes of chunksOf(train.images)) hash.update(bytes);
+  return hash.update(new Uint8Array(labels.buffer)).digest('hex');
 }
 
 function doubts(

@@ -6,6 +6,7 @@ import { FASHION_MNIST_CLASSES, readFashionMnist, searchedFolders } from './fash
 import { idxBytes, load, temporaryFolder, write, type TemporaryFolder } from './fixtures.ts';
 import { IDX_FILES, isIdxFolder } from './idx.ts';
 import { countClasses } from './source.ts';
+import { bytesOf } from './images.ts';
 
 let folder: TemporaryFolder;
 beforeEach(() => {
@@ -90,7 +91,7 @@ describe.skipIf(REAL === undefined)(
       const trained = new Set(data.train.ids);
       expect(data.validation!.ids.filter((id) => trained.has(id))).toEqual([]);
       // Mean of all test pixels, by NumPy from the same files.
-      const sum = data.test!.images.reduce((total, value) => total + value, 0);
+      const sum = bytesOf(data.test!.images).reduce((total, value) => total + value, 0);
       expect(sum / data.test!.images.length).toBeCloseTo(73.146566, 4);
     });
 

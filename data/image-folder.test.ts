@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { load, temporaryFolder, write, writeImage, type TemporaryFolder } from './fixtures.ts';
 import { compareNames } from './natural-order.ts';
 import { countClasses } from './source.ts';
+import { bytesOf } from './images.ts';
 
 let folder: TemporaryFolder;
 let root: string;
@@ -33,7 +34,7 @@ describe('ImageFolder', () => {
     expect([...data.train.labels]).toEqual([0, 0, 1, 1, 1]);
     expect([data.height, data.width, data.channels]).toEqual([8, 8, 3]);
     // One colour each; PNG is exact: 20, 10, 0 are the values given to a2, a10 and b above.
-    expect([2, 3, 4].map((i) => data.train.images[i * 192])).toEqual([20, 10, 0]);
+    expect([2, 3, 4].map((i) => bytesOf(data.train.images)[i * 192])).toEqual([20, 10, 0]);
     expect([data.validation, data.test, data.train.groups]).toEqual([null, null, null]);
   });
 

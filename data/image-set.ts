@@ -1,8 +1,8 @@
 /** Decoded images with their labels: what a classifier trains on. */
+import type { Images } from './images.ts';
 
 export interface ImageSet {
-  /** [n, height, width, channels], row-major, 0..255. */
-  images: Uint8Array;
+  images: Images;
   /** Indices into the data set's classes. */
   labels: Int32Array;
   /** One an image, unique in the data set. */

@@ -1,6 +1,7 @@
 /**
  * How large what others made may be. Each reader refuses what is larger with one line that names file and limit, before
- * it takes memory for it. All of it lies in the memory of the trainer, so larger limits would not help.
+ * it takes memory for it. Arrays lie in the memory of the trainer, so larger limits would not help;
+ * decoded files need not (cache/).
  */
 
 /** Images in one data set, all splits together. */

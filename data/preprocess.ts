@@ -37,7 +37,14 @@ export function batchToFloat(
   if (batch.length < indices.length * size)
     throw new RangeError(`out holds ${batch.length} values, ${indices.length * size} are needed`);
   for (let i = 0; i < indices.length; i++)
-    writeImage(set.images, indices[i]! * size, size, channels, batch, i * size);
+    writeImage(
+      set.images.subarray(indices[i]! * size, (indices[i]! + 1) * size),
+      0,
+      size,
+      channels,
+      batch,
+      i * size,
+    );
   return batch;
 }
 

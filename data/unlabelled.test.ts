@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { dataConfigSchema, type DataConfigInput } from '../config/data-config.ts';
 import { idxBytes, load, npyBytes, temporaryFolder, write, writeImage, zipBytes } from './fixtures.ts';
 import { imageDigests, loadUnlabelled, NO_EXCLUSIONS, unlabelledShape } from './unlabelled.ts';
+import { bytesOf } from './images.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
@@ -24,7 +25,7 @@ describe('sources of images without labels', () => {
     for (const path of ['Test/d.png', 'val/x/e.png']) await grey(`folder/${path}`, 9);
     const { images, ids, counts } = await read(at('folder'));
     expect(ids).toEqual(['folder/a.png', 'folder/deep/er/b.png', 'folder/train/c.png']);
-    expect([...images]).toEqual([1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]);
+    expect([...bytesOf(images)]).toEqual([1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]);
     expect(counts).toEqual({ found: 5, used: 3, heldOut: 2, inTrain: 0, repeated: 0 });
     expect(await unlabelledShape([at('folder')], dataConfigSchema.parse({}))).toEqual(SHAPE);
   });
@@ -44,9 +45,9 @@ describe('sources of images without labels', () => {
   it('reads an NPZ file and IDX images that have no labels beside them', async () => {
     const npy = npyBytes('|u1', [2, 2, 2], Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8]));
     write(at('x.npz'), zipBytes([{ name: 'images.npy', packed: npy, bytes: npy.length, method: 0 }]));
-    expect([...(await read(at('x.npz'))).images]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect([...bytesOf((await read(at('x.npz'))).images)]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     write(at('idx/train-images-idx3-ubyte.gz'), gzipSync(idxBytes([1, 2, 2], [1, 2, 3, 4])));
-    expect([...(await read(at('idx'))).images]).toEqual([1, 2, 3, 4]);
+    expect([...bytesOf((await read(at('idx'))).images)]).toEqual([1, 2, 3, 4]);
     expect((await read(at('idx/train-images-idx3-ubyte.gz'))).ids).toEqual([
       'train-images-idx3-ubyte.gz/train/000000',
     ]);
@@ -81,5 +82,5 @@ it('leaves out, and counts, images equal to held-out, training and earlier ones'
     dataConfigSchema.parse({}),
   );
   expect(counts).toEqual({ found: 6, used: 2, heldOut: 2, inTrain: 1, repeated: 1 });
-  expect([...images]).toEqual([70, 70, 70, 70, 71, 71, 71, 71]);
+  expect([...bytesOf(images)]).toEqual([70, 70, 70, 70, 71, 71, 71, 71]);
 });

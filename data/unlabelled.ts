@@ -9,7 +9,8 @@ import { basename, join, resolve } from 'node:path';
 import type { DataConfig } from '../config/data-config.ts';
 import { UserError } from '../common/errors.ts';
 import { listedImages } from './layout/listed-images.ts';
-import type { ImageSet } from './dataset.ts';
+import type { ImageSet } from './image-set.ts';
+import { joinImages, pickImages, type Images } from './images.ts';
 import { countImages, decode, type Shape } from './decode.ts';
 import type { Wanted } from './image-decoder.ts';
 import { survey } from './survey.ts';
@@ -35,7 +36,7 @@ export interface UnlabelledCounts {
 
 export interface Unlabelled {
   /** [used, height, width, channels], row-major, 0..255. */
-  readonly images: Uint8Array;
+  readonly images: Images;
   /** Path (or number) of each image within its source, after the source's name. */
   readonly ids: readonly string[];
   readonly counts: UnlabelledCounts;
@@ -89,7 +90,7 @@ export async function loadUnlabelled(
   places: Places = {},
 ): Promise<Unlabelled> {
   const size = shape.height * shape.width * shape.channels;
-  const parts: Uint8Array[] = [];
+  const parts: Images[] = [];
   const ids: string[] = [];
   const skipped: SkippedImage[] = [];
   const counts = { found: 0, used: 0, heldOut: 0, inTrain: 0, repeated: 0 };
@@ -106,18 +107,20 @@ export async function loadUnlabelled(
     skipped.push(...opened.skipped, ...decoded.skipped);
     counts.heldOut += opened.heldOut;
     counts.found += opened.heldOut + decoded.kept.length;
+    const chosen: number[] = [];
     digestsOf(decoded.images, size).forEach((digest, i) => {
       if (exclude.heldOut.has(digest)) counts.heldOut++;
       else if (exclude.train.has(digest)) counts.inTrain++;
       else if (seen.has(digest)) counts.repeated++;
       else {
         seen.add(digest);
-        parts.push(decoded.images.subarray(i * size, (i + 1) * size));
+        chosen.push(i);
         ids.push(`${basename(source)}/${opened.ids[decoded.kept[i]!]}`);
       }
     });
+    parts.push(pickImages(decoded.images, chosen, size));
   }
-  return { images: concatenate(parts, size), ids, counts: { ...counts, used: ids.length }, skipped };
+  return { images: joinImages(parts), ids, counts: { ...counts, used: ids.length }, skipped };
 }
 
 interface Opened {
@@ -174,16 +177,10 @@ function raw(pixels: Pixels): Opened {
   return { pixels, ids: numberedIds('train', countImages(pixels)), skipped: [], heldOut: 0 };
 }
 
-function digestsOf(images: Uint8Array, size: number): string[] {
+function digestsOf(images: Images, size: number): string[] {
   return Array.from({ length: images.length / size }, (_, i) =>
     createHash('sha256')
       .update(images.subarray(i * size, (i + 1) * size))
       .digest('hex'),
   );
-}
-
-function concatenate(parts: readonly Uint8Array[], size: number): Uint8Array {
-  const joined = new Uint8Array(parts.length * size);
-  parts.forEach((part, i) => joined.set(part, i * size));
-  return joined;
 }

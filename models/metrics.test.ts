@@ -1,14 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import {
-  areaUnderRoc,
   argmaxRows,
   classificationMetrics,
   expectedCalibrationError,
-  macroAuc,
   matthewsCorrelation,
   quadraticKappa,
-  sensitivities,
+  rankMeasures,
   softmaxRows,
+  tallyOf,
 } from './metrics.ts';
 
 /** 40 images, 5 classes of 18, 12, 6, 3, 1 images; class 4 is never predicted; scores are coarse, so that they tie. */
@@ -77,7 +76,7 @@ describe('classificationMetrics', () => {
     const metrics = classificationMetrics(probabilities, [0, 0, 1], [5, 5, 5], 200);
     expect(metrics.balancedAccuracy).toBeCloseTo(0.75, 12);
     expect(metrics.aucOvr).toBeCloseTo(0.875, 12);
-    expect(metrics.perClassRecall[2]).toBe(0);
+    expect(metrics.perClassRecall).toEqual([0.5, 1, null]);
     expect(metrics.worstRecall).toBe(0.5); // of the classes that have images
     expect(metrics.nll).toBeCloseTo(-(Math.log(0.8) + Math.log(0.3) + Math.log(0.7)) / 3, 12);
   });
@@ -90,20 +89,49 @@ describe('classificationMetrics', () => {
   });
 });
 
+describe('of ten thousand classes', () => {
+  it('takes memory and time by the images there are', () => {
+    // Image i is of class 5000·i and is taken for it, but the third, which is taken for class 1.
+    const columns = 10_001;
+    const values = new Float64Array(3 * columns);
+    [0, columns + 5000, 2 * columns + 1].forEach((place) => (values[place] = 1));
+    const counts = new Array<number>(columns).fill(3);
+    const metrics = classificationMetrics({ values, columns }, [0, 5000, 10_000], counts, 20);
+    expect(metrics.confusion).toEqual([]);
+    expect(metrics.confusionCells).toEqual([[0, 0, 1], [5000, 5000, 1], [10_000, 1, 1]]); // prettier-ignore
+    expect(metrics.balancedAccuracy).toBeCloseTo(2 / 3, 12);
+    expect(metrics.perClassRecall.filter((recall) => recall !== null)).toEqual([1, 1, 0]);
+    expect(JSON.stringify(metrics).length).toBeLessThan(200_000);
+  });
+});
+
+/** The tally of a confusion matrix. */
+function counted(confusion: readonly (readonly number[])[]) {
+  const pairs = confusion.flatMap((row, truth) =>
+    row.flatMap((images, predicted) => Array.from({ length: images }, () => [truth, predicted] as const)),
+  );
+  return tallyOf(
+    pairs.map(([truth]) => truth),
+    pairs.map(([, predicted]) => predicted),
+    confusion.length,
+  );
+}
+
 describe('the parts, by hand', () => {
   it.each([
     ['all right', [3, 0], [0, 2], 1],
     ['one class only', [3, 0], [2, 0], 0],
     ['two classes swapped', [0, 3], [2, 0], -1],
   ])('mcc of %s', (_, first, second, expected) => {
-    expect(matthewsCorrelation([first, second])).toBeCloseTo(expected, 12);
+    expect(matthewsCorrelation(counted([first, second]))).toBeCloseTo(expected, 12);
   });
 
   it('area under ROC: pairs won, ties half', () => {
     // positives .9, .5; negatives .5, .1: wins 1, 1, ½ (tie), 1 of 4 pairs
-    expect(areaUnderRoc(Float64Array.of(0.9, 0.5, 0.5, 0.1), [true, true, false, false])).toBe(3.5 / 4);
-    expect(areaUnderRoc(Float64Array.of(1, 2), [true, true])).toBeNull();
-    expect(macroAuc({ values: [1, 0], columns: 2 }, [0])).toBe(0.5);
+    const values = [0.9, 0.5, 0.5, 0.1].flatMap((p) => [p, 0]);
+    expect(rankMeasures({ values, columns: 2 }, [0, 0, 1, 1], 0.9).areas).toEqual([3.5 / 4, 0.5]);
+    expect(rankMeasures({ values: [1, 0, 1, 0], columns: 2 }, [0, 0], 0.9).areas).toEqual([null, null]);
+    expect(classificationMetrics({ values: [1, 0], columns: 2 }, [0], [1, 1], 20).aucOvr).toBe(0.5);
   });
 
   it('ece: two bins worked out', () => {
@@ -132,19 +160,20 @@ describe('for screening and for ordered classes', () => {
     const others = [0.8, 0.5, 0.4, 0.4, 0.3, 0.3, 0.2, 0.2, 0.1, 0.1];
     const values = [...own, ...others].flatMap((p) => [p, 1 - p]);
     const labels = [0, 0, 0, ...new Array<number>(10).fill(1)];
-    const [first, second] = sensitivities({ values, columns: 2 }, labels, 0.9);
+    const [first, second] = rankMeasures({ values, columns: 2 }, labels, 0.9).sensitivityAt90;
     expect(first).toBeCloseTo(2 / 3, 12);
     expect(second).toBeCloseTo(4 / 10, 12); // 1 − p above .7: those at .2, .2, .1 and .1
   });
 
   it('sensitivity is unknown without images on both sides', () => {
-    expect(sensitivities({ values: [0.7, 0.3], columns: 2 }, [0], 0.9)).toEqual([null, null]);
+    const { sensitivityAt90 } = rankMeasures({ values: [0.7, 0.3], columns: 2 }, [0], 0.9);
+    expect(sensitivityAt90).toEqual([null, null]);
   });
 
   it('quadratic kappa weighs how far off', () => {
     // Rows [[2, 1, 0], [0, 1, 1], [0, 0, 1]]: Σw·O = 1 + 1 = 2. Row sums 3, 2, 1, column sums 2, 2, 2 of 6:
     // Σw·E = (3·2 + 3·2·4 + 2·2 + 2·2 + 1·2·4 + 1·2)/6 = 48/6 = 8, so κ = 1 − 2/8.
-    expect(quadraticKappa([[2, 1, 0], [0, 1, 1], [0, 0, 1]])).toBeCloseTo(0.75, 12); // prettier-ignore
-    expect(quadraticKappa([[3, 0], [0, 0]])).toBe(0); // prettier-ignore
+    expect(quadraticKappa(counted([[2, 1, 0], [0, 1, 1], [0, 0, 1]]))).toBeCloseTo(0.75, 12); // prettier-ignore
+    expect(quadraticKappa(counted([[3, 0], [0, 0]]))).toBe(0); // prettier-ignore
   });
 });

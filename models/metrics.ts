@@ -11,6 +11,7 @@ export interface ClassificationMetrics {
   readonly accuracy: number;
   readonly balancedAccuracy: number;
   readonly tailRecall: number | null;
+  /** Of the classes that have images. */
   readonly worstRecall: number;
   readonly nll: number;
   readonly macroPrecision: number;
@@ -18,14 +19,36 @@ export interface ClassificationMetrics {
   readonly mcc: number;
   readonly aucOvr: number;
   readonly ece: number;
-  /** 0 for a class without images. */
-  readonly perClassRecall: readonly number[];
+  /** Null for a class without images. */
+  readonly perClassRecall: readonly (number | null)[];
   readonly sensitivityAt90: readonly (number | null)[];
   readonly quadraticKappa: number;
   readonly manyShotRecall: number | null;
   readonly mediumShotRecall: number | null;
   readonly fewShotRecall: number | null;
+  /** confusion[true][predicted], counts; empty above MOST_DENSE classes, whose counts are in `confusionCells`. */
   readonly confusion: readonly (readonly number[])[];
+  /** [true, predicted, count] of the pairs that occur, the most frequent MOST_CELLS of them. */
+  readonly confusionCells?: readonly ConfusionCell[];
+}
+
+export type ConfusionCell = readonly [truth: number, predicted: number, images: number];
+
+/** Classes of a matrix that is written in full: one of 10,000 classes has a hundred million counts, almost all of them 0. */
+const MOST_DENSE = 100;
+/** About a megabyte as JSON. */
+const MOST_CELLS = 60_000;
+
+/** What was predicted for images of which class, counted: what all measures of hits are made of. */
+export interface Tally {
+  /** Images of each class. */
+  readonly actual: Float64Array;
+  /** Images that were taken for each class. */
+  readonly predicted: Float64Array;
+  /** Images of each class that were taken for it. */
+  readonly hits: Float64Array;
+  /** Pairs that occur, by true class, then by predicted one. */
+  readonly cells: readonly ConfusionCell[];
 }
 
 /** A matrix [n, k] of numbers, row-major. */
@@ -46,25 +69,26 @@ export function classificationMetrics(
 ): ClassificationMetrics {
   requireFit(probabilities, labels, trainCounts);
   const predicted = argmaxRows(probabilities);
-  const confusion = confusionMatrix(labels, predicted, probabilities.columns);
-  const recall = recalls(confusion);
+  const tally = tallyOf(labels, predicted, probabilities.columns);
+  const recall = recalls(tally);
+  const { aucOvr, sensitivityAt90 } = rankMeasures(probabilities, labels, 0.9);
   return {
     count: labels.length,
-    accuracy: ratio(sum(confusion.map((row, c) => row[c]!)), labels.length),
+    accuracy: ratio(sum(tally.hits), labels.length),
     balancedAccuracy: mean(recall.filter((r) => r !== null)) ?? 0,
     tailRecall: mean(recall.filter((r, c) => r !== null && trainCounts[c]! < tailBelow) as number[]),
-    worstRecall: Math.min(...recall.map((r) => r ?? 1)),
+    worstRecall: recall.reduce<number>((least, r) => Math.min(least, r ?? 1), 1),
     nll: negativeLogLikelihood(probabilities, labels),
-    macroPrecision: mean(precisions(confusion).filter((_, c) => recall[c] !== null)) ?? 0,
-    macroF1: mean(f1Scores(confusion).filter((_, c) => recall[c] !== null)) ?? 0,
-    mcc: matthewsCorrelation(confusion),
-    aucOvr: macroAuc(probabilities, labels),
+    macroPrecision: mean(precisions(tally).filter((_, c) => recall[c] !== null)) ?? 0,
+    macroF1: mean(f1Scores(tally).filter((_, c) => recall[c] !== null)) ?? 0,
+    mcc: matthewsCorrelation(tally),
+    aucOvr: aucOvr ?? 0.5,
     ece: expectedCalibrationError(probabilities, labels),
-    perClassRecall: recall.map((r) => r ?? 0),
-    sensitivityAt90: sensitivities(probabilities, labels, 0.9),
-    quadraticKappa: quadraticKappa(confusion),
+    perClassRecall: recall,
+    sensitivityAt90,
+    quadraticKappa: quadraticKappa(tally),
     ...shotRecalls(recall, trainCounts),
-    confusion,
+    ...shownConfusion(tally),
   };
 }
 
@@ -91,15 +115,41 @@ export function argmaxRows({ values, columns }: Rows): Int32Array {
   });
 }
 
-/** confusion[true][predicted], counts. */
-export function confusionMatrix(
-  labels: ArrayLike<number>,
-  predicted: ArrayLike<number>,
-  classes: number,
-): number[][] {
+/** Counts of `labels` and `predicted`, both in 0 … classes − 1. Takes memory by the pairs that occur, not by classes². */
+export function tallyOf(labels: ArrayLike<number>, predicted: ArrayLike<number>, classes: number): Tally {
+  const [actual, given, hits] = Array.from({ length: 3 }, () => new Float64Array(classes)) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ];
+  const pairs = new Map<number, number>();
+  for (let i = 0; i < labels.length; i++) {
+    const [truth, guess] = [labels[i]!, predicted[i]!];
+    actual[truth]!++;
+    given[guess]!++;
+    if (truth === guess) hits[truth]!++;
+    const pair = truth * classes + guess;
+    pairs.set(pair, (pairs.get(pair) ?? 0) + 1);
+  }
+  const cells = [...pairs].sort(([a], [b]) => a - b);
+  return {
+    ...{ actual, predicted: given, hits },
+    cells: cells.map(([pair, images]) => [Math.floor(pair / classes), pair % classes, images]),
+  };
+}
+
+function shownConfusion({
+  actual,
+  cells,
+}: Tally): Pick<ClassificationMetrics, 'confusion' | 'confusionCells'> {
+  const classes = actual.length;
+  if (classes > MOST_DENSE) {
+    const frequent = cells.length > MOST_CELLS ? [...cells].sort((a, b) => b[2] - a[2]) : cells;
+    return { confusion: [], confusionCells: frequent.slice(0, MOST_CELLS) };
+  }
   const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
-  for (let i = 0; i < labels.length; i++) confusion[labels[i]!]![predicted[i]!]!++;
-  return confusion;
+  for (const [truth, predicted, images] of cells) confusion[truth]![predicted] = images;
+  return { confusion };
 }
 
 /** Mean of −ln p(label), in nats; probabilities below 1e-12 count as that. 0 without images. */
@@ -109,97 +159,102 @@ export function negativeLogLikelihood({ values, columns }: Rows, labels: ArrayLi
 }
 
 /** Share of each class's images that were recognised; null for a class without images. */
-export function recalls(confusion: readonly (readonly number[])[]): (number | null)[] {
-  return confusion.map((row, c) => (sum(row) === 0 ? null : row[c]! / sum(row)));
+export function recalls({ actual, hits }: Tally): (number | null)[] {
+  return Array.from(actual, (images, c) => (images === 0 ? null : hits[c]! / images));
 }
 
-function precisions(confusion: readonly (readonly number[])[]): number[] {
-  return confusion.map((row, c) => ratio(row[c]!, sum(confusion.map((other) => other[c]!))));
+function precisions({ predicted, hits }: Tally): number[] {
+  return Array.from(predicted, (images, c) => ratio(hits[c]!, images));
 }
 
 /** 2·hits / (images of the class + predictions of it); 0 where both are 0. */
-function f1Scores(confusion: readonly (readonly number[])[]): number[] {
-  return confusion.map((row, c) => ratio(2 * row[c]!, sum(row) + sum(confusion.map((other) => other[c]!))));
+function f1Scores({ actual, predicted, hits }: Tally): number[] {
+  return Array.from(actual, (images, c) => ratio(2 * hits[c]!, images + predicted[c]!));
 }
 
 /** Matthews correlation of several classes (Gorodkin 2004); 0 where labels or predictions are all one class. */
-export function matthewsCorrelation(confusion: readonly (readonly number[])[]): number {
-  const actual = confusion.map(sum);
-  const predicted = confusion.map((_, c) => sum(confusion.map((row) => row[c]!)));
-  const hits = sum(confusion.map((row, c) => row[c]!));
+export function matthewsCorrelation({ actual, predicted, hits }: Tally): number {
   const n = sum(actual);
-  const dot = (a: readonly number[], b: readonly number[]) => sum(a.map((value, i) => value * b[i]!));
-  const covariance = hits * n - dot(actual, predicted);
+  const dot = (a: Float64Array, b: Float64Array) => a.reduce((total, value, i) => total + value * b[i]!, 0);
+  const covariance = sum(hits) * n - dot(actual, predicted);
   const spread = Math.sqrt(n * n - dot(predicted, predicted)) * Math.sqrt(n * n - dot(actual, actual));
   return ratio(covariance, spread);
 }
 
-/** Mean over classes of the area under the one-against-rest ROC curve; 0.5 where no class has both sides. */
-export function macroAuc({ values, columns }: Rows, labels: ArrayLike<number>): number {
-  const areas = Array.from({ length: columns }, (_, c) => {
-    const scores = Float64Array.from(labels, (_, row) => values[row * columns + c]!);
-    return areaUnderRoc(
-      scores,
-      Array.from(labels, (label) => label === c),
-    );
-  });
-  return mean(areas.filter((area) => area !== null)) ?? 0.5;
-}
-
-/** Mann–Whitney: P(positive scores above negative), ties counting half, by mid-ranks; null without both sides. */
-export function areaUnderRoc(scores: Float64Array, positive: readonly boolean[]): number | null {
-  const order = Array.from(scores.keys()).sort((i, j) => scores[i]! - scores[j]!);
-  const positives = positive.filter(Boolean).length;
-  const negatives = positive.length - positives;
-  if (positives === 0 || negatives === 0) return null;
-  let rankSum = 0;
-  for (let first = 0; first < order.length;) {
-    let end = first + 1;
-    while (end < order.length && scores[order[end]!] === scores[order[first]!]) end++;
-    const midRank = (first + 1 + end) / 2; // ranks first + 1 … end
-    rankSum += midRank * order.slice(first, end).filter((i) => positive[i]).length;
-    first = end;
-  }
-  return (rankSum - (positives * (positives + 1)) / 2) / (positives * negatives);
-}
-
 /**
- * For each class, against all others, the largest share of its images that a threshold on its probability finds while
- * at least `specificity` of the other images stay below; null without images on either side.
+ * Measures of how each class's probability ranks its own images against all others, null without images on either side:
+ * the area under the ROC curve, and the largest share of its images that a threshold finds while at least `specificity`
+ * of the others stay below. For a class of P images among n this takes O(n log P).
  */
-export function sensitivities(
+export function rankMeasures(
   { values, columns }: Rows,
   labels: ArrayLike<number>,
   specificity: number,
-): (number | null)[] {
-  const rows = Array.from({ length: labels.length }, (_, row) => row);
-  return Array.from({ length: columns }, (_, label) => {
-    const scoreOf = (row: number) => values[row * columns + label]!;
-    const others = rows.filter((row) => labels[row] !== label).map(scoreOf);
-    const own = rows.filter((row) => labels[row] === label).map(scoreOf);
-    if (own.length === 0 || others.length === 0) return null;
+): { aucOvr: number | null; areas: (number | null)[]; sensitivityAt90: (number | null)[] } {
+  const members = Array.from({ length: columns }, (): number[] => []);
+  for (let row = 0; row < labels.length; row++) members[labels[row]!]!.push(row);
+  const areas: (number | null)[] = [];
+  const sensitivityAt90: (number | null)[] = [];
+  members.forEach((rows, label) => {
+    const own = Float64Array.from(rows, (row) => values[row * columns + label]!).sort();
+    const others = labels.length - own.length;
+    const counts =
+      own.length === 0 || others === 0 ? null : countOthers({ values, columns }, labels, label, own);
+    areas.push(counts && counts.won / (own.length * others));
     // What lies strictly above the threshold is taken for the class; as many others as may be.
-    const allowed = Math.floor((1 - specificity) * others.length + 1e-9);
-    const threshold = others.sort((a, b) => b - a)[allowed] ?? -Infinity;
-    return own.filter((score) => score > threshold).length / own.length;
+    const allowed = Math.floor((1 - specificity) * others + 1e-9);
+    sensitivityAt90.push(counts && counts.atLeast.filter((above) => above <= allowed).length / own.length);
   });
+  return { aucOvr: mean(areas.filter((area) => area !== null)), areas, sensitivityAt90 };
+}
+
+/** `won`: pairs of an own and another image in which the own one scores more, ties half. `atLeast`: others that score no less than each of `own`. */
+function countOthers(
+  { values, columns }: Rows,
+  labels: ArrayLike<number>,
+  label: number,
+  own: Float64Array,
+): { won: number; atLeast: Float64Array } {
+  const atLeast = new Float64Array(own.length);
+  let won = 0;
+  for (let row = 0; row < labels.length; row++) {
+    if (labels[row] === label) continue;
+    const score = values[row * columns + label]!;
+    const below = position(own, score, false);
+    const upTo = position(own, score, true);
+    won += own.length - upTo + (upTo - below) / 2;
+    if (upTo > 0) atLeast[upTo - 1]!++;
+  }
+  for (let i = own.length - 2; i >= 0; i--) atLeast[i]! += atLeast[i + 1]!;
+  return { won, atLeast };
+}
+
+/** How many of `sorted` are below `value`, or with `orEqual` not above it. */
+function position(sorted: Float64Array, value: number, orEqual: boolean): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (orEqual ? sorted[middle]! <= value : sorted[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /**
  * Cohen's kappa with weights that grow with the square of the distance between classes (Cohen 1968): for labels whose
  * order means something, as grades of a disease. 0 where chance alone would be as near, as scikit-learn has it.
  */
-export function quadraticKappa(confusion: readonly (readonly number[])[]): number {
-  const total = sum(confusion.map(sum));
-  const given = confusion.map((_, column) => sum(confusion.map((row) => row[column]!)));
-  let [observed, expected] = [0, 0];
-  confusion.forEach((row, i) =>
-    row.forEach((count, j) => {
-      observed += (i - j) ** 2 * count;
-      expected += ((i - j) ** 2 * sum(row) * given[j]!) / Math.max(1, total);
-    }),
-  );
-  return expected === 0 ? 0 : 1 - observed / expected;
+export function quadraticKappa({ actual, predicted, cells }: Tally): number {
+  const total = sum(actual);
+  const moment = (counts: Float64Array, power: number) =>
+    counts.reduce((all, count, c) => all + count * c ** power, 0);
+  const observed = cells.reduce((all, [i, j, count]) => all + (i - j) ** 2 * count, 0);
+  // Σᵢⱼ (i − j)² aᵢ pⱼ / n, multiplied out
+  const expected =
+    moment(actual, 2) +
+    moment(predicted, 2) -
+    (2 * moment(actual, 1) * moment(predicted, 1)) / Math.max(1, total);
+  return expected <= 0 ? 0 : 1 - observed / expected;
 }
 
 /**
@@ -245,8 +300,10 @@ function requireFit({ values, columns }: Rows, labels: ArrayLike<number>, counts
   if (stray !== undefined) throw new RangeError(`label ${stray} is not one of the ${columns} classes`);
 }
 
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
+function sum(values: readonly number[] | Float64Array): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
 }
 
 function mean(values: readonly number[]): number | null {

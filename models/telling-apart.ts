@@ -6,6 +6,8 @@
 import { choleskyInPlace, solveInPlace } from './cholesky.ts';
 
 const FOLDS = 5;
+/** Of either set. */
+export const FEWEST_SOURCES = 2 * FOLDS;
 /** Weight of the diagonal in the pooled covariance. */
 const SHRINKAGE = 0.2;
 
@@ -25,7 +27,7 @@ export function tellApart(first: LabelledRows, second: LabelledRows): number | n
     const foldOf = new Map(ids.map((id, i) => [id, i % FOLDS]));
     return { rows, folds: rows.map((_, i) => foldOf.get(sources[i]!)!), count: ids.length };
   });
-  if (sets.some(({ count }) => count < 2 * FOLDS)) return null;
+  if (sets.some(({ count }) => count < FEWEST_SOURCES)) return null;
   const right = [0, 0];
   for (let fold = 0; fold < FOLDS; fold++) {
     const [a, b] = sets.map(({ rows, folds }) => rows.filter((_, i) => folds[i] !== fold));

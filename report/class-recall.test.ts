@@ -7,4 +7,5 @@ it('a class without images has no recall, and does not make the worst', () => {
   expect(classRecalls(metrics)).toEqual([0.5, 1, null]);
   expect(worstOf(classRecalls(metrics))).toBe(0.5);
   expect(worstOf([null])).toBe(0);
+  expect(classRecalls({ ...metrics, perClassRecall: [0.5, null], confusion: [] })).toEqual([0.5, null]);
 });

@@ -4,7 +4,7 @@ import type { Metrics } from './records.ts';
 /** One a class; null for a class of which the part has no image. */
 export function classRecalls({ perClassRecall, confusion }: Metrics): (number | null)[] {
   return perClassRecall.map((recall, c) => {
-    const images = (confusion[c] ?? []).reduce((sum, count) => sum + count, 0);
+    const images = confusion[c]?.reduce((sum, count) => sum + count, 0);
     return images === 0 ? null : recall;
   });
 }

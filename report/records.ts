@@ -11,7 +11,7 @@ export interface Metrics {
   readonly balancedAccuracy: number;
   /** Mean recall of the tail: classes with fewer than `data.tailBelow` train images; null where there are none. */
   readonly tailRecall: number | null;
-  /** The lowest recall of a class. */
+  /** The lowest recall of a class that has images. */
   readonly worstRecall: number;
   /** Mean of −ln p(label), natural logarithm. */
   readonly nll: number;
@@ -31,13 +31,16 @@ export interface Metrics {
   readonly sensitivityAt90?: readonly (number | null)[];
   /** For ordered classes: Cohen's kappa with quadratic weights, in [−1, 1]. */
   readonly quadraticKappa?: number;
-  readonly perClassRecall: readonly number[];
+  /** Null for a class without images (0 in records of earlier versions). */
+  readonly perClassRecall: readonly (number | null)[];
   /** Mean recall of classes by training size: many (> 100 images … see `shots`), medium, few; null where none. */
   readonly manyShotRecall: number | null;
   readonly mediumShotRecall: number | null;
   readonly fewShotRecall: number | null;
-  /** confusion[true][predicted], counts. */
+  /** confusion[true][predicted], counts; empty for more than 100 classes, which have `confusionCells`. */
   readonly confusion: readonly (readonly number[])[];
+  /** Counts above 0 as [true, predicted, count]: the 60,000 most frequent pairs. */
+  readonly confusionCells?: readonly (readonly [number, number, number])[];
 }
 
 /** Share of synthetic images that the independent judge gives the intended class. */
@@ -102,6 +105,8 @@ export interface RunReport {
   readonly dataWarnings?: readonly string[];
   /** Doubts about the synthetic images, one line each; absent when there are none. */
   readonly imageWarnings?: readonly string[];
+  /** Why report.html or a picture is missing; absent when all were drawn. */
+  readonly drawingWarning?: string;
 }
 
 /** From here on a share of images told apart is a warning: guidance stamps, or the prior draws, what real images lack. */

@@ -6,6 +6,7 @@ import type { Dataset } from '../data/dataset.ts';
 import { ClassifierTraining } from './classifier-trainer/training.ts';
 import { priorConfigSchema } from './prior-trainer/config.ts';
 import { PriorTraining } from './prior-trainer/training.ts';
+import { bytesOf } from '../data/images.ts';
 
 const COUNT = 16;
 const dataset: Dataset = {
@@ -51,7 +52,7 @@ function classifier(learningRate: number): Promise<ClassifierTraining> {
 function prior(learningRate: number): Promise<PriorTraining> {
   const denoiser = { widths: [8, 8], groups: 4 };
   const config = { data: { source: 'none' }, denoiser, learningRate, batchSize: 4, warmupSteps: 0 };
-  const { images } = dataset.train;
+  const images = bytesOf(dataset.train.images);
   return PriorTraining.create(priorConfigSchema.parse(config), {
     ...dataset,
     images,

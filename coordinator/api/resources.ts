@@ -5,6 +5,7 @@ import type { Epoch } from '../../gen/ballast/v1/Epoch.ts';
 import type { Metrics as MetricsMessage } from '../../gen/ballast/v1/Metrics.ts';
 import type { Node } from '../../gen/ballast/v1/Node.ts';
 import type { Run } from '../../gen/ballast/v1/Run.ts';
+import { classRecalls } from '../../report/class-recall.ts';
 import type { EpochRecord, Metrics } from '../../report/records.ts';
 import type { RunFacts } from '../runs/run-facts.ts';
 import type { RunRecord, RunState } from '../runs/run-record.ts';
@@ -63,18 +64,14 @@ function publicConfig({ out: _, eventsUrl: __, ...config }: RunRecord['config'],
   };
 }
 
-/** Above this the confusion matrix is left out: a message holds 4 MiB. */
-const MAX_CONFUSION_CLASSES = 500;
-
 export function toMetrics(metrics: Metrics): MetricsMessage {
   const { count, accuracy, balancedAccuracy, macroPrecision, macroF1, mcc, aucOvr, ece } = metrics;
   const { manyShotRecall, mediumShotRecall, fewShotRecall, tailRecall, worstRecall, nll } = metrics;
-  const rows = metrics.confusion.length > MAX_CONFUSION_CLASSES ? [] : metrics.confusion;
   return {
     ...{ count, accuracy, balancedAccuracy, macroPrecision, macroF1, mcc, aucOvr, ece },
     ...given({ manyShotRecall, mediumShotRecall, fewShotRecall, tailRecall, worstRecall, nll }),
-    perClassRecall: [...metrics.perClassRecall],
-    confusion: rows.map((row) => ({ predicted: [...row] })),
+    perClassRecall: classRecalls(metrics).map((recall) => recall ?? NaN),
+    confusion: metrics.confusion.map((row) => ({ predicted: [...row] })),
   };
 }
 

@@ -20,6 +20,7 @@ import { ApiError, invalidField, precondition } from './errors.ts';
 import { runName } from './resources.ts';
 import { type Studio, Studios } from './studios.ts';
 import { checkLength, MAX_CHARACTERS } from './text-limits.ts';
+import { anchorLabels } from '../epoch/epoch.ts';
 
 const MAX_IMAGES = 10_000;
 const MAX_SEED = Number.MAX_SAFE_INTEGER;
@@ -191,8 +192,9 @@ function checkRequest(
 function planOf(
   { config }: RunRecord,
   { className, count, seed, guidanceScale }: SynthesizeRequest__Output,
-  { opened: { classes, trainLabels, prior, anchors }, weights }: Studio,
+  { opened, weights }: Studio,
 ): { shards: Shard[]; shardRequest: Parameters<typeof synthesizeEpoch>[0]['request']; classIndex: number } {
+  const { classes, prior, anchors } = opened;
   const classIndex = classes.indexOf(className);
   const { guidance, ...rest } = config.synthesis;
   const synthesis = {
@@ -206,7 +208,7 @@ function planOf(
     idStride: count,
     shardSize: synthesis.shardSize,
     start: synthesis.start,
-    trainLabels,
+    trainLabels: anchorLabels(opened),
   });
   const shardRequest = {
     runSeed: seed,

@@ -8,7 +8,7 @@ import type { OpenResponse__Output } from '../../gen/ballast/v1/OpenResponse.ts'
 import type { TrainEpochResult__Output } from '../../gen/ballast/v1/TrainEpochResult.ts';
 import type { WeightsRef__Output } from '../../gen/ballast/v1/WeightsRef.ts';
 import type { EpochRecord, Fidelity, Metrics } from '../../report/records.ts';
-import { decideQuota, readsAccuracy } from './adaptive-sampling.ts';
+import { decideQuota, readsAccuracy, UNMEASURED_ACCURACY } from './adaptive-sampling.ts';
 import type { Crew } from '../crew/crew.ts';
 import { countClasses, fidelityOf } from './fidelity.ts';
 import type { RunFolder } from '../records/run-folder.ts';
@@ -127,7 +127,7 @@ async function decidePlan(epoch: number, state: RunState, tools: EpochTools): Pr
     options: config.adaptiveSampling,
     budget: config.synthesis.budget,
     classCounts: countClasses(opened.trainLabels, opened.classes.length),
-    accuracy: measured?.metrics.perClassRecall ?? null,
+    accuracy: measured?.metrics.perClassRecall.map((recall) => recall ?? UNMEASURED_ACCURACY) ?? null,
     state: state.sampling,
   });
   metrics.quotaDecided(opened.classes, decision.accuracy, decision.quota);
@@ -150,7 +150,7 @@ async function measureClasses(
   if (measure === 'train') return evaluate('SPLIT_TRAIN', tools);
   const counts = countClasses(opened.trainLabels, opened.classes.length);
   const shards = planShards({
-    ...{ seed: config.seed, epoch, start: 'anchored', trainLabels: opened.trainLabels },
+    ...{ seed: config.seed, epoch, start: 'anchored', trainLabels: anchorLabels(opened) },
     quota: counts.map((count) => (count > 0 ? variants : 0)),
     idStride: variants * opened.classes.length,
     firstId: config.training.epochs * config.synthesis.budget,
@@ -176,7 +176,7 @@ async function synthesize(epoch: number, quota: readonly number[], tools: EpochT
     idStride: config.synthesis.budget,
     shardSize: config.synthesis.shardSize,
     start: config.synthesis.start,
-    trainLabels: opened.trainLabels,
+    trainLabels: anchorLabels(opened),
   });
   const weights = await publishWeights(epoch, tools);
   const job = { epoch, shards, request: shardRequest(epoch, weights, tools) };
@@ -188,6 +188,11 @@ async function synthesize(epoch: number, quota: readonly number[], tools: EpochT
   if (grid !== null)
     await crew.trainer.handle.renderGrid({ epoch, path: `${folder.dir}/${grid}` }, callOptions(tools));
   return { outcome, weightsVersion: weights.version, fidelity, toldApart, grid };
+}
+
+/** Class of each image that shards may start from. */
+export function anchorLabels({ anchorLabels: own, trainLabels }: OpenResponse__Output): readonly number[] {
+  return own.length > 0 ? own : trainLabels;
 }
 
 /** The trainer takes the shards, to train on them or as variants to measure. */

@@ -39,6 +39,7 @@ function start(
   folder = dir,
   config: RunConfig = CONFIG,
   signal = new AbortController().signal,
+  renderReport = (at: string) => writeFile(join(at, 'report.html'), 'html'),
 ): Started {
   const events: RunEvent[] = [];
   const registry = new Registry();
@@ -55,7 +56,7 @@ function start(
         clock: () => (now += 1000),
         signal,
         environment: { node: 'v0' },
-        renderReport: (at) => writeFile(join(at, 'report.html'), 'html'),
+        renderReport,
         autopsyMs: 50,
       });
     } finally {
@@ -89,6 +90,17 @@ async function lines<T>(name: string): Promise<T[]> {
 }
 
 describe('a run', () => {
+  it('is finished, with its report, where drawing fails', async () => {
+    const failing = () => Promise.reject(new Error('too many elements\nand more'));
+    const { outcome } = start(fakeCrew(2), dir, CONFIG, undefined, failing);
+    const { status, report } = (await outcome) as Extract<RunOutcome, { status: 'finished' }>;
+    expect(status).toBe('finished');
+    expect(report.drawingWarning).toBe(
+      `report.html or its pictures could not be drawn (too many elements); try: ballast report ${dir}`,
+    );
+    expect(report.epochs).toHaveLength(3);
+  });
+
   it('does every epoch and leaves a folder that explains itself', async () => {
     const crew = fakeCrew(2);
     const { events, registry, outcome } = start(crew);

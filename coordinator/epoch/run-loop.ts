@@ -3,7 +3,7 @@
  * Between two epochs everything is in the run folder, so that a dead trainer, a cancelled run and a resumed one all
  * begin again at the same place and end the same.
  */
-import { UserError } from '../../common/errors.ts';
+import { toError, UserError } from '../../common/errors.ts';
 import type { RunConfig } from '../../config/run-config.ts';
 import { labellerSteps } from '../../config/training-config.ts';
 import type { OpenResponse__Output } from '../../gen/ballast/v1/OpenResponse.ts';
@@ -190,13 +190,24 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
     ...(opened.warnings.length > 0 ? { dataWarnings: opened.warnings } : {}),
     ...imageWarnings(opened.classes, state.records),
   };
-  await input.renderReport(folder.dir, report);
+  const drawingWarning = await drawReport(input, report);
   await folder.checkpoints.checkHolder();
   await folder.clearHalfWritten();
-  const final = await folder.writeReport(report); // last: a folder that has it is finished, and --resume does no more
+  const final = await folder.writeReport({ ...report, ...(drawingWarning && { drawingWarning }) }); // last: a folder that has it is finished, and --resume does no more
   events.emit({ type: 'finished', report: final });
   await events.flush();
   return final;
+}
+
+/** A trained run is a finished run, even where its pictures fail: then the reason comes back, for the report. */
+async function drawReport({ renderReport, folder }: RunInput, report: RunReport): Promise<string | null> {
+  try {
+    await renderReport(folder.dir, report);
+    return null;
+  } catch (thrown) {
+    const reason = toError(thrown).message.split('\n')[0];
+    return `report.html or its pictures could not be drawn (${reason}); try: ballast report ${folder.dir}`;
+  }
 }
 
 /** Which classes had synthetic images that were told from real ones too well, when last they were made. */

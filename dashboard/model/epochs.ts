@@ -1,5 +1,5 @@
 /** Epoch records, as metrics.jsonl and report.json hold them, turned into what the page shows. */
-import { confusionCells } from '../../report/charts/confusion-chart.ts';
+import { cellsOf } from '../../report/charts/confusion-chart.ts';
 import type { EpochRecord, Metrics } from '../../report/records.ts';
 import {
   type ClassHistory,
@@ -59,7 +59,7 @@ export function historyOf(records: readonly EpochRecord[]): ClassHistory {
 /** Every number of the metrics goes along by its name, so that a new one needs no change here. */
 export function evaluationOf(split: string, metrics: Metrics): Evaluation {
   const scalars = Object.entries(metrics).filter(([, value]) => value === null || typeof value === 'number');
-  const all = confusionCells(metrics.confusion);
+  const all = cellsOf(metrics);
   const cells = all.length <= MOST_CELLS ? all : [...all].sort((a, b) => b[2] - a[2]).slice(0, MOST_CELLS);
   return {
     split,

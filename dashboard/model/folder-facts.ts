@@ -135,5 +135,7 @@ export function evaluationsOf({ test, development, validation }: Partial<RunRepo
 /** One line for each doubt about the data or the images that were made. */
 export function doubtsOf(report: Partial<RunReport>): string[] {
   const images = strings(report.imageWarnings).map((warning) => `synthetic images: ${warning}`);
-  return [...strings(report.dataWarnings), ...images, ...strings(report.skippedImages)];
+  const { drawingWarning } = report;
+  const drawing = typeof drawingWarning === 'string' ? [drawingWarning] : [];
+  return [...strings(report.dataWarnings), ...images, ...strings(report.skippedImages), ...drawing];
 }

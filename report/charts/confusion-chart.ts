@@ -1,5 +1,6 @@
 /** A confusion matrix: each row is a true class, shaded by the share of its images; cells are sparse. */
 import { count, percent } from '../format.ts';
+import type { Metrics } from '../records.ts';
 import type { Chart } from './chart.ts';
 import { heatMap } from './heat-map.ts';
 import type { ChartTheme } from './theme.ts';
@@ -17,6 +18,11 @@ export interface Confusion {
 
 /** Numbers are written into matrices up to this size. */
 const NUMBERED = 20;
+
+/** What was taken for what, in whichever form the record holds it. */
+export function cellsOf({ confusion, confusionCells: cells }: Metrics): ConfusionCells {
+  return cells ?? confusionCells(confusion);
+}
 
 /** The sparse form of confusion[true][predicted]. */
 export function confusionCells(confusion: readonly (readonly number[])[]): [number, number, number][] {

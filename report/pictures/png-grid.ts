@@ -18,6 +18,8 @@ export interface PngGrid {
   /** Which images stand in each row, by index; rows may differ in length or be empty. */
   readonly rows: readonly (readonly number[])[];
   readonly rowLabels?: readonly string[];
+  /** Class of each row; by default a row's position. */
+  readonly rowClasses?: readonly number[];
   /** Pixels to a source pixel, 1 or more; by default images come out about 56 pixels high. */
   readonly scale?: number;
 }
@@ -65,7 +67,6 @@ export interface GridIndex {
   readonly scale: number;
   readonly images: readonly {
     readonly id: number;
-    /** The row. */
     readonly classIndex: number;
     /** Upper left corner in the picture. */
     readonly left: number;
@@ -77,7 +78,10 @@ export interface GridIndex {
 export function gridIndex(grid: PngGrid, ids: ArrayLike<number>): GridIndex {
   const { scale } = gridLayout(grid);
   const images = grid.rows.flatMap((row, r) =>
-    row.map((index, column) => ({ id: ids[index]!, classIndex: r, ...cornerOf(grid, r, column) })),
+    row.map((index, column) => ({
+      ...{ id: ids[index]!, classIndex: grid.rowClasses?.[r] ?? r },
+      ...cornerOf(grid, r, column),
+    })),
   );
   return { width: grid.width, height: grid.height, scale, images };
 }

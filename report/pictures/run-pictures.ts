@@ -1,7 +1,7 @@
 /** learning-curves.png and confusion.png of a run folder: pictures to look at without a browser, or to paste. */
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../common/files.ts';
-import { confusionCells, confusionChart, worstMixups } from '../charts/confusion-chart.ts';
+import { cellsOf, confusionChart, worstMixups } from '../charts/confusion-chart.ts';
 import { drawPng } from '../charts/draw.ts';
 import { type RunCurves, runCharts } from '../charts/run-charts.ts';
 import { printTheme } from '../charts/theme.ts';
@@ -34,7 +34,7 @@ export async function writeRunPictures(runDir: string, report: RunReport): Promi
   );
   const measured = finalResult(report);
   if (measured === null) return [curves];
-  const cells = confusionCells(measured.metrics.confusion);
+  const cells = cellsOf(measured.metrics);
   const { classes } = report;
   const mixed = worstMixups(cells, classes.length, MOST_CLASSES / 2).flatMap(({ truth, predicted }) => [
     truth,

@@ -129,7 +129,7 @@ export function fakeRunReport(run: FakeRun = {}): RunReport {
     },
     epochs,
     validation: last ?? null,
-    test: last ? fakeMetrics(last.perClassRecall.map((recall) => recall * 0.98)) : null,
+    test: last ? fakeMetrics(last.perClassRecall.map((recall) => (recall ?? 0) * 0.98)) : null,
   };
 }
 

@@ -5,6 +5,7 @@
 import { augmentBatch } from '../../data/augment.ts';
 import type { Augmentation } from '../../data/augment.ts';
 import type { Shape } from '../../data/decode.ts';
+import { gatherImages } from '../../data/images.ts';
 import { preprocess } from '../../data/preprocess.ts';
 import { cosineLevel } from '../../models/schedule.ts';
 import type { ClassifierBatch } from '../../models/training-step.ts';
@@ -107,7 +108,7 @@ export class BatchMaker {
     const size = height * width * channels;
     const bytes =
       augmentation === null
-        ? gather(images, examples, size)
+        ? gatherImages(images, examples, size)
         : augmentBatch({ images }, examples, shape, keyOf, augmentation);
     const relabelled = relabel === null ? null : await relabel.label(bytes);
     const labels = new Float32Array(examples.length * classes);
@@ -143,10 +144,4 @@ function mixed(own: Rows, partner: Rows, order: readonly number[], share: number
     labels: mixRows(own.labels, partner.labels, order, share),
     weights: mixRows(own.weights, partner.weights, order, share),
   };
-}
-
-function gather(images: Uint8Array, indices: Int32Array, size: number): Uint8Array {
-  const out = new Uint8Array(indices.length * size);
-  indices.forEach((index, i) => out.set(images.subarray(index * size, (index + 1) * size), i * size));
-  return out;
 }

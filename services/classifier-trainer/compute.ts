@@ -20,8 +20,13 @@ export interface StepProgress {
 }
 
 const operations = {
-  open: async ({ config, checkpointDir }: { config: RunConfig; checkpointDir: string }) => {
-    const { run: opened, opened: description } = await TrainerRun.open(config, checkpointDir);
+  open: async (
+    { config, checkpointDir }: { config: RunConfig; checkpointDir: string },
+    context: ComputeContext,
+  ) => {
+    const { run: opened, opened: description } = await TrainerRun.open(config, checkpointDir, (progress) =>
+      context.progress(progress),
+    );
     current = opened;
     return description;
   },

@@ -1,5 +1,6 @@
 /** What a classifier in training says of images, and the metrics of it. Values of the network are arguments. */
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
+import type { Images } from '../../data/images.ts';
 import { fitTemperature, scaled } from '../../models/calibration.ts';
 import { headOf } from '../../models/classifier.ts';
 import { logitAdjustment } from '../../models/losses.ts';
@@ -80,11 +81,11 @@ export class Evaluator {
   }
 
   /** Probabilities [n, classes] of images [n, h, w, c]. */
-  async probabilities(params: ArrayMap, images: Uint8Array): Promise<Float32Array> {
+  async probabilities(params: ArrayMap, images: Images): Promise<Float32Array> {
     return Float32Array.from(softmaxRows(await this.#logits(params, images)).values);
   }
 
-  async #logits(params: ArrayMap, images: Uint8Array, onBatch?: () => void): Promise<Rows> {
+  async #logits(params: ArrayMap, images: Images, onBatch?: () => void): Promise<Rows> {
     const values = await this.#predictor.logits(this.served(params), images, onBatch);
     return { values, columns: this.#options.model.classes.length };
   }

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { bytesOf } from '../../data/images.ts';
 import { joinExamples, pseudoLabelled } from './examples.ts';
 
 const hard = { images: Uint8Array.of(1, 2), labels: Int32Array.of(0, 1), soft: null };
@@ -7,7 +8,7 @@ const none = { images: new Uint8Array(), labels: new Int32Array(), soft: null };
 
 it('joins parts; hard labels become one-hot rows beside soft ones', () => {
   const joined = joinExamples([hard, soft, none], 2);
-  expect([...joined.images]).toEqual([1, 2, 3]);
+  expect([...bytesOf(joined.images)]).toEqual([1, 2, 3]);
   expect([...joined.labels]).toEqual([0, 1, 1]);
   expect([...joined.soft!]).toEqual([1, 0, 0, 1, 0.25, 0.75]);
   expect(joinExamples([hard, none], 2)).toBe(hard);

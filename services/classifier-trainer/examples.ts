@@ -1,8 +1,11 @@
 /** Labelled images as training takes them, whether real, synthetic or from the archive. */
 
+import { joinImages, pickImages } from '../../data/images.ts';
+import type { Images } from '../../data/images.ts';
+
 export interface Examples {
-  /** [n, h, w, c] bytes. */
-  readonly images: Uint8Array;
+  /** [n, h, w, c]. */
+  readonly images: Images;
   /** Class of each, by which it is drawn. */
   readonly labels: Int32Array;
   /** Probabilities [n, k] to learn in place of the class; null: the class itself. */
@@ -15,7 +18,7 @@ export function joinExamples(parts: readonly Examples[], classes: number): Examp
   if (filled.length === 1) return filled[0]!;
   const isSoft = filled.some(({ soft }) => soft !== null);
   return {
-    images: joinBytes(filled.map(({ images }) => images)),
+    images: joinImages(filled.map(({ images }) => images)),
     labels: joinLabels(filled.map(({ labels }) => labels)),
     soft: isSoft ? joinSoft(filled.map((part) => part.soft ?? oneHot(part.labels, classes))) : null,
   };
@@ -37,7 +40,7 @@ export function joinLabels(parts: readonly Int32Array[]): Int32Array {
  * `threshold`, only those whose likeliest class has at least that probability, and that class alone as their label.
  */
 export function pseudoLabelled(
-  images: Uint8Array,
+  images: Images,
   probabilities: Float32Array,
   classes: number,
   threshold: number | null,
@@ -51,20 +54,10 @@ export function pseudoLabelled(
   if (threshold === null) return { images, labels: likeliest, soft: probabilities };
   const kept = [...likeliest.keys()].filter((i) => probabilities[i * classes + likeliest[i]!]! >= threshold);
   return {
-    images: joinBytes(kept.map((i) => images.subarray(i * size, (i + 1) * size))),
+    images: pickImages(images, kept, size),
     labels: Int32Array.from(kept, (i) => likeliest[i]!),
     soft: null,
   };
-}
-
-function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }
 
 function joinSoft(parts: readonly Float32Array[]): Float32Array {

@@ -11,6 +11,7 @@ import type { OpenRequest__Output } from '../../gen/ballast/v1/OpenRequest.ts';
 import type { OpenResponse } from '../../gen/ballast/v1/OpenResponse.ts';
 import type { TrainEpochRequest__Output } from '../../gen/ballast/v1/TrainEpochRequest.ts';
 import type { TrainEpochResponse } from '../../gen/ballast/v1/TrainEpochResponse.ts';
+import type { DecodeProgress } from '../../data/decode.ts';
 import type { StepProgress, TrainerOperations } from './compute.ts';
 import { TrainerMetrics } from './metrics.ts';
 import type { SplitName } from './run.ts';
@@ -24,9 +25,10 @@ const SPLITS: Readonly<Record<string, SplitName>> = {
 };
 /** Steps between progress messages. */
 const PROGRESS_EVERY = 10;
+const DECODING_TOLD_EVERY_S = 10;
 
 export function trainerHandlers(
-  { objects, registry }: Pick<ActorRuntime, 'objects' | 'registry'>,
+  { objects, registry, log }: Pick<ActorRuntime, 'objects' | 'registry' | 'log'>,
   thread: ComputeThread<TrainerOperations>,
 ): Implementation<ClassifierTrainerServiceHandlers, CallContext> {
   const metrics = new TrainerMetrics(registry);
@@ -36,10 +38,8 @@ export function trainerHandlers(
 
   async function open({ configJson, checkpointDir }: OpenRequest__Output): Promise<OpenResponse> {
     const config = parseRunConfig(parseJson(configJson));
-    const { anchors, prior, trainLabels, classes, skipped, warnings, ...rest } = await thread.call('open', {
-      config,
-      checkpointDir,
-    });
+    const { anchors, anchorLabels, prior, trainLabels, classes, skipped, warnings, ...rest } =
+      await thread.call('open', { config, checkpointDir }, { onProgress: decodingLog(log) });
     await countGraphs();
     return {
       ...rest,
@@ -47,6 +47,7 @@ export function trainerHandlers(
       skipped: [...skipped],
       warnings: [...warnings],
       trainLabels: [...trainLabels],
+      anchorLabels: [...anchorLabels],
       anchors: await publish(anchors),
       prior: await publish(prior),
     };
@@ -123,6 +124,18 @@ export function trainerHandlers(
     },
     saveCheckpoint: async ({ dir }) => ({ weightsDigest: await thread.call('saveCheckpoint', dir) }),
     exportModel: async ({ dir }) => ({ weightsDigest: await thread.call('exportModel', dir) }),
+  };
+}
+
+/** Says every ten seconds how far the decoding of the data is. */
+function decodingLog(log: ActorRuntime['log']): (progress: unknown) => void {
+  let toldAt = 0;
+  return (progress) => {
+    const { done, count, seconds } = progress as DecodeProgress;
+    if (seconds >= toldAt && seconds - toldAt < DECODING_TOLD_EVERY_S) return;
+    toldAt = seconds; // falls where another part of the data begins
+    const rate = done / seconds;
+    log.info('decoding images', { done, count, imagesPerSecond: Math.round(rate), secondsLeft: Math.round((count - done) / rate) }); // prettier-ignore
   };
 }
 

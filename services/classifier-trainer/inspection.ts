@@ -4,8 +4,9 @@
  */
 import { augmentBatch } from '../../data/augment.ts';
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
+import { classMembers } from '../../data/long-tail.ts';
 import { preprocess } from '../../data/preprocess.ts';
-import { tellApart } from '../../models/telling-apart.ts';
+import { FEWEST_SOURCES, tellApart } from '../../models/telling-apart.ts';
 import type { LabelledRows } from '../../models/telling-apart.ts';
 import { TEXTURE_FEATURES, textureFeatures, textureFilters } from '../../models/texture-features.ts';
 import { compile } from '../../tensor/compile.ts';
@@ -32,14 +33,22 @@ export async function inspectImages(
   const { featuresOf, dispose } = await compileFeatures(dataset, choice);
   const made: ImageSet = { ...synthetic, ids: [], groups: null };
   const shares: (number | null)[] = [];
+  const [realOf, madeOf] = [dataset.train, made].map(({ labels }) =>
+    classMembers(labels, dataset.classes.length),
+  );
   for (const label of dataset.classes.keys()) {
+    if (realOf![label]!.length < FEWEST_SOURCES || madeOf![label]!.length < FEWEST_SOURCES) {
+      shares.push(null);
+      continue;
+    }
     const sides: LabelledRows[] = [];
     for (const [name, set] of [
       ['real', dataset.train],
       ['synthetic', made],
-    ] as const)
-      // prettier-ignore
-      sides.push(await lookAt(set, label, dataset, foldIn(key, name, label), featuresOf));
+    ] as const) {
+      const own = (name === 'real' ? realOf : madeOf)![label]!;
+      sides.push(await lookAt(set, own, dataset, foldIn(key, name, label), featuresOf));
+    }
     shares.push(tellApart(sides[0]!, sides[1]!));
   }
   await dispose();
@@ -49,13 +58,11 @@ export async function inspectImages(
 /** Features of up to `LOOKED_AT` augmented copies of a class's images, each image about equally often. */
 async function lookAt(
   set: ImageSet,
-  label: number,
+  own: readonly number[],
   { height, width, channels }: Dataset,
   key: Key,
   featuresOf: FeaturesOf,
 ): Promise<LabelledRows> {
-  const own = [...set.labels.keys()].filter((i) => set.labels[i] === label);
-  if (own.length === 0) return { rows: [], sources: [] };
   const sources = Array.from({ length: LOOKED_AT }, (_, i) => own[i % own.length]!);
   const shape = { height, width, channels };
   const values = await featuresOf(augmentBatch(set, sources, shape, (i) => foldIn(key, i)));

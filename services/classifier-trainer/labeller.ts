@@ -6,6 +6,7 @@
 import { trainingConfigSchema } from '../../config/training-config.ts';
 import type { TrainingConfig } from '../../config/training-config.ts';
 import type { Dataset } from '../../data/dataset.ts';
+import type { Images } from '../../data/images.ts';
 import { softmaxRows } from '../../models/metrics.ts';
 import { decodeModelFile } from '../../models/model-file.ts';
 import type { ClassifierModel, LoadedModel } from '../../models/model-file.ts';
@@ -71,7 +72,7 @@ export class Labeller {
   }
 
   /** Mean of the members' probabilities, [n, k], for images [n, h, w, c]. */
-  async label(images: Uint8Array): Promise<Float32Array> {
+  async label(images: Images): Promise<Float32Array> {
     const sums: Float64Array[] = [];
     for (const { model, predictor } of this.#members) {
       const values = await predictor.logits(model.params, images);

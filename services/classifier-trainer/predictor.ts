@@ -1,5 +1,6 @@
 /** Runs a classifier over whole image sets, each image exactly once, and measures it. */
 import type { DeviceName } from '../../common/engine-names.ts';
+import type { Images } from '../../data/images.ts';
 import { preprocess } from '../../data/preprocess.ts';
 import { classifierForward } from '../../models/classifier.ts';
 import { argmaxRows } from '../../models/metrics.ts';
@@ -50,7 +51,7 @@ export class Predictor {
   /** Logits [n, k], row-major, of [n, h, w, c] bytes. `onBatch` is called between batches and may throw to cancel. */
   async logits(
     params: ArrayMap,
-    images: Uint8Array,
+    images: Images,
     onBatch: () => void = () => undefined,
   ): Promise<Float32Array> {
     const { height, width, channels } = this.#model.image;
@@ -70,7 +71,7 @@ export class Predictor {
   }
 
   /** The likeliest class of each image. */
-  async classes(params: ArrayMap, images: Uint8Array): Promise<Int32Array> {
+  async classes(params: ArrayMap, images: Images): Promise<Int32Array> {
     const values = await this.logits(params, images);
     return argmaxRows({ values, columns: this.#model.classes.length });
   }

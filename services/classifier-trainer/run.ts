@@ -10,7 +10,9 @@ import { UserError } from '../../common/errors.ts';
 import { writeFileAtomic } from '../../common/files.ts';
 import { type RunConfig, synthesizes } from '../../config/run-config.ts';
 import { needsLabeller } from '../../config/training-config.ts';
+import { classMembers } from '../../data/long-tail.ts';
 import { loadDataset } from '../../data/dataset.ts';
+import type { DecodeProgress } from '../../data/decode.ts';
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
 import type { ClassificationMetrics } from '../../models/metrics.ts';
 import { readModelFile } from '../../models/model-file.ts';
@@ -25,7 +27,7 @@ import { trainHead } from './head-training.ts';
 import { inspectImages } from './inspection.ts';
 import { decodeShards, encodeShards, joined } from './kept-images.ts';
 import type { EpochShards, KeptImages, Shards } from './kept-images.ts';
-import { encodePredictions } from './predictions-file.ts';
+import { encodePredictions, refusePredictions } from './predictions-file.ts';
 import { openJudge } from './run-judge.ts';
 import type { RunJudge } from './run-judge.ts';
 import { SoftLabels } from './soft-labels.ts';
@@ -38,6 +40,8 @@ const LABELLER_FILE = 'labeller.safetensors';
 const MODEL_FILE = 'model.safetensors';
 const ONNX_FILE = 'model.onnx';
 const GRID_COLUMNS = 12;
+/** Of the picture at most, about. */
+const GRID_PIXELS = 40_000_000;
 
 export interface OpenedRun {
   readonly classes: readonly string[];
@@ -53,6 +57,8 @@ export interface OpenedRun {
   readonly environment: Readonly<Record<string, string>>;
   /** Files to publish for the workers; null for methods that make no images. */
   readonly anchors: Uint8Array | null;
+  /** Class of each anchor; empty where every training image is one. */
+  readonly anchorLabels: readonly number[];
   readonly prior: Uint8Array | null;
 }
 
@@ -98,9 +104,10 @@ export class TrainerRun {
   static async open(
     config: RunConfig,
     checkpointDir: string,
+    onDecode: (progress: DecodeProgress) => void = () => undefined,
   ): Promise<{ run: TrainerRun; opened: OpenedRun }> {
     const archive = config.training.labels.archive !== 'none';
-    const dataset = await loadDataset(config.data, {}, { archive });
+    const dataset = await loadDataset(config.data, {}, { archive, onDecode });
     const training = await ClassifierTraining.create(config, dataset);
     if (checkpointDir !== '') {
       const path = join(checkpointDir, CHECKPOINT_FILE);
@@ -118,6 +125,7 @@ export class TrainerRun {
     const { engine, device, threads, prior } = this.#config;
     const withImages = synthesizes(this.#config) && prior !== null;
     const priorImage = withImages ? (await readModelFile(prior, 'denoiser')).model.image : null;
+    const anchors = priorImage === null ? null : anchorsFile(dataset, priorImage, this.#config);
     return {
       classes: dataset.classes,
       trainLabels: dataset.train.labels,
@@ -126,7 +134,12 @@ export class TrainerRun {
       developmentCount: dataset.development?.labels.length ?? 0,
       datasetDigest: dataset.digest,
       skipped: dataset.skipped.map(({ file, reason }) => `${file}: ${reason}`),
-      warnings: [...dataset.warnings, ...this.#training.warnings, ...resizeWarning(priorImage, dataset)],
+      warnings: [
+        ...dataset.warnings,
+        ...this.#training.warnings,
+        ...resizeWarning(priorImage, dataset),
+        ...predictionWarnings(dataset),
+      ],
       step: this.#training.step,
       stepsPerEpoch: this.#training.stepsOf(1),
       environment: {
@@ -135,7 +148,8 @@ export class TrainerRun {
         threads: String(threads),
         graphs: describeTotals(graphTotals()), // of training; those with weights built in come later
       },
-      anchors: priorImage === null ? null : anchorsFile(dataset, priorImage, this.#config),
+      anchors: anchors?.bytes ?? null,
+      anchorLabels: anchors?.labels ?? [],
       prior: withImages ? await readFile(prior) : null,
     };
   }
@@ -151,7 +165,8 @@ export class TrainerRun {
     if (set === null || evaluated === null)
       throw new UserError(`the data has no ${split} images to evaluate`);
     const { classes } = this.#training.dataset;
-    if (predictionsPath !== '') {
+    const isTooLarge = refusePredictions(split, set.labels.length, classes.length) !== null;
+    if (predictionsPath !== '' && !isTooLarge) {
       const probabilities = evaluated.probabilities.values;
       await writeFileAtomic(predictionsPath, encodePredictions({ ...set, classes, probabilities }));
     }
@@ -262,11 +277,13 @@ export class TrainerRun {
   async renderGrid(epoch: number, path: string): Promise<void> {
     const { images, labels, ids } = this.#synthetic(epoch);
     const { classes, height, width, channels } = this.#training.dataset;
-    const rows = classes.map((_, label) => {
-      const own = [...labels.keys()].filter((i) => labels[i] === label);
-      return own.slice(0, GRID_COLUMNS);
-    });
-    const grid = { images, height, width, channels, rows, rowLabels: classes };
+    const counts = this.#training.trainCounts;
+    const most = Math.max(1, Math.floor(GRID_PIXELS / (GRID_COLUMNS * Math.max(56, height) ** 2)));
+    const rowClasses = gridClasses(counts, classCounts(labels, classes.length), most);
+    const members = classMembers(labels, classes.length);
+    const rows = rowClasses.map((label) => members[label]!.slice(0, GRID_COLUMNS));
+    const rowLabels = rowClasses.map((label) => classes[label]!);
+    const grid = { images, height, width, channels, rows, rowLabels, rowClasses };
     await writeFileAtomic(path, await pngGrid(grid));
     await writeFileAtomic(`${path}.json`, `${JSON.stringify(gridIndex(grid, ids))}\n`);
   }
@@ -286,4 +303,19 @@ export class TrainerRun {
     await writeFileAtomic(join(dir, ONNX_FILE), this.#training.exportOnnx());
     return digest;
   }
+}
+
+/** The classes to draw: all, or of those with synthetic images the `most` that have the fewest training images. */
+export function gridClasses(trained: readonly number[], made: readonly number[], most: number): number[] {
+  const all = [...trained.keys()];
+  if (all.length <= most) return all;
+  const drawn = all.filter((label) => made[label]! > 0).sort((a, b) => trained[a]! - trained[b]! || a - b);
+  return drawn.slice(0, most).sort((a, b) => a - b);
+}
+
+function predictionWarnings(dataset: Dataset): string[] {
+  return (['validation', 'test', 'development'] as const).flatMap((split) => {
+    const images = dataset[split]?.labels.length ?? 0;
+    return refusePredictions(split, images, dataset.classes.length) ?? [];
+  });
 }

@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { writeFileAtomic } from '../../common/files.ts';
 import type { RunConfig } from '../../config/run-config.ts';
 import type { Dataset } from '../../data/dataset.ts';
+import type { Images } from '../../data/images.ts';
 import { pseudoLabelled } from './examples.ts';
 import type { Examples } from './examples.ts';
 import { Labeller } from './labeller.ts';
@@ -43,7 +44,7 @@ export class SoftLabels {
   /** Labels for an epoch on the images that `imagesEpoch` made; 0 for none. `throwIfCancelled` is called often. */
   async forEpoch(
     imagesEpoch: number,
-    { images }: { readonly images: Uint8Array },
+    { images }: { readonly images: Images },
     throwIfCancelled: () => void,
   ): Promise<EpochLabels> {
     const { labels } = this.#config.training;
@@ -59,7 +60,7 @@ export class SoftLabels {
     };
   }
 
-  async #labelSynthetic(labeller: Labeller, imagesEpoch: number, images: Uint8Array): Promise<Float32Array> {
+  async #labelSynthetic(labeller: Labeller, imagesEpoch: number, images: Images): Promise<Float32Array> {
     if (this.#made?.imagesEpoch !== imagesEpoch)
       this.#made = { imagesEpoch, soft: await labeller.label(images) };
     return this.#made.soft;

@@ -7,6 +7,7 @@ import { resolveMethod } from '../../config/method.ts';
 import type { RunConfig } from '../../config/run-config.ts';
 import { optimizerSteps, retrainsHead, stepsBy } from '../../config/training-config.ts';
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
+import type { Images } from '../../data/images.ts';
 import { headOf } from '../../models/classifier.ts';
 import { brokenState, explainDivergence } from '../../models/divergence.ts';
 import { decodeState, encodeModelFile, encodeState, parametersDigest } from '../../models/model-file.ts';
@@ -215,7 +216,7 @@ export class ClassifierTraining {
   }
 
   /** What the classifier says of images [n, h, w, c]: probabilities [n, classes]. */
-  async probabilities(images: Uint8Array): Promise<Float32Array> {
+  async probabilities(images: Images): Promise<Float32Array> {
     return this.#evaluator.probabilities(this.params, images);
   }
 

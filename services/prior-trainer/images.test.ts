@@ -3,6 +3,7 @@ import { afterAll, expect, it } from 'vitest';
 import { idxBytes, temporaryFolder, write } from '../../data/fixtures.ts';
 import { priorConfigSchema } from './config.ts';
 import { describeOrigin, loadPriorImages } from './images.ts';
+import { bytesOf } from '../../data/images.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
@@ -33,7 +34,7 @@ it('trains on labelled images and the archive, each once, and on nothing that wa
   // eight of 40 are held out to choose by, a quarter of the other 32 keep their labels
   expect(images.count).toBe(32);
   expect(images.labels).toHaveLength(8);
-  const numbers = Array.from({ length: 32 }, (_, i) => images.images[i * 16]!);
+  const numbers = Array.from({ length: 32 }, (_, i) => bytesOf(images.images)[i * 16]!);
   expect(new Set(numbers).size).toBe(32);
   expect(describeOrigin(images)).toBe('8 labelled training images and 24 of the archive');
   const without = await loadPriorImages(priorConfigSchema.parse({ data: { ...data, archive: null } }));

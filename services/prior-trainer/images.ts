@@ -1,6 +1,7 @@
 /** What a prior is trained on: the labelled training images, the unlabelled ones, or both, each image once. */
 import { createHash } from 'node:crypto';
 import { loadDataset } from '../../data/dataset.ts';
+import { chunksOf, joinImages, type Images } from '../../data/images.ts';
 import type { Shape } from '../../data/decode.ts';
 import {
   type Exclusions,
@@ -14,8 +15,8 @@ import {
 import type { PriorConfig } from './config.ts';
 
 export interface PriorImages extends Shape {
-  /** [count, height, width, channels], row-major, 0..255. */
-  readonly images: Uint8Array;
+  /** [count, height, width, channels]. */
+  readonly images: Images;
   readonly count: number;
   /** Classes of the labelled images, which come first. Only the drawing of training batches may read them. */
   readonly labels: Int32Array;
@@ -60,14 +61,14 @@ export async function loadPriorImages(config: PriorConfig): Promise<PriorImages>
 type Labelled = Pick<PriorImages, 'images' | 'count' | 'labels' | 'digest'>;
 
 /** Labelled images, then those of `data.archive`, whose labels the reader dropped. */
-function withArchive(labelled: Labelled, archive: Uint8Array | null): Labelled {
+function withArchive(labelled: Labelled, archive: Images | null): Labelled {
   if (archive === null) return labelled;
   const size = labelled.images.length / labelled.count;
   return {
-    images: Buffer.concat([labelled.images, archive]),
+    images: joinImages([labelled.images, archive]),
     count: labelled.count + archive.length / size,
     labels: labelled.labels,
-    digest: createHash('sha256').update(labelled.digest).update(archive).digest('hex'),
+    digest: digestOf(labelled.digest, archive),
   };
 }
 
@@ -78,22 +79,23 @@ function union(
   { images, counts, skipped }: Unlabelled,
   warnings: readonly string[],
 ): PriorImages {
-  const all = new Uint8Array((labelled?.images.length ?? 0) + images.length);
-  if (labelled) all.set(labelled.images);
-  all.set(images, labelled?.images.length ?? 0);
-  const digest = createHash('sha256')
-    .update(JSON.stringify([labelled?.digest ?? null, shape.height, shape.width, shape.channels]))
-    .update(images)
-    .digest('hex');
+  const head = JSON.stringify([labelled?.digest ?? null, shape.height, shape.width, shape.channels]);
   return {
     ...shape,
-    images: all,
+    images: labelled ? joinImages([labelled.images, images]) : images,
     count: (labelled?.count ?? 0) + counts.used,
     labels: labelled?.labels ?? new Int32Array(),
-    digest,
+    digest: digestOf(head, images),
     origin: { labelled: labelled?.count ?? 0, unlabelled: { ...counts, skipped: skipped.length } },
     warnings,
   };
+}
+
+/** SHA-256 over `head` and the images, hex. */
+function digestOf(head: string, images: Images): string {
+  const hash = createHash('sha256').update(head);
+  for (const bytes of chunksOf(images)) hash.update(bytes);
+  return hash.digest('hex');
 }
 
 /** One line for a person. */

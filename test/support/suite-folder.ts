@@ -15,5 +15,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const folder = await mkdtemp(join(tmpdir(), 'ballast-system-'));
   project.provide('suiteFolder', folder);
   process.env['BALLAST_GRAPH_CACHE'] = join(folder, 'graphs'); // processes of the tests inherit it
+  process.env['BALLAST_IMAGE_CACHE'] = join(folder, 'images');
   return () => rm(folder, { recursive: true, force: true });
 }

@@ -156,6 +156,7 @@ function fakeTrainer(wire: Wire, journal: string[]): TrainerHandle {
       return {
         classes: CLASSES,
         trainLabels: TRAIN_LABELS,
+        anchorLabels: [],
         validationCount: 5,
         testCount: 5,
         developmentCount: 0,

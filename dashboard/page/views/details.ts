@@ -10,9 +10,9 @@ const NAMES: Readonly<Record<string, string>> = {
   count: 'images',
   balancedAccuracy: 'balanced accuracy',
   accuracy: 'accuracy',
-  manyShotRecall: 'many-shot recall',
-  mediumShotRecall: 'medium-shot recall',
-  fewShotRecall: 'few-shot recall',
+  manyShotRecall: 'many-shot recall (over 100 images)',
+  mediumShotRecall: 'medium-shot recall (20 to 100 images)',
+  fewShotRecall: 'few-shot recall (under 20 images)',
   tailRecall: 'tail recall',
   worstRecall: 'worst class',
   macroPrecision: 'macro precision',
@@ -38,12 +38,22 @@ const SHARES = new Set([
   'macroPrecision',
 ]);
 
+/** Means over the classes of a training size, which a run may lack. */
+const GROUPS = new Set(['manyShotRecall', 'mediumShotRecall', 'fewShotRecall', 'tailRecall']);
+const NO_CLASS = '– (no such class)';
+
 function metricsTable(evaluations: readonly Evaluation[]): HTMLElement {
   const present = new Set(evaluations.flatMap(({ scalars }) => Object.keys(scalars)));
   const known = Object.keys(NAMES).filter((name) => present.has(name));
   const names = [...known, ...[...present].filter((name) => !(name in NAMES))];
   const show = (name: string, value: number | null | undefined) =>
-    name === 'count' ? count(value) : SHARES.has(name) ? percent(value) : decimal(value);
+    GROUPS.has(name) && value === null
+      ? NO_CLASS
+      : name === 'count'
+        ? count(value)
+        : SHARES.has(name)
+          ? percent(value)
+          : decimal(value);
   const rows = names.map((name) => [
     { text: NAMES[name] ?? name },
     ...evaluations.map(({ scalars }) => ({ text: show(name, scalars[name]), isNumber: true })),
