@@ -39,7 +39,11 @@ async function showData(source: string, command: Command, context: CommandContex
   const flags = layerFlags(null, mergeConfig(configFromFlags(command, FLAGS), { data: { source: path } }));
   const config = parseStrict(dataConfigSchema, flags.values['data'], flags.locate);
   const decoding = decodingLine(context.stderr);
-  const dataset = await loadDataset(config, {}, { mixedSize: LOOKING_SIZE, onDecode: decoding.update });
+  const dataset = await loadDataset(
+    config,
+    {},
+    { mixedSize: LOOKING_SIZE, onDecode: (progress) => decoding.update(progress) },
+  );
   decoding.close();
   const { json, picture } = command.opts<{ json?: boolean; picture?: string }>();
   const summary = summarize(dataset, config.imageSize === null && dataset.sizes.length > 1);

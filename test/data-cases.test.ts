@@ -26,7 +26,7 @@ it('a run goes on with data that lies elsewhere now, and with no other data', as
   renameSync(old, moved);
   expect(await ballast(['run', '--resume', dir])).toMatchObject({
     code: 1,
-    stderr: expect.stringMatching(/^error: .*old: .*\n$/),
+    stderr: expect.stringMatching(/^error: .*old: .*\n$/) as string,
   });
   expect(await ballast(['run', '--resume', dir, '--data', moved])).toMatchObject({ code: 0, stderr: '' });
   expect(readReport(dir)).toMatchObject({ weightsDigest: before.weightsDigest, test: before.test });
@@ -34,7 +34,7 @@ it('a run goes on with data that lies elsewhere now, and with no other data', as
   rmSync(join(moved, 'train', 'disc', '0.png'));
   expect(await ballast(['run', '--resume', dir, '--data', moved])).toMatchObject({
     code: 1,
-    stderr: expect.stringMatching(/^error: .*moved: the training images are not those that/),
+    stderr: expect.stringMatching(/^error: .*moved: the training images are not those that/) as string,
   });
 });
 
