@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import type { RunConfig } from '../config/run-config.ts';
 import { RunFolder } from '../coordinator/records/run-folder.ts';
 import { decodeSafetensors } from '../tensor/safetensors.ts';
@@ -51,7 +52,7 @@ async function runUntil(name: string, pattern: RegExp): Promise<{ cli: Cli; dir:
 }
 
 async function expectNoProcess(dir: string): Promise<void> {
-  await vi.waitFor(() => expect(actorsOf(dir)).toEqual([]), { timeout: 5000, interval: 50 });
+  await eventually(() => expect(actorsOf(dir)).toEqual([]));
 }
 
 /** Resumes to the end, and expects what the reference run left. */
@@ -63,6 +64,12 @@ async function expectSameEnd(dir: string): Promise<void> {
   expect(await readFile(join(dir, 'model', 'model.safetensors'))).toEqual(
     await readFile(join(reference.dir, 'model', 'model.safetensors')),
   );
+  const pictures = readdirSync(join(reference.dir, 'grids'));
+  expect(readdirSync(join(dir, 'grids'))).toEqual(pictures);
+  for (const name of pictures)
+    expect(await readFile(join(dir, 'grids', name)), name).toEqual(
+      await readFile(join(reference.dir, 'grids', name)),
+    );
 }
 
 describe('a run', () => {
@@ -126,7 +133,8 @@ describe('a run', () => {
   });
 
   it('draws pictures that are not empty', async () => {
-    const grids = [1, 2, 3].map((epoch) => `grids/epoch-00${epoch}.png`);
+    const epochs = [1, 2, 3].flatMap((epoch) => [`epoch-00${epoch}.png`, `epoch-00${epoch}-nearest.png`]);
+    const grids = [...epochs, 'real.png'].map((name) => `grids/${name}`);
     for (const name of [...grids, 'learning-curves.png', 'confusion.png']) {
       const picture = sharp(join(reference.dir, name));
       const { channels } = await picture.stats();

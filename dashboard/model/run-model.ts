@@ -119,8 +119,8 @@ export interface GridCell {
   readonly classIndex: number;
   readonly left: number;
   readonly top: number;
-  /** Of a synthetic image: its nearest training image. */
-  readonly nearest?: { readonly classIndex: number; readonly distance: number };
+  /** Of a synthetic image: its nearest training image, by root mean square difference, in [0, 1]. */
+  readonly nearest?: { readonly classIndex: number; readonly image?: string; readonly distance: number };
 }
 
 export interface EventLine {

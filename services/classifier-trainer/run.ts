@@ -10,19 +10,18 @@ import { UserError } from '../../common/errors.ts';
 import { writeFileAtomic } from '../../common/files.ts';
 import { type RunConfig, synthesizes } from '../../config/run-config.ts';
 import { needsLabeller } from '../../config/training-config.ts';
-import { classMembers } from '../../data/long-tail.ts';
 import { loadDataset } from '../../data/dataset.ts';
 import type { DecodeProgress } from '../../data/decode.ts';
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
 import type { ClassificationMetrics } from '../../models/metrics.ts';
 import { readModelFile } from '../../models/model-file.ts';
-import { gridIndex, pngGrid } from '../../report/pictures/png-grid.ts';
 import { engineNamed } from '../../tensor/engine.ts';
 import { describeTotals, graphTotals } from '../../tensor/graph-totals.ts';
 import { foldIn, keyFromSeed } from '../../tensor/random.ts';
 import { decodeSafetensors } from '../../tensor/safetensors.ts';
 import { anchorsFile, resizeWarning } from './anchors.ts';
 import { classCounts } from './epoch-order.ts';
+import { EpochPictures } from './epoch-pictures.ts';
 import { trainHead } from './head-training.ts';
 import { inspectImages } from './inspection.ts';
 import { decodeShards, encodeShards, joined } from './kept-images.ts';
@@ -39,9 +38,6 @@ const IMAGES_FILE = 'images.safetensors';
 const LABELLER_FILE = 'labeller.safetensors';
 const MODEL_FILE = 'model.safetensors';
 const ONNX_FILE = 'model.onnx';
-const GRID_COLUMNS = 12;
-/** Of the picture at most, about. */
-const GRID_PIXELS = 40_000_000;
 
 export interface OpenedRun {
   readonly classes: readonly string[];
@@ -93,12 +89,14 @@ export class TrainerRun {
   /** Of the measurement that was last begun. */
   #variants: EpochShards = { epoch: 0, shards: new Map() };
   readonly #soft: SoftLabels | null;
+  readonly #pictures: EpochPictures;
 
   private constructor(config: RunConfig, training: ClassifierTraining, judge: RunJudge | null) {
     this.#soft = needsLabeller(config.training) ? new SoftLabels(config, training.dataset) : null;
     this.#config = config;
     this.#training = training;
     this.#judge = judge;
+    this.#pictures = new EpochPictures(training.dataset);
   }
 
   static async open(
@@ -273,19 +271,8 @@ export class TrainerRun {
     return inspectImages(this.#training.dataset, this.#synthetic(epoch), key, { engine, threads });
   }
 
-  /** The picture, and beside it, as `.json`, where in it each image is. */
   async renderGrid(epoch: number, path: string): Promise<void> {
-    const { images, labels, ids } = this.#synthetic(epoch);
-    const { classes, height, width, channels } = this.#training.dataset;
-    const counts = this.#training.trainCounts;
-    const most = Math.max(1, Math.floor(GRID_PIXELS / (GRID_COLUMNS * Math.max(56, height) ** 2)));
-    const rowClasses = gridClasses(counts, classCounts(labels, classes.length), most);
-    const members = classMembers(labels, classes.length);
-    const rows = rowClasses.map((label) => members[label]!.slice(0, GRID_COLUMNS));
-    const rowLabels = rowClasses.map((label) => classes[label]!);
-    const grid = { images, height, width, channels, rows, rowLabels, rowClasses };
-    await writeFileAtomic(path, await pngGrid(grid));
-    await writeFileAtomic(`${path}.json`, `${JSON.stringify(gridIndex(grid, ids))}\n`);
+    await this.#pictures.draw(this.#synthetic(epoch), path);
   }
 
   async saveCheckpoint(dir: string): Promise<string> {
@@ -303,14 +290,6 @@ export class TrainerRun {
     await writeFileAtomic(join(dir, ONNX_FILE), this.#training.exportOnnx());
     return digest;
   }
-}
-
-/** The classes to draw: all, or of those with synthetic images the `most` that have the fewest training images. */
-export function gridClasses(trained: readonly number[], made: readonly number[], most: number): number[] {
-  const all = [...trained.keys()];
-  if (all.length <= most) return all;
-  const drawn = all.filter((label) => made[label]! > 0).sort((a, b) => trained[a]! - trained[b]! || a - b);
-  return drawn.slice(0, most).sort((a, b) => a - b);
 }
 
 function predictionWarnings(dataset: Dataset): string[] {

@@ -13,7 +13,7 @@ export function imagesView(store: RunStore, source: Source, id: string): View {
   const slider = h('input', { type: 'range', min: 0, step: 1, value: 0 });
   const output = h('output');
   const filter = h('input', { type: 'search', placeholder: 'name of a class' });
-  const withNearest = h('input', { type: 'checkbox' });
+  const withNearest = h('input', { type: 'checkbox', checked: true });
   const nearestField = h(
     'label',
     { class: 'field inline' },
@@ -83,6 +83,7 @@ export function imagesView(store: RunStore, source: Source, id: string): View {
   withNearest.addEventListener('change', redraw);
   return {
     element,
+    reads: ['facts', 'epochs'],
     update() {
       const { grids } = store;
       element.hidden = grids.length === 0;
@@ -142,7 +143,8 @@ function gallery(
 
 function nearestText({ nearest }: GridCell, classes: readonly string[]): string {
   if (nearest === undefined) return 'nearest training image';
-  return `nearest training image: ${classes[nearest.classIndex] ?? '?'}, distance ${decimal(nearest.distance)}`;
+  const { classIndex, image, distance } = nearest;
+  return `nearest training image: ${image ?? ''} (${classes[classIndex] ?? '?'}), distance ${decimal(distance)}`;
 }
 
 function row(label: string, pictures: readonly HTMLElement[]): HTMLElement {
