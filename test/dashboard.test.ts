@@ -6,12 +6,11 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import axe from 'axe-core';
-import type { BrowserContext, Page } from 'playwright-core';
+import type { BrowserContext } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeStudyPage, writeRunPage } from '../dashboard/report.ts';
 import { CLASSES, fakeStudy, fakeRunReport } from '../report/testing/fake-records.ts';
-import { findBrowser, openBrowser } from './support/browser.ts';
+import { findBrowser, newPage, openBrowser, violations } from './support/browser.ts';
 import { Cli } from './support/cli.ts';
 import { EPOCHS, newFolder, runArgs } from './support/suite.ts';
 
@@ -32,26 +31,10 @@ afterAll(async () => {
   await context?.close();
 });
 
-async function newPage(): Promise<Page> {
-  const page = await context.newPage();
-  page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
-  page.on('pageerror', (error) => problems.push(error.message));
-  return page;
-}
-
 /** `ballast dashboard` of a folder, with the link that it printed. */
 async function serve(root: string): Promise<{ cli: Cli; link: string }> {
   const cli = Cli.start(['dashboard', root], { env });
   return { cli, link: (await cli.waitFor(/dashboard: (http:\S+)\n/))[1]! };
-}
-
-/** What axe finds against it, one line each. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  const found = await page.evaluate(
-    async () => (await (globalThis as unknown as { axe: typeof axe }).axe.run()).violations,
-  );
-  return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
 }
 
 describe.skipIf(browser === null)('the page (skipped: no chromium on the PATH)', () => {
@@ -61,7 +44,7 @@ describe.skipIf(browser === null)('the page (skipped: no chromium on the PATH)',
     const run = Cli.start(await runArgs(out));
     await run.poll('the configuration of the run', () => existsSync(join(out, 'config.json')) || null);
     const { cli, link } = await serve(runs);
-    const page = await newPage();
+    const page = await newPage(context, problems);
     await page.goto(link);
     expect(new URL(page.url()).search).toBe('');
     await page.getByRole('link', { name: 'shapes' }).click();
@@ -73,7 +56,8 @@ describe.skipIf(browser === null)('the page (skipped: no chromium on the PATH)',
     await page.getByRole('slider', { name: 'Epoch' }).focus();
     await page.keyboard.press('ArrowLeft');
     await expect.poll(() => page.locator('#images output').textContent()).toBe(String(EPOCHS - 1));
-    expect(await page.locator('.cell img').count()).toBeGreaterThan(0);
+    for (const strip of ['made', 'nearest', 'real'])
+      expect(await page.getByRole('group', { name: strip }).locator('img').count(), strip).toBeGreaterThan(0);
     expect(await violations(page)).toEqual([]);
     const alone = await serve(out); // the folder of one run
     await page.goto(alone.link);
@@ -84,6 +68,8 @@ describe.skipIf(browser === null)('the page (skipped: no chromium on the PATH)',
     problems.length = 0; // the stream of the server that is gone
     await page.goto(pathToFileURL(join(out, 'report.html')).href);
     await page.getByText(`after ${EPOCHS} epochs`).waitFor();
+    for (const strip of ['made', 'nearest', 'real'])
+      await page.getByRole('group', { name: strip }).locator('img').first().waitFor({ state: 'attached' });
     expect(await violations(page)).toEqual([]);
     expect(problems).toEqual([]);
     await page.close();
@@ -95,7 +81,7 @@ describe.skipIf(browser === null)('the page (skipped: no chromium on the PATH)',
     const folder = await mkdtemp(join(dir, 'hostile-'));
     const leak = `<img src="http://127.0.0.1:9/x"><script>document.title='taken'</script></script>`;
     const report = { ...fakeRunReport({ method: leak }), classes: CLASSES.map((name) => `${name} ${leak}`) };
-    const page = await newPage();
+    const page = await newPage(context, problems);
     const requests: string[] = [];
     page.on('request', (request) => request.url().startsWith('http') && requests.push(request.url()));
     for (const path of [

@@ -71,7 +71,8 @@ class Box implements ChartBox {
     this.#isDue = true;
     requestAnimationFrame(() => {
       this.#isDue = false;
-      this.#draw();
+      // Out of sight it is drawn when it comes into view; one that is hidden has to find out whether it has numbers.
+      if (this.#isSeen || this.element.hidden) this.#draw();
     });
   }
 

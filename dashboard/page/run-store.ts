@@ -14,6 +14,20 @@ import {
   type WorkSpan,
 } from '../model/run-model.ts';
 
+/** What an update brings news of; `epochs` with histories, pictures and the last evaluation, `events` with spans. */
+export type Part = 'facts' | 'epochs' | 'events' | 'progress';
+
+function newsOf(update: RunUpdate, before: Progress | null): Part[] {
+  if (update.isWhole) return ['facts', 'epochs', 'events', 'progress'];
+  const { facts, epochs, events, spans, progress } = update;
+  return [
+    ...(facts === null ? [] : (['facts'] as const)),
+    ...(epochs.epoch.length === 0 ? [] : (['epochs'] as const)),
+    ...(events.length + spans.length === 0 ? [] : (['events'] as const)),
+    ...(progress === null && before === null ? [] : (['progress'] as const)),
+  ];
+}
+
 const MOST_EVENTS = 2000;
 const MOST_SPANS = 6000;
 
@@ -26,10 +40,11 @@ export class RunStore {
   events: EventLine[] = [];
   spans: WorkSpan[] = [];
   progress: Progress | null = null;
-  readonly #listeners = new Set<() => void>();
-  #isDue = false;
+  readonly #listeners = new Set<(news: ReadonlySet<Part>) => void>();
+  #news = new Set<Part>();
 
   apply(update: RunUpdate): void {
+    const news = newsOf(update, this.progress);
     if (update.isWhole) {
       this.epochs = emptyColumns();
       this.history = emptyHistory();
@@ -45,7 +60,7 @@ export class RunStore {
     this.events = [...this.events, ...update.events].slice(-MOST_EVENTS);
     this.spans = [...this.spans, ...update.spans].slice(-MOST_SPANS);
     this.progress = update.progress;
-    this.#tell();
+    this.#tell(news);
   }
 
   /** The result where there is one, else the last epoch's on validation. */
@@ -53,16 +68,18 @@ export class RunStore {
     return this.facts?.evaluations[0] ?? this.latest;
   }
 
-  onChange(listener: () => void): void {
+  onChange(listener: (news: ReadonlySet<Part>) => void): void {
     this.#listeners.add(listener);
   }
 
-  #tell(): void {
-    if (this.#isDue) return;
-    this.#isDue = true;
+  #tell(parts: readonly Part[]): void {
+    const isDue = this.#news.size > 0;
+    for (const part of parts) this.#news.add(part);
+    if (isDue || parts.length === 0) return;
     requestAnimationFrame(() => {
-      this.#isDue = false;
-      for (const listener of this.#listeners) listener();
+      const news = this.#news;
+      this.#news = new Set();
+      for (const listener of this.#listeners) listener(news);
     });
   }
 }

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { type BrowserContext, chromium } from 'playwright-core';
+import axe from 'axe-core';
+import { type BrowserContext, chromium, type Page } from 'playwright-core';
 
 const TIMEOUT_MS = 90_000;
 const FLAGS = [
@@ -74,4 +75,46 @@ export function openBrowser(browser: string, profile: string): Promise<BrowserCo
     args,
     viewport: { width: 1360, height: 900 },
   });
+}
+
+/** A new page; what it complains of goes to `problems`. */
+export async function newPage(context: BrowserContext, problems: string[] = []): Promise<Page> {
+  const page = await context.newPage();
+  page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+  page.on('pageerror', (error) => problems.push(error.message));
+  return page;
+}
+
+/** What axe finds against a page, one line each. */
+export async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const found = await page.evaluate(
+    async () => (await (globalThis as unknown as { axe: typeof axe }).axe.run()).violations,
+  );
+  return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+}
+
+/** Calls back from now on whenever the text of the first element that `selector` finds changes, with the new text. */
+export async function onText(page: Page, selector: string, onChange: (text: string) => void): Promise<void> {
+  const name = `told${Math.random().toString(36).slice(2)}`;
+  await page.exposeFunction(name, onChange);
+  // As text: these files are checked without the types of a browser.
+  await page.evaluate(`{
+    const read = () => document.querySelector(${JSON.stringify(selector)})?.textContent ?? '';
+    let before = read();
+    new MutationObserver(() => {
+      const text = read();
+      if (text !== before) ${name}((before = text));
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });
+  }`);
+}
+
+/** Seconds that the page's main thread computed so far, whatever else the machine does. */
+export async function busySeconds(page: Page): Promise<() => Promise<number>> {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  return async () => {
+    const { metrics } = await session.send('Performance.getMetrics');
+    return metrics.find(({ name }) => name === 'TaskDuration')!.value;
+  };
 }

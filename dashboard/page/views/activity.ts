@@ -44,6 +44,7 @@ export function timeLineView(store: RunStore): View {
   );
   return {
     element,
+    reads: ['events'],
     update() {
       element.hidden = store.spans.length === 0;
       chart.update();
@@ -79,7 +80,7 @@ export function eventsView(store: RunStore): View {
     replace(holder, list);
   };
   filter.addEventListener('input', () => draw(true));
-  return { element, update: () => draw(false) };
+  return { element, reads: ['events'], update: () => draw(false) };
 }
 
 function factsOf({ payload }: EventLine): string {
@@ -145,6 +146,7 @@ export function logsView(store: RunStore, source: Source, id: string): View {
   let names = '';
   return {
     element,
+    reads: ['facts'],
     update() {
       const logs = store.facts?.logs ?? [];
       element.hidden = !source.isLive || logs.length === 0;
@@ -201,6 +203,7 @@ export function clusterView(source: Source, id: string, isWanted: () => boolean)
   let isKnown = false;
   return {
     element,
+    reads: ['facts'],
     update() {
       if (isKnown || !source.isLive) return;
       isKnown = true;

@@ -176,6 +176,7 @@ export function classesView(store: RunStore): View {
       h('div', { class: 'columns' }, holder, h('div', {}, detail.element, quotas.element)),
       h('div', { class: 'figures wide' }, ...maps.map((box) => box.element)),
     ),
+    reads: ['facts', 'epochs'],
     update: draw,
   };
 }

@@ -75,6 +75,7 @@ export function confusionView(store: RunStore): View {
   choice.addEventListener('change', draw);
   return {
     element,
+    reads: ['facts', 'epochs'],
     update() {
       const names = entries().map(({ split }) => split);
       const has = [...choice.options].map(({ value }) => value);

@@ -69,6 +69,7 @@ export function detailsView(store: RunStore): View {
   let drawn = '';
   return {
     element,
+    reads: ['facts', 'epochs'],
     update() {
       const { facts } = store;
       if (facts === null) return;

@@ -32,6 +32,7 @@ export function mistakesView(store: RunStore, source: Source, id: string): View 
   let shown = '';
   return {
     element,
+    reads: ['facts'],
     update() {
       const { facts } = store;
       const splits = facts?.predictions ?? [];

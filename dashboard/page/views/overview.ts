@@ -102,8 +102,10 @@ export function headerView(store: RunStore, buttons: RunButtons | null): View {
     doing,
     tiles,
   );
+  let offered: RunState | null = null;
   return {
     element,
+    reads: ['facts', 'epochs', 'progress'],
     update() {
       const { facts, progress, epochs } = store;
       if (facts === null) return;
@@ -133,6 +135,8 @@ export function headerView(store: RunStore, buttons: RunButtons | null): View {
           : progressText(progress),
       );
       replace(tiles, ...tilesOf(store));
+      if (facts.state === offered) return;
+      offered = facts.state;
       replace(actions, ...buttonsOf(facts.state, buttons));
     },
   };
@@ -173,6 +177,7 @@ export function curvesView(store: RunStore): View {
       h('div', { class: 'figures' }, ...boxes.map((box) => box.element)),
       details,
     ),
+    reads: ['epochs'],
     update() {
       empty.hidden = store.epochs.epoch.length > 0;
       details.hidden = store.epochs.epoch.length === 0;

@@ -45,8 +45,8 @@ export function runPage(
     ...views.slice(1).map((view) => view.element),
   );
   let listed = '';
-  store.onChange(() => {
-    for (const view of views) view.update();
+  store.onChange((news) => {
+    for (const view of views) if (view.reads.some((part) => news.has(part))) view.update();
     const shown = views.slice(1).filter((view) => !view.element.hidden);
     const names = shown.map((view) => view.element.id).join();
     if (names !== listed) nav.replaceChildren(...shown.map((view) => sectionLink(view.element)));

@@ -4,7 +4,6 @@ import type { RunList, RunSummary } from '../../model/run-model.ts';
 import { button, h, labelled, replace, section, tableCell } from '../dom.ts';
 import { post } from '../source.ts';
 import { statePill } from './overview.ts';
-import type { View } from './view.ts';
 
 type SortKey =
   'id' | 'state' | 'epoch' | 'balancedAccuracy' | 'worstRecall' | 'accuracy' | 'seconds' | 'startedAt';
@@ -37,7 +36,8 @@ function compare(key: SortKey, a: RunSummary, b: RunSummary): number {
   return String(x ?? '').localeCompare(String(y ?? ''), undefined, { numeric: true });
 }
 
-export interface RunsPage extends View {
+export interface RunsPage {
+  readonly element: HTMLElement;
   show(list: RunList): void;
 }
 
@@ -120,7 +120,6 @@ export function runsPage(mayAct: boolean): RunsPage {
   );
   return {
     element,
-    update: draw,
     show(list) {
       state.list = list;
       draw();
