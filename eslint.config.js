@@ -138,6 +138,20 @@ export default tseslint.config(
       'regexp/no-super-linear-move': ['error', { report: 'potential' }],
     },
   },
+  {
+    // Its second of patience is too short on a busy machine.
+    files: ['**/*.test.ts', '**/testing/**', 'test/**/*.ts'],
+    ignores: ['common/testing/eventually.ts'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        ...['waitFor', 'waitUntil'].map((property) => ({
+          ...{ object: 'vi', property },
+          message: 'Use eventually (common/testing/eventually.ts).',
+        })),
+      ],
+    },
+  },
   ...importDirection,
   restrictImports(['{cli,bench,examples}/**/*.ts'], [NAMED]),
 );

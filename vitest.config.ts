@@ -5,10 +5,14 @@ import { defineConfig } from 'vitest/config';
 
 const ALONE = ['test/{memory,thread-timing}.test.ts', 'test/chaos/*.test.ts', 'test/cluster/*.test.ts'];
 
+/** Of `expect.poll`; `eventually` waits as long (common/testing/eventually.ts). */
+const expectOptions = { poll: { timeout: 60_000 } };
+
 const system = {
+  expect: expectOptions,
   globalSetup: ['test/support/suite-folder.ts'],
   testTimeout: 300_000,
-  hookTimeout: 120_000,
+  hookTimeout: 300_000, // hooks do whole runs
 };
 
 export default defineConfig({
@@ -27,6 +31,7 @@ export default defineConfig({
           ],
           // Loading TensorFlow.js takes most of a second, several on a busy machine.
           testTimeout: 30_000,
+          expect: expectOptions,
           env: { BALLAST_GRAPH_CACHE: 'off', BALLAST_IMAGE_CACHE: 'off' },
         },
       },

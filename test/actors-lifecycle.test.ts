@@ -4,12 +4,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { ActorSystem, ChannelPool, connectNode, plainCalls, silentLog, startNode } from '../actors/index.ts';
 import type { ActorStatus, Node } from '../actors/index.ts';
 import { echo, FIXTURES } from './fixtures/actors/echo.ts';
 
-const SLOW = { timeout: 20_000, interval: 50 };
 const restart = { initialBackoffMs: 50 };
 let folder: string;
 let node: Node;
@@ -146,7 +146,7 @@ describe('a restarted actor', () => {
     const actor = await system.spawn(echo, { actorId: 'asked', restart: { maxRestarts: 0 } });
     await actor.say({ text: '' });
     await node.restart('asked', 'new settings');
-    await vi.waitFor(async () => expect((await statusOf('asked'))?.incarnation).toBe(2), SLOW);
+    await eventually(async () => expect((await statusOf('asked'))?.incarnation).toBe(2));
     expect(JSON.parse((await actor.restarted({})).text)).toEqual({ state: null, reason: 'new settings' });
   });
 });
@@ -163,11 +163,11 @@ describe("an owner's end", () => {
     const ids = ['parent', 'child-owned', 'child-grand', 'grandchild', 'child-detached'];
     const pids: number[] = [];
     for (const actorId of ids) {
-      await vi.waitFor(async () => expect((await statusOf(actorId))?.state).toBe('alive'), SLOW);
+      await eventually(async () => expect((await statusOf(actorId))?.state).toBe('alive'));
       pids.push((await statusOf(actorId))!.pid!);
     }
     process.kill(pids[0]!, 'SIGKILL');
-    await vi.waitFor(() => expect(pids.map(isRunning)).toEqual([false, false, false, false, true]), SLOW);
+    await eventually(() => expect(pids.map(isRunning)).toEqual([false, false, false, false, true]));
     await delay(300);
     expect(await statusOf('child-detached')).toMatchObject({ state: 'alive', owner: 'parent/1' });
     expect(await statusOf('grandchild')).toMatchObject({ state: 'dead', reason: 'stopped' });
@@ -184,7 +184,7 @@ describe("an owner's end", () => {
     const { pid } = await parent.say({ text: '' });
     const first = await system.handle(echo, 'again').say({ text: '' });
     process.kill(pid, 'SIGKILL');
-    await vi.waitFor(() => expect(isRunning(first.pid)).toBe(false), SLOW);
+    await eventually(() => expect(isRunning(first.pid)).toBe(false));
     expect(await parent.repeat({ text: '' })).toMatchObject({ incarnation: 2 });
     const second = await system.handle(echo, 'again').repeat({ text: '' });
     expect(second.pid).not.toBe(first.pid);

@@ -5,7 +5,8 @@ import { readFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { ActorError, ActorSystem, ChannelPool, connectNode, silentLog, startNode } from '../actors/index.ts';
 import type { ActorHandle, ActorStatus, Node, SpawnOptions } from '../actors/index.ts';
 import { plainCalls } from '../actors/index.ts';
@@ -108,17 +109,17 @@ describe('calls', () => {
     const notePath = join(folder, 'deadline');
     const late = await failure(actor.wait({ notePath }, { deadlineMs: 300 }));
     expect(late).toMatchObject({ code: 'DEADLINE_EXCEEDED', actorId, retryable: false });
-    await vi.waitFor(async () => expect(await readFile(notePath, 'utf8')).toMatch(/deadline|cancelled/));
+    await eventually(async () => expect(await readFile(notePath, 'utf8')).toMatch(/deadline|cancelled/));
   });
 
   it('are cancelled by the caller, in the handler too', async () => {
     const notePath = join(folder, 'cancelled');
     const controller = new AbortController();
     const call = actor.wait({ notePath }, { signal: controller.signal });
-    await vi.waitFor(() => expect(existsSync(notePath)).toBe(true));
+    await eventually(() => expect(existsSync(notePath)).toBe(true));
     controller.abort(new Error('changed my mind'));
     await expect(call).rejects.toThrow('changed my mind');
-    await vi.waitFor(async () => expect(await readFile(notePath, 'utf8')).toBe('the caller cancelled'));
+    await eventually(async () => expect(await readFile(notePath, 'utf8')).toBe('the caller cancelled'));
   });
 
   it('to an actor that nobody started fail at once', async () => {
@@ -254,7 +255,7 @@ describe('a node in another process', () => {
     await remote.node.kill('remote-echo');
     expect(await actor.repeat({ text: '' })).toMatchObject({ incarnation: 2 });
     await remote.stop('remote-echo');
-    await vi.waitFor(() => expect(seen.at(-1)).toBe('dead 2'));
+    await eventually(() => expect(seen.at(-1)).toBe('dead 2'));
     expect([...new Set(seen)]).toEqual([
       'pending 1',
       'alive 1',
@@ -281,10 +282,7 @@ describe('a node in another process', () => {
     const pids = JSON.parse(line) as number[];
     expect(pids.map(isRunning)).toEqual([true, true]);
     child.kill('SIGKILL');
-    await vi.waitFor(() => expect(pids.map(isRunning)).toEqual([false, false]), {
-      timeout: 5000,
-      interval: 50,
-    });
+    await eventually(() => expect(pids.map(isRunning)).toEqual([false, false]));
   });
 });
 

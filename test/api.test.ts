@@ -241,9 +241,11 @@ describe('a coordinator', () => {
     const names = await Promise.all(
       ['a', 'b', 'c'].map(async (id) => (await api.createRun({ runId: `crowd-${id}`, config })).name),
     );
-    const [queued] = (await api.listRuns({ filter: 'state = QUEUED' })).runs;
-    expect(names).toContain(queued!.name);
-    const wish = { run: queued!.name, className: 'disc', count: 1, seed: 1 };
+    const inState = async (state: string) => (await api.listRuns({ filter: `state = ${state}` })).runs;
+    await until(async () => (await inState('RUNNING')).length === 2, 'two runs at once');
+    const [queued] = (await inState('QUEUED')).map(({ name }) => name);
+    expect(names).toContain(queued);
+    const wish = { run: queued!, className: 'disc', count: 1, seed: 1 };
     const tooEarly = () => api.synthesize(wish)[Symbol.asyncIterator]().next();
     for (let calls = 0; calls < 5; calls++)
       // more than may go on at once: one that is refused leaves nothing behind

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { ActorSystem, ChannelPool, connectNode } from '../actors/index.ts';
 import type { ActorHandle, ActorStatus, BusEvent, NodeStatus } from '../actors/index.ts';
 import { remoteEventBus } from '../actors/control/event-service.ts';
@@ -14,7 +15,6 @@ import { ballast } from './support/cli.ts';
 import { jsonOf, livingActors, sharedFolders, startTestNode, type TestNode } from './support/cluster.ts';
 import { hasNats, startNats, stopNats, type NatsServer } from './support/nats.ts';
 
-const SOON = { timeout: 30_000, interval: 100 };
 const WORKER = ['--labels', 'role=worker', '--resources', 'cpu=4'];
 
 describe.each([
@@ -131,13 +131,13 @@ describe.each([
         while (!isOver) answers.push((await worker.repeat({ text: '' }, { deadlineMs: 60_000 })).incarnation);
       })();
       second.cli.signal('SIGKILL');
-      await vi.waitFor(() => expect(answers.at(-1)).toBe(2), SOON);
+      await eventually(() => expect(answers.at(-1)).toBe(2));
       isOver = true;
       await calling;
       expect(await actor('worker')).toMatchObject({ nodeId: third.nodeId, incarnation: 2, state: 'alive' });
       const nodes = await jsonOf<NodeStatus>(['nodes'], first);
       expect(nodes.map(({ nodeId }) => nodeId)).toEqual([first.nodeId, third.nodeId]);
-      await vi.waitFor(() => expect(livingActors([second])).toEqual([]), SOON);
+      await eventually(() => expect(livingActors([second])).toEqual([]));
     },
   );
 
@@ -158,7 +158,7 @@ describe.each([
     detached = system.handle(echo, 'detached');
     expect(await detached.say({ text: 'still here' })).toMatchObject({ pid, incarnation: 1 });
 
-    await vi.waitFor(async () => expect((await actor('worker')).state).toBe('pending'), SOON);
+    await eventually(async () => expect((await actor('worker')).state).toBe('pending'));
     const shown = await ballast(['actors', '--node', first.address]);
     expect(shown.stdout).toContain(`waits for room: node ${first.nodeId} lacks label role=worker`);
   });
@@ -180,14 +180,14 @@ describe.each([
     const { pid } = await stubborn.say({ text: '' });
     process.kill(pid, 'SIGSTOP');
     fifth.cli.signal('SIGTERM');
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const nodes = await connectNode(pool, first.address).listNodes();
       expect(nodes.find(({ nodeId }) => nodeId === fifth.nodeId)?.state).toBe('draining');
-    }, SOON);
+    });
     fifth.cli.signal('SIGTERM');
     expect(await fifth.cli.ended).toMatchObject({ code: 143 });
     expect(sharedFolders(fifth.nodeId)).toEqual([]);
-    await vi.waitFor(() => expect(livingActors([fifth])).toEqual([]), SOON);
+    await eventually(() => expect(livingActors([fifth])).toEqual([]));
   });
 
   it.skipIf(isSkipped)('leaves nothing behind', async () => {
@@ -211,13 +211,13 @@ describe('a node whose registry is gone', () => {
     const stateAt = async ({ address }: TestNode) =>
       (await connectNode(pool, address).listNodes()).find(({ nodeId }) => nodeId === joined.nodeId);
     head.cli.signal('SIGKILL');
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { state, reason } = (await stateAt(joined))!;
       expect(state).toBe('lost');
       expect(reason).toContain('the node lost its lease');
-    }, SOON);
+    });
     const again = await startTestNode(folder, `${prefix}-first`, flags);
-    await vi.waitFor(async () => expect((await stateAt(again))?.state).toBe('alive'), SOON);
+    await eventually(async () => expect((await stateAt(again))?.state).toBe('alive'));
     expect(await stateAt(joined)).toMatchObject({ state: 'alive', reason: 'takes actors' });
     pool.close();
     for (const { cli } of [joined, again]) {

@@ -2,7 +2,8 @@
 // nothing. Their folders keep them.
 import { join } from 'node:path';
 import { connect, type NatsConnection } from 'nats';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { ballast } from './support/cli.ts';
 import {
   ended,
@@ -15,7 +16,6 @@ import {
 import { hasNats, type NatsServer, startNats } from './support/nats.ts';
 import { newFolder, readReport, referenceRun } from './support/suite.ts';
 
-const SOON = { timeout: 60_000, interval: 200 };
 const why = hasNats ? '' : ' (skipped: no nats-server on the PATH; `make test` installs it)';
 
 describe.skipIf(!hasNats)(`events of runs on NATS${why}`, () => {
@@ -65,7 +65,7 @@ describe.skipIf(!hasNats)(`events of runs on NATS${why}`, () => {
     expect(Object.keys(atEnd).sort()).toEqual(['BALLAST_cluster-default', 'BALLAST_run-cluster-default']);
     expect(atEnd['BALLAST_run-cluster-default']).toBeGreaterThan(0);
     const gone = async () => expect(Object.keys(await streams())).toEqual(['BALLAST_cluster-default']);
-    await vi.waitFor(gone, SOON);
+    await eventually(gone);
 
     await api.resumeRun({ name });
     const run = await ended(api, name);
@@ -73,7 +73,7 @@ describe.skipIf(!hasNats)(`events of runs on NATS${why}`, () => {
     expect(run.weightsDigest).toBe(readReport((await referenceRun()).dir).weightsDigest);
     expect(afterwards['BALLAST_run-cluster-default']).toBeGreaterThan(0);
     const kept = await eventsOf(api, name);
-    await vi.waitFor(gone, SOON);
+    await eventually(gone);
     expect(await eventsOf(api, name)).toEqual(kept); // from its folder
     expect(kept.filter(({ epochFinished }) => epochFinished != null).length).toBeGreaterThan(0);
     expect(coordinator.cli.stderr).toBe('');
@@ -87,9 +87,9 @@ describe.skipIf(!hasNats)(`events of runs on NATS${why}`, () => {
     expect(Object.keys(await streams())).toContain('BALLAST_run-later');
     await stop();
     await start(0);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(Object.keys(await streams())).toEqual(['BALLAST_cluster-default']);
-    }, SOON);
+    });
     await stop();
   });
 });

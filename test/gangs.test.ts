@@ -3,12 +3,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { ActorSystem, ChannelPool, connectNode } from '../actors/index.ts';
 import { echo } from './fixtures/actors/echo.ts';
 import { livingActors, startTestNode, type TestNode } from './support/cluster.ts';
 
-const SOON = { timeout: 30_000, interval: 50 };
 const prefix = `t${process.pid}gang`;
 const pool = new ChannelPool();
 let folder: string;
@@ -30,7 +30,7 @@ beforeAll(async () => {
     ({ address }) => new ActorSystem({ node: connectNode(pool, address), transport: pool }),
   );
   for (const system of systems)
-    await vi.waitFor(async () => expect(await system.node.listNodes()).toHaveLength(2), SOON);
+    await eventually(async () => expect(await system.node.listNodes()).toHaveLength(2));
 });
 
 afterAll(async () => {
@@ -59,7 +59,7 @@ it('is spread over the nodes that have room for all, and gives it back', async (
   );
   expect(places.sort()).toEqual(nodes.map(({ nodeId }) => nodeId));
   await Promise.all(gang.map(({ actorId }) => systems[0]!.stop(actorId)));
-  for (const i of [0, 1]) await vi.waitFor(async () => expect(await freeSlots(i)).toEqual([2, 2]), SOON);
+  for (const i of [0, 1]) await eventually(async () => expect(await freeSlots(i)).toEqual([2, 2]));
 });
 
 it('two gangs that are started through two nodes at once never hold each other up', async () => {
@@ -70,11 +70,11 @@ it('two gangs that are started through two nodes at once never hold each other u
       (await stateOf(`${name}-0`)) === 'alive' && (await stateOf(`${name}-1`)) === 'alive';
     const isWaiting = async (name: string) =>
       (await stateOf(`${name}-0`)) === 'pending' && (await stateOf(`${name}-1`)) === 'pending';
-    const winner = await vi.waitFor(async () => {
+    const winner = await eventually(async () => {
       const up = await Promise.all(names.map(isUp));
       expect(up).toContain(true);
       return up.indexOf(true);
-    }, SOON);
+    });
     const loser = names[1 - winner]!;
     // The other's home alone knows of what waits there.
     const waiting = (await systems[1 - winner]!.node.list()).filter(({ actorId }) =>
@@ -103,10 +103,10 @@ it('is ended whole when a member cannot start, and its names and room are free',
   const [good, bad] = two('half');
   const wrong = { ...bad!, args: { startError: 'user' }, restart: { maxRestarts: 0 } };
   await systems[0]!.spawnGang([good!, wrong]);
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     expect([await stateOf('half-0'), await stateOf('half-1')]).toEqual(['dead', 'dead']);
-  }, SOON);
-  for (const i of [0, 1]) await vi.waitFor(async () => expect(await freeSlots(i)).toEqual([2, 2]), SOON);
+  });
+  for (const i of [0, 1]) await eventually(async () => expect(await freeSlots(i)).toEqual([2, 2]));
   const again = await systems[1]!.spawnGang(two('half'));
   await Promise.all(again.map((member) => member.say({})));
   await Promise.all(again.map(({ actorId }) => systems[1]!.stop(actorId)));
@@ -122,7 +122,7 @@ it('an actor that is stopped while it waits gives its name back to the whole clu
   await expect(again()).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
   await first.stop(waiting.actorId);
   expect(await stateOf(waiting.actorId)).toBe('dead');
-  const named = await vi.waitFor(again, SOON); // the registry hears of it a moment later
+  const named = await eventually(again); // the registry hears of it a moment later
   await named.say({});
   for (const { actorId } of [named, ...gang]) await second.stop(actorId);
 });

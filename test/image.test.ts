@@ -5,7 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { copyContext, ImageRoot, linkPackages, runStage, whyNotEntered } from './support/image-root.ts';
 import { imageConfig, lineage, readStages } from './support/k8s/dockerfile.ts';
@@ -140,9 +141,7 @@ describe.skipIf(missing !== null)(
       ];
       const child = image.start('ballast', args);
       try {
-        await vi.waitFor(() => expect(child.output).toMatch(/serves at 127\.0\.0\.1:\d+/), {
-          timeout: 60_000,
-        });
+        await eventually(() => expect(child.output).toMatch(/serves at 127\.0\.0\.1:\d+/));
         process.kill(child.pid, 'SIGTERM');
         expect(await child.ended, child.output).toBe(0);
       } finally {

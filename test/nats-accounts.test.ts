@@ -2,7 +2,8 @@
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type NatsConnection, type NatsError } from 'nats';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { ActorSystem, ChannelPool, connectNode, openNatsRegistry } from '../actors/index.ts';
 import type { BusEvent, NodeStatus } from '../actors/index.ts';
 import { remoteEventBus } from '../actors/control/event-service.ts';
@@ -14,7 +15,6 @@ import { hasNats, type NatsServer, startNats } from './support/nats.ts';
 import { operatorMode } from './support/nats-operator.ts';
 import { newFolder, readReport, referenceRun, runArgs } from './support/suite.ts';
 
-const SOON = { timeout: 30_000, interval: 100 };
 const CONF = join(packageRoot(), 'k8s', 'chart', 'files', 'ballast-accounts.conf');
 const ROLES = ['coordinator', 'trainer', 'worker'] as const;
 type Role = (typeof ROLES)[number];
@@ -113,10 +113,10 @@ describe.skipIf(!hasNats)(`NATS accounts${why}`, () => {
   it('a lost worker is noticed, and comes back', async () => {
     nodes.worker.cli.signal('SIGKILL');
     await nodes.worker.cli.ended;
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const listed = await jsonOf<NodeStatus>(['nodes'], nodes.trainer);
       expect(listed.filter(({ state }) => state === 'alive')).toHaveLength(2);
-    }, SOON);
+    });
     await start('worker');
     nodes.worker.cli.signal('SIGTERM');
     expect(await nodes.worker.cli.ended).toMatchObject({ code: 0, stderr: '' });
@@ -164,10 +164,7 @@ describe.skipIf(!hasNats)(`NATS accounts${why}`, () => {
         connection.subscribe(subject, { callback: (error) => void (error === null && heard.push(subject)) });
       }
       await connection.flush();
-      await vi.waitFor(
-        () => expect(denied()).toEqual(expect.arrayContaining([...published, ...subjects])),
-        SOON,
-      );
+      await eventually(() => expect(denied()).toEqual(expect.arrayContaining([...published, ...subjects])));
       await remoteEventBus(pool, nodes.coordinator.address).publish('epoch.finished', { epoch: 2 });
       expect(heard).toEqual([]);
       await connection.close();

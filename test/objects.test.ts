@@ -5,7 +5,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { ActorSystem, ChannelPool, connectNode, silentLog, startNode } from '../actors/index.ts';
 import type { ActorHandle, Node, ObjectRef } from '../actors/index.ts';
 import { ECHO_ENTRY, echo, FIXTURES } from './fixtures/actors/echo.ts';
@@ -93,7 +94,7 @@ describe('on one node', () => {
     expect((await reader.fetch({ object: ref })).text).toBe(ref.digest);
     expect(filesOf(node)).toHaveLength(1);
     await node.kill(actorId);
-    await vi.waitFor(() => expect(filesOf(node)).toEqual([]), { timeout: 10_000 });
+    await eventually(() => expect(filesOf(node)).toEqual([]));
     const { actor: late } = await spawnEcho();
     await expect(late.fetch({ object: ref })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
@@ -152,10 +153,7 @@ describe('between nodes', () => {
 
     const known = { ...ref, holders: [...ref.holders, node.address] };
     const fetching = elsewhere.fetch({ object: known }, { deadlineMs: 120_000 });
-    await vi.waitFor(() => expect(readdirSync(third.objects.folder).join()).toContain('writing-'), {
-      timeout: 60_000,
-      interval: 5,
-    });
+    await eventually(() => expect(readdirSync(third.objects.folder).join()).toContain('writing-'));
     await other.kill();
     expect((await fetching).text).toBe(digestOf(size));
     await thirdSystem.close();

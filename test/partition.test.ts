@@ -4,7 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { ActorSystem, ChannelPool, connectNode } from '../actors/index.ts';
 import { echo } from './fixtures/actors/echo.ts';
 import { livingActors, startTestNode, type TestNode } from './support/cluster.ts';
@@ -14,7 +15,6 @@ import { actorsOf } from './support/processes.ts';
 
 const isPossible = hasNats && TestNetwork.isPossible();
 const why = isPossible ? '' : ' (skipped: takes root, iproute2 and nats-server)';
-const SOON = { timeout: 30_000, interval: 100 };
 /** More than the nodes' leases, 3 s, and what it takes to notice their end. */
 const LONG_MS = 8000;
 
@@ -45,7 +45,7 @@ describe.skipIf(!isPossible)(`two nodes and cut cables${why}`, () => {
     first = await start(0, 'first');
     second = await start(1, 'second');
     system = new ActorSystem({ node: connectNode(pool, first.address), transport: pool });
-    await vi.waitFor(async () => expect(await stateAt(first, second)).toBe('alive'), SOON);
+    await eventually(async () => expect(await stateAt(first, second)).toBe('alive'));
   });
 
   afterAll(async () => {
@@ -87,15 +87,15 @@ describe.skipIf(!isPossible)(`two nodes and cut cables${why}`, () => {
     const { pid } = await actor.say({});
     expect(actorsOf(second.dir).map((found) => found.pid)).toEqual([pid]);
     network.unplug(network.hosts[1]!);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const status = await statusOf('mover');
       // Never two at a time.
       if (status?.incarnation === 2 && status.state === 'alive') expect(actorsOf(second.dir)).toEqual([]);
       expect(status).toMatchObject({ incarnation: 2, state: 'alive', nodeId: first.nodeId });
-    }, SOON);
+    });
     expect(await actor.restarted({})).toMatchObject({ incarnation: 2 });
     network.mend();
-    await vi.waitFor(async () => expect(await stateAt(first, second)).toBe('alive'), SOON);
+    await eventually(async () => expect(await stateAt(first, second)).toBe('alive'));
     expect(await statusOf('mover')).toMatchObject({ incarnation: 2, state: 'alive', nodeId: first.nodeId });
     await system.stop('mover');
   });
@@ -104,13 +104,12 @@ describe.skipIf(!isPossible)(`two nodes and cut cables${why}`, () => {
     await system.spawn(echo, { actorId: 'returner', name: 'returner', labels: { role: 'first' } });
     await system.ready('returner');
     network.unplug(network.hosts[0]!);
-    await vi.waitFor(() => expect(livingActors([first])).toEqual([]), SOON);
+    await eventually(() => expect(livingActors([first])).toEqual([]));
     network.mend();
-    await vi.waitFor(
-      async () => expect(await statusOf('returner')).toMatchObject({ state: 'alive', incarnation: 2 }),
-      SOON,
+    await eventually(async () =>
+      expect(await statusOf('returner')).toMatchObject({ state: 'alive', incarnation: 2 }),
     );
     await system.stop('returner');
-    await vi.waitFor(() => expect(livingActors([first])).toEqual([]), SOON);
+    await eventually(() => expect(livingActors([first])).toEqual([]));
   });
 });

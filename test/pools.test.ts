@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { ActorPool, ActorSystem, ChannelPool, silentLog, startNode } from '../actors/index.ts';
 import type { ActorStatus, Node, PoolOptions } from '../actors/index.ts';
 import { echo, FIXTURES } from './fixtures/actors/echo.ts';
@@ -33,7 +34,7 @@ afterAll(async () => {
 async function poolOf(options: PoolOptions): Promise<ActorPool<EchoServiceClient>> {
   const pool = new ActorPool(system, echo, { restart: { initialBackoffMs: 50 }, ...options });
   pools.push(pool);
-  await vi.waitFor(() => expect(pool.size).toBe(options.min), { timeout: 20_000 });
+  await eventually(() => expect(pool.size).toBe(options.min));
   return pool;
 }
 
@@ -92,7 +93,7 @@ describe('a pool', () => {
     );
     expect(new Set(pidsOf(answers)).size).toBe(3);
     expect(await living()).toHaveLength(3);
-    await vi.waitFor(async () => expect(await living()).toHaveLength(1), { timeout: 10_000 });
+    await eventually(async () => expect(await living()).toHaveLength(1));
     expect(pool.size).toBe(1);
     expect(await pool.calls.say({ text: 'still here' })).toMatchObject({ text: 'still here' });
   });
@@ -107,7 +108,7 @@ describe('a pool', () => {
     const answers = await Promise.all(calls);
     expect(answers.map(({ text }) => text)).toEqual(['done', 'done', 'done', 'done']);
     expect(pidsOf(answers)).not.toContain(victim!.pid);
-    await vi.waitFor(() => expect(pool.size).toBe(2), { timeout: 10_000 });
+    await eventually(() => expect(pool.size).toBe(2));
     const after = (await living()).map(({ actorId }) => actorId);
     expect(after).toHaveLength(2);
     expect(after).not.toContain(victim!.actorId);
@@ -118,9 +119,9 @@ describe('a pool', () => {
     const pool = await poolOf({ min: 2, max: 2, restart: { initialBackoffMs: 2000 } });
     const [victim] = await living();
     process.kill(victim!.pid!, 'SIGKILL');
-    await vi.waitFor(() => expect(pool.size).toBe(1));
+    await eventually(() => expect(pool.size).toBe(1));
     for (let i = 0; i < 6; i++) expect(await pool.calls.say({ text: 'ok' })).toMatchObject({ text: 'ok' });
-    await vi.waitFor(() => expect(pool.size).toBe(2), { timeout: 10_000 });
+    await eventually(() => expect(pool.size).toBe(2));
     expect(await living()).toHaveLength(2);
   });
 

@@ -26,7 +26,7 @@ import { packageRoot } from '../common/package-root.ts';
 import { hasNats, startNats, type NatsServer } from './support/nats.ts';
 
 const TTL_MS = 600;
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 60_000;
 
 let folder: string;
 let nats: NatsServer | null = null;

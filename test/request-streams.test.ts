@@ -2,6 +2,7 @@
 // plain gRPC; to actors in processes and threads, from one to another.
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { ActorSystem } from '../actors/index.ts';
 import type { Node } from '../actors/index.ts';
 import { silentLog } from '../common/log.ts';
@@ -142,7 +143,7 @@ describe.each(Object.entries(ways))('%s', (way, connect) => {
     })();
     await expect(connect(address).sum(requests)).rejects.toThrow('no more values');
     if (!seesCancellation(way)) return;
-    await vi.waitFor(() => expect(cause).toMatchObject([{ code: 'CANCELLED' }, true]));
+    await eventually(() => expect(cause).toMatchObject([{ code: 'CANCELLED' }, true]));
   });
 
   it('a deadline and a signal end both sides while requests are waited for', async () => {
@@ -165,7 +166,7 @@ describe.each(Object.entries(ways))('%s', (way, connect) => {
     setTimeout(() => controller.abort(new Error('changed my mind')), 100);
     await expect(abandoned).rejects.toThrow('changed my mind');
     if (!seesCancellation(way)) return;
-    await vi.waitFor(() => expect(reasons).toHaveLength(2));
+    await eventually(() => expect(reasons).toHaveLength(2));
     expect(reasons).toContain('CANCELLED');
   });
 });

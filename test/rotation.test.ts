@@ -3,7 +3,8 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { ChannelPool, plainCalls } from '../actors/calls/channels.ts';
 import { connectNode, openNatsRegistry } from '../actors/index.ts';
 import {
@@ -26,7 +27,6 @@ import {
 import { hasNats, startNats } from './support/nats.ts';
 import { newFolder, readReport, referenceRun } from './support/suite.ts';
 
-const SOON = { timeout: 30_000, interval: 200 };
 const FILES = {
   [TLS_CA_KEY]: 'ca.crt',
   [TLS_CERT_KEY]: 'tls.crt',
@@ -151,9 +151,9 @@ describe.skipIf(!hasOpenssl)(`renewed certificates${why}`, () => {
 
     for (const [index, name] of ['coordinator', 'worker'].entries())
       volumes[index]!.write(contentOf(authorities[1]!.issue(`${name}-2`)));
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       for (const address of addresses()) expect(await comesIn(after, address)).toBe(true);
-    }, SOON);
+    });
     for (const address of addresses()) expect(await comesIn(before, address)).toBe(false);
     // A new run's trainer is another process: it serves with a new certificate, to callers that must show one too.
     expect(await run(after, 'after')).toEqual(good);
@@ -166,7 +166,7 @@ describe.skipIf(!hasOpenssl)(`renewed certificates${why}`, () => {
     const whole = contentOf(authorities[1]!.issue('third'));
     const seen = await servedSerial(node.address, after);
     volumes[1]!.write({ ...whole, 'tls.key': whole['tls.key']!.slice(0, 80) });
-    await vi.waitFor(() => expect(told(node)).toHaveLength(1), SOON);
+    await eventually(() => expect(told(node)).toHaveLength(1));
     expect(told(node)[0]).toMatch(/BALLAST_TLS_KEY=\S+tls\.key: it holds no PEM key/);
     await new Promise((resolve) => setTimeout(resolve, 2500)); // two more looks
     expect(told(node)).toHaveLength(1);
@@ -174,7 +174,7 @@ describe.skipIf(!hasOpenssl)(`renewed certificates${why}`, () => {
     expect(await servedSerial(node.address, after)).toBe(seen);
 
     volumes[1]!.write(whole);
-    await vi.waitFor(async () => expect(await servedSerial(node.address, after)).not.toBe(seen), SOON);
+    await eventually(async () => expect(await servedSerial(node.address, after)).not.toBe(seen));
     expect(await comesIn(after, node.address)).toBe(true);
   });
 });
@@ -201,9 +201,9 @@ describe.skipIf(!hasOpenssl || !hasNats)(`renewed certificates for NATS${hasNats
       volume.write(contentOf(second.issue('nats')));
       await server.stop();
       await server.restart();
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         expect(await registry.get('a')).toMatchObject({ value: { version: 1 } });
-      }, SOON);
+      });
       await registry.put('a', { version: 2 });
     } finally {
       await registry.close();

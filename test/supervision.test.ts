@@ -3,12 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { ActorSystem, ChannelPool, silentLog, startNode, SupervisionGroup } from '../actors/index.ts';
 import type { ActorStatus, Node, SupervisionStrategy } from '../actors/index.ts';
 import { echo, FIXTURES } from './fixtures/actors/echo.ts';
 
-const SLOW = { timeout: 20_000, interval: 50 };
 const restart = { initialBackoffMs: 50, maxRestarts: 10 };
 let folder: string;
 let node: Node;
@@ -64,7 +64,7 @@ describe('a group', () => {
   ] as const)('%s: restarts once who depends on the killed child', async (strategy, expected) => {
     const { group, ids } = await groupOf(strategy, { strategy });
     await kill(ids[1]!);
-    await vi.waitFor(async () => expect(await incarnations(ids)).toBe(expected), SLOW);
+    await eventually(async () => expect(await incarnations(ids)).toBe(expected));
     await delay(500); // nobody starts a second time
     expect(await incarnations(ids)).toBe(expected);
     await group.stop();
@@ -81,7 +81,7 @@ describe('a group', () => {
       }
     })();
     await kill(ids[0]!);
-    await vi.waitFor(async () => expect((await statusOf(ids[2]!)).incarnation).toBe(2), SLOW);
+    await eventually(async () => expect((await statusOf(ids[2]!)).incarnation).toBe(2));
     controller.abort();
     await watching;
     expect(seen.join('\n')).toMatch(
@@ -96,14 +96,13 @@ describe('a group', () => {
     void group.failed.then((error) => (failed = error));
     for (const incarnation of [2, 3]) {
       await kill(ids[0]!);
-      await vi.waitFor(
-        async () => expect(await statusOf(ids[0]!)).toMatchObject({ incarnation, state: 'alive' }),
-        SLOW,
+      await eventually(async () =>
+        expect(await statusOf(ids[0]!)).toMatchObject({ incarnation, state: 'alive' }),
       );
     }
     expect(failed).toBeNull();
     await kill(ids[0]!);
-    await vi.waitFor(() => expect(failed).not.toBeNull(), SLOW);
+    await eventually(() => expect(failed).not.toBeNull());
     expect(failed).toMatchObject({
       name: 'GroupFailed',
       message: expect.stringMatching(
@@ -117,9 +116,8 @@ describe('a group', () => {
     const { group, ids } = await groupOf('window', { strategy: 'one-for-one', maxRestarts: 1, windowMs: 10 });
     for (const incarnation of [2, 3, 4]) {
       await kill(ids[0]!);
-      await vi.waitFor(
-        async () => expect(await statusOf(ids[0]!)).toMatchObject({ incarnation, state: 'alive' }),
-        SLOW,
+      await eventually(async () =>
+        expect(await statusOf(ids[0]!)).toMatchObject({ incarnation, state: 'alive' }),
       );
     }
     expect(await incarnations(ids)).toBe('4 alive, 1 alive, 1 alive');
@@ -148,10 +146,9 @@ describe('a group in a group', () => {
     await Promise.all(['first', 'inner', 'last'].map((actorId) => system.ready(actorId)));
 
     await kill('inner');
-    await vi.waitFor(() => expect(starts).toBe(2), SLOW);
-    await vi.waitFor(
-      async () => expect(await incarnations(['first', 'inner', 'last'])).toBe('1 alive, 2 alive, 2 alive'),
-      SLOW,
+    await eventually(() => expect(starts).toBe(2));
+    await eventually(async () =>
+      expect(await incarnations(['first', 'inner', 'last'])).toBe('1 alive, 2 alive, 2 alive'),
     );
     await kill('inner');
     expect((await parent.failed).message).toMatch(/more than 1 failures .* actor inner was ended by SIGKILL/);
@@ -167,10 +164,10 @@ describe('a group in a group', () => {
     });
     const { pid } = await system.ready('all-inner');
     await kill('all-first');
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const inner = await statusOf('all-inner');
       expect([inner.state, inner.pid === pid]).toEqual(['alive', false]);
-    }, SLOW);
+    });
     await parent.stop();
   });
 });

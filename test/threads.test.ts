@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { ActorError, ActorSystem } from '../actors/index.ts';
 import type { ActorHandle, ActorStatus, Node, SpawnOptions } from '../actors/index.ts';
 import { echo } from './fixtures/actors/echo.ts';
@@ -91,10 +92,10 @@ describe('calls', () => {
     const notePath = join(folder, 'cancelled');
     const controller = new AbortController();
     const call = actor.wait({ notePath }, { signal: controller.signal });
-    await vi.waitFor(() => expect(existsSync(notePath)).toBe(true), { timeout: 20_000 });
+    await eventually(() => expect(existsSync(notePath)).toBe(true));
     controller.abort(new Error('changed my mind'));
     await expect(call).rejects.toThrow('changed my mind');
-    await vi.waitFor(async () => expect(await readFile(notePath, 'utf8')).toBe('the caller cancelled'));
+    await eventually(async () => expect(await readFile(notePath, 'utf8')).toBe('the caller cancelled'));
   });
 
   it('go to other actors: a thread spawns one, which ends with it', async () => {
@@ -104,7 +105,7 @@ describe('calls', () => {
     expect(await child.say({ text: 'child' })).toMatchObject({ text: 'child', incarnation: 1 });
     expect(await statusOf(childId)).toMatchObject({ isolation: 'thread', owner: `${actorId}/1` });
     await system.stop(actorId);
-    await vi.waitFor(async () => expect((await statusOf(childId)).state).toBe('dead'), { timeout: 10_000 });
+    await eventually(async () => expect((await statusOf(childId)).state).toBe('dead'));
   });
 });
 

@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
+import { eventually } from '../../common/testing/eventually.ts';
 import { silentLog } from '../../common/log.ts';
 import { NodeObjects } from './node-objects.ts';
 import { sha256Hex } from './object-ref.ts';
@@ -96,7 +97,7 @@ describe('on one node', () => {
     const { id, digest, sizeBytes } = ref;
     const holders = [origin.address, other.address];
     const shared = { id, digest, sizeBytes, pins: 0 };
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(await origin.list()).toEqual([
         { ...shared, kind: 'OBJECT_KIND_PRIMARY', owner: 'a/1', holders },
       ]),
@@ -214,7 +215,7 @@ describe('between nodes', () => {
     const [origin, receiver] = [await openHost('o'), await openHost('r')];
     const ref = await origin.store.put(pattern(MIB));
     await receiver.store.get(ref);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await receiver.store.free([ref]);
       expect(await receiver.metric('store_objects', { kind: 'secondary' })).toBe(0);
     });

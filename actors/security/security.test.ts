@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { eventually } from '../../common/testing/eventually.ts';
 import { createLog, silentLog } from '../../common/log.ts';
 import { ChannelPool, plainCalls } from '../calls/channels.ts';
 import { healthService } from '../serving/health.ts';
@@ -138,7 +139,7 @@ describe.skipIf(!hasOpenssl)('TLS', () => {
     const lines: string[] = [];
     const address = await serve(createLog({ write: (line) => lines.push(line) }));
     await expect(call(address, old, then)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(lines.map((line) => JSON.parse(line) as object)).toContainEqual(
         expect.objectContaining({ message: 'TLS refused a caller', reason: 'CERT_HAS_EXPIRED' }),
       ),

@@ -1,5 +1,6 @@
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, expect, it, vi } from 'vitest';
+import { eventually } from '../../common/testing/eventually.ts';
 import { ChannelPool, plainCalls } from '../calls/channels.ts';
 import { serveHealth } from './health-port.ts';
 import { healthService } from './health.ts';
@@ -43,11 +44,11 @@ it('tells those who watch at once, and ends when it closes', async () => {
   const other = (async () => {
     for await (const { status } of calls.watch({ service: 'unheard-of' })) live.push(status);
   })();
-  await vi.waitFor(() => expect([seen, live]).toEqual([['SERVING'], ['SERVICE_UNKNOWN']]));
+  await eventually(() => expect([seen, live]).toEqual([['SERVING'], ['SERVICE_UNKNOWN']]));
   health.setServing(false);
   health.setServing(false);
   health.setServing(true);
-  await vi.waitFor(() => expect(seen).toEqual(['SERVING', 'NOT_SERVING', 'SERVING']));
+  await eventually(() => expect(seen).toEqual(['SERVING', 'NOT_SERVING', 'SERVING']));
   health.close();
   await Promise.allSettled([watching, other]);
   expect(live).toEqual(['SERVICE_UNKNOWN']);

@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { eventually } from '../../common/testing/eventually.ts';
 import { SpareThreads } from './spare-threads.ts';
 
 /** Says when it is a spare; echoes. */
@@ -50,8 +51,7 @@ async function echoOf(worker: Worker): Promise<unknown> {
   return ((await once(worker, 'message')) as unknown[])[0];
 }
 
-const waitFor = (count: number) =>
-  vi.waitFor(() => expect(threads.waiting).toBe(count), { timeout: 10_000, interval: 20 });
+const waitFor = (count: number) => eventually(() => expect(threads.waiting).toBe(count));
 
 it('keeps none until one is wanted, then as many as were wanted at once', async () => {
   expect(threads.waiting).toBe(0);
@@ -88,9 +88,7 @@ it('a program that cannot be loaded is reported, and not tried for ever', async 
   await threads.close();
   threads = new SpareThreads(broken, reporter());
   await expect(once(take(), 'exit')).rejects.toThrow('cannot be loaded');
-  await vi.waitFor(() => expect(errors).toMatchObject([{ message: 'cannot be loaded' }]), {
-    timeout: 10_000,
-  });
+  await eventually(() => expect(errors).toMatchObject([{ message: 'cannot be loaded' }]));
   await new Promise((resolve) => setTimeout(resolve, 400));
   expect(errors).toHaveLength(1);
   expect(threads.waiting).toBe(0);

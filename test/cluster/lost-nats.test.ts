@@ -2,7 +2,8 @@
 // themselves again, the run ends with the weights of one that nothing happened to, and no event is lost.
 import { join } from 'node:path';
 import { connect } from 'nats';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../../common/testing/eventually.ts';
 import type { RunEvent__Output } from '../../gen/ballast/v1/RunEvent.ts';
 import { startTestNode, type TestNode } from '../support/cluster.ts';
 import {
@@ -16,7 +17,6 @@ import {
 import { hasNats, type NatsServer, startNats } from '../support/nats.ts';
 import { newFolder } from '../support/suite.ts';
 
-const SOON = { timeout: 60_000, interval: 500 };
 const EPOCHS = 5;
 const why = hasNats ? '' : ' (skipped: no nats-server on the PATH; `make test` installs it)';
 
@@ -77,10 +77,10 @@ describe.skipIf(!hasNats)(`a NATS server that lost its store${why}`, () => {
     const half = Math.floor(seen.length / 2);
     expect(await eventsOf(api, name, seen[half]!.sequence)).toEqual(seen.slice(half)); // resumed from there
 
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const states = (await api.listNodes({})).nodes.map(({ state }) => state);
       expect(states).toEqual(['alive', 'alive', 'alive']);
-    }, SOON);
+    });
     const connection = await connect({ servers: nats.url });
     const { streams } = await connection.jetstreamManager();
     const made = await streams.info('BALLAST_run-shaken'); // again, for what came after

@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 
 export const hasNats = spawnSync('nats-server', ['--version']).status === 0;
 
@@ -22,14 +21,6 @@ export interface NatsServer {
 
 function isStopped(pid: number): boolean {
   return readFileSync(`/proc/${pid}/status`, 'utf8').includes('State:\tT');
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 export async function startNats(

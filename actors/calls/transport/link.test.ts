@@ -2,6 +2,7 @@ import { createConnection, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { eventually } from '../../../common/testing/eventually.ts';
 import { silentLog } from '../../../common/log.ts';
 import type { CallContext } from '../call.ts';
 import { currentCall } from '../../base/call-scope.ts';
@@ -142,7 +143,7 @@ describe('calls on a shared stream', () => {
     const pool = open();
     await check(pool, proxy.address, 'x'); // a connection that never stood is not dialled again
     const call = check(pool, proxy.address, 'x');
-    await vi.waitFor(() => expect(runs).toBe(2));
+    await eventually(() => expect(runs).toBe(2));
     proxy.cut();
     expect(await call).toMatchObject({ status: 'SERVING' });
     expect(runs).toBe(2);

@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { IContainer } from 'kubernetes-models/v1/Container';
 import type { IEnvVar } from 'kubernetes-models/v1/EnvVar';
-import { freePort } from '../nats.ts';
+import { keepPort } from '../ports.ts';
 import { imageConfig, readStages } from './dockerfile.ts';
 import { environmentOf, resourceOf } from './environment.ts';
 import type { KubeObject, Workload } from './objects.ts';
@@ -45,7 +45,7 @@ export async function localContainer(
   const [container] = workload.spec.containers;
   if (container === undefined) throw new Error(`${workload.name} has no container`);
   const ports = new Map<number, number>();
-  for (const { containerPort } of container.ports ?? []) ports.set(containerPort, await freePort());
+  for (const { containerPort } of container.ports ?? []) ports.set(containerPort, await keepPort());
   const mounts = mountsOf(container, workload, place);
   const move = (text: string) => relocate(text, { ports, mounts, services: place.services });
   writeFiles(container, workload, { objects, place, mounts, move });
