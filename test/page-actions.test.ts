@@ -36,10 +36,10 @@ async function startRun(page: Page, name: string, config: string): Promise<void>
 
 const press = (page: Page, name: string) => page.getByRole('button', { name, exact: true }).click();
 
-async function stop({ cli, close }: TestCoordinator): Promise<void> {
-  close();
-  cli.signal('SIGTERM');
-  await cli.ended;
+async function stop(coordinator: TestCoordinator): Promise<void> {
+  coordinator.close();
+  coordinator.cli.signal('SIGTERM');
+  await coordinator.cli.ended;
 }
 
 describe.skipIf(browser === null)('the page of a coordinator (skipped: no chromium on the PATH)', () => {

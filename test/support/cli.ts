@@ -11,6 +11,10 @@ const MAIN = join(packageRoot(), 'dist', 'cli', 'main.js');
 const PATIENCE_MS = 280_000; // below a test’s own limit, so that it tells what it waited for
 const POLL_MS = 10;
 
+/** Commands that go on; a test that timed out leaves some behind. They end their own children at SIGTERM. */
+const living = new Set<ChildProcess>();
+process.on('exit', () => living.forEach((child) => child.kill()));
+
 export interface CliEnd {
   /** Null when a signal ended it. */
   readonly code: number | null;
@@ -36,10 +40,12 @@ export class Cli {
 
   private constructor(child: ChildProcess) {
     this.#child = child;
+    living.add(child);
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
     this.ended = once(child, 'close').then(([code, signal]) => {
       this.#isOver = true;
+      living.delete(child);
       const { stdout, stderr } = this;
       return { code: code as CliEnd['code'], signal: signal as CliEnd['signal'], stdout, stderr };
     });
