@@ -1,4 +1,5 @@
 import { expect, it, vi } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { WorkQueue } from './work-queue.ts';
 
 it('works on a key once at a time, and once more where it was added meanwhile', async () => {
@@ -12,10 +13,10 @@ it('works on a key once at a time, and once more where it was added meanwhile', 
   for (const key of ['a', 'a', 'b', 'c', 'a']) queue.add(key);
   expect(seen).toEqual(['a', 'b']); // c waits for room, a for itself
   gates[0]!();
-  await vi.waitFor(() => expect(seen.length).toBe(3));
+  await eventually(() => expect(seen.length).toBe(3));
   gates[1]!();
   gates[2]!();
-  await vi.waitFor(() => expect(seen.toSorted()).toEqual(['a', 'a', 'b', 'c']));
+  await eventually(() => expect(seen.toSorted()).toEqual(['a', 'a', 'b', 'c']));
   gates[3]!();
   await queue.close();
 });

@@ -5,7 +5,8 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { beforeAll, expect, it, vi } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 
 const PROGRAM = join(import.meta.dirname, 'fixtures/actors/busy.mjs');
 const both = (isolation: string): readonly (readonly [string, unknown])[] => [
@@ -68,7 +69,7 @@ it('a busy actor, and what it started, end when its node is killed', async () =>
   const { value: pids } = JSON.parse(line.toString()) as { readonly value: readonly number[] };
   expect(pids.every(isRunning)).toBe(true);
   program.kill('SIGKILL');
-  await vi.waitFor(() => expect(pids.filter(isRunning)).toEqual([]), { timeout: 60_000, interval: 100 });
+  await eventually(() => expect(pids.filter(isRunning)).toEqual([]));
 });
 
 function isRunning(pid: number): boolean {

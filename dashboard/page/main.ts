@@ -92,7 +92,7 @@ async function show(source: LiveSource, session: Session): Promise<void> {
   window.scrollTo(0, 0);
   if (kind === 'runs' && rest !== '') {
     const id = decodeURIComponent(rest);
-    replace(crumbs, h('span', { 'aria-current': 'page' }, id));
+    replace(crumbs, id !== '.' && h('span', { 'aria-current': 'page' }, id)); // '.': the folder is the run
     const buttons = session.mayAct ? runButtons(id) : null;
     replace(main, runPage(source, id, buttons, (state) => !signal.aborted && setLink(state), signal).element);
     return;

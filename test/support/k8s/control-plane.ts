@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { packageRoot } from '../../../common/package-root.ts';
-import { freePort } from '../nats.ts';
+import { keepPort } from '../ports.ts';
 import { HELM_PATH } from './objects.ts';
 
 const SERVERS =
@@ -85,7 +85,7 @@ export interface ApiServer {
 export async function startApiServer(folder: string): Promise<ApiServer> {
   const path = (name: string) => join(folder, name);
   mkdirSync(folder, { recursive: true });
-  const [clients, peers, secure] = [await freePort(), await freePort(), await freePort()];
+  const [clients, peers, secure] = [await keepPort(), await keepPort(), await keepPort()];
   const etcdUrl = `http://127.0.0.1:${clients}`;
   const etcd = launch('etcd', [
     ...['--data-dir', path('etcd'), '--listen-client-urls', etcdUrl, '--advertise-client-urls', etcdUrl],
