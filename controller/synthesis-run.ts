@@ -6,7 +6,7 @@ import { toStruct } from '../coordinator/api/struct.ts';
 import type { CreateRunRequest } from '../gen/ballast/v1/CreateRunRequest.ts';
 import type { Run__Output } from '../gen/ballast/v1/Run.ts';
 
-/** `.internal` is reserved for private use: nobody owns the name (docs/decisions/0034-synthesis-run.md). */
+/** `.internal` is reserved for private use: nobody owns the name (docs/decisions/0036-synthesis-run.md). */
 export const GROUP = 'ballast.internal';
 export const VERSION = 'v1alpha1';
 export const PLURAL = 'synthesisruns';
