@@ -56,7 +56,7 @@ it('goes on from a checkpoint to the same bits, running statistics included', as
     // prettier-ignore
     expect([name, before[name]!.data.some((value, i) => value !== whole.params[name]!.data[i])]).toEqual([name, moves]);
   const resumed = await ClassifierTraining.create(config, dataset);
-  resumed.restore(checkpoint, 'checkpoint');
+  await resumed.restore(checkpoint, 'checkpoint');
   await resumed.trainEpoch(2, NO_IMAGES, nothing);
   expect(resumed.exportModel().digest).toBe(whole.exportModel().digest);
 });
