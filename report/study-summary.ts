@@ -1,11 +1,32 @@
 /** What tables, charts and pages show of a study's rows. */
-import { percent, plural, points } from './format.ts';
+import { decimal, NO_VALUE, percent, plural, points } from './format.ts';
 import { type Interval, type Summary, summarize } from './statistics.ts';
-import type { StudyDifference, StudyMeasure, StudyResults, StudyRow } from './study-results.ts';
+import {
+  STUDY_MEASURES,
+  type StudyDifference,
+  type StudyMeasure,
+  type StudyResults,
+  type StudyRow,
+} from './study-results.ts';
 
 /** The difference of a row from the reference in `measure`; undefined for the reference itself. */
 export function differenceIn(row: StudyRow, measure: StudyMeasure): StudyDifference | undefined {
   return row.differences.find((one) => one.measure === measure);
+}
+
+/** Measures whose paired tests are shown. */
+export const TESTED_MEASURES = ['balancedAccuracy', 'tailRecall', 'worstRecall', 'nll'] as const;
+
+/** '+2.0 [−0.5, +4.5] p 0.250/0.500': mean, interval, p of sign flips and after Holm; without pairs, the mean alone. */
+export function testedDifference(row: StudyRow, measure: StudyMeasure): string {
+  const one = differenceIn(row, measure);
+  if (one === undefined) return NO_VALUE;
+  const { mean, interval, differences, p, holmP } = one;
+  const signed = (value: number) => `${value < 0 ? '−' : '+'}${decimal(Math.abs(value))}`;
+  const show = (value: number) => (STUDY_MEASURES[measure].isRate ? points(value) : signed(value));
+  const range = interval === null ? '' : ` [${show(interval.low)}, ${show(interval.high)}]`;
+  const chance = p === null || differences.length < 2 ? '' : ` p ${decimal(p)}`;
+  return `${show(mean)}${range}${chance}${chance !== '' && holmP !== null ? `/${decimal(holmP)}` : ''}`;
 }
 
 /** Class fidelity of the last judged epoch, over the row's runs. */

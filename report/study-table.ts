@@ -1,6 +1,6 @@
 /** A study or comparison as text: what `ballast study`, `ballast compare` and the demo end with. */
 import { plainText } from '../common/plain-text.ts';
-import { count, decimal, duration, NO_VALUE, percent, plural, points } from './format.ts';
+import { count, decimal, duration, NO_VALUE, percent, plural } from './format.ts';
 import type { Summary } from './statistics.ts';
 import {
   meanSeconds,
@@ -17,6 +17,8 @@ import {
   pointsWithInterval,
   rateWithSpread,
   seedsOf,
+  TESTED_MEASURES,
+  testedDifference,
 } from './study-summary.ts';
 import { displayWidth, fitColumns, padColumns } from './terminal/text.ts';
 
@@ -33,7 +35,6 @@ interface Column {
 }
 
 const GAP = '  ';
-const TESTED: readonly StudyMeasure[] = ['balancedAccuracy', 'tailRecall', 'worstRecall', 'nll'];
 
 /**
  * A line a row: means and spreads over seeds, the difference from the reference, best values starred. With several
@@ -102,22 +103,11 @@ function mainColumns({ rows, reference, ceiling }: StudyResults): Column[] {
 function testColumns(rows: readonly StudyRow[]): Column[] {
   return [
     { head: 'row', dispensable: 0, cells: rows.map(({ name }) => plainText(name)) },
-    ...TESTED.map((measure, at): Column => ({
+    ...TESTED_MEASURES.map((measure, at): Column => ({
       ...{ head: STUDY_MEASURES[measure].title, dispensable: at },
-      cells: rows.map((row) => tested(row, measure)),
+      cells: rows.map((row) => testedDifference(row, measure)),
     })),
   ];
-}
-
-function tested(row: StudyRow, measure: StudyMeasure): string {
-  const one = differenceIn(row, measure);
-  if (one === undefined) return NO_VALUE;
-  const { mean, interval, differences, p, holmP } = one;
-  const signed = (value: number) => `${value < 0 ? '−' : '+'}${decimal(Math.abs(value))}`;
-  const show = (value: number) => (STUDY_MEASURES[measure].isRate ? points(value) : signed(value));
-  const range = interval === null ? '' : ` [${show(interval.low)}, ${show(interval.high)}]`;
-  const chance = p === null || differences.length < 2 ? '' : ` p ${decimal(p)}`;
-  return `${show(mean)}${range}${chance}${chance !== '' && holmP !== null ? `/${decimal(holmP)}` : ''}`;
 }
 
 function seedColumns({ rows }: StudyResults): Column[] {

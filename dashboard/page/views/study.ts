@@ -1,6 +1,6 @@
 /** Rows of a study or a comparison against each other, or runs that were chosen in the list. */
 import { recallBars, rowCurves, scoreDots } from '../../../report/charts/study-charts.ts';
-import { count, decimal, duration, percent, points } from '../../../report/format.ts';
+import { count, decimal, duration, percent } from '../../../report/format.ts';
 import { meanByPosition } from '../../../report/statistics.ts';
 import {
   meanSeconds,
@@ -19,6 +19,8 @@ import {
   rateWithSpread,
   seedsOf,
   studySentence,
+  TESTED_MEASURES,
+  testedDifference,
 } from '../../../report/study-summary.ts';
 import type { RowPictures } from '../../model/studies.ts';
 import { chartBox } from '../chart-box.ts';
@@ -129,27 +131,18 @@ function scoreTable(results: StudyResults): HTMLElement {
 }
 
 function testSection({ rows, reference }: StudyResults): HTMLElement {
-  const measures = ['balancedAccuracy', 'tailRecall', 'worstRecall', 'nll'] as const;
   const cells = rows
     .filter(({ name }) => name !== reference)
-    .map((row): Cell[] => [{ text: row.name }, ...measures.map((measure) => testCell(row, measure))]);
+    .map((row): Cell[] => [
+      { text: row.name },
+      ...TESTED_MEASURES.map((measure) => ({ text: testedDifference(row, measure), isNumber: true })),
+    ]);
   return section(
     'tests',
     `Against ${reference}`,
     'Paired by seed: mean, 95% interval, p of the exact sign-flip test / after Holm’s correction over rows and both primary measures.',
-    table('Paired tests', ['row', ...measures.map((measure) => STUDY_MEASURES[measure].title)], cells),
+    table('Paired tests', ['row', ...TESTED_MEASURES.map((measure) => STUDY_MEASURES[measure].title)], cells),
   );
-}
-
-function testCell(row: StudyRow, measure: StudyMeasure): Cell {
-  const one = differenceIn(row, measure);
-  if (one === undefined) return { text: '–', isNumber: true };
-  const { isRate } = STUDY_MEASURES[measure];
-  const show = (value: number) => (isRate ? points(value) : decimal(value));
-  const range = one.interval === null ? '' : ` [${show(one.interval.low)}, ${show(one.interval.high)}]`;
-  const chance =
-    one.p === null ? '' : `, p ${decimal(one.p)}${one.holmP === null ? '' : ` / ${decimal(one.holmP)}`}`;
-  return { text: `${show(one.mean)}${range}${chance}`, isNumber: true };
 }
 
 function pictureSection({ row, pictures }: RowPictures, index: number): HTMLElement {
