@@ -22,11 +22,12 @@ function firstGivenAway(): number {
   }
 }
 
-/** A port on which nothing listens, kept from other tests for as long as this process lives. */
-export async function keepPort(): Promise<number> {
-  const last = firstGivenAway() - 1;
-  for (let port = last - (process.pid % SPAN); port > 1024; port--)
-    if (take(port) && (await isFree(port))) return port;
+/**
+ * A port on which nothing listens, kept from other tests for as long as this process lives: the first such one from
+ * `from` down, by default one that depends on the process.
+ */
+export async function keepPort(from = firstGivenAway() - 1 - (process.pid % SPAN)): Promise<number> {
+  for (let port = from; port > 1024; port--) if (take(port) && (await isFree(port))) return port;
   throw new Error('every port is kept or in use');
 }
 
