@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The `ballast` command. */
-import { describeFailure, EXIT, writeTemporaryLog } from './failure.ts';
+import { describeFailure, EXIT, writeTemporaryLog } from './base/failure.ts';
 import { createProgram } from './program.ts';
 
 /** Run folders are 0700, models, logs and downloads 0600; processes that it starts inherit it. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { describeFailure } from './failure.ts';
+import { describeFailure } from './base/failure.ts';
 import { COMMANDS, createProgram } from './program.ts';
 
 let dir: string;

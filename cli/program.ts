@@ -1,7 +1,7 @@
 /** The command line: every command of `ballast`. */
 import { Command } from 'commander';
 import { packageVersion } from '../common/package-root.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext } from './base/context.ts';
 
 type AddCommands = (program: Command, context: CommandContext) => void;
 
@@ -10,27 +10,27 @@ export const COMMANDS: readonly {
   readonly names: readonly string[];
   readonly load: () => Promise<AddCommands>;
 }[] = [
-  { names: ['run'], load: async () => (await import('./run.ts')).addRunCommand },
-  { names: ['compare'], load: async () => (await import('./compare.ts')).addCompareCommand },
+  { names: ['run'], load: async () => (await import('./run/command.ts')).addRunCommand },
+  { names: ['compare'], load: async () => (await import('./study/compare.ts')).addCompareCommand },
   { names: ['study'], load: async () => (await import('./study/command.ts')).addStudyCommand },
-  { names: ['demo'], load: async () => (await import('./compare.ts')).addDemoCommand },
-  { names: ['report'], load: async () => (await import('./report.ts')).addReportCommand },
-  { names: ['dashboard'], load: async () => (await import('./dashboard.ts')).addDashboardCommand },
-  { names: ['prior'], load: async () => (await import('./prior.ts')).addPriorCommand },
-  { names: ['judge'], load: async () => (await import('./judge.ts')).addJudgeCommand },
-  { names: ['data'], load: async () => (await import('./data.ts')).addDataCommand },
-  { names: ['coordinator'], load: async () => (await import('./coordinator.ts')).addCoordinatorCommand },
-  { names: ['controller'], load: async () => (await import('./controller.ts')).addControllerCommand },
+  { names: ['demo'], load: async () => (await import('./study/compare.ts')).addDemoCommand },
+  { names: ['report'], load: async () => (await import('./run/report.ts')).addReportCommand },
+  { names: ['dashboard'], load: async () => (await import('./dashboard/command.ts')).addDashboardCommand },
+  { names: ['prior'], load: async () => (await import('./models/prior.ts')).addPriorCommand },
+  { names: ['judge'], load: async () => (await import('./models/judge.ts')).addJudgeCommand },
+  { names: ['data'], load: async () => (await import('./data/command.ts')).addDataCommand },
+  { names: ['coordinator'], load: async () => (await import('./api/coordinator.ts')).addCoordinatorCommand },
+  { names: ['controller'], load: async () => (await import('./api/controller.ts')).addControllerCommand },
   {
     names: ['submit', 'watch', 'runs', 'cancel', 'resume', 'delete', 'predictions', 'model', 'synthesize'],
-    load: async () => (await import('./api-commands.ts')).addApiCommands,
+    load: async () => (await import('./api/commands.ts')).addApiCommands,
   },
-  { names: ['node'], load: async () => (await import('./node.ts')).addNodeCommand },
+  { names: ['node'], load: async () => (await import('./cluster/node.ts')).addNodeCommand },
   {
     names: ['status', 'nodes', 'actors', 'objects', 'events', 'logs', 'kill', 'stop', 'drain'],
-    load: async () => (await import('./cluster-commands.ts')).addClusterCommands,
+    load: async () => (await import('./cluster/commands.ts')).addClusterCommands,
   },
-  { names: ['token'], load: async () => (await import('./token.ts')).addTokenCommand },
+  { names: ['token'], load: async () => (await import('./api/token.ts')).addTokenCommand },
 ];
 
 const DESCRIPTION =

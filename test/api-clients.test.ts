@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { describeFailure } from '../cli/failure.ts';
+import { describeFailure } from '../cli/base/failure.ts';
 import { createProgram } from '../cli/program.ts';
 import { Cli, type CliEnd } from './support/cli.ts';
 import { startCoordinator, type TestCoordinator } from './support/coordinator.ts';

@@ -8,7 +8,7 @@ import { eventually } from '../common/testing/eventually.ts';
 import { ActorSystem, ChannelPool, connectNode } from '../actors/index.ts';
 import type { ActorHandle, ActorStatus, BusEvent, NodeStatus } from '../actors/index.ts';
 import { remoteEventBus } from '../actors/control/event-service.ts';
-import type { ObjectRow } from '../cli/cluster-tables.ts';
+import type { ObjectRow } from '../cli/cluster/tables.ts';
 import { echo } from './fixtures/actors/echo.ts';
 import type { EchoServiceClient } from './fixtures/actors/echo.ts';
 import { ballast } from './support/cli.ts';

@@ -4,12 +4,12 @@
  */
 import { toError, UserError } from '../../common/errors.ts';
 import type { RunReport } from '../../report/records.ts';
-import type { CommandContext } from '../context.ts';
-import { executeRun } from '../execute-run.ts';
-import { Interrupted, RunFailed } from '../failure.ts';
-import { createSink } from '../output.ts';
-import { prepareRunFolder } from '../run-folder-check.ts';
-import type { RunServices } from '../with-run-services.ts';
+import type { CommandContext } from '../base/context.ts';
+import { executeRun } from '../run/execute-run.ts';
+import { Interrupted, RunFailed } from '../base/failure.ts';
+import { createSink } from '../base/output.ts';
+import { prepareRunFolder } from '../run/folder-check.ts';
+import type { RunServices } from '../base/with-run-services.ts';
 import { inParallel } from './in-parallel.ts';
 import type { StudyRun } from './plan.ts';
 import type { KeptRun } from './runs-folder.ts';

@@ -2,8 +2,8 @@
 import { UserError } from '../../common/errors.ts';
 import { ensureDirectory } from '../../common/files.ts';
 import { studyTable } from '../../report/study-table.ts';
-import type { CommandContext } from '../context.ts';
-import { withRunServices } from '../with-run-services.ts';
+import type { CommandContext } from '../base/context.ts';
+import { withRunServices } from '../base/with-run-services.ts';
 import { executeStudy, type StudyJob } from './execute-study.ts';
 import { type StudyFrame, StudyRecord } from './record.ts';
 import { type StopRule, whyDropped } from './stop-rule.ts';

@@ -1,0 +1,121 @@
+/** `ballast prior train` and `ballast prior sample`: unlabelled diffusion priors. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { UserError } from '../../common/errors.ts';
+import { isWritten, mergeConfig, type PlainObject } from '../../config/merge.ts';
+import { FASHION_MNIST } from '../../data/fashion-mnist.ts';
+import { readModelFile } from '../../models/model-file.ts';
+import { progressLine } from '../../report/terminal/progress-line.ts';
+import { type PriorConfig, priorConfigSchema } from '../../services/prior-trainer/config.ts';
+import type { CommandContext } from '../base/context.ts';
+import { Interrupted } from '../base/failure.ts';
+import { addConfigFlags, PRIOR_FLAGS } from '../base/flags.ts';
+import { listenForInterrupts } from '../base/interrupts.ts';
+import { configOf } from './standalone-config.ts';
+
+export function addPriorCommand(program: Command, context: CommandContext): void {
+  const prior = program.command('prior').description('Trains and samples unlabelled diffusion priors.');
+  prior.summary('train and sample diffusion priors');
+  const train = prior
+    .command('train')
+    .description('Trains an unlabelled denoiser on the training images; the network never sees labels.')
+    .option('--config <file>', 'YAML or JSON file with the configuration')
+    .requiredOption('--out <dir>', 'folder of the prior')
+    .option(
+      '--unlabelled <path...>',
+      'folders, CSV, NPZ or IDX files of images without labels; with --data both are trained on',
+    )
+    .option('--resume', 'continue from the checkpoint in --out; its own configuration rules');
+  addConfigFlags(train, PRIOR_FLAGS);
+  train.action(() => runTrain(train, context));
+  prior
+    .command('sample')
+    .description('Draws unguided samples into a PNG.')
+    .argument('<prior>', 'prior.safetensors')
+    .option('--out <file>', 'PNG to write', 'samples.png')
+    .option('--count <n>', 'images', wholeNumber, 64)
+    .option('--steps <n>', 'denoising steps', wholeNumber, 20)
+    .option('--seed <n>', 'seed of the noise', wholeNumber, 0)
+    .option('--threads <n>', 'compute threads', wholeNumber, 1)
+    .action((path: string, options: SampleFlags) => runSample(path, options, context));
+}
+
+interface SampleFlags {
+  readonly out: string;
+  readonly count: number;
+  readonly steps: number;
+  readonly seed: number;
+  readonly threads: number;
+}
+
+async function runTrain(command: Command, { cwd, stdout, stderr }: CommandContext): Promise<void> {
+  const { out, resume = false } = command.opts<{ out: string; resume?: boolean }>();
+  const dir = resolve(cwd, out);
+  const config = resume
+    ? await readConfig(dir)
+    : await configOf(command, priorConfigSchema, PRIOR_FLAGS, cwd, withUnlabelled(command, cwd));
+  // Loaded late: other commands need not wait for the tensor library.
+  const { priorFiles, trainPrior } = await import('../../services/prior-trainer/train.ts');
+  const interrupts = listenForInterrupts((line) => stderr.write(`${line}\n`));
+  const line = progressLine(stdout, {
+    isTTY: stdout.isTTY === true,
+    columns: stdout.columns ?? 100,
+    clock: () => performance.now(),
+    label: 'prior',
+    total: config.steps,
+  });
+  try {
+    const finished = await trainPrior(config, dir, {
+      resume,
+      signal: interrupts.signal,
+      onProgress: ({ step, loss }) => line.update(step, loss),
+      onImages: (text, warnings) => {
+        stdout.write(`${text}\n`);
+        for (const warning of warnings) stderr.write(`warning: ${warning}\n`);
+      },
+    });
+    line.close();
+    if (!finished)
+      throw new Interrupted(
+        interrupts.received() ?? 'SIGINT',
+        `stopped; continue with: ballast prior train --resume --out ${out}`,
+      );
+    stdout.write(`prior: ${priorFiles(dir).model}\n`);
+  } finally {
+    line.close();
+    interrupts.release();
+  }
+}
+
+/** Adds --unlabelled. When nothing names labelled data, the unlabelled images are trained on alone. */
+function withUnlabelled(command: Command, cwd: string): (values: PlainObject) => PlainObject {
+  const { unlabelled } = command.opts<{ unlabelled?: string[] }>();
+  return (values) => {
+    const paths = unlabelled?.map((path) => (path === FASHION_MNIST ? path : resolve(cwd, path)));
+    const named = mergeConfig(values, { unlabelled: paths });
+    const isAlone = named['unlabelled'] !== undefined && !isWritten(values, ['data', 'source']);
+    return isAlone ? mergeConfig({ labelled: false }, named) : named;
+  };
+}
+
+async function readConfig(dir: string): Promise<PriorConfig> {
+  const path = join(dir, 'config.json');
+  if (!existsSync(path)) throw new UserError(`${dir}: holds no prior to resume; start one without --resume`);
+  return priorConfigSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+}
+
+async function runSample(path: string, flags: SampleFlags, { cwd, stdout }: CommandContext): Promise<void> {
+  const prior = await readModelFile(resolve(cwd, path), 'denoiser');
+  const { samplePrior, writeSampleGrid } = await import('../../services/prior-trainer/sample.ts');
+  const images = await samplePrior(prior, { ...flags, engine: 'onnxruntime' });
+  await writeSampleGrid(resolve(cwd, flags.out), images, prior.model.image);
+  stdout.write(`${flags.count} samples: ${flags.out}\n`);
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('It must be a whole number.');
+  return value;
+}
