@@ -20,7 +20,6 @@ describe('resolveMethod', () => {
     ['iois+erm', 'erm is plain training and joins nothing; say iois'],
     ['replay+iois', 'replay and iois both choose the synthesis; keep one'],
     ['iois+iois', 'iois is named twice'],
-    ['oversample+logit-adjust', 'both correct the class prior'],
     ['boosting', "unknown method 'boosting'; Known: erm, replay, iois, iois-released, oversample"],
     ['iois+logit-ajust', 'did you mean logit-adjust?'],
     ['', "unknown method ''"],

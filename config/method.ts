@@ -79,7 +79,7 @@ export const PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
 
 /**
  * The axes of a method's name. Throws UserError for an unknown preset (naming the known), one given twice, two
- * presets that set the same axis, `erm` joined to anything, and two corrections of the class prior at once.
+ * presets that set the same axis, and `erm` joined to anything.
  */
 export function resolveMethod(method: string): MethodAxes {
   const names = presetNames(method);
@@ -102,10 +102,6 @@ export function resolveMethod(method: string): MethodAxes {
   for (const [field, [first, second]] of sharedDefaults(names))
     throw refuse(
       first === second ? `${first} is named twice` : `${first} and ${second} both choose ${field}; keep one`,
-    );
-  if (axes.logitAdjustment > 0 && axes.sampling !== 'natural')
-    throw refuse(
-      'over-sampling and logit adjustment both correct the class prior, twice is too much; keep one',
     );
   return axes;
 }

@@ -106,7 +106,21 @@ describe('parseRunConfig', () => {
     ],
     [
       { ...BASE, method: 'crt+logit-adjust' },
-      'training.headRetraining and logit adjustment both correct the class prior',
+      'method crt+logit-adjust: logit adjustment and training.headRetraining both correct the class prior',
+    ],
+    [
+      { ...BASE, method: 'oversample+logit-adjust' },
+      'class-balanced sampling and logit adjustment both correct',
+    ],
+    [
+      { ...BASE, method: 'oversample-sqrt+weighted' },
+      'square-root sampling and training.classWeights inverse both correct the class prior, twice is too much',
+    ],
+    [{ ...BASE, method: 'ldam-drw+oversample' }, 'both correct the class prior'],
+    [{ ...BASE, method: 'effective-number+post-hoc' }, 'both correct the class prior'],
+    [
+      { ...BASE, method: 'oversample', training: { postHocAdjustment: 1 } },
+      'class-balanced sampling and training.postHocAdjustment both correct the class prior',
     ],
     [{ ...BASE, method: 'crt+oversample' }, 'crt and oversample both choose the sampling; keep one'],
     [

@@ -95,7 +95,25 @@ export function resolvePaths(config: RunConfig, base: string): RunConfig {
   };
 }
 
+/** The ways in which a run makes up for how unequal the classes are; the effects of two would add up. */
+function priorCorrections({ method, training }: RunConfig): string[] {
+  const { sampling, logitAdjustment } = resolveMethod(method);
+  const { classWeights, postHocAdjustment, headRetraining } = training;
+  return [
+    ...(sampling === 'natural' ? [] : [`${sampling} sampling`]),
+    ...(logitAdjustment > 0 ? ['logit adjustment'] : []),
+    ...(classWeights === 'none' ? [] : [`training.classWeights ${classWeights}`]),
+    ...(postHocAdjustment > 0 ? ['training.postHocAdjustment'] : []),
+    ...(headRetraining === null ? [] : ['training.headRetraining']),
+  ];
+}
+
 function checkTogether(config: RunConfig, locate: Locate): void {
+  const [first, second] = priorCorrections(config);
+  if (first !== undefined && second !== undefined)
+    throw new UserError(
+      `${locate(['method'])}: method ${config.method}: ${first} and ${second} both correct the class prior, twice is too much; keep one`,
+    );
   if (synthesizes(config) && config.prior === null)
     throw new UserError(
       `${locate(['method'])}: method ${config.method} makes images and needs a diffusion prior; ` +
@@ -106,8 +124,6 @@ function checkTogether(config: RunConfig, locate: Locate): void {
     new UserError(`${locate(['training', 'headRetraining'])}: training.headRetraining ${why}`);
   if (headRetraining !== null && epochs < 2)
     throw refuseHead(`needs at least 2 epochs, one for the whole network; training.epochs is ${epochs}`);
-  if (headRetraining !== null && resolveMethod(config.method).logitAdjustment > 0)
-    throw refuseHead('and logit adjustment both correct the class prior, twice is too much; keep one');
   const before = epochsBefore(config.synthesis, epochs);
   if (before > 0 && before >= syntheticEpochs(config.training))
     throw new UserError(

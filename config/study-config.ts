@@ -53,6 +53,19 @@ export const studyConfigSchema = z
     reference: z.string().min(1).nullable().default(null),
     /** Name of the row with perfect images (data.fresh), of whose gain the others recover a share; null: none. */
     ceiling: z.string().min(1).nullable().default(null),
+    /**
+     * Rows that say what real images bring: the name of each, and how many more real images of each tail class it has
+     * (data.fresh; 0 for a row without). Every other row's score is then also given in such images. null: none.
+     */
+    worth: z
+      .record(z.string(), z.int().min(0))
+      .refine((rows) => Object.keys(rows).length >= 2, 'it needs at least two rows')
+      .refine(
+        (rows) => new Set(Object.values(rows)).size === Object.keys(rows).length,
+        'two rows have as many images',
+      )
+      .nullable()
+      .default(null),
     /** When a row is dropped before all its seeds are done; null: never. */
     stop: stopSchema.nullable().default(null),
     /** What finished runs are scored on. In a `development` study no run even decodes a test image. */
@@ -67,7 +80,7 @@ export const studyConfigSchema = z
     acceptOtherCode: z.boolean().default(false),
   })
   .check((ctx) => {
-    const { rows, reference, ceiling, stop } = ctx.value;
+    const { rows, reference, ceiling, worth, stop } = ctx.value;
     const names = rows.map((row) => row.name);
     const twice = names.findIndex((text, i) => names.indexOf(text) !== i);
     const refuse = (path: (string | number)[], message: string) =>
@@ -79,6 +92,9 @@ export const studyConfigSchema = z
     };
     mustBeRow(['reference'], reference);
     mustBeRow(['ceiling'], ceiling);
+    for (const row of Object.keys(worth ?? {}))
+      if (!names.includes(row))
+        refuse(['worth', row], `its name must be that of a row (${names.join(', ')})`);
     stop?.against?.forEach((row, i) => mustBeRow(['stop', 'against', i], row));
   });
 

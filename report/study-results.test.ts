@@ -73,6 +73,29 @@ describe('headroom and cost', () => {
   });
 });
 
+describe('worth in real images', () => {
+  it('reads a score off the rows with more real images, of which it says nothing itself', () => {
+    const scores = { base: 0.8, few: 0.82, many: 0.86, new: 0.84, worse: 0.7 };
+    const lines = Object.entries(scores).map(([name, score]) => ({
+      ...{ name, settings: {} },
+      runs: [run(name, 0, score, 0.2)],
+    }));
+    const worth = { base: 0, few: 10, many: 50 };
+    const compared = compareRows(lines, 'base', 'many', worth);
+    expect(compared.slice(0, 3).map((row) => row.worth)).toEqual([null, null, null]);
+    expect(compared[3]!.worth!.images).toBeCloseTo(30, 9); // half way from 10 to 50
+    expect(compared[4]!.worth).toEqual({ place: 'below', images: 0 });
+    expect(compareRows(lines.slice(3), 'new', null, worth)[0]!.worth).toBeNull(); // nothing of the curve is measured
+    const table = studyTable({
+      ...{ format: 1, title: 'T', split: null, reference: 'base', ceiling: 'many', worth },
+      ...{ classes: [], classCounts: [], rows: compared, warnings: [] },
+    });
+    expect(table).toMatch(/worth, images/);
+    expect(table).toMatch(/^new .* 30 /m);
+    expect(table).toMatch(/^worse .* below 0 /m);
+  });
+});
+
 describe('tables', () => {
   const results: StudyResults = {
     format: 1,
@@ -81,6 +104,7 @@ describe('tables', () => {
       split: 'development',
       reference: 'base',
       ceiling: null,
+      worth: null,
       classes: ['a'],
       classCounts: [3],
       rows,

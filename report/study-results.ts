@@ -6,6 +6,7 @@ import { classRecalls } from './class-recall.ts';
 import { finalResult } from './final-result.ts';
 import { holm, signFlipP } from './paired-tests.ts';
 import type { EpochRecord, Metrics, RunReport } from './records.ts';
+import { type RealImagesPoint, type Worth, worthInRealImages } from './worth.ts';
 import { type Interval, meanInterval, summarize, type Summary } from './statistics.ts';
 
 /** What rows are compared by, from a run's metrics. Smaller is better where it says so. */
@@ -98,6 +99,11 @@ export interface StudyRow {
    * ceiling's; null without a ceiling, for both of these rows, and where the ceiling is no higher than the reference.
    */
   readonly recovered: number | null;
+  /**
+   * How many more real images of each tail class would have brought the row's balanced accuracy; null where the study has no
+   * rows that tell, and for those rows.
+   */
+  readonly worth: Worth | null;
   /** More seconds than the reference for each point of balanced accuracy gained; null where nothing is gained. */
   readonly secondsPerPoint: number | null;
 }
@@ -111,11 +117,21 @@ export interface StudyResults {
   readonly reference: string;
   /** Row of what perfect images would give; null where the study has none. */
   readonly ceiling: string | null;
+  /** Rows that say what real images bring, with their number of more images a tail class; null where there are none. */
+  readonly worth: Readonly<Record<string, number>> | null;
   readonly classes: readonly string[];
   readonly classCounts: readonly number[];
   readonly rows: readonly StudyRow[];
   /** Doubts about the table, one line each: runs that failed or are missing, several versions of the code. */
   readonly warnings: readonly string[];
+}
+
+/** Whether a row has real images that nobody has, so that it competes with no other: the ceiling, or `worth` above 0. */
+export function hasMoreRealImages(
+  { ceiling, worth }: Pick<StudyResults, 'ceiling' | 'worth'>,
+  name: string,
+): boolean {
+  return name === ceiling || (worth?.[name] ?? 0) > 0;
 }
 
 /** A run's line from its report. */
@@ -171,13 +187,14 @@ export function emptyResult(
 }
 
 /**
- * Means and differences of each row. Runs of one `pair` are compared with each other; `reference` and `ceiling` are
- * names of rows.
+ * Means and differences of each row. Runs of one `pair` are compared with each other; `reference`, `ceiling` and the keys
+ * of `worth` are names of rows.
  */
 export function compareRows(
   rows: readonly Pick<StudyRow, 'name' | 'settings' | 'runs'>[],
   reference: string,
   ceiling: string | null = null,
+  worth: StudyResults['worth'] = null,
 ): StudyRow[] {
   const base = rows.find(({ name }) => name === reference)!;
   const compared = rows.map((row) => ({
@@ -191,10 +208,12 @@ export function compareRows(
   const primary = compared.flatMap(({ differences }) => differences.filter(isPrimary));
   const adjusted = new Map(holm(primary.map(({ p }) => p)).map((p, i) => [primary[i]!, p]));
   const headroom = gainOf(compared.find(({ name }) => name === ceiling)?.differences ?? []);
+  const curve = realImagesCurve(compared, worth ?? {});
   return compared.map((row) => ({
     ...row,
     differences: row.differences.map((one) => ({ ...one, holmP: adjusted.get(one) ?? null })),
     recovered: row.name === ceiling ? null : shareOf(gainOf(row.differences), headroom),
+    worth: row.name in (worth ?? {}) ? null : worthOn(curve, row.means.balancedAccuracy),
     secondsPerPoint: costOf(row.runs, base.runs, gainOf(row.differences)),
   }));
 }
@@ -205,6 +224,22 @@ function gainOf(differences: readonly StudyDifference[]): number | null {
 
 function shareOf(gain: number | null, headroom: number | null): number | null {
   return gain === null || headroom === null || headroom <= 0 ? null : gain / headroom;
+}
+
+/** Balanced accuracy of the rows that say what real images bring, as far as they are measured. */
+function realImagesCurve(
+  rows: readonly Pick<StudyRow, 'name' | 'means'>[],
+  worth: Readonly<Record<string, number>>,
+): RealImagesPoint[] {
+  return rows.flatMap(({ name, means: { balancedAccuracy } }) => {
+    const images = worth[name];
+    const isMeasured = images !== undefined && balancedAccuracy.n > 0;
+    return isMeasured ? [{ images, score: balancedAccuracy.mean, weight: balancedAccuracy.n }] : [];
+  });
+}
+
+function worthOn(curve: readonly RealImagesPoint[], { mean, n }: Summary): Worth | null {
+  return curve.length < 2 || n === 0 ? null : worthInRealImages(curve, mean);
 }
 
 function costOf(

@@ -2,6 +2,7 @@
 import { decimal, NO_VALUE, percent, plural, points } from './format.ts';
 import { type Interval, type Summary, summarize } from './statistics.ts';
 import {
+  hasMoreRealImages,
   STUDY_MEASURES,
   type StudyDifference,
   type StudyMeasure,
@@ -74,9 +75,10 @@ function verdict(difference: StudyDifference | undefined, reference: string): st
   return `, ${size} (${range} over ${plural(differences.length, 'paired seed')}: ${clear})`;
 }
 
-/** The result in one sentence; the ceiling, whose images nobody has, does not compete. */
-export function studySentence({ rows, reference, ceiling }: StudyResults): string {
-  const competing = rows.filter(({ name }) => name !== ceiling);
+/** The result in one sentence; rows of real images that nobody has do not compete. */
+export function studySentence(results: StudyResults): string {
+  const { rows, reference } = results;
+  const competing = rows.filter(({ name }) => !hasMoreRealImages(results, name));
   const winner = competing.find((row) => isBest(competing, row, 'balancedAccuracy'));
   if (winner === undefined) return 'Nothing was evaluated.';
   const against = verdict(differenceIn(winner, 'balancedAccuracy'), reference);

@@ -22,7 +22,7 @@ function table(runs: readonly StudyRunResult[], maxWidth: number): string[] {
   const rows = names.map((name) => ({ name, settings: {}, runs: runs.filter(({ row }) => row === name) }));
   const results: StudyResults = {
     format: 1,
-    ...{ title: 't', split: null, reference: 'erm', ceiling: null, warnings: [] },
+    ...{ title: 't', split: null, reference: 'erm', ceiling: null, worth: null, warnings: [] },
     ...{ classes: ['a', 'b'], classCounts: [9, 1] },
     rows: compareRows(rows, 'erm'),
   };

@@ -20,6 +20,7 @@ import {
   TESTED_MEASURES,
   testedDifference,
 } from './study-summary.ts';
+import { worthText } from './worth.ts';
 import { displayWidth, fitColumns, padColumns } from './terminal/text.ts';
 
 export interface TableOptions {
@@ -35,6 +36,7 @@ interface Column {
 }
 
 const GAP = '  ';
+const WORTH_NOTE = 'worth: real images more of each tail class that would bring the same balanced accuracy.';
 
 /**
  * A line a row: means and spreads over seeds, the difference from the reference, best values starred. With several
@@ -63,7 +65,7 @@ export function studyTable(results: StudyResults, { maxWidth = 100 }: TableOptio
     .join('\n\n')}\n`;
 }
 
-function mainColumns({ rows, reference, ceiling }: StudyResults): Column[] {
+function mainColumns({ rows, reference, ceiling, worth: realImages }: StudyResults): Column[] {
   const plain = (head: string, dispensable: number, show: (row: StudyRow) => string): Column => ({
     ...{ head, dispensable },
     cells: rows.map(show),
@@ -78,11 +80,13 @@ function mainColumns({ rows, reference, ceiling }: StudyResults): Column[] {
     return one ? pointsWithInterval(one.mean, one.interval) : NO_VALUE;
   });
   const recovered = plain('of headroom', 3, (row) => percent(row.recovered, 0));
+  const worth = plain('worth, images', 3, (row) => (row.worth === null ? NO_VALUE : worthText(row.worth)));
   const columns = [
     plain('row', 0, ({ name }) => plainText(name)),
     measure('balancedAccuracy', 0, rateWithSpread),
     ...(rows.length > 1 ? [against] : []),
     ...(ceiling === null ? [] : [recovered]),
+    ...(realImages === null ? [] : [worth]),
     measure('tailRecall', 2, rateWithSpread),
     measure('worstRecall', 4, rateWithSpread),
     measure('accuracy', 1, rateWithSpread),
@@ -128,7 +132,7 @@ function seedColumns({ rows }: StudyResults): Column[] {
 }
 
 function footnotes(results: StudyResults): string[] {
-  const { rows, reference, split } = results;
+  const { rows, reference, split, worth } = results;
   const seeds = seedsOf(results);
   const spread =
     seeds > 1
@@ -138,6 +142,7 @@ function footnotes(results: StudyResults): string[] {
   return [
     `${split === null ? '' : `On ${split} images. `}* best; ${spread}.`,
     ...(rows.length > 1 ? [`vs ${plainText(reference)}: points of balanced accuracy, ${paired}.`] : []),
+    ...(worth === null ? [] : [WORTH_NOTE]),
   ];
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { StudyResults } from '../report/study-results.ts';
 import { ballast, Cli } from './support/cli.ts';
+import { livingActors, startTestNode } from './support/cluster.ts';
 import { newFolder, shapesData, shapesPrior } from './support/suite.ts';
 
 interface StudyFolder {
@@ -92,6 +93,26 @@ describe('ballast study', () => {
     expect(rows[2]!.runs[0]!.syntheticImages).toBe(24);
     expect(readFileSync(join(study.out, 'report.html'), 'utf8')).toContain('data:image/png;base64,');
     expect(readFileSync(join(study.out, 'results.csv'), 'utf8').split('\r\n')).toHaveLength(1 + 6 + 1);
+  });
+
+  it('makes the images of its runs on the nodes of a cluster, several runs at a time', async () => {
+    const synthesis = 'synthesis: { budget: 12, shardSize: 6, steps: 2 }';
+    const guided = `{ method: iois, prior: ${JSON.stringify(await shapesPrior())}, workers: 2, ${synthesis} }`;
+    const rows = [`  - { name: guided, settings: ${guided} }`];
+    const [alone, joined] = [await writeStudy(rows), await writeStudy(rows)];
+    expect(await ballast(['study', alone.file])).toMatchObject({ code: 0, stderr: '' });
+    const node = await startTestNode(newFolder('cluster'), `t${process.pid}-study`, ['--resources', 'cpu=2']);
+    try {
+      const flags = ['--join', `grpc://${node.address}`, '--parallel', '2'];
+      expect(await ballast(['study', joined.file, ...flags])).toMatchObject({ code: 0, stderr: '' });
+    } finally {
+      node.cli.signal('SIGTERM');
+      await node.cli.ended;
+    }
+    expect(essence(resultsOf(joined))).toEqual(essence(resultsOf(alone)));
+    const logs = readdirSync(join(node.dir, 'logs')).filter((name) => name.includes('diffusion-worker'));
+    expect(logs.length).toBeGreaterThanOrEqual(1);
+    expect(livingActors([node])).toEqual([]);
   });
 
   it('drops a row by its stop rule, and begins no further run of it', async () => {

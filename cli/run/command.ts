@@ -1,7 +1,6 @@
 /** `ballast run`: trains one classifier by one method. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { LOOPBACK } from '../../actors/serving/server.ts';
 import { layerFlags, loadConfigFile } from '../../config/load.ts';
 import { dataConfigSchema } from '../../config/data-config.ts';
 import { mergeConfig } from '../../config/merge.ts';
@@ -14,7 +13,7 @@ import type { CommandContext } from '../base/context.ts';
 import { openDashboard } from '../dashboard/command.ts';
 import { executeRun } from './execute-run.ts';
 import { EXIT, Interrupted } from '../base/failure.ts';
-import { parseJoin } from '../cluster/node-settings.ts';
+import { chosenCluster } from './cluster-choice.ts';
 import { addConfigFlags, configFromFlags, givenFlags, RUN_FLAGS } from '../base/flags.ts';
 import { createSink } from '../base/output.ts';
 import { checkResumable, prepareRunFolder } from './folder-check.ts';
@@ -78,8 +77,7 @@ async function runCommand(command: Command, context: CommandContext): Promise<vo
   const metricsPort = parsePort(options.metricsPort);
   const config =
     options.resume === undefined ? await newRun(command, context) : await oldRun(command, context);
-  const cluster =
-    options.join === undefined ? null : { join: parseJoin(options.join), host: options.host ?? LOOPBACK };
+  const cluster = chosenCluster(options);
   const natsUrl = options.nats ?? config.eventsUrl;
   await withRunServices(context, metricsPort, async ({ interrupts, onNode }) => {
     const sink = createSink(context.stdout, { json: options.json === true });

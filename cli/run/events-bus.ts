@@ -44,10 +44,14 @@ export function describeNatsEvents(runDir: string): string {
   return `events: NATS stream ${stream}, subjects ${prefix}>`;
 }
 
-/** The same for the same folder, so that a resumed run continues its stream. */
+/**
+ * The same for the same folder, so that a resumed run continues its stream: letters, digits, '-' and '_', short enough to begin the
+ * id of each of the run's actors, which has 63 at most (`-diffusion-worker-1023`).
+ */
 export function runId(runDir: string): string {
   const path = resolve(runDir);
-  return `${basename(path)}-${createHash('sha256').update(path).digest('hex').slice(0, 8)}`;
+  const name = basename(path).replace(/[^A-Za-z0-9_-]/g, '_');
+  return `${name.slice(0, 32)}-${createHash('sha256').update(path).digest('hex').slice(0, 8)}`;
 }
 
 /** Keeps every event in `file`, then publishes it on `shared`, whose subscribers and numbers rule. */

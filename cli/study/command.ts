@@ -7,6 +7,7 @@ import { loadConfigFile } from '../../config/load.ts';
 import type { StudyConfig } from '../../config/study-config.ts';
 import type { CommandContext } from '../base/context.ts';
 import { parsePort } from '../base/with-run-services.ts';
+import { chosenCluster } from '../run/cluster-choice.ts';
 import { nameOf } from './execute-study.ts';
 import { performStudy } from './perform-study.ts';
 import { parseStudy, planStudy, type StudyRun, studyFolders } from './plan.ts';
@@ -18,6 +19,8 @@ interface StudyOptions {
   readonly acceptOtherCode?: boolean;
   readonly plan?: boolean;
   readonly nats?: string;
+  readonly join?: string;
+  readonly host?: string;
   readonly metricsPort?: string;
   readonly json?: boolean;
 }
@@ -33,6 +36,11 @@ export function addStudyCommand(program: Command, context: CommandContext): void
     .option('--parallel <n>', 'runs at a time; overrides the file')
     .option('--accept-other-code', 'keep finished runs that another version of the code made')
     .option('--plan', 'only list the runs, and which of them are there already')
+    .option(
+      '--join <url>',
+      'make images on the nodes of a cluster too: nats://HOST:PORT, or grpc://HOST:PORT',
+    )
+    .option('--host <host>', 'with --join: where those nodes reach this one (default: 127.0.0.1)')
     .option('--nats <url>', 'publish events on this NATS server too (nats://host:4222)')
     .option('--metrics-port <port>', 'serve Prometheus metrics of a run in progress')
     .option('--json', 'print one event a line, as JSON with the name of its run')
@@ -51,18 +59,19 @@ async function runStudy(file: string, options: StudyOptions, context: CommandCon
   if (options.plan === true) return showPlan(runs, findKept, context);
   await ensureDirectory(folders.out);
   await writeFileAtomic(join(folders.out, 'study.json'), `${JSON.stringify(study, null, 2)}\n`);
-  const { rows, split, ceiling, stop, parallel } = study;
+  const { rows, split, ceiling, worth, stop, parallel } = study;
   await performStudy(
     {
       frame: {
         title: study.title ?? file,
         rows,
         split,
-        ceiling,
+        ...{ ceiling, worth },
         reference: study.reference ?? rows[0]!.name,
       },
       ...{ runs, findKept, stop, parallel, overwrite: false, dir: folders.out },
       natsUrl: options.nats ?? null,
+      cluster: chosenCluster(options),
       json: options.json === true,
       metricsPort: parsePort(options.metricsPort),
     },

@@ -5,7 +5,7 @@
 import { toError, UserError } from '../../common/errors.ts';
 import type { RunReport } from '../../report/records.ts';
 import type { CommandContext } from '../base/context.ts';
-import { executeRun } from '../run/execute-run.ts';
+import { type ClusterChoice, executeRun } from '../run/execute-run.ts';
 import { Interrupted, RunFailed } from '../base/failure.ts';
 import { createSink } from '../base/output.ts';
 import { prepareRunFolder } from '../run/folder-check.ts';
@@ -32,6 +32,8 @@ export interface StudyJob {
   /** Runs at a time. */
   readonly parallel: number;
   readonly natsUrl: string | null;
+  /** The cluster whose nodes make images too; null to stay alone. */
+  readonly cluster: ClusterChoice | null;
   readonly json: boolean;
   /** Whether a run's folder is emptied where it holds another run. */
   readonly overwrite: boolean;
@@ -125,6 +127,7 @@ async function doRun(
       config: { ...run.config, out: kept.dir },
       resume,
       natsUrl: job.natsUrl,
+      cluster: job.cluster,
       signal,
       onEvent: (event) => sink.onEvent(event),
       onNode,

@@ -49,6 +49,14 @@ describe('planStudy', () => {
     [TEXT.replace('name: long', 'name: over-sampling'), 'study.yaml:7: rows[1].name is'],
     [TEXT.replace('name: long', 'name: ../long'), 'rows[1].name'],
     [
+      `${TEXT}worth: { over-sampling: 0, nobody: 5 }\n`,
+      'worth.nobody is 5; its name must be that of a row (over-sampling, long)',
+    ],
+    [
+      `${TEXT}worth: { over-sampling: 5, long: 5 }\n`,
+      'worth is {"over-sampling":5,"long":5}; two rows have as many images',
+    ],
+    [
       `${TEXT}reference: nobody\n`,
       "reference is 'nobody'; it must be the name of a row (over-sampling, long)",
     ],

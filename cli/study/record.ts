@@ -19,6 +19,7 @@ export interface StudyFrame {
   readonly rows: readonly Pick<StudyResults['rows'][number], 'name' | 'settings'>[];
   readonly reference: string;
   readonly ceiling: string | null;
+  readonly worth: StudyResults['worth'];
   readonly split: StudyResults['split'];
 }
 
@@ -59,18 +60,19 @@ export class StudyRecord {
   }
 
   results(): StudyResults {
-    const { rows, reference, ceiling, title, split } = this.#frame;
+    const { rows, reference, ceiling, worth, title, split } = this.#frame;
     const lines = this.#runs.map((run) => this.#lineOf(run));
     const first = [...this.#endings.values()].find((ending) => ending.status === 'finished')?.report;
     return {
       format: 1,
-      ...{ title, split, reference, ceiling },
+      ...{ title, split, reference, ceiling, worth },
       classes: first?.classes ?? [],
       classCounts: first?.classCounts ?? [],
       rows: compareRows(
         rows.map(({ name, settings }) => ({ name, settings, runs: lines.filter(({ row }) => row === name) })),
         reference,
         ceiling,
+        worth,
       ),
       warnings: doubts(lines),
     };

@@ -25,13 +25,21 @@ function study(rows: Readonly<Record<string, readonly (readonly [number | null, 
   }));
   return {
     format: 1,
-    ...{ title: 't', split: 'development', reference: 'base', ceiling: 'real', classes: [], classCounts: [] },
+    ...{
+      title: 't',
+      split: 'development',
+      reference: 'base',
+      ceiling: 'real',
+      worth: { few: 5, base: 0 },
+      classes: [],
+      classCounts: [],
+    },
     rows: compareRows(lines, 'base', 'real'),
     warnings: [],
   };
 }
 
-const RIVALS = { base: [[0.7, 0.5], [0.72, 0.5]], mixup: [[0.74, 0.4], [0.7, 0.45]], real: [[0, 9], [0, 9]] } as const; // prettier-ignore
+const RIVALS = { base: [[0.7, 0.5], [0.72, 0.5]], mixup: [[0.74, 0.4], [0.7, 0.45]], real: [[0, 9], [0, 9]], few: [[0, 9], [0, 9]] } as const; // prettier-ignore
 
 describe('whyDropped', () => {
   it('lets a row go on that beats all rivals in one measure with every seed', () => {
@@ -58,8 +66,9 @@ describe('whyDropped', () => {
     expect(STOP_MEASURES).toEqual(MEASURE_NAMES);
   });
 
-  it('never drops the rivals, the reference or the ceiling', () => {
-    for (const name of ['base', 'mixup', 'real']) expect(whyDropped(RULE, study(RIVALS), name)).toBeNull();
+  it('never drops the rivals, the reference, the ceiling or other rows of more real images', () => {
+    for (const name of ['base', 'mixup', 'real', 'few'])
+      expect(whyDropped(RULE, study(RIVALS), name)).toBeNull();
     expect(whyDropped({ ...RULE, against: null }, study(RIVALS), 'mixup')).toBeNull();
   });
 });

@@ -1,6 +1,7 @@
 /** Whether a row of a study is dropped before all its seeds are done. Pure. */
 import type { StudyConfig } from '../../config/study-config.ts';
 import {
+  hasMoreRealImages,
   STUDY_MEASURES,
   type StudyMeasure,
   type StudyResults,
@@ -10,12 +11,12 @@ import {
 export type StopRule = NonNullable<StudyConfig['stop']>;
 
 /**
- * Why `name` is out; null when it goes on: as a row to be beaten, as the ceiling, or because in one of the rule's
+ * Why `name` is out; null when it goes on: as a row to be beaten, as one of more real images, or because in one of the rule's
  * measures it beats every row of `against` with each of the first `afterSeeds` seeds. A run without a score beats none.
  */
 export function whyDropped(rule: StopRule, results: StudyResults, name: string): string | null {
   const rivals = rule.against ?? [results.reference];
-  if (rivals.includes(name) || name === results.reference || name === results.ceiling) return null;
+  if (rivals.includes(name) || name === results.reference || hasMoreRealImages(results, name)) return null;
   const rowOf = (wanted: string) => results.rows.find((row) => row.name === wanted)!;
   const row = rowOf(name);
   const wins = (measure: StudyMeasure) =>

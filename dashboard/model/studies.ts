@@ -18,5 +18,6 @@ export async function readStudy(dir: string): Promise<StudyResults> {
 
 /** Whether a parsed results.json is one that this version can show. */
 export function isStudy(value: Partial<StudyResults> | null): value is StudyResults {
-  return value?.format === 1 && Array.isArray(value.rows) && Array.isArray(value.classes);
+  const hasLists = Array.isArray(value?.rows) && Array.isArray(value.classes);
+  return value?.format === 1 && hasLists && value.worth !== undefined; // studies had no such field at first
 }

@@ -20,7 +20,7 @@ export async function compareRuns(source: LiveSource, ids: readonly string[]): P
   return {
     format: 1,
     title: `Comparison of ${ids.length} runs`,
-    ...{ split: null, reference, ceiling: null },
+    ...{ split: null, reference, ceiling: null, worth: null },
     classes: first?.classes ?? [],
     classCounts: first?.classCounts ?? [],
     rows: compareRows(rows, reference),

@@ -159,7 +159,7 @@ export function fakeStudy(
   }));
   return {
     format: 1,
-    ...{ title, split: null, reference: 'erm', ceiling: null },
+    ...{ title, split: null, reference: 'erm', ceiling: null, worth: null },
     ...{ classes: CLASSES, classCounts: CLASS_COUNTS, warnings: [] },
     rows: compareRows(rows, 'erm'),
   };

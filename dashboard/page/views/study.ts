@@ -1,6 +1,7 @@
 /** Rows of a study or a comparison against each other, or runs that were chosen in the list. */
 import { recallBars, rowCurves, scoreDots } from '../../../report/charts/study-charts.ts';
-import { count, decimal, duration, percent } from '../../../report/format.ts';
+import { count, decimal, duration, NO_VALUE, percent } from '../../../report/format.ts';
+import { worthText } from '../../../report/worth.ts';
 import { meanByPosition } from '../../../report/statistics.ts';
 import {
   meanSeconds,
@@ -90,7 +91,7 @@ export function studyPage(
 type Column = readonly [head: string, cell: (row: StudyRow) => Cell];
 
 function scoreTable(results: StudyResults): HTMLElement {
-  const { rows, reference, ceiling } = results;
+  const { rows, reference, ceiling, worth } = results;
   const number = (text: string, isBest = false): Cell => ({ text, isBest, isNumber: true });
   const rate = (measure: StudyMeasure): Column => [
     STUDY_MEASURES[measure].title,
@@ -115,6 +116,14 @@ function scoreTable(results: StudyResults): HTMLElement {
     ...(ceiling === null
       ? []
       : [['of headroom', (row) => number(percent(row.recovered, 0))] satisfies Column]),
+    ...(worth === null
+      ? []
+      : [
+          [
+            'worth, real images a tail class',
+            (row) => number(row.worth === null ? NO_VALUE : worthText(row.worth)),
+          ] satisfies Column,
+        ]),
     ...(['tailRecall', 'worstRecall', 'accuracy'] as const).map(rate),
     ...(['macroF1', 'mcc', 'nll', 'ece'] as const).map(plain),
     ['fidelity', (row) => number(percent(lastFidelity(row).mean))],
