@@ -98,7 +98,6 @@ async function deliver(origin: Host, receivers: readonly Host[], round: number):
     kind: 'put',
     sizeBytes: SIZE_BYTES,
     seed: round + 1,
-    isDigestKnown: false,
   });
   const startMs = performance.now();
   await Promise.all(receivers.map((host) => host.ask({ kind: 'get', ref: ref as ObjectRef })));

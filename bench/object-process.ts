@@ -37,8 +37,6 @@ export type HostRequest =
       readonly kind: 'put';
       readonly sizeBytes: number;
       readonly seed: number;
-      /** Whether its SHA-256 is made before the clock runs, as by an owner who has it already. */
-      readonly isDigestKnown: boolean;
     }
   | { readonly kind: 'get'; readonly ref: ObjectRef }
   | { readonly kind: 'digest'; readonly sizeBytes: number }
@@ -62,7 +60,6 @@ const PULL: Method = objectService.methods.get('pull')!;
 let node: NodeObjects | null = null;
 let store: ObjectStore | null = null;
 let content = new Uint8Array(0);
-let knownDigest: string | null = null;
 
 async function open({ name, nodeAddress, folder, uploadsPerNode }: HostSettings): Promise<string> {
   let address = nodeAddress;
@@ -145,7 +142,7 @@ async function perform(request: HostRequest): Promise<Omit<HostAnswer, 'seconds'
     case 'open':
       return { address: await open(request.settings) };
     case 'put':
-      return { ref: await store!.put(content, knownDigest === null ? {} : { digest: knownDigest }) };
+      return { ref: await store!.put(content) };
     case 'get': {
       const before = await digestSeconds();
       const content = await store!.get(request.ref);
@@ -172,10 +169,7 @@ async function perform(request: HostRequest): Promise<Omit<HostAnswer, 'seconds'
 
 /** Does one request at a time; `seconds` is its time without preparing bytes. */
 async function answer(request: HostRequest): Promise<HostAnswer> {
-  if (request.kind === 'put') {
-    fill(request.sizeBytes, request.seed);
-    knownDigest = request.isDigestKnown ? await digestOf(content) : null;
-  }
+  if (request.kind === 'put') fill(request.sizeBytes, request.seed);
   if (request.kind === 'digest') fill(request.sizeBytes, 0);
   const startMs = performance.now();
   const result = await perform(request);

@@ -5,11 +5,11 @@ import type { Host } from './object-hosts.ts';
 import { median } from './statistics.ts';
 
 export interface ObjectRates {
-  /** Bytes a second of `put` alone, digest included. */
+  /** Bytes a second of `put` alone. */
   readonly put: number;
   /** `put` in one process, then `get` in another of the same machine. */
   readonly putAndRead: number;
-  /** SHA-256 alone, as `put` makes it. */
+  /** SHA-256 alone, as it is made of what leaves the machine. */
   readonly digest: number;
 }
 
@@ -40,19 +40,15 @@ async function putIn(
   host: Host,
   sizeBytes: number,
   seed: number,
-  isDigestKnown = false,
 ): Promise<{ ref: ObjectRef; seconds: number }> {
-  const { ref, seconds } = await host.ask({ kind: 'put', sizeBytes, seed, isDigestKnown });
+  const { ref, seconds } = await host.ask({ kind: 'put', sizeBytes, seed });
   return { ref: ref!, seconds };
 }
 
 /** Seconds of one round. */
 export interface SameHostRound {
-  /** With the SHA-256 made meanwhile, and with one that is known already. */
   readonly put: number;
-  readonly putKnown: number;
   readonly read: number;
-  readonly readKnown: number;
   readonly digest: number;
 }
 
@@ -67,16 +63,11 @@ export function eachSameHostRound(
     const writer = await group.start('writer', { nodeAddress: node.address });
     const reader = await group.start('reader', { nodeAddress: node.address });
     for (let round = -2; round < rounds; round++) {
-      const putAndRead = async (isDigestKnown: boolean) => {
-        const { ref, seconds: put } = await putIn(writer, sizeBytes, round + 2, isDigestKnown);
-        const { seconds: read } = await reader.ask({ kind: 'get', ref });
-        await writer.ask({ kind: 'free', ref });
-        return { put, read };
-      };
-      const { put, read } = await putAndRead(false);
-      const { put: putKnown, read: readKnown } = await putAndRead(true);
+      const { ref, seconds: put } = await putIn(writer, sizeBytes, round + 2);
+      const { seconds: read } = await reader.ask({ kind: 'get', ref });
+      await writer.ask({ kind: 'free', ref });
       const { seconds: digest } = await writer.ask({ kind: 'digest', sizeBytes });
-      await onRound({ put, read, putKnown, readKnown, digest }, round >= 0);
+      await onRound({ put, read, digest }, round >= 0);
     }
   });
 }

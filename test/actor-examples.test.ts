@@ -41,7 +41,7 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     'same true',
     'UserError An argument of Shop.buy cannot be sent:',
   ],
-  'objects.mjs': ['5000000 64 true', 'read 5000000', 'ready 1 failed 1', 'NOT_FOUND'],
+  'objects.mjs': ['5000000 true', 'read 5000000', 'ready 1 failed 1', 'NOT_FOUND'],
   'options.mjs': [
     'one actor true',
     'found true',

@@ -88,7 +88,7 @@ const REFUSED: readonly (readonly [what: string, call: () => unknown, answer: Re
   ['get nothing', () => objects.get(any(undefined)), /^undefined is no reference/],
   ['get text', () => objects.get(any('abc')), /^abc is no reference/],
   ['get, id', () => objects.get(ref({ id: '../../etc/passwd' })), /no such id can be/],
-  ['get, digest', () => objects.get(ref({ digest: '' })), /no SHA-256/],
+  ['get, digest', () => objects.get(ref({ digest: 'abc' })), /no SHA-256/],
   ['get, size', () => objects.get(ref({ sizeBytes: -1 })), /is no reference/],
   ['get, size bigint', () => objects.get(ref({ sizeBytes: 5n })), /is no reference/],
   ['get, deadline', () => objects.get(ref({}), { deadlineMs: NaN }), /^deadlineMs = NaN/],

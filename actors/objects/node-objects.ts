@@ -168,6 +168,7 @@ export class NodeObjects {
       findSource: ({ object, receiver, failed }) => ({
         source: this.#exchange.findSource(required(object), receiver, failed),
       }),
+      digest: async ({ id }) => ({ digest: await this.#exchange.digest(id) }),
       report: ({ id, receiver, isHolder }) => {
         this.#exchange.report(id, receiver, isHolder);
         return {};

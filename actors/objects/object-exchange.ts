@@ -19,7 +19,7 @@ import type { NodeObjectMetrics } from './object-metrics.ts';
 import { ObjectError, wrongDigest } from './object-ref.ts';
 import type { ObjectRef } from './object-ref.ts';
 import type { ObjectRoom } from './object-room.ts';
-import { chunksOf, Progress, receive } from './object-transfer.ts';
+import { chunksOf, digestOfFile, Progress, receive } from './object-transfer.ts';
 import type { Sources } from './object-transfer.ts';
 import { objectService } from '../proto/runtime-services.ts';
 import type { StoreFiles } from './shared-memory.ts';
@@ -58,6 +58,7 @@ export class ObjectExchange {
   readonly #options: ExchangeOptions;
   readonly #transfers = new Map<string, Transfer>(); // by object id
   readonly #broadcasts = new Map<string, Broadcast>(); // by object id
+  readonly #digests = new Map<string, Promise<string>>(); // by object id, of those whose references say none
   #pulls = 0;
 
   constructor(options: ExchangeOptions) {
@@ -92,6 +93,7 @@ export class ObjectExchange {
   /** An object is gone from here: ends its transfer. Returns the nodes known to have copies. */
   forget(id: string): string[] {
     this.#transfers.get(id)?.controller.abort(new ObjectError('NOT_FOUND', id, 'it was freed'));
+    this.#digests.delete(id);
     const broadcast = this.#broadcasts.get(id);
     this.#broadcasts.delete(id);
     return broadcast === undefined ? [] : [...broadcast.holders, ...broadcast.receiving.keys()];
@@ -109,7 +111,19 @@ export class ObjectExchange {
     const leaseMs = LEASE_MS + held.ref.sizeBytes * LEASE_MS_PER_BYTE;
     const source = assign(broadcast, { receiver, failed, nowMs: nowMs(), leaseMs }, uploadsPerNode);
     if (source === null) throw new ObjectError('UNAVAILABLE', ref.id, 'no other node holds it');
+    void this.digest(ref.id).catch(() => undefined); // made while the bytes travel; the receiver asks for it, too
     return source;
+  }
+
+  /** SHA-256 of an object that is here or arrives: what its reference says, or else made once. @throws ObjectError */
+  async digest(id: string): Promise<string> {
+    await this.#transfers.get(id)?.done;
+    const held = this.#options.directory.get(id);
+    if (held === undefined) throw new ObjectError('NOT_FOUND', id, 'it was freed, or its owner has ended');
+    if (held.ref.digest !== '') return held.ref.digest;
+    const digest = this.#digests.get(id) ?? this.#makeDigest(id, held.ref.sizeBytes);
+    this.#digests.set(id, digest);
+    return digest;
   }
 
   /** Other nodes that hold the whole object, as far as this one knows. */
@@ -144,6 +158,21 @@ export class ObjectExchange {
     } finally {
       directory.unpin(id, borrower);
       await file?.close();
+    }
+  }
+
+  async #makeDigest(id: string, sizeBytes: number): Promise<string> {
+    const { directory } = this.#options;
+    const borrower = `digest ${++this.#pulls}`;
+    directory.pin(id, borrower);
+    try {
+      const file = await this.#open(id, '');
+      return await digestOfFile(file, sizeBytes).finally(() => file.close());
+    } catch (thrown) {
+      this.#digests.delete(id);
+      throw thrown;
+    } finally {
+      directory.unpin(id, borrower);
     }
   }
 
@@ -197,10 +226,11 @@ export class ObjectExchange {
       controller.signal.throwIfAborted();
       const onFailure = ({ code }: CallError) => metrics.failed(code);
       const shared = { ref, path: transfer.path, progress, signal: controller.signal };
-      const hashMs = await receive({ ...shared, sources: origin, onFailure });
+      const { digest, hashMs } = await receive({ ...shared, sources: origin, onFailure });
       controller.signal.throwIfAborted();
       files.seal(transfer.path, ref);
       directory.seal(ref, 'secondary', NODE_OWNER, nowMs());
+      this.#digests.set(ref.id, Promise.resolve(digest));
       metrics.received(ref.sizeBytes, (performance.now() - startMs) / 1000, hashMs / 1000);
     } catch (thrown) {
       progress.fail(new ObjectError('UNAVAILABLE', ref.id, 'this node could not receive it itself'));
@@ -256,6 +286,23 @@ class OriginSources implements Sources {
     const { id, digest } = this.#ref;
     const limits = { signal: this.#signal, deadlineMs: Infinity };
     yield* plainCalls(objectService, this.#options.pool, source).pull({ id, digest, offset }, limits);
+  }
+
+  /** The origin's word, or that of whoever else holds it. */
+  async digest(): Promise<string> {
+    const asked = [...(this.#origin === null ? [] : [this.#origin]), ...this.#others];
+    let failure: unknown = new ObjectError('UNAVAILABLE', this.#ref.id, 'nobody can say its SHA-256');
+    for (const holder of asked) {
+      try {
+        const limits = { signal: this.#signal, deadlineMs: Infinity };
+        const { pool } = this.#options;
+        return (await serviceCalls(objectService, pool, holder).digest({ id: this.#ref.id }, limits)).digest;
+      } catch (thrown) {
+        this.#signal.throwIfAborted();
+        failure = thrown;
+      }
+    }
+    throw failure;
   }
 
   /** Tells the origin how it ended. If it cannot be told, the lease ends by itself. */

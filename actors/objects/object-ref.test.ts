@@ -16,9 +16,10 @@ it('hashes, at once or in turns', async () => {
 
 it('names files by id and digest, and no file outside the folder', () => {
   expect(fileNameOf({ id: 'n/a-b_c/1/2-3', digest: ABC })).toBe(`n.a-b_c.1.2-3.${ABC}`);
+  expect(fileNameOf({ id: 'n/a/1/2-4', digest: '' })).toBe('n.a.1.2-4.undigested');
   const refused = ['', '..', '../x', 'a//b', 'a/', '/a', 'a\0', 'a.b', 'x'.repeat(161)];
   for (const id of refused) expect(() => fileNameOf({ id, digest: ABC }), id).toThrow(ObjectError);
-  for (const digest of ['', 'ABC', `${ABC}0`, `../${ABC.slice(3)}`]) {
+  for (const digest of ['undigested', 'ABC', `${ABC}0`, `../${ABC.slice(3)}`]) {
     expect(() => fileNameOf({ id: 'a', digest }), digest).toThrow('no SHA-256 in hex');
   }
 });

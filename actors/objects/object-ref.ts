@@ -11,10 +11,12 @@ export interface ObjectRef {
   /** Unique id; its first part names the node where it was put. */
   readonly id: string;
   readonly sizeBytes: number;
-  /** SHA-256 of the bytes, lower-case hex. */
+  /** SHA-256 of the bytes, lower-case hex; empty where `put` was not asked for it. */
   readonly digest: string;
-  /** host:port of nodes that hold it, the one where it was put first. */
+  /** host:port of nodes that hold it, the one where it was put first; none if its bytes are `inline`. */
   readonly holders: string[];
+  /** The bytes of a small object, which no store keeps. */
+  readonly inline?: Uint8Array;
 }
 
 /** An object that cannot be stored, found or trusted: RESOURCE_EXHAUSTED, NOT_FOUND, UNAVAILABLE, DATA_LOSS. */
@@ -28,16 +30,25 @@ export class ObjectError extends CallError {
   }
 }
 
+/** The bytes of a reference that carries them; undefined for one whose bytes are in a store. */
+export function inlineBytes({ holders, inline, sizeBytes }: ObjectRef): Uint8Array | undefined {
+  return holders.length === 0 && inline?.byteLength === sizeBytes ? inline : undefined;
+}
+
 /** The error of an object whose bytes are not those that its reference names. */
 export function wrongDigest(id: string, actual: string, expected: string): ObjectError {
-  return new ObjectError('DATA_LOSS', id, `its bytes have SHA-256 ${actual}, its reference says ${expected}`);
+  const said = (digest: string) => (digest === '' ? 'none' : digest);
+  const message = `its bytes have SHA-256 ${said(actual)}, its reference says ${said(expected)}`;
+  return new ObjectError('DATA_LOSS', id, message);
 }
 
 const OBJECT_ID = /^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/;
 const DIGEST = /^[0-9a-f]{64}$/;
 const MAX_ID_LENGTH = 160;
+/** In the name of a file whose digest nobody asked for. */
+const NO_DIGEST = 'undigested';
 
-/** A file name of its own for id and digest. @throws ObjectError INVALID_ARGUMENT when one of them cannot be. */
+/** A file name of its own for id and digest, which may be empty. @throws ObjectError INVALID_ARGUMENT when one of them cannot be. */
 export function fileNameOf({ id, digest }: Pick<ObjectRef, 'id' | 'digest'>): string {
   if (!OBJECT_ID.test(id) || id.length > MAX_ID_LENGTH) {
     throw new ObjectError(
@@ -46,8 +57,9 @@ export function fileNameOf({ id, digest }: Pick<ObjectRef, 'id' | 'digest'>): st
       'no such id can be',
     );
   }
-  if (!DIGEST.test(digest)) throw new ObjectError('INVALID_ARGUMENT', id, 'its digest is no SHA-256 in hex');
-  return `${id.replaceAll('/', '.')}.${digest}`;
+  if (digest !== '' && !DIGEST.test(digest))
+    throw new ObjectError('INVALID_ARGUMENT', id, 'its digest is no SHA-256 in hex');
+  return `${id.replaceAll('/', '.')}.${digest || NO_DIGEST}`;
 }
 
 export function isDigest(text: unknown): boolean {
@@ -56,14 +68,15 @@ export function isDigest(text: unknown): boolean {
 
 /** @throws UserError for what is no reference; it may come from anywhere. */
 export function checkRef(ref: unknown): void {
-  const { id, sizeBytes, digest, holders } = (ref ?? {}) as Partial<Record<keyof ObjectRef, unknown>>;
+  const { id, sizeBytes, digest, holders, inline } = (ref ?? {}) as Partial<Record<keyof ObjectRef, unknown>>;
   const isRef =
     typeof id === 'string' &&
     typeof digest === 'string' &&
     Number.isSafeInteger(sizeBytes) &&
     (sizeBytes as number) >= 0 &&
     Array.isArray(holders) &&
-    holders.every((holder) => typeof holder === 'string');
+    holders.every((holder) => typeof holder === 'string') &&
+    (inline === undefined || inline instanceof Uint8Array);
   if (!isRef) throw new UserError(`${shown(ref)} is no reference of an object: use what \`put\` returned.`);
   fileNameOf({ id, digest });
 }

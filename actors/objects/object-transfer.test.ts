@@ -18,7 +18,7 @@ afterAll(() => rm(folder, { recursive: true }));
 type Script = Readonly<Record<string, (offset: number) => Iterable<string | Error>>>;
 
 /** Receives from sources that send the texts, or throw the errors, that the script says; in the order of its keys. */
-async function receiveFrom(script: Script, object = ref) {
+async function receiveFrom(script: Script, object = ref, told = '') {
   const path = join(folder, 'file');
   const asked: string[] = [];
   const failures: string[] = [];
@@ -30,6 +30,7 @@ async function receiveFrom(script: Script, object = ref) {
     signal: new AbortController().signal,
     onFailure: ({ code }) => failures.push(code),
     sources: {
+      digest: () => Promise.resolve(told),
       next: (failed) => {
         const source = Object.keys(script).find((name) => !failed.has(name));
         return source === undefined
@@ -58,6 +59,13 @@ describe('receive', () => {
     expect(received).toEqual({ text: 'abcdef', asked: ['a from 0'], failures: [], bytes: 6 });
     const none = { ...ref, sizeBytes: 0, digest: sha256Hex(new Uint8Array(0)) };
     expect(await receiveFrom({}, none)).toMatchObject({ text: '', asked: [] });
+  });
+
+  it('asks for the SHA-256 where the reference has none', async () => {
+    const undigested = { ...ref, digest: '' };
+    const given = { a: () => ['abcdef'] };
+    expect((await receiveFrom(given, undigested, sha256Hex(BYTES))).text).toBe('abcdef');
+    await expect(receiveFrom(given, undigested, 'f'.repeat(64))).rejects.toMatchObject({ code: 'DATA_LOSS' });
   });
 
   it('resumes where a connection was cut', async () => {

@@ -3,7 +3,8 @@
  * broken connection costs nothing that has arrived: the next attempt, with the same source or another, begins where the
  * last one ended. While it receives, a node relays what it has.
  *
- * Chunks carry no checksum of their own: TCP has one, and SHA-256 over the whole decides.
+ * Chunks carry no checksum of their own: TCP has one, and SHA-256 over the whole decides. Where the reference does not
+ * say it, the origin does, which makes it while the chunks travel.
  */
 
 import { createHash } from 'node:crypto';
@@ -62,6 +63,8 @@ export interface Sources {
   /** Next node to ask. @throws CallError when none is left. */
   next(failed: ReadonlySet<string>): Promise<string>;
   pull(source: string, offset: number): AsyncIterable<{ readonly chunk: Uint8Array }>;
+  /** SHA-256 that the whole must have. @throws CallError */
+  digest(): Promise<string>;
 }
 
 export interface Receipt {
@@ -75,20 +78,29 @@ export interface Receipt {
   onFailure(error: CallError): void;
 }
 
+/** What came. */
+export interface Received {
+  /** SHA-256 of the bytes, which is what it must be. */
+  readonly digest: string;
+  /** Milliseconds that hashing took. */
+  readonly hashMs: number;
+}
+
 /**
- * Receives an object whole into its file. Returns the milliseconds that hashing took.
+ * Receives an object whole into its file.
  * @throws ObjectError naming each source that failed; DATA_LOSS when the bytes are not what the ref says; the signal's
  * reason.
  */
-export async function receive(receipt: Receipt): Promise<number> {
+export async function receive(receipt: Receipt): Promise<Received> {
   const { path, ref } = receipt;
   const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
   try {
     await file.truncate(ref.sizeBytes);
     const writer = new ChunkWriter(file, receipt);
     await receiveChunks(writer, receipt);
-    writer.verify();
-    return writer.hashMs;
+    const digest = ref.digest || (await receipt.sources.digest());
+    writer.verify(digest);
+    return { digest, hashMs: writer.hashMs };
   } finally {
     await file.close();
   }
@@ -173,11 +185,20 @@ class ChunkWriter {
     await this.#pending;
   }
 
-  verify(): void {
-    const { id, digest } = this.#receipt.ref;
+  verify(expected: string): void {
     const actual = this.#hash.digest('hex');
-    if (actual !== digest) throw wrongDigest(id, actual, digest);
+    if (actual !== expected) throw wrongDigest(this.#receipt.ref.id, actual, expected);
   }
+}
+
+/** SHA-256 of the first `sizeBytes` of a file, lower-case hex. */
+export async function digestOfFile(file: FileHandle, sizeBytes: number): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of chunksOf(file, 0, sizeBytes)) {
+    hash.update(chunk);
+    chunkBuffers.giveBack(chunk);
+  }
+  return hash.digest('hex');
 }
 
 /** Bytes `from` to `to` of a file as chunks, the next one read while one is sent. */

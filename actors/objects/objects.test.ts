@@ -57,7 +57,8 @@ async function openHost(nodeId: string, { capacityBytes = 64 * MIB, proxy }: Hos
     new ObjectStore({ owner, nodeAddress: address, transport: pool, registry: new Registry(), cacheBytes });
   const files = () => readdirSync(node.folder).filter((name) => name.startsWith(`${nodeId}.`));
   const list = async () => (await serviceCalls(objectService, pool, own).listObjects({})).objects;
-  return { node, address, server, dirs, metric, openStore, files, list, store: openStore() };
+  const digest = (id: string) => serviceCalls(objectService, pool, own).digest({ id });
+  return { node, address, server, dirs, metric, openStore, files, list, digest, store: openStore() };
 }
 
 function pattern(length: number, seed = 31): Uint8Array {
@@ -75,19 +76,30 @@ describe('on one node', () => {
     const host = await openHost('h');
     const bytes = pattern(MIB + 1);
     const ref = await host.store.put(bytes);
-    expect(ref).toEqual({
-      id: 'h/a/1/1-1',
-      sizeBytes: MIB + 1,
-      digest: sha256Hex(bytes),
-      holders: [host.address],
-    });
+    const facts = { id: 'h/a/1/1-1', sizeBytes: MIB + 1, holders: [host.address] };
+    expect(ref).toEqual({ ...facts, digest: '' });
     expectSame(await host.openStore('b/1').get(ref), bytes);
-    const small = await host.store.put(pattern(10));
+    const small = await host.store.put(pattern(10), { withDigest: true });
+    expect(small.digest).toBe(sha256Hex(pattern(10)));
     expectSame(await host.openStore('b/1').get(small), pattern(10));
-    const empty = await host.store.put(new Uint8Array(0));
+    const empty = await host.store.put(new Uint8Array(0), { owner: 'node' });
     expect(await host.openStore('b/1').get(empty)).toHaveLength(0);
     expect(await host.metric('transfer_bytes_total')).toBe(0);
     expect(await host.metric('store_objects', { kind: 'primary' })).toBe(3);
+  });
+
+  it('a small object rides in its reference: no store hears of it, and nothing has to be freed', async () => {
+    const host = await openHost('h');
+    const bytes = pattern(8 * 1024);
+    const ref = await host.store.put(bytes);
+    expect(ref).toMatchObject({ id: 'inline/a/1/1', sizeBytes: 8 * 1024, holders: [] });
+    bytes[0] = 99; // the reference has its own copy
+    await host.store.handOver([ref], 'node');
+    await host.store.free([ref]);
+    expectSame(await host.openStore('b/1').get(ref), pattern(8 * 1024));
+    expect(await host.openStore('b/1').wait([ref])).toMatchObject({ ready: [ref] });
+    expect(host.files()).toEqual([]);
+    expect((await host.store.put(pattern(8 * 1024 + 1))).holders).toEqual([host.address]);
   });
 
   it('lists what it holds: owner, reads in progress, holders; copies and spilled ones as such', async () => {
@@ -115,7 +127,7 @@ describe('on one node', () => {
   it('what a process put or got lately it gets back itself, not a copy', async () => {
     const host = await openHost('h');
     const store = host.openStore('a/1', MIB);
-    const bytes = pattern(1000);
+    const bytes = pattern(10_000);
     const ref = await store.put(bytes);
     expect(await store.get(ref)).toBe(bytes);
     const other = host.openStore('b/1', MIB);
@@ -138,9 +150,13 @@ describe('on one node', () => {
 
   it('refuses references that say something else than was put, and ids that are paths', async () => {
     const host = await openHost('h');
-    const ref = await host.store.put(pattern(10));
-    const forged = host.store.get({ ...ref, digest: '0'.repeat(64) });
-    await expect(forged).rejects.toMatchObject({ code: 'DATA_LOSS', objectId: ref.id });
+    const ref = await host.store.put(pattern(10_000));
+    const digested = await host.store.put(pattern(10), { withDigest: true });
+    for (const { id, sizeBytes, holders } of [ref, digested]) {
+      const forged = host.store.get({ id, sizeBytes, holders, digest: '0'.repeat(64) });
+      await expect(forged).rejects.toMatchObject({ code: 'DATA_LOSS', objectId: id });
+    }
+    await expect(host.store.get({ ...digested, digest: '' })).rejects.toMatchObject({ code: 'DATA_LOSS' });
     await expect(host.store.get({ ...ref, sizeBytes: 9 })).rejects.toMatchObject({ code: 'DATA_LOSS' });
     await expect(host.store.get({ ...ref, id: '../../etc' })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
@@ -177,16 +193,16 @@ describe('owners', () => {
   it('take what they put with them, but not what belongs to the node or was handed on', async () => {
     const host = await openHost('h');
     const store = host.openStore('a/1');
-    const own = await store.put(pattern(10, 1));
-    const kept = await store.put(pattern(10, 3), { owner: 'node' });
-    const given = await store.put(pattern(10, 5));
+    const own = await store.put(pattern(10_000, 1));
+    const kept = await store.put(pattern(10_000, 3), { owner: 'node' });
+    const given = await store.put(pattern(10_000, 5));
     await store.handOver([given], 'b/1');
     await host.node.ownerEnded('a/1');
     const reader = host.openStore('c/1');
     await expect(reader.get(own)).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    expectSame(await reader.get(kept), pattern(10, 3));
-    expectSame(await reader.get(given), pattern(10, 5));
-    await expect(store.put(pattern(10))).rejects.toThrow('its owner a/1 has ended');
+    expectSame(await reader.get(kept), pattern(10_000, 3));
+    expectSame(await reader.get(given), pattern(10_000, 5));
+    await expect(store.put(pattern(10_000))).rejects.toThrow('its owner a/1 has ended');
     await expect(store.handOver([kept], 'a/1')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     await host.node.ownerEnded('b/1');
     expect(host.files()).toHaveLength(1);
@@ -209,6 +225,16 @@ describe('between nodes', () => {
     expect(await receiver.metric('store_bytes', { kind: 'secondary' })).toBe(3 * MIB);
     expectSame(await third.store.get({ ...ref, holders: ['127.0.0.1:1', receiver.address] }), bytes);
     expect(await receiver.metric('transfer_bytes_total', { direction: 'sent' })).toBe(3 * MIB);
+  });
+
+  it('the SHA-256 of an object is made once, when it first leaves its machine', async () => {
+    const [origin, one, two] = [await openHost('o'), await openHost('r'), await openHost('t')];
+    const ref = await origin.store.put(pattern(MIB));
+    expectSame(await one.store.get(ref), pattern(MIB));
+    // The origin cannot be asked any more: the first receiver says what it has checked.
+    expectSame(await two.store.get({ ...ref, holders: ['127.0.0.1:1', one.address] }), pattern(MIB));
+    const digest = sha256Hex(pattern(MIB));
+    for (const host of [origin, one, two]) expect(await host.digest(ref.id)).toEqual({ digest });
   });
 
   it('is freed everywhere from anywhere', async () => {
@@ -281,7 +307,8 @@ describe('between nodes', () => {
 
   it('wait brings objects without handing them out', async () => {
     const [origin, receiver] = [await openHost('o'), await openHost('r')];
-    const [a, b] = [await origin.store.put(pattern(10, 1)), await origin.store.put(pattern(10, 3))];
+    const put = (seed: number) => origin.store.put(pattern(10, seed), { withDigest: true });
+    const [a, b] = [await put(1), await put(3)];
     await origin.store.free([b]);
     const { ready, failed, pending } = await receiver.store.wait([a, b]);
     expect([ready, pending]).toEqual([[a], []]);

@@ -11,7 +11,7 @@ const objects = new ObjectStore({
   registry: createRegistry({}),
 });
 const object = await objects.put(new Uint8Array(5_000_000));
-console.log(object.sizeBytes, object.digest.length, object.holders[0] === node.address);
+console.log(object.sizeBytes, object.holders[0] === node.address);
 
 // The reference rides in a message. The receiver reads the bytes from shared memory, or pulls them to its node.
 const actor = await system.spawn(counter);

@@ -34,7 +34,8 @@ export function trainerHandlers(
   const metrics = new TrainerMetrics(registry);
   /** After every operation that may have needed a new graph. */
   const countGraphs = async () => metrics.graphs.update(await thread.call('graphTotals', undefined));
-  const publish = (bytes: Uint8Array | null) => (bytes === null ? null : objects.put(bytes));
+  const publish = (bytes: Uint8Array | null) =>
+    bytes === null ? null : objects.put(bytes, { withDigest: true });
 
   async function open({ configJson, checkpointDir }: OpenRequest__Output): Promise<OpenResponse> {
     const config = parseRunConfig(parseJson(configJson));
@@ -99,7 +100,7 @@ export function trainerHandlers(
     publishWeights: async () => {
       const { bytes, step } = await thread.call('exportWeights', undefined);
       metrics.weightsPublished(step);
-      return { weights: { version: step, object: await objects.put(bytes) } };
+      return { weights: { version: step, object: await objects.put(bytes, { withDigest: true }) } };
     },
     addShard: async ({ epoch, shardIndex, batch, variants }, { signal }) => {
       if (batch === null) throw new UserError('batch: missing; name the shard’s images');

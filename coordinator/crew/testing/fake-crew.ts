@@ -122,7 +122,7 @@ function fakeWorker(name: string, incarnation: number, wire: Wire): WorkerHandle
       const id = `${name}/${incarnation}/${epoch}-${shardIndex}`;
       const content = sha([items, runSeed, weights?.object?.digest]);
       wire.set(id, { holder: name, content });
-      const batch = { id, sizeBytes: 1, digest: content, holders: [name] };
+      const batch = { id, sizeBytes: 1, digest: content, holders: [name], inline: Buffer.alloc(0) };
       return Promise.resolve({ batch, seconds: 0.5, weightsVersion: Number(weights?.version ?? 0) });
     },
   };
@@ -140,7 +140,11 @@ const STEPS_PER_EPOCH = 4;
 
 function fakeTrainer(wire: Wire, journal: string[]): TrainerHandle {
   const own: TrainerState = { config: null, weights: 'fresh', step: 0, shards: new Map() };
-  const object = (id: string, digest: string) => ({ id, sizeBytes: 1, digest, holders: ['trainer'] });
+  const object = (id: string, digest: string) => ({
+    ...{ id, sizeBytes: 1, digest },
+    holders: ['trainer'],
+    inline: Buffer.alloc(0),
+  });
   const recall = (c: number) => (parseInt(own.weights.slice(0, 4), 16) / 0xffff + c) / 3;
   const need = () => {
     if (!own.config) throw new Error('not open');

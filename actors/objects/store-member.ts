@@ -1,0 +1,41 @@
+/** One process as a user of its node's object store. */
+
+import type { ObjectServiceClient } from '../../gen/ballast/runtime/v1/ObjectService.ts';
+import { serviceCalls } from '../calls/transport.ts';
+import type { Transport } from '../calls/transport.ts';
+import type { Calls } from '../proto/protos.ts';
+import { objectService } from '../proto/runtime-services.ts';
+
+/** What the node says of its store. */
+interface Home {
+  readonly nodeId: string;
+  /** Number of this process in the node. */
+  readonly session: number;
+  readonly folder: string;
+}
+
+export class StoreMember {
+  /** Who owns what the process puts: actor id and incarnation, as `trainer/1`. */
+  readonly owner: string;
+  /** host:port of the node. */
+  readonly nodeAddress: string;
+  readonly transport: Transport;
+  readonly node: Calls<ObjectServiceClient>;
+  #home: Promise<Home> | null = null;
+
+  constructor(owner: string, nodeAddress: string, transport: Transport) {
+    this.owner = owner;
+    this.nodeAddress = nodeAddress;
+    this.transport = transport;
+    this.node = serviceCalls(objectService, transport, nodeAddress);
+  }
+
+  /** Where the store is; asked once. @throws CallError */
+  join(): Promise<Home> {
+    this.#home ??= this.node.join({ owner: this.owner }).catch((thrown: unknown) => {
+      this.#home = null;
+      throw thrown;
+    });
+    return this.#home;
+  }
+}
