@@ -87,7 +87,7 @@ const LIST = nodeService.methods.get('listNodes')!;
 
 function frame(fields: Partial<Frame>): Frame {
   const hello = { processId: 'p', address: '' };
-  return { hello, requests: [], replies: [], answeredBelow: 0, callerId: 'fuzz', ...fields };
+  return { hello, requests: [], replies: [], answeredBelow: 0, callerId: 'fuzz', connection: 1, ...fields };
 }
 
 function call(callId: number, more: object = {}) {
@@ -102,6 +102,7 @@ function call(callId: number, more: object = {}) {
     received: 0,
     streamsRequests: false,
     chain: [],
+    isRepeated: false,
   };
   return { callId, call: { ...whole, ...more } };
 }

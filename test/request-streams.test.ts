@@ -1,5 +1,4 @@
-// Calls that stream their requests: over the shared stream, on a transport that loses, doubles and delays what is said, as
-// plain gRPC; to actors in processes and threads, from one to another.
+// Calls that stream their requests: over the shared stream, on connections that break and are slow, as plain gRPC; to actors in processes and threads, from one to another.
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { eventually } from '../common/testing/eventually.ts';
@@ -190,8 +189,8 @@ describe('on the shared stream', () => {
     expect(await done).toEqual({ sum: 5050, count: 100 });
   });
 
-  it('all come, in order, once each, on a transport that loses, doubles and delays', async () => {
-    vi.stubEnv(FAULTS_KEY, '{"seed":5,"drop":0.05,"duplicate":0.1,"delay":0.2,"delayMs":20}');
+  it('all come, in order, once each, on connections that break and are slow', async () => {
+    vi.stubEnv(FAULTS_KEY, '{"seed":5,"break":0.05,"delay":0.2,"delayMs":20}');
     const calls = ways['on the shared stream'](await serve());
     const sums: number[] = [];
     for await (const { sum } of calls.runningSum(upTo(100))) sums.push(sum);

@@ -5,11 +5,10 @@ import { withLimits } from '../base/limits.ts';
 /** Messages of a stream, either way, that may be under way to whoever takes them. */
 export const STREAM_WINDOW = 16;
 
-/** Numbered messages on their way in, in whatever order and however often they come; given out in order, once each. */
+/** Numbered messages on their way in, some of them repeated; given out in order, once each. */
 export class IncomingRequests implements AsyncIterable<Uint8Array> {
   readonly #grant: (allowed: number) => void;
-  /** By number; those that came before an earlier one, too. */
-  readonly #waiting = new Map<number, Uint8Array>();
+  readonly #waiting: Uint8Array[] = [];
   #taken = 0;
   #endsAt = Infinity;
   #wake: () => void = () => undefined;
@@ -26,8 +25,8 @@ export class IncomingRequests implements AsyncIterable<Uint8Array> {
 
   /** What came before, or was never allowed, changes nothing. */
   put(index: number, message: Uint8Array): void {
-    if (index < this.#taken || index >= this.allowed) return;
-    this.#waiting.set(index, message);
+    if (index !== this.#taken + this.#waiting.length || index >= this.allowed) return;
+    this.#waiting.push(message);
     this.#wake();
   }
 
@@ -39,12 +38,12 @@ export class IncomingRequests implements AsyncIterable<Uint8Array> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
     while (this.#taken < this.#endsAt) {
-      const message = this.#waiting.get(this.#taken);
+      const message = this.#waiting.shift();
       if (message === undefined) {
         await new Promise<void>((resolve) => (this.#wake = resolve));
         continue;
       }
-      this.#waiting.delete(this.#taken++);
+      this.#taken++;
       if (this.#taken % (STREAM_WINDOW / 2) === 0) this.#grant(this.allowed);
       yield message;
     }

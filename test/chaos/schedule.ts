@@ -43,7 +43,7 @@ export interface Schedule {
   readonly seed: number;
   /** In order of their moments. */
   readonly steps: readonly Step[];
-  /** What processes say to each other is dropped, doubled, delayed. */
+  /** Connections between processes break, and are slow. */
   readonly transport: FaultOptions | null;
   /** Size of the run folder's disk, too small for a whole run; null for enough. */
   readonly diskKb: number | null;
@@ -81,7 +81,7 @@ export function scheduleOf(seed: number, epochs: number): Schedule {
     const moment = { epoch: 1 + Math.floor(random() * epochs), stage: pick(STAGES) };
     steps.push({ moment, plusMs: Math.floor(random() ** 2 * 1000), fault });
   }
-  const transport = random() < 0.3 ? { seed, drop: 0.02, duplicate: 0.03, delay: 0.1, delayMs: 200 } : null;
+  const transport = random() < 0.3 ? { seed, break: 0.01, delay: 0.1, delayMs: 200 } : null;
   const diskKb = random() < 0.15 ? 90 + Math.floor(random() * 120) : null;
   // Last, so that what else a seed means does not depend on it.
   if (random() < 0.25) {

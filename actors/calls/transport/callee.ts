@@ -1,6 +1,7 @@
 /**
- * The answering half of all links of a process. Knows each caller's calls by id, in progress or finished, so that a
- * call that arrives twice runs once and its answer can be given again.
+ * The answering half of all links of a process. Knows each caller's calls by id, in progress or finished, until the
+ * caller has their answers, so that a call that is repeated runs once. Calls of a caller that stays away are forgotten
+ * in the end, and refused when they are repeated after that.
  */
 
 import type { Dispatcher } from '../dispatcher.ts';
@@ -12,10 +13,14 @@ import { tooLarge } from './caller.ts';
 import { MAX_MESSAGE_BYTES } from './channel.ts';
 import type { Channel } from './channel.ts';
 import { hasMessage, toFailureMessage } from './frames.ts';
-import type { Call, Reply, Request } from './frames.ts';
+import type { Call, Frame, Reply, Request } from './frames.ts';
 
 /** How long the calls of a caller that is out of reach go on; longer than callers try to come back. */
 const ABSENCE_MS = 7000;
+/** How many callers that stayed away are remembered by name; whoever comes back after more than that is not trusted. */
+const MAX_FORGOTTEN = 10_000;
+/** Callers name themselves by a UUID. */
+const MAX_CALLER_ID = 36;
 
 /** One call of one caller. */
 class ServedCall implements CallOutput {
@@ -95,21 +100,34 @@ class ServedCall implements CallOutput {
 /** All calls of one caller: of one process, that is, to one address of this one. */
 class Session {
   readonly #dispatcher: Dispatcher;
+  /** Calls up to this id may have been forgotten. */
+  readonly #forgottenUpTo: number;
   readonly #calls = new Map<number, ServedCall>();
   #channel: Channel;
+  #connection: number;
   #answeredBelow = 0;
+  #lastId = 0;
   #absence: NodeJS.Timeout | undefined;
 
-  constructor(dispatcher: Dispatcher, channel: Channel) {
+  constructor(dispatcher: Dispatcher, channel: Channel, connection: number, forgottenUpTo: number) {
     this.#dispatcher = dispatcher;
     this.#channel = channel;
+    this.#connection = connection;
+    this.#forgottenUpTo = forgottenUpTo;
   }
 
-  attach(channel: Channel): void {
-    if (this.#channel === channel && this.#absence === undefined) return;
+  /** The highest id of a call that cannot be repeated to another session; 0 when all have been answered. */
+  get unansweredUpTo(): number {
+    return this.#calls.size === 0 ? this.#forgottenUpTo : Math.max(this.#forgottenUpTo, this.#lastId);
+  }
+
+  onRequests({ connection, answeredBelow, requests }: Frame, channel: Channel): void {
+    if (connection < this.#connection) return; // it came too late: the caller has repeated it on its new connection
     clearTimeout(this.#absence);
-    this.#absence = undefined;
     this.#channel = channel;
+    this.#connection = connection;
+    this.#onAnswered(answeredBelow);
+    for (const request of requests) this.#onRequest(request);
   }
 
   /** Gives the caller time to come back; then gives its calls up and calls back. */
@@ -126,11 +144,18 @@ class Session {
     this.#channel.reply(reply);
   }
 
-  onRequest(request: Request): void {
+  end(reason: Error): void {
+    clearTimeout(this.#absence);
+    for (const served of this.#calls.values()) served.dispatched?.cancel(reason);
+    this.#calls.clear();
+  }
+
+  #onRequest(request: Request): void {
     const { callId, call, cancel, allowed, index = 0, endAt } = request;
     const served = this.#calls.get(callId);
     if (call) {
       if (served !== undefined) served.repeat(call);
+      else if (call.isRepeated && callId <= this.#forgottenUpTo) this.#refuse(callId, call);
       else if (callId >= this.#answeredBelow) this.#begin(callId, call);
     } else if (cancel) {
       served?.dispatched?.cancel(new CallError('CANCELLED', 'the caller cancelled'));
@@ -143,7 +168,7 @@ class Session {
     }
   }
 
-  onAnswered(below: number): void {
+  #onAnswered(below: number): void {
     if (below <= this.#answeredBelow) return;
     this.#answeredBelow = below;
     for (const [callId, served] of this.#calls) {
@@ -152,15 +177,10 @@ class Session {
     }
   }
 
-  end(reason: Error): void {
-    clearTimeout(this.#absence);
-    for (const served of this.#calls.values()) served.dispatched?.cancel(reason);
-    this.#calls.clear();
-  }
-
   #begin(callId: number, call: Call): void {
     const served = new ServedCall(this, callId, call);
     this.#calls.set(callId, served);
+    this.#lastId = callId;
     const { actorId, incarnation, method, request, timeoutMs, chain } = call;
     const deadlineMs = timeoutMs === 0 ? Infinity : timeoutMs;
     served.dispatched = this.#dispatcher.dispatch(
@@ -168,31 +188,46 @@ class Session {
       served,
     );
   }
+
+  #refuse(callId: number, { received }: Call): void {
+    this.send({ callId, index: received, end: true, failure: toFailureMessage(FORGOTTEN) });
+  }
 }
+
+const FORGOTTEN: Failure = {
+  code: 'UNAVAILABLE',
+  message: `its caller was away for longer than ${ABSENCE_MS / 1000} s: the call may have run, its answer is lost`,
+  kind: null,
+};
 
 export class Callee {
   readonly #dispatcher: Dispatcher;
+  readonly #maxForgotten: number;
   readonly #sessions = new Map<string, Session>();
+  /** Callers that stayed away without all their answers: the highest id of their calls. The oldest first. */
+  readonly #forgotten = new Map<string, number>();
+  #hasForgottenCallers = false;
 
-  constructor(dispatcher: Dispatcher) {
+  constructor(dispatcher: Dispatcher, maxForgotten = MAX_FORGOTTEN) {
     this.#dispatcher = dispatcher;
+    this.#maxForgotten = maxForgotten;
   }
 
-  /** The session of a caller, which now speaks on `channel`. */
-  session(callerId: string, channel: Channel): Session {
+  /** What a caller says on a channel. */
+  onRequests(frame: Frame, channel: Channel): void {
+    const { callerId, connection } = frame;
+    if (callerId.length > MAX_CALLER_ID) return; // no caller of ours
     let session = this.#sessions.get(callerId);
     if (session === undefined) {
-      session = new Session(this.#dispatcher, channel);
+      session = new Session(this.#dispatcher, channel, connection, this.#forgottenUpTo(frame));
       this.#sessions.set(callerId, session);
     }
-    session.attach(channel);
-    return session;
+    session.onRequests(frame, channel);
   }
 
   onClose(channel: Channel): void {
-    for (const [callerId, session] of this.#sessions) {
-      session.detach(channel, () => this.#sessions.delete(callerId));
-    }
+    for (const [callerId, session] of this.#sessions)
+      session.detach(channel, () => this.#forget(callerId, session));
   }
 
   close(): void {
@@ -200,9 +235,24 @@ export class Callee {
       session.end(new CallError('CANCELLED', 'the process is stopping'));
     this.#sessions.clear();
   }
-}
 
-export type { Session };
+  #forget(callerId: string, session: Session): void {
+    this.#sessions.delete(callerId);
+    if (session.unansweredUpTo === 0) return;
+    this.#forgotten.set(callerId, session.unansweredUpTo);
+    if (this.#forgotten.size <= this.#maxForgotten) return;
+    this.#hasForgottenCallers = true;
+    const [oldest] = this.#forgotten.keys();
+    this.#forgotten.delete(oldest!);
+  }
+
+  #forgottenUpTo({ callerId, connection }: Frame): number {
+    const isUnsure = this.#hasForgottenCallers && connection > 1;
+    const known = this.#forgotten.get(callerId) ?? (isUnsure ? Infinity : 0);
+    this.#forgotten.delete(callerId);
+    return known;
+  }
+}
 
 function responseTooLarge(sizeBytes: number): CallError {
   const { code, message } = tooLarge('response', sizeBytes);

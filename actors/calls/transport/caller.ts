@@ -1,8 +1,9 @@
 /**
- * The calling half of a link to one address: numbers the calls, sends them again while no answer comes, keeps
- * deadlines, and survives a broken connection as long as the same process answers behind the address.
+ * The calling half of a link to one address: numbers the calls, keeps deadlines, and survives a broken connection as
+ * long as the same process answers behind the address. A stream that stands loses nothing, so calls are repeated only
+ * on the connection that follows a broken one.
  *
- * At most once: the callee knows a call that it has (callee.ts), so sending again never runs anything twice.
+ * At most once: the callee knows the calls that it has, and refuses those that it may have forgotten (callee.ts).
  */
 
 import { toError } from '../../../common/errors.ts';
@@ -15,17 +16,11 @@ import { statusName } from '../../base/status-codes.ts';
 import { OutgoingRequests, STREAM_WINDOW } from '../../proto/request-stream.ts';
 import type { RequestSink } from '../../proto/request-stream.ts';
 import { fromFailureMessage, hasMessage } from './frames.ts';
-import type { Call, Hello, Reply } from './frames.ts';
+import type { Call, Hello, Reply, Request } from './frames.ts';
 
 /** How long a connection that once stood is dialled again before its calls fail. */
 const RECONNECT_MS = 5000;
 const FIRST_REDIAL_MS = 50;
-const RESEND_MS = 1000;
-const RESEND_FACTOR = 1.5;
-const MAX_RESEND_MS = 10_000;
-const SWEEP_MS = 500;
-/** How long a gap in a stream may close by itself. */
-const GAP_MS = 50;
 
 /** Hears one call's answers. */
 export interface CallSink {
@@ -65,9 +60,8 @@ interface Pending {
   readonly requests: OutgoingRequests | null;
   readonly endMs: number;
   readonly timer: NodeJS.Timeout | undefined;
-  sentMs: number;
-  resendMs: number;
-  gapTimer: NodeJS.Timeout | undefined;
+  /** Whether the process behind the address may have it. */
+  isSent: boolean;
 }
 
 export class Caller {
@@ -76,12 +70,14 @@ export class Caller {
   readonly #dial: () => Channel;
   readonly #address: string;
   readonly #pending = new Map<number, Pending>();
+  /** Sent calls that were cancelled while there was no connection to say so. */
+  readonly #cancelled = new Set<number>();
   #channel: Channel | null = null;
+  #connections = 0;
   /** Whether calls may be sent: at once on a first dial, after its hello on a later one. */
   #isReady = false;
   #processId: string | null = null;
   #lastId = 0;
-  #sweep: NodeJS.Timeout | undefined;
   #redial: NodeJS.Timeout | undefined;
   #brokenMs: number | null = null;
   #redialMs = FIRST_REDIAL_MS;
@@ -93,51 +89,29 @@ export class Caller {
   }
 
   start(start: CallStart, sink: CallSink): StartedCall {
-    const { actorId, incarnation, method, request, streamsRequests = false, chain = [], deadlineMs } = start;
+    const { request, streamsRequests = false, chain = [], deadlineMs } = start;
     if (this.#isClosed) throw new Error(`the link to ${this.#address} is closed`);
     if (request.byteLength > MAX_MESSAGE_BYTES) {
       sink.end(new WireError(tooLarge('request', request.byteLength)));
       return NOT_STARTED;
     }
     const id = ++this.#lastId;
-    const timeoutMs = Number.isFinite(deadlineMs) ? Math.max(0.001, deadlineMs) : 0;
+    const { actorId, incarnation, method } = start;
     const call: Call = {
-      actorId,
-      incarnation,
-      method,
-      request,
-      timeoutMs,
-      allowed: STREAM_WINDOW,
-      received: 0,
-      streamsRequests,
-      chain,
+      ...{ actorId, incarnation, method, request, streamsRequests, chain },
+      ...{ timeoutMs: leftMs(deadlineMs), allowed: STREAM_WINDOW, received: 0, isRepeated: false },
     };
-    const nowMs = performance.now();
-    const expire = () => {
-      this.#channel?.request({ callId: id, cancel: true });
-      this.#settle(id, unanswered('DEADLINE_EXCEEDED', 'the deadline passed'));
-    };
-    const timer =
-      deadlineMs > MAX_TIMER_MS ? undefined : setTimeout(expire, Math.max(0, Math.ceil(deadlineMs)));
     const requests = streamsRequests ? this.#outgoing(id) : null;
-    const pending: Pending = {
-      id,
-      call,
-      sink,
-      requests,
-      endMs: nowMs + deadlineMs,
-      timer,
-      sentMs: nowMs,
-      resendMs: RESEND_MS,
-      gapTimer: undefined,
-    };
+    const expire = () => this.#expire(id);
+    const timer = deadlineMs > MAX_TIMER_MS ? undefined : setTimeout(expire, Math.ceil(call.timeoutMs));
+    const endMs = performance.now() + deadlineMs;
+    const pending: Pending = { id, call, sink, requests, endMs, timer, isSent: false };
     this.#pending.set(id, pending);
-    this.#sweep ??= setInterval(() => this.#resendSilent(), SWEEP_MS).unref();
     if (this.#channel === null && this.#redial === undefined) this.#connect();
-    if (this.#isReady) this.#channel?.request({ callId: id, call });
+    if (this.#isReady) this.#send(pending);
     return {
       cancel: () => this.#cancel(id),
-      consumed: () => this.#consumed(id),
+      consumed: () => this.#consumed(pending),
       send: (message) => {
         if (message.byteLength > MAX_MESSAGE_BYTES)
           throw new WireError(tooLarge('request', message.byteLength));
@@ -148,11 +122,9 @@ export class Caller {
   }
 
   #outgoing(id: number): OutgoingRequests {
-    return new OutgoingRequests((index, message) => {
-      if (!this.#isReady) return; // sent with the call
-      const said = message === null ? { endAt: index } : { index, message };
-      this.#channel?.request({ callId: id, ...said });
-    });
+    return new OutgoingRequests((index, message) =>
+      this.#say({ callId: id, ...(message === null ? { endAt: index } : { index, message }) }),
+    );
   }
 
   /** Uses a channel that the other process opened, unless there is one already. */
@@ -166,12 +138,18 @@ export class Caller {
 
   onHello({ processId }: Hello): void {
     const isAnother = this.#processId !== null && this.#processId !== processId;
-    if (isAnother) this.#failAll('another process answers at its address');
     this.#processId = processId;
     this.#brokenMs = null;
     this.#redialMs = FIRST_REDIAL_MS;
+    if (isAnother) {
+      this.#cancelled.clear();
+      const failure = unanswered('UNAVAILABLE', 'another process answers at its address');
+      for (const { id, isSent } of [...this.#pending.values()]) if (isSent) this.#settle(id, failure);
+    }
     if (this.#isReady) return;
     this.#isReady = true;
+    for (const callId of this.#cancelled) this.#say({ callId, cancel: true });
+    this.#cancelled.clear();
     for (const pending of this.#pending.values()) this.#send(pending);
   }
 
@@ -180,17 +158,13 @@ export class Caller {
     if (pending === undefined) return;
     const { call, sink } = pending;
     if (reply.allowed !== undefined) pending.requests?.allow(reply.allowed);
-    if (reply.index > call.received) return this.#noticeGap(pending, reply.index);
-    pending.sentMs = performance.now();
-    pending.resendMs = RESEND_MS;
-    if (hasMessage(reply) && reply.index === call.received) {
+    if (reply.index !== call.received) return; // it overtook the repetition of the call, which brings it again
+    if (hasMessage(reply)) {
       call.received++;
       sink.message(reply.message);
     }
-    const count = reply.index + (hasMessage(reply) ? 1 : 0);
-    if (reply.end && (reply.failure || count === call.received)) {
+    if (reply.end)
       this.#settle(reply.callId, reply.failure ? new WireError(fromFailureMessage(reply.failure)) : null);
-    }
   }
 
   onClose(channel: Channel, error: Error | null): void {
@@ -200,17 +174,13 @@ export class Caller {
     this.#isReady = false;
     if (this.#isClosed || this.#pending.size === 0) return;
     const refusal = refusalOf(error);
-    if (refusal !== null) {
-      for (const id of [...this.#pending.keys()]) this.#settle(id, new WireError(refusal));
-      return;
-    }
+    if (refusal !== null) return this.#failAll(new WireError(refusal));
     const nowMs = performance.now();
     this.#brokenMs ??= nowMs;
     const reason = error?.message ?? 'the other process ended it';
     if (!stood || nowMs - this.#brokenMs > RECONNECT_MS) {
       this.#brokenMs = null;
-      this.#failAll(`no connection to ${this.#address} (${reason})`);
-      return;
+      return this.#failAll(unanswered('UNAVAILABLE', `no connection to ${this.#address} (${reason})`));
     }
     this.#redial = setTimeout(() => {
       this.#redial = undefined;
@@ -229,91 +199,79 @@ export class Caller {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#redial);
-    clearInterval(this.#sweep);
-    this.#failAll('the link was closed');
+    this.#failAll(unanswered('UNAVAILABLE', 'the link was closed'));
     this.#channel?.close();
     this.#channel = null;
   }
 
   #connect(): void {
-    this.#isReady = this.#processId === null;
     try {
       this.#use(this.#dial());
+      this.#isReady = this.#processId === null;
     } catch (thrown) {
-      this.#failAll(`no connection to ${this.#address} (${toError(thrown).message})`);
+      const reason = `no connection to ${this.#address} (${toError(thrown).message})`;
+      this.#failAll(unanswered('UNAVAILABLE', reason));
     }
   }
 
   #use(channel: Channel): void {
-    channel.callerId = this.#id;
+    channel.caller = { id: this.#id, connection: ++this.#connections };
     this.#channel = channel;
   }
 
+  /** Without a connection nothing is said: what matters later is said with the repeated call. */
+  #say(request: Request): void {
+    if (this.#isReady) this.#channel?.request(request);
+  }
+
   #send(pending: Pending): void {
-    const nowMs = performance.now();
-    pending.sentMs = nowMs;
-    if (Number.isFinite(pending.endMs)) pending.call.timeoutMs = Math.max(0.001, pending.endMs - nowMs);
-    this.#channel?.request({ callId: pending.id, call: pending.call });
-    pending.requests?.repeat();
+    const { id, call, requests, endMs } = pending;
+    call.timeoutMs = leftMs(endMs - performance.now());
+    call.isRepeated = pending.isSent;
+    pending.isSent = true;
+    this.#say({ callId: id, call });
+    requests?.repeat();
   }
 
-  #resendSilent(): void {
-    if (this.#pending.size === 0) {
-      clearInterval(this.#sweep);
-      this.#sweep = undefined;
-      return;
-    }
-    if (!this.#isReady) return;
-    const nowMs = performance.now();
-    for (const pending of this.#pending.values()) {
-      if (nowMs - pending.sentMs < pending.resendMs) continue;
-      pending.resendMs = Math.min(MAX_RESEND_MS, pending.resendMs * RESEND_FACTOR);
-      this.#send(pending);
-    }
-  }
-
-  /** A message before this one was lost or overtaken: unless it comes soon, the call is sent again, to get it too. */
-  #noticeGap(pending: Pending, index: number): void {
-    pending.gapTimer ??= setTimeout(() => {
-      pending.gapTimer = undefined;
-      if (this.#isReady && pending.call.received <= index && this.#pending.has(pending.id))
-        this.#send(pending);
-    }, GAP_MS);
+  #expire(id: number): void {
+    this.#tellCancelled(id);
+    this.#settle(id, unanswered('DEADLINE_EXCEEDED', 'the deadline passed'));
   }
 
   #cancel(id: number): void {
     if (!this.#pending.has(id)) return;
-    this.#channel?.request({ callId: id, cancel: true });
+    this.#tellCancelled(id);
     this.#forget(id);
   }
 
-  #consumed(id: number): void {
-    const pending = this.#pending.get(id);
-    if (pending === undefined) return;
-    pending.call.allowed++;
+  #tellCancelled(id: number): void {
+    if (this.#isReady) this.#say({ callId: id, cancel: true });
+    else if (this.#pending.get(id)!.isSent) this.#cancelled.add(id);
+  }
+
+  #consumed({ id, call }: Pending): void {
+    call.allowed++;
     // Half a window at a time: fewer, larger grants.
-    if (pending.call.allowed % (STREAM_WINDOW / 2) === 0) {
-      this.#channel?.request({ callId: id, allowed: pending.call.allowed });
-    }
+    if (call.allowed % (STREAM_WINDOW / 2) === 0 && this.#pending.has(id))
+      this.#say({ callId: id, allowed: call.allowed });
   }
 
   #settle(id: number, failure: WireError | null): void {
-    const pending = this.#forget(id);
-    pending?.sink.end(failure);
+    this.#forget(id)?.sink.end(failure);
   }
 
   #forget(id: number): Pending | undefined {
     const pending = this.#pending.get(id);
     if (pending === undefined) return undefined;
     clearTimeout(pending.timer);
-    clearTimeout(pending.gapTimer);
     pending.requests?.close();
     this.#pending.delete(id);
     return pending;
   }
 
-  #failAll(reason: string): void {
-    for (const id of [...this.#pending.keys()]) this.#settle(id, unanswered('UNAVAILABLE', reason));
+  #failAll(failure: WireError): void {
+    this.#cancelled.clear();
+    for (const id of [...this.#pending.keys()]) this.#settle(id, failure);
   }
 }
 
@@ -341,4 +299,9 @@ export function tooLarge(what: 'request' | 'response', sizeBytes: number): Failu
 
 function unanswered(code: StatusName, message: string): WireError {
   return new WireError({ code, message, kind: null });
+}
+
+/** A deadline as a message says it: 0 for none. */
+function leftMs(deadlineMs: number): number {
+  return Number.isFinite(deadlineMs) ? Math.max(0.001, deadlineMs) : 0;
 }

@@ -10,6 +10,9 @@ import type { Faults } from './faults.ts';
 export interface FrameDuplex {
   write(frame: Frame): boolean;
   end(): void;
+  /** Gives the stream up, on the side that opened it. */
+  cancel?(): void;
+  emit(event: 'error', error: Error): boolean;
   on(event: 'data', listener: (frame: Frame) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
   on(event: 'drain' | 'end' | 'close', listener: () => void): unknown;
@@ -20,10 +23,9 @@ export interface ChannelListener {
   /** Calls of ours below this id are answered; asked for each frame. */
   readonly answeredBelow: number;
   onHello(hello: Hello): void;
-  onRequest(request: Request, callerId: string): void;
+  /** A frame of a caller. */
+  onRequests(frame: Frame): void;
   onReply(reply: Reply): void;
-  /** This caller wants no answer of its calls below this id again. */
-  onAnswered(below: number, callerId: string): void;
   /** Called once, when nothing more can come. */
   onClose(error: Error | null): void;
 }
@@ -44,8 +46,10 @@ export class Channel {
   #isScheduled = false;
   #isCongested = false;
   #isClosed = false;
-  /** Whose calls this side sends; set before the first one. */
-  callerId = '';
+  /** Whether the other side has spoken. */
+  #isEstablished = false;
+  /** Whose calls this side sends, and on which of its connections; set before the first one. */
+  caller: { readonly id: string; readonly connection: number } | null = null;
 
   constructor(duplex: FrameDuplex, hello: Hello, listener: ChannelListener, faults: Faults | null = null) {
     this.#duplex = duplex;
@@ -53,10 +57,7 @@ export class Channel {
     this.#listener = listener;
     this.#faults = faults;
     duplex.on('data', (frame) => this.#receive(frame));
-    duplex.on('drain', () => {
-      this.#isCongested = false;
-      this.#flush();
-    });
+    duplex.on('drain', () => this.#onRoom());
     duplex.on('error', (error) => this.#close(error));
     duplex.on('end', () => this.#close(null));
     duplex.on('close', () => this.#close(null));
@@ -68,17 +69,15 @@ export class Channel {
   }
 
   request(request: Request): void {
-    this.#injecting(request, (item) => {
-      this.#requests.push(item);
-      this.#schedule();
-    });
+    if (this.#isClosed) return;
+    this.#requests.push(request);
+    this.#schedule();
   }
 
   reply(reply: Reply): void {
-    this.#injecting(reply, (item) => {
-      this.#replies.push(item);
-      this.#schedule();
-    });
+    if (this.#isClosed) return;
+    this.#replies.push(reply);
+    this.#schedule();
   }
 
   /** Sends what is waiting and ends the stream. */
@@ -90,13 +89,8 @@ export class Channel {
     this.#close(null);
   }
 
-  #injecting<Item>(item: Item, send: (item: Item) => void): void {
-    if (this.#faults === null) send(item);
-    else this.#faults.apply(() => send(item));
-  }
-
   #schedule(): void {
-    if (this.#isScheduled || this.#isClosed) return;
+    if (this.#isScheduled) return;
     this.#isScheduled = true;
     process.nextTick(() => {
       this.#isScheduled = false;
@@ -109,25 +103,42 @@ export class Channel {
       if (this.#hello === null && this.#requests.length === 0 && this.#replies.length === 0) return;
       const requests = takeWithin(this.#requests, FRAME_BYTES);
       const replies = takeWithin(this.#replies, FRAME_BYTES - sum(requests));
-      const answeredBelow = this.callerId === '' ? 0 : this.#listener.answeredBelow;
-      const frame: Frame = {
-        hello: this.#hello,
-        requests,
-        replies,
-        answeredBelow,
-        callerId: this.callerId,
-      };
+      const { id: callerId, connection } = this.caller ?? NOBODY;
+      const answeredBelow = this.caller === null ? 0 : this.#listener.answeredBelow;
+      const hello = this.#hello;
       this.#hello = null;
-      this.#isCongested = !this.#duplex.write(frame);
+      this.#isCongested = !this.#write({ hello, requests, replies, answeredBelow, callerId, connection });
     }
+  }
+
+  /** False when there is no room for another frame yet. */
+  #write(frame: Frame): boolean {
+    const fault = this.#isEstablished ? this.#faults?.next() : undefined;
+    if (fault?.kind === 'break') {
+      if (this.#duplex.cancel) this.#duplex.cancel();
+      else this.#duplex.emit('error', new Error('broken on purpose'));
+      this.#close(new Error('broken on purpose'));
+      return false;
+    }
+    if (fault?.kind === 'delay') {
+      setTimeout(() => {
+        if (!this.#isClosed && this.#duplex.write(frame)) this.#onRoom();
+      }, fault.delayMs);
+      return false;
+    }
+    return this.#duplex.write(frame);
+  }
+
+  #onRoom(): void {
+    this.#isCongested = false;
+    this.#flush();
   }
 
   #receive(frame: Frame): void {
     if (this.#isClosed) return;
+    this.#isEstablished = true;
     if (frame.hello) this.#listener.onHello(frame.hello);
-    const { callerId, answeredBelow } = frame;
-    if (answeredBelow > 0) this.#listener.onAnswered(answeredBelow, callerId);
-    for (const request of frame.requests) this.#listener.onRequest(request, callerId);
+    if (frame.callerId !== '') this.#listener.onRequests(frame);
     for (const reply of frame.replies) this.#listener.onReply(reply);
   }
 
@@ -137,6 +148,8 @@ export class Channel {
     this.#listener.onClose(error);
   }
 }
+
+const NOBODY = { id: '', connection: 0 };
 
 function sizeOf(item: Request | Reply): number {
   const bytes = 'call' in item ? item.call?.request : 'message' in item ? item.message : undefined;

@@ -1,22 +1,27 @@
 /**
- * Faults on purpose, for tests of reliability: what two processes say to each other is lost, doubled or late, by a
- * seeded schedule. Off unless the variable is set.
+ * Faults on purpose, for tests of reliability: connections between two processes break, with what was under way, or are
+ * slow, by a seeded schedule. Off unless the variable is set.
  */
 
 import { UserError } from '../../../common/errors.ts';
 
-/** `{"seed":1,"drop":0.02,"duplicate":0.02,"delay":0.1,"delayMs":200}`: probabilities, and the longest delay. */
+/** `{"seed":1,"break":0.01,"delay":0.1,"delayMs":200}`: probabilities for each frame, and the longest delay. */
 export const FAULTS_KEY = 'BALLAST_TRANSPORT_FAULTS';
 
 export interface FaultOptions {
   readonly seed: number;
-  /** Probabilities in [0, 1]. */
-  readonly drop: number;
-  readonly duplicate: number;
+  /** Probability in [0, 1] that a frame is lost, and the connection with it. */
+  readonly break: number;
+  /** Probability in [0, 1] that a frame, and all that follow it on its connection, come late. */
   readonly delay: number;
   /** Longest delay, milliseconds. */
   readonly delayMs: number;
 }
+
+const NO_FAULTS: FaultOptions = { seed: 0, break: 0, delay: 0, delayMs: 0 };
+
+/** What happens to a frame. */
+export type Fault = { readonly kind: 'break' } | { readonly kind: 'delay'; readonly delayMs: number };
 
 /** Reads the variable; null when it is not set. @throws UserError when it is not as described. */
 export function readFaultOptions(
@@ -31,8 +36,9 @@ export function readFaultOptions(
   } catch {
     throw wrong('it must be JSON');
   }
-  const given = { seed: 0, drop: 0, duplicate: 0, delay: 0, delayMs: 0, ...(value as Partial<FaultOptions>) };
+  const given = { ...NO_FAULTS, ...(value as Partial<FaultOptions>) };
   for (const [key, part] of Object.entries(given)) {
+    if (!Object.hasOwn(NO_FAULTS, key)) throw wrong(`there is no ${key}`);
     if (typeof part !== 'number' || !(part >= 0)) throw wrong(`${key} must be a number, 0 or more`);
   }
   return given;
@@ -48,13 +54,11 @@ export class Faults {
     this.#state = Math.imul(options.seed + 1, 0x9e3779b1) >>> 0 || 1;
   }
 
-  /** Sends once, twice, later or never. */
-  apply(send: () => void): void {
-    const { drop, duplicate, delay, delayMs } = this.#options;
-    if (this.#random() < drop) return;
-    if (this.#random() < duplicate) send();
-    if (this.#random() < delay) setTimeout(send, this.#random() * delayMs);
-    else send();
+  /** The next frame's fault; null for none. */
+  next(): Fault | null {
+    const { delay, delayMs } = this.#options;
+    if (this.#random() < this.#options.break) return { kind: 'break' };
+    return this.#random() < delay ? { kind: 'delay', delayMs: this.#random() * delayMs } : null;
   }
 
   /** xorshift32, in [0, 1). */

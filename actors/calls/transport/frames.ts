@@ -23,6 +23,8 @@ export interface Call {
   received: number;
   /** Whether request messages follow. */
   readonly streamsRequests: boolean;
+  /** Whether it may have come already, on a connection that broke. */
+  isRepeated: boolean;
   /** The calls that it is made for. */
   readonly chain: readonly string[];
 }
@@ -84,6 +86,8 @@ export interface Frame {
   readonly answeredBelow: number;
   /** Who numbered the requests. */
   readonly callerId: string;
+  /** Which of the caller's connections this is, counted from 1. */
+  readonly connection: number;
 }
 
 // Both directions wrap a Frame as field 1, so one codec serves both.

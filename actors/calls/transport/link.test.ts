@@ -96,8 +96,8 @@ async function proxyTo(address: string) {
 }
 
 describe('calls on a shared stream', () => {
-  it('run once each and are all answered although requests and replies are lost, doubled and late', async () => {
-    vi.stubEnv(FAULTS_KEY, '{"seed":7,"drop":0.05,"duplicate":0.1,"delay":0.3,"delayMs":30}');
+  it('run once each and are all answered although connections break and are slow', async () => {
+    vi.stubEnv(FAULTS_KEY, '{"seed":7,"break":0.1,"delay":0.3,"delayMs":30}');
     const runs = new Map<string, number>();
     const { address } = await serve(
       {
@@ -116,7 +116,7 @@ describe('calls on a shared stream', () => {
   }, 20_000);
 
   it('streams arrive whole and in order under the same faults', async () => {
-    vi.stubEnv(FAULTS_KEY, '{"seed":3,"drop":0.05,"duplicate":0.1,"delay":0.2,"delayMs":20}');
+    vi.stubEnv(FAULTS_KEY, '{"seed":3,"break":0.1,"delay":0.2,"delayMs":20}');
     const sent = Array.from({ length: 100 }, (_, i) => STATUSES[i % 4]);
     const { address } = await serve({
       async *watch() {
@@ -239,8 +239,9 @@ describe('calls on a shared stream', () => {
 describe('readFaultOptions', () => {
   it('takes what it is given and refuses what it cannot use', () => {
     expect(readFaultOptions({})).toBeNull();
-    expect(readFaultOptions({ [FAULTS_KEY]: '{"drop":0.5}' })).toMatchObject({ drop: 0.5, duplicate: 0 });
+    expect(readFaultOptions({ [FAULTS_KEY]: '{"break":0.5}' })).toMatchObject({ break: 0.5, delay: 0 });
     expect(() => readFaultOptions({ [FAULTS_KEY]: 'x' })).toThrow('must be JSON');
-    expect(() => readFaultOptions({ [FAULTS_KEY]: '{"drop":-1}' })).toThrow('drop must be a number');
+    expect(() => readFaultOptions({ [FAULTS_KEY]: '{"break":-1}' })).toThrow('break must be a number');
+    expect(() => readFaultOptions({ [FAULTS_KEY]: '{"drop":0}' })).toThrow('there is no drop');
   });
 });

@@ -10,7 +10,7 @@ import { Channel } from './channel.ts';
 import type { ChannelListener, FrameDuplex } from './channel.ts';
 import type { Faults } from './faults.ts';
 import { CONNECT_PATH, decodeFrame, encodeFrame } from './frames.ts';
-import type { Hello, Reply, Request } from './frames.ts';
+import type { Frame, Hello, Reply } from './frames.ts';
 
 export interface LinkPoolOptions {
   /** A gRPC client of an address. */
@@ -120,16 +120,12 @@ class LinkListener implements ChannelListener {
     this.caller = this.#greet(hello);
   }
 
-  onRequest(request: Request, callerId: string): void {
-    this.#callee?.session(callerId, this.channel).onRequest(request);
+  onRequests(frame: Frame): void {
+    this.#callee?.onRequests(frame, this.channel);
   }
 
   onReply(reply: Reply): void {
     this.caller?.onReply(reply);
-  }
-
-  onAnswered(below: number, callerId: string): void {
-    this.#callee?.session(callerId, this.channel).onAnswered(below);
   }
 
   onClose(error: Error | null): void {
