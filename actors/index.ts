@@ -6,7 +6,8 @@ export type { Log } from '../common/log.ts';
 
 export { actor, task } from './classes/class-actor.ts';
 export type { ActorOptions, ConcurrencyGroup, ModuleMeta } from './classes/class-registry.ts';
-export type { ClassPool, ClassRuntime, ValueRef } from './classes/class-runtime.ts';
+export type { ClassPool, ClassRuntime } from './classes/class-runtime.ts';
+export { ValueRef } from './classes/value-ref.ts';
 export type {
   ActorClass,
   ArgsOf,

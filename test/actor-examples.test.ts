@@ -67,7 +67,7 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   'restarts.mjs': ['UNAVAILABLE true true', 'count 41 true', 'alive 2 SIGKILL'],
   'state.mjs': ['kept 700n'],
   'tasks.mjs': ['one 9', 'in order 9 1 4', 'as they end 1 3000', 'first 1 pending 1'],
-  'values.mjs': ['read by another 6', 'read here 3', 'mine 500'],
+  'values.mjs': ['read by another 50003', 'read here 3 kept there 3', 'mine 0.5 true', 'NOT_FOUND'],
 };
 
 const programs = readdirSync(FOLDER)

@@ -15,11 +15,34 @@ export function spreadMethods(service: AnyService, calls: ListCalls): Record<str
     const call = calls[name]!;
     const adjusted = (options: ClassCallOptions) =>
       responseStream
-        ? (...args: unknown[]) => call(args, options)
-        : (...args: unknown[]) => withRetries((left) => call(args, left) as Promise<unknown>, options);
+        ? (...args: unknown[]) => keptBy(call(args, options), args)
+        : (...args: unknown[]) =>
+            keptDuring(args, () => withRetries((left) => call(args, left) as Promise<unknown>, options));
     methods[name] = Object.assign(adjusted({}), { with: adjusted });
   }
   return methods;
+}
+
+const kept = new Set<unknown>();
+const keptWith = new WeakMap<object, unknown>();
+
+/** Keeps what a call is made with until it ends: the references in it hold their objects for whoever gets them. */
+export async function keptDuring<Answer>(things: unknown, call: () => Promise<Answer>): Promise<Answer> {
+  const isList = Array.isArray(things);
+  if (isList && !things.some((thing) => typeof thing === 'object')) return call();
+  const item = isList ? [...(things as unknown[])] : { things };
+  kept.add(item);
+  try {
+    return await call();
+  } finally {
+    kept.delete(item);
+  }
+}
+
+/** The same for a stream: as long as the program has it. */
+function keptBy(stream: unknown, args: unknown[]): unknown {
+  keptWith.set(stream as object, args);
+  return stream;
 }
 
 /** Calls until it succeeds, as often and after such errors as `options` say, within its one deadline. */

@@ -1,6 +1,7 @@
 /** What programs, and actors, do with class actors: spawn, find, pool and end them; run tasks; keep values as objects. */
 
 import { availableParallelism } from 'node:os';
+import { objectHolder } from '../objects/node-objects.ts';
 import type { ObjectRef } from '../objects/object-ref.ts';
 import type { ObjectStore, PutOptions } from '../objects/objects.ts';
 import type { CallOptions } from '../proto/protos.ts';
@@ -9,14 +10,16 @@ import type { PoolOptions } from '../pools/pool.ts';
 import type { ActorStatus } from '../status/status.ts';
 import type { SpawnOptions } from '../system/actor-type.ts';
 import type { ActorSystem } from '../system/system.ts';
-import { spreadMethods, withRetries } from './class-handle.ts';
+import { keptDuring, spreadMethods, withRetries } from './class-handle.ts';
 import type { ListCalls } from './class-handle.ts';
 import { registeredClass } from './class-registry.ts';
 import type { ActorClass, ArgsOf, ClassHandle, InstanceOf, RemoteMethods } from './class-types.ts';
 import { encodeText } from './encoded-text.ts';
 import { taskOptions } from './task-options.ts';
 import type { TaskFunction } from './task-options.ts';
-import { decodeValue, encodeValue } from './value-codec.ts';
+import { SentRefs } from './sent-refs.ts';
+import { decodeValue, encodeParts } from './value-codec.ts';
+import { countReferences, ValueRef } from './value-ref.ts';
 
 /** What a class is made with, where it is made with something. */
 type MadeWith<Class, Options> =
@@ -24,12 +27,7 @@ type MadeWith<Class, Options> =
 
 type SpawnClassOptions = Omit<SpawnOptions, 'args'>;
 type PoolClassOptions = Omit<PoolOptions, 'args'>;
-
-/** A reference to an object that holds a value. */
-export interface ValueRef<Value> extends ObjectRef {
-  /** Types only; never set. */
-  readonly value?: Value;
-}
+type ValuePutOptions = Pick<PutOptions, 'owner'>;
 
 export interface ClassPool<Class> extends Pick<ActorPool<unknown>, 'size' | 'waiting' | 'close'> {
   /** The methods of the class; a call goes to some member. */
@@ -42,10 +40,12 @@ export class ClassRuntime {
   /** Bulk bytes by reference. */
   readonly objects: ObjectStore;
   readonly #pools = new Map<TaskFunction, ActorPool<unknown>>();
+  readonly #endCounting: () => void;
 
   constructor(system: ActorSystem, objects: ObjectStore) {
     this.system = system;
     this.objects = objects;
+    this.#endCounting = countReferences(objects.references);
   }
 
   /**
@@ -57,7 +57,10 @@ export class ClassRuntime {
     ...[options]: MadeWith<Class, SpawnClassOptions>
   ): Promise<ClassHandle<Class>> {
     const { type } = registeredClass(actorClass);
-    const { actorId } = await this.system.spawn(type, this.#encoded(actorClass, options));
+    const sent = new SentRefs(this.objects.references);
+    const encoded = this.#encoded(actorClass, options, sent);
+    await sent.hold();
+    const { actorId } = await this.system.spawn(type, encoded);
     return this.handle(actorClass, actorId);
   }
 
@@ -94,7 +97,7 @@ export class ClassRuntime {
       get waiting() {
         return pool.waiting;
       },
-      close: () => pool.close(),
+      close: () => keptDuring(options, () => pool.close()), // members that come later get the same references
     };
   }
 
@@ -106,17 +109,37 @@ export class ClassRuntime {
     const { retries, retryOn, deadlineMs = Infinity } = taskOptions(run);
     const calls = this.#taskPool(run).calls as unknown as ListCalls;
     const options = { deadlineMs, ...(retries && { retries }), ...(retryOn && { retryOn }) };
-    return withRetries((left) => calls.run!(args, left) as Promise<Awaited<Result>>, options);
+    return keptDuring(args, () =>
+      withRetries((left) => calls.run!(args, left) as Promise<Awaited<Result>>, options),
+    );
   }
 
-  /** Stores a value, and returns a reference that may be sent anywhere. It is freed with its owner. @throws UserError */
-  put<Value>(value: Value, options: PutOptions = {}): Promise<ValueRef<Value>> {
-    return this.objects.put(encodeValue(value, 'The value'), options);
+  /**
+   * Stores a value, and returns a reference that may be sent anywhere. The value is freed when no process has a reference
+   * of it any more, or as `owner` says. Its arrays must not change meanwhile. @throws UserError, ObjectError
+   */
+  async put<Value>(value: Value, { owner = 'references' }: ValuePutOptions = {}): Promise<ValueRef<Value>> {
+    const { references } = this.objects;
+    const nested = new SentRefs(references);
+    const parts = encodeParts(value, 'The value', nested);
+    const facts = await this.objects.put(parts, { owner, isStored: nested.count > 0 });
+    const ref = new ValueRef<Value>(facts);
+    if (owner === 'references' && facts.holders.length > 0) references.adopt(ref, facts);
+    await nested.holdFor(objectHolder(facts.id));
+    return ref;
   }
 
-  /** The value behind a reference, fetched if another machine has it. @throws ObjectError */
+  /**
+   * The value behind a reference, fetched if another machine has it. It is the caller's own: large arrays of this machine
+   * are mapped, not copied, and what is written to them stays in this process. @throws ObjectError
+   */
   async get<Value>(ref: ValueRef<Value>, options: CallOptions = {}): Promise<Value> {
-    return decodeValue(await this.objects.get(ref, options)) as Value;
+    return keptDuring(ref, async () => decodeValue(await this.objects.read(ref, options), true) as Value);
+  }
+
+  /** Frees a value wherever it is held, whoever has references of it. */
+  free(ref: ObjectRef, options: CallOptions = {}): Promise<void> {
+    return this.objects.free([ref], options);
   }
 
   /** Resolves when an actor serves. @throws ActorError with its last log lines when it died for good. */
@@ -131,6 +154,7 @@ export class ClassRuntime {
 
   /** Ends the processes of its tasks. */
   async close(): Promise<void> {
+    this.#endCounting();
     const pools = [...this.#pools.values()];
     this.#pools.clear();
     await Promise.all(pools.map((pool) => pool.close()));
@@ -156,8 +180,9 @@ export class ClassRuntime {
   #encoded<Options extends object>(
     actorClass: ActorClass,
     options: Options | undefined,
+    sent?: SentRefs,
   ): Options & { args: unknown } {
     const args = options !== undefined && 'args' in options ? options.args : [];
-    return { ...(options as Options), args: encodeText(args, `An argument of ${actorClass.name}`) };
+    return { ...(options as Options), args: encodeText(args, `An argument of ${actorClass.name}`, sent) };
   }
 }

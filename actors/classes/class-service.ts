@@ -16,9 +16,9 @@ export const HOOKS: ReadonlySet<string> = new Set(['snapshot', 'restore', 'onSto
 const RESERVED = ['actorId', 'then', 'with', 'toJSON'];
 const NAMESPACE = 'ballast.classes';
 
-/** An answer, so that `undefined` and `null` are answers like any other. */
+/** An answer, encoded by `encodeValue`. */
 export interface Answered {
-  readonly value: unknown;
+  readonly encoded: Buffer;
 }
 
 /** Names of the public methods: of the class and those it extends, without hooks and names that begin with `_`. */
@@ -92,7 +92,7 @@ function methodOf(
         throw new CallError('INVALID_ARGUMENT', `the arguments of ${where} are no list`);
       return args as unknown[];
     },
-    responseSerialize: (answer) => encodeValue((answer as Answered).value, `What ${where} returns`),
+    responseSerialize: (answer) => (answer as Answered).encoded,
     responseDeserialize: (bytes) => decodeValue(bytes) as object,
     thrownDeserialize: (bytes, place) => decodeThrown(bytes, errors, place),
   };

@@ -1,10 +1,11 @@
 /** Values as text, for where the runtime keeps JSON: arguments of `spawn`, and kept state. */
 
 import { decodeValue, encodeValue } from './value-codec.ts';
+import type { Sending } from './value-codec.ts';
 
 /** @throws UserError as `encodeValue`. */
-export function encodeText(value: unknown, what: string): string {
-  return encodeValue(value, what).toString('base64');
+export function encodeText(value: unknown, what: string, sending?: Sending): string {
+  return encodeValue(value, what, sending).toString('base64');
 }
 
 /** Undefined for what is no text. */

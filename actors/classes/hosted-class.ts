@@ -3,6 +3,7 @@
 import { ThrownValue } from '../base/call-errors.ts';
 import { Mailbox, DEFAULT_MAILBOX } from '../base/mailbox.ts';
 import type { CallContext } from '../calls/call.ts';
+import type { HeldReferences } from '../objects/held-references.ts';
 import type { ActorRuntime, StartedActor } from '../actor/hosted-actor.ts';
 import { ClassRuntime } from './class-runtime.ts';
 import type { RegisteredClass } from './class-registry.ts';
@@ -10,7 +11,10 @@ import { decodeText, encodeText } from './encoded-text.ts';
 import type { Answered } from './class-service.ts';
 import { actorScope } from './this-actor.ts';
 import type { ThisActor } from './this-actor.ts';
+import { SentRefs } from './sent-refs.ts';
 import { encodeThrown } from './thrown-error.ts';
+import { encodeValue } from './value-codec.ts';
+import { referencesSettled } from './value-ref.ts';
 
 type Methods = Record<string, (...args: unknown[]) => unknown>;
 
@@ -24,15 +28,16 @@ export async function startInstance(
   const scope: ThisActor = { ...parts, ballast, call: null };
   const within = <Result>(call: CallContext | null, run: () => Result): Result =>
     actorScope.run(call === null ? scope : { ...scope, call }, run);
-  const instance = (await within(null, () => makeInstance(registered, decodeText(args)))) as Methods;
+  const made = decodeText(args);
+  const instance = (await within(null, () => makeInstance(registered, made))) as Methods;
   const keep = snapshotKeeper(instance, registered.type.name, (state) => runtime.saveState(state));
   const handlers: Record<string, unknown> = {};
   for (const [name, method] of registered.type.service.methods) {
+    const encode = answerEncoder(runtime.objects.references, `What ${registered.type.name}.${name} returns`);
+    const hosted = { instance, name, keep, encode };
     handlers[name] = method.responseStream
-      ? (sent: unknown[], call: CallContext) =>
-          streamed(instance, name, sent, (run) => within(call, run), keep)
-      : (sent: unknown[], call: CallContext) =>
-          answered(instance, name, sent, (run) => within(call, run), keep);
+      ? (sent: unknown[], call: CallContext) => streamed(hosted, sent, (run) => within(call, run))
+      : (sent: unknown[], call: CallContext) => answered(hosted, sent, (run) => within(call, run));
   }
   return {
     handlers,
@@ -41,6 +46,7 @@ export async function startInstance(
       if (typeof state === 'string') await within(null, () => instance.restore?.(decodeText(state)));
     },
     onStop: async () => {
+      void made; // the references that it was made with are its own until here: another process may need them
       await within(null, () => instance.onStop?.());
       await ballast.close();
     },
@@ -57,28 +63,45 @@ async function makeInstance({ actorClass }: RegisteredClass, args: unknown): Pro
 
 type Within = <Result>(run: () => Result) => Result;
 
+interface HostedMethod {
+  readonly instance: Methods;
+  readonly name: string;
+  /** Keeps the state. */
+  readonly keep: () => Promise<void>;
+  readonly encode: (value: unknown) => Promise<Answered>;
+}
+
+/** Encodes answers, and sees to it that the objects of their references are held. */
+function answerEncoder(references: HeldReferences, what: string): HostedMethod['encode'] {
+  return async (value) => {
+    const sent = new SentRefs(references);
+    const encoded = encodeValue(value, what, sent);
+    if (sent.count > 0) await sent.hold();
+    return { encoded };
+  };
+}
+
 async function answered(
-  instance: Methods,
-  name: string,
+  { instance, name, keep, encode }: HostedMethod,
   args: unknown[],
   within: Within,
-  keep: () => Promise<void>,
 ): Promise<Answered> {
+  let value: unknown;
   try {
-    const value = await within(() => instance[name]!(...args));
+    value = await within(() => instance[name]!(...args));
     await keep();
-    return { value };
   } catch (thrown) {
     throw new ThrownValue(thrown, encodeThrown(thrown));
+  } finally {
+    await referencesSettled(); // the caller may let go of what it sent, once it has the answer
   }
+  return encode(value);
 }
 
 async function* streamed(
-  instance: Methods,
-  name: string,
+  { instance, name, keep, encode }: HostedMethod,
   args: unknown[],
   within: Within,
-  keep: () => Promise<void>,
 ): AsyncGenerator<Answered> {
   let items: Iterator<unknown> | AsyncIterator<unknown> | null = null;
   const next = async () => {
@@ -91,10 +114,11 @@ async function* streamed(
     }
   };
   try {
-    for (let item = await next(); item !== null; item = await next()) yield item;
+    for (let item = await next(); item !== null; item = await next()) yield await encode(item.value);
   } finally {
     await within(() => items?.return?.());
     await keep();
+    await referencesSettled();
   }
 }
 
@@ -105,13 +129,14 @@ function snapshotKeeper(
   save: (state: string) => Promise<void>,
 ): () => Promise<void> {
   if (typeof instance.snapshot !== 'function') return () => Promise.resolve();
-  let last = '';
+  const last: { state: string; value: unknown } = { state: '', value: null }; // what it refers to stays, for the next process
   let saving: Promise<void> = Promise.resolve();
   const store = async () => {
-    const state = encodeText(await instance.snapshot!(), `The snapshot of ${typeName}`);
-    if (state === last) return;
+    const value = await instance.snapshot!();
+    const state = encodeText(value, `The snapshot of ${typeName}`);
+    if (state === last.state) return;
     await save(state);
-    last = state;
+    Object.assign(last, { state, value });
   };
   return () => {
     const mine = saving.then(store);

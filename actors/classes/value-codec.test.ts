@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../common/errors.ts';
 import { decodeThrown, encodeThrown } from './thrown-error.ts';
-import { decodeValue, encodeValue } from './value-codec.ts';
+import { decodeValue, encodeParts, encodeValue } from './value-codec.ts';
+import { ValueRef } from './value-ref.ts';
 
 const there = (value: unknown) => decodeValue(encodeValue(value, 'It'));
 
@@ -49,6 +50,55 @@ describe('values', () => {
     expect(() => there(value)).toThrow(/^It cannot be sent: /);
   });
 
+  it('in parts: large arrays are not copied, and lie at multiples of 64 bytes', () => {
+    const [large, small] = [new Float64Array(10_000).fill(1.5), new Uint16Array([1, 2, 3])];
+    const value = {
+      large,
+      small,
+      again: large,
+      bytes: Buffer.alloc(65_537, 7),
+      view: new DataView(new ArrayBuffer(4)),
+    };
+    const parts = encodeParts(value, 'It');
+    expect(parts.some(({ buffer, byteLength }) => buffer === large.buffer && byteLength === 80_000)).toBe(
+      true,
+    );
+    const whole = Uint8Array.from(Buffer.concat(parts));
+    const back = decodeValue(whole, true) as typeof value;
+    expect(back).toStrictEqual(value);
+    expect(back.again).toBe(back.large);
+    expect(back.large.buffer).toBe(whole.buffer);
+    expect(back.large.byteOffset % 64).toBe(0);
+    expect((decodeValue(whole) as typeof value).large.buffer).not.toBe(whole.buffer);
+    expect(Buffer.concat(encodeParts(small, 'It'))).toEqual(encodeValue(small, 'It'));
+    expect(() => decodeValue(whole.subarray(0, 90_000))).toThrow('the bytes are no encoded value');
+    expect(() => decodeValue(Uint8Array.of(0x50, 0, 0, 0, 255, 255, 255, 255, 1))).toThrow(
+      'no encoded value',
+    );
+  });
+
+  it('references anywhere in a value arrive as references', () => {
+    const ref = new ValueRef({ id: 'n/a/1/1', sizeBytes: 9, digest: '', holders: ['h:1'] });
+    const inline = new ValueRef({
+      id: 'i',
+      sizeBytes: 2,
+      digest: '',
+      holders: [],
+      inline: Uint8Array.of(1, 2),
+    });
+    const seen: ValueRef[] = [];
+    const onRef = (one: ValueRef) => `transit/${seen.push(one)}`;
+    const bytes = encodeValue([ref, new Map([['a', { ref, inline }]])], 'It', { onRef });
+    const [first, map] = decodeValue(bytes) as [ValueRef, Map<string, { ref: ValueRef; inline: ValueRef }>];
+    expect(seen).toEqual([ref]);
+    expect(first).toBeInstanceOf(ValueRef);
+    expect(first.toJSON()).toEqual(ref.toJSON());
+    expect(map.get('a')!.ref).toBe(first);
+    expect(map.get('a')!.inline.toJSON()).toEqual(inline.toJSON());
+    const forged = new ValueRef({ ...ref.toJSON(), id: '../x' });
+    expect(() => there([forged])).toThrow('the bytes are no encoded value');
+  });
+
   it('a key named __proto__ stays data', () => {
     const hostile = Buffer.from('J{"__proto__":{"isAdmin":true}}');
     expect((decodeValue(hostile) as { isAdmin?: boolean }).isAdmin).toBeUndefined();
@@ -58,6 +108,7 @@ describe('values', () => {
     const samples = [
       new Map([['a', [1n, new Date(1), /x/]]]),
       new Float32Array(8),
+      new ValueRef({ id: 'n/1', sizeBytes: 1, digest: '', holders: ['h:1'] }),
       new Error('e'),
       [{ a: 'text' }],
     ];

@@ -128,7 +128,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     heartbeatMs,
     ...(options.busyMs === undefined ? {} : { busyMs: options.busyMs }),
     listen,
-    onEnd: (actorId, incarnation) => freeOwned(`${actorId}/${incarnation}`),
+    onEnd: (actorId, incarnation, mayRestart) => freeOwned(`${actorId}/${incarnation}`, mayRestart),
     startProcess: (spec, processOptions) =>
       spec.isolation === 'thread' ? threadHost.start(processOptions) : startActorProcess(processOptions),
   });
@@ -180,8 +180,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     runDir,
     capacityBytes: options.objectBytes,
   });
-  const freeOwned = (owner: string) =>
-    void objects.ownerEnded(owner).catch((thrown: unknown) => {
+  const freeOwned = (owner: string, mayRestart: boolean) =>
+    void objects.ownerEnded(owner, mayRestart).catch((thrown: unknown) => {
       log.error('objects of an ended actor were not freed', { owner, error: thrown });
     });
   dispatcher.addService(objectService, objects.handlers());

@@ -11,7 +11,8 @@ import { CallError } from '../base/call-errors.ts';
 import type { ChannelPool } from '../calls/channels.ts';
 import { serviceCalls } from '../calls/transport.ts';
 import { UPLOADS_PER_NODE } from './broadcast-plan.ts';
-import { ObjectDirectory } from './object-directory.ts';
+import { NodeHolds } from './node-holds.ts';
+import { ObjectDirectory, REFERENCES_OWNER } from './object-directory.ts';
 import type { HeldObject } from './object-directory.ts';
 import { ObjectExchange } from './object-exchange.ts';
 import { NodeObjectMetrics } from './object-metrics.ts';
@@ -56,6 +57,7 @@ export class NodeObjects {
   readonly #files: StoreFiles;
   readonly #room: ObjectRoom;
   readonly #exchange: ObjectExchange;
+  readonly #holds: NodeHolds;
   #sessions = 0;
   #isClosed = false;
 
@@ -94,6 +96,11 @@ export class NodeObjects {
       uploadsPerNode,
       nowMs: this.#nowMs,
     });
+    const isCounted = (id: string) => directory.get(id)?.owner === REFERENCES_OWNER;
+    this.#holds = new NodeHolds({
+      ...{ address, transport: pool, nowMs: this.#nowMs, isCounted },
+      onUnheld: (ids) => void this.free(ids.filter(isCounted)),
+    });
   }
 
   /** Folder of the objects in memory. */
@@ -101,11 +108,21 @@ export class NodeObjects {
     return this.#files.folder;
   }
 
-  /** Frees what an ended actor's process owned, and ends its reads. */
-  async ownerEnded(owner: string): Promise<void> {
+  /**
+   * Frees what an ended actor's process owned, and what nobody else has a reference of; ends its reads. If the actor may
+   * start again, its references stay for a while, so that the next process takes up what the actor was given.
+   */
+  async ownerEnded(owner: string, mayRestart = false): Promise<void> {
     const ids = this.#directory.ownedBy(owner);
     this.#directory.ownerEnded(owner);
+    if (mayRestart) this.#holds.restarting(owner);
+    else this.#holds.ended(owner);
     await this.free(ids);
+  }
+
+  /** Ends holds whose time is over, and renews those of this node; done every five seconds anyway. */
+  async expireHolds(): Promise<void> {
+    await this.#holds.tick();
   }
 
   /** Frees objects here and wherever this node knows copies. Returns how many there were here. */
@@ -115,6 +132,8 @@ export class NodeObjects {
     let freed = 0;
     for (const id of ids) {
       const nodes = this.#exchange.forget(id);
+      this.#holds.forget(id);
+      this.#holds.ended(objectHolder(id));
       if (this.#room.drop(id)) freed++;
       for (const node of nodes) copies.set(node, [...(copies.get(node) ?? []), id]);
     }
@@ -139,6 +158,7 @@ export class NodeObjects {
   /** Ends the store: its files are gone. */
   close(): void {
     this.#isClosed = true;
+    this.#holds.close();
     this.#files.close();
   }
 
@@ -146,13 +166,19 @@ export class NodeObjects {
     return {
       join: ({ owner }) => {
         this.#directory.ownerBegan(owner);
-        return { nodeId: this.#options.nodeId, session: ++this.#sessions, folder: this.#files.folder };
+        const { nodeId, capacityBytes } = this.#options;
+        return { nodeId, capacityBytes, session: ++this.#sessions, folder: this.#files.folder };
       },
       reserve: async ({ id, sizeBytes, owner }) => ({
         path: await this.#room.reserve({ id, sizeBytes, owner }),
       }),
-      seal: async ({ object, owner, content }) => {
+      seal: async ({ object, owner, content, counted }) => {
         await this.#seal(required(object), owner, content);
+        if (counted) this.#count(required(object).id, owner);
+        return {};
+      },
+      hold: async (request) => {
+        if (!this.#directory.hasEnded(request.holder)) await this.#holds.note(request);
         return {};
       },
       locate: ({ object, owner }, { signal }) => this.#locate(required(object), owner, signal),
@@ -185,8 +211,14 @@ export class NodeObjects {
       owner,
       pins: this.#directory.pinCount(ref.id),
       holders: [this.#options.address, ...this.#exchange.holders(ref.id)],
+      referrers: this.#holds.holders(ref.id),
     }));
     return statuses.sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  #count(id: string, owner: string): void {
+    this.#directory.handOver(id, REFERENCES_OWNER);
+    this.#holds.begin(id, owner);
   }
 
   async *#chunks(id: string, digest: string, offset: number) {
@@ -238,6 +270,11 @@ export class NodeObjects {
       ? { path: this.#files.path(ref), source: 'OBJECT_SOURCE_MEMORY' }
       : { path: this.#files.spillPath(ref), source: 'OBJECT_SOURCE_SPILL' };
   }
+}
+
+/** An object as a holder of the references in its value. */
+export function objectHolder(id: string): string {
+  return `object/${id}`;
 }
 
 function required(ref: ObjectRef | null): ObjectRef {

@@ -14,6 +14,9 @@ export type ObjectKind = 'primary' | 'secondary';
 /** Owner of objects that outlive every process of the node. */
 export const NODE_OWNER = 'node';
 
+/** Owner of objects that live as long as somebody holds a reference of them. */
+export const REFERENCES_OWNER = 'references';
+
 export interface HeldObject {
   readonly ref: Pick<ObjectRef, 'id' | 'digest' | 'sizeBytes'>;
   readonly kind: ObjectKind;
@@ -85,6 +88,10 @@ export class ObjectDirectory {
       borrowers.delete(owner);
       if (borrowers.size === 0) this.#pins.delete(id);
     }
+  }
+
+  hasEnded(owner: string): boolean {
+    return this.#ended.has(owner);
   }
 
   /** Ids of objects and reservations of an owner. */

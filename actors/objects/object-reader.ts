@@ -64,6 +64,21 @@ export class ObjectReader {
     }
   }
 
+  /** Bytes that nobody else in this process has. @throws as `get` */
+  async read(ref: ObjectRef, options: CallOptions): Promise<Uint8Array> {
+    const deadlineMs = effectiveDeadlineMs(options.deadlineMs ?? DEFAULT_DEADLINE_MS);
+    const controller = new AbortController();
+    try {
+      return await withLimits(
+        this.#read(ref, controller.signal),
+        { ...options, deadlineMs },
+        `get of ${ref.id}`,
+      );
+    } finally {
+      controller.abort(new CallError('CANCELLED', 'nobody waits any more'));
+    }
+  }
+
   /** Brings an object to this node. @throws as `get` */
   async bring(ref: ObjectRef, signal: AbortSignal): Promise<void> {
     if (this.#cache.get(readKey(ref)) !== undefined) return;

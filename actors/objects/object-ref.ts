@@ -94,12 +94,21 @@ export function sha256Hex(bytes: Uint8Array): string {
 /** About three milliseconds of hashing. */
 const SLICE_BYTES = 4 * 1024 * 1024;
 
+/** Bytes, or parts of them to be joined. */
+export type Bytes = Uint8Array | readonly Uint8Array[];
+
+export function partsOf(bytes: Bytes): readonly Uint8Array[] {
+  return bytes instanceof Uint8Array ? [bytes] : bytes;
+}
+
 /** SHA-256 in hex, with turns for everything else in between. Bytes must not change meanwhile. */
-export async function digestOf(bytes: Uint8Array): Promise<string> {
+export async function digestOf(bytes: Bytes): Promise<string> {
   const hash = createHash('sha256');
-  for (let start = 0; start < bytes.byteLength; start += SLICE_BYTES) {
-    if (start > 0) await setImmediate();
-    hash.update(bytes.subarray(start, start + SLICE_BYTES));
+  for (const part of partsOf(bytes)) {
+    for (let start = 0; start < part.byteLength; start += SLICE_BYTES) {
+      if (start > 0) await setImmediate();
+      hash.update(part.subarray(start, start + SLICE_BYTES));
+    }
   }
   return hash.digest('hex');
 }

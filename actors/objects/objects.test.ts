@@ -10,6 +10,7 @@ import { eventually } from '../../common/testing/eventually.ts';
 import { silentLog } from '../../common/log.ts';
 import { NodeObjects } from './node-objects.ts';
 import { sha256Hex } from './object-ref.ts';
+import type { ObjectRef } from './object-ref.ts';
 import { ObjectStore } from './objects.ts';
 import { objectService } from '../proto/runtime-services.ts';
 import { ServingProcess } from '../serving/serving-process.ts';
@@ -24,19 +25,21 @@ afterEach(async () => {
 
 interface HostOptions {
   readonly capacityBytes?: number;
+  readonly nowMs?: () => number;
   /** Between others and the node: takes the node's address, gives the one that others shall use. */
   readonly proxy?: (address: string) => Promise<string>;
 }
 
 /** A node as on a machine of its own: server, store and folders. */
-async function openHost(nodeId: string, { capacityBytes = 64 * MIB, proxy }: HostOptions = {}) {
+async function openHost(nodeId: string, options: HostOptions = {}) {
+  const { capacityBytes = 64 * MIB, proxy, nowMs = Date.now } = options;
   const folder = await mkdtemp(join(tmpdir(), 'ballast-objects-'));
   const serving = await ServingProcess.start({ labels: {}, log: silentLog });
   const { address: own, server, pool, dispatcher } = serving;
   const address = (await proxy?.(own)) ?? own;
   const registry = new Registry();
   const dirs = { memory: join(folder, 'memory'), spill: join(folder, 'spill') };
-  const node = new NodeObjects({ nodeId, address, pool, registry, dirs, capacityBytes });
+  const node = new NodeObjects({ nodeId, address, pool, registry, dirs, capacityBytes, nowMs });
   dispatcher.addService(objectService, node.handlers());
   server.expose(objectService);
   cleanUps.push(
@@ -57,8 +60,13 @@ async function openHost(nodeId: string, { capacityBytes = 64 * MIB, proxy }: Hos
     new ObjectStore({ owner, nodeAddress: address, transport: pool, registry: new Registry(), cacheBytes });
   const files = () => readdirSync(node.folder).filter((name) => name.startsWith(`${nodeId}.`));
   const list = async () => (await serviceCalls(objectService, pool, own).listObjects({})).objects;
+  const hold = (holder: string, { id, holders }: ObjectRef, leaseMs = 0) =>
+    serviceCalls(objectService, pool, own).hold({
+      ...{ holder, leaseMs },
+      held: [{ id, origin: holders[0]!, transit: '' }],
+    });
   const digest = (id: string) => serviceCalls(objectService, pool, own).digest({ id });
-  return { node, address, server, dirs, metric, openStore, files, list, digest, store: openStore() };
+  return { node, address, server, dirs, metric, openStore, files, list, digest, hold, store: openStore() };
 }
 
 function pattern(length: number, seed = 31): Uint8Array {
@@ -108,7 +116,7 @@ describe('on one node', () => {
     await other.store.get(ref);
     const { id, digest, sizeBytes } = ref;
     const holders = [origin.address, other.address];
-    const shared = { id, digest, sizeBytes, pins: 0 };
+    const shared = { id, digest, sizeBytes, pins: 0, referrers: [] };
     await eventually(async () =>
       expect(await origin.list()).toEqual([
         { ...shared, kind: 'OBJECT_KIND_PRIMARY', owner: 'a/1', holders },
@@ -206,6 +214,72 @@ describe('owners', () => {
     await expect(store.handOver([kept], 'a/1')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     await host.node.ownerEnded('b/1');
     expect(host.files()).toHaveLength(1);
+  });
+});
+
+describe('references', () => {
+  const counted = { owner: 'references', isStored: true } as const;
+
+  it('hold an object when its maker has ended, until the last holder has', async () => {
+    const host = await openHost('h');
+    const ref = await host.store.put(pattern(10), counted);
+    await host.hold('b/1', ref);
+    expect(await host.list()).toMatchObject([{ owner: 'references', referrers: ['a/1', 'b/1'] }]);
+    await host.node.ownerEnded('a/1');
+    expectSame(await host.openStore('b/1').get(ref), pattern(10));
+    await host.node.ownerEnded('b/1');
+    expect(host.files()).toEqual([]);
+    await host.hold('a/1', ref); // too late: ended processes hold nothing
+    expect(await host.list()).toEqual([]);
+  });
+
+  it('of an actor that starts again stay for a while, and those of an answer until it is overdue', async () => {
+    let nowMs = 1000;
+    const host = await openHost('h', { nowMs: () => nowMs });
+    const [first, second] = [
+      await host.store.put(pattern(10), counted),
+      await host.store.put(pattern(10), counted),
+    ];
+    await host.hold('transit/a/1/1', second, 600_000);
+    await host.node.ownerEnded('a/1', true);
+    nowMs += 14_999;
+    await host.node.expireHolds();
+    expect(host.files()).toHaveLength(2);
+    await host.hold('a/2', first);
+    nowMs += 1;
+    await host.node.expireHolds();
+    expect((await host.list()).map(({ referrers }) => referrers)).toEqual([['a/2'], ['transit/a/1/1']]);
+    nowMs += 600_000;
+    await host.node.expireHolds();
+    expect((await host.list()).map(({ id }) => id)).toEqual([first.id]);
+  });
+
+  it('of processes elsewhere are held by their node, as long as it says so', async () => {
+    let nowMs = 1000;
+    const options = { nowMs: () => nowMs };
+    const [origin, other] = [await openHost('o', options), await openHost('r', options)];
+    const [first, second] = [
+      await origin.store.put(pattern(10), counted),
+      await origin.store.put(pattern(10), counted),
+    ];
+    for (const ref of [first, second]) await other.hold('x/1', ref);
+    await other.hold('y/1', first);
+    await origin.node.ownerEnded('a/1');
+    const left = async () => (await origin.list()).map(({ id, referrers }) => [id, referrers]);
+    expect(await left()).toEqual([
+      [first.id, [other.address]],
+      [second.id, [other.address]],
+    ]);
+    await other.node.ownerEnded('x/1');
+    await eventually(async () => expect(await left()).toEqual([[first.id, [other.address]]]));
+    nowMs += 30_000;
+    await other.node.expireHolds(); // renews, too
+    nowMs += 40_000;
+    await origin.node.expireHolds();
+    expect(await left()).toHaveLength(1);
+    nowMs += 20_000; // the other node says nothing any more
+    await origin.node.expireHolds();
+    expect(await left()).toEqual([]);
   });
 });
 

@@ -11,10 +11,11 @@ import { errorCode, toError, UserError } from '../../common/errors.ts';
 import { shown } from '../base/checks.ts';
 import { CallError } from '../base/call-errors.ts';
 import { NODE_OWNER } from './object-directory.ts';
+import { HeldReferences } from './held-references.ts';
 import { ProcessObjectMetrics } from './object-metrics.ts';
 import { ObjectReader } from './object-reader.ts';
 import { checkRef, checkRefs, digestOf, inlineBytes, isDigest, ObjectError } from './object-ref.ts';
-import type { ObjectRef } from './object-ref.ts';
+import type { Bytes, ObjectRef } from './object-ref.ts';
 import type { CallOptions } from '../proto/protos.ts';
 import { objectService } from '../proto/runtime-services.ts';
 import { writeWhole } from './shared-memory.ts';
@@ -42,18 +43,25 @@ export interface ObjectStoreOptions {
 }
 
 export interface PutOptions {
-  /** Whether it is freed with this process, or lives until it is freed or the node ends; `actor` by default. */
-  readonly owner?: 'actor' | 'node';
+  /**
+   * Whether it is freed with this process, lives until it is freed or the node ends, or as long as `references` are held;
+   * `actor` by default.
+   */
+  readonly owner?: 'actor' | 'node' | 'references';
   /** Its SHA-256 in lower-case hex, where the caller has made it already; a wrong one is noticed by other nodes. */
   readonly digest?: string;
   /** Makes the digest now, for the reference. By default it is made when the object first leaves its machine. */
   readonly withDigest?: boolean;
+  /** Keeps even small bytes in the store; without it they ride in the reference, where that can be. */
+  readonly isStored?: boolean;
 }
 
 interface Publication {
   readonly id: string;
-  readonly bytes: Uint8Array;
+  readonly parts: readonly Uint8Array[];
+  readonly sizeBytes: number;
   readonly owner: string;
+  readonly counted: boolean;
   readonly known: string | undefined;
   readonly withDigest: boolean;
 }
@@ -62,6 +70,8 @@ export class ObjectStore {
   readonly #member: StoreMember;
   readonly #reader: ObjectReader;
   readonly #metrics: ProcessObjectMetrics;
+  /** References that this process has, where they are counted. */
+  readonly references: HeldReferences;
   #count = 0;
 
   constructor(options: ObjectStoreOptions) {
@@ -69,24 +79,29 @@ export class ObjectStore {
     this.#member = new StoreMember(owner, nodeAddress, transport);
     this.#metrics = new ProcessObjectMetrics(registry);
     this.#reader = new ObjectReader(this.#member, this.#metrics, cacheBytes);
+    this.references = new HeldReferences(this.#member);
   }
 
   /**
-   * Keeps bytes until they are freed or their owner ends. Small ones ride in the reference, if they are the owner's.
+   * Keeps bytes until they are freed or their owner ends. Small ones ride in the reference, unless they are the node's.
    * @throws ObjectError RESOURCE_EXHAUSTED when they do not fit, naming use and limit.
    */
-  async put(bytes: Uint8Array, options: PutOptions = {}): Promise<ObjectRef> {
-    checkPut(bytes, options);
-    const { owner = 'actor', digest: known, withDigest = known !== undefined } = options;
-    if (owner === 'actor' && !withDigest && bytes.byteLength <= INLINE_BYTES) return this.#inline(bytes);
+  async put(bytes: Bytes, options: PutOptions = {}): Promise<ObjectRef> {
+    const { owner = 'actor', digest: known, withDigest = known !== undefined, isStored = false } = options;
+    const parts = checkPut(bytes, options);
+    const sizeBytes = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const isInline = owner !== 'node' && !withDigest && !isStored && sizeBytes <= INLINE_BYTES;
+    if (isInline) return this.#inline(parts);
     const { nodeId, session } = await this.#member.join();
     const id = `${nodeId}/${this.#member.owner}/${session}-${++this.#count}`;
-    const ownerId = owner === 'node' ? NODE_OWNER : this.#member.owner;
     try {
-      const digest = await this.#publish({ id, bytes, owner: ownerId, known, withDigest });
-      const { byteLength: sizeBytes } = bytes;
+      const digest = await this.#publish({
+        ...{ id, parts, sizeBytes, known, withDigest },
+        owner: owner === 'node' ? NODE_OWNER : this.#member.owner,
+        counted: owner === 'references',
+      });
       const ref = { id, sizeBytes, digest, holders: [this.#member.nodeAddress] };
-      this.#reader.remember(ref, bytes);
+      if (bytes instanceof Uint8Array) this.#reader.remember(ref, bytes);
       this.#metrics.put(sizeBytes);
       return ref;
     } catch (thrown) {
@@ -101,17 +116,14 @@ export class ObjectStore {
    * @throws ObjectError NOT_FOUND, UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, naming each node tried; the signal's
    * reason.
    */
-  async get(ref: ObjectRef, options: CallOptions = {}): Promise<Uint8Array> {
-    checkRef(ref);
-    options.signal?.throwIfAborted();
-    const inline = inlineBytes(ref);
-    if (inline !== undefined) return inline;
-    try {
-      return await this.#reader.get(ref, options);
-    } catch (thrown) {
-      this.#metrics.failed('get', thrown);
-      throw options.signal?.aborted === true ? thrown : asObjectError(ref.id, thrown);
-    }
+  get(ref: ObjectRef, options: CallOptions = {}): Promise<Uint8Array> {
+    return this.#got(ref, options, (found) => this.#reader.get(found, options));
+  }
+
+  /** The same, in memory that nobody else in this process has: from 1 MiB up mapped, where that can be. @throws as `get` */
+  async read(ref: ObjectRef, options: CallOptions = {}): Promise<Uint8Array> {
+    const bytes = await this.#got(ref, options, (found) => this.#reader.read(found, options));
+    return bytes === ref.inline ? Uint8Array.from(bytes) : bytes;
   }
 
   /**
@@ -159,26 +171,44 @@ export class ObjectStore {
     }
   }
 
-  #inline(bytes: Uint8Array): ObjectRef {
+  async #got(
+    ref: ObjectRef,
+    { signal }: CallOptions,
+    read: (ref: ObjectRef) => Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
+    checkRef(ref);
+    signal?.throwIfAborted();
+    const inline = inlineBytes(ref);
+    if (inline !== undefined) return inline;
+    try {
+      return await read(ref);
+    } catch (thrown) {
+      this.#metrics.failed('get', thrown);
+      throw signal?.aborted === true ? thrown : asObjectError(ref.id, thrown);
+    }
+  }
+
+  #inline(parts: readonly Uint8Array[]): ObjectRef {
     const id = `inline/${this.#member.owner}/${++this.#count}`;
-    this.#metrics.put(bytes.byteLength);
-    return { id, sizeBytes: bytes.byteLength, digest: '', holders: [], inline: Uint8Array.from(bytes) };
+    const inline = Uint8Array.from(Buffer.concat(parts)); // of its own, not a part of a pool
+    this.#metrics.put(inline.byteLength);
+    return { id, sizeBytes: inline.byteLength, digest: '', holders: [], inline };
   }
 
   /** Resolves to the digest; empty where there is none. */
-  async #publish({ id, bytes, owner, known, withDigest }: Publication): Promise<string> {
+  async #publish(publication: Publication): Promise<string> {
+    const { id, parts, sizeBytes, owner, counted, known, withDigest } = publication;
     const { node } = this.#member;
-    const { byteLength: sizeBytes } = bytes;
-    const digest = known ?? (withDigest ? digestOf(bytes) : '');
+    const digest = known ?? (withDigest ? digestOf(parts) : '');
     if (sizeBytes <= RIDING_BYTES) {
       const object = { id, sizeBytes, digest: await digest };
-      await node.seal({ object, owner, content: bytes });
+      await node.seal({ object, owner, counted, content: Buffer.concat(parts) });
       return object.digest;
     }
     const { path } = await node.reserve({ id, sizeBytes, owner });
     try {
-      const [made] = await Promise.all([digest, writeWhole(path, bytes)]);
-      await node.seal({ object: { id, sizeBytes, digest: made }, owner });
+      const [made] = await Promise.all([digest, writeWhole(path, parts)]);
+      await node.seal({ object: { id, sizeBytes, digest: made }, owner, counted });
       return made;
     } catch (thrown) {
       await node.free({ ids: [id] }).catch(() => undefined); // the node is gone, or has dropped it by itself
@@ -187,17 +217,21 @@ export class ObjectStore {
   }
 }
 
-/** @throws UserError for what cannot be put. */
-function checkPut(bytes: Uint8Array, options: PutOptions): void {
-  const { owner = 'actor', digest }: { owner?: unknown; digest?: string } = options;
-  if (!(bytes instanceof Uint8Array))
+const OWNERS: readonly unknown[] = ['actor', 'node', 'references'];
+
+/** The parts of what is put. @throws UserError for what cannot be. */
+function checkPut(bytes: unknown, options: PutOptions): readonly Uint8Array[] {
+  const parts: readonly unknown[] = Array.isArray(bytes) ? bytes : [bytes];
+  if (!parts.every((part) => part instanceof Uint8Array))
     throw new UserError(
       `put of ${shown(bytes)}: give it bytes (a Uint8Array); \`ballast.put\` takes any value.`,
     );
-  if (owner !== 'actor' && owner !== 'node')
-    throw new UserError(`put, owner = ${shown(owner)}: choose 'actor' or 'node'.`);
+  const { owner = 'actor', digest } = options;
+  if (!OWNERS.includes(owner))
+    throw new UserError(`put, owner = ${shown(owner)}: choose 'actor', 'node' or 'references'.`);
   if (digest !== undefined && !isDigest(digest))
     throw new UserError(`put, digest = ${shown(digest)}: it must be a SHA-256 in lower-case hex.`);
+  return parts;
 }
 
 /** A failure as one of the object, whichever process noticed it. */

@@ -33,8 +33,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { errorCode } from '../../common/errors.ts';
 import { canMap, isMapped, lockShared, mapFile } from './mapped-files.ts';
-import { fileNameOf } from './object-ref.ts';
-import type { ObjectRef } from './object-ref.ts';
+import { fileNameOf, partsOf } from './object-ref.ts';
+import type { Bytes, ObjectRef } from './object-ref.ts';
 import { markOwned } from './store-leftovers.ts';
 
 export const SHARED_MEMORY = '/dev/shm';
@@ -215,13 +215,19 @@ export class StoreFiles {
 }
 
 /** Writes a whole file, over what is there if it exists. @throws the system's error, as ENOSPC. */
-export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+export async function writeWhole(path: string, bytes: Bytes): Promise<void> {
+  const parts = partsOf(bytes);
+  const sizeBytes = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
   const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
   try {
     const { size } = await file.stat();
-    if (size > bytes.byteLength) await truncate(path, bytes.byteLength);
-    for (let start = 0; start < bytes.byteLength; start += PART_BYTES) {
-      await writeAt(file, bytes.subarray(start, start + PART_BYTES), start);
+    if (size > sizeBytes) await truncate(path, sizeBytes);
+    let offset = 0;
+    for (const part of parts) {
+      for (let start = 0; start < part.byteLength; start += PART_BYTES) {
+        await writeAt(file, part.subarray(start, start + PART_BYTES), offset + start);
+      }
+      offset += part.byteLength;
     }
   } finally {
     await file.close();

@@ -12,6 +12,7 @@ interface Home {
   /** Number of this process in the node. */
   readonly session: number;
   readonly folder: string;
+  readonly capacityBytes: number;
 }
 
 export class StoreMember {
@@ -21,6 +22,8 @@ export class StoreMember {
   readonly nodeAddress: string;
   readonly transport: Transport;
   readonly node: Calls<ObjectServiceClient>;
+  /** Most bytes that the node keeps in memory; 0 until somebody asked. */
+  capacityBytes = 0;
   #home: Promise<Home> | null = null;
 
   constructor(owner: string, nodeAddress: string, transport: Transport) {
@@ -32,10 +35,18 @@ export class StoreMember {
 
   /** Where the store is; asked once. @throws CallError */
   join(): Promise<Home> {
-    this.#home ??= this.node.join({ owner: this.owner }).catch((thrown: unknown) => {
+    this.#home ??= this.#ask();
+    return this.#home;
+  }
+
+  async #ask(): Promise<Home> {
+    try {
+      const home = await this.node.join({ owner: this.owner });
+      this.capacityBytes = home.capacityBytes;
+      return home;
+    } catch (thrown) {
       this.#home = null;
       throw thrown;
-    });
-    return this.#home;
+    }
   }
 }

@@ -37,8 +37,8 @@ export interface SupervisorOptions {
   readonly listen?: ActorListen;
   /** Starts what an actor lives in. */
   readonly startProcess: (spec: ActorSpec, options: ActorProcessOptions) => ActorProcess;
-  /** An actor's incarnation is over, its process really gone. */
-  readonly onEnd?: (actorId: string, incarnation: number) => void;
+  /** An actor's incarnation is over, its process really gone; there may be another. */
+  readonly onEnd?: (actorId: string, incarnation: number, mayRestart: boolean) => void;
 }
 
 /** How an actor comes to this node. */
@@ -261,7 +261,8 @@ export class Supervisor {
   async #live(actor: Supervised): Promise<void> {
     for (;;) {
       const end = await this.#runProcess(actor);
-      this.#options.onEnd?.(actor.spec.actorId, actor.status.incarnation);
+      const mayRestart = !actor.stopping.signal.aborted && actor.spec.restart.maxRestarts > 0;
+      this.#options.onEnd?.(actor.spec.actorId, actor.status.incarnation, mayRestart);
       if (actor.stopping.signal.aborted) {
         return this.#bury(actor, end, actor.killReason === null ? 'stopped' : `stopped; ${actor.killReason}`);
       }

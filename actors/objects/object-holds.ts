@@ -1,0 +1,63 @@
+/**
+ * Who holds references of which objects: processes of the node, other nodes for theirs, and answers on their way. Each
+ * hold may have an end, after which it counts no more unless it is renewed. Plain values, no I/O: node-holds.ts performs
+ * what follows.
+ */
+
+export class ObjectHolds {
+  readonly #holders = new Map<string, Map<string, number>>(); // object → holder → end of its lease, Infinity for none
+  readonly #held = new Map<string, Set<string>>(); // holder → objects
+
+  has(id: string): boolean {
+    return this.#holders.has(id);
+  }
+
+  holders(id: string): string[] {
+    return [...(this.#holders.get(id)?.keys() ?? [])];
+  }
+
+  ids(): string[] {
+    return [...this.#holders.keys()];
+  }
+
+  /** Adds a hold, or renews it until `untilMs`. */
+  add(id: string, holder: string, untilMs = Infinity): void {
+    const holders = this.#holders.get(id) ?? new Map<string, number>();
+    this.#holders.set(id, holders.set(holder, untilMs));
+    const held = this.#held.get(holder) ?? new Set<string>();
+    this.#held.set(holder, held.add(id));
+  }
+
+  /** Whether it was the last hold of the object. */
+  remove(id: string, holder: string): boolean {
+    const held = this.#held.get(holder);
+    held?.delete(id);
+    if (held?.size === 0) this.#held.delete(holder);
+    const holders = this.#holders.get(id);
+    if (holders?.delete(holder) !== true || holders.size > 0) return false;
+    this.#holders.delete(id);
+    return true;
+  }
+
+  forget(id: string): void {
+    for (const holder of this.holders(id)) this.remove(id, holder);
+  }
+
+  /** Drops all holds of a holder; returns the objects that nobody holds any more. */
+  end(holder: string): string[] {
+    return [...(this.#held.get(holder) ?? [])].filter((id) => this.remove(id, holder));
+  }
+
+  /** Lets all holds of a holder end at `untilMs`. */
+  limit(holder: string, untilMs: number): void {
+    for (const id of this.#held.get(holder) ?? []) this.#holders.get(id)!.set(holder, untilMs);
+  }
+
+  /** Drops the holds whose time is over; returns the objects that nobody holds any more. */
+  expire(nowMs: number): string[] {
+    return [...this.#holders].flatMap(([id, holders]) => {
+      const over = [...holders].filter(([, untilMs]) => untilMs <= nowMs).map(([holder]) => holder);
+      return over.map((holder) => this.remove(id, holder)).includes(true) ? [id] : [];
+    });
+  }
+}
