@@ -16,7 +16,10 @@ import type koffi from 'koffi';
 import { errorCode } from '../../common/errors.ts';
 
 const PROT_READ_WRITE = 1 | 2;
+const MAP_SHARED = 1;
 const MAP_PRIVATE = 2;
+/** Finds the memory of the whole mapping at once. */
+const MAP_POPULATE = 0x8000;
 const LOCK_SHARED = 1;
 const LOCK_EXCLUSIVE = 2;
 const LOCK_AT_ONCE = 4;
@@ -71,8 +74,17 @@ export function lockShared(file: number): boolean {
 
 /** The first `sizeBytes` (above 0) of an open file that has as many. @throws Error when the system refuses. */
 export function mapFile(file: number, sizeBytes: number): Uint8Array {
+  return map(file, sizeBytes, MAP_PRIVATE);
+}
+
+/** The same, but what is written to the bytes is written to the file. It must have memory for all of them. */
+export function mapForWriting(file: number, sizeBytes: number): Uint8Array {
+  return map(file, sizeBytes, MAP_SHARED | MAP_POPULATE);
+}
+
+function map(file: number, sizeBytes: number, flags: number): Uint8Array {
   const system = systemCalls();
-  const address = system.mmap(null, sizeBytes, PROT_READ_WRITE, MAP_PRIVATE, file, 0);
+  const address = system.mmap(null, sizeBytes, PROT_READ_WRITE, flags, file, 0);
   if (BigInt.asIntN(64, BigInt(address)) === -1n) throw new Error(`${sizeBytes} bytes cannot be mapped`);
   const buffer = system.view(address, sizeBytes);
   unmapping.register(buffer, { address, length: sizeBytes });

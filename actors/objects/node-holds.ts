@@ -80,7 +80,7 @@ export class NodeHolds {
       if (origin === address) this.#unheldHere(this.#own.remove(id, holder) ? [id] : []);
       else this.#unheldThere(this.#foreign.remove(id, holder) ? [id] : []);
     }
-    await Promise.all([...told].map((origin) => this.#sending.get(origin)));
+    for (const origin of told) await this.#sending.get(origin);
   }
 
   /** A holder of this node has ended: a process, or an object whose value has references. */

@@ -32,6 +32,7 @@ import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { errorCode } from '../../common/errors.ts';
+import { copyInto, keptMapping } from './kept-mappings.ts';
 import { canMap, isMapped, lockShared, mapFile } from './mapped-files.ts';
 import { fileNameOf, partsOf } from './object-ref.ts';
 import type { Bytes, ObjectRef } from './object-ref.ts';
@@ -221,7 +222,9 @@ export async function writeWhole(path: string, bytes: Bytes): Promise<void> {
   const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
   try {
     const { size } = await file.stat();
+    const mapping = isMappable(path, sizeBytes) ? await keptMapping(file, sizeBytes) : null;
     if (size > sizeBytes) await truncate(path, sizeBytes);
+    if (mapping !== null) return await copyInto(mapping, parts);
     let offset = 0;
     for (const part of parts) {
       for (let start = 0; start < part.byteLength; start += PART_BYTES) {
