@@ -202,7 +202,7 @@ function guidedSamplingCase(): ComputeCase {
     },
     tensors: { ...prefixed('params', params), ...prefixed('prior', prior), x, labels },
     async prepare() {
-      const network_ = { unet: DEFAULT_UNET, prediction: 'v' } as const;
+      const network_ = { network: DEFAULT_UNET, prediction: 'v' } as const;
       const fixed = { labelsOneHot: labels };
       const scalar = float32([], [0]);
       const step = await compile(

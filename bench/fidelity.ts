@@ -23,6 +23,7 @@ import { readModelFile } from '../models/model-file.ts';
 import { softmaxRows } from '../models/metrics.ts';
 import { decimal, percent } from '../report/format.ts';
 import { pngGrid } from '../report/pictures/png-grid.ts';
+import { anchorsOfSize } from '../services/classifier-trainer/anchors.ts';
 import { trainHead } from '../services/classifier-trainer/head-training.ts';
 import { Predictor } from '../services/classifier-trainer/predictor.ts';
 import { Synthesizer } from '../services/diffusion-worker/synthesizer.ts';
@@ -32,7 +33,6 @@ import { inMemory, pickImages, Reference } from './fidelity-measures.ts';
 import type { Batch, Measures } from './fidelity-measures.ts';
 import { FIDELITY_SETTINGS } from './fidelity-settings.ts';
 import type { FidelitySetting } from './fidelity-settings.ts';
-import { bytesOf } from '../data/images.ts';
 
 const SHARD_SIZE = 32;
 const HEAD_STEPS = 450;
@@ -159,21 +159,23 @@ async function openStudio(
     ...paths
   }: { prior: string; classifier: string; 'noise-aware': string | undefined; headSteps: number },
 ): Promise<Studio> {
-  const { train, height, width, channels, classes } = dataset;
+  const { train, classes } = dataset;
   const files = new Map<string, Uint8Array>();
-  const images = bytesOf(train.images);
-  const pixels = preprocess(images, train.labels.length, height, width, channels);
-  const statistics = classStatistics(pixels, train.labels, classes.length, dataset);
+  const prior = await readModelFile(paths.prior, 'denoiser');
+  const { image } = prior.model;
+  const images = anchorsOfSize(train.images, [...train.labels.keys()], dataset, image);
+  const pixels = preprocess(images, train.labels.length, image.height, image.width, image.channels);
+  const statistics = classStatistics(pixels, train.labels, classes.length, image);
   files.set('prior', await readFile(paths.prior));
   files.set('classifier', await readFile(paths.classifier));
-  files.set('anchors', encodeAnchors({ images, statistics }, dataset));
+  files.set('anchors', encodeAnchors({ images, statistics }, image));
   if (paths['noise-aware'] !== undefined) files.set('noise-aware', await readFile(paths['noise-aware']));
   const choice = { engine: 'onnxruntime', threads: 1 };
   const { model, params } = await readModelFile(paths.classifier, 'classifier');
   const logits = await new Predictor(model, choice).logits(params, train.images);
   const head = await trainHead({
     ...{ dataset, choice, steps: headSteps, key: keyFromSeed(0), classifierSteps: model.steps },
-    prior: await readModelFile(paths.prior, 'denoiser'),
+    prior,
     probabilities: Float32Array.from(softmaxRows({ values: logits, columns: classes.length }).values),
   });
   files.set('head', head);

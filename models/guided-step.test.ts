@@ -15,7 +15,7 @@ import { uniformLevels } from './schedule.ts';
 import { initUNet } from './unet.ts';
 
 const UNET = { channels: 1, widths: [4, 8], blocksPerLevel: 1, patch: 2, groups: 2, attention: true };
-const PRIOR = { unet: UNET, prediction: 'v' } as const;
+const PRIOR = { network: UNET, prediction: 'v' } as const;
 const CLASSIFIER = { channels: 1, classes: 3, widths: [4, 8], blocksPerStage: 1, groups: 2 };
 const SHAPE = [2, 1, 8, 8];
 const NORMALIZED = { rule: 'normalized', clip: true, softening: [1, 0.5], lowPass: false } as const;

@@ -9,13 +9,13 @@ import { classify } from './classifier.ts';
 import type { ClassifierConfig } from './classifier.ts';
 import { denoiserOf } from './denoiser.ts';
 import type { Denoiser, Prediction } from './denoiser.ts';
+import { predict } from './denoiser-network.ts';
+import type { DenoiserNetwork } from './denoiser-network.ts';
 import { guide, shifted } from './guidance.ts';
 import type { GuidanceConfig, LogitsOf } from './guidance.ts';
 import type { ImageShape } from './model-file.ts';
 import { headLogits } from './prior-head.ts';
 import { resized } from './resize.ts';
-import { unet } from './unet.ts';
-import type { UNetConfig } from './unet.ts';
 
 /** The inputs of a step without guidance. */
 export interface SamplingInputs<Leaf = Tensor> {
@@ -51,7 +51,7 @@ export interface GuidedInputs<Leaf = Tensor> extends SamplingInputs<Leaf> {
 export type SamplingResult = { readonly x: Tensor4D; readonly x0: Tensor4D };
 
 export interface PriorConfig {
-  readonly unet: UNetConfig;
+  readonly network: DenoiserNetwork;
   readonly prediction: Prediction;
 }
 
@@ -66,11 +66,8 @@ export function advance(denoise: Denoiser, inputs: Omit<SamplingInputs, 'prior'>
   return { x: next, x0 };
 }
 
-function denoiserOfPrior(
-  { unet: config, prediction }: PriorConfig,
-  params: SamplingInputs['prior'],
-): Denoiser {
-  return denoiserOf(prediction, (x, t) => unet(config, params, x, t));
+function denoiserOfPrior({ network, prediction }: PriorConfig, params: SamplingInputs['prior']): Denoiser {
+  return denoiserOf(prediction, (x, t) => predict(network, params, x, t));
 }
 
 /** Unguided step of a prior; `clip` bounds x̂0 to [−1, 1]. */
@@ -101,7 +98,7 @@ export const guidedStep = named(
       const denoise = inputs.shift === undefined ? plain : shifted(plain, inputs.shift as Tensor4D);
       const logitsOf: LogitsOf = (x, { t }) =>
         classifier === null
-          ? headLogits(prior.unet, inputs.prior, inputs.classifier, x, t)
+          ? headLogits(prior.network, inputs.prior, inputs.classifier, x, t)
           : classify(classifier, inputs.classifier, seen === undefined ? x : resized(x, seen));
       const guided = guide(denoise, logitsOf, {
         ...guidance,

@@ -13,7 +13,7 @@ import type { Tree } from '../tensor/tree.ts';
 import type { ClassifierConfig } from './classifier.ts';
 import type { Prediction } from './denoiser.ts';
 import type { TrainingState } from './training-step.ts';
-import type { UNetConfig } from './unet.ts';
+import type { DenoiserNetwork } from './denoiser-network.ts';
 
 /** Larger networks than any that this code can train. */
 const MAX_MODEL_BYTES = 2 ** 31;
@@ -21,16 +21,16 @@ const MAX_MODEL_BYTES = 2 ** 31;
 /** An unlabelled diffusion prior. */
 export interface DenoiserModel {
   readonly kind: 'denoiser';
-  readonly network: UNetConfig;
+  readonly network: DenoiserNetwork;
   readonly prediction: Prediction;
   /** Height, width and channels of its images. */
   readonly image: ImageShape;
-  /** Digest of the images that it was trained on. */
-  readonly datasetDigest: string;
+  /** Digest of the images that it was trained on; null for an imported one, which does not say. */
+  readonly datasetDigest: string | null;
   /** How many of them were labelled and unlabelled, and what was left out, where unlabelled ones were used. */
   readonly images?: object;
-  /** Optimiser steps. */
-  readonly steps: number;
+  /** Optimiser steps; null for an imported one. */
+  readonly steps: number | null;
 }
 
 export interface ClassifierModel {
@@ -45,8 +45,11 @@ export interface ClassifierModel {
 export interface PriorHeadModel {
   readonly kind: 'prior-head';
   /** The prior's network, whose features it reads. */
-  readonly network: UNetConfig;
+  readonly network: DenoiserNetwork;
+  /** What it sees: the prior's images. */
   readonly image: ImageShape;
+  /** What it was trained for: the data's images, which the prior's are resized to. */
+  readonly wanted: ImageShape;
   readonly classes: readonly string[];
   /** Steps of the classifier that it followed. */
   readonly steps: number;

@@ -87,9 +87,15 @@ export function upsampleConvLayer(params: Parameters, name: string, x: Tensor4D)
 }
 
 /** Group normalisation with the scale and bias called `name`. */
-export function normLayer(params: Parameters, name: string, x: Tensor4D, groups: number): Tensor4D {
+export function normLayer(
+  params: Parameters,
+  name: string,
+  x: Tensor4D,
+  groups: number,
+  epsilon?: number,
+): Tensor4D {
   const scale = parameter<Tensor1D>(params, `${name}.weight`);
-  return groupNorm(x, scale, parameter<Tensor1D>(params, `${name}.bias`), groups);
+  return groupNorm(x, scale, parameter<Tensor1D>(params, `${name}.bias`), groups, epsilon);
 }
 
 /** Linear layer with the weight and bias called `name`. [n, i] → [n, o]. */

@@ -7,10 +7,11 @@ import { keyFromSeed, normal } from '../tensor/random.ts';
 import tf from '../tensor/tf.ts';
 import type { Tensor } from '../tensor/tf.ts';
 import { specOf } from '../tensor/tree.ts';
+import { featureCount, networkFeatures } from './denoiser-network.ts';
 import { guidedStep } from './guided-step.ts';
 import { headLogits, initPriorHead, priorHeadStep } from './prior-head.ts';
 import { initialState, scalarInputs } from './training-step.ts';
-import { featureCount, initUNet, unetFeatures } from './unet.ts';
+import { initUNet } from './unet.ts';
 
 await tf.setBackend('cpu');
 
@@ -38,9 +39,9 @@ const times = tf.tensor1d(t.data);
 
 describe('features of the prior', () => {
   it('have one row an image, which the other images do not change', () => {
-    const both = unetFeatures(UNET, tensors(prior), images, times);
+    const both = networkFeatures(UNET, tensors(prior), images, times);
     expect(both.shape).toEqual([2, featureCount(UNET)]);
-    const alone = unetFeatures(UNET, tensors(prior), tf.slice(images, 1, 1), tf.tensor1d([t.data[1]!]));
+    const alone = networkFeatures(UNET, tensors(prior), tf.slice(images, 1, 1), tf.tensor1d([t.data[1]!]));
     const difference = tf.max(tf.abs(tf.sub(tf.slice(both, 1, 1), alone))).dataSync()[0]!;
     expect(difference).toBeLessThan(1e-6);
   });
@@ -100,9 +101,13 @@ describe('the head', () => {
     };
     const run = async (weight: number) => {
       const feeds = { ...inputs, weight: scalar(weight) };
-      const step = await compile(guidedStep({ unet: UNET, prediction: 'v' }, null, guidance), specOf(feeds), {
-        engine: 'onnxruntime',
-      });
+      const step = await compile(
+        guidedStep({ network: UNET, prediction: 'v' }, null, guidance),
+        specOf(feeds),
+        {
+          engine: 'onnxruntime',
+        },
+      );
       const { x: next } = await step.run(feeds);
       await step.dispose();
       return next.data;

@@ -1,6 +1,6 @@
 /**
  * A classifier of *noised* images on the features of the frozen prior: a small head on what the U-Net's encoder sees in
- * x_t (`unetFeatures`), told the time. Trained on noised real images with the labels' and the run's classifier's
+ * x_t (`networkFeatures`), told the time. Trained on noised real images with the labels' and the run's classifier's
  * probabilities as targets, it estimates E[p(y | x0) | x_t], and the gradient of its logarithm at x_t is the one that
  * exact guidance by p(y | x0) needs (contrastive energy prediction, Lu et al. 2304.12824), where a classifier of clean
  * images has never seen such an input.
@@ -14,35 +14,35 @@ import type { Optimizer } from '../tensor/optimizer.ts';
 import type { Key } from '../tensor/random.ts';
 import tf from '../tensor/tf.ts';
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from '../tensor/tf.ts';
+import { featureCount, networkFeatures } from './denoiser-network.ts';
+import type { DenoiserNetwork } from './denoiser-network.ts';
 import { crossEntropy } from './losses.ts';
 import { Initializer, linearLayer, parameter } from './parameters.ts';
 import type { Parameters } from './parameters.ts';
 import { advanceState } from './training-step.ts';
 import type { StepResult, TrainingState } from './training-step.ts';
-import { featureCount, unetFeatures } from './unet.ts';
-import type { UNetConfig } from './unet.ts';
 
 const HIDDEN = 128;
 const FREQUENCIES = 8;
 
 /** New parameters of a head for this network's features. */
-export function initPriorHead(unet: UNetConfig, classes: number, key: Key): ArrayMap {
+export function initPriorHead(network: DenoiserNetwork, classes: number, key: Key): ArrayMap {
   const init = new Initializer(key);
-  init.norm('norm', featureCount(unet));
-  init.linear('hidden', featureCount(unet) + 2 * FREQUENCIES, HIDDEN);
+  init.norm('norm', featureCount(network));
+  init.linear('hidden', featureCount(network) + 2 * FREQUENCIES, HIDDEN);
   init.linear('out', HIDDEN, classes);
   return init.arrays;
 }
 
 /** Logits of noised images x [n, c, h, w] at time t in [0, 1], a scalar or one per image: [n, classes]. */
 export function headLogits(
-  unet: UNetConfig,
+  network: DenoiserNetwork,
   prior: Parameters,
   head: Parameters,
   x: Tensor4D,
   t: Tensor,
 ): Tensor2D {
-  const features = unetFeatures(unet, prior, x, t);
+  const features = networkFeatures(network, prior, x, t);
   const [n, f] = features.shape;
   const scale = parameter<Tensor1D>(head, 'norm.weight');
   const normed = groupNorm(tf.reshape(features, [n, f, 1, 1]), scale, parameter(head, 'norm.bias'), 1);
@@ -73,9 +73,9 @@ export interface HeadInputs<Leaf = Tensor> {
 /** One step of the head (`crossEntropy`). */
 export const priorHeadStep = named(
   'priorHeadStep',
-  (unet: UNetConfig, options: { readonly optimizer: Optimizer; readonly clipNorm: number }) =>
+  (network: DenoiserNetwork, options: { readonly optimizer: Optimizer; readonly clipNorm: number }) =>
     ({ state, prior, images, t, targets, scalars }: HeadInputs): StepResult =>
       advanceState(state, scalars, options, (head) =>
-        crossEntropy(headLogits(unet, prior, head, images as Tensor4D, t), targets as Tensor2D),
+        crossEntropy(headLogits(network, prior, head, images as Tensor4D, t), targets as Tensor2D),
       ),
 );

@@ -11,6 +11,7 @@ import { avgPoolGlobal, depthToSpace, silu, spaceToDepth } from '../tensor/ops.t
 import type { Key } from '../tensor/random.ts';
 import tf from '../tensor/tf.ts';
 import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from '../tensor/tf.ts';
+import { attend } from './attention.ts';
 import { convLayer, Initializer, linearLayer, normLayer, upsampleConvLayer } from './parameters.ts';
 import type { Parameters } from './parameters.ts';
 
@@ -115,7 +116,7 @@ export function unet(config: UNetConfig, params: Parameters, x: Tensor4D, t: Ten
 }
 
 /** The way down and the middle: `skips` hold the output of every block, `middle` the last one's after attention. */
-function encode(config: UNetConfig, params: Parameters, x: Tensor4D, t: Tensor) {
+export function encode(config: UNetConfig, params: Parameters, x: Tensor4D, t: Tensor) {
   const [, channels, height, width] = x.shape;
   requireConfig(config);
   requireImage(config, channels, height, width);
@@ -131,20 +132,10 @@ function encode(config: UNetConfig, params: Parameters, x: Tensor4D, t: Tensor) 
   return { skips, time, middle };
 }
 
-/** Values of `unetFeatures` for each image. */
-export function featureCount({ widths, attention: attends }: UNetConfig): number {
-  return widths[0]! + (attends ? 10 : 5) * widths.at(-1)!;
-}
-
-/**
- * What the network knows of a noised image: means over the whole and over each quarter of the lowest level, before and
- * (where there is attention) after it, and the mean of the highest level. x [n, c, h, w] → [n, `featureCount`].
- */
-export function unetFeatures(config: UNetConfig, params: Parameters, x: Tensor4D, t: Tensor): Tensor2D {
-  const { skips, middle } = encode(config, params, x, t);
-  const lowest = config.attention ? [skips.at(-1)!, middle] : [middle];
+/** Means over the whole and over each quarter of each of `lowest`, and over `highest`: [n, c, h, w] each → [n, features]. */
+export function pooledFeatures(lowest: readonly Tensor4D[], highest: Tensor4D): Tensor2D {
   const pools = lowest.flatMap((h) => [h, ...quarters(h)]);
-  return tf.concat([...pools, skips[config.blocksPerLevel - 1]!].map(avgPoolGlobal), 1);
+  return tf.concat([...pools, highest].map(avgPoolGlobal), 1);
 }
 
 /** The four quarters of [n, c, h, w]; odd extents share their middle row and column. */
@@ -190,8 +181,7 @@ function attention(config: UNetConfig, params: Parameters, name: string, x: Tens
     Tensor3D,
     Tensor3D,
   ];
-  const weights = tf.softmax(tf.mul(tf.matMul(q, k, true, false), 1 / Math.sqrt(c))); // [n, query, key]
-  const mixed: Tensor4D = tf.reshape(tf.matMul(v, weights, false, true), x.shape);
+  const mixed: Tensor4D = tf.reshape(attend(q, k, v, 1 / Math.sqrt(c)), x.shape);
   return tf.add(x, convLayer(params, `${name}.out`, mixed));
 }
 

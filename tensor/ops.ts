@@ -7,23 +7,25 @@ import tf from './tf.ts';
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from './tf.ts';
 
 /**
- * 2-D cross-correlation without bias, zero padded by `pad` pixels on each side (default (k − 1)/2: odd kernels keep
- * their size at stride 1). x [n, c, h, w], weight [o, c, kh, kw] → [n, o, h', w'].
+ * 2-D cross-correlation without bias, zero padded by `pad` pixels on each side, or by two numbers before and after it along
+ * both axes (default (k − 1)/2: odd kernels keep their size at stride 1). x [n, c, h, w], weight [o, c, kh, kw] → [n, o, h', w'].
  */
 export function conv2d(
   x: Tensor4D,
   weight: Tensor4D,
-  { stride = 1, pad = (weight.shape[2] - 1) / 2 }: { stride?: number; pad?: number } = {},
+  { stride = 1, pad = (weight.shape[2] - 1) / 2 }: { stride?: number; pad?: number | Pads } = {},
 ): Tensor4D {
-  return padded(x, weight, stride, [pad, pad], [pad, pad]);
+  const pads: Pads = typeof pad === 'number' ? [pad, pad] : pad;
+  return padded(x, weight, stride, pads, pads);
 }
 
-type Pads = [before: number, after: number];
+/** Above and below the image, or to its left and right. */
+type Pads = readonly [before: number, after: number];
 
 /** Spelt out per axis: with a single number for the padding tfjs takes the kernel's height for its width. */
 function padded(x: Tensor4D, weight: Tensor4D, stride: number, rows: Pads, columns: Pads): Tensor4D {
   const kernel = tf.transpose(weight, [2, 3, 1, 0]);
-  return tf.conv2d(x, kernel, stride, [[0, 0], [0, 0], rows, columns], 'NCHW', 1, 'floor'); // prettier-ignore
+  return tf.conv2d(x, kernel, stride, [[0, 0], [0, 0], [...rows], [...columns]], 'NCHW', 1, 'floor'); // prettier-ignore
 }
 
 /**
@@ -63,13 +65,17 @@ function interleave(quarters: readonly [Tensor4D, Tensor4D, Tensor4D, Tensor4D])
   return tf.reshape(tf.concat(sides, 1), [n, c, 2 * height, 2 * width]);
 }
 
-/**
- * Group normalisation (Wu and He, arXiv 1803.08494), ε = 1e-5: x [n, c, h, w], scale and bias [c]; `groups` divides c.
- */
-export function groupNorm(x: Tensor4D, scale: Tensor1D, bias: Tensor1D, groups: number): Tensor4D {
+/** Group normalisation (Wu and He, arXiv 1803.08494): x [n, c, h, w], scale and bias [c]; `groups` divides c. */
+export function groupNorm(
+  x: Tensor4D,
+  scale: Tensor1D,
+  bias: Tensor1D,
+  groups: number,
+  epsilon = 1e-5,
+): Tensor4D {
   const [, c] = x.shape;
   if (c % groups !== 0) throw new RangeError(`${groups} groups do not divide ${c} channels`);
-  return runFused(GROUP_NORM, { x, scale, bias }, { groups, epsilon: 1e-5 })[0] as Tensor4D;
+  return runFused(GROUP_NORM, { x, scale, bias }, { groups, epsilon })[0] as Tensor4D;
 }
 
 /** x · sigmoid(x), any shape. */

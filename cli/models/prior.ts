@@ -1,12 +1,14 @@
-/** `ballast prior train` and `ballast prior sample`: unlabelled diffusion priors. */
+/** `ballast prior train`, `import` and `sample`: unlabelled diffusion priors. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../../common/errors.ts';
+import { writeFileAtomic } from '../../common/files.ts';
 import { isWritten, mergeConfig, type PlainObject } from '../../config/merge.ts';
 import { FASHION_MNIST } from '../../data/fashion-mnist.ts';
-import { readModelFile } from '../../models/model-file.ts';
+import { encodeModelFile, readModelFile } from '../../models/model-file.ts';
+import { parameterCount } from '../../models/parameters.ts';
 import { progressLine } from '../../report/terminal/progress-line.ts';
 import { type PriorConfig, priorConfigSchema } from '../../services/prior-trainer/config.ts';
 import type { CommandContext } from '../base/context.ts';
@@ -16,8 +18,10 @@ import { listenForInterrupts } from '../base/interrupts.ts';
 import { configOf } from './standalone-config.ts';
 
 export function addPriorCommand(program: Command, context: CommandContext): void {
-  const prior = program.command('prior').description('Trains and samples unlabelled diffusion priors.');
-  prior.summary('train and sample diffusion priors');
+  const prior = program
+    .command('prior')
+    .description('Trains, imports and samples unlabelled diffusion priors.');
+  prior.summary('train, import and sample diffusion priors');
   const train = prior
     .command('train')
     .description('Trains an unlabelled denoiser on the training images; the network never sees labels.')
@@ -31,6 +35,16 @@ export function addPriorCommand(program: Command, context: CommandContext): void
   addConfigFlags(train, PRIOR_FLAGS);
   train.action(() => runTrain(train, context));
   prior
+    .command('import')
+    .description(
+      'Makes a prior of a UNet2DModel that diffusers saved: the folder of the model or of its pipeline.',
+    )
+    .argument('<dir>', 'folder with config.json, weights as safetensors, and scheduler_config.json')
+    .requiredOption('--out <file>', 'prior to write, for example prior.safetensors')
+    .option('--scheduler <file>', 'scheduler_config.json, where the folder holds none')
+    .option('--image-size <n>', 'side of the images; as the model says by default', wholeNumber)
+    .action((dir: string, options: ImportFlags) => runImport(dir, options, context));
+  prior
     .command('sample')
     .description('Draws unguided samples into a PNG.')
     .argument('<prior>', 'prior.safetensors')
@@ -40,6 +54,12 @@ export function addPriorCommand(program: Command, context: CommandContext): void
     .option('--seed <n>', 'seed of the noise', wholeNumber, 0)
     .option('--threads <n>', 'compute threads', wholeNumber, 1)
     .action((path: string, options: SampleFlags) => runSample(path, options, context));
+}
+
+interface ImportFlags {
+  readonly out: string;
+  readonly scheduler?: string;
+  readonly imageSize?: number;
 }
 
 interface SampleFlags {
@@ -104,6 +124,21 @@ async function readConfig(dir: string): Promise<PriorConfig> {
   const path = join(dir, 'config.json');
   if (!existsSync(path)) throw new UserError(`${dir}: holds no prior to resume; start one without --resume`);
   return priorConfigSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+}
+
+async function runImport(dir: string, flags: ImportFlags, { cwd, stdout }: CommandContext): Promise<void> {
+  const { out, scheduler, imageSize } = flags;
+  const path = resolve(cwd, out);
+  if (existsSync(path)) throw new UserError(`${out}: is there already; choose another --out`);
+  const { readDiffusersFolder } = await import('../../services/prior-importer/diffusers-folder.ts');
+  const { model, params } = await readDiffusersFolder(resolve(cwd, dir), {
+    ...(scheduler !== undefined && { scheduler: resolve(cwd, scheduler) }),
+    ...(imageSize !== undefined && { imageSize }),
+  });
+  await writeFileAtomic(path, encodeModelFile(model, params));
+  const { height, width, channels } = model.image;
+  const millions = (parameterCount(params) / 1e6).toFixed(1);
+  stdout.write(`prior: ${out} (${height}×${width}×${channels} images, ${millions} million parameters)\n`);
 }
 
 async function runSample(path: string, flags: SampleFlags, { cwd, stdout }: CommandContext): Promise<void> {

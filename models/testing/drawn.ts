@@ -1,4 +1,4 @@
-/** Numbers and parameters that test/peer/resnet_vectors.py draws too, to the bit. For tests only. */
+/** Numbers and parameters that test/peer/drawn.py draws too, to the bit. For tests only. */
 import { sizeOf } from '../../tensor/array.ts';
 import type { ArrayMap, NdArray } from '../../tensor/array.ts';
 

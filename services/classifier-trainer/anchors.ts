@@ -75,8 +75,8 @@ function sizeOf({ height, width, channels }: ImageShape): number {
   return height * width * channels;
 }
 
-/** Image by image, so that no more than one is there as floating-point numbers. */
-function anchorsOfSize(
+/** Images of another size, one by one, so that no more than one is there as floating-point numbers. */
+export function anchorsOfSize(
   images: Images,
   indices: readonly number[],
   from: ImageShape,

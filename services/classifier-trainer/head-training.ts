@@ -11,6 +11,7 @@ import { preprocess } from '../../data/preprocess.ts';
 import { encodeModelFile } from '../../models/model-file.ts';
 import type { DenoiserModel, LoadedModel } from '../../models/model-file.ts';
 import { initPriorHead, priorHeadStep } from '../../models/prior-head.ts';
+import { resizedValues } from '../../models/resize.ts';
 import { cosineLevel } from '../../models/schedule.ts';
 import { initialState, scalarInputs, scalarsSignature } from '../../models/training-step.ts';
 import { zeros } from '../../tensor/array.ts';
@@ -69,25 +70,27 @@ export async function trainHead(job: HeadJob): Promise<Uint8Array> {
     state = next;
   }
   await executable.dispose();
-  const { classes } = dataset;
+  const { classes, height, width, channels } = dataset;
+  const wanted = { height, width, channels };
   return encodeModelFile(
-    { kind: 'prior-head', network, image, classes, steps: job.classifierSteps },
+    { kind: 'prior-head', network, image, wanted, classes, steps: job.classifierSteps },
     state.params,
   );
 }
 
-/** Augmented real images, every class equally likely, each noised to its own time. */
-function batchOf({ dataset, probabilities, key }: HeadJob, step: number) {
+/** Augmented real images of the prior's size, every class equally likely, each noised to its own time. */
+function batchOf({ dataset, prior, probabilities, key }: HeadJob, step: number) {
   const { train, height, width, channels } = dataset;
+  const seen = prior.model.image;
   const classes = dataset.classes.length;
   const own = foldIn(key, 'batch', step);
   const examples = balancedExamples(train.labels, classes, foldIn(own, 'examples'));
   const shape = { height, width, channels };
   const bytes = augmentBatch(train, examples, shape, (i) => foldIn(own, 'augment', i));
-  const pixels = preprocess(bytes, BATCH, height, width, channels);
-  const size = height * width * channels;
+  const pixels = resizedValues(preprocess(bytes, BATCH, height, width, channels), BATCH, shape, seen);
+  const size = seen.height * seen.width * seen.channels;
   const noise = normal(foldIn(own, 'noise'), BATCH * size);
-  const images = zeros([BATCH, channels, height, width]);
+  const images = zeros([BATCH, seen.channels, seen.height, seen.width]);
   const t = zeros([BATCH]);
   const targets = zeros([BATCH, classes]);
   uniform(foldIn(own, 'times'), BATCH).forEach((draw, i) => {

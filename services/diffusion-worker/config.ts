@@ -3,14 +3,10 @@ import { parseStrict } from '../../config/validation.ts';
 import { synthesisConfigSchema } from '../../config/synthesis-config.ts';
 import type { SynthesisConfig } from '../../config/synthesis-config.ts';
 import { UserError } from '../../common/errors.ts';
+import { ddpmLevels, latestTime } from '../../models/denoiser-network.ts';
+import type { DenoiserNetwork } from '../../models/denoiser-network.ts';
 import type { NoiseLevel } from '../../models/schedule.ts';
-import {
-  ddimLevels,
-  discreteLevels,
-  linearBetas,
-  onCosineTime,
-  uniformLevels,
-} from '../../models/schedule.ts';
+import { ddimLevels, onCosineTime, uniformLevels } from '../../models/schedule.ts';
 
 /** Parses `synthesis_json`. Throws UserError naming the field. */
 export function parseSynthesis(json: string): SynthesisConfig {
@@ -30,11 +26,12 @@ export function isReleased({ guidance }: SynthesisConfig): boolean {
 
 /**
  * Noise levels that the sampler visits, noisiest first. Released guidance from noise takes the authors' DDIM subset of
- * 1000 linear-β steps; everything else is evenly spaced on the cosine schedule from the start time.
+ * DDPM's steps; everything else is evenly spaced on the cosine schedule from the start time, or from the latest time that
+ * the prior knows.
  */
-export function samplingLevels(synthesis: SynthesisConfig): NoiseLevel[] {
+export function samplingLevels(synthesis: SynthesisConfig, prior: DenoiserNetwork): NoiseLevel[] {
   const { start, startTime, steps } = synthesis;
   if (isReleased(synthesis) && start === 'noise')
-    return ddimLevels(discreteLevels(linearBetas()), steps).map(onCosineTime);
-  return uniformLevels(start === 'anchored' ? startTime : 1, steps);
+    return ddimLevels(ddpmLevels(prior), steps).map(onCosineTime);
+  return uniformLevels(Math.min(start === 'anchored' ? startTime : 1, latestTime(prior)), steps);
 }

@@ -92,7 +92,7 @@ export class Synthesizer {
   }
 
   /**
-   * The shard's images [n, h, w, c], of the classifier's size. `onStep` is called between sampler steps and may throw to
+   * The shard's images [n, h, w, c], of the data's size. `onStep` is called between sampler steps and may throw to
    * cancel.
    */
   async synthesize(job: ShardJob, onStep: () => void): Promise<{ images: Uint8Array; shape: number[] }> {
@@ -100,7 +100,7 @@ export class Synthesizer {
     const classifier = this.#guide(job, prior.model);
     const step = await this.#compiled(job, prior, classifier);
     const { height, width, channels } = prior.model.image;
-    const levels = samplingLevels(job.synthesis);
+    const levels = samplingLevels(job.synthesis, prior.model.network);
     const labelsOneHot = this.#labels(job, classifier.model.classes.length);
     let x = this.#start(job, prior.model, levels[0]!);
     let previousX0 = zeros(x.shape);
@@ -117,7 +117,7 @@ export class Synthesizer {
     }
     const count = job.items.length;
     const values = (x.data as Float32Array).subarray(0, count * height * width * channels);
-    const wanted = classifier.model.image;
+    const wanted = classifier.model.kind === 'prior-head' ? classifier.model.wanted : classifier.model.image;
     const images = resizedValues(values, count, prior.model.image, wanted);
     return {
       images: toBytes(images, count, wanted.height, wanted.width, wanted.channels),
@@ -156,7 +156,7 @@ export class Synthesizer {
     const image = { shape: [synthesis.shardSize, channels, height, width], dtype: 'float32' } as const;
     const scalar = { shape: [], dtype: 'float32' } as const;
     const labels = { shape: [synthesis.shardSize, model.classes.length], dtype: 'float32' } as const;
-    const network = { unet: prior.model.network, prediction: prior.model.prediction };
+    const network = { network: prior.model.network, prediction: prior.model.prediction };
     const { rule, softening, direction, lowPass, lda, copies } = synthesis.guidance;
     const guidance = { rule, softening, direction, lowPass, clip: !isReleased(synthesis) };
     const [, ...pixels] = image.shape;
@@ -274,8 +274,5 @@ function requireFit(prior: DenoiserModel, guide: GuideModel): void {
   if (JSON.stringify(guide.network) !== JSON.stringify(prior.network))
     throw new UserError(`the head that guides reads the features of another network than the prior's`);
   if (!isEqualShape(prior.image, guide.image))
-    throw new UserError(
-      `the prior makes ${prior.image.height}×${prior.image.width}×${prior.image.channels} images, the head that guides was ` +
-        `trained on others: set data.imageSize and data.channels to the prior's`,
-    );
+    throw new UserError(`the head that guides was trained on images of another size than the prior's`);
 }

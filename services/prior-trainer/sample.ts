@@ -2,6 +2,7 @@
 import type { DeviceName } from '../../common/engine-names.ts';
 import { writeFileAtomic } from '../../common/files.ts';
 import { toBytes } from '../../data/preprocess.ts';
+import { latestTime } from '../../models/denoiser-network.ts';
 import type { DenoiserModel, ImageShape, LoadedModel } from '../../models/model-file.ts';
 import { samplingStep } from '../../models/guided-step.ts';
 import { samplerSteps } from '../../models/sampler.ts';
@@ -22,32 +23,46 @@ export interface SampleOptions {
   readonly steps?: number;
 }
 
+/** Pixels of the images that are drawn together: as many as a whole picture of small ones, and one of 256 × 256. */
+const PIXELS_TOGETHER = 2 ** 16;
+
 /** `count` images as bytes [count, h, w, c]; image i depends on (seed, i) alone. */
 export async function samplePrior(
   { model, params }: LoadedModel<DenoiserModel>,
   { count, seed, threads, engine, device, steps = 20 }: SampleOptions,
 ): Promise<Uint8Array> {
   const { height, width, channels } = model.image;
-  const shape = [count, channels, height, width];
+  const together = Math.min(count, Math.max(1, Math.floor(PIXELS_TOGETHER / (height * width))));
+  const shape = [together, channels, height, width];
   const scalar = { shape: [], dtype: 'float32' } as const;
   const image = { shape, dtype: 'float32' } as const;
-  const network = { unet: model.network, prediction: model.prediction };
+  const network = { network: model.network, prediction: model.prediction };
   const step = await compile(
     samplingStep(network, { clip: true }),
     { x: image, previousX0: image, t: scalar, a: scalar, s: scalar, cX: scalar, cD: scalar, cP: scalar },
     { engine, device, threads, constants: { prior: params } },
   );
+  const rows = samplerSteps('dpmpp-2m', uniformLevels(latestTime(model.network), steps));
   const size = height * width * channels;
-  const noise = new Float32Array(count * size);
-  for (let i = 0; i < count; i++) noise.set(normal(foldIn(keyFromSeed(seed), 'sample', i), size), i * size);
-  let x: NdArray = { dtype: 'float32', shape, data: noise };
-  let previousX0: NdArray = zeros(shape);
-  for (const row of samplerSteps('dpmpp-2m', uniformLevels(1, steps))) {
-    const result = await step.run({ x, previousX0, ...scalarsOf(row) });
-    ({ x, x0: previousX0 } = result);
+  const images = new Uint8Array(count * size);
+  for (let first = 0; first < count; first += together) {
+    let x = noiseOf(seed, first, shape);
+    let previousX0: NdArray = zeros(shape);
+    for (const row of rows) ({ x, x0: previousX0 } = await step.run({ x, previousX0, ...scalarsOf(row) }));
+    const drawn = toBytes(x.data as Float32Array, together, height, width, channels);
+    images.set(drawn.subarray(0, (count - first) * size), first * size);
   }
   await step.dispose();
-  return toBytes(x.data as Float32Array, count, height, width, channels);
+  return images;
+}
+
+/** Noise of the images from `first` on: [n, c, h, w]. */
+function noiseOf(seed: number, first: number, shape: readonly number[]): NdArray {
+  const noise = zeros(shape);
+  const size = noise.data.length / shape[0]!;
+  for (let i = 0; i < shape[0]!; i++)
+    (noise.data as Float32Array).set(normal(foldIn(keyFromSeed(seed), 'sample', first + i), size), i * size);
+  return noise;
 }
 
 /** A row of the sampler's table as the scalar inputs of a sampling step. */

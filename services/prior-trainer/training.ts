@@ -43,6 +43,7 @@ export class PriorTraining {
   readonly #config: PriorConfig;
   readonly #dataset: PriorImages;
   readonly #key: Key;
+  readonly #network: UNetConfig;
   readonly #optimizer: Optimizer;
   readonly #run: StepRunner;
   #state: TrainingState<NdArray>;
@@ -51,6 +52,7 @@ export class PriorTraining {
     this.#config = config;
     this.#dataset = dataset;
     this.#key = parts.key;
+    this.#network = parts.network;
     this.#optimizer = parts.optimizer;
     this.#run = parts.run;
     this.#state = parts.state;
@@ -113,7 +115,7 @@ export class PriorTraining {
     const { loss, gradientNorm, ...state } = await this.#run({ state: this.#state, batch, scalars });
     const [value, norm] = [loss.data[0]!, gradientNorm.data[0]!];
     if (!Number.isFinite(value) || !Number.isFinite(norm)) {
-      const gradientsOf = denoiserGradients(this.model.network, this.model.prediction);
+      const gradientsOf = denoiserGradients(this.#network, this.model.prediction);
       const cause = await explainDivergence(gradientsOf, { state: this.#state, batch }, this.#config);
       throw this.#diverged(step, `the loss is ${value}, the gradient's norm ${norm}, ${cause}`);
     }
