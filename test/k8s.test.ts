@@ -125,6 +125,27 @@ describe.skipIf(missing !== null)(title('pools'), () => {
   });
 });
 
+it.skipIf(missing !== null)(
+  title('trainers keep decoded images on a volume of a stated size, or on a claim'),
+  () => {
+    const trainer = (...flags: string[]) => {
+      const { spec } = workloadsOf(render('cpu', flags)).find(({ name }) => name.endsWith('-trainer'))!;
+      const [node] = spec.containers;
+      const environment = environmentOf(node!, []);
+      const folder = environment.get('BALLAST_IMAGE_CACHE');
+      const mount = node!.volumeMounts!.find(({ mountPath }) => mountPath === folder)!;
+      const volume = spec.volumes!.find(({ name }) => name === mount.name);
+      return { size: environment.get('BALLAST_IMAGE_CACHE_GIB'), volume };
+    };
+    expect(trainer()).toEqual({ size: '16', volume: { name: 'images', emptyDir: { sizeLimit: '18Gi' } } });
+    const cache = 'trainer.imageCache';
+    expect(trainer('--set', `${cache}.sizeGib=200,${cache}.existingClaim=scratch`)).toEqual({
+      size: '200',
+      volume: { name: 'images', persistentVolumeClaim: { claimName: 'scratch' } },
+    });
+  },
+);
+
 interface ScaledSpec {
   readonly minReplicaCount: number;
   readonly maxReplicaCount: number;
