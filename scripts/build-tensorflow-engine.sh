@@ -55,10 +55,7 @@ unpack() {
 
 install_package() {
   echo "Installing $package without its install script, which would download a library of 2022"
-  npm install --no-save --ignore-scripts "$package@^4.22" >"$log" 2>&1 || {
-    tail -n 5 "$log" >&2
-    fail "npm could not install $package"
-  }
+  scripts/install-tfjs-node.sh "$package"
 }
 
 # Headers of the node that runs: beside its binary, or the system's. Prints nothing where there are none.

@@ -35,7 +35,8 @@ case $engine in
       fail 'the CUDA libraries of ONNX Runtime did not arrive'
     ;;
   tfjs-gpu)
-    (cd "$dest" && npm install --no-save --omit=dev --ignore-scripts=false @tensorflow/tfjs-node-gpu@4.22.0)
+    scripts/install-tfjs-node.sh @tensorflow/tfjs-node-gpu "$dest"
+    npm run --prefix "$dest/node_modules/@tensorflow/tfjs-node-gpu" install
     ls "$dest"/node_modules/@tensorflow/tfjs-node-gpu/deps/lib/libtensorflow.so* >/dev/null ||
       fail "TensorFlow's library did not arrive"
     ;;
