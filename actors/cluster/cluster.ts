@@ -240,7 +240,7 @@ export class Cluster implements NodeApi {
     if (this.#state === 'alive') this.#state = 'lost';
     this.#abandoned = this.#options.supervisor.abandon(
       reason,
-      ({ actorId }) => this.#homes.get(actorId) !== undefined,
+      ({ actorId, lifetime }) => this.#homes.get(actorId) !== undefined || lifetime === 'detached',
     );
     await this.#abandoned;
   }

@@ -17,6 +17,9 @@ import type { ActorSpec, ActorStatus, NodeStatus } from '../status/status.ts';
 import { initialStatus } from '../supervisor/supervised.ts';
 import type { Arrival, Supervisor } from '../supervisor/supervisor.ts';
 
+/** How long a node that is back waits for those that looked after its actors, which may be back later. */
+const STRANDED_MS = 5000;
+
 export interface HomesOptions {
   readonly nodeId: string;
   readonly log: Log;
@@ -185,6 +188,31 @@ export class Homes {
       if (home.spec.lifetime === 'detached' && (await peers?.keepDetached(home.spec)) === false)
         this.#homes.delete(home.spec.actorId); // another node has taken it over
       else if (home.nodeId === nodeId) this.#move(home, because);
+    }
+    this.placeWaiting();
+    setTimeout(() => {
+      this.#adoptStranded(because).catch((thrown: unknown) => {
+        this.#options.log.error('detached actors could not be taken over', { error: thrown });
+      });
+    }, STRANDED_MS).unref();
+  }
+
+  /**
+   * Detached actors that were here for a node that is gone, and that the registry has forgotten with it: nobody else can
+   * look after them.
+   */
+  async #adoptStranded(because: string): Promise<void> {
+    const { nodeId, supervisor, peers, isOpen } = this.#options;
+    for (const { spec, status, savedState, homeNodeId } of supervisor.movedAway()) {
+      if (!isOpen() || homeNodeId === nodeId || this.#homes.has(spec.actorId)) continue;
+      if ((await peers?.keepDetached(spec)) !== true) {
+        supervisor.forgetMoved(spec.actorId);
+        continue;
+      }
+      const home = newHome(spec, status, savedState);
+      this.#homes.set(spec.actorId, home);
+      await peers?.claimName(spec);
+      this.#move(home, because);
     }
     this.placeWaiting();
   }

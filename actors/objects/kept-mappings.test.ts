@@ -19,10 +19,9 @@ describe.skipIf(!canMap)(`a file that is written again and again${why}`, () => {
     return keptMapping(file, sizeBytes).finally(() => file.close());
   };
 
-  it('is mapped from the second time on, and holds what was copied', async () => {
+  it('is mapped, and holds what was copied', async () => {
     const path = join(folder, 'again');
     writeFileSync(path, new Uint8Array(2 * MIB).fill(1));
-    expect(await mappingOf(path, MIB)).toBeNull();
     const mapping = (await mappingOf(path, 2 * MIB))!;
     await copyInto(mapping, [new Uint8Array(MIB).fill(2), new Uint8Array(10).fill(3)]);
     expect([...readFileSync(path).subarray(MIB - 1, MIB + 11)]).toEqual([2, ...Array<number>(10).fill(3), 1]);
@@ -36,7 +35,6 @@ describe.skipIf(!canMap)(`a file that is written again and again${why}`, () => {
   it('is not where memory is missing: such a write has to fail, not to kill', async () => {
     const path = join(folder, 'holes');
     writeFileSync(path, new Uint8Array(MIB));
-    expect(await mappingOf(path, MIB)).toBeNull();
     expect(await mappingOf(path, MIB + 1)).toBeNull();
     truncateSync(path, 4 * MIB);
     expect(await mappingOf(path, 4 * MIB)).toBeNull();

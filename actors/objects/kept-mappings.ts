@@ -9,7 +9,6 @@ import { setImmediate } from 'node:timers/promises';
 import { canMap, mapForWriting } from './mapped-files.ts';
 
 const MAX_MAPPINGS = 4;
-const MAX_SEEN = 64;
 /** Kept so long without use: a file that its node removes keeps its memory for that time. */
 const IDLE_MS = 2000;
 /** About a millisecond of copying. */
@@ -23,17 +22,13 @@ interface Kept {
 }
 
 const mappings = new Map<number, Kept>(); // by inode, in order of last use
-const seen = new Set<number>();
 let idle: NodeJS.Timeout | undefined;
 
-/** A mapping of a file's first `sizeBytes`; null for one that has to be written: not all there, or the first time. */
+/** A mapping of a file's first `sizeBytes`; null for one that has to be written, because its memory is not all there. */
 export async function keptMapping(file: FileHandle, sizeBytes: number): Promise<Uint8Array | null> {
   if (!canMap) return null;
   const { ino, size, blocks } = await file.stat();
-  const isWhole = size >= sizeBytes && blocks * BLOCK_BYTES >= size;
-  const isKnown = seen.has(ino);
-  note(ino);
-  if (!isWhole || !isKnown) return null;
+  if (size < sizeBytes || blocks * BLOCK_BYTES < size) return null;
   const kept = mappings.get(ino);
   const bytes =
     kept !== undefined && kept.bytes.byteLength >= sizeBytes ? kept.bytes : mapForWriting(file.fd, size);
@@ -55,12 +50,6 @@ export async function copyInto(target: Uint8Array, parts: readonly Uint8Array[])
     }
     offset += part.byteLength;
   }
-}
-
-function note(ino: number): void {
-  seen.delete(ino);
-  seen.add(ino);
-  for (const oldest of seen) if (seen.size > MAX_SEEN) seen.delete(oldest);
 }
 
 function dropIdle(): void {

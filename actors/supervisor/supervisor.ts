@@ -222,6 +222,20 @@ export class Supervisor {
     return living.filter(({ homeNodeId }) => homeNodeId === nodeId).map(({ spec }) => spec);
   }
 
+  /** Actors that ended here to go on elsewhere. */
+  movedAway(): Pick<Supervised, 'spec' | 'status' | 'savedState' | 'homeNodeId'>[] {
+    return [...this.#actors.values()].filter(
+      ({ stopping, movesBecause }) => stopping.signal.aborted && movesBecause !== null,
+    );
+  }
+
+  /** One of them goes on elsewhere, or nowhere, without a word from here. */
+  forgetMoved(actorId: string): void {
+    const actor = this.#get(actorId);
+    actor.movesBecause = null;
+    this.#update(actor, { state: 'dead' });
+  }
+
   /** Ends every actor, in one order of `last`: actors of that type end after the others. */
   async close(graceMs = DEFAULT_GRACE_MS, lastType = ''): Promise<void> {
     this.#closed = true;
