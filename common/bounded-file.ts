@@ -12,7 +12,7 @@ const PART_BYTES = 2 ** 28;
 /** The bytes of a regular file. @throws UserError that names the file, and the limit if it is larger. */
 export async function readBounded(path: string, maxBytes: number): Promise<Buffer> {
   try {
-    return await withFile(path, maxBytes, readAll);
+    return await withBoundedFile(path, maxBytes, readAll);
   } catch (thrown) {
     if (thrown instanceof UserError) throw thrown;
     throw new UserError(`${path}: cannot be read (${errorCode(thrown) ?? toError(thrown).message})`, {
@@ -23,10 +23,11 @@ export async function readBounded(path: string, maxBytes: number): Promise<Buffe
 
 /** Its first bytes, at most `count`. @throws as `readBounded`, but system errors as they are. */
 export function readStart(path: string, count: number, maxBytes: number): Promise<Buffer> {
-  return withFile(path, maxBytes, (file, size) => readAll(file, Math.min(size, count)));
+  return withBoundedFile(path, maxBytes, (file, size) => readAll(file, Math.min(size, count)));
 }
 
-async function withFile<T>(
+/** Calls `work` with a regular file that is open meanwhile. @throws UserError as `readBounded`; system errors as they are. */
+export async function withBoundedFile<T>(
   path: string,
   maxBytes: number,
   work: (file: FileHandle, size: number) => Promise<T>,

@@ -7,7 +7,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { readBounded } from '../common/bounded-file.ts';
 import { toError, UserError } from '../common/errors.ts';
-import { gunzipPromised, MoreThanPromised } from './inflate.ts';
+import { gunzipPromised, MoreThanPromised } from './promised-bytes.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARRAY_BYTES, MAX_IMAGES } from './limits.ts';
 import { simpleLayout } from './layout/layout.ts';
 import { chooseScale, joinRanges, NO_RANGE, rangeOf, toScaledBytes, type Range } from './scale.ts';

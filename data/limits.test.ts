@@ -88,7 +88,7 @@ describe('NPZ', () => {
     const packed = await packZeros(createDeflateRaw({ level: 1 }));
     const message = await refusal(npz({ name: 'train_images.npy', packed, bytes: 1000 }, LABELS));
     expect(message).toBe(
-      'DIR/x.npz: not a readable NPZ (zip) file (it unpacks to more than the 1000 bytes that it promises); fetch it again',
+      'DIR/x.npz: not a readable NPZ (zip) file (train_images.npy: too many bytes in the stream. expected 1000. got at least 16384); fetch it again',
     );
   });
 
@@ -104,7 +104,7 @@ describe('NPZ', () => {
     [
       'less than it promises',
       [{ ...IMAGES, bytes: IMAGES.bytes + 1 }, LABELS],
-      'not the 131 that it promises',
+      'not enough bytes in the stream. expected 131. got only 130',
     ],
     ['a member twice', [IMAGES, LABELS, IMAGES], 'it has two members train_images.npy'],
     ['an encrypted member', [{ ...IMAGES, flags: 1 }, LABELS], 'train_images.npy is encrypted'],
@@ -121,6 +121,76 @@ describe('NPZ', () => {
     ],
   ])('with %s', async (_what, members, message) => {
     expect(await refusal(npz(...members))).toContain(message);
+  });
+
+  /** An archive of two good members whose bytes `spoil` changes; `directory` is where its first entry starts. */
+  function spoilt(spoil: (archive: Buffer, directory: number) => Buffer | void): () => Promise<unknown> {
+    const archive = zipBytes([IMAGES, LABELS]);
+    const file = join(folder.path, 'x.npz');
+    write(file, spoil(archive, archive.indexOf('PK\x01\x02')) ?? archive);
+    return () => readNpz(file);
+  }
+
+  /** Puts the end record of Zip64 (APPNOTE 4.3.14) with its locator (4.3.15) before the plain one. */
+  function withZip64End(archive: Buffer, { recordAt, directoryAt }: Record<string, bigint>): Buffer {
+    const end = archive.subarray(-22);
+    const record = Buffer.alloc(56);
+    record.write('PK\x06\x06', 'latin1');
+    record.writeBigUInt64LE(2n, 32);
+    record.writeBigUInt64LE(directoryAt!, 48);
+    const locator = Buffer.alloc(20);
+    locator.write('PK\x06\x07', 'latin1');
+    locator.writeBigUInt64LE(recordAt ?? BigInt(archive.length - 22), 8);
+    return Buffer.concat([archive.subarray(0, -22), record, locator, end]);
+  }
+
+  const FAR = 2n ** 63n + 1n;
+
+  it('with the end record of Zip64 is read', async () => {
+    const read = spoilt((archive, directory) => withZip64End(archive, { directoryAt: BigInt(directory) }));
+    await expect(read()).resolves.toMatchObject({ classes: ['0', '1'] });
+  });
+
+  it.each<[string, (archive: Buffer, directory: number) => Buffer | void, string]>([
+    [
+      'an end record where no file can reach',
+      (archive) => withZip64End(archive, { recordAt: FAR, directoryAt: 0n }),
+      'it points to where no file can reach',
+    ],
+    [
+      'a directory where no file can reach',
+      (archive) => withZip64End(archive, { directoryAt: FAR }),
+      'it points to where no file can reach',
+    ],
+    [
+      'a directory behind its end',
+      (archive) => withZip64End(archive, { directoryAt: 2n ** 40n }),
+      'unexpected EOF',
+    ],
+    [
+      'a member behind its end',
+      (archive, directory) => void archive.writeUInt32LE(0x7fffffff, directory + 42),
+      'train_images.npy: unexpected EOF',
+    ],
+    [
+      'a member that is longer than the file',
+      (archive, directory) => void archive.writeUInt32LE(0x7fffffff, directory + 20),
+      'train_images.npy: file data overflows file bounds',
+    ],
+    [
+      'members that share their bytes',
+      // The labels' header is that of the images, whose values are no labels.
+      (archive, directory) =>
+        void archive.writeUInt32LE(0, archive.indexOf('PK\x01\x02', directory + 1) + 42),
+      'train_labels.npy',
+    ],
+    [
+      'a name that leaves it',
+      (archive, directory) => void archive.write('../', directory + 46),
+      'invalid relative path: ../in_images.npy',
+    ],
+  ])('with %s', async (_what, spoil, message) => {
+    expect(await refusal(spoilt(spoil))).toContain(message);
   });
 
   it.each([

@@ -4,20 +4,13 @@
  * them (scale.ts); labels are whole numbers, texts, or rows with a single 1. Classes are those of the train labels.
  * Refused: multi-label and volumetric sets, missing labels, arrays beyond the limits (limits.ts).
  */
-import { readBounded } from '../common/bounded-file.ts';
 import { toError, UserError } from '../common/errors.ts';
 import { simpleLayout } from './layout/layout.ts';
-import {
-  MAX_ARCHIVE_BYTES,
-  MAX_ARRAY_BYTES,
-  MAX_IMAGES,
-  MAX_LABEL_BYTES,
-  MAX_UNPACKED_BYTES,
-} from './limits.ts';
+import { MAX_ARRAY_BYTES, MAX_IMAGES, MAX_LABEL_BYTES, MAX_UNPACKED_BYTES } from './limits.ts';
 import { isFloat, isText, npyFloats, npyTexts, npyValues, parseNpy, type Npy } from './npy.ts';
 import { chooseScale, joinRanges, NO_RANGE, rangeOf, toScaledBytes, type Scale } from './scale.ts';
 import { classesOf, numberedIds, positionsOf, type Items, type Pixels, type Source } from './source.ts';
-import { type Member, readDirectory, unpackMember } from './zip.ts';
+import { type Member, withMembers } from './zip.ts';
 
 type RawPixels = Pixels & { kind: 'raw' };
 
@@ -102,16 +95,16 @@ async function unpack(
   file: string,
   wantedNames: readonly string[],
 ): Promise<{ arrays: Arrays; names: string }> {
-  const archive = await readBounded(file, MAX_ARCHIVE_BYTES);
   const nameOf = ({ name }: Member) => name.replace(/\.npy$/, '');
   try {
-    const members = readDirectory(archive);
-    const wanted = members.filter((member) => wantedNames.includes(nameOf(member)));
-    checkSizes(file, wanted);
-    const arrays = new Map<string, Uint8Array>();
-    for (const member of wanted) arrays.set(nameOf(member), await unpackMember(archive, member));
-    const names = members.slice(0, SHOWN_NAMES).map((member) => nameOf(member).slice(0, 40));
-    return { arrays, names: names.join(', ') };
+    return await withMembers(file, async (members) => {
+      const wanted = members.filter((member) => wantedNames.includes(nameOf(member)));
+      checkSizes(file, wanted);
+      const arrays = new Map<string, Uint8Array>();
+      for (const member of wanted) arrays.set(nameOf(member), await member.unpack());
+      const names = members.slice(0, SHOWN_NAMES).map((member) => nameOf(member).slice(0, 40));
+      return { arrays, names: names.join(', ') };
+    });
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(`${file}: not a readable NPZ (zip) file (${toError(error).message}); fetch it again`);
