@@ -1,12 +1,13 @@
 /** report.html: the page with its data inside, of a run or of a study. */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../common/files.ts';
+import { epochPicture, nearestPicture } from '../report/pictures/picture-names.ts';
 import type { RunReport } from '../report/records.ts';
-import type { StudyResults, StudyRow } from '../report/study-results.ts';
+import type { StudyResults } from '../report/study-results.ts';
 import { readPageAssets, reportDocument } from './document.ts';
 import { columnsOf, historyOf } from './model/epochs.ts';
-import { epochPicture, readGrid } from './model/grids.ts';
+import { readGrid } from './model/grids.ts';
 import { readMistakes } from './model/mistakes.ts';
 import {
   type GridFrame,
@@ -17,14 +18,14 @@ import {
 } from './model/run-model.ts';
 import { doubtsOf, evaluationsOf } from './model/folder-facts.ts';
 import { RunReader } from './model/run-reader.ts';
-import type { RowPictures } from './model/studies.ts';
+import { listGrids, type RowPictures } from './model/studies.ts';
 import type { Embedded } from './page/embedded.ts';
 
 /** Larger pictures, and those past the budget, are shown from the folder. */
 const LARGEST_EMBEDDED = 2_000_000;
 const EMBEDDED_BYTES = 24_000_000;
 
-/** What a finished run's page shows. `report` need not lie in the folder yet. */
+/** The data of a finished run's page. `report` need not lie in the folder yet. */
 export async function embedRun(dir: string, report: RunReport): Promise<Embedded> {
   const reader = new RunReader(dir, '.');
   await reader.refresh();
@@ -68,11 +69,11 @@ class Pictures {
 
   async frame(name: string, epoch: number): Promise<GridFrame> {
     const found = await readGrid(this.#dir, name);
-    const nearest = found?.hasNearest ? await this.#source(name.replace(/\.png$/, '-nearest.png')) : null;
-    return { epoch, source: await this.#source(name), index: found?.index ?? null, nearest };
+    const nearest = found?.hasNearest ? await this.source(nearestPicture(name)) : null;
+    return { epoch, source: await this.source(name), index: found?.index ?? null, nearest };
   }
 
-  async #source(name: string): Promise<string | null> {
+  async source(name: string): Promise<string | null> {
     const path = join(this.#dir, 'grids', name);
     const size = await stat(path).then(
       (facts) => facts.size,
@@ -96,34 +97,18 @@ export async function writeRunPage(dir: string, report: RunReport): Promise<stri
  */
 export async function writeStudyPage(dir: string, results: StudyResults): Promise<string> {
   const pictures: RowPictures[] = [];
-  for (const row of results.rows) pictures.push(...(await rowPictures(dir, row)));
+  for (const { row, run, pictures: listed } of await listGrids(results, (run) =>
+    Promise.resolve(join(dir, run)),
+  )) {
+    const files = new Pictures(join(dir, run));
+    const found: { caption: string; source: string }[] = [];
+    for (const { caption, name } of listed) {
+      const source = await files.source(name);
+      if (source !== null) found.push({ caption, source });
+    }
+    pictures.push({ row, pictures: found });
+  }
   return write(dir, { kind: 'study', results, pictures }, `${results.title} – Ballast`);
-}
-
-/** The last images that a row's first run made, real images beside them, and the nearest training images. */
-async function rowPictures(dir: string, { name, runs }: StudyRow): Promise<RowPictures[]> {
-  const run = runs.find(({ status, syntheticImages }) => status === 'finished' && syntheticImages > 0);
-  if (run === undefined) return [];
-  const pictures = new Pictures(join(dir, run.dir));
-  const names = await readdir(join(dir, run.dir, 'grids')).catch(() => []);
-  const last = names
-    .filter((file) => /^epoch-\d+\.png$/.test(file))
-    .sort()
-    .at(-1);
-  if (last === undefined) return [];
-  const made = await pictures.frame(last, 0);
-  const real = await pictures.frame('real.png', 0);
-  const found = [
-    { caption: `made in epoch ${Number(/\d+/.exec(last)![0])}`, source: made.source },
-    { caption: 'real', source: real.source },
-    { caption: 'the nearest training image of each', source: made.nearest },
-  ];
-  return [
-    {
-      row: name,
-      pictures: found.flatMap(({ caption, source }) => (source === null ? [] : [{ caption, source }])),
-    },
-  ];
 }
 
 async function write(dir: string, data: Embedded, title: string): Promise<string> {

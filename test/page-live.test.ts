@@ -18,6 +18,8 @@ import { newFolder } from './support/suite.ts';
 
 const browser = findBrowser();
 
+const middle = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!;
+
 it('is under 500 kB when it is compressed', async () => {
   const files = ['page.js', 'page.css'].map((name) => join(packageRoot(), 'dist', 'dashboard', 'page', name));
   const sizes = await Promise.all(
@@ -25,6 +27,16 @@ it('is under 500 kB when it is compressed', async () => {
   );
   expect(sizes[0]! + sizes[1]!).toBeLessThan(500_000);
 });
+
+/** Milliseconds from the start of loading. As text: these files are checked without the types of a browser. */
+const FIRST_PAINT = `new Promise((resolve) => {
+  const observer = new PerformanceObserver((list) => {
+    for (const { name, startTime } of list.getEntries())
+      if (name === 'first-contentful-paint') resolve(startTime);
+  });
+  observer.observe({ type: 'paint', buffered: true });
+})`;
+const BYTES_SENT = `performance.getEntries().reduce((sum, { transferSize }) => sum + (transferSize ?? 0), 0)`;
 
 describe.skipIf(browser === null)('the page of a run that goes on (skipped: no chromium on the PATH)', () => {
   const root = newFolder('page-live');
@@ -54,6 +66,27 @@ describe.skipIf(browser === null)('the page of a run that goes on (skipped: no c
     return { dir, dashboard, page, busy };
   }
 
+  it('computes less than half a second until its first paint, and loads less than 500 kB', async () => {
+    const { dashboard, page } = await open('first', { epochs: 30, classes: 10 });
+    await page.close();
+    const fresh = await openBrowser(browser!, newFolder('fresh'));
+    const first = await newPage(fresh);
+    const busy = await busySeconds(first);
+    await first.goto(dashboard.link);
+    const paintMs = (await first.evaluate(FIRST_PAINT)) as number;
+    const computed = await busy();
+    await first.getByRole('link', { name: 'run', exact: true }).waitFor();
+    const bytes = (await first.evaluate(BYTES_SENT)) as number;
+    await fresh.close();
+    // Waiting for a busy machine is not the page's doing, so the time on the clock is told, not judged.
+    console.log(
+      `first paint after ${paintMs.toFixed(0)} ms, ${computed.toFixed(2)} s computed, ${bytes} bytes`,
+    );
+    expect(computed).toBeLessThan(0.5);
+    expect(bytes).toBeGreaterThan(50_000);
+    expect(bytes).toBeLessThan(500_000);
+  });
+
   it('tells of an epoch within a second of its line in metrics.jsonl', async () => {
     const run = { epochs: 3, classes: 10 };
     const { dir, page } = await open('soon', run);
@@ -73,8 +106,7 @@ describe.skipIf(browser === null)('the page of a run that goes on (skipped: no c
       await page.evaluate(() => fetch('/api/session').then((answer) => answer.json()));
       questions.push(performance.now() - seenMs);
     }
-    const median = (values: number[]) => values.sort((a, b) => a - b)[4]!;
-    expect(median(delays)).toBeLessThan(1000 + 2 * median(questions));
+    expect(middle(delays)).toBeLessThan(1000 + 2 * middle(questions));
     await page.close();
   });
 

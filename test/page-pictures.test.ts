@@ -1,18 +1,20 @@
 /**
- * Pictures of the page of a run: wide, narrow and dark. Of the suite's own run they are only looked at by the test; of a run
- * named by BALLAST_PAGE_RUN they are written to docs/images/, for README and docs.
+ * Pictures of the page of a run: wide, narrow and dark. Those of the suite's own run are only checked; those of a run that
+ * BALLAST_PAGE_RUN names are written to docs/images/, for README and docs. And a recording of a run while it trains, one
+ * frame per change of its headline, which BALLAST_PAGE_RECORDING keeps in the folder that it names.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { BrowserContext } from 'playwright-core';
 import { createLog } from '../common/log.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { newToken } from '../common/tokens.ts';
 import { type Dashboard, startDashboard } from '../dashboard/server/server.ts';
-import { findBrowser, newPage, openBrowser } from './support/browser.ts';
-import { newFolder, referenceRun } from './support/suite.ts';
+import { findBrowser, newPage, onText, openBrowser } from './support/browser.ts';
+import { Cli } from './support/cli.ts';
+import { newFolder, referenceRun, runArgs } from './support/suite.ts';
 
 const browser = findBrowser();
 const named = process.env['BALLAST_PAGE_RUN'];
@@ -69,6 +71,40 @@ describe.skipIf(browser === null)('pictures of the page (skipped: no chromium on
     expect(channels.some(({ stdev }) => stdev > 5)).toBe(true);
     expect(picture.length).toBeLessThan(LARGEST_BYTES);
     await writeFile(join(out, `${name}.png`), picture);
+    await page.close();
+  });
+
+  it('a run while it trains, as frames', async () => {
+    const [epochs, name] = [6, 'shapes'];
+    const root = newFolder('recorded');
+    const args = await runArgs(join(root, name), '--epochs', String(epochs));
+    const log = createLog({ level: 'error' });
+    const live = await startDashboard({ root, port: 0, token: newToken().token, log });
+    onTestFinished(() => live.close());
+    const problems: string[] = [];
+    const page = await newPage(context, problems);
+    await page.setViewportSize({ width: 1100, height: 1000 });
+    await page.goto(live.link);
+    const run = Cli.start(args);
+    await page.getByRole('link', { name }).click();
+    await page.locator('.lead').waitFor();
+    const frames: Buffer[] = [];
+    let taken = Promise.resolve();
+    await onText(page, '.lead', () => {
+      taken = taken.then(async () => void frames.push(await page.screenshot()));
+    });
+    await page.locator('.pill.succeeded').waitFor({ timeout: 240_000 });
+    await page.getByText(`after ${epochs} epochs`).waitFor();
+    expect((await run.ended).code).toBe(0);
+    await page.locator('.chart canvas').first().waitFor();
+    await taken;
+    frames.push(await page.screenshot());
+    const out = process.env['BALLAST_PAGE_RECORDING'] ?? newFolder('recording');
+    await mkdir(out, { recursive: true });
+    for (const [index, frame] of frames.entries())
+      await writeFile(join(out, `frame-${String(index).padStart(2, '0')}.png`), frame);
+    expect(new Set(frames.map((frame) => frame.toString('base64'))).size).toBeGreaterThanOrEqual(3);
+    expect(problems).toEqual([]);
     await page.close();
   });
 });

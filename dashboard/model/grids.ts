@@ -8,10 +8,6 @@ import type { GridIndex } from './run-model.ts';
 /** No other file of the folder can be asked for. */
 const PICTURE = /^(epoch-\d{3,9}(-nearest)?|real)\.png$/;
 
-export function epochPicture(epoch: number): string {
-  return `epoch-${String(epoch).padStart(3, '0')}.png`;
-}
-
 /** @throws UserError when there is no such picture */
 export async function readPicture(dir: string, name: string): Promise<Buffer> {
   if (!PICTURE.test(name)) throw new UserError(`no picture '${name}'`);

@@ -1,4 +1,4 @@
-/** What report.html holds inside. */
+/** The data inside report.html. */
 import type { Mistakes } from '../model/mistakes.ts';
 import type { GridFrame, RunUpdate } from '../model/run-model.ts';
 import type { StudyResults } from '../../report/study-results.ts';

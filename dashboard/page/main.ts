@@ -9,6 +9,7 @@ import {
   type LinkState,
   LiveSource,
   post,
+  runOfStudy,
   runPath,
   type Session,
 } from './source.ts';
@@ -79,7 +80,7 @@ function showFile(data: Embedded): void {
   );
 }
 
-/** What is shown now is left by aborting this. */
+/** Aborting it leaves the current view. */
 let leaving = new AbortController();
 
 async function show(source: LiveSource, session: Session): Promise<void> {
@@ -103,7 +104,7 @@ async function show(source: LiveSource, session: Session): Promise<void> {
       const ids = rest.split(',').map(decodeURIComponent);
       const content =
         kind === 'studies'
-          ? studyPage(await source.study(ids[0]!), (run) => runHref(joined(ids[0]!, run)))
+          ? await studyOf(source, ids[0]!)
           : studyPage(await compareRuns(source, ids), runHref);
       if (!signal.aborted) replace(main, content);
       return;
@@ -120,9 +121,9 @@ async function show(source: LiveSource, session: Session): Promise<void> {
   }
 }
 
-/** A study names its runs relative to itself. */
-function joined(table: string, run: string): string {
-  return table === '.' ? run : `${table}/${run}`;
+async function studyOf(source: LiveSource, id: string): Promise<HTMLElement> {
+  const { results, pictures } = await source.study(id);
+  return studyPage(results, (run) => runHref(runOfStudy(id, run)), pictures);
 }
 
 function runButtons(id: string) {

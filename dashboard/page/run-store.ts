@@ -1,4 +1,4 @@
-/** What the page has been told of one run. Views draw from it; it tells them once a frame, however many updates come. */
+/** The page's knowledge of one run. Views draw from it; it notifies them once a frame, however many updates arrive. */
 import {
   appendColumns,
   appendHistory,
@@ -14,7 +14,7 @@ import {
   type WorkSpan,
 } from '../model/run-model.ts';
 
-/** What an update brings news of; `epochs` with histories, pictures and the last evaluation, `events` with spans. */
+/** Topics of an update; `epochs` includes histories, pictures and the last evaluation, `events` includes spans. */
 export type Part = 'facts' | 'epochs' | 'events' | 'progress';
 
 function newsOf(update: RunUpdate, before: Progress | null): Part[] {

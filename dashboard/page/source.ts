@@ -2,7 +2,9 @@
 import type { ClusterView } from '../model/cluster-view.ts';
 import type { LogPiece } from '../model/log-tail.ts';
 import type { Mistakes } from '../model/mistakes.ts';
+import { epochPicture, nearestPicture } from '../../report/pictures/picture-names.ts';
 import type { GridFrame, GridIndex, RunList, RunUpdate } from '../model/run-model.ts';
+import type { RowPictures, StudyView } from '../model/studies.ts';
 import type { StudyResults } from '../../report/study-results.ts';
 import type { Embedded } from './embedded.ts';
 
@@ -10,6 +12,11 @@ export interface Session {
   readonly isKnown: boolean;
   readonly mayAct: boolean;
   readonly hasCluster: boolean;
+}
+
+export interface StudyShown {
+  readonly results: StudyResults;
+  readonly pictures: readonly RowPictures[];
 }
 
 /** The connection as the page shows it. */
@@ -29,7 +36,7 @@ export interface Source {
   mistakes(id: string, split: string, label: string): Promise<Mistakes>;
   log(id: string, name: string, before: number | null): Promise<LogPiece | null>;
   cluster(id: string): Promise<ClusterView | null>;
-  study(id: string): Promise<StudyResults>;
+  study(id: string): Promise<StudyShown>;
 }
 
 /** A refusal of the server, in its words. */
@@ -57,8 +64,9 @@ export function post<Answer>(path: string, value: object, method = 'POST'): Prom
 const pathPart = (id: string) => encodeURIComponent(`./${id}`);
 export const runPath = (id: string) => `/api/runs/${pathPart(id)}`;
 
-export function epochPicture(epoch: number): string {
-  return `epoch-${String(epoch).padStart(3, '0')}.png`;
+/** Id of a run that a study names relative to itself. */
+export function runOfStudy(study: string, run: string): string {
+  return study === '.' ? run : `${study}/${run}`;
 }
 
 /** Follows a stream; the browser connects again by itself, unless it was refused. */
@@ -106,7 +114,7 @@ export class LiveSource implements Source {
   async #picture(id: string, name: string, epoch: number): Promise<GridFrame | null> {
     const found = await ask<{ index: GridIndex; hasNearest: boolean } | null>(`${runPath(id)}/grids/${name}`);
     const source = `${runPath(id)}/pictures/${name}`;
-    const nearest = found?.hasNearest ? source.replace(/\.png$/, '-nearest.png') : null;
+    const nearest = found?.hasNearest ? nearestPicture(source) : null;
     return { epoch, source, index: found?.index ?? null, nearest };
   }
 
@@ -124,8 +132,13 @@ export class LiveSource implements Source {
     return ask(`${runPath(id)}/cluster`);
   }
 
-  study(id: string): Promise<StudyResults> {
-    return ask(`/api/studies/${pathPart(id)}`);
+  async study(id: string): Promise<StudyShown> {
+    const { results, grids } = await ask<StudyView>(`/api/studies/${pathPart(id)}`);
+    const pictures = grids.map(({ row, run, pictures: listed }) => {
+      const path = `${runPath(runOfStudy(id, run))}/pictures`;
+      return { row, pictures: listed.map(({ caption, name }) => ({ caption, source: `${path}/${name}` })) };
+    });
+    return { results, pictures };
   }
 }
 
@@ -169,9 +182,9 @@ export class FileSource implements Source {
     return Promise.resolve(null);
   }
 
-  study(): Promise<StudyResults> {
+  study(): Promise<StudyShown> {
     return this.#data.kind === 'study'
-      ? Promise.resolve(this.#data.results)
+      ? Promise.resolve(this.#data)
       : Promise.reject(new Failed(404, 'no study here'));
   }
 }

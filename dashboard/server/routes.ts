@@ -1,5 +1,6 @@
-/** What the page's server answers to which address. */
+/** Routes of the page's server. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
 import { toError } from '../../common/errors.ts';
 import { liveDocument, type PageAssets } from '../document.ts';
 import type { ClusterView } from '../model/cluster-view.ts';
@@ -7,7 +8,7 @@ import { readGrid, readPicture } from '../model/grids.ts';
 import { readLogTail } from '../model/log-tail.ts';
 import { readMistakes } from '../model/mistakes.ts';
 import type { RunFolders } from '../model/run-list.ts';
-import { readStudy } from '../model/studies.ts';
+import { listGrids, readStudy, type StudyView } from '../model/studies.ts';
 import type { PageGate } from './gate.ts';
 import type { LiveRuns } from './live-runs.ts';
 import { Refused } from './refused.ts';
@@ -52,10 +53,18 @@ export class Routes {
     if (path[1] === 'list' && call.method === 'GET')
       return this.#parts.live.watchList(() => this.#stream(call));
     if (path[1] === 'studies' && path[2] !== undefined)
-      return send(request, response, json(await readStudy(await this.#parts.folders.dirOf(path[2]))));
+      return send(request, response, json(await this.#study(path[2])));
     if (path[1] === 'cluster')
       return send(request, response, json((await this.#parts.cluster?.(null)) ?? null));
     throw new Refused(404, 'there is nothing here');
+  }
+
+  async #study(id: string): Promise<StudyView> {
+    const { folders } = this.#parts;
+    const results = await readStudy(await folders.dirOf(id));
+    // results.json may name runs outside the page's folder; their pictures are not shown.
+    const grids = await listGrids(results, (run) => folders.dirOf(join(id, run)).catch(() => null));
+    return { results, grids };
   }
 
   async #document(call: Call, path: string): Promise<void> {
@@ -73,7 +82,7 @@ export class Routes {
     response.end();
   }
 
-  /** What this browser may do; POST shows a token, DELETE forgets it. */
+  /** The rights of this browser; POST shows a token, DELETE forgets it. */
   async #session({ request, response, method }: Call): Promise<void> {
     const { gate, actions, cluster } = this.#parts;
     let scopes = gate.scopes(request);

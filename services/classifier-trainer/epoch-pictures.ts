@@ -9,6 +9,7 @@ import { writeFileAtomic } from '../../common/files.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { gatherImages } from '../../data/images.ts';
 import { classMembers } from '../../data/long-tail.ts';
+import { nearestPicture } from '../../report/pictures/picture-names.ts';
 import { gridIndex, type PngGrid, pngGrid } from '../../report/pictures/png-grid.ts';
 import type { KeptImages } from './kept-images.ts';
 import { type Nearest, NearestImages } from './nearest-images.ts';
@@ -42,10 +43,7 @@ export class EpochPictures {
     const cells = index.images.map((cell, i) => ({ ...cell, nearest: this.#describe(found[i]!) }));
     await this.#drawReal(join(dirname(path), 'real.png'), rowClasses, trained);
     const nearest = found.map((one) => one.index);
-    await writeFileAtomic(
-      path.replace(/\.png$/, '-nearest.png'),
-      await this.#drawTrained(nearest, rows, grid),
-    );
+    await writeFileAtomic(nearestPicture(path), await this.#drawTrained(nearest, rows, grid));
     await writeFileAtomic(path, await pngGrid(grid));
     await writeFileAtomic(`${path}.json`, `${JSON.stringify({ ...index, images: cells })}\n`);
   }

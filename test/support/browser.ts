@@ -10,6 +10,8 @@ import axe from 'axe-core';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
 
 const TIMEOUT_MS = 90_000;
+/** Of a page's waits: it may wait for a whole run on a busy machine. */
+const PATIENCE_MS = 240_000;
 const FLAGS = [
   '--headless',
   '--no-sandbox',
@@ -80,6 +82,7 @@ export function openBrowser(browser: string, profile: string): Promise<BrowserCo
 /** A new page; what it complains of goes to `problems`. */
 export async function newPage(context: BrowserContext, problems: string[] = []): Promise<Page> {
   const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
   page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
   page.on('pageerror', (error) => problems.push(error.message));
   return page;

@@ -1,4 +1,4 @@
-/** What happened when and by whom: the time line, events, logs, and the processes that are there now. */
+/** Activity of a run: the time line, events, logs, and the current processes. */
 import { type TimeSpan, timeLine } from '../../../report/charts/time-line.ts';
 import type { ClusterRow, ClusterView } from '../../model/cluster-view.ts';
 import type { EventLine, WorkSpan } from '../../model/run-model.ts';

@@ -7,6 +7,7 @@ import { proportionInterval } from '../../../report/statistics.ts';
 import { chartBox } from '../chart-box.ts';
 import { button, type Cell, h, labelled, replace, section, tableCell } from '../dom.ts';
 import type { RunStore } from '../run-store.ts';
+import { keepFocus, sortableHeads, type Sorting, turnSorting } from '../sortable-table.ts';
 import type { View } from './view.ts';
 
 type SortKey = 'name' | 'images' | 'recall' | 'quota' | 'change';
@@ -148,8 +149,7 @@ export function classesView(store: RunStore): View {
     for (const box of [detail, quotas, ...maps]) box.update();
   };
   const sortBy = (key: SortKey) => {
-    state.isDown = state.sort === key ? !state.isDown : key === 'quota' || key === 'change';
-    state.sort = key;
+    turnSorting(state, key, key === 'quota' || key === 'change');
     draw();
   };
   const choose = (index: number) => {
@@ -181,34 +181,13 @@ export function classesView(store: RunStore): View {
   };
 }
 
-/** The element with the focus is there again after `draw`, if one has its key. */
-function keepFocus(holder: HTMLElement, draw: () => void): void {
-  const key = holder.contains(document.activeElement)
-    ? (document.activeElement as HTMLElement).dataset['key']
-    : undefined;
-  const scroll = holder.querySelector('.scroll')?.scrollTop ?? 0;
-  draw();
-  const pane = holder.querySelector('.scroll');
-  if (pane !== null) pane.scrollTop = scroll;
-  if (key !== undefined)
-    for (const element of holder.querySelectorAll<HTMLElement>('[data-key]'))
-      if (element.dataset['key'] === key) element.focus();
-}
-
 function classTable(
   rows: readonly ClassRow[],
-  state: { sort: SortKey; isDown: boolean; chosen: number | null },
+  state: Sorting<SortKey> & { chosen: number | null },
   sortBy: (key: SortKey) => void,
   choose: (index: number) => void,
 ): HTMLElement {
-  const head = COLUMNS.map(({ key, title }) => {
-    const direction = state.sort !== key ? 'none' : state.isDown ? 'descending' : 'ascending';
-    return h(
-      'th',
-      { scope: 'col', 'aria-sort': direction },
-      button(title, () => sortBy(key), { class: 'sort', 'data-key': `sort-${key}` }),
-    );
-  });
+  const head = sortableHeads(COLUMNS, state, sortBy);
   const most = rows.reduce((largest, { quota }) => Math.max(largest, quota ?? 0), 1);
   const body = rows.map((row) => {
     const isChosen = (state.chosen ?? rows[0]?.index) === row.index;

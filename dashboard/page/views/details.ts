@@ -1,4 +1,4 @@
-/** What the run ran on, every number of its evaluations, its configuration, and how to get the same again. */
+/** The run's environment, all numbers of its evaluations, its configuration, and how to reproduce it. */
 import { count, decimal, percent } from '../../../report/format.ts';
 import type { Evaluation } from '../../model/run-model.ts';
 import { h, replace, section, table } from '../dom.ts';

@@ -1,7 +1,8 @@
 /** The list of runs: filtered, sorted, chosen to be compared; comparisons and studies; and a form for a new run. */
 import { count, duration, NO_VALUE, percent, plural } from '../../../report/format.ts';
 import type { RunList, RunSummary } from '../../model/run-model.ts';
-import { button, h, labelled, replace, section, tableCell } from '../dom.ts';
+import { h, labelled, replace, section, tableCell } from '../dom.ts';
+import { keepFocus, sortableHeads, type Sorting, turnSorting } from '../sortable-table.ts';
 import { post } from '../source.ts';
 import { statePill } from './overview.ts';
 
@@ -70,9 +71,11 @@ export function runsPage(mayAct: boolean): RunsPage {
       list.runs.length === 0
         ? 'There is no run here yet. `ballast run` makes one.'
         : `${plural(matching.length, 'run')}${isNarrowed}${more}${list.isCut ? '. Not all folders were looked into: there are too many' : ''}`;
-    replace(
-      holder,
-      ...(list.runs.length === 0 ? [] : [runTable(matching.slice(0, MOST_ROWS), state, sortBy, choose)]),
+    keepFocus(holder, () =>
+      replace(
+        holder,
+        ...(list.runs.length === 0 ? [] : [runTable(matching.slice(0, MOST_ROWS), state, sortBy, choose)]),
+      ),
     );
     replace(
       studies,
@@ -99,8 +102,7 @@ export function runsPage(mayAct: boolean): RunsPage {
     compareLink.href = `#/compare/${[...state.chosen].map(encodeURIComponent).join(',')}`;
   };
   const sortBy = (key: SortKey) => {
-    state.isDown = state.sort === key ? !state.isDown : key !== 'id' && key !== 'state';
-    state.sort = key;
+    turnSorting(state, key, key !== 'id' && key !== 'state');
     draw();
   };
   const choose = (id: string, isChosen: boolean) => {
@@ -129,21 +131,15 @@ export function runsPage(mayAct: boolean): RunsPage {
 
 function runTable(
   runs: readonly RunSummary[],
-  state: { sort: SortKey; isDown: boolean; chosen: ReadonlySet<string> },
+  state: Sorting<SortKey> & { chosen: ReadonlySet<string> },
   sortBy: (key: SortKey) => void,
   choose: (id: string, isChosen: boolean) => void,
 ): HTMLElement {
-  const head = COLUMNS.map(({ key, title }) => {
-    const direction = state.sort !== key ? 'none' : state.isDown ? 'descending' : 'ascending';
-    return h(
-      'th',
-      { scope: 'col', 'aria-sort': direction },
-      button(title, () => sortBy(key), { class: 'sort' }),
-    );
-  });
+  const head = sortableHeads(COLUMNS, state, sortBy);
   const rows = runs.map((run) => {
     const box = h('input', {
       type: 'checkbox',
+      'data-key': `choose-${run.id}`,
       'aria-label': `choose ${run.id} to compare`,
       checked: state.chosen.has(run.id),
     });

@@ -3,7 +3,7 @@ import type { Part } from '../run-store.ts';
 
 export interface View {
   readonly element: HTMLElement;
-  /** What it shows: other news leaves it in peace, and whoever is about to click on it. */
+  /** The topics that it shows: other news does not redraw it, so that clicks arrive. */
   readonly reads: readonly Part[];
   update(): void;
 }
