@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
-/** What a command prints and how it exits, without a process. */
+/** Output and exit code of a command, without a process. */
 async function ballast(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   let out = '';
   let err = '';

@@ -30,7 +30,7 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   EMFILE: 'too many files are open; raise the limit (ulimit -n)',
   ENFILE: 'too many files are open on this machine; close some programs',
   EIO: 'the device cannot read or write it; check the disk or the network share',
-  ESTALE: 'the network share has changed meanwhile; mount it again',
+  ESTALE: 'the network share has changed; mount it again',
   ETIMEDOUT: 'the network share does not answer; check the connection',
   EBUSY: 'is in use by another program; close it',
 };

@@ -36,7 +36,7 @@ export const classifierConfigSchema = z
     if (network === 'small' && weights !== null)
       refuse(
         ['weights'],
-        'nobody publishes weights of classifier.network small; choose a resnet, or leave it out',
+        'there are no published weights for classifier.network small; choose a resnet, or omit classifier.weights',
       );
     if (network !== 'small' && batchNorm === 'frozen' && weights === null)
       refuse(

@@ -101,7 +101,7 @@ export const dataConfigSchema = z
     archive: archiveSchema.nullable().default(null),
     /** More real images of the rare classes, to see how many synthesis is worth; null for none. */
     fresh: freshSchema.nullable().default(null),
-    /** What the finished run is scored on: with `development`, test images are not even decoded. */
+    /** The split that scores the finished run: with `development`, test images are not even decoded. */
     evaluation: z.enum(['test', 'development']).default('test'),
     /** A class with fewer train images than this belongs to the tail. */
     tailBelow: z.int().min(1).default(200),

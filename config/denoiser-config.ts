@@ -13,7 +13,7 @@ export const denoiserConfigSchema = z
     patch: z.int().min(1).max(16).default(2),
     /** Self-attention at the lowest resolution. */
     attention: z.boolean().default(true),
-    /** What the network puts out: velocity, image or noise. */
+    /** Output of the network: velocity, image or noise. */
     prediction: z.enum(['v', 'x0', 'epsilon']).default('v'),
   })
   .check((ctx) => {

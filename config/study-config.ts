@@ -68,7 +68,7 @@ export const studyConfigSchema = z
       .default(null),
     /** When a row is dropped before all its seeds are done; null: never. */
     stop: stopSchema.nullable().default(null),
-    /** What finished runs are scored on. In a `development` study no run even decodes a test image. */
+    /** The split that scores finished runs. In a `development` study no run even decodes a test image. */
     split: z.enum(['development', 'test']).default('development'),
     /** Runs at a time. */
     parallel: z.int().min(1).max(1024).default(1),

@@ -10,7 +10,7 @@ const labellerSchema = z.strictObject({
 });
 
 const labelsSchema = z.strictObject({
-  /** What synthetic images are trained on: the class they were made for, or the labeller's probabilities. */
+  /** Labels of synthetic images in training: the class they were made for, or the labeller's probabilities. */
   synthetic: z.enum(['intended', 'soft']).default('intended'),
   /** Real images: their class, or the labeller's probabilities for each augmented image (self-distillation). */
   real: z.enum(['given', 'soft']).default('given'),
@@ -92,7 +92,7 @@ export const trainingConfigSchema = z.strictObject({
   focalGamma: z.number().min(0).max(20).default(2),
   /** The largest margin of `ldam`, a cosine. */
   ldamMargin: z.number().gt(0).max(1).default(0.5),
-  /** What `ldam` multiplies its cosines by. */
+  /** Factor of the cosines in `ldam`. */
   ldamScale: z.number().gt(0).max(1000).default(30),
   /**
    * Weights of classes in the loss, mean 1: `inverse`: ∝ 1/n_c; `effective-number`: ∝ (1−β)/(1−β^{n_c}) (Cui et al.

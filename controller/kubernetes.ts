@@ -132,7 +132,7 @@ class ClusterObjects implements ObjectStore {
 
 const MERGE = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
 
-/** What `request` gives; null where the object is not there (any more). @throws Error in one line. */
+/** Awaits `request`; null where the object does not exist (any more). @throws Error in one line. */
 async function unlessGone<Value>(request: () => Promise<Value>): Promise<Value | null> {
   try {
     return await request();

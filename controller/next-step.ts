@@ -1,5 +1,5 @@
-/**
- * What the controller does next with an object: a pure function of the object and its run as they are now. It is asked again
+/** The controller's next step for an object: a pure function of the object and its run as they are now. It is asked
+ * again
  * after each step, so that a controller that ends between two steps goes on where it was.
  */
 import type { Run__Output } from '../gen/ballast/v1/Run.ts';

@@ -82,7 +82,7 @@ export function runNameOf({ metadata: { name, uid } }: SynthesisRun): string {
   return `runs/${/^[a-z]/.test(stem) ? '' : 'run-'}${stem}-${uid.slice(0, 8)}`;
 }
 
-/** What asks for the object's run; asking again makes no second one. */
+/** The request for the object's run; a repeated request makes no second one. */
 export function createRequestOf(object: SynthesisRun): CreateRunRequest {
   const { metadata, spec } = object;
   const own = { [UID_LABEL]: metadata.uid, [NAMESPACE_LABEL]: metadata.namespace };

@@ -78,7 +78,7 @@ export interface CoordinatorOptions {
 export interface Coordinator {
   /** host:port of the public API. */
   readonly apiAddress: string;
-  /** What the page may do to runs. */
+  /** Actions on runs for the page. */
   readonly actions: RunActions;
   /** Stops the API and the runs, which are taken up again by the next coordinator of the folder. */
   close(): Promise<void>;
@@ -156,7 +156,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   }
 }
 
-/** What is kept of a deleted run elsewhere goes too. Never rejects. */
+/** Removes what other stores keep of a deleted run. Never rejects. */
 async function forgetDeleted(
   { id }: RunRecord,
   metrics: CoordinatorMetrics,

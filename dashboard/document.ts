@@ -9,7 +9,7 @@ import { UserError } from '../common/errors.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { escapeMarkup } from '../report/markup.ts';
 
-/** What `npm run build` made of page/. */
+/** The page as `npm run build` bundled it. */
 export interface PageAssets {
   readonly script: string;
   readonly style: string;

@@ -52,7 +52,7 @@ export interface Dataset {
   warnings: string[];
 }
 
-/** What `ballast data` shows beside the images. */
+/** Facts that `ballast data` shows beside the images. */
 export interface LoadedDataset extends Dataset {
   readonly layout: Layout;
   readonly findings: Findings;

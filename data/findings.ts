@@ -1,5 +1,5 @@
-/**
- * What the decoded images of a data set show: equal images, on both sides of a split or under two labels, and images
+/** Findings in the decoded images of a data set: equal images, on both sides of a split or under two labels, and
+ * images
  * of one colour. Images are equal when their bytes at the training size are.
  */
 import { createHash } from 'node:crypto';

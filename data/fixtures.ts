@@ -69,7 +69,7 @@ export function npyBytes(
 export interface ZipMember {
   readonly name: string;
   readonly packed: Uint8Array;
-  /** What the directory says of its size; may be a lie. */
+  /** Its size according to the directory; may be a lie. */
   readonly bytes: number;
   /** 8, deflated, by default. */
   readonly method?: number;

@@ -28,7 +28,7 @@ type RawPixels = Pixels & { kind: 'raw' };
 /** A file of images by its name: `train-images-idx3-ubyte`, `emnist-letters-test-images.idx3-ubyte.gz`. */
 interface IdxFile {
   readonly name: string;
-  /** What stands before the split's name: the data set, where a folder holds several. */
+  /** The part before the split's name: the data set, where a folder holds several. */
   readonly set: string;
   readonly split: IdxSplit;
 }

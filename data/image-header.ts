@@ -31,7 +31,7 @@ const KNOWN: readonly (readonly [RegExp, string])[] = [
   [/^[^]{4}ftyp(?:hei|hev|msf)/, 'it is HEIC, which is not read; write JPEG or PNG files (heif-convert)'],
 ]; // prettier-ignore
 
-/** What decodes `file`. @throws Error with the reason, without the file's name. */
+/** Chooses the decoder of `file`. @throws Error with the reason, without the file's name. */
 export async function checkImageFile(file: string): Promise<ImageFormat> {
   const start = await startOf(file);
   const format = formatOf(start);

@@ -1,4 +1,4 @@
-// What others made to hurt: each is one line that names file and limit, in little memory.
+// Hostile input: each file is refused in one line that names file and limit, in little memory.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ import { readNpz } from './npz.ts';
 import { readTable } from './table.ts';
 
 const MIB = 2 ** 20;
-/** What a bomb of these tests unpacks to. */
+/** Unpacked size of a bomb in these tests. */
 const BOMB_BYTES = 256 * MIB;
 /** Well below that. */
 const ALLOWED_BYTES = 64 * MIB;

@@ -1,6 +1,5 @@
-/**
- * How large what others made may be. Each reader refuses what is larger with one line that names file and limit, before
- * it takes memory for it. Arrays lie in the memory of the trainer, so larger limits would not help;
+/** Limits on input. Each reader refuses larger input with one line that names file and limit, before it allocates
+ * memory for it. Arrays lie in the memory of the trainer, so larger limits would not help;
  * decoded files need not (cache/).
  */
 

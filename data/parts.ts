@@ -104,7 +104,7 @@ function partOff(items: Items, fraction: number, key: Key, classes: number): [It
 
 /** The train images that the long tail left out, from which parts are taken without giving one away twice. */
 class UnusedPool {
-  /** What the long tail kept; everything, without one. */
+  /** Images that the long tail kept; everything, without one. */
   readonly train: Items;
   readonly #source: Source;
   #free: Int32Array;

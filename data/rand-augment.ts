@@ -5,8 +5,7 @@
  *
  *   shear ±0.09    translate ±⌊0.136·W⌋ or ±⌊0.136·H⌋    rotate ±9°    brightness, colour, contrast, sharpness × (1 ± 0.27)
  *   posterise to 7 bits    solarise from 178.5    auto-contrast    equalise    identity
- *
- * What an operation makes of an image is Pillow's result (image-operations.ts). Colour leaves a grey image as it is.
+ * The result of an operation is Pillow's (image-operations.ts). Colour leaves a grey image as it is.
  */
 import { foldIn, integers, type Key } from '../tensor/random.ts';
 import type { Shape } from './decode.ts';
@@ -79,7 +78,7 @@ export function drawOperations(count: number, key: Key): { name: string; sign: 1
   }));
 }
 
-/** What N operations make of an image of bytes [height, width, channels]; the same key makes the same. */
+/** Applies N operations to an image of bytes [height, width, channels]; the same key gives the same result. */
 export function randAugmented(
   image: Uint8Array,
   shape: Shape,

@@ -13,7 +13,7 @@ export interface Scale {
   /** byte = round(value · factor + offset), clipped to 0 … 255. */
   readonly factor: number;
   readonly offset: number;
-  /** What a person is told; null when values are bytes already. */
+  /** A note for the user; null when values are bytes already. */
   readonly note: string | null;
 }
 

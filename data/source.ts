@@ -1,5 +1,4 @@
-/**
- * What every reader gives: class names and, per split, labels, ids, groups and where the pixels are. Nothing is
+/** The output of every reader: class names and, per split, labels, ids, groups and where the pixels are. Nothing is
  * decoded yet, so images that no split uses cost nothing.
  */
 import { UserError } from '../common/errors.ts';

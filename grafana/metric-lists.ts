@@ -1,4 +1,4 @@
-/** What tests allow, each with its reason. An entry that is not needed any more fails a test. */
+/** Exceptions that tests allow, each with its reason. An entry that is no longer needed fails a test. */
 
 /** Labels that Prometheus gives every series of a target. */
 export const SCRAPE_LABELS: readonly string[] = ['job', 'instance', 'cluster', 'namespace', 'installation'];

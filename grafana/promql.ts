@@ -1,4 +1,4 @@
-/** What a PromQL expression asks for, read with Prometheus's own grammar. */
+/** Metrics and labels that a PromQL expression uses, read with Prometheus's own grammar. */
 import { parser } from '@prometheus-io/lezer-promql';
 
 export interface Selector {

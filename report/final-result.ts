@@ -1,4 +1,4 @@
-/** What a finished run is quoted by: test, else development, else validation. */
+/** The evaluation that represents a finished run: test, else development, else validation. */
 import type { Metrics, RunReport } from './records.ts';
 
 export interface FinalResult {

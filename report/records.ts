@@ -58,7 +58,7 @@ export interface EpochRecord {
   readonly epoch: number;
   readonly optimizerSteps: number;
   readonly trainLoss: number;
-  /** What adaptive sampling read: per-class accuracy on training images under evaluation transforms; null before it is measured. */
+  /** Input of adaptive sampling: per-class accuracy on training images under evaluation transforms; null before it is measured. */
   readonly samplingAccuracy: readonly number[] | null;
   /** Images asked for per class, made or, with replay, drawn again; null for methods with neither. */
   readonly quota: readonly number[] | null;
@@ -117,7 +117,7 @@ export function classesToldApart({ toldApart }: EpochRecord): number[] {
   return [...(toldApart ?? []).keys()].filter((label) => (toldApart![label] ?? 0) > TOLD_APART);
 }
 
-/** What a live view shows while a run goes on. */
+/** Progress of a run, for live views. */
 export type RunEvent =
   /** Comes before `started`, and only when there is something to tell. */
   | { readonly type: 'data'; readonly skipped: readonly string[]; readonly warnings: readonly string[] }

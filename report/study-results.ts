@@ -9,7 +9,7 @@ import type { EpochRecord, Metrics, RunReport } from './records.ts';
 import { type RealImagesPoint, type Worth, worthInRealImages } from './worth.ts';
 import { type Interval, meanInterval, summarize, type Summary } from './statistics.ts';
 
-/** What rows are compared by, from a run's metrics. Smaller is better where it says so. */
+/** Measures that compare rows, from a run's metrics. Larger is better unless stated. */
 export const STUDY_MEASURES = {
   balancedAccuracy: { title: 'balanced acc.', isRate: true, smallerIsBetter: false },
   tailRecall: { title: 'tail recall', isRate: true, smallerIsBetter: false },

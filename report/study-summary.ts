@@ -1,4 +1,4 @@
-/** What tables, charts and pages show of a study's rows. */
+/** Figures and sentences about a study's rows, for tables, charts and pages. */
 import { decimal, NO_VALUE, percent, plural, points } from './format.ts';
 import { type Interval, type Summary, summarize } from './statistics.ts';
 import {

@@ -100,7 +100,7 @@ function mainColumns({ rows, reference, ceiling, worth: realImages }: StudyResul
     plain('time', 10, ({ runs }) => duration(meanSeconds(runs))),
     plain('time a point', 11, ({ secondsPerPoint }) => duration(secondsPerPoint)),
   ];
-  // What no row has measured is no column.
+  // A measure that no row has gets no column.
   return columns.filter(({ cells }, at) => at < 3 || cells.some((cell) => cell.trim() !== NO_VALUE));
 }
 

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
-/** What a file imports from beside it: `from './a.ts'`, `import './a.ts'`, `import('./a.ts')`. */
+/** Local imports of a file: `from './a.ts'`, `import './a.ts'`, `import('./a.ts')`. */
 const IMPORTED = /(?:\bfrom|\bimport)\s*\(?\s*'(\.[^']+)'/g;
 
 /** The files that each file imports, of those in `files`, by path relative to `root`. */

@@ -1,7 +1,7 @@
 #!/bin/sh
 # `make images`: the image `ballast`. Where Docker answers, by the Dockerfile. Elsewhere, as root on Debian, the same without an
 # engine or a registry: the root of the image as a folder, whose base mmdebstrap makes and whose program scripts/image-root.sh
-# makes, as the Dockerfile's steps do. test/containers runs it with runc. What is up to date is kept.
+# makes, as the Dockerfile's steps do. test/containers runs it with runc. Up-to-date parts are kept.
 #
 #   scripts/make-images.sh          by Docker where it answers
 #   scripts/make-images.sh root     the folder in any case: ~/.cache/ballast/images/root

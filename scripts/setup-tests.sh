@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the system tests use from Debian, where it is missing and where that is allowed: as root, or with a
-# sudo that asks nothing. What cannot be had is named, and its tests skip. Never fails. BALLAST_INSTALL=never only looks.
+# sudo that asks nothing. Programs that cannot be installed are named, and their tests skip. Never fails. BALLAST_INSTALL=never only looks.
 set -eu
 
 has() {

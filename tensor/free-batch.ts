@@ -1,7 +1,7 @@
 /**
  * A graph that was traced for one batch size, for any. The size of the trace is a number that nothing else in the graph is a
  * multiple of, so that every place that depends on it can be told: extents of inputs and outputs get a name, a Reshape to
- * shapes with it takes -1 there. What else depends on it cannot be freed.
+ * shapes with it takes -1 there. Nothing else that depends on it can be freed.
  */
 import type { OnnxGraph, OnnxNode, OnnxTensor } from './onnx.ts';
 

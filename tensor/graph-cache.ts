@@ -24,7 +24,7 @@ const VALUES_SHARE = 0.5;
 const STALE_MS = 3_600_000;
 const NEWLINE = 10;
 
-/** What is kept beside a model. */
+/** Facts kept beside a model. */
 export interface GraphFacts {
   /** The function's identity, for people. */
   readonly identity: string;

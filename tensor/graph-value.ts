@@ -1,4 +1,4 @@
-/** What a graph is made of: values and the nodes that make them. */
+/** The parts of a graph: values and the nodes that make them. */
 import type { OnnxAttribute, OnnxDType } from './onnx.ts';
 
 export type Shape = readonly number[];

@@ -1,4 +1,4 @@
-/** What an engine is given and what it makes of it. The engines themselves: engine.ts. */
+/** Input and output of an engine. The engines themselves: engine.ts. */
 import type { DeviceName } from '../common/engine-names.ts';
 import type { NdArray } from './array.ts';
 import type { TraceInput } from './trace.ts';

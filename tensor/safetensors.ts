@@ -74,7 +74,7 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** What the header says of an array, if it has the form. */
+/** An array's entry in the header, if it has the form. */
 function toEntry(name: string, value: unknown, source: string): Entry {
   const entry = (value ?? {}) as Partial<Record<keyof Entry, unknown>>;
   const { shape, data_offsets: offsets } = entry;

@@ -20,7 +20,7 @@ export interface TensorFlow {
   readonly activate: <T>(body: () => T) => T;
 }
 
-/** What of a tfjs-node package is used here. */
+/** The part of a tfjs-node package that is used here. */
 interface TfjsNode {
   readonly Tensor: unknown;
   readonly version: Readonly<Record<string, string>>;
@@ -49,7 +49,7 @@ async function load(threads: number): Promise<TensorFlow> {
   };
 }
 
-/** What tfjs-node reads from its process when it loads. */
+/** Settings that tfjs-node reads from its process when it loads. */
 function prepareProcess(threads: number): void {
   process.env['TF_NUM_INTRAOP_THREADS'] ??= String(threads);
   process.env['TF_NUM_INTEROP_THREADS'] ??= '1';

@@ -8,7 +8,7 @@
 import tf from './tf.ts';
 import type { Tensor, Tensor4D, TensorInfo } from './tf.ts';
 
-/** What of tfjs-node's backend is used here. */
+/** The part of tfjs-node's backend that is used here. */
 export interface TensorFlowBackend {
   readonly isUsingGpuDevice: boolean;
   readonly binding: Readonly<Record<AttributeType | 'TF_FLOAT', number>> & { readonly TF_Version: string };

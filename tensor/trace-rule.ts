@@ -1,4 +1,4 @@
-/** What a rule of the tracer is, and the graph fragments that several rules share. */
+/** The type of a tracer's rule, and graph fragments that several rules share. */
 import type { GraphBuilder } from './graph.ts';
 import type { Value } from './graph-value.ts';
 import tf from './tf.ts';

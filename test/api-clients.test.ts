@@ -71,7 +71,7 @@ function start(args: readonly string[], address = server.apiAddress, env: Record
 
 const ballast = (...args: string[]): Promise<CliEnd> => start(args).ended;
 
-/** What is printed by a command that succeeds. */
+/** Output of a command that succeeds. */
 async function output(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await ballast(...args);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

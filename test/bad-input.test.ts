@@ -18,7 +18,7 @@ beforeAll(async () => {
   await shapesPrior();
 });
 
-/** What a run leaves that failed before it began: logs, and no results that one could take for a run's. */
+/** The folder of a run that failed before it began: it holds logs, and no results that could pass for a run's. */
 const HARMLESS = ['events.jsonl', 'logs', 'metrics.jsonl'];
 
 /** Expects exactly one line on stderr, which matches, and no run in `dir`. */

@@ -1,4 +1,4 @@
-// What a coordinator's runs leave on a real NATS server: their events while they go on and for a while afterwards, then
+// Events of a coordinator's runs on a real NATS server: kept while a run goes on and for a while afterwards, then
 // nothing. Their folders keep them.
 import { join } from 'node:path';
 import { connect, type NatsConnection } from 'nats';

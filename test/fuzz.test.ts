@@ -1,4 +1,4 @@
-// Whatever comes to a node's gRPC port: it answers with a clean status, says nothing that it should not, and goes on.
+// Garbage at a node's gRPC port: the node answers with a clean status, leaks nothing, and keeps working.
 import { readFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ import { newFolder } from './support/suite.ts';
 const SEED = keyFromSeed(20_240_611);
 const MIB = 2 ** 20;
 const CODES = { INVALID_ARGUMENT: 3, RESOURCE_EXHAUSTED: 8, UNIMPLEMENTED: 12, INTERNAL: 13 };
-/** What nobody outside should read: stacks, and where the code or the data lie. */
+/** Texts that must never leak: stacks, and where the code or the data lie. */
 const LEAK = /\p{Cc}|\bat \S+ \(|node_modules|node:internal|\.[jt]s:\d/u;
 
 let node: TestNode;

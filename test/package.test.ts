@@ -1,4 +1,4 @@
-// What `npm pack` makes, in an empty folder: the command, a run, and the libraries with their types.
+// The package of `npm pack`, in an empty folder: the command, a run, and the libraries with their types.
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -51,7 +51,7 @@ async function until<T>(what: string, ask: () => Promise<T | null> | T | null): 
   throw new Error(`timed out waiting for ${what}`);
 }
 
-/** What a watch tells, as it comes: `put a/b 1`, `expired a/b`, `synced`. */
+/** Messages of a watch, in order: `put a/b 1`, `expired a/b`, `synced`. */
 class Watched {
   readonly told: string[] = [];
   readonly entries: RegistryEntry[] = [];

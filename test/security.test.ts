@@ -1,4 +1,4 @@
-// Somebody tries to get in: each attempt ends with a clean error, and nothing leaks. What the public API adds is tried in
+// Attacks: each attempt ends with a clean error, and nothing leaks. The public API's own are tried in
 // the same way (`attempt`), with the scopes of its tokens.
 import { chmodSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -83,7 +83,7 @@ async function reflected(): Promise<protoLoader.PackageDefinition> {
   return protoLoader.loadFileDescriptorSetFromObject({ file }, { defaults: true });
 }
 
-/** What every call has to show. */
+/** Metadata that every call needs. */
 function shown(): grpc.Metadata {
   const metadata = new grpc.Metadata();
   metadata.set('authorization', `Bearer ${readFileSync(ownTokenFile(), 'utf8').trim()}`);

@@ -34,7 +34,7 @@ export function apiCommand<Flags extends CommonFlags>(
   command
     .option('--server <address>', `HOST:PORT of a coordinator's API (default: ${SERVER_KEY})`)
     .option('--token-file <file>', `file that holds the API token (default: ${API_TOKEN_KEY})`)
-    .option('--json', 'print JSON: one object, or one a line');
+    .option('--json', 'print JSON: one object, or one per line');
   return command.action(async (...given: unknown[]) => {
     const argument = typeof given[0] === 'string' ? given[0] : '';
     const flags = command.opts<Flags>();

@@ -57,8 +57,8 @@ export function addApiCommands(program: Command, context: CommandContext): void 
     .option('--from <sequence>', 'first event to show', '1')
     .addHelpText('after', examples('watch photos', 'watch runs/photos --json --from 120'));
   apiCommand<RunsFlags>(program, context, 'runs [run]', 'list the runs of a coordinator, or show one', runs)
-    .option('--filter <conditions>', "as 'state = RUNNING AND labels.team = vision'")
-    .option('--order-by <fields>', "as 'test.balanced_accuracy desc' (default: the youngest first)")
+    .option('--filter <conditions>', "for example 'state = RUNNING AND labels.team = vision'")
+    .option('--order-by <fields>', "for example 'test.balanced_accuracy desc' (default: newest first)")
     .addHelpText('after', examples('runs', "runs --filter 'state = RUNNING'", 'runs photos --json'));
   apiCommand(program, context, 'cancel <run>', 'stop a run; complete epochs are kept', cancel) //
     .addHelpText('after', examples('cancel photos'));
@@ -74,7 +74,7 @@ export function addApiCommands(program: Command, context: CommandContext): void 
     predictions,
   )
     .requiredOption('--out <file>', 'CSV file to write')
-    .addOption(new Option('--split <name>', 'which images').choices(['validation', 'test']).default('test'))
+    .addOption(new Option('--split <name>', 'split of the images').choices(['validation', 'test']).default('test'))
     .addHelpText('after', examples('predictions photos --out photos.csv'));
   apiCommand<ModelFlags>(program, context, 'model <run>', 'download the classifier of a finished run', model)
     .requiredOption('--out <file>', 'file to write')

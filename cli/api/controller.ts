@@ -28,9 +28,9 @@ Examples:
 export function addControllerCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('controller')
-    .summary('do the runs that Kubernetes objects ask for')
+    .summary('execute the runs that Kubernetes objects ask for')
     .description(
-      'Watches the SynthesisRun objects of a Kubernetes namespace: has a coordinator do their runs, keeps their status, and ' +
+      'Watches the SynthesisRun objects of a Kubernetes namespace: has a coordinator execute their runs, maintains their status, and ' +
         'stops runs that are suspended or whose object is deleted.',
     )
     .option('--server <address>', `HOST:PORT of a coordinator's API (default: ${SERVER_KEY})`)
@@ -39,8 +39,8 @@ export function addControllerCommand(program: Command, context: CommandContext):
       '--namespace <name>',
       "namespace of the objects (default: the pod's, or that of the current context)",
     )
-    .option('--health-host <host>', 'address where probes are answered', '127.0.0.1')
-    .option('--health-port <port>', 'port where gRPC probes are answered (default: none)')
+    .option('--health-host <host>', 'address that answers probes', '127.0.0.1')
+    .option('--health-port <port>', 'port that answers gRPC probes (default: none)')
     .addHelpText('after', EXAMPLES);
   command.action(() => control(command.opts<ControllerFlags>(), context));
 }
@@ -53,7 +53,7 @@ async function control(flags: ControllerFlags, context: CommandContext): Promise
   const pool = new ChannelPool({ security: new SecurityFiles(apiEnvironment(flags), { log }) });
   let health: HealthPort | null = null;
   const interrupts = listenForInterrupts((line) => stderr.write(`${line}\n`), process, {
-    notice: 'Stopping; runs go on.',
+    notice: 'Stopping; runs continue.',
   });
   try {
     const objects = await openNamespace(flags.namespace);

@@ -31,15 +31,15 @@ Examples:
 export function addCoordinatorCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('coordinator')
-    .summary('accept runs over gRPC and do them on a cluster')
+    .summary('accept runs over gRPC and execute them on a cluster')
     .description(
-      'Runs a cluster node that also serves the public gRPC API: it accepts runs, does several at once on shared ' +
-        'workers, and keeps their folders. When it starts again, it continues the runs that had not ended.',
+      'Runs a cluster node that also serves the public gRPC API: it accepts runs, executes several at once on shared ' +
+        'workers, and keeps their folders. When it starts again, it continues unfinished runs.',
     )
     .option('--api-host <host>', 'address where the API listens; 0.0.0.0 for all interfaces', '127.0.0.1')
     .option('--api-port <port>', 'port of the API; 0 for a free one', '4800')
     .option('--runs <dir>', 'folder of the run folders', 'runs')
-    .option('--data <dir>', 'folder whose paths configurations may name; repeatable', collect, [])
+    .option('--data <dir>', 'folder whose paths configurations may use; repeatable', collect, [])
     .option('--tokens <file>', 'file of API tokens and their scopes')
     .option(
       '--dashboard-port <port>',
@@ -49,9 +49,9 @@ export function addCoordinatorCommand(program: Command, context: CommandContext)
     .option('--keep-events <seconds>', 'how long NATS keeps the events of a run that has ended', '86400')
     .option(
       '--keep-runs <n>',
-      'delete the oldest of more than so many runs that have ended (default: keep all)',
+      'keep only the newest n of the runs that have ended (default: all)',
     )
-    .option('--keep-runs-days <days>', 'delete runs so many days after their end (default: keep them)')
+    .option('--keep-runs-days <days>', 'delete runs this many days after they end (default: never)')
     .option('--worker-labels <list>', 'name=value,… of the nodes that make images')
     .option('--trainer-labels <list>', 'name=value,… of the nodes that train')
     .option('--worker-resources <list>', 'resources that each diffusion worker takes', 'cpu=1')

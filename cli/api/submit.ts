@@ -40,10 +40,10 @@ export function addSubmitCommand(program: Command, context: CommandContext): voi
     )
     .option('--config <file>', 'YAML or JSON file with the configuration')
     .option('--id <id>', 'id of the run (default: made from method and time)')
-    .option('--weight <x>', 'share of the workers beside other runs (default: 1)')
+    .option('--weight <x>', 'share of the workers, relative to other runs (default: 1)')
     .option('--label <name=value>', 'label to find the run by; repeatable', collect, [])
-    .option('--request-id <id>', 'submitting again with the same one makes no second run')
-    .option('--watch', 'show what happens in it, until it ends')
+    .option('--request-id <id>', 'a repeated submission with the same id makes no second run')
+    .option('--watch', 'show its progress until it ends')
     .addHelpText(
       'after',
       examples(

@@ -37,8 +37,8 @@ const LONGEST_GRACE_SECONDS = 86_400;
 export function addClusterCommands(program: Command, context: CommandContext): void {
   const add = <Flags extends ClusterFlags>(usage: string, help: string, work: Work<Flags>): Command => {
     const command = program.command(usage).summary(help).description(sentence(help));
-    command.option('--node <address>', 'HOST:PORT of any node, or a run’s folder (default: BALLAST_NODE)');
-    command.option('--json', 'print JSON: one object, or one a line');
+    command.option('--node <address>', 'HOST:PORT of any node, or the folder of a run (default: BALLAST_NODE)');
+    command.option('--json', 'print JSON: one object, or one per line');
     return command.action(async (...given: unknown[]) => {
       const argument = typeof given[0] === 'string' ? given[0] : '';
       const flags = command.opts<Flags>();
@@ -65,7 +65,7 @@ export function addClusterCommands(program: Command, context: CommandContext): v
   );
   add<GraceFlags>('drain <node>', 'empty a node, which then leaves', drain).option(
     '--grace <seconds>',
-    'time that its actors get to end',
+    'time for its actors to end',
     '30',
   );
 }

@@ -34,7 +34,7 @@ export function addNodeCommand(program: Command, context: CommandContext): void 
     .command('node')
     .summary('run a node of a cluster')
     .description(
-      'Runs a node, which starts actors that it has room for, until SIGTERM or Ctrl-C. The node then takes no new actors, ' +
+      'Runs a node, which starts actors as its resources allow, until SIGTERM or Ctrl-C. The node then takes no new actors, ' +
         'ends its own within the grace period, and leaves the cluster. Without --join it begins a cluster that others join.',
     )
     .addHelpText('after', EXAMPLES);
@@ -54,11 +54,11 @@ export function addNodeFlags(command: Command): void {
     .option('--port <port>', 'port where it listens (default: a free one)')
     .option('--advertise <host>', 'address where other nodes reach it, if not --host')
     .option('--metrics-port <port>', 'serve Prometheus metrics of the node and its actors')
-    .option('--health-port <port>', 'serve gRPC health for probes, and nothing else, without TLS and token')
+    .option('--health-port <port>', 'serve gRPC health for probes, and nothing else, without TLS or token')
     .option('--dir <dir>', 'folder of its logs (default: one in the temporary folder)')
     .option('--entry-root <dir>', 'folder whose modules actors may run; repeatable', collect, [])
     .option('--grace <seconds>', 'time for its actors to end', '30')
-    .option('--lease <seconds>', 'silence after which the cluster counts it as lost', '10');
+    .option('--lease <seconds>', 'silence after which the cluster considers it lost', '10');
 }
 
 /** A further task of a node's process. */

@@ -22,10 +22,10 @@ export function addDashboardCommand(program: Command, context: CommandContext): 
     .command('dashboard')
     .summary('show runs in the browser')
     .description(
-      'Serves a page of the runs in a folder on this machine alone (127.0.0.1), and prints its link. The page follows ' +
-        'runs that go on, and shows finished ones; nothing has to be running.',
+      'Serves a page of the runs and studies in a folder, to this machine alone (127.0.0.1), and prints its link. The page ' +
+        'follows runs in progress and shows finished ones; nothing has to be running.',
     )
-    .argument('[dir]', 'folder of runs, or of one run', 'runs')
+    .argument('[dir]', 'folder of runs and studies, or of one', 'runs')
     .option('--port <port>', 'port of the page; 0 for any free one', '0')
     .addHelpText('after', EXAMPLES)
     .action((dir: string, options: { port: string }) =>

@@ -24,7 +24,7 @@ export function addDataCommand(program: Command, context: CommandContext): void 
     .command('data')
     .summary('show classes, counts and splits of a data set')
     .description(
-      'Reads a data set as a run would, and shows how it was understood: layout, columns, classes, counts, splits, sizes, equal and unreadable images.',
+      'Reads a data set as a run would, and shows the result: layout, columns, classes, counts, splits, sizes, duplicate and unreadable images.',
     )
     .argument('<source>', "'fashion-mnist', or a folder, CSV, NPZ or IDX file")
     .option('--json', 'print JSON')

@@ -1,4 +1,4 @@
-/** What `ballast data` says of a data set: plain values for --json, and lines for a person. Long lists are cut. */
+/** The output of `ballast data`: plain values for --json, and lines for a person. Long lists are cut. */
 import type { ImageSet, LoadedDataset } from '../../data/dataset.ts';
 import type { Findings } from '../../data/findings.ts';
 import { describeUnused, type Layout } from '../../data/layout/layout.ts';

@@ -29,9 +29,9 @@ export function addPriorCommand(program: Command, context: CommandContext): void
     .requiredOption('--out <dir>', 'folder of the prior')
     .option(
       '--unlabelled <path...>',
-      'folders, CSV, NPZ or IDX files of images without labels; with --data both are trained on',
+      'folders, CSV, NPZ or IDX files of images without labels, in addition to --data or alone',
     )
-    .option('--resume', 'continue from the checkpoint in --out; its own configuration rules');
+    .option('--resume', 'continue from the checkpoint in --out, with its own configuration');
   addConfigFlags(train, PRIOR_FLAGS);
   train.action(() => runTrain(train, context));
   prior

@@ -55,18 +55,18 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .option('--out <dir>', 'run folder (default: runs/<method>-seed<seed>)')
     .option(
       '--resume <dir>',
-      'continue the run of this folder; its own configuration rules, but --data (and --test, --csv-images) may say where its data is now',
+      'continue the run in this folder with its own configuration; --data (and --test, --csv-images) may name a new place of its data',
     )
     .option('--overwrite', 'replace the run that the folder holds')
     .option(
       '--join <url>',
       'make images on the nodes of a cluster too: nats://HOST:PORT, or grpc://HOST:PORT',
     )
-    .option('--host <host>', 'with --join: where those nodes reach this one (default: 127.0.0.1)')
+    .option('--host <host>', 'with --join: address at which those nodes reach this one (default: 127.0.0.1)')
     .option('--nats <url>', 'publish events on this NATS server too (nats://host:4222)')
     .option('--metrics-port <port>', 'serve Prometheus metrics of all processes of the run')
-    .option('--dashboard', 'show the run in the browser while it goes on; prints the link of the page')
-    .option('--json', 'print one event a line, as JSON')
+    .option('--dashboard', 'show the run in the browser while it runs; prints the link of the page')
+    .option('--json', 'print one event per line, as JSON')
     .addHelpText('after', EXAMPLES);
   addConfigFlags(command, RUN_FLAGS);
   command.action(() => runCommand(command, context));

@@ -29,7 +29,7 @@ export async function openRunBus({ runDir, natsUrl, metrics, resume }: RunBusOpt
     const isUsed = (await nats.lastSequence()) > 0;
     if (isUsed) await keepNatsEvents(at, null);
     if (isUsed && !resume) await nats.publish('run.replaced', {});
-    // What cannot be limited now goes later by itself, and must not fail a run that has ended.
+    // A stream that cannot be limited now expires later by itself, and must not fail a run that has ended.
     const end = () => keepNatsEvents(at, KEEP_MS).catch(() => undefined);
     return both(await openEventLog({ path: join(runDir, 'events.jsonl') }), nats, end);
   } catch (thrown) {

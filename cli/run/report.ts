@@ -14,7 +14,7 @@ import type { CommandContext } from '../base/context.ts';
 export function addReportCommand(program: Command, context: CommandContext): void {
   program
     .command('report')
-    .summary('draw the report of a run, comparison or study again')
+    .summary('redraw the report of a run, comparison or study')
     .description('Rewrites report.html from report.json or results.json and the pictures of the folder.')
     .argument('<dir>', 'folder of a finished run, comparison or study')
     .action((dir: string) => renderReport(resolve(context.cwd, dir), context));

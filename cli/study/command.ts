@@ -30,20 +30,20 @@ export function addStudyCommand(program: Command, context: CommandContext): void
     .command('study <file>')
     .summary('run a whole study: rows over paired seeds')
     .description(
-      'Does every run of a study file (docs/studies.md), keeps finished runs, and writes results.json, results.csv, ' +
-        'report.html and a table. After an interruption, the same command continues; equal runs are never done twice.',
+      'Executes every run of a study file (docs/studies.md), keeps finished runs, and writes results.json, results.csv, ' +
+        'report.html and a table. After an interruption, the same command continues; equal runs are never repeated.',
     )
     .option('--parallel <n>', 'runs at a time; overrides the file')
     .option('--accept-other-code', 'keep finished runs that another version of the code made')
-    .option('--plan', 'only list the runs, and which of them are there already')
+    .option('--plan', 'only list the runs, and which of them exist already')
     .option(
       '--join <url>',
       'make images on the nodes of a cluster too: nats://HOST:PORT, or grpc://HOST:PORT',
     )
-    .option('--host <host>', 'with --join: where those nodes reach this one (default: 127.0.0.1)')
+    .option('--host <host>', 'with --join: address at which those nodes reach this one (default: 127.0.0.1)')
     .option('--nats <url>', 'publish events on this NATS server too (nats://host:4222)')
     .option('--metrics-port <port>', 'serve Prometheus metrics of a run in progress')
-    .option('--json', 'print one event a line, as JSON with the name of its run')
+    .option('--json', 'print one event per line, as JSON with the name of its run')
     .action((file: string, options: StudyOptions) => runStudy(file, options, context));
 }
 

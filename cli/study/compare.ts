@@ -68,7 +68,7 @@ function addSharedOptions(command: Command): void {
     .option('--overwrite', 'replace runs that the folder holds')
     .option('--nats <url>', 'publish events on this NATS server too (nats://host:4222)')
     .option('--metrics-port <port>', 'serve Prometheus metrics of the run in progress')
-    .option('--json', 'print one event a line, as JSON with the name of its run');
+    .option('--json', 'print one event per line, as JSON with the name of its run');
 }
 
 async function compare(command: Command, options: CompareOptions, context: CommandContext): Promise<void> {

@@ -33,7 +33,7 @@ export function planRuns(
   );
 }
 
-/** What is there of a run. Throws UserError when its folder holds a run of another configuration. */
+/** Finds the state of a run. Throws UserError when its folder holds a run of another configuration. */
 export async function findRun(config: RunConfig): Promise<KeptRun> {
   const dir = config.out;
   const folder = new RunFolder(dir);

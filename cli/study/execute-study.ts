@@ -21,7 +21,7 @@ export type RunEnding =
 export interface StudyJob {
   /** In the order in which they are begun. */
   readonly runs: readonly StudyRun[];
-  /** What is there of a run, and where it belongs. */
+  /** The state of a run, and where it belongs. */
   readonly findKept: (run: StudyRun) => Promise<KeptRun>;
   /** Runs of the first `afterSeeds` seeds are all done before `isOut` is asked of the others; null: never. */
   readonly stop: {

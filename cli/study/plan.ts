@@ -50,7 +50,7 @@ export function planStudy(study: StudyConfig, source: ConfigSource, cwd: string)
   });
 }
 
-/** What the study itself decides. */
+/** Settings that the study itself decides. */
 function refuseOwnFields(settings: PlainObject, where: string): void {
   const own = ['seed', 'out'].find((name) => settings[name] !== undefined);
   if (own !== undefined)

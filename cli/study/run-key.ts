@@ -1,5 +1,5 @@
-/**
- * What decides a run's result, as two digests: its *content* (settings, images, files that it reads, engine) and the
+/** The inputs that decide a run's result, as two digests: its *content* (settings, images, files that it reads,
+ * engine) and the
  * *code* that turns them into weights and metrics. Runs are kept under both, so that nothing is computed twice and no
  * table mixes results of different code unasked. The processor is not part of it: it changes low bits, and is recorded.
  */

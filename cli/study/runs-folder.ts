@@ -14,7 +14,7 @@ export type KeptRun =
   | { readonly kind: 'finished'; readonly dir: string; readonly code: string; readonly report: RunReport }
   | { readonly kind: 'unfinished' | 'nothing'; readonly dir: string; readonly code: string };
 
-/** What is there of a run; `dir` is where it is or belongs. A finished one of other code counts when that is accepted. */
+/** Finds a run in the folder; `dir` is where it is or belongs. A finished one of other code counts when that is accepted. */
 export async function findKeptRun(
   runs: string,
   { config, content, code: wholeCode }: StudyRun,

@@ -1,4 +1,4 @@
-/** Who may call what: the scope that each method needs, and the tokens that callers show. */
+/** Access control: the scope that each method needs, and the tokens that callers show. */
 import {
   type ApiToken,
   type ApiTokens,

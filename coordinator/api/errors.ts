@@ -16,7 +16,7 @@ const TYPE_PREFIX = 'type.googleapis.com/';
 /** Statuses travel in HTTP/2 headers, which are small. */
 const MAX_MESSAGE_LENGTH = 1500;
 const MAX_VALUE_LENGTH = 200;
-/** What an actor did not foresee, as its caller hears it. */
+/** An error that an actor did not foresee, as its caller sees it. */
 const DEFECTS: ReadonlySet<StatusName> = new Set(['INTERNAL', 'UNKNOWN']);
 
 const status = loadMessage<Status, Status__Output>('google/rpc/status.proto', 'google.rpc.Status');
@@ -68,7 +68,7 @@ export function precondition(reason: string, resource: string, message: string):
   return new ApiError({ code: 'FAILED_PRECONDITION', reason, message, metadata: { resource } });
 }
 
-/** What any thrown value means to a caller. Defects are logged; their message stays here, since it may name paths. */
+/** Converts any thrown value for a caller. Defects are logged; their message stays here, since it may name paths. */
 export function toFacts(thrown: unknown, log: Log): ApiErrorFacts {
   if (thrown instanceof ApiError) return thrown.facts;
   if (thrown instanceof UserError)
@@ -112,7 +112,7 @@ export function hasDetails(metadata: grpc.Metadata | null | undefined): boolean 
   return (metadata?.get(DETAILS_KEY).length ?? 0) > 0;
 }
 
-/** What a client reads from a failed call: the reason and the facts; null for errors of other servers. */
+/** Reads the reason and the facts of a failed call, as a client does; null for errors of other servers. */
 export function readErrorInfo(error: grpc.ServiceError): ErrorInfo__Output | null {
   const encoded = error.metadata?.get(DETAILS_KEY)[0];
   if (!(encoded instanceof Buffer)) return null;

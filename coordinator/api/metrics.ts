@@ -1,4 +1,4 @@
-/** What the public API tells Prometheus. */
+/** Metrics of the public API. */
 import { Counter, Histogram, type Registry } from 'prom-client';
 
 const BUCKETS_S = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600];

@@ -19,7 +19,7 @@ export interface Listing<Item, Message> {
   readonly items: readonly Item[];
   readonly order: Order<Item>;
   readonly limits: PageLimits;
-  /** What else the request says: a token serves only requests that say the same. */
+  /** The rest of the request: a token serves only requests with the same rest. */
   readonly scope: readonly string[];
   readonly toMessage: (item: Item) => Promise<Message> | Message;
   /** Bytes of a message on the wire. */

@@ -1,4 +1,4 @@
-/** What the public API's methods work on. */
+/** The parts of a coordinator that the public API's methods use. */
 import type { NodeApi } from '../../actors/status/status.ts';
 import type { Journals } from '../runs/journals.ts';
 import type { RunManager } from '../runs/run-manager.ts';

@@ -12,7 +12,7 @@ const MAX_PATHS = 100;
 /** As deep as the API's messages are. */
 const MAX_PARTS = 8;
 
-/** What is wanted of one field: all of it, or parts of it by name. */
+/** The wanted part of one field: all of it, or parts by name. */
 type Wanted = true | Map<string, Wanted>;
 
 /** A filter of messages of a type of the API, as `Run`. @throws ApiError for a path that leads to no field. */

@@ -1,4 +1,4 @@
-/** What filters and orders of runs may name (docs/api.md lists it): each field of a run as one plain value. */
+/** The fields that filters and orders of runs may name (docs/api.md lists them), each as one plain value. */
 import type { Metrics } from '../../report/records.ts';
 import type { RunFacts } from '../runs/run-facts.ts';
 import { RUN_STATES, type RunRecord } from '../runs/run-record.ts';

@@ -19,7 +19,7 @@ import type { ApiMetrics } from './metrics.ts';
 /** Longest time that an unary call may take, whatever its caller says. */
 const MAX_UNARY_MS = 120_000;
 
-/** What a method learns of its call. */
+/** A call as its method sees it. */
 export interface ApiCall {
   /** Aborted when the caller cancels, its deadline passes, or the server stops. */
   readonly signal: AbortSignal;

@@ -16,7 +16,7 @@ import { runName } from './resources.ts';
 const KEEP_MS = 120_000;
 const OPEN_DEADLINE_MS = 600_000;
 
-/** What a run's images are made from. */
+/** The sources of a run's images. */
 export interface Studio {
   readonly opened: OpenResponse__Output;
   readonly weights: WeightsRef__Output;

@@ -78,7 +78,7 @@ export class SynthesisOnDemand {
   #takeSlot(): string {
     const [slot] = this.#slots;
     if (slot === undefined) {
-      const message = `${MAX_CALLS} Synthesize calls go on already; try again when one has ended`;
+      const message = `${MAX_CALLS} Synthesize calls are already running; try again when one has ended`;
       throw new ApiError({
         code: 'RESOURCE_EXHAUSTED',
         reason: 'TOO_MANY_CALLS',

@@ -1,4 +1,4 @@
-/** What happens in a run, as a stream of the public API: its stored events from anywhere on, and its progress. */
+/** The events of a run as a stream of the public API: stored ones from any point on, and progress. */
 import { AsyncQueue } from '../../actors/base/async-queue.ts';
 import type { BusEvent } from '../../actors/control/event-bus.ts';
 import type { RunEvent as RunEventMessage } from '../../gen/ballast/v1/RunEvent.ts';

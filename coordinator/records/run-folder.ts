@@ -51,7 +51,7 @@ export class RunFolder {
     return join(this.dir, 'model');
   }
 
-  /** What the final classifier says of each image of a split, as CSV. */
+  /** Predictions of the final classifier for each image of a split, as CSV. */
   predictionsPath(split: 'validation' | 'test' | 'development'): string {
     return join(this.dir, `predictions-${split}.csv`);
   }

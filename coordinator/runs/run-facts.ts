@@ -1,5 +1,5 @@
-/**
- * What lists of runs tell of each beside its record, from its folder: kept in memory for as long as the folder is as it
+/** Facts about a run that lists show beside its record, read from its folder: kept in memory for as long as the
+ * folder is as it
  * was. The folder alone is the truth: its times are asked every time, which costs three looks in place of reading a file
  * that grows with every epoch.
  */

@@ -1,4 +1,4 @@
-/** What a run folder says of its run apart from the epochs: state, configuration, environment, results. Refuses nothing. */
+/** Facts of a run folder apart from its epochs: state, configuration, environment, results. Refuses nothing. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { errorCode } from '../../common/errors.ts';

@@ -29,7 +29,7 @@ export class GrowingLines {
     this.#path = path;
   }
 
-  /** What was added since the last call. A missing file is an empty one. */
+  /** Reads the lines added since the last call. A missing file counts as empty. */
   async read(): Promise<NewLines> {
     let file;
     try {

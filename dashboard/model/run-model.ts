@@ -1,5 +1,5 @@
-/**
- * What the page knows of a run: made from the run's folder on the server, sent to the browser, and put inside report.html.
+/** The page's model of a run: made from the run's folder on the server, sent to the browser, and put inside
+ * report.html.
  * A run is told in updates; the first one tells everything. Plain JSON; rates lie in [0, 1], times are ISO 8601.
  */
 import type { ConfusionCells } from '../../report/charts/confusion-chart.ts';
@@ -17,7 +17,7 @@ export interface Evaluation {
   readonly leftOut: number;
 }
 
-/** What changes seldom. */
+/** Facts that seldom change. */
 export interface RunFacts {
   /** Path of the folder inside the folder of runs; `.` for that folder itself. */
   readonly id: string;

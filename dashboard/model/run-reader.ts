@@ -159,7 +159,7 @@ export class RunReader {
     return { generation: -1, epochs: 0, events: 0, spans: 0, facts: -1, progress: 0 };
   }
 
-  /** What the owner of `cursor` has not been told, and moves it on; null when there is nothing. */
+  /** Returns the news since `cursor` and advances it; null when there is none. */
   update(cursor: Cursor): RunUpdate | null {
     const isWhole = cursor.generation !== this.#generation;
     if (isWhole)

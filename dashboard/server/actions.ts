@@ -1,5 +1,5 @@
-/** What the page may do to runs, where somebody does it. */
-/** What can be done to runs; each rejects with an Error that tells why not. */
+/** Actions of the page on runs, where a coordinator performs them. */
+/** Actions on runs; each rejects with an Error that gives the reason. */
 export interface RunActions {
   /** Gives the id of the new run. */
   start(config: object, id: string): Promise<string>;

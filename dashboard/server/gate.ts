@@ -1,5 +1,4 @@
-/**
- * Who may see the page and do things there. A token is shown once, in the link that is printed or in a form, and is then
+/** Access control of the page. A token is shown once, in the link that is printed or in a form, and is then
  * kept in a cookie that scripts cannot read and other sites cannot send. Requests for other host names (rebound DNS) and
  * writing requests from other origins are refused.
  */
@@ -27,7 +26,7 @@ export class PageGate {
     this.#cookie = `ballast-${port}`;
   }
 
-  /** What a token may do; null for a wrong one. */
+  /** The scopes of a token; null for a wrong one. */
   scopesOf(token: string): ReadonlySet<Scope> | null {
     if (this.#own !== null && equal(token, this.#own)) return EVERYTHING;
     return this.#tokens?.find(token)?.scopes ?? null;
@@ -56,7 +55,7 @@ export class PageGate {
       throw new Refused(403, 'this request came from another site');
   }
 
-  /** What whoever asks may do. */
+  /** The scopes of a request. */
   scopes({ headers }: IncomingMessage): ReadonlySet<Scope> | null {
     const token = bearerToken(headers.authorization) ?? this.#cookieIn(headers.cookie ?? '');
     return token === null ? null : this.scopesOf(token);

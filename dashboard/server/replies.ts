@@ -57,7 +57,7 @@ export async function bodyOf(request: IncomingMessage): Promise<Readonly<Record<
   throw new Refused(400, 'the request holds no JSON object');
 }
 
-/** A stream of server-sent events. Whoever does not read it in time is disconnected, and comes back. */
+/** A stream of server-sent events. A client that does not read it in time is disconnected, and reconnects. */
 export class EventStream {
   readonly #response: ServerResponse;
   readonly #keepAlive: NodeJS.Timeout;

@@ -121,7 +121,7 @@ export function readClassFolders(
   return { classes, train: train!, validation: validation!, test: test!, skipped: [], layout };
 }
 
-/** What lies in `top` beside the folders that are used: loose images, other folders, other files. */
+/** Entries of `top` that are not used: loose images, other folders, other files. */
 export function unusedIn(top: Folder, used: readonly Folder[], where: string): Unused[] {
   const loose = unusedFiles(top.images, 'image', `it lies beside the ${where}`);
   const folders = top.folders.filter((folder) => !used.includes(folder) && folder.imageCount > 0);

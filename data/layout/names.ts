@@ -59,7 +59,7 @@ export function plainName(name: string): string {
     .replace(/[\s_-]+/g, '_');
 }
 
-/** What pandas, R and spreadsheets write for a missing value. ('None' is left out: it is a class of many data sets.) */
+/** Texts that pandas, R and spreadsheets write for a missing value. ('None' is left out: it is a class of many data sets.) */
 const MISSING = new Set(['', 'nan', '-nan', 'na', 'n/a', '<na>', 'null', '#n/a', '#na', '#n/a n/a', 'nat']);
 
 export function isMissing(value: string): boolean {

@@ -1,6 +1,6 @@
-/**
- * What lies under a folder, read once: folders, images, tables and archives, in one order on every machine, and counts
- * of all that is neither. What is an image is decided by content where the name does not say so. Links are followed,
+/** The content of a folder, read once: folders, images, tables and archives, in one order on every machine, and
+ * counts of everything else. Where the name does not tell, content decides whether a file is an image. Links are
+ * followed,
  * but not round in a circle. Refused: more images or folders than limits.ts allows, folders that may not be read.
  */
 import { readdir, realpath, stat } from 'node:fs/promises';

@@ -10,7 +10,7 @@ import { synthesis } from './synthesis.ts';
 
 export const DASHBOARDS: readonly Dashboard[] = [overview, method, synthesis, runtime, gpu, nats];
 
-/** What grafana/dashboards/<name>.json holds. */
+/** Content of grafana/dashboards/<name>.json. */
 export async function dashboardFile(dashboard: Dashboard): Promise<string> {
   return prettier.format(JSON.stringify(grafanaJson(dashboard)), { parser: 'json', printWidth: 110 });
 }

@@ -1,5 +1,5 @@
-/**
- * What every chart here is: a plain description that Apache ECharts draws, in the browser (dashboard/page) and on the
+/** The form of every chart here: a plain description that Apache ECharts draws, in the browser (dashboard/page) and
+ * on the
  * server (draw.ts). A chart function takes numbers and a theme and has no other input. Names may hold anything: tooltips
  * and labels are drawn as text, never as markup.
  */
@@ -10,7 +10,7 @@ import type { ChartTheme } from './theme.ts';
 export interface Chart {
   /** Stands above the chart: an element of the page, or the picture's first line. */
   readonly title: string;
-  /** What it shows in one sentence, for who cannot see it. */
+  /** Its content in one sentence, for people who cannot see it. */
   readonly summary: string;
   readonly option: EChartsOption;
   /** Pixels, as its content needs. */
@@ -57,7 +57,7 @@ export function courseOf(name: string, values: readonly (number | null)[], kind:
   return there.length === 1 ? `${name} ${first}` : `${name} from ${first} to ${last}`;
 }
 
-/** What all charts share. */
+/** Options that all charts share. */
 export function baseOption(theme: ChartTheme): EChartsOption {
   return {
     animation: false,

@@ -19,7 +19,7 @@ export interface Confusion {
 /** Numbers are written into matrices up to this size. */
 const NUMBERED = 20;
 
-/** What was taken for what, in whichever form the record holds it. */
+/** A confusion matrix, in whichever form the record holds it. */
 export function cellsOf({ confusion, confusionCells: cells }: Metrics): ConfusionCells {
   return cells ?? confusionCells(confusion);
 }

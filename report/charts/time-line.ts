@@ -1,4 +1,4 @@
-/** Who did what when: lanes of bars over time. */
+/** A time line: lanes of bars over time. */
 import type { CustomSeriesOption } from 'echarts';
 import { duration } from '../format.ts';
 import { axisStyle, baseOption, type Chart, legendOf, textTooltip } from './chart.ts';

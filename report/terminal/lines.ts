@@ -34,7 +34,7 @@ function epochLine(record: EpochRecord, epochs: number | null, left: number | nu
   return parts.join(', ');
 }
 
-/** What a finished run came to, in one line. */
+/** The result of a finished run, in one line. */
 export function finishedLine(report: RunReport): string {
   const result = finalResult(report);
   const quality =
@@ -59,7 +59,7 @@ export function troubleLine(event: Extract<RunEvent, { readonly type: 'actor' }>
 
 const SKIPPED_SHOWN = 5;
 
-/** What was left out of the data, and what is doubtful about it, in one line. */
+/** Files left out of the data, and doubts about it, in one line. */
 export function dataLine(skipped: readonly string[], warnings: readonly string[]): string {
   const left = skipped.length - SKIPPED_SHOWN;
   const shown = [...skipped.slice(0, SKIPPED_SHOWN), ...(left > 0 ? [`and ${count(left)} more`] : [])];

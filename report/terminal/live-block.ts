@@ -1,6 +1,6 @@
 /** Lines at the end of a terminal that are redrawn in place. The cursor is hidden while it lives and comes back in any case. */
 
-/** What a live view needs of its stream. */
+/** The part of a stream that a live view needs. */
 export interface TextOutput {
   write(text: string): unknown;
   readonly columns?: number | undefined;

@@ -11,7 +11,7 @@ export interface ProgressFacts {
   readonly label: string;
   readonly done: number;
   readonly total: number;
-  /** What is counted: 'steps'. */
+  /** The unit: 'steps'. */
   readonly unit: string;
   /** Units a second; null until it is known. */
   readonly rate: number | null;

@@ -1,4 +1,4 @@
-/** What a person sees in the terminal while a run goes on: redrawn in place on a TTY, plain lines elsewhere. */
+/** The terminal view of a run in progress: redrawn in place on a TTY, plain lines elsewhere. */
 
 import { liveBlock, type TextOutput } from './live-block.ts';
 import type { RunEvent } from '../records.ts';

@@ -1,4 +1,4 @@
-/** What workers start from: the training images, or a share of very many, of the size that the prior makes. */
+/** Starting images for workers: the training images, or a share of very many, at the prior's size. */
 import type { RunConfig } from '../../config/run-config.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import type { Images } from '../../data/images.ts';

@@ -13,7 +13,7 @@ function run(): TrainerRun {
   return current;
 }
 
-/** What `trainEpoch` reports on its way. */
+/** Progress that `trainEpoch` reports. */
 export interface StepProgress {
   readonly step: number;
   readonly loss: number;

@@ -14,7 +14,7 @@ import { epochOrder } from './epoch-order.ts';
 import { joinLabels } from './examples.ts';
 import type { Examples } from './examples.ts';
 
-/** What an epoch trains on beside the real images. */
+/** The images that an epoch trains on beside the real ones. */
 export interface EpochExtras {
   /** Pseudo-labelled images that count as real ones. */
   readonly archive?: Examples;

@@ -1,4 +1,4 @@
-/** What a classifier in training says of images, and the metrics of it. Values of the network are arguments. */
+/** Predictions of a classifier in training, and their metrics. The network's values are arguments. */
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
 import type { Images } from '../../data/images.ts';
 import { fitTemperature, scaled } from '../../models/calibration.ts';
@@ -16,7 +16,7 @@ import type { ArrayMap } from '../../tensor/array.ts';
 import { Predictor } from './predictor.ts';
 import type { EngineChoice } from './predictor.ts';
 
-/** What temperature scaling makes of some metrics. */
+/** Metrics after temperature scaling. */
 export interface ScaledMetrics {
   readonly temperature?: number;
   readonly eceScaled?: number;

@@ -32,7 +32,7 @@ const LATEST = 0.95;
 export interface HeadJob {
   readonly dataset: Dataset;
   readonly prior: LoadedModel<DenoiserModel>;
-  /** What the classifier says of each training image: [n, classes]. */
+  /** The classifier's output for each training image: [n, classes]. */
   readonly probabilities: Float32Array;
   /** Optimiser steps. */
   readonly steps: number;

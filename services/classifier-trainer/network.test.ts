@@ -50,7 +50,7 @@ describe('openNetwork', () => {
 });
 
 it.each([
-  [{ weights: 'w' }, 'nobody publishes weights of classifier.network small'],
+  [{ weights: 'w' }, 'no published weights for classifier.network small'],
   [{ network: 'resnet18', batchNorm: 'frozen' }, 'new weights have no statistics to freeze'],
   [{ network: 'resnet18', noiseAware: true }, "it would mix noised images into the batches' statistics"],
 ])('refuses %o', (settings, message) => {

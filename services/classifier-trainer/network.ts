@@ -22,7 +22,7 @@ export type NetworkSize = Pick<ClassifierConfig, 'channels' | 'classes' | 'cosin
 /** A network ready to be trained. */
 export interface NetworkValues {
   readonly network: ClassifierConfig;
-  /** What trains. */
+  /** The parameters that train. */
   readonly params: ArrayMap;
   /** Frozen layers and running statistics. */
   readonly buffers: ArrayMap;
@@ -30,7 +30,7 @@ export interface NetworkValues {
 }
 
 export interface OpenedNetwork extends NetworkValues {
-  /** What a user should know of the weights; null where there is nothing to say. */
+  /** A note for the user about the weights; null where there is nothing to say. */
   readonly note: string | null;
 }
 

@@ -1,5 +1,4 @@
-/**
- * What a classifier says of every image of a split, as CSV that anyone can audit a table with: the header
+/** A classifier's predictions for every image of a split, as CSV, so that anyone can audit a table: the header
  * `image,label,<class>,<class>,…`, then a row for each image, with its class by name and a probability for each class.
  */
 

@@ -29,7 +29,7 @@ export async function openJudge(
 
 const NAMES_SHOWN = 10;
 
-/** What a judge and the data do not share: size, names of classes, or their order. */
+/** The mismatch between a judge and the data: size, names of classes, or their order. */
 function judgeMismatch({ image, classes }: ClassifierModel, dataset: Dataset): string {
   const sizeOf = ({ height, width, channels }: ClassifierModel['image']) => `${height}×${width}×${channels}`;
   if (sizeOf(image) !== sizeOf(dataset))

@@ -1,5 +1,4 @@
-/**
- * What the classifier trainer's compute thread does for one run: loads the data, keeps the epoch's synthetic images,
+/** One run in the classifier trainer's compute thread: it loads the data, keeps the epoch's synthetic images,
  * trains, measures, judges, draws and saves.
  */
 import { existsSync } from 'node:fs';
@@ -58,7 +57,7 @@ export interface OpenedRun {
   readonly prior: Uint8Array | null;
 }
 
-/** What the coordinator says of an epoch. */
+/** An epoch as the coordinator describes it. */
 export interface EpochRequest {
   readonly epoch: number;
   /** The epoch whose synthetic images it trains on; 0 for none. */
@@ -176,7 +175,7 @@ export class TrainerRun {
     return this.#training.dataset[split];
   }
 
-  /** What guides the next making of images: the classifier, or a head trained after it. */
+  /** The network that guides the next synthesis: the classifier, or a head trained after it. */
   async exportWeights(): Promise<{ bytes: Uint8Array; step: number }> {
     const { step } = this.#training;
     const { rule } = this.#config.synthesis.guidance;

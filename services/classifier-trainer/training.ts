@@ -29,7 +29,7 @@ import { headAlone, openNetwork } from './network.ts';
 import { lossOf, openStage, stageSpans } from './training-stage.ts';
 import type { Stage, StageOptions } from './training-stage.ts';
 
-/** What training needs of a run's configuration. */
+/** The part of a run's configuration that training needs. */
 export type TrainerConfig = Pick<
   RunConfig,
   'method' | 'classifier' | 'training' | 'seed' | 'threads' | 'engine' | 'device'
@@ -215,7 +215,7 @@ export class ClassifierTraining {
     return set === null ? null : this.#evaluator.evaluate(this.params, set, onBatch);
   }
 
-  /** What the classifier says of images [n, h, w, c]: probabilities [n, classes]. */
+  /** Classifies images [n, h, w, c]: probabilities [n, classes]. */
   async probabilities(images: Images): Promise<Float32Array> {
     return this.#evaluator.probabilities(this.params, images);
   }

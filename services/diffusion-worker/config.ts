@@ -1,4 +1,4 @@
-/** What a shard's request says about the way its images are made. */
+/** The synthesis settings in a shard's request. */
 import { parseStrict } from '../../config/validation.ts';
 import { synthesisConfigSchema } from '../../config/synthesis-config.ts';
 import type { SynthesisConfig } from '../../config/synthesis-config.ts';

@@ -125,7 +125,7 @@ export class Synthesizer {
     };
   }
 
-  /** What guides: the classifier, or the head on the features of this very prior. */
+  /** The guide: the classifier, or the head on the features of this very prior. */
   #guide(job: ShardJob, prior: DenoiserModel): LoadedModel<GuideModel> {
     const kind = job.synthesis.guidance.rule === 'prior-features' ? 'prior-head' : 'classifier';
     const guide = decodeModelFile(this.#object(job.weights), kind, 'the weights that guide');
@@ -250,7 +250,7 @@ function shiftOfItems({ items }: ShardJob, ofClasses: Float32Array, shape: reado
   return out;
 }
 
-/** What is added to each copy of each item at a step, keyed by image, step and copy: [copies·shardSize, c, h, w]. */
+/** Noise added to each copy of each item at a step, keyed by image, step and copy: [copies·shardSize, c, h, w]. */
 function copyNoise({ runSeed, items, synthesis }: ShardJob, step: number, shape: readonly number[]): NdArray {
   const { copies, copyNoise: deviation } = synthesis.guidance;
   const [rows, ...pixels] = shape;

@@ -1,4 +1,4 @@
-/** What a prior is trained on: the labelled training images, the unlabelled ones, or both, each image once. */
+/** Training images of a prior: the labelled ones, the unlabelled ones, or both, each image once. */
 import { createHash } from 'node:crypto';
 import { loadDataset } from '../../data/dataset.ts';
 import { chunksOf, joinImages, type Images } from '../../data/images.ts';
