@@ -73,10 +73,10 @@ describe.skipIf(browser === null)('the page of a run that goes on (skipped: no c
     const first = await newPage(fresh);
     const busy = await busySeconds(first);
     await first.goto(dashboard.link);
-    const paintMs = (await first.evaluate(FIRST_PAINT)) as number;
+    const paintMs = await first.evaluate<number>(FIRST_PAINT);
     const computed = await busy();
     await first.getByRole('link', { name: 'run', exact: true }).waitFor();
-    const bytes = (await first.evaluate(BYTES_SENT)) as number;
+    const bytes = await first.evaluate<number>(BYTES_SENT);
     await fresh.close();
     // Waiting for a busy machine is not the page's doing, so the time on the clock is told, not judged.
     console.log(

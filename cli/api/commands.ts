@@ -74,7 +74,9 @@ export function addApiCommands(program: Command, context: CommandContext): void 
     predictions,
   )
     .requiredOption('--out <file>', 'CSV file to write')
-    .addOption(new Option('--split <name>', 'split of the images').choices(['validation', 'test']).default('test'))
+    .addOption(
+      new Option('--split <name>', 'split of the images').choices(['validation', 'test']).default('test'),
+    )
     .addHelpText('after', examples('predictions photos --out photos.csv'));
   apiCommand<ModelFlags>(program, context, 'model <run>', 'download the classifier of a finished run', model)
     .requiredOption('--out <file>', 'file to write')

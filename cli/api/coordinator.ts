@@ -47,10 +47,7 @@ export function addCoordinatorCommand(program: Command, context: CommandContext)
     )
     .option('--max-runs <n>', 'runs at once; others wait', '4')
     .option('--keep-events <seconds>', 'how long NATS keeps the events of a run that has ended', '86400')
-    .option(
-      '--keep-runs <n>',
-      'keep only the newest n of the runs that have ended (default: all)',
-    )
+    .option('--keep-runs <n>', 'keep only the newest n of the runs that have ended (default: all)')
     .option('--keep-runs-days <days>', 'delete runs this many days after they end (default: never)')
     .option('--worker-labels <list>', 'name=value,… of the nodes that make images')
     .option('--trainer-labels <list>', 'name=value,… of the nodes that train')

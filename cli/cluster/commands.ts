@@ -37,7 +37,10 @@ const LONGEST_GRACE_SECONDS = 86_400;
 export function addClusterCommands(program: Command, context: CommandContext): void {
   const add = <Flags extends ClusterFlags>(usage: string, help: string, work: Work<Flags>): Command => {
     const command = program.command(usage).summary(help).description(sentence(help));
-    command.option('--node <address>', 'HOST:PORT of any node, or the folder of a run (default: BALLAST_NODE)');
+    command.option(
+      '--node <address>',
+      'HOST:PORT of any node, or the folder of a run (default: BALLAST_NODE)',
+    );
     command.option('--json', 'print JSON: one object, or one per line');
     return command.action(async (...given: unknown[]) => {
       const argument = typeof given[0] === 'string' ? given[0] : '';
