@@ -249,8 +249,10 @@ describe('a connection that breaks', () => {
       'classifier.widths=[64,256]',
       '--set',
       'synthesis.budget=0',
+      '--set',
+      'training.steps=1', // of a network that is large for the size of its file
       '--batch-size',
-      '32',
+      '4',
     ];
     await output('submit', '--config', 'run.json', '--id', 'wide', ...wide, '--watch');
     const made = readFileSync(join(server.runsDir, 'wide/model/model.safetensors'));
