@@ -161,7 +161,7 @@ function pictureSection({ row, pictures }: RowPictures, index: number): HTMLElem
   return section(
     `images-${index}`,
     `Images of ${row}`,
-    'A line a class.',
+    'One row per class.',
     h('div', { class: 'figures' }, ...figures),
   );
 }
