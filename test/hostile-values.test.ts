@@ -8,19 +8,26 @@ import {
   actor,
   ActorError,
   ActorPool,
+  Announcer,
   type ActorRuntime,
   type ActorSystem,
   CallError,
+  computeThread,
   connectNode,
   type EventBus,
   EmbeddedStore,
+  loadService,
   map,
   mapUnordered,
   type Node,
   ObjectStore,
   openEmbeddedRegistry,
+  openNatsEventBus,
+  openNatsRegistry,
   createRegistry,
   type Registry,
+  serveActor,
+  serveMetrics,
   silentLog,
   startNode,
   start,
@@ -249,8 +256,58 @@ const REFUSED: readonly (readonly [what: string, call: () => unknown, answer: Re
     /65544 bytes as JSON; at most 65536/,
   ],
   ['registry, prefix', () => registry.list('a'), /^Registry prefix 'a'/],
+  ['registry, deadline', () => openEmbeddedRegistry({ deadlineMs: NaN }), /^Registry, deadlineMs = NaN/],
+  ['announcer, name', () => announcer({ name: any(7) }), /^Registry key '7'/],
+  ['announcer, ttl', () => announcer({ ttlMs: -1 }), /^Lease 'a', ttlMs = -1/],
+  ['announcer, key', () => announcing((one) => one.set('a//b', {})), /^Registry key 'a\/\/b'/],
+  ['announcer, value', () => announcing((one) => one.set('a', any(1n))), /use a JSON object/],
+  ['NATS, address', () => openNatsRegistry({ url: any(7), cluster: 'x' }), /^NATS address '7'/],
+  ['NATS, lines', () => openNatsRegistry({ url: 'x\n://', cluster: 'x' }), /^NATS address 'x :\/\/'/],
+  ['NATS, user', () => openNatsRegistry({ url: 'nats://%zz@h', cluster: 'x' }), /user: write '%'/],
+  ['NATS, cluster', () => openNatsRegistry({ ...nats, cluster: any({}) }), /^Cluster name 'an object'/],
+  ['NATS, run', () => openNatsEventBus({ ...nats, runId: any(7) }), /^Events, runId = 7/],
+  ['NATS, deadline', () => openNatsEventBus({ ...nats, runId: 'x', deadlineMs: NaN }), /deadlineMs = NaN/],
+
+  [
+    'service, file',
+    () => loadService('no/such.proto', 'a.B').methods,
+    /^Service a\.B of no\/such\.proto: ENOENT/,
+  ],
+  ['service, no file', () => loadService(any(7), 'a.B').methods, /^Service a\.B of 7: /],
+  [
+    'service, name',
+    () => loadService('ballast/v1/coordinator.proto', 'constructor').methods,
+    /^Service constructor of .*: no such/,
+  ],
+  ['thread, module', () => computeThread(any(7), { log: silentLog }), /^computeThread of 7: /],
+  ['thread, path', () => computeThread('x.js', { log: silentLog }), /^computeThread of x\.js: /],
+  [
+    'thread, data',
+    () => computeThread(new URL(import.meta.url), { log: silentLog, data: () => 1 }),
+    /^computeThread of file:.* could not be cloned/,
+  ],
+  ['metrics, port', () => serveMetrics(createRegistry(), { port: NaN }), /^Metrics, port = NaN/],
+  ['metrics, large port', () => serveMetrics(createRegistry(), { port: 65_536 }), /largest port is 65535/],
+  ['metrics, host', () => serveMetrics(createRegistry(), { host: any(7) }), /^Metrics, host = 7/],
+  ['serve nothing', () => serveActor(any(undefined)), /^serveActor of undefined/],
+  ['serve no start', () => serveActor({ service: echo.service, start: any(1) }), /^serveActor of an object/],
   ['registry, lease', () => registry.grantLease({ name: 'a', ttlMs: Infinity }), /ttlMs = Infinity/],
 ];
+
+const nats = { url: 'nats://127.0.0.1:1' };
+
+function announcer(change: object): Announcer {
+  return new Announcer({ registry, name: 'a', ttlMs: 1000, ...change });
+}
+
+async function announcing(use: (one: Announcer) => void): Promise<void> {
+  const one = announcer({});
+  try {
+    use(one);
+  } finally {
+    await one.close();
+  }
+}
 
 function nodeOptions() {
   return { runDir: join(folder, 'never'), log: silentLog };

@@ -88,11 +88,13 @@ describe('a pool', () => {
 
   it('grows to its limit while calls wait, and shrinks when members are idle', async () => {
     const pool = await poolOf({ min: 1, max: 3, creditsPerMember: 1, idleMs: 400 });
-    const answers = await Promise.all(
-      Array.from({ length: 12 }, () => pool.calls.say({ text: '', delayMs: 500 })),
-    );
-    expect(new Set(pidsOf(answers)).size).toBe(3);
-    expect(await living()).toHaveLength(3);
+    const hold = new AbortController();
+    const options = { signal: hold.signal, deadlineMs: Infinity };
+    const held = Array.from({ length: 12 }, () => pool.calls.say({ text: '', delayMs: 300_000 }, options));
+    await eventually(() => expect(pool.size).toBe(3));
+    expect([pool.waiting, (await living()).length]).toEqual([9, 3]);
+    hold.abort();
+    await Promise.allSettled(held);
     await eventually(async () => expect(await living()).toHaveLength(1));
     expect(pool.size).toBe(1);
     expect(await pool.calls.say({ text: 'still here' })).toMatchObject({ text: 'still here' });

@@ -15,6 +15,13 @@ export function checkWhole(what: string, value: unknown, least: number): void {
   throw new UserError(`${what} = ${shown(value)}: it must be whole, ${least} or more.`);
 }
 
+/** @throws UserError unless it is the number of a port; 0 stands for any free one. */
+export function checkPort(what: string, value: unknown): void {
+  checkWhole(what, value, 0);
+  if ((value as number) > 65_535)
+    throw new UserError(`${what} = ${shown(value)}: the largest port is 65535.`);
+}
+
 /** As `checkWhole`, but Infinity stands for no limit. */
 export function checkLimit(what: string, value: unknown, least: number): void {
   if (value !== Infinity) checkWhole(what, value, least);

@@ -138,63 +138,10 @@ function failure(error: unknown, signal: AbortSignal | undefined): Error {
   return toError(toCallerError(fromServiceError(error as grpc.ServiceError)));
 }
 
-function plainUnary(
-  pool: Connections,
-  address: string,
-  method: Method,
-  input: object,
-  options: CallOptions,
-): Promise<object> {
-  const { signal } = options;
-  return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
-    const onAbort = () => call.cancel();
-    const onEnd = (error: grpc.ServiceError | null, response?: object) => {
-      signal?.removeEventListener('abort', onAbort);
-      if (error !== null) reject(failure(error, signal));
-      else resolve(response ?? {});
-    };
-    const client = pool.client(address);
-    const { path, requestSerialize, responseDeserialize } = method;
-    const [metadata, limits] = [pool.metadata(), deadlineOf(options)];
-    let call: Cancellable;
-    if (method.requestStream) {
-      const stream = client.makeClientStreamRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        metadata,
-        limits,
-        onEnd,
-      );
-      call = stream;
-      writeAll(input as RequestsOf<object>, stream).catch((thrown: unknown) => {
-        reject(toError(thrown));
-        stream.cancel();
-      });
-    } else {
-      call = client.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        input,
-        metadata,
-        limits,
-        onEnd,
-      );
-    }
-    signal?.addEventListener('abort', onAbort, { once: true });
-  });
-}
-
-interface Cancellable {
-  cancel(): void;
-}
-
-type RequestWriter = grpc.ClientWritableStream<object> | grpc.ClientDuplexStream<object, object>;
+type PlainStream = grpc.ClientDuplexStream<object, object>;
 
 /** Writes requests as there is room, then ends the writing; stops when the call is over. @throws what the iteration throws */
-function writeAll(requests: RequestsOf<object>, stream: RequestWriter): Promise<void> {
+function writeAll(requests: RequestsOf<object>, stream: PlainStream): Promise<void> {
   const events: EventEmitter = stream;
   let isOver = false;
   let wake: () => void = () => undefined;
@@ -212,7 +159,10 @@ function writeAll(requests: RequestsOf<object>, stream: RequestWriter): Promise<
   return sendAll(requests, sink, () => isOver);
 }
 
-/** Ending the iteration cancels the call. */
+/**
+ * The answers of a plain call; ending the iteration cancels it. On the wire, a request or an answer that is the only one
+ * is a stream of one.
+ */
 async function* plainStream(
   pool: Connections,
   address: string,
@@ -222,34 +172,15 @@ async function* plainStream(
 ): AsyncGenerator<object, void, undefined> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const client = pool.client(address);
-  const { path, requestSerialize, responseDeserialize } = method;
-  const [metadata, limits] = [pool.metadata(), deadlineOf(options)];
+  const { path, requestSerialize, responseDeserialize, requestStream } = method;
+  const stream: PlainStream = pool
+    .client(address)
+    .makeBidiStreamRequest(path, requestSerialize, responseDeserialize, pool.metadata(), deadlineOf(options));
   let broken: Error | null = null;
-  let stream: grpc.ClientReadableStream<object> | grpc.ClientDuplexStream<object, object>;
-  if (method.requestStream) {
-    const duplex = client.makeBidiStreamRequest(
-      path,
-      requestSerialize,
-      responseDeserialize,
-      metadata,
-      limits,
-    );
-    stream = duplex;
-    writeAll(input as RequestsOf<object>, duplex).catch((thrown: unknown) => {
-      broken = toError(thrown);
-      duplex.cancel();
-    });
-  } else {
-    stream = client.makeServerStreamRequest(
-      path,
-      requestSerialize,
-      responseDeserialize,
-      input,
-      metadata,
-      limits,
-    );
-  }
+  writeAll(requestStream ? (input as RequestsOf<object>) : [input], stream).catch((thrown: unknown) => {
+    broken = toError(thrown);
+    stream.cancel();
+  });
   const onAbort = () => stream.cancel();
   stream.on('error', () => undefined); // a cancelled stream reports its own cancellation after iteration ended
   signal?.addEventListener('abort', onAbort, { once: true });
@@ -261,4 +192,10 @@ async function* plainStream(
     signal?.removeEventListener('abort', onAbort);
     stream.cancel();
   }
+}
+
+async function plainUnary(...call: Parameters<typeof plainStream>): Promise<object> {
+  let answer: object = {};
+  for await (answer of plainStream(...call));
+  return answer;
 }

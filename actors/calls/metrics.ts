@@ -7,8 +7,9 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import { toError } from '../../common/errors.ts';
+import { toError, UserError } from '../../common/errors.ts';
 import { listenFailure } from '../../common/listen-failure.ts';
+import { checkPort, shown } from '../base/checks.ts';
 import type { Target } from './target.ts';
 import type { Mailbox } from '../base/mailbox.ts';
 
@@ -105,6 +106,8 @@ export interface MetricsOptions {
 /** Serves `GET /metrics`. Port 0 takes a free one. @throws UserError naming the port when it is in use. */
 export async function serveMetrics(registry: Registry, options: MetricsOptions = {}): Promise<MetricsServer> {
   const { port = 0, host = '127.0.0.1', pages } = options;
+  checkPort('Metrics, port', port);
+  if (typeof host !== 'string') throw new UserError(`Metrics, host = ${shown(host)}: name an address.`);
   const server = createServer((request, response) => {
     const { url = '' } = request;
     const page = url === '/metrics' ? () => registry.metrics() : pages?.get(url);

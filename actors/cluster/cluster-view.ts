@@ -1,9 +1,9 @@
 /** What a node knows of the nodes and actors of its cluster: its own, those of its peers, and those that no node has. */
 
-import { AsyncQueue } from '../base/async-queue.ts';
 import type { Home } from './home.ts';
 import type { NodeDirectory } from './node-directory.ts';
 import type { ActorStatus, NodeStatus } from '../status/status.ts';
+import { StatusFeed } from '../status/status-feed.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 
 export interface ClusterViewOptions {
@@ -15,7 +15,7 @@ export interface ClusterViewOptions {
 
 export class ClusterView {
   readonly #options: ClusterViewOptions;
-  readonly #watchers = new Set<AsyncQueue<ActorStatus>>();
+  readonly #feed = new StatusFeed();
 
   constructor(options: ClusterViewOptions) {
     this.#options = options;
@@ -47,23 +47,16 @@ export class ClusterView {
 
   /** Tells everybody who watches. */
   publish(status: ActorStatus): void {
-    for (const queue of this.#watchers) queue.push(status);
+    this.#feed.tell(status);
   }
 
   /** Every actor, then every change. */
-  async *watch(signal: AbortSignal): AsyncGenerator<ActorStatus, void, undefined> {
-    const queue = new AsyncQueue<ActorStatus>();
-    for (const status of this.actors()) queue.push(status);
-    this.#watchers.add(queue);
-    try {
-      yield* queue.iterate(signal);
-    } finally {
-      this.#watchers.delete(queue);
-    }
+  watch(signal: AbortSignal): AsyncIterable<ActorStatus> {
+    return this.#feed.watch(() => this.actors(), signal);
   }
 
   close(): void {
-    for (const queue of this.#watchers) queue.close();
+    this.#feed.close();
   }
 }
 

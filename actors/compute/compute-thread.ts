@@ -7,9 +7,11 @@
  */
 
 import { SHARE_ENV, Worker } from 'node:worker_threads';
-import type { TransferListItem } from 'node:worker_threads';
-import { UserError } from '../../common/errors.ts';
+import type { TransferListItem, WorkerOptions } from 'node:worker_threads';
+import { toError, UserError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
+import { clippedText } from '../../common/plain-text.ts';
+import { shown } from '../base/checks.ts';
 import type { FromThread, ThreadError, ToThread } from './compute-protocol.ts';
 
 type PayloadOf<Operation> = Operation extends (payload: infer Payload, ...rest: never[]) => unknown
@@ -59,6 +61,18 @@ function fromThreadError({ isUserError, name, message, stack }: ThreadError): Er
   return error;
 }
 
+/** @throws UserError for what is no module, and for data that cannot be copied. */
+function startWorker(entryModule: URL | string, options: WorkerOptions): Worker {
+  try {
+    return new Worker(entryModule, options);
+  } catch (thrown) {
+    const where = entryModule instanceof URL ? entryModule.href : shown(entryModule);
+    throw new UserError(`computeThread of ${where}: ${clippedText(toError(thrown).message, 200)}`, {
+      cause: thrown,
+    });
+  }
+}
+
 class WorkerComputeThread {
   readonly #worker: Worker;
   readonly #pending = new Map<number, PendingCall>();
@@ -69,7 +83,7 @@ class WorkerComputeThread {
   constructor(entryModule: URL | string, options: ComputeThreadOptions) {
     this.#options = options;
     // Libraries that the thread loads read the process's environment: what the thread sets there has to arrive.
-    this.#worker = new Worker(entryModule, { workerData: options.data, env: SHARE_ENV });
+    this.#worker = startWorker(entryModule, { workerData: options.data, env: SHARE_ENV });
     this.#worker.on('message', (message: FromThread) => this.#receive(message));
     this.#worker.once('error', (error) => this.#die(error));
     this.#worker.once('exit', (code) => this.#die(new Error(`the compute thread exited with code ${code}`)));
@@ -149,7 +163,8 @@ class WorkerComputeThread {
 
 /**
  * Starts a thread from a built module that calls `serveComputeThread`:
- * `computeThread<typeof operations>(new URL('./compute.js', import.meta.url), { log })`.
+ * `computeThread<typeof operations>(new URL('./compute.js', import.meta.url), { log })`. @throws UserError for what is no
+ * module, and for data that cannot be copied.
  */
 export function computeThread<Operations>(
   entryModule: URL | string,

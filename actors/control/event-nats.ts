@@ -12,6 +12,7 @@ import { setMaxListeners } from 'node:events';
 import type { Consumer, ConsumerMessages, StreamInfo } from 'nats';
 import type { Registry } from 'prom-client';
 import { toError, UserError } from '../../common/errors.ts';
+import { checkMilliseconds, shown } from '../base/checks.ts';
 import { sleep, systemClock } from '../base/clock.ts';
 import { checkSubscription, checkTopic, encodePayload } from './event-bus.ts';
 import type { BusEvent, EventBus, EventPayload, PublishOptions, SubscribeOptions } from './event-bus.ts';
@@ -225,10 +226,13 @@ function epochOf({ created, state }: StreamInfo): { epoch: string; lastSequence:
 
 /** Connects to NATS and opens the run's stream. @throws UserError within a few seconds when that is impossible. */
 export async function openNatsEventBus(options: NatsEventBusOptions): Promise<EventBus> {
-  const { deadlineMs = DEADLINE_MS } = options;
+  const { runId, deadlineMs = DEADLINE_MS } = options;
+  checkMilliseconds('Events, deadlineMs', deadlineMs);
+  if (typeof runId !== 'string' || runId === '')
+    throw new UserError(`Events, runId = ${shown(runId)}: name the run.`);
   const link = await NatsLink.connect(options);
   try {
-    const stream = new RunStream(link, options.runId);
+    const stream = new RunStream(link, runId);
     await link.request('opening the stream', deadlineMs, () => stream.open());
     return new NatsEventBus(stream, options);
   } catch (thrown) {

@@ -8,6 +8,7 @@ import { connect, ErrorCode, Events, NatsError } from 'nats';
 import type { ConnectionOptions, NatsConnection } from 'nats';
 import { toError, UserError } from '../../common/errors.ts';
 import { CallError } from '../base/call-errors.ts';
+import { shown } from '../base/checks.ts';
 import { withLimits } from '../base/limits.ts';
 import { secretOptions } from './nats-secrets.ts';
 import type { NatsSecrets } from './nats-secrets.ts';
@@ -34,6 +35,7 @@ export interface NatsTarget {
 
 /** @throws UserError when `url` is none, or of another protocol. */
 export function parseNatsUrl(url: string): NatsTarget {
+  if (typeof url !== 'string') throw new UserError(`NATS address '${shown(url)}': use nats://HOST:PORT.`);
   const withProtocol = url.includes('://') ? url : `nats://${url}`;
   const [first = '', ...others] = withProtocol.split(',').map((part) => part.trim());
   const protocol = first.slice(0, first.indexOf('://') + 3);
@@ -43,16 +45,25 @@ export function parseNatsUrl(url: string): NatsTarget {
   const urls = parsed.filter((part) => part !== null);
   const areNats = urls.every((part) => ['nats:', 'tls:'].includes(part.protocol) && part.hostname !== '');
   if (urls.length < parsed.length || !areNats) {
-    const shown = url.replace(/\/\/[^/]*@/g, '//…@');
-    throw new UserError(`NATS address '${shown}': use nats://HOST:PORT.`);
+    const safe = shown(url.replace(/\/\/[^/]*@/g, '//…@'));
+    throw new UserError(`NATS address '${safe}': use nats://HOST:PORT.`);
   }
   const { username = '', password = '' } = urls[0] ?? {};
   return {
     servers: urls.map(({ hostname, port }) => `${hostname}:${port === '' ? '4222' : port}`),
-    user: username === '' ? null : decodeURIComponent(username),
-    password: username === '' ? null : decodeURIComponent(password),
+    user: username === '' ? null : decoded(username),
+    password: username === '' ? null : decoded(password),
     isTls: urls.some((part) => part.protocol === 'tls:'),
   };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch (thrown) {
+    const advice = "write '%' in user and password as %25";
+    throw new UserError(`NATS address with a user: ${advice}.`, { cause: thrown });
+  }
 }
 
 function connectionOptions(options: NatsConnectionOptions, target: NatsTarget): ConnectionOptions {

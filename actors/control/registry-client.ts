@@ -3,6 +3,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Registry as PrometheusRegistry } from 'prom-client';
 import { CallError } from '../base/call-errors.ts';
+import { checkMilliseconds } from '../base/checks.ts';
 import { sleep, systemClock } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
 import { HeldLease } from './lease.ts';
@@ -39,6 +40,7 @@ class StoreRegistry implements Registry {
     this.#store = store;
     setMaxListeners(0, this.#closing.signal); // every operation listens
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
+    checkMilliseconds('Registry, deadlineMs', this.#deadlineMs);
     this.#clock = options.clock ?? systemClock;
     this.#metrics = options.metrics === undefined ? null : RegistryMetrics.of(options.metrics);
   }

@@ -13,6 +13,7 @@
 import type { JetStreamManager, KV, KvEntry, QueuedIterator, StreamInfo } from 'nats';
 import { StorageType } from 'nats';
 import { UserError } from '../../common/errors.ts';
+import { shown } from '../base/checks.ts';
 import type { NatsLink } from './nats-connection.ts';
 import type { JsonObject, RegistryEntry } from './registry.ts';
 
@@ -70,9 +71,9 @@ export function toEntry({ key, revision, content }: StoredEntry): RegistryEntry 
 }
 
 /** @throws UserError when `cluster` is no name. */
-function bucketName(cluster: string): string {
-  if (/^[A-Za-z0-9_-]{1,64}$/.test(cluster)) return `ballast_${cluster}`;
-  throw new UserError(`Cluster name '${cluster}': use up to 64 letters, digits, '-', '_'.`);
+export function bucketName(cluster: string): string {
+  if (typeof cluster === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(cluster)) return `ballast_${cluster}`;
+  throw new UserError(`Cluster name '${shown(cluster)}': use up to 64 letters, digits, '-', '_'.`);
 }
 
 export class NatsBuckets {

@@ -12,7 +12,7 @@ import { isFencedOff } from './registry.ts';
 import type { Registry, RegistryChange, RegistryEntry } from './registry.ts';
 import { openRegistry } from './registry-client.ts';
 import type { RegistryOptions } from './registry-client.ts';
-import { NatsBuckets, toEntry } from './registry-nats-buckets.ts';
+import { bucketName, NatsBuckets, toEntry } from './registry-nats-buckets.ts';
 import type { BucketOptions, StoredEntry, StoredLease } from './registry-nats-buckets.ts';
 import { NatsWatch } from './registry-nats-watch.ts';
 import { isMet, leaseLost } from './registry-store.ts';
@@ -220,6 +220,7 @@ function storedLease({ id, name, ttlMs, fencingToken }: StoredLease): StoredLeas
 
 /** Connects to NATS and opens the cluster's registry. @throws UserError within a few seconds when that is impossible. */
 export async function openNatsRegistry(options: NatsRegistryOptions): Promise<Registry> {
+  bucketName(options.cluster);
   const link = await NatsLink.connect(options);
   try {
     const buckets = new NatsBuckets(link, options);

@@ -68,7 +68,7 @@ export class ActorPool<Client, Handlers = unknown> {
   readonly #waiting = new Set<Waiting<Client>>();
   readonly #latestMs = new Map<string, number[]>();
   readonly #check: NodeJS.Timeout;
-  readonly #watch = new AbortController();
+  readonly #stopListening: () => void;
   /** Members that ended before they served, since one last did. */
   #failedStarts = 0;
   #growAfterMs = 0;
@@ -85,7 +85,10 @@ export class ActorPool<Client, Handlers = unknown> {
     this.#limits = { min, max, creditsPerMember, idleMs };
     this.calls = this.#methods();
     this.#check = setInterval(() => this.#tend(), CHECK_MS).unref();
-    void this.#follow().catch((thrown: unknown) => this.#end(toError(thrown)));
+    this.#stopListening = system.onStatus((status) => {
+      const member = this.#members.get(status.actorId);
+      if (member !== undefined) this.#onStatus(member, status);
+    });
     this.#grow();
   }
 
@@ -108,7 +111,7 @@ export class ActorPool<Client, Handlers = unknown> {
   #end(reason: Error): void {
     this.#ended ??= reason;
     clearInterval(this.#check);
-    this.#watch.abort();
+    this.#stopListening();
     this.#refuseAll(reason);
   }
 
@@ -275,13 +278,6 @@ export class ActorPool<Client, Handlers = unknown> {
       if (this.#ended !== null) await this.#system.stop(actorId);
     } catch (thrown) {
       this.#onFailedStart(member, toError(thrown));
-    }
-  }
-
-  async #follow(): Promise<void> {
-    for await (const status of this.#system.node.watch(this.#watch.signal)) {
-      const member = this.#members.get(status.actorId);
-      if (member !== undefined) this.#onStatus(member, status);
     }
   }
 

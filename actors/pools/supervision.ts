@@ -51,11 +51,12 @@ export class SupervisionGroup {
   /** Children that are actors, by id; `createdAt` tells this life from an earlier one of the same id. */
   readonly #actors = new Map<string, { readonly index: number; readonly createdAt: string }>();
   readonly #failuresMs: number[] = [];
-  readonly #watch = new AbortController();
-  readonly #watching: Promise<void>;
+  readonly #stopListening: () => void;
+  /** What happened to children is dealt with one thing after the other. */
+  #dealing: Promise<void> = Promise.resolve();
   readonly #failed: Promise<GroupFailed>;
   #fail!: (error: GroupFailed) => void;
-  #hasFailed = false;
+  #isOver = false;
 
   constructor(system: ActorSystem, options: GroupOptions) {
     const { strategy, maxRestarts = 3, windowMs = 600_000 } = options;
@@ -64,9 +65,11 @@ export class SupervisionGroup {
     this.#strategy = strategy;
     this.#limits = { maxRestarts, windowMs };
     this.#failed = new Promise((resolve) => (this.#fail = resolve));
-    this.#watching = this.#follow().catch((thrown: unknown) =>
-      this.#giveUp(`its children cannot be watched: ${toError(thrown).message}`),
-    );
+    this.#stopListening = system.onStatus((status) => {
+      this.#dealing = this.#dealing
+        .then(() => this.#onStatus(status))
+        .catch((thrown: unknown) => this.#giveUp(`it cannot restart a child: ${toError(thrown).message}`));
+    });
   }
 
   /** Resolves with the reason when the group has given up; never, otherwise. */
@@ -100,7 +103,7 @@ export class SupervisionGroup {
       group = new SupervisionGroup(this.#system, options);
       const own = group;
       void own.failed.then(async (error) => {
-        if (group !== own || this.#hasFailed) return;
+        if (group !== own || this.#isOver) return;
         try {
           if (await this.#onFailure(index, error.message)) await begin();
         } catch (thrown) {
@@ -121,19 +124,15 @@ export class SupervisionGroup {
 
   /** Ends every child, the last one first. */
   async stop(): Promise<void> {
-    this.#watch.abort();
-    await this.#watching;
+    this.#isOver = true;
+    this.#stopListening();
+    await this.#dealing;
     for (const child of [...this.#children].reverse()) await child.stop();
-  }
-
-  async #follow(): Promise<void> {
-    const { signal } = this.#watch;
-    for await (const status of this.#system.node.watch(signal)) await this.#onStatus(status);
   }
 
   async #onStatus({ actorId, state, pid, reason, createdAt }: ActorStatus): Promise<void> {
     const actor = this.#actors.get(actorId);
-    if (actor === undefined || this.#hasFailed || createdAt < actor.createdAt) return;
+    if (actor === undefined || this.#isOver || createdAt < actor.createdAt) return;
     if (state === 'dead') return this.#giveUp(`actor ${actorId} ended for good: ${reason}`);
     const hasFailed = state === 'restarting' && pid === null && reason !== STARTING;
     // A restart that the group itself asked for is no failure.
@@ -157,9 +156,9 @@ export class SupervisionGroup {
   }
 
   async #giveUp(reason: string): Promise<void> {
-    if (this.#hasFailed) return;
-    this.#hasFailed = true;
-    this.#watch.abort();
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#stopListening();
     for (const child of [...this.#children].reverse()) await child.stop().catch(() => undefined);
     this.#fail(new GroupFailed(reason));
   }

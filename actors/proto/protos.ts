@@ -7,6 +7,9 @@
 
 import type * as grpc from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
+import { toError, UserError } from '../../common/errors.ts';
+import { clippedText } from '../../common/plain-text.ts';
+import { shown } from '../base/checks.ts';
 import { codecOf, loadRoot, methodsOf } from './proto-root.ts';
 import type { Codec, Method } from './proto-root.ts';
 
@@ -122,10 +125,24 @@ export function loadService<Client, Handlers>(
     name: fullName,
     root: () => loadRoot(protoFile, includeDirs),
     get methods() {
-      methods ??= methodsOf(loadRoot(protoFile, includeDirs), fullName);
+      methods ??= methodsIn(protoFile, fullName, includeDirs);
       return methods;
     },
   };
+}
+
+/** @throws UserError when the file cannot be read, or has no such service. */
+function methodsIn(
+  protoFile: string,
+  fullName: string,
+  includeDirs: LoadOptions['includeDirs'],
+): ReadonlyMap<string, Method> {
+  try {
+    return methodsOf(loadRoot(protoFile, includeDirs), fullName);
+  } catch (thrown) {
+    const reason = clippedText(toError(thrown).message, 200);
+    throw new UserError(`Service ${shown(fullName)} of ${shown(protoFile)}: ${reason}`, { cause: thrown });
+  }
 }
 
 /** What another thread needs to know of a service to offer it to plain gRPC clients, as JSON. */

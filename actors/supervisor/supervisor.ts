@@ -9,7 +9,6 @@ import { toError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
 import type { ActorListen } from '../status/actor-environment.ts';
 import type { ActorProcess, ActorProcessOptions, ProcessEnd } from './actor-process.ts';
-import { AsyncQueue } from '../base/async-queue.ts';
 import { CallError } from '../base/call-errors.ts';
 import { MAX_TIMER_MS } from '../base/limits.ts';
 import { NodeRoom } from './node-room.ts';
@@ -17,6 +16,7 @@ import { decideRestart } from '../status/restart-policy.ts';
 import { busyReason, DEFAULT_GRACE_MS, SERVING } from '../status/status.ts';
 import type { Beat } from '../base/activity.ts';
 import type { ActorSpec, ActorStatus, Resources } from '../status/status.ts';
+import { StatusFeed } from '../status/status-feed.ts';
 import { causeOf, endFacts, initialStatus, STARTING } from './supervised.ts';
 import type { Supervised } from './supervised.ts';
 
@@ -57,7 +57,7 @@ export interface Arrival {
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #actors = new Map<string, Supervised>();
-  readonly #watchers = new Set<AsyncQueue<ActorStatus>>();
+  readonly #feed = new StatusFeed();
   readonly #monitor: NodeJS.Timeout;
   /** Who holds what of this node. */
   readonly room: NodeRoom;
@@ -177,15 +177,9 @@ export class Supervisor {
     return [...this.#actors.values()].map((actor) => actor.status);
   }
 
-  async *watch(signal: AbortSignal): AsyncGenerator<ActorStatus, void, undefined> {
-    const queue = new AsyncQueue<ActorStatus>();
-    for (const actor of this.#actors.values()) queue.push(actor.status);
-    this.#watchers.add(queue);
-    try {
-      yield* queue.iterate(signal);
-    } finally {
-      this.#watchers.delete(queue);
-    }
+  /** The status of every actor here, then every change. */
+  watch(signal: AbortSignal): AsyncIterable<ActorStatus> {
+    return this.#feed.watch(() => this.list(), signal);
   }
 
   /** A process is ready to serve. @throws CallError when it is not the actor's current process. */
@@ -245,7 +239,7 @@ export class Supervisor {
     await stopAll(actors.filter(({ spec }) => spec.type !== lastType));
     await stopAll(actors.filter(({ spec }) => spec.type === lastType));
     clearInterval(this.#monitor);
-    for (const queue of this.#watchers) queue.close();
+    this.#feed.close();
   }
 
   /** Kills every process at once and restarts none here: somebody else may have taken over, or will do. */
@@ -356,7 +350,7 @@ export class Supervisor {
     const { actorId, incarnation, state, reason } = actor.status;
     const level = state === 'restarting' || (state === 'dead' && reason !== 'stopped') ? 'warn' : 'debug';
     this.#options.log[level]('actor status', { actorId, incarnation, state, reason });
-    for (const queue of this.#watchers) queue.push(actor.status);
+    this.#feed.tell(actor.status);
   }
 
   /** Counts silent ticks, not time: when the node itself was paused, nobody is blamed. */

@@ -1,18 +1,18 @@
-/** What this process knows of a node's actors: one watch, shared by every handle. */
+/** What this process knows of a node's actors: one watch, for every handle, pool and group of its system. */
 
 import { toError } from '../../common/errors.ts';
 import { ActorError, CallError } from '../base/call-errors.ts';
 import type { Limits } from '../base/limits.ts';
 import { withLimits } from '../base/limits.ts';
 import type { ActorStatus, NodeApi } from '../status/status.ts';
+import { StatusFeed } from '../status/status-feed.ts';
+import type { StatusListener } from '../status/status-feed.ts';
 import type { Transport } from '../calls/transport.ts';
-
-type Listener = (status: ActorStatus) => void;
 
 export class ActorDirectory {
   readonly #node: NodeApi;
   readonly #statuses = new Map<string, ActorStatus>();
-  readonly #listeners = new Map<string, Set<Listener>>();
+  readonly #feed = new StatusFeed();
   readonly #controller = new AbortController();
   #watching: Promise<void> | null = null;
   #nodeLoss: Error | null = null;
@@ -54,14 +54,14 @@ export class ActorDirectory {
     if (choose(known)) return known;
     let stop: () => void = () => undefined;
     const chosen = new Promise<ActorStatus>((resolve, reject) => {
-      stop = this.listen(actorId, (status) => {
+      stop = this.listen((status) => {
         try {
           if (this.#nodeLoss !== null) throw this.#lost(actorId, this.#nodeLoss);
           if (choose(status)) resolve(status);
         } catch (thrown) {
           reject(toError(thrown));
         }
-      });
+      }, actorId);
     });
     try {
       return await withLimits(chosen, limits, `waiting for actor ${actorId}`);
@@ -72,12 +72,13 @@ export class ActorDirectory {
     }
   }
 
-  /** Calls `listener` at each change of an actor; returns how to stop that. */
-  listen(actorId: string, listener: Listener): () => void {
-    const listeners = this.#listeners.get(actorId) ?? new Set();
-    this.#listeners.set(actorId, listeners);
-    listeners.add(listener);
-    return () => listeners.delete(listener);
+  /**
+   * Calls the listener at each change of an actor, or of any if none is named; returns how to stop that. When the node is
+   * gone, its actors are told to be dead.
+   */
+  listen(listener: StatusListener, actorId?: string): () => void {
+    this.#watch();
+    return this.#feed.listen(listener, actorId);
   }
 
   /** Drops the connection to an address at which no living actor is known. */
@@ -104,17 +105,24 @@ export class ActorDirectory {
       if (!signal.aborted) throw new Error('the node ended the watch');
     } catch (thrown) {
       this.#nodeLoss = toError(thrown);
-      for (const status of this.#statuses.values()) this.#tell(status);
+      const end = {
+        state: 'dead',
+        reason: this.#lossReason(this.#nodeLoss),
+        pid: null,
+        address: null,
+      } as const;
+      for (const status of [...this.#statuses.values()])
+        if (status.state !== 'dead') this.#set({ ...status, ...end });
     }
   }
 
   #set(status: ActorStatus): void {
     this.#statuses.set(status.actorId, status);
-    this.#tell(status);
+    this.#feed.tell(status);
   }
 
-  #tell(status: ActorStatus): void {
-    for (const listener of [...(this.#listeners.get(status.actorId) ?? [])]) listener(status);
+  #lossReason({ message }: Error): string {
+    return `its node is gone (${message})`;
   }
 
   async #lookUp(actorId: string): Promise<ActorStatus> {
@@ -137,7 +145,7 @@ export class ActorDirectory {
 
   #lost(actorId: string, cause: Error): ActorError {
     const incarnation = this.#statuses.get(actorId)?.incarnation ?? 0;
-    const reason = `its node is gone (${cause.message})`;
+    const reason = this.#lossReason(cause);
     return new ActorError({ actorId, incarnation, code: 'UNAVAILABLE', retryable: false, reason, cause });
   }
 }

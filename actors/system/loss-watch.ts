@@ -34,7 +34,7 @@ export class LossWatch implements CallSignal {
     this.#transport = transport;
     this.#called = called;
     this.#signal = signal;
-    this.#stop = directory.listen(called.actorId, (status) => this.#check(status));
+    this.#stop = directory.listen((status) => this.#check(status), called.actorId);
     signal?.addEventListener('abort', this.#onAbort, { once: true });
     if (signal?.aborted === true) this.#onAbort();
     this.#check(directory.get(called.actorId));

@@ -11,6 +11,7 @@ import { checkMilliseconds } from '../base/checks.ts';
 import { DEFAULT_RESTART_POLICY, MAX_ARGS_BYTES } from '../status/status.ts';
 import { DEFAULT_MAILBOX } from '../base/mailbox.ts';
 import type { ActorSpec, ActorStatus, NodeApi } from '../status/status.ts';
+import type { StatusListener } from '../status/status-feed.ts';
 import { ActorError, CallError } from '../base/call-errors.ts';
 import type { CallOptions } from '../proto/protos.ts';
 import type { Transport } from '../calls/transport.ts';
@@ -121,6 +122,19 @@ export class ActorSystem {
       },
       { deadlineMs: READY_DEADLINE_MS, ...options },
     );
+  }
+
+  /** What is known of an actor; undefined for one that this system has not heard of. */
+  status(actorId: string): ActorStatus | undefined {
+    return this.#directory.get(actorId);
+  }
+
+  /**
+   * Calls the listener at each change of an actor, or of any if none is named, until the returned function is called.
+   * When the node is gone, its actors are told to be dead.
+   */
+  onStatus(listener: StatusListener, actorId?: string): () => void {
+    return this.#directory.listen(listener, actorId);
   }
 
   /** Ends an actor: SIGTERM, SIGKILL after `graceMs`. */

@@ -13,7 +13,7 @@ import { createLog, type Log } from '../../common/log.ts';
 import type { RunConfig } from '../../config/run-config.ts';
 import { coordinatorType } from '../../coordinator/crew/actor-types.ts';
 import type { CrewPlace } from '../../coordinator/crew/crew-node.ts';
-import { lastMessage } from '../../coordinator/crew/status-board.ts';
+import { lastMessage } from '../../coordinator/crew/actor-link.ts';
 import { RunFolder } from '../../coordinator/records/run-folder.ts';
 import type { RunEvent, RunReport } from '../../report/records.ts';
 import { type ControlPlane, openControlPlane } from '../cluster/control-plane.ts';

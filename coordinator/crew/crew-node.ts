@@ -3,11 +3,10 @@ import type { ActorRuntime } from '../../actors/actor/hosted-actor.ts';
 import type { ActorStatus, RestartPolicy } from '../../actors/status/status.ts';
 import type { ActorSystem } from '../../actors/system/system.ts';
 import type { SpawnOptions } from '../../actors/system/actor-type.ts';
-import { toError } from '../../common/errors.ts';
 import { type RunConfig, synthesizes } from '../../config/run-config.ts';
+import { actorLink } from './actor-link.ts';
 import { trainerType, workerType } from './actor-types.ts';
 import { type Crew, ownWorkers, type WorkerSource } from './crew.ts';
-import { StatusBoard } from './status-board.ts';
 
 /** Where the crew of a run lives in a cluster; what a coordinator is given as its arguments. */
 export interface CrewPlace {
@@ -60,7 +59,6 @@ export async function spawnCrew(
   // In a cluster workers take cores that are free, wherever; alone, the machine's owner has chosen their number.
   const workerPlace: SpawnOptions =
     place === null ? {} : { placement: 'spread', resources: { cpu: config.threads } };
-  const board = new StatusBoard();
   const args = { engine: config.engine, threads: config.threads };
   const trainer = await system.spawn(trainerType, {
     actorId: trainerId,
@@ -73,21 +71,15 @@ export async function spawnCrew(
       system.spawn(workerType, { actorId, args, restart: WORKER_RESTARTS, ...workerPlace }),
     ),
   );
-  const watch = new AbortController();
-  const watching = board.follow(system.node.watch(watch.signal)).catch((thrown: unknown) => {
-    for (const id of ids) board.set(id, { state: 'dead', incarnation: 0, reason: toError(thrown).message });
-  });
   return {
-    trainer: board.link(trainerId, trainer),
-    workers: shared ?? ownWorkers(workers.map((handle) => board.link(handle.actorId, handle))),
+    trainer: actorLink(system, trainer),
+    workers: shared ?? ownWorkers(workers.map((handle) => actorLink(system, handle))),
     release: (object) =>
       void objects.free([object]).catch((thrown: unknown) => {
         log.warn('object not freed', { id: object.id, error: thrown });
       }),
     async stop() {
       await Promise.all(ids.map((id) => system.stop(id)));
-      watch.abort();
-      await watching;
     },
   };
 }

@@ -8,10 +8,10 @@ import type { ActorStatus, Labels, NodeStatus, Resources } from '../../actors/st
 import type { ActorSystem } from '../../actors/system/system.ts';
 import { toError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
+import { actorLink } from './actor-link.ts';
 import { workerType } from './actor-types.ts';
 import { endLeftovers, WORKER_RESTARTS } from './crew-node.ts';
 import type { SharedWorkers } from './shared-workers.ts';
-import { StatusBoard } from './status-board.ts';
 
 /** How often the nodes are looked at. */
 const LOOK_MS = 500;
@@ -38,12 +38,11 @@ interface PoolWorker {
 
 export class WorkerPool {
   readonly #options: WorkerPoolOptions;
-  readonly #board = new StatusBoard();
   readonly #workers = new Map<string, PoolWorker>();
   /** When a node may get workers again, by node. */
   readonly #penalties = new Map<string, number>();
   readonly #stopping = new AbortController();
-  #living: Promise<unknown> = Promise.resolve();
+  #looking: Promise<void> = Promise.resolve();
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
@@ -51,26 +50,14 @@ export class WorkerPool {
 
   /** Begins to fill the nodes. */
   start(): void {
-    this.#living = Promise.all([this.#follow(), this.#look()]);
+    this.#looking = this.#look();
   }
 
   /** Ends all workers. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await this.#living;
+    await this.#looking;
     await Promise.all([...this.#workers.values()].map((worker) => this.#end(worker)));
-  }
-
-  async #follow(): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      try {
-        await this.#board.follow(this.#options.system.node.watch(signal));
-      } catch (thrown) {
-        this.#options.log.warn('the statuses of workers cannot be followed', { error: thrown });
-      }
-      await sleep(LOOK_MS, null, { signal }).catch(() => undefined);
-    }
   }
 
   async #look(): Promise<void> {
@@ -101,9 +88,9 @@ export class WorkerPool {
     const states = new Map(nodes.map(({ nodeId, state }) => [nodeId, state]));
     for (const worker of this.#workers.values()) {
       if (worker.isLeaving) continue;
-      const status = this.#board.statusOf(worker.actorId);
+      const status = this.#options.system.status(worker.actorId);
       const node = states.get(worker.nodeId);
-      if (status.state === 'dead') {
+      if (status?.state === 'dead') {
         this.#options.log.warn('a diffusion worker is dead', { ...worker, reason: status.reason });
         this.#penalties.set(worker.nodeId, Date.now() + PENALTY_MS);
         this.#options.shared.remove(worker.actorId);
@@ -153,7 +140,7 @@ export class WorkerPool {
     try {
       const place = { labels, resources, near: address, handsOver: true };
       const handle = await system.spawn(type, { actorId, restart: WORKER_RESTARTS, ...place });
-      shared.add(this.#board.link(actorId, handle));
+      shared.add(actorLink(system, handle));
     } catch (thrown) {
       this.#workers.delete(actorId);
       throw thrown;

@@ -7,7 +7,6 @@ import type { CallContext } from '../../actors/calls/call.ts';
 import { UserError } from '../../common/errors.ts';
 import { parseRunConfig } from '../../config/run-config.ts';
 import type { ClassifierTrainerServiceHandlers } from '../../gen/ballast/v1/ClassifierTrainerService.ts';
-import type { OpenRequest__Output } from '../../gen/ballast/v1/OpenRequest.ts';
 import type { OpenResponse } from '../../gen/ballast/v1/OpenResponse.ts';
 import type { TrainEpochRequest__Output } from '../../gen/ballast/v1/TrainEpochRequest.ts';
 import type { TrainEpochResponse } from '../../gen/ballast/v1/TrainEpochResponse.ts';
@@ -37,57 +36,23 @@ export function trainerHandlers(
   const publish = (bytes: Uint8Array | null) =>
     bytes === null ? null : objects.put(bytes, { withDigest: true });
 
-  async function open({ configJson, checkpointDir }: OpenRequest__Output): Promise<OpenResponse> {
-    const config = parseRunConfig(parseJson(configJson));
-    const { anchors, anchorLabels, prior, trainLabels, classes, skipped, warnings, ...rest } =
-      await thread.call('open', { config, checkpointDir }, { onProgress: decodingLog(log) });
-    await countGraphs();
-    return {
-      ...rest,
-      classes: [...classes],
-      skipped: [...skipped],
-      warnings: [...warnings],
-      trainLabels: [...trainLabels],
-      anchorLabels: [...anchorLabels],
-      anchors: await publish(anchors),
-      prior: await publish(prior),
-    };
-  }
-
-  async function* trainEpoch(
-    { epoch, shardCount, imagesEpoch, replay }: TrainEpochRequest__Output,
-    signal: AbortSignal,
-  ): AsyncGenerator<TrainEpochResponse> {
-    const start = performance.now();
-    const steps = await thread.call('stepsOf', epoch);
-    const progress = new AsyncQueue<StepProgress>();
-    const trained = thread
-      .call(
-        'trainEpoch',
-        { epoch, shardCount, imagesEpoch, replay },
-        {
-          signal,
-          onProgress: (value) => progress.push(value as StepProgress),
-        },
-      ) // prettier-ignore
-      .finally(() => progress.close());
-    trained.catch(() => undefined); // heard below, after the progress
-    let recent: number[] = [];
-    for await (const { step, loss } of progress.iterate()) {
-      recent.push(loss);
-      metrics.stepDone(loss);
-      if (step % PROGRESS_EVERY !== 0) continue;
-      yield { step, steps, loss: recent.reduce((a, b) => a + b, 0) / recent.length };
-      recent = [];
-    }
-    const { meanLoss, step } = await trained;
-    const seconds = (performance.now() - start) / 1000;
-    metrics.epochDone(seconds);
-    yield { step: steps, steps, loss: meanLoss, result: { meanLoss, seconds, step } };
-  }
-
   return {
-    open,
+    open: async ({ configJson, checkpointDir }): Promise<OpenResponse> => {
+      const config = parseRunConfig(parseJson(configJson));
+      const { anchors, anchorLabels, prior, trainLabels, classes, skipped, warnings, ...rest } =
+        await thread.call('open', { config, checkpointDir }, { onProgress: decodingLog(log) });
+      await countGraphs();
+      return {
+        ...rest,
+        classes: [...classes],
+        skipped: [...skipped],
+        warnings: [...warnings],
+        trainLabels: [...trainLabels],
+        anchorLabels: [...anchorLabels],
+        anchors: await publish(anchors),
+        prior: await publish(prior),
+      };
+    },
     evaluate: async ({ split, predictionsPath }, { signal }) => {
       const name = SPLITS[split];
       if (name === undefined)
@@ -118,7 +83,7 @@ export function trainerHandlers(
       const shares = await thread.call('inspectEpoch', epoch);
       return { toldApart: shares.map((share) => share ?? -1) };
     },
-    trainEpoch: (request, { signal }) => trainEpoch(request, signal),
+    trainEpoch: (request, { signal }) => trainEpoch(thread, metrics, request, signal),
     renderGrid: async ({ epoch, path }) => {
       await thread.call('renderGrid', { epoch, path });
       return {};
@@ -126,6 +91,41 @@ export function trainerHandlers(
     saveCheckpoint: async ({ dir }) => ({ weightsDigest: await thread.call('saveCheckpoint', dir) }),
     exportModel: async ({ dir }) => ({ weightsDigest: await thread.call('exportModel', dir) }),
   };
+}
+
+/** Trains, and says every few steps how far it is; the last message holds the result. */
+async function* trainEpoch(
+  thread: ComputeThread<TrainerOperations>,
+  metrics: TrainerMetrics,
+  { epoch, shardCount, imagesEpoch, replay }: TrainEpochRequest__Output,
+  signal: AbortSignal,
+): AsyncGenerator<TrainEpochResponse> {
+  const start = performance.now();
+  const steps = await thread.call('stepsOf', epoch);
+  const progress = new AsyncQueue<StepProgress>();
+  const trained = thread
+    .call(
+      'trainEpoch',
+      { epoch, shardCount, imagesEpoch, replay },
+      {
+        signal,
+        onProgress: (value) => progress.push(value as StepProgress),
+      },
+    ) // prettier-ignore
+    .finally(() => progress.close());
+  trained.catch(() => undefined); // heard below, after the progress
+  let recent: number[] = [];
+  for await (const { step, loss } of progress.iterate()) {
+    recent.push(loss);
+    metrics.stepDone(loss);
+    if (step % PROGRESS_EVERY !== 0) continue;
+    yield { step, steps, loss: recent.reduce((a, b) => a + b, 0) / recent.length };
+    recent = [];
+  }
+  const { meanLoss, step } = await trained;
+  const seconds = (performance.now() - start) / 1000;
+  metrics.epochDone(seconds);
+  yield { step: steps, steps, loss: meanLoss, result: { meanLoss, seconds, step } };
 }
 
 /** Says every ten seconds how far the decoding of the data is. */

@@ -1,0 +1,45 @@
+/** Statuses of actors, told as they change to whoever wants to hear of them. Keeps none. */
+
+import { AsyncQueue } from '../base/async-queue.ts';
+import type { ActorStatus } from './status.ts';
+
+export type StatusListener = (status: ActorStatus) => void;
+
+export class StatusFeed {
+  readonly #ofAll = new Set<StatusListener>();
+  readonly #ofOne = new Map<string, Set<StatusListener>>();
+  readonly #watches = new Set<AsyncQueue<ActorStatus>>();
+
+  /** Calls the listener at each change of an actor, or of any if none is named; returns how to stop that. */
+  listen(listener: StatusListener, actorId?: string): () => void {
+    const listeners = actorId === undefined ? this.#ofAll : (this.#ofOne.get(actorId) ?? new Set());
+    if (actorId !== undefined) this.#ofOne.set(actorId, listeners);
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }
+
+  tell(status: ActorStatus): void {
+    for (const listener of [...this.#ofAll, ...(this.#ofOne.get(status.actorId) ?? [])]) listener(status);
+    for (const queue of this.#watches) queue.push(status);
+  }
+
+  /** The statuses that are present when the iteration begins, then every change, until the signal is aborted. */
+  async *watch(
+    present: () => Iterable<ActorStatus>,
+    signal: AbortSignal,
+  ): AsyncGenerator<ActorStatus, void, undefined> {
+    const queue = new AsyncQueue<ActorStatus>();
+    for (const status of present()) queue.push(status);
+    this.#watches.add(queue);
+    try {
+      yield* queue.iterate(signal);
+    } finally {
+      this.#watches.delete(queue);
+    }
+  }
+
+  /** Ends what is watched. */
+  close(): void {
+    for (const queue of this.#watches) queue.close();
+  }
+}
