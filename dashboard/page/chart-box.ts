@@ -10,6 +10,7 @@ import {
   VisualMapContinuousComponent,
 } from 'echarts/components';
 import { CanvasRenderer } from 'echarts/renderers';
+import { withPlainNames } from '../../report/charts/plain-names.ts';
 import type { Chart } from '../../report/charts/chart.ts';
 import { type ChartTheme, darkTheme, lightTheme } from '../../report/charts/theme.ts';
 import { h, setText } from './dom.ts';
@@ -103,7 +104,7 @@ class Box implements ChartBox {
     if (chart === null || !this.#isSeen || this.#canvas.clientWidth === 0) return;
     this.#drawing ??= echarts.init(this.#canvas, null, { renderer: 'canvas' });
     this.#drawing.resize();
-    this.#drawing.setOption(chart.option, { notMerge: true });
+    this.#drawing.setOption(withPlainNames(chart.option), { notMerge: true });
   }
 }
 

@@ -13,6 +13,32 @@ const NASTY = '<script>alert("x")</script>&{a|b}';
 const line = { x: [1, 2, 3], xLabel: 'epoch', yLabel: 'share', kind: 'rate' as const };
 
 describe('a chart', () => {
+  it('leaves other objects alone, whatever classes are called', () => {
+    const names = ['__proto__', 'constructor', 'toString', 'Cat'];
+    const heading = { title: 'Recall', kind: 'rate' as const };
+    const series = names.map((name) => ({ name, values: [0.1, 0.2, 0.3] }));
+    for (const chart of [
+      lineChart({ ...line, ...heading, series }, printTheme),
+      confusionChart(
+        {
+          title: 'Confusion',
+          classes: names,
+          cells: [
+            [0, 1, 2],
+            [1, 1, 3],
+            [2, 0, 1],
+            [3, 3, 4],
+          ],
+        },
+        printTheme,
+      ),
+    ])
+      expect(drawSvg(chart, { width: 600 })).toContain('toString');
+    const inherited: string[] = [];
+    for (const name in {}) inherited.push(name);
+    expect(inherited).toEqual([]);
+  });
+
   it('tells in a sentence what it shows, without NaN', () => {
     const chart = lineChart(
       {

@@ -3,6 +3,7 @@ import * as echarts from 'echarts/dist/echarts.esm.min.mjs';
 import sharp from 'sharp';
 import { loadPictureFont, textWidth } from '../pictures/font.ts';
 import type { Chart } from './chart.ts';
+import { withPlainNames } from './plain-names.ts';
 import { type ChartTheme, printTheme } from './theme.ts';
 
 /** Pixels of a PNG to one of the drawing. */
@@ -28,7 +29,7 @@ export function drawSvg(chart: Chart, { width, theme = printTheme }: DrawOptions
   const height = chart.height + TITLE_HEIGHT;
   const drawing = echarts.init(null, null, { renderer: 'svg', ssr: true, width, height });
   try {
-    drawing.setOption(chart.option);
+    drawing.setOption(withPlainNames(chart.option));
     drawing.setOption({
       title: {
         text: chart.title,
@@ -36,7 +37,7 @@ export function drawSvg(chart: Chart, { width, theme = printTheme }: DrawOptions
         top: 0,
         textStyle: { color: theme.ink, fontSize: 14, fontFamily: theme.font },
       },
-      ...shifted(chart.option),
+      ...withPlainNames(shifted(chart.option)),
     });
     return drawing.renderToSVGString();
   } finally {
