@@ -98,7 +98,7 @@ function mainColumns({ rows, reference, ceiling, worth: realImages }: StudyResul
     plain('synthetic', 7, (row) => count(meanOf(row, 'syntheticImages'))),
     plain('steps', 9, (row) => count(meanOf(row, 'optimizerSteps'))),
     plain('time', 10, ({ runs }) => duration(meanSeconds(runs))),
-    plain('time a point', 11, ({ secondsPerPoint }) => duration(secondsPerPoint)),
+    plain('time per point', 11, ({ secondsPerPoint }) => duration(secondsPerPoint)),
   ];
   // A measure that no row has gets no column.
   return columns.filter(({ cells }, at) => at < 3 || cells.some((cell) => cell.trim() !== NO_VALUE));

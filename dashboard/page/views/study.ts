@@ -130,7 +130,7 @@ function scoreTable(results: StudyResults): HTMLElement {
     ['synthetic images', (row) => number(count(meanOf(row, 'syntheticImages')))],
     ['steps', (row) => number(count(meanOf(row, 'optimizerSteps')))],
     ['time', ({ runs }) => number(duration(meanSeconds(runs)))],
-    ['time a point gained', ({ secondsPerPoint }) => number(duration(secondsPerPoint))],
+    ['time per point gained', ({ secondsPerPoint }) => number(duration(secondsPerPoint))],
   ];
   return table(
     'Rows',
