@@ -7,10 +7,11 @@ import { ballast } from './support/cli.ts';
 import { writeShape, writeShapes } from './support/shapes.ts';
 import { newFolder, readReport } from './support/suite.ts';
 
-const ERM = [
-  ...['run', '--method', 'erm', '--epochs', '1', '--batch-size', '32', '--json'],
+const SMALL = [
+  ...['--epochs', '1', '--batch-size', '32', '--json'],
   ...['--set', 'classifier.widths=[8,8]', '--set', 'classifier.groups=4', '--set', 'synthesis.budget=0'],
 ];
+const ERM = ['run', '--method', 'erm', ...SMALL];
 
 it('a run goes on with data that lies elsewhere now, and with no other data', async () => {
   const folder = newFolder('moved');
@@ -36,6 +37,24 @@ it('a run goes on with data that lies elsewhere now, and with no other data', as
     code: 1,
     stderr: expect.stringMatching(/^error: .*moved: the training images are not those that/) as string,
   });
+});
+
+it('a comparison never puts runs of other images beside its own', async () => {
+  const folder = newFolder('grown');
+  const [data, out] = [join(folder, 'data'), join(folder, 'compared')];
+  await writeShapes(data);
+  const compare = () =>
+    ballast(['compare', '--methods', 'erm,oversample', ...SMALL, '--data', data, '--out', out]);
+  expect(await compare()).toMatchObject({ code: 0, stderr: '' });
+  rmSync(join(out, 'oversample-seed1'), { recursive: true }); // as if it had been stopped after the first
+  await writeShape(join(data, 'train', 'disc', 'new.png'), 'disc', 1);
+  expect(await compare()).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(
+      /^error: \S+erm-seed1 holds a run on other images: .*--overwrite.*\n$/,
+    ) as string,
+  });
+  expect(existsSync(join(out, 'oversample-seed1'))).toBe(false); // refused before anything trained
 });
 
 it('a class that a part lacks has no recall there', async () => {

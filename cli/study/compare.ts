@@ -8,6 +8,7 @@ import { mergeConfig } from '../../config/merge.ts';
 import { findRun, planRuns } from './comparison.ts';
 import type { CommandContext } from '../base/context.ts';
 import { addConfigFlags, COMPARE_FLAGS, configFromFlags } from '../base/flags.ts';
+import { RunKeys } from './run-key.ts';
 import { performStudy } from './perform-study.ts';
 import { parsePort } from '../base/with-run-services.ts';
 
@@ -82,6 +83,7 @@ async function compare(command: Command, options: CompareOptions, context: Comma
   const seeds = listOf('--seeds', options.seeds).map((text) => wholeNumber('--seeds', text, 0));
   const runs = planRuns(layerFlags(file, flags), methods, seeds, dir, cwd);
   const overwrite = options.overwrite === true;
+  const keys = new RunKeys();
   const rows = [...new Set(runs.map(({ row }) => row))].map((name) => ({ name, settings: { method: name } }));
   await performStudy(
     {
@@ -93,7 +95,7 @@ async function compare(command: Command, options: CompareOptions, context: Comma
       },
       runs,
       findKept: async ({ config }) =>
-        overwrite ? { kind: 'nothing', dir: config.out, code: '' } : findRun(config),
+        overwrite ? { kind: 'nothing', dir: config.out, code: '' } : findRun(config, keys),
       ...{ overwrite, dir, metricsPort, stop: null, cluster: null },
       parallel: wholeNumber('--parallel', options.parallel, 1),
       json: options.json === true,

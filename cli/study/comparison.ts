@@ -7,6 +7,7 @@ import { canonicalMethod } from '../../config/method.ts';
 import { parseRunConfig, resolvePaths, type RunConfig } from '../../config/run-config.ts';
 import { RunFolder } from '../../coordinator/records/run-folder.ts';
 import type { StudyRun } from './plan.ts';
+import type { RunKeys } from './run-key.ts';
 import type { KeptRun } from './runs-folder.ts';
 
 /**
@@ -33,8 +34,11 @@ export function planRuns(
   );
 }
 
-/** Finds the state of a run. Throws UserError when its folder holds a run of another configuration. */
-export async function findRun(config: RunConfig): Promise<KeptRun> {
+/**
+ * Finds the state of a run. Throws UserError when its folder holds a run of another configuration, or of images that have
+ * changed since.
+ */
+export async function findRun(config: RunConfig, keys: RunKeys): Promise<KeptRun> {
   const dir = config.out;
   const folder = new RunFolder(dir);
   const code = '';
@@ -44,6 +48,12 @@ export async function findRun(config: RunConfig): Promise<KeptRun> {
     throw new UserError(
       `${dir} holds a run of another configuration (${difference}); ` +
         'replace it with --overwrite, or choose another folder with --out',
+    );
+  const { datasetDigest } = await folder.checkpoints.readState();
+  if (datasetDigest !== null && datasetDigest !== (await keys.dataDigest(config)))
+    throw new UserError(
+      `${dir} holds a run on other images: ${config.data.source} has changed since; ` +
+        'replace the runs with --overwrite, or choose another folder with --out',
     );
   const report = await folder.readReport();
   return report ? { kind: 'finished', dir, code, report } : { kind: 'unfinished', dir, code };

@@ -38,7 +38,7 @@ export class RunKeys {
   /** Throws UserError as reading the data does. */
   async keyOf(config: RunConfig): Promise<RunKey> {
     const [data, engine, files] = await Promise.all([
-      this.#dataDigest(config),
+      this.dataDigest(config),
       describeEngine(config),
       this.#fileDigests(config),
     ]);
@@ -49,7 +49,8 @@ export class RunKeys {
     return { content, code: await this.#code };
   }
 
-  async #dataDigest({ data }: RunConfig): Promise<string> {
+  /** Of the images that the run trains on. Throws UserError as reading the data does. */
+  async dataDigest({ data }: Pick<RunConfig, 'data'>): Promise<string> {
     return once(this.#data, JSON.stringify(data), async () => {
       const { loadDataset } = await import('../../data/dataset.ts');
       return (await loadDataset(data)).digest;
