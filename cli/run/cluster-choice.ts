@@ -1,15 +1,24 @@
-/** The cluster that a command's runs join, by its flags. */
+/** The flags of commands whose runs may join a cluster, and the cluster that they choose. */
+import { Option } from 'commander';
 import { LOOPBACK } from '../../actors/serving/server.ts';
 import type { ClusterChoice } from './execute-run.ts';
 import { parseJoin } from '../cluster/node-settings.ts';
 
-/** null without --join. Throws UserError for a URL that is none. */
-export function chosenCluster({
-  join,
-  host,
-}: {
+export const JOIN = new Option(
+  '--join <url>',
+  'make images on the nodes of a cluster too: nats://HOST:PORT, or grpc://HOST:PORT',
+);
+export const HOST = new Option(
+  '--host <host>',
+  'with --join: address at which those nodes reach this one (default: 127.0.0.1)',
+);
+
+export interface ClusterFlags {
   readonly join?: string;
   readonly host?: string;
-}): ClusterChoice | null {
+}
+
+/** null without --join. Throws UserError for a URL that is none. */
+export function chosenCluster({ join, host }: ClusterFlags): ClusterChoice | null {
   return join === undefined ? null : { join: parseJoin(join), host: host ?? LOOPBACK };
 }

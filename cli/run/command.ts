@@ -13,20 +13,18 @@ import type { CommandContext } from '../base/context.ts';
 import { openDashboard } from '../dashboard/command.ts';
 import { executeRun } from './execute-run.ts';
 import { EXIT, Interrupted } from '../base/failure.ts';
-import { chosenCluster } from './cluster-choice.ts';
+import { chosenCluster, type ClusterFlags, HOST, JOIN } from './cluster-choice.ts';
 import { addConfigFlags, configFromFlags, givenFlags, RUN_FLAGS } from '../base/flags.ts';
 import { createSink } from '../base/output.ts';
 import { checkResumable, prepareRunFolder } from './folder-check.ts';
 import { parsePort, withRunServices } from '../base/with-run-services.ts';
 
-interface RunOptions {
+interface RunOptions extends ClusterFlags {
   readonly config?: string;
   readonly out?: string;
   readonly resume?: string;
   readonly overwrite?: boolean;
   readonly nats?: string;
-  readonly join?: string;
-  readonly host?: string;
   readonly metricsPort?: string;
   readonly dashboard?: boolean;
   readonly json?: boolean;
@@ -58,11 +56,8 @@ export function addRunCommand(program: Command, context: CommandContext): void {
       'continue the run in this folder with its own configuration; --data (and --test, --csv-images) may name a new place of its data',
     )
     .option('--overwrite', 'replace the run that the folder holds')
-    .option(
-      '--join <url>',
-      'make images on the nodes of a cluster too: nats://HOST:PORT, or grpc://HOST:PORT',
-    )
-    .option('--host <host>', 'with --join: address at which those nodes reach this one (default: 127.0.0.1)')
+    .addOption(JOIN)
+    .addOption(HOST)
     .option('--nats <url>', 'publish events on this NATS server too (nats://host:4222)')
     .option('--metrics-port <port>', 'serve Prometheus metrics of all processes of the run')
     .option('--dashboard', 'show the run in the browser while it runs; prints the link of the page')

@@ -7,20 +7,18 @@ import { loadConfigFile } from '../../config/load.ts';
 import type { StudyConfig } from '../../config/study-config.ts';
 import type { CommandContext } from '../base/context.ts';
 import { parsePort } from '../base/with-run-services.ts';
-import { chosenCluster } from '../run/cluster-choice.ts';
+import { chosenCluster, type ClusterFlags, HOST, JOIN } from '../run/cluster-choice.ts';
 import { nameOf } from './execute-study.ts';
 import { performStudy } from './perform-study.ts';
 import { parseStudy, planStudy, type StudyRun, studyFolders } from './plan.ts';
 import { RunKeys } from './run-key.ts';
 import { findKeptRun, type KeptRun } from './runs-folder.ts';
 
-interface StudyOptions {
+interface StudyOptions extends ClusterFlags {
   readonly parallel?: string;
   readonly acceptOtherCode?: boolean;
   readonly plan?: boolean;
   readonly nats?: string;
-  readonly join?: string;
-  readonly host?: string;
   readonly metricsPort?: string;
   readonly json?: boolean;
 }
@@ -36,11 +34,8 @@ export function addStudyCommand(program: Command, context: CommandContext): void
     .option('--parallel <n>', 'runs at a time; overrides the file')
     .option('--accept-other-code', 'keep finished runs that another version of the code made')
     .option('--plan', 'only list the runs, and which of them exist already')
-    .option(
-      '--join <url>',
-      'make images on the nodes of a cluster too: nats://HOST:PORT, or grpc://HOST:PORT',
-    )
-    .option('--host <host>', 'with --join: address at which those nodes reach this one (default: 127.0.0.1)')
+    .addOption(JOIN)
+    .addOption(HOST)
     .option('--nats <url>', 'publish events on this NATS server too (nats://host:4222)')
     .option('--metrics-port <port>', 'serve Prometheus metrics of a run in progress')
     .option('--json', 'print one event per line, as JSON with the name of its run')
