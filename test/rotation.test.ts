@@ -151,8 +151,10 @@ describe.skipIf(!hasOpenssl)(`renewed certificates${why}`, () => {
 
     for (const [index, name] of ['coordinator', 'worker'].entries())
       volumes[index]!.write(contentOf(authorities[1]!.issue(`${name}-2`)));
+    // Each of the three servers (two nodes, one API) reads its files again in its own time.
     await eventually(async () => {
       for (const address of addresses()) expect(await comesIn(after, address)).toBe(true);
+      expect(await withApi(after, (api) => api.listRuns({}))).toBeDefined();
     });
     for (const address of addresses()) expect(await comesIn(before, address)).toBe(false);
     // A new run's trainer is another process: it serves with a new certificate, to callers that must show one too.
