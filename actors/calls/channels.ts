@@ -6,7 +6,7 @@
 import type { EventEmitter } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
 import { toError } from '../../common/errors.ts';
-import { toCallerError } from '../base/call-errors.ts';
+import { CallError, toCallerError } from '../base/call-errors.ts';
 import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { fromServiceError } from '../proto/grpc-errors.ts';
@@ -55,6 +55,7 @@ export class ChannelPool implements Transport {
   readonly #actorAddresses = new Set<string>();
   readonly #links: LinkPool;
   readonly #security: Security;
+  #isClosed = false;
 
   constructor(options: ChannelPoolOptions = {}) {
     const { dispatcher = null, ownAddress = () => '' } = options;
@@ -69,8 +70,9 @@ export class ChannelPool implements Transport {
     });
   }
 
-  /** A client of the shared connection to host:port. */
+  /** A client of the shared connection to host:port. @throws CallError when the pool is closed. */
   client(address: string): grpc.Client {
+    if (this.#isClosed) throw new CallError('UNAVAILABLE', 'this process has closed its connections');
     let client = this.#clients.get(address);
     if (client === undefined) {
       client = new grpc.Client(address, channelCredentials(this.#security), {
@@ -106,6 +108,7 @@ export class ChannelPool implements Transport {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#links.close();
     for (const client of this.#clients.values()) client.close();
     this.#clients.clear();

@@ -273,7 +273,10 @@ export class RegistryPeers implements NodeDirectory {
       if (status.nodeId === nodeId) this.#actors.delete(actorId);
   }
 
-  /** Follows a node's actors until it is lost; a stream that breaks before is begun again. */
+  /**
+   * Follows a node's actors until it is lost; a stream that breaks before is begun again. Not by ActorDirectory, to which a
+   * node that does not answer is gone: here only the registry says so, and the stream also tells of nodes and kept states.
+   */
   async #follow(peer: Peer): Promise<void> {
     const { signal } = peer.leaving;
     const calls = serviceCalls(nodeService, this.#options.transport, peer.status.address);

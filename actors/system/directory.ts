@@ -1,13 +1,21 @@
-/** What this process knows of a node's actors: one watch, for every handle, pool and group of its system. */
+/**
+ * What this process knows of a node's actors: one watch, for every handle, pool and group of its system. When the watch
+ * breaks while the node lives (a link that only one side knew to be broken, say), it begins again.
+ */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { toError } from '../../common/errors.ts';
 import { ActorError, CallError } from '../base/call-errors.ts';
 import type { Limits } from '../base/limits.ts';
 import { withLimits } from '../base/limits.ts';
+import { retryDelayMs } from '../base/retry.ts';
 import type { ActorStatus, NodeApi } from '../status/status.ts';
 import { StatusFeed } from '../status/status-feed.ts';
 import type { StatusListener } from '../status/status-feed.ts';
 import type { Transport } from '../calls/transport.ts';
+
+/** How long a node may take to answer after a watch broke, before its actors count as dead. */
+const PATIENCE_MS = 2000;
 
 export class ActorDirectory {
   readonly #node: NodeApi;
@@ -29,7 +37,7 @@ export class ActorDirectory {
     if (known === undefined || isNewLife) this.#set(status);
   }
 
-  /** Whether the node is gone, so that nothing more is heard of its actors. */
+  /** Whether the node is gone, so that nothing is heard of its actors; until it answers again, if it ever does. */
   get isLost(): boolean {
     return this.#nodeLoss !== null;
   }
@@ -100,19 +108,52 @@ export class ActorDirectory {
 
   async #follow(): Promise<void> {
     const { signal } = this.#controller;
-    try {
-      for await (const status of this.#node.watch(signal)) this.#set(status);
-      if (!signal.aborted) throw new Error('the node ended the watch');
-    } catch (thrown) {
-      this.#nodeLoss = toError(thrown);
-      const end = {
-        state: 'dead',
-        reason: this.#lossReason(this.#nodeLoss),
-        pid: null,
-        address: null,
-      } as const;
-      for (const status of [...this.#statuses.values()])
-        if (status.state !== 'dead') this.#set({ ...status, ...end });
+    do {
+      try {
+        for await (const status of this.#node.watch(signal)) this.#set(status);
+        if (!signal.aborted) this.#lose(new Error('the node ended the watch'));
+        return;
+      } catch (thrown) {
+        if (!(await this.#answersAgain(toError(thrown)))) return;
+      }
+    } while (!signal.aborted);
+  }
+
+  /** Waits until the node answers after a broken watch; false when it refuses, or nobody listens any more. */
+  async #answersAgain(broken: Error): Promise<boolean> {
+    const { signal } = this.#controller;
+    for (let attempt = 1; !signal.aborted; attempt++) {
+      const known = [...this.#statuses.values()];
+      try {
+        const limits = { deadlineMs: PATIENCE_MS, signal };
+        const present = await withLimits(this.#node.list(), limits, 'listing the actors of the node');
+        const ids = new Set(present.map(({ actorId }) => actorId));
+        this.#nodeLoss = null;
+        this.#endAll(
+          known.filter(({ actorId }) => !ids.has(actorId)),
+          'its node does not know it any more',
+        );
+        return true;
+      } catch (thrown) {
+        if (signal.aborted) return false;
+        if (this.#nodeLoss === null) this.#lose(broken);
+        if (!isOutOfReach(thrown)) return false;
+      }
+      const waitMs = retryDelayMs(attempt, Math.random());
+      await delay(waitMs, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+    return false;
+  }
+
+  #lose(cause: Error): void {
+    this.#nodeLoss = cause;
+    this.#endAll([...this.#statuses.values()], this.#lossReason(cause));
+  }
+
+  #endAll(statuses: readonly ActorStatus[], reason: string): void {
+    for (const { actorId } of statuses) {
+      const status = this.#statuses.get(actorId)!;
+      if (status.state !== 'dead') this.#set({ ...status, state: 'dead', reason, pid: null, address: null });
     }
   }
 
@@ -148,4 +189,10 @@ export class ActorDirectory {
     const reason = this.#lossReason(cause);
     return new ActorError({ actorId, incarnation, code: 'UNAVAILABLE', retryable: false, reason, cause });
   }
+}
+
+function isOutOfReach(thrown: unknown): boolean {
+  return (
+    thrown instanceof CallError && (thrown.code === 'UNAVAILABLE' || thrown.code === 'DEADLINE_EXCEEDED')
+  );
 }

@@ -1,4 +1,4 @@
-/** A way to a server that can break: cut at once, or after so many bytes, or lead to another server. */
+/** A way to a server that can break: cut at once, on one side, or after so many bytes, or lead to another server. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
@@ -13,6 +13,8 @@ export interface FlakyProxy {
   connections(): number;
   /** Breaks the connections that there are. */
   cut(): void;
+  /** Breaks the server's ends of them; clients hear nothing, until `cut`. */
+  cutServerSide(): void;
   /** Breaks them once `bytes` more have come from the server. */
   cutAfter(bytes: number): void;
   close(): Promise<void>;
@@ -20,10 +22,20 @@ export interface FlakyProxy {
 
 export async function startProxy(target: string): Promise<FlakyProxy> {
   const sockets = new Set<Socket>();
+  const upstreams = new Set<Socket>();
+  const silenced = new WeakSet<Socket>();
   let [received, accepted, limit] = [0, 0, Infinity];
   const cut = () => {
     for (const socket of sockets) socket.destroy();
     sockets.clear();
+    upstreams.clear();
+  };
+  const cutServerSide = () => {
+    for (const upstream of upstreams) {
+      silenced.add(upstream);
+      upstream.destroy();
+    }
+    upstreams.clear();
   };
   const server = createServer((client) => {
     accepted++;
@@ -34,8 +46,10 @@ export async function startProxy(target: string): Promise<FlakyProxy> {
       [upstream, client],
     ] as const) {
       sockets.add(socket);
-      socket.on('error', () => undefined).on('close', () => other.destroy());
+      socket.on('error', () => undefined);
+      socket.on('close', () => silenced.has(socket) || other.destroy());
     }
+    upstreams.add(upstream);
     client.pipe(upstream);
     upstream.on('data', (bytes: Buffer) => {
       const passed = bytes.subarray(0, Math.max(0, limit - received));
@@ -61,6 +75,7 @@ export async function startProxy(target: string): Promise<FlakyProxy> {
       await once(server, 'close');
     },
     cut,
+    cutServerSide,
   };
   return proxy;
 }
