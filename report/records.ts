@@ -117,8 +117,19 @@ export function classesToldApart({ toldApart }: EpochRecord): number[] {
   return [...(toldApart ?? []).keys()].filter((label) => (toldApart![label] ?? 0) > TOLD_APART);
 }
 
+/** Progress of work that precedes training: images being decoded, or a labeller's optimiser steps. */
+export interface Preparation {
+  readonly activity: 'decoding' | 'labelling';
+  readonly done: number;
+  readonly total: number;
+  /** Since it began. */
+  readonly seconds: number;
+}
+
 /** Progress of a run, for live views. */
 export type RunEvent =
+  /** May come before everything else, and before the first step of an epoch. */
+  | ({ readonly type: 'preparation' } & Preparation)
   /** Comes before `started`, and only when there is something to tell. */
   | { readonly type: 'data'; readonly skipped: readonly string[]; readonly warnings: readonly string[] }
   | {

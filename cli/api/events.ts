@@ -2,6 +2,7 @@
 import { fromDuration, fromTimestamp } from '../../coordinator/api/struct.ts';
 import type { Epoch__Output } from '../../gen/ballast/v1/Epoch.ts';
 import type { Metrics__Output } from '../../gen/ballast/v1/Metrics.ts';
+import type { PreparationProgress__Output } from '../../gen/ballast/v1/PreparationProgress.ts';
 import type { RunEvent__Output } from '../../gen/ballast/v1/RunEvent.ts';
 import { worstOf } from '../../report/class-recall.ts';
 import type { EpochRecord, Metrics, RunEvent } from '../../report/records.ts';
@@ -9,7 +10,7 @@ import type { EpochRecord, Metrics, RunEvent } from '../../report/records.ts';
 /** Null for a change of the run's state, and for events of a later version, which the view does not know. */
 export function toViewEvent(event: RunEvent__Output): RunEvent | null {
   const { started, quotaDecided, epochFinished, actorChanged, dataDoubted } = event;
-  const { synthesisProgress, trainingProgress } = event;
+  const { synthesisProgress, trainingProgress, preparationProgress } = event;
   if (started) return { type: 'started', ...started, runDir: '' };
   if (quotaDecided) return { type: 'quota', ...quotaDecided };
   if (epochFinished?.epoch) return { type: 'epoch', record: toRecord(epochFinished.epoch) };
@@ -17,7 +18,15 @@ export function toViewEvent(event: RunEvent__Output): RunEvent | null {
   if (dataDoubted) return { type: 'data', ...dataDoubted };
   if (synthesisProgress) return { type: 'synthesis', ...synthesisProgress };
   if (trainingProgress) return { type: 'training', ...trainingProgress };
+  if (preparationProgress) return toPreparation(preparationProgress);
   return null;
+}
+
+/** Null for an activity of a later version. */
+function toPreparation({ activity, ...progress }: PreparationProgress__Output): RunEvent | null {
+  return activity === 'decoding' || activity === 'labelling'
+    ? { type: 'preparation', activity, ...progress }
+    : null;
 }
 
 /** When it happened, milliseconds since 1970, never later than `nowMs`: the server's clock may be ahead. */

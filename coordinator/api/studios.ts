@@ -2,7 +2,8 @@
  * Trainers for images on demand. Each has published a run's data and classifier, as after the run's last complete epoch;
  * it is kept for a while after its last user, and gives way when a run begins.
  */
-import type { OpenResponse__Output } from '../../gen/ballast/v1/OpenResponse.ts';
+import { openedBy } from '../epoch/preparation.ts';
+import type { OpenResult__Output } from '../../gen/ballast/v1/OpenResult.ts';
 import type { WeightsRef__Output } from '../../gen/ballast/v1/WeightsRef.ts';
 import { whenAlive } from '../crew/crew.ts';
 import { type SpawnedCrew, spawnCrew } from '../crew/crew-node.ts';
@@ -18,7 +19,7 @@ const OPEN_DEADLINE_MS = 600_000;
 
 /** The sources of a run's images. */
 export interface Studio {
-  readonly opened: OpenResponse__Output;
+  readonly opened: OpenResult__Output;
   readonly weights: WeightsRef__Output;
   readonly crew: SpawnedCrew;
 }
@@ -115,7 +116,7 @@ export class Studios {
       const options = { deadlineMs: OPEN_DEADLINE_MS, signal: this.#stopping.signal };
       const configJson = JSON.stringify({ ...record.config, out: folder.dir });
       const checkpointDir = await folder.checkpoints.trainerDir(epoch);
-      const opened = await crew.trainer.handle.open({ configJson, checkpointDir }, options);
+      const opened = await openedBy(crew.trainer.handle.open({ configJson, checkpointDir }, options));
       const { weights } = await crew.trainer.handle.publishWeights({}, options);
       if (!weights?.object) throw new Error('the trainer published no weights');
       return { opened, weights, crew };

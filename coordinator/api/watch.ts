@@ -100,5 +100,9 @@ function toProgress(event: RunEvent): RunEventMessage | null {
     const { epoch, step, steps, loss } = event;
     return { ...unstored, trainingProgress: { epoch, step, steps, loss } };
   }
+  if (event.type === 'preparation') {
+    const { activity, done, total, seconds } = event;
+    return { ...unstored, preparationProgress: { activity, done, total, seconds } };
+  }
   return null;
 }

@@ -4,12 +4,13 @@
  */
 import { replays, type RunConfig, synthesizes } from '../../config/run-config.ts';
 import { readsAnchors } from '../../config/synthesis-config.ts';
-import type { OpenResponse__Output } from '../../gen/ballast/v1/OpenResponse.ts';
+import type { OpenResult__Output } from '../../gen/ballast/v1/OpenResult.ts';
 import type { TrainEpochResult__Output } from '../../gen/ballast/v1/TrainEpochResult.ts';
 import type { WeightsRef__Output } from '../../gen/ballast/v1/WeightsRef.ts';
 import type { EpochRecord, Fidelity, Metrics } from '../../report/records.ts';
 import { decideQuota, readsAccuracy, UNMEASURED_ACCURACY } from './adaptive-sampling.ts';
 import type { Crew } from '../crew/crew.ts';
+import { toPreparation } from './preparation.ts';
 import { countClasses, fidelityOf } from './fidelity.ts';
 import type { RunFolder } from '../records/run-folder.ts';
 import type { RunState, SamplingState } from '../records/run-state.ts';
@@ -28,7 +29,7 @@ export interface EpochTools extends Omit<SynthesisTools, 'crew'> {
   readonly config: RunConfig;
   readonly folder: RunFolder;
   /** The trainer's findings when it was opened. */
-  readonly opened: OpenResponse__Output;
+  readonly opened: OpenResult__Output;
 }
 
 interface Plan {
@@ -191,7 +192,7 @@ async function synthesize(epoch: number, quota: readonly number[], tools: EpochT
 }
 
 /** Class of each image that shards may start from. */
-export function anchorLabels({ anchorLabels: own, trainLabels }: OpenResponse__Output): readonly number[] {
+export function anchorLabels({ anchorLabels: own, trainLabels }: OpenResult__Output): readonly number[] {
   return own.length > 0 ? own : trainLabels;
 }
 
@@ -281,8 +282,9 @@ async function train(
   };
   const progress = crew.trainer.handle.trainEpoch(request, callOptions(tools));
   let outcome: TrainEpochResult__Output | null = null;
-  for await (const { step, steps, loss, result } of progress) {
+  for await (const { step, steps, loss, result, preparation } of progress) {
     if (result) outcome = result;
+    else if (preparation) events.emit(toPreparation(preparation));
     else events.emit({ type: 'training', epoch, step, steps, loss });
   }
   if (!outcome) throw new Error(`the trainer ended epoch ${epoch} without a result`);

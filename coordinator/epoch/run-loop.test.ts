@@ -152,7 +152,8 @@ describe('a run', () => {
     expect(topics.filter((topic) => topic === 'shard.made')).toHaveLength(12);
     expect(topics.filter((topic) => topic === 'weights.published')).toHaveLength(3);
     expect(topics.at(-1)).toBe('run.finished');
-    expect(events[0]).toMatchObject({ type: 'started', classCounts: [6, 3, 1], firstEpoch: 1 });
+    expect(events[0]).toEqual({ type: 'preparation', activity: 'decoding', done: 3, total: 7, seconds: 2 });
+    expect(events[1]).toMatchObject({ type: 'started', classCounts: [6, 3, 1], firstEpoch: 1 });
     expect(events.filter(({ type }) => type === 'synthesis').at(-1)).toMatchObject({ done: 12, total: 12 });
     const metrics = await registry.metrics();
     expect(metrics).toContain('ballast_images_total{run="r"} 36');

@@ -6,11 +6,12 @@
 import { toError, UserError } from '../../common/errors.ts';
 import type { RunConfig } from '../../config/run-config.ts';
 import { labellerSteps } from '../../config/training-config.ts';
-import type { OpenResponse__Output } from '../../gen/ballast/v1/OpenResponse.ts';
+import type { OpenResult__Output } from '../../gen/ballast/v1/OpenResult.ts';
 import { classesToldApart, type EpochRecord, type RunReport } from '../../report/records.ts';
 import { type ActorLink, type Crew, type LinkStatus, TrainerLost, when, whenAlive } from '../crew/crew.ts';
 import { evaluate, runEpoch, type EpochTools } from './epoch.ts';
 import { countClasses } from './fidelity.ts';
+import { openedBy } from './preparation.ts';
 import type { RunEvents } from '../records/run-events.ts';
 import type { RunFolder } from '../records/run-folder.ts';
 import type { RunMetrics } from './run-metrics.ts';
@@ -104,12 +105,13 @@ async function openTrainer(
   input: RunInput,
   state: RunState,
   signal: AbortSignal,
-): Promise<OpenResponse__Output> {
+): Promise<OpenResult__Output> {
   const { crew, config, folder } = input;
   const checkpointDir = state.epoch > 0 ? await folder.checkpoints.trainerDir(state.epoch) : '';
-  const opened = await crew.trainer.handle.open(
-    { configJson: JSON.stringify(config), checkpointDir },
-    { deadlineMs: CALL_DEADLINE_MS, signal },
+  const request = { configJson: JSON.stringify(config), checkpointDir };
+  const opened = await openedBy(
+    crew.trainer.handle.open(request, { deadlineMs: CALL_DEADLINE_MS, signal }),
+    (preparation) => input.events.emit(preparation),
   );
   if (state.datasetDigest !== null && state.datasetDigest !== opened.datasetDigest)
     throw new UserError(
@@ -125,7 +127,7 @@ function hasMovedData(kept: RunConfig, now: RunConfig): boolean {
 }
 
 /** Begins the folder's records: not before the trainer accepted configuration and data, so that a mistake leaves no run. */
-async function tellStart(input: RunInput, opened: OpenResponse__Output, state: RunState): Promise<void> {
+async function tellStart(input: RunInput, opened: OpenResult__Output, state: RunState): Promise<void> {
   const { config, folder, events } = input;
   await folder.checkpoints.checkHolder();
   if (!(await folder.holdsRun()) || hasMovedData(await folder.readConfig(), config))

@@ -62,6 +62,7 @@ export function asFact(event: RunEvent): { topic: string; payload: EventPayload 
   switch (event.type) {
     case 'synthesis':
     case 'training':
+    case 'preparation':
       return null;
     case 'data':
     case 'started':

@@ -142,11 +142,12 @@ export interface WorkSpan {
 
 /** Where a running epoch is. */
 export interface Progress {
-  readonly kind: 'synthesis' | 'training';
+  readonly kind: 'synthesis' | 'training' | 'decoding' | 'labelling';
+  /** 0 for work that precedes the epochs. */
   readonly epoch: number;
   readonly done: number;
   readonly total: number;
-  /** Images a second, or the loss. */
+  /** The loss in training, else the rate a second. */
   readonly value: number;
 }
 

@@ -115,6 +115,10 @@ function progressOf(event: RunEvent): Progress | null {
     };
   if (type === 'training')
     return { kind: 'training', epoch: event.epoch, done: event.step, total: event.steps, value: event.loss };
+  if (type === 'preparation') {
+    const { activity, done, total, seconds } = event;
+    return { kind: activity, epoch: 0, done, total, value: done / seconds };
+  }
   return null;
 }
 

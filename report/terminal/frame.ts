@@ -2,9 +2,9 @@
 
 import { plainText } from '../../common/plain-text.ts';
 import { count, decimal, duration, NO_VALUE, percent, plural } from '../format.ts';
-import type { RunEvent } from '../records.ts';
+import type { Preparation, RunEvent } from '../records.ts';
 import { epochsDone, type RunProgress, secondsLeft } from './run-progress.ts';
-import { qualityLine, troubleLine } from './lines.ts';
+import { preparationRate, qualityLine, troubleLine } from './lines.ts';
 import { bar, displayWidth, fitColumns, padColumns, type Paint } from './text.ts';
 
 export interface FrameSize {
@@ -68,6 +68,7 @@ function stageLines(
     const wanted = progress.quota.quota.reduce((sum, images) => sum + images, 0);
     lines.push(stageLine(paint, size, 'synthesis', 0, wanted, ''));
   }
+  if (progress.preparation !== null) lines.push(preparationLine(progress.preparation, size, paint));
   const step = training?.step ?? 0;
   lines.push(
     stageLine(
@@ -80,6 +81,11 @@ function stageLines(
     ),
   );
   return lines;
+}
+
+function preparationLine(preparation: Preparation, size: FrameSize, paint: Paint): string {
+  const { activity, done, total } = preparation;
+  return stageLine(paint, size, activity, done, total, preparationRate(preparation));
 }
 
 interface ClassRow {
@@ -144,7 +150,14 @@ function classLines(rows: readonly ClassRow[], size: FrameSize, paint: Paint): s
 /** The live view at `nowMs`; every line fits `size.columns`, and all of them `size.rows` where that is 12 or more. */
 export function runFrame(progress: RunProgress, size: FrameSize, paint: Paint, nowMs: number): string[] {
   const { started, record, trouble } = progress;
-  if (started === null) return [fitColumns('starting …', size.columns)];
+  if (started === null) {
+    const { preparation } = progress;
+    return [
+      preparation === null
+        ? fitColumns('starting …', size.columns)
+        : preparationLine(preparation, size, paint),
+    ];
+  }
   const elapsed = duration((nowMs - progress.startedAtMs) / 1000);
   const title = `${plainText(started.method)}, seed ${started.seed}: epoch ${Math.min(progress.epoch, started.epochs)} of ${started.epochs}, ${elapsed}`;
   const lines = [

@@ -4,7 +4,7 @@ import { plainText } from '../../common/plain-text.ts';
 import { finalResult } from '../final-result.ts';
 import { count, decimal, duration, percent, plural } from '../format.ts';
 import { classesToldApart } from '../records.ts';
-import type { EpochRecord, RunEvent, RunReport } from '../records.ts';
+import type { EpochRecord, Preparation, RunEvent, RunReport } from '../records.ts';
 import { isTrouble } from './run-progress.ts';
 
 /** 'loss 0.512, balanced accuracy 71.2% (validation), fidelity 93.0% (tail 91.2%)', without what was not measured. */
@@ -57,6 +57,21 @@ export function troubleLine(event: Extract<RunEvent, { readonly type: 'actor' }>
   return plainText(`${event.actor} ${event.state}: ${event.reason}`);
 }
 
+/** '400 images/s, 1 min left'. */
+export function preparationRate({ activity, done, total, seconds }: Preparation): string {
+  const rate = done / seconds;
+  const left = done < total ? `, ${duration((total - done) / rate)} left` : '';
+  return `${count(Math.round(rate))} ${UNITS[activity]}/s${left}`;
+}
+
+const UNITS = { decoding: 'images', labelling: 'steps' } as const;
+
+/** 'decoding: 1,200/25,000 images, 400 images/s, 1 min left'. */
+export function preparationText(preparation: Preparation): string {
+  const { activity, done, total } = preparation;
+  return `${activity}: ${count(done)}/${count(total)} ${UNITS[activity]}, ${preparationRate(preparation)}`;
+}
+
 const SKIPPED_SHOWN = 5;
 
 /** Files left out of the data, and doubts about it, in one line. */
@@ -92,6 +107,7 @@ export function eventLine(event: RunEvent, epochs: number | null, left: number |
       return finishedLine(event.report);
     case 'cancelled':
       return `stopped in epoch ${event.epoch}; finished epochs are kept, and --resume continues from them`;
+    case 'preparation':
     case 'quota':
     case 'synthesis':
     case 'training':

@@ -44,7 +44,8 @@ export function liveBlock(out: TextOutput): LiveBlock {
       drawn = lines;
     },
     print(lines) {
-      out.write(home() + body(lines) + body(drawn) + ERASE_BELOW);
+      if (drawn.length === 0) out.write(lines.map((text) => `${text}\n`).join(''));
+      else out.write(home() + body(lines) + body(drawn) + ERASE_BELOW);
     },
     close() {
       restore();

@@ -5,6 +5,8 @@ import type { EpochRecord, RunEvent, RunReport } from '../records.ts';
 type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { readonly type: T }>;
 
 export interface RunProgress {
+  /** Work in progress before training; null when there is none. */
+  readonly preparation: EventOf<'preparation'> | null;
   readonly started: EventOf<'started'> | null;
   readonly startedAtMs: number;
   /** The epoch at work, from 1. */
@@ -23,6 +25,7 @@ export interface RunProgress {
 
 export function noProgress(nowMs: number): RunProgress {
   return {
+    preparation: null,
     started: null,
     startedAtMs: nowMs,
     epoch: 1,
@@ -68,6 +71,8 @@ export function advance(progress: RunProgress, event: RunEvent, nowMs: number): 
   switch (event.type) {
     case 'data':
       return progress;
+    case 'preparation':
+      return { ...progress, preparation: event };
     case 'started':
       return { ...noProgress(nowMs), started: event, epoch: event.firstEpoch };
     case 'quota':
@@ -75,7 +80,7 @@ export function advance(progress: RunProgress, event: RunEvent, nowMs: number): 
     case 'synthesis':
       return { ...atEpoch(progress, event.epoch), synthesis: event };
     case 'training':
-      return { ...atEpoch(progress, event.epoch), training: event };
+      return { ...atEpoch(progress, event.epoch), training: event, preparation: null };
     case 'epoch':
       return {
         ...atEpoch(progress, event.record.epoch),

@@ -110,6 +110,31 @@ test('a frame, line by line', () => {
   ]);
 });
 
+test('preparation is shown before the start, beside the epoch, and as a plain line every ten seconds', () => {
+  const decoding: RunEvent = { type: 'preparation', activity: 'decoding', done: 200, total: 1000, seconds: 4 };
+  const size = { columns: 60, rows: 24 };
+  let progress = advance(noProgress(0), decoding, 4000);
+  expect(runFrame(progress, size, plain, 4000)).toEqual([
+    'decoding   ████▊░░░░░░░░░░░░░░░░░░░ 200/1,000  50 images/s…',
+  ]);
+  expect(runFrame(progress, { ...size, columns: 90 }, plain, 4000)[0]).toContain('50 images/s, 16 s left');
+  progress = advance(progress, STARTED, 5000);
+  const labelling: RunEvent = { type: 'preparation', activity: 'labelling', done: 10, total: 40, seconds: 5 };
+  progress = advance(progress, labelling, 6000);
+  expect(runFrame(progress, size, plain, 6000)[2]).toMatch(/^labelling .* 10\/40 {2}2 steps\/s, 15 s/);
+  progress = advance(progress, TRAINING, 7000);
+  expect(runFrame(progress, size, plain, 7000).join()).not.toContain('labelling');
+
+  const out = collector();
+  const view = terminalView(out, { isTTY: false, columns: 80, clock });
+  for (nowMs = 0; nowMs <= 25_000; nowMs += 1000)
+    view.onEvent({ ...decoding, done: nowMs / 100, seconds: nowMs / 1000 });
+  expect(out.text()).toBe(
+    'decoding: 100/1,000 images, 10 images/s, 1 min 30 s left\n' +
+      'decoding: 200/1,000 images, 10 images/s, 1 min 20 s left\n',
+  );
+});
+
 test('every frame fits its size, with a hundred classes of long names too', () => {
   const classes = Array.from({ length: 100 }, (_, index) => `class number ${index} 漢字`);
   const started: RunEvent = { ...STARTED, classes, classCounts: classes.map((_, index) => index + 1) };

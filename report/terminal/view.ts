@@ -4,7 +4,7 @@ import { liveBlock, type TextOutput } from './live-block.ts';
 import type { RunEvent } from '../records.ts';
 import { advance, noProgress, secondsLeft } from './run-progress.ts';
 import { runFrame } from './frame.ts';
-import { eventLine } from './lines.ts';
+import { eventLine, preparationText } from './lines.ts';
 import { painter, wantsColour } from './text.ts';
 import { redrawer } from './throttle.ts';
 
@@ -27,12 +27,21 @@ export interface TerminalView {
 
 const DEFAULT_ROWS = 24;
 const TICK_MS = 1000;
+/** Between two plain lines about preparation: short ones are not worth a line. */
+const PREPARATION_EVERY_MS = 10_000;
 
 function plainView(out: TextOutput, clock: () => number): TerminalView {
   let progress = noProgress(clock());
+  let preparationToldMs = clock();
   return {
     onEvent(event, atMs = clock()) {
       progress = advance(progress, event, atMs);
+      if (event.type === 'preparation') {
+        if (atMs - preparationToldMs < PREPARATION_EVERY_MS) return;
+        preparationToldMs = atMs;
+        out.write(`${preparationText(event)}\n`);
+        return;
+      }
       const text = eventLine(event, progress.started?.epochs ?? null, secondsLeft(progress, atMs));
       if (text !== null) out.write(`${text}\n`);
     },
@@ -59,7 +68,7 @@ function liveView(out: TextOutput, options: TerminalOptions): TerminalView {
     onEvent(event, atMs = clock()) {
       progress = advance(progress, event, atMs);
       if (event.type === 'data') {
-        out.write(`${eventLine(event, null, null) ?? ''}\n`); // it comes before anything is drawn
+        block.print([eventLine(event, null, null) ?? '']);
       } else if (event.type === 'finished' || event.type === 'cancelled') {
         redraw.now();
         block.close();

@@ -2,6 +2,8 @@
 import { serveComputeThread } from '../../actors/compute/compute-worker.ts';
 import type { ComputeContext } from '../../actors/compute/compute-worker.ts';
 import type { RunConfig } from '../../config/run-config.ts';
+import type { DecodeProgress } from '../../data/decode.ts';
+import type { Preparation } from '../../report/records.ts';
 import { graphTotals } from '../../tensor/graph-totals.ts';
 import { TrainerRun } from './run.ts';
 import type { EpochRequest, ShardBatch, SplitName } from './run.ts';
@@ -13,20 +15,19 @@ function run(): TrainerRun {
   return current;
 }
 
-/** Progress that `trainEpoch` reports. */
-export interface StepProgress {
-  readonly step: number;
-  readonly loss: number;
-}
+/** Progress that `trainEpoch` reports: of its steps, and before them of the labeller's. */
+export type EpochProgress = Preparation | { readonly step: number; readonly loss: number };
 
 const operations = {
   open: async (
     { config, checkpointDir }: { config: RunConfig; checkpointDir: string },
     context: ComputeContext,
   ) => {
-    const { run: opened, opened: description } = await TrainerRun.open(config, checkpointDir, (progress) =>
-      context.progress(progress),
-    );
+    const onDecode = ({ done, count, seconds }: DecodeProgress) => {
+      context.throwIfCancelled();
+      context.progress({ activity: 'decoding', done, total: count, seconds } satisfies Preparation);
+    };
+    const { run: opened, opened: description } = await TrainerRun.open(config, checkpointDir, onDecode);
     current = opened;
     return description;
   },
@@ -37,12 +38,11 @@ const operations = {
   exportWeights: () => run().exportWeights(),
   addShard: (shard: ShardBatch) => run().addShard(shard),
   trainEpoch: async (request: EpochRequest, context: ComputeContext) => {
-    const throwIfCancelled = () => context.throwIfCancelled();
-    const onStep = (step: number, loss: number) => {
-      throwIfCancelled();
-      context.progress({ step, loss } satisfies StepProgress);
+    const tell = (progress: EpochProgress) => {
+      context.throwIfCancelled();
+      context.progress(progress);
     };
-    return run().trainEpoch(request, onStep, throwIfCancelled);
+    return run().trainEpoch(request, (step, loss) => tell({ step, loss }), tell);
   },
   stepsOf: (epoch: number) => run().stepsOf(epoch),
   judgeEpoch: (epoch: number) => run().judgeEpoch(epoch),

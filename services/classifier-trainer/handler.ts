@@ -7,13 +7,16 @@ import type { CallContext } from '../../actors/calls/call.ts';
 import { UserError } from '../../common/errors.ts';
 import { parseRunConfig } from '../../config/run-config.ts';
 import type { ClassifierTrainerServiceHandlers } from '../../gen/ballast/v1/ClassifierTrainerService.ts';
+import type { OpenRequest__Output } from '../../gen/ballast/v1/OpenRequest.ts';
 import type { OpenResponse } from '../../gen/ballast/v1/OpenResponse.ts';
+import type { OpenResult } from '../../gen/ballast/v1/OpenResult.ts';
 import type { TrainEpochRequest__Output } from '../../gen/ballast/v1/TrainEpochRequest.ts';
 import type { TrainEpochResponse } from '../../gen/ballast/v1/TrainEpochResponse.ts';
-import type { DecodeProgress } from '../../data/decode.ts';
-import type { StepProgress, TrainerOperations } from './compute.ts';
+import type { Preparation } from '../../report/records.ts';
+import type { EpochProgress, TrainerOperations } from './compute.ts';
 import { TrainerMetrics } from './metrics.ts';
-import type { SplitName } from './run.ts';
+import type { OpenedRun, SplitName } from './run.ts';
+import type { EpochOutcome } from './training.ts';
 
 const SPLITS: Readonly<Record<string, SplitName>> = {
   SPLIT_TRAIN: 'train',
@@ -24,7 +27,7 @@ const SPLITS: Readonly<Record<string, SplitName>> = {
 };
 /** Steps between progress messages. */
 const PROGRESS_EVERY = 10;
-const DECODING_TOLD_EVERY_S = 10;
+const PREPARATION_LOGGED_EVERY_S = 10;
 
 export function trainerHandlers(
   { objects, registry, log }: Pick<ActorRuntime, 'objects' | 'registry' | 'log'>,
@@ -33,26 +36,9 @@ export function trainerHandlers(
   const metrics = new TrainerMetrics(registry);
   /** After every operation that may have needed a new graph. */
   const countGraphs = async () => metrics.graphs.update(await thread.call('graphTotals', undefined));
-  const publish = (bytes: Uint8Array | null) =>
-    bytes === null ? null : objects.put(bytes, { withDigest: true });
 
   return {
-    open: async ({ configJson, checkpointDir }): Promise<OpenResponse> => {
-      const config = parseRunConfig(parseJson(configJson));
-      const { anchors, anchorLabels, prior, trainLabels, classes, skipped, warnings, ...rest } =
-        await thread.call('open', { config, checkpointDir }, { onProgress: decodingLog(log) });
-      await countGraphs();
-      return {
-        ...rest,
-        classes: [...classes],
-        skipped: [...skipped],
-        warnings: [...warnings],
-        trainLabels: [...trainLabels],
-        anchorLabels: [...anchorLabels],
-        anchors: await publish(anchors),
-        prior: await publish(prior),
-      };
-    },
+    open: (request, { signal }) => open({ thread, metrics, objects, log }, request, signal),
     evaluate: async ({ split, predictionsPath }, { signal }) => {
       const name = SPLITS[split];
       if (name === undefined)
@@ -83,7 +69,7 @@ export function trainerHandlers(
       const shares = await thread.call('inspectEpoch', epoch);
       return { toldApart: shares.map((share) => share ?? -1) };
     },
-    trainEpoch: (request, { signal }) => trainEpoch(thread, metrics, request, signal),
+    trainEpoch: (request, { signal }) => trainEpoch({ thread, metrics, log }, request, signal),
     renderGrid: async ({ epoch, path }) => {
       await thread.call('renderGrid', { epoch, path });
       return {};
@@ -93,50 +79,94 @@ export function trainerHandlers(
   };
 }
 
-/** Trains, and says every few steps how far it is; the last message holds the result. */
+interface Tools {
+  readonly thread: ComputeThread<TrainerOperations>;
+  readonly metrics: TrainerMetrics;
+  readonly log: ActorRuntime['log'];
+}
+
+/** Loads the data and streams how far its decoding is; the last message holds the result. */
+async function* open(
+  { thread, metrics, log, objects }: Tools & Pick<ActorRuntime, 'objects'>,
+  { configJson, checkpointDir }: OpenRequest__Output,
+  signal: AbortSignal,
+): AsyncGenerator<OpenResponse> {
+  const config = parseRunConfig(parseJson(configJson));
+  const tell = preparationLog(log);
+  const opening = follow<Preparation, OpenedRun>((onProgress) =>
+    thread.call('open', { config, checkpointDir }, { signal, onProgress }),
+  );
+  for await (const preparation of opening.progress) {
+    tell(preparation);
+    yield { preparation };
+  }
+  const { anchors, prior, ...opened } = await opening.result;
+  metrics.graphs.update(await thread.call('graphTotals', undefined));
+  const publish = (bytes: Uint8Array | null) =>
+    bytes === null ? null : objects.put(bytes, { withDigest: true });
+  const result: OpenResult = {
+    ...opened,
+    classes: [...opened.classes],
+    skipped: [...opened.skipped],
+    warnings: [...opened.warnings],
+    trainLabels: [...opened.trainLabels],
+    anchorLabels: [...opened.anchorLabels],
+    anchors: await publish(anchors),
+    prior: await publish(prior),
+  };
+  yield { result };
+}
+
+/** Trains, and streams progress every few steps; the last message holds the result. */
 async function* trainEpoch(
-  thread: ComputeThread<TrainerOperations>,
-  metrics: TrainerMetrics,
+  { thread, metrics, log }: Tools,
   { epoch, shardCount, imagesEpoch, replay }: TrainEpochRequest__Output,
   signal: AbortSignal,
 ): AsyncGenerator<TrainEpochResponse> {
   const start = performance.now();
   const steps = await thread.call('stepsOf', epoch);
-  const progress = new AsyncQueue<StepProgress>();
-  const trained = thread
-    .call(
-      'trainEpoch',
-      { epoch, shardCount, imagesEpoch, replay },
-      {
-        signal,
-        onProgress: (value) => progress.push(value as StepProgress),
-      },
-    ) // prettier-ignore
-    .finally(() => progress.close());
-  trained.catch(() => undefined); // heard below, after the progress
+  const tell = preparationLog(log);
+  const training = follow<EpochProgress, EpochOutcome>((onProgress) =>
+    thread.call('trainEpoch', { epoch, shardCount, imagesEpoch, replay }, { signal, onProgress }),
+  );
   let recent: number[] = [];
-  for await (const { step, loss } of progress.iterate()) {
+  for await (const progress of training.progress) {
+    if ('activity' in progress) {
+      tell(progress);
+      yield { preparation: progress };
+      continue;
+    }
+    const { step, loss } = progress;
     recent.push(loss);
     metrics.stepDone(loss);
     if (step % PROGRESS_EVERY !== 0) continue;
     yield { step, steps, loss: recent.reduce((a, b) => a + b, 0) / recent.length };
     recent = [];
   }
-  const { meanLoss, step } = await trained;
+  const { meanLoss, step } = await training.result;
   const seconds = (performance.now() - start) / 1000;
   metrics.epochDone(seconds);
   yield { step: steps, steps, loss: meanLoss, result: { meanLoss, seconds, step } };
 }
 
-/** Says every ten seconds how far the decoding of the data is. */
-function decodingLog(log: ActorRuntime['log']): (progress: unknown) => void {
-  let toldAt = 0;
-  return (progress) => {
-    const { done, count, seconds } = progress as DecodeProgress;
-    if (seconds >= toldAt && seconds - toldAt < DECODING_TOLD_EVERY_S) return;
-    toldAt = seconds; // falls where another part of the data begins
+/** Starts `work`. Its progress ends when it does; its result, or error, is heard afterwards. */
+function follow<Progress, Result>(
+  work: (onProgress: (value: unknown) => void) => Promise<Result>,
+): { readonly progress: AsyncIterable<Progress>; readonly result: Promise<Result> } {
+  const queue = new AsyncQueue<Progress>();
+  const result = work((value) => queue.push(value as Progress)).finally(() => queue.close());
+  result.catch(() => undefined);
+  return { progress: queue.iterate(), result };
+}
+
+/** Logs preparation at most once in ten seconds of each activity. */
+function preparationLog(log: ActorRuntime['log']): (preparation: Preparation) => void {
+  let loggedAt = 0;
+  return ({ activity, done, total, seconds }) => {
+    if (seconds >= loggedAt && seconds - loggedAt < PREPARATION_LOGGED_EVERY_S) return;
+    loggedAt = seconds; // falls where another activity, or another part of the data, begins
     const rate = done / seconds;
-    log.info('decoding images', { done, count, imagesPerSecond: Math.round(rate), secondsLeft: Math.round((count - done) / rate) }); // prettier-ignore
+    log.info('preparing', { activity, done, total, perSecond: Math.round(rate), secondsLeft: Math.round((total - done) / rate) }); // prettier-ignore
   };
 }
 

@@ -35,8 +35,12 @@ export class Labeller {
     this.#classes = this.#members[0]!.model.model.classes.length;
   }
 
-  /** Trains every member, one after the other. `onStep` may throw to cancel. */
-  static async train(config: TrainerConfig, dataset: Dataset, onStep: () => void): Promise<Labeller> {
+  /** Trains every member, one after the other. `onStep` hears the steps of all that are done, and may throw to cancel. */
+  static async train(
+    config: TrainerConfig,
+    dataset: Dataset,
+    onStep: (done: number) => void,
+  ): Promise<Labeller> {
     const { members, steps } = config.training.labeller;
     const files: Uint8Array[] = [];
     for (let member = 0; member < members; member++) {
@@ -48,7 +52,7 @@ export class Labeller {
         stream,
       };
       const training = await ClassifierTraining.create(own, dataset);
-      await training.trainEpoch(1, NO_IMAGES, onStep);
+      await training.trainEpoch(1, NO_IMAGES, (step) => onStep(member * steps + step));
       files.push(training.exportModel().bytes);
     }
     return new Labeller(files, config);

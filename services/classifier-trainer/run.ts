@@ -14,6 +14,7 @@ import type { DecodeProgress } from '../../data/decode.ts';
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
 import type { ClassificationMetrics } from '../../models/metrics.ts';
 import { readModelFile } from '../../models/model-file.ts';
+import type { Preparation } from '../../report/records.ts';
 import { engineNamed } from '../../tensor/engine.ts';
 import { describeTotals, graphTotals } from '../../tensor/graph-totals.ts';
 import { foldIn, keyFromSeed } from '../../tensor/random.ts';
@@ -235,16 +236,19 @@ export class TrainerRun {
     return joined(this.#shardsOf(epoch));
   }
 
-  /** One epoch on the real images and those that `imagesEpoch` made, of which every shard must be there; 0 for none. */
+  /**
+   * One epoch on the real images and those that `imagesEpoch` made, of which every shard must be there; 0 for none. Both
+   * callbacks may throw to cancel.
+   */
   async trainEpoch(
     { epoch, imagesEpoch, shardCount, replay }: EpochRequest,
     onStep: (step: number, loss: number) => void,
-    throwIfCancelled: () => void,
+    onPreparation: (preparation: Preparation) => void,
   ): Promise<EpochOutcome> {
     const synthetic = this.#synthetic(imagesEpoch);
     const { size } = this.#shardsOf(imagesEpoch);
     if (size !== shardCount) throw new Error(`epoch ${imagesEpoch} has ${size} of its ${shardCount} shards`);
-    const soft = await this.#soft?.forEpoch(imagesEpoch, synthetic, throwIfCancelled);
+    const soft = await this.#soft?.forEpoch(imagesEpoch, synthetic, onPreparation);
     const examples = { ...synthetic, soft: soft?.synthetic ?? null };
     return this.#training.trainEpoch(epoch, examples, onStep, { ...soft?.extras, replay });
   }

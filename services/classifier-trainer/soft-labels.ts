@@ -12,6 +12,10 @@ import { pseudoLabelled } from './examples.ts';
 import type { Examples } from './examples.ts';
 import { Labeller } from './labeller.ts';
 import type { EpochExtras } from './epoch-plan.ts';
+import type { Preparation } from '../../report/records.ts';
+
+/** Optimiser steps between two reports. */
+const PROGRESS_EVERY = 10;
 
 export interface EpochLabels {
   /** Probabilities [n, k] of the synthetic images; null where they keep their intended class. */
@@ -41,14 +45,14 @@ export class SoftLabels {
     if (this.#labeller) await writeFileAtomic(path, this.#labeller.encode());
   }
 
-  /** Labels for an epoch on the images that `imagesEpoch` made; 0 for none. `throwIfCancelled` is called often. */
+  /** Labels for an epoch on the images that `imagesEpoch` made; 0 for none. `onPreparation` is called often, and may throw to cancel. */
   async forEpoch(
     imagesEpoch: number,
     { images }: { readonly images: Images },
-    throwIfCancelled: () => void,
+    onPreparation: (preparation: Preparation) => void,
   ): Promise<EpochLabels> {
     const { labels } = this.#config.training;
-    const labeller = (this.#labeller ??= await Labeller.train(this.#config, this.#dataset, throwIfCancelled));
+    const labeller = (this.#labeller ??= await this.#train(onPreparation));
     if (labels.archive !== 'none') this.#archive ??= await this.#labelArchive(labeller);
     return {
       synthetic:
@@ -58,6 +62,16 @@ export class SoftLabels {
         ...(labels.real === 'soft' ? { relabel: (pixels: Uint8Array) => labeller.label(pixels) } : {}),
       },
     };
+  }
+
+  #train(onPreparation: (preparation: Preparation) => void): Promise<Labeller> {
+    const { members, steps } = this.#config.training.labeller;
+    const startMs = performance.now();
+    return Labeller.train(this.#config, this.#dataset, (done) => {
+      const seconds = (performance.now() - startMs) / 1000;
+      if (done % PROGRESS_EVERY === 0)
+        onPreparation({ activity: 'labelling', done, total: members * steps, seconds });
+    });
   }
 
   async #labelSynthetic(labeller: Labeller, imagesEpoch: number, images: Images): Promise<Float32Array> {

@@ -74,7 +74,7 @@ export class FakeActor<Handle extends object> implements ActorLink<Handle> {
     return new Proxy({} as Handle, {
       get: (_, method: string) => (request: unknown, options?: { signal?: AbortSignal }) => {
         this.calls.push(method);
-        const stream = method === 'trainEpoch';
+        const stream = method === 'trainEpoch' || method === 'open';
         return stream ? this.#stream(method, request) : this.#unary(method, request, options?.signal);
       },
     });
@@ -151,13 +151,14 @@ function fakeTrainer(wire: Wire, journal: string[]): TrainerHandle {
     return own.config;
   };
   return {
-    async open({ configJson, checkpointDir }) {
+    async *open({ configJson, checkpointDir }) {
       own.config = JSON.parse(configJson!) as RunConfig;
       own.weights = sha(['initial', own.config.seed]);
       if (checkpointDir)
         Object.assign(own, JSON.parse(await readFile(join(checkpointDir, 'state.json'), 'utf8')));
       journal.push(`open ${own.step}`);
-      return {
+      yield { preparation: { activity: 'decoding', done: 3, total: 7, seconds: 2 }, result: null };
+      const result = {
         classes: CLASSES,
         trainLabels: TRAIN_LABELS,
         anchorLabels: [],
@@ -173,6 +174,7 @@ function fakeTrainer(wire: Wire, journal: string[]): TrainerHandle {
         warnings: [],
         environment: { engine: 'fake' },
       };
+      yield { preparation: null, result };
     },
     evaluate({ split }) {
       need();
@@ -197,14 +199,15 @@ function fakeTrainer(wire: Wire, journal: string[]): TrainerHandle {
       need();
       await turn();
       if (imagesEpoch !== 0 && own.shards.size !== shardCount) throw new Error(`epoch ${epoch} lacks shards`);
-      yield { step: 2, steps: STEPS_PER_EPOCH, loss: 1, result: null };
+      yield { step: 2, steps: STEPS_PER_EPOCH, loss: 1, result: null, preparation: null };
       const inOrder = [...own.shards].sort(([a], [b]) => a - b);
       own.weights = sha([own.weights, epoch, inOrder]);
       own.shards = new Map();
       own.step += STEPS_PER_EPOCH;
       if (replay && replay.length > 0) journal.push(`replay ${replay.join()}`);
       journal.push(`train ${epoch}`);
-      yield { step: 4, steps: 4, loss: 1, result: { meanLoss: 1 / epoch!, seconds: 2, step: own.step } };
+      const result = { meanLoss: 1 / epoch!, seconds: 2, step: own.step };
+      yield { step: 4, steps: 4, loss: 1, result, preparation: null };
     },
     async renderGrid({ path }) {
       await mkdir(join(path!, '..'), { recursive: true });

@@ -120,11 +120,11 @@ export function headerView(store: RunStore, buttons: RunButtons | null): View {
       setText(reason, doubts + (facts.reason === '' || facts.state === 'running' ? '' : facts.reason));
       const isGoing = facts.state === 'running' && facts.plannedEpochs !== null;
       const part =
-        progress === null || progress.total === 0
+        progress === null || progress.total === 0 || progress.epoch === 0
           ? 0
           : progress.done / progress.total / 2 + (progress.kind === 'training' ? 0.5 : 0);
       bar.hidden = !isGoing;
-      doing.hidden = !isGoing;
+      doing.hidden = !isGoing && progress === null;
       if (isGoing) bar.value = Math.min(1, ((epochs.epoch.at(-1) ?? 0) + part) / facts.plannedEpochs);
       setText(
         doing,
@@ -143,6 +143,10 @@ export function headerView(store: RunStore, buttons: RunButtons | null): View {
 }
 
 function progressText({ kind, epoch, done, total, value }: NonNullable<RunStore['progress']>): string {
+  if (kind === 'decoding')
+    return `Decoding images: ${count(done)} of ${count(total)}, ${value.toFixed(1)} a second`;
+  if (kind === 'labelling')
+    return `Training the labeller: step ${count(done)} of ${count(total)}, ${value.toFixed(1)} a second`;
   return kind === 'synthesis'
     ? `Epoch ${epoch}: making images, ${count(done)} of ${count(total)}, ${value.toFixed(1)} a second`
     : `Epoch ${epoch}: training, step ${count(done)} of ${count(total)}, loss ${decimal(value)}`;
