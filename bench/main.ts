@@ -4,13 +4,14 @@ import { actors } from './actors.ts';
 import { autoscale } from './autoscale.ts';
 import { broadcast } from './broadcast.ts';
 import { compute } from './compute.ts';
+import { data } from './data.ts';
 import { fidelity } from './fidelity.ts';
 import { scale } from './scale.ts';
 
 type Benchmark = (args: readonly string[]) => Promise<void>;
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
-  ...{ actors, autoscale, broadcast, compute, fidelity, scale },
+  ...{ actors, autoscale, broadcast, compute, data, fidelity, scale },
 };
 
 process.env['BALLAST_GRAPH_CACHE'] = 'off'; // compiling is measured too
