@@ -111,7 +111,13 @@ test('a frame, line by line', () => {
 });
 
 test('preparation is shown before the start, beside the epoch, and as a plain line every ten seconds', () => {
-  const decoding: RunEvent = { type: 'preparation', activity: 'decoding', done: 200, total: 1000, seconds: 4 };
+  const decoding: RunEvent = {
+    type: 'preparation',
+    activity: 'decoding',
+    done: 200,
+    total: 1000,
+    seconds: 4,
+  };
   const size = { columns: 60, rows: 24 };
   let progress = advance(noProgress(0), decoding, 4000);
   expect(runFrame(progress, size, plain, 4000)).toEqual([
