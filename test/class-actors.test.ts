@@ -13,7 +13,7 @@ const EXPECTED: readonly (readonly [string, unknown])[] = [
     {
       name: 'UserError',
       message:
-        'What Safe.give returns cannot be sent: () => 1 could not be cloned. (send data: numbers, strings, arrays, objects, Map, Set, Date, bigint, typed arrays, errors)',
+        'The result of Safe.give cannot be sent: () => 1 could not be cloned. (send data: numbers, strings, arrays, objects, Map, Set, Date, bigint, typed arrays, errors)',
       isActorError: false,
     },
   ],
@@ -27,15 +27,24 @@ const EXPECTED: readonly (readonly [string, unknown])[] = [
   ['call greeting', { code: 'UNIMPLEMENTED', message: 'no method /ballast.classes.Safe/greeting' }],
   [
     'no list',
-    { code: 'INVALID_ARGUMENT', message: 'the request is no message of /ballast.classes.Safe/greet' },
+    {
+      code: 'INVALID_ARGUMENT',
+      message: 'the request is not a valid message of /ballast.classes.Safe/greet',
+    },
   ],
   [
     'no value',
-    { code: 'INVALID_ARGUMENT', message: 'the request is no message of /ballast.classes.Safe/greet' },
+    {
+      code: 'INVALID_ARGUMENT',
+      message: 'the request is not a valid message of /ballast.classes.Safe/greet',
+    },
   ],
   [
     'empty',
-    { code: 'INVALID_ARGUMENT', message: 'the request is no message of /ballast.classes.Safe/greet' },
+    {
+      code: 'INVALID_ARGUMENT',
+      message: 'the request is not a valid message of /ballast.classes.Safe/greet',
+    },
   ],
   ['plain', { gave: 'J"hi Ann"' }],
   ['still there', 'hi Bob'],
@@ -52,7 +61,7 @@ const EXPECTED: readonly (readonly [string, unknown])[] = [
     'not registered',
     {
       name: 'UserError',
-      message: 'Stranger is no actor: write actor(import.meta, class Stranger { … }), or task(…).',
+      message: 'Stranger is not an actor: write actor(import.meta, class Stranger { … }), or task(…).',
       isActorError: false,
     },
   ],
@@ -60,7 +69,7 @@ const EXPECTED: readonly (readonly [string, unknown])[] = [
     'reserved',
     {
       name: 'UserError',
-      message: "Actor class Bad: no method may be called 'then'; choose another name.",
+      message: "Actor class Bad: the method name 'then' is reserved; choose another one.",
       isActorError: false,
     },
   ],
@@ -68,7 +77,7 @@ const EXPECTED: readonly (readonly [string, unknown])[] = [
     'twice',
     {
       name: 'UserError',
-      message: 'Actor class Safe: FILE has two of this name; rename one.',
+      message: 'Actor class Safe: FILE declares two with this name; rename one.',
       isActorError: false,
     },
   ],

@@ -209,7 +209,7 @@ it('messages that are none, to every method', async () => {
   const garbage = await client.call(LIST.path, framed(Buffer.from([0x0a, 0xff, 0xff])));
   expect(garbage).toMatchObject({
     code: CODES.INVALID_ARGUMENT,
-    message: 'the request is no message of /ballast.runtime.v1.NodeService/ListNodes',
+    message: 'the request is not a valid message of /ballast.runtime.v1.NodeService/ListNodes',
   });
   await alive();
 }, 120_000);

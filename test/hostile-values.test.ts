@@ -144,7 +144,7 @@ const REFUSED: readonly (readonly [what: string, call: () => unknown, answer: Re
   ['spawn, args a Map', () => spawn({ args: { m: new Map() } }), /arguments: m is a Map/],
   ['spawn, args bytes', () => spawn({ args: Buffer.alloc(3) }), /arguments: it is a Buffer/],
   ['spawn, args a function', () => spawn({ args: () => 1 }), /arguments: it is a function/],
-  ['spawn, args deep', () => spawn({ args: deep }), /more than 200 values deep/],
+  ['spawn, args deep', () => spawn({ args: deep }), /more than 200 levels deep/],
   [
     'spawn, args large',
     () => spawn({ args: 'x'.repeat(MIB) }),
@@ -155,7 +155,7 @@ const REFUSED: readonly (readonly [what: string, call: () => unknown, answer: Re
     () => spawn({ args: 'x'.repeat(61_440), lifetime: 'detached' }),
     /detached\): \d+ bytes/,
   ],
-  ['spawn, gang of none', () => system.spawnGang([]), /^A gang of no actors/],
+  ['spawn, gang of none', () => system.spawnGang([]), /^A gang needs at least one actor/],
   [
     'spawn, gang large',
     () => system.spawnGang(any(Array.from({ length: 3 }, () => ({ type: echo, args: 'x'.repeat(MIB - 9) })))),
@@ -222,9 +222,9 @@ const REFUSED: readonly (readonly [what: string, call: () => unknown, answer: Re
   ['node, objects', () => startNode({ ...nodeOptions(), objectBytes: any(1n) }), /objectBytes = 1/],
   ['node, folder', () => startNode({ ...nodeOptions(), runDir: any(7) }), /runDir = 7/],
   ['start, deadline', () => start({ deadlineMs: any('x') }), /^deadlineMs = x/],
-  ['an actor of no class', () => actor(import.meta, any(7)), /is no class/],
+  ['an actor of no class', () => actor(import.meta, any(7)), /is not a class/],
   ['an actor of no module', () => actor(any(undefined), class A {}), /first argument is import\.meta/],
-  ['a task of no function', () => task(import.meta, any(7)), /is no function/],
+  ['a task of no function', () => task(import.meta, any(7)), /is not a function/],
   [
     'idempotent constructor',
     () => actor(import.meta, class B {}, { idempotent: ['constructor'] }),

@@ -202,7 +202,7 @@ describe('on the shared stream', () => {
   it('a request that is too large is refused by its size', async () => {
     const calls = ways['on the shared stream'](await serve());
     const requests = [{ value: 1 }, { value: 2, padding: new Uint8Array(MAX_MESSAGE_BYTES) }];
-    await expect(calls.sum(requests)).rejects.toThrow(/a request of \d+ bytes; at most/);
+    await expect(calls.sum(requests)).rejects.toThrow(/a request of \d+ bytes; a message holds at most/);
   });
 });
 

@@ -1,6 +1,6 @@
 /**
- * One incarnation of an actor, in a process of its own or in a thread: is made, tells its node, serves, and ends. What
- * differs between process and thread (transport, addresses) comes from outside.
+ * One incarnation of an actor, in its own process or in a thread: it is created, registers with its node, serves and
+ * ends. The caller supplies everything that differs between a process and a thread (transport, addresses).
  */
 
 import type { Registry } from 'prom-client';
@@ -26,9 +26,9 @@ export interface ActorLifeOptions {
   readonly registry: Registry;
   readonly transport: Transport;
   readonly dispatcher: Dispatcher;
-  /** host:port that serves the actor. */
+  /** host:port at which the actor is served. */
   readonly address: string;
-  /** Begins to give signs of life, with so many milliseconds between them. */
+  /** Starts the heartbeat, one beat each `everyMs`. */
   readonly startLiveness: (everyMs: number) => void;
 }
 
@@ -53,7 +53,7 @@ export class ActorLife<Client, Handlers> {
     return this.#stopping.signal.aborted;
   }
 
-  /** Makes the actor; calls may come in afterwards. */
+  /** Creates the actor; calls may arrive afterwards. */
   async start(options: ServeOptions<Client, Handlers>): Promise<void> {
     const { environment, dispatcher } = this.#options;
     const { actorId, incarnation, mailbox, restart } = environment;
@@ -67,7 +67,7 @@ export class ActorLife<Client, Handlers> {
     dispatcher.addActor(actorId, { kind: 'local', ...target });
   }
 
-  /** Tells the node that the actor serves, and that it lives from now on. */
+  /** Tells the node that the actor serves, and starts its heartbeat. */
   async register(metricsAddress: string): Promise<void> {
     const { environment, transport, address, log, startLiveness } = this.#options;
     const { actorId, incarnation, nodeAddress } = environment;
@@ -77,7 +77,7 @@ export class ActorLife<Client, Handlers> {
     log.info('serving', { address, metricsAddress, pid: process.pid });
   }
 
-  /** Aborts what the actor does; follow with `end` once its calls are over. */
+  /** Aborts the actor's work; call `end` once its calls have finished. */
   abort(reason: string): void {
     this.#options.log.info('stopping', { reason });
     this.#stopping.abort(new Error(`the actor is stopping (${reason})`));

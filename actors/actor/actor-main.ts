@@ -1,6 +1,6 @@
 /**
- * An actor in a process of its own. Ends cleanly: on SIGTERM it stops taking calls, aborts those in progress, lets the
- * actor clean up and exits with 0; when its node is gone it ends too, so that no process is ever left behind.
+ * An actor in its own process. On SIGTERM it stops taking calls, aborts those in progress, lets the actor clean up and
+ * exits with 0. It also ends when its node is gone, so no process is left behind.
  */
 
 import { UserError } from '../../common/errors.ts';
@@ -15,10 +15,10 @@ import { Activity } from '../base/activity.ts';
 import { EXIT_USER_ERROR } from '../status/restart-policy.ts';
 import { ServingProcess } from '../serving/serving-process.ts';
 
-/** Time for `onStop` when the node is gone and nobody waits. */
+/** Time for `onStop` when the node is gone and nobody waits for this process. */
 const ORPHAN_GRACE_MS = 1000;
 
-/** As ServeOptions; the runtime's own actors see their process too. */
+/** As ServeOptions; the runtime's own actors also get their process. */
 export interface ProcessOptions<Client, Handlers> extends Omit<ServeOptions<Client, Handlers>, 'start'> {
   start(
     runtime: ActorRuntime,
@@ -26,11 +26,11 @@ export interface ProcessOptions<Client, Handlers> extends Omit<ServeOptions<Clie
   ): Promise<StartedActor<Handlers>> | StartedActor<Handlers>;
 }
 
-/** Runs this process as an actor. Resolves when it is registered. */
+/** Runs this process as an actor. Resolves once it is registered. */
 export async function serveInProcess<Client, Handlers>(
   options: ProcessOptions<Client, Handlers>,
 ): Promise<void> {
-  process.on('SIGINT', () => undefined); // Ctrl-C reaches the whole process group; the node decides
+  process.on('SIGINT', () => undefined); // Ctrl-C reaches the whole process group; the node decides what to do
   let log = createLog();
   try {
     const environment = readActorEnvironment();
@@ -77,7 +77,7 @@ async function serve<Client, Handlers>(
     if (isOrphaned) killFamily();
     process.exit(exitCode);
   }
-  /** The node is gone: end whatever a worker thread is doing. */
+  /** The node is gone: interrupts whatever a worker thread is doing. */
   async function endOrphaned(): Promise<void> {
     isOrphaned = true;
     setTimeout(killFamily, ORPHAN_GRACE_MS);

@@ -1,4 +1,4 @@
-/** What an actor is given and gives back, in whichever process or thread it lives. */
+/** The inputs and outputs of an actor, whichever process or thread it lives in. */
 
 import type { Registry } from 'prom-client';
 import type { Log } from '../../common/log.ts';
@@ -10,44 +10,44 @@ import type { ObjectStore } from '../objects/objects.ts';
 import type { Implementation, Service } from '../proto/protos.ts';
 import type { ActorSystem } from '../system/system.ts';
 
-/** What an actor is given. */
+/** The context passed to an actor's `start`. */
 export interface ActorRuntime {
   readonly actorId: string;
   readonly incarnation: number;
-  /** As given to `spawn`; the actor validates it. */
+  /** As passed to `spawn`; the actor validates it. */
   readonly args: unknown;
   readonly runDir: string;
   readonly log: Log;
-  /** Where the actor registers metrics of its own (`ballast_…`). */
+  /** Registry for the actor's own metrics (`ballast_…`). */
   readonly registry: Registry;
   readonly objects: ObjectStore;
-  /** To spawn and call other actors. */
+  /** Spawns and calls other actors. */
   readonly system: ActorSystem;
   readonly events: EventBus;
-  /** Aborted when the actor begins to end. */
+  /** Aborted when the actor starts to shut down. */
   readonly signal: AbortSignal;
   /**
-   * Keeps a JSON value of at most 2 MiB for the actor's next incarnation (`onRestart`); resolves when it is stored.
-   * @throws UserError for what is no JSON value, or too large.
+   * Keeps a JSON value of at most 2 MiB for the actor's next incarnation (`onRestart`); resolves once it is stored.
+   * @throws UserError if it is not a JSON value, or too large.
    */
   saveState(state: unknown): Promise<void>;
 }
 
-/** What an actor gives back. */
+/** What `start` returns: the actor's handlers and hooks. */
 export interface StartedActor<Handlers> {
   readonly handlers: Implementation<Handlers, CallContext>;
-  /** Methods, by name, whose calls wait for each other only. */
+  /** Groups of methods by name; calls within a group wait only for each other. */
   readonly mailboxes?: ReadonlyMap<string, Mailbox>;
-  /** Called before the first call of every incarnation but the first. */
+  /** Called before the first call of every incarnation except the first. */
   onRestart?(restart: Restart): Promise<void> | void;
-  /** Cleans up before a clean end; a killed process never gets here. */
+  /** Cleans up before a clean shutdown; not called when the process is killed. */
   onStop?(): Promise<void> | void;
 }
 
 export interface ServeOptions<Client, Handlers> {
   readonly service: Service<Client, Handlers>;
-  /** Makes the actor. A `UserError` from here ends it for good; other errors leave it to the restart policy. */
+  /** Creates the actor. A `UserError` ends the actor permanently; the restart policy handles other errors. */
   start(runtime: ActorRuntime): Promise<StartedActor<Handlers>> | StartedActor<Handlers>;
-  /** Most bytes that it keeps of objects put and got; 64 MiB by default. */
+  /** Maximum bytes of objects that the process caches; 64 MiB by default. */
   readonly objectCacheBytes?: number;
 }

@@ -1,6 +1,7 @@
 /**
- * The thread that says that its process lives: a line of JSON now and then (a `Beat`), into the pipe that the node's words
- * came from. When nobody is left to read them, the node is gone: the process ends, whatever it computes.
+ * The heartbeat thread of a process: it periodically writes a line of JSON (a `Beat`) to the pipe that carried the
+ * node's environment. When nobody reads the pipe any more, the node is gone, and the thread ends the process, whatever
+ * it is computing.
  */
 
 import { writeSync } from 'node:fs';
@@ -11,7 +12,7 @@ import { ENVIRONMENT_PIPE } from '../status/actor-environment.ts';
 import { killFamily } from './node-link.ts';
 import type { LivenessData } from './liveness.ts';
 
-/** Time for the actor to clean up by itself, which it does if it is not busy. */
+/** Time in which an actor that is not busy can clean up by itself. */
 const ORPHAN_GRACE_MS = 2000;
 
 const { memory, everyMs } = workerData as LivenessData;

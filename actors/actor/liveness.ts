@@ -1,4 +1,6 @@
-/** Tells the node that this process lives, from a thread of its own: what the actor computes holds up no sign of life. */
+/**
+ * Sends the process's heartbeat to the node from a separate thread, so that the actor's computation does not delay it.
+ */
 
 import { Worker } from 'node:worker_threads';
 import type { Activity } from '../base/activity.ts';
@@ -9,7 +11,7 @@ export interface LivenessData {
   readonly everyMs: number;
 }
 
-/** Begins; the thread ends with the process. */
+/** Starts the thread, which ends with the process. */
 export function startLiveness(activity: Activity, everyMs: number): void {
   activity.start();
   const data: LivenessData = { memory: activity.memory, everyMs };

@@ -1,4 +1,4 @@
-/** How an actor's process knows that its node lives. */
+/** Lets an actor's process detect that its node has died. */
 
 /** Calls back when the node's process is gone: the pipe on standard input closes, even after SIGKILL. */
 export function whenNodeIsGone(callback: () => void): void {
@@ -13,7 +13,10 @@ export function whenNodeIsGone(callback: () => void): void {
   process.stdin.resume();
 }
 
-/** Ends this process at once with all that it started: they are one group, unless somebody started it by hand. */
+/**
+ * Kills this process at once, with every process that it started: they form one group, unless somebody started it by
+ * hand.
+ */
 export function killFamily(): void {
   try {
     process.kill(-process.pid, 'SIGKILL');

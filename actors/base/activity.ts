@@ -1,38 +1,38 @@
 /**
- * What a thread is doing, in memory that others read while it computes: a thread that does not come back to its event loop
- * cannot say so itself. It counts its turns there, and the calls of each method that it is answering.
+ * Reports what a thread is doing through shared memory, because a thread that never returns to its event loop cannot
+ * report it. The thread counts its event-loop turns and the calls in progress of each method.
  */
 
 const MAX_METHODS = 128;
 const TEXT_BYTES = 16 * 1024;
-/** Places in the head: turns, length of the names, then calls by method. */
+/** Positions in the header: turns, length of the names, then calls by method. */
 const TURNS = 0;
 const TEXT_LENGTH = 1;
 const CALLS = 2;
 const HEAD_BYTES = 4 * (CALLS + MAX_METHODS);
 
-/** How often a thread counts a turn, milliseconds. */
+/** Interval between counted turns, milliseconds. */
 const TURN_MS = 500;
 
-/** The thread's own side. */
+/** The side of the observed thread. */
 export class Activity {
   readonly memory = new SharedArrayBuffer(HEAD_BYTES + TEXT_BYTES);
   readonly #head = new Int32Array(this.memory, 0, CALLS + MAX_METHODS);
   readonly #text = new Uint8Array(this.memory, HEAD_BYTES);
   readonly #methods = new Map<string, number>();
 
-  /** Counts turns from now on; it keeps no process alive. */
+  /** Starts to count turns; the timer keeps no process alive. */
   start(): void {
     setInterval(() => Atomics.add(this.#head, TURNS, 1), TURN_MS).unref();
   }
 
-  /** A call of a method begins (1), or is over (−1). */
+  /** Records that a call of a method begins (1) or ends (−1). */
   count(method: string, by: 1 | -1): void {
     const index = this.#methods.get(method) ?? this.#add(method);
     if (index < MAX_METHODS) this.#head[CALLS + index]! += by;
   }
 
-  /** Names beyond the room for them are not told. */
+  /** Names that do not fit are left out. */
   #add(method: string): number {
     const index = this.#methods.size;
     const name = Buffer.from(`${method}\n`);
@@ -47,13 +47,13 @@ export class Activity {
   }
 }
 
-/** How long a thread has not come back to its event loop, and the methods that it is answering. */
+/** Time since a thread last returned to its event loop, and the methods that it is running. */
 export interface Beat {
   readonly busyMs: number;
   readonly methods: readonly string[];
 }
 
-/** Another thread's side. */
+/** The side of the observing thread. */
 export class ActivityWatch {
   readonly #head: Int32Array;
   readonly #text: Uint8Array;

@@ -1,6 +1,9 @@
-/** A queue between someone who pushes and one who iterates. */
+/** A queue between a producer that pushes and a consumer that iterates. */
 
-/** Values in the order pushed; iteration ends when closed (after the values left) or when the signal is aborted. */
+/**
+ * Yields values in the order pushed. Iteration ends when the queue is closed (after the remaining values) or the signal
+ * is aborted.
+ */
 export class AsyncQueue<T> {
   readonly #values: T[] = [];
   #closed = false;

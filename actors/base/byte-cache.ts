@@ -1,7 +1,7 @@
-/** Bytes by key, bounded in sum: the least recently used leave first. */
+/** A cache of bytes by key with a limit on their total size; it evicts the least recently used first. */
 export class ByteCache {
   readonly capacityBytes: number;
-  readonly #entries = new Map<string, Uint8Array>(); // in order of last use
+  readonly #entries = new Map<string, Uint8Array>(); // ordered by last use
   #sizeBytes = 0;
 
   constructor(capacityBytes: number) {

@@ -1,7 +1,7 @@
 /**
- * Errors of calls. A handler throws plain errors, a `UserError`, or a `CallError` with a status of its choice; they
- * cross the wire with who can help, and reach the caller as a `UserError` or an `ActorError`. A
- * defect's stack stays in the log of the process where it happened.
+ * Errors of calls. A handler throws plain errors, a `UserError`, or a `CallError` with a status of its choice. The wire
+ * carries who can fix each one, and the caller receives a `UserError` or an `ActorError`. The stack of a defect stays
+ * in the log of the process where it happened.
  */
 
 import { toError, UserError } from '../../common/errors.ts';
@@ -11,7 +11,7 @@ import type { StatusName } from './status-codes.ts';
 
 export type { StatusName };
 
-/** A refusal with a status chosen by the one who throws it. */
+/** A refusal with a gRPC status chosen by the code that throws it. */
 export class CallError extends Error {
   override readonly name: string = 'CallError';
   readonly code: StatusName;
@@ -24,19 +24,19 @@ export class CallError extends Error {
 
 export interface ActorErrorFacts {
   readonly actorId: string;
-  /** Process of the actor that the call was meant for; 0 when there was none yet. */
+  /** Process of the actor that the call was sent to; 0 when there was none yet. */
   readonly incarnation: number;
   readonly code: StatusName;
   /** Whether the same call may succeed later. */
   readonly retryable: boolean;
-  /** What happened, for people, without the actor's name. */
+  /** The cause for people, without the actor's name. */
   readonly reason: string;
-  /** Last lines that the actor's dead process wrote, if it died. */
+  /** Last lines that the actor's process wrote before it died, if it died. */
   readonly lastLogLines?: readonly string[];
   readonly cause?: unknown;
 }
 
-/** A call to an actor that failed: which actor, why, and whether a retry can help. */
+/** A failed call to an actor: which actor, why, and whether a retry can help. */
 export class ActorError extends CallError {
   override readonly name = 'ActorError';
   readonly actorId: string;
@@ -53,20 +53,20 @@ export class ActorError extends CallError {
   }
 }
 
-/** Who can help when a call fails: the user, whoever understands the status, or the log of the process. */
+/** Who can fix a failed call: the user, code that handles the status, or whoever reads the process's log. */
 export type FailureKind = 'user' | 'status' | 'internal';
 
-/** How a call failed, as it crosses the wire. */
+/** A failed call as the wire carries it. */
 export interface Failure {
   readonly code: StatusName;
   readonly message: string;
-  /** Null when no handler answered (connection lost, deadline, actor not there). */
+  /** Null when no handler answered (connection lost, deadline exceeded, actor not found). */
   readonly kind: FailureKind | null;
-  /** What a class actor threw, encoded; left out where a message is all. */
+  /** The encoded error of a class actor; absent when the message says everything. */
   readonly thrown?: Uint8Array;
 }
 
-/** Says that a handler threw `original`, and takes it to the caller whole. */
+/** Marks `original` as thrown by a handler, and carries it to the caller unchanged. */
 export class ThrownValue extends Error {
   override readonly name = 'ThrownValue';
   readonly original: unknown;
@@ -79,7 +79,7 @@ export class ThrownValue extends Error {
   }
 }
 
-/** A failed call as its client sees it, before anybody says what it means. */
+/** A failed call as its client sees it, before it is interpreted. */
 export class WireError extends CallError {
   override readonly name = 'WireError';
   readonly kind: FailureKind | null;
@@ -93,10 +93,10 @@ export class WireError extends CallError {
   }
 }
 
-/** Statuses of gRPC travel in HTTP/2 headers, which are small. */
+/** HTTP/2 headers carry gRPC statuses, and their size is limited. */
 const MAX_MESSAGE_LENGTH = 2000;
 
-/** How a call failed whose handler threw. Defects are logged here, with their stack. */
+/** Converts an error that a handler threw. Defects are logged here, with their stack. */
 export function toFailure(thrown: unknown, log: Log): Failure {
   if (thrown instanceof ThrownValue) return { ...toFailure(thrown.original, log), thrown: thrown.encoded };
   if (thrown instanceof UserError) return failure('INVALID_ARGUMENT', thrown.message, 'user');
@@ -106,12 +106,12 @@ export function toFailure(thrown: unknown, log: Log): Failure {
   return failure('INTERNAL', error.message, 'internal');
 }
 
-/** Messages repeat what callers sent. */
+/** Messages may echo text that callers sent. */
 function failure(code: StatusName, message: string, kind: FailureKind): Failure {
   return { code, message: plainText(message).slice(0, MAX_MESSAGE_LENGTH), kind };
 }
 
-/** The error for callers of a plain service (not an actor): a `UserError` stays one. */
+/** The error for callers of a plain service (not an actor): a `UserError` stays a `UserError`. */
 export function toCallerError(thrown: unknown): unknown {
   if (!(thrown instanceof WireError)) return thrown;
   return thrown.kind === 'user' ? new UserError(thrown.message, { cause: thrown }) : thrown;

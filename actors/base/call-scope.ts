@@ -6,18 +6,18 @@ import { CallError } from './call-errors.ts';
 import { shown } from './checks.ts';
 
 export interface CallScope {
-  /** When its caller gives up, on performance.now()'s clock; Infinity for never. */
+  /** Time at which its caller gives up, on performance.now()'s clock; Infinity for never. */
   readonly endMs: number;
-  /** The calls that it is made for, the first one first, and itself; made when somebody asks. */
+  /** The chain of calls that led to this one, the first one first, ending with itself; computed on demand. */
   readonly chain: () => readonly string[];
 }
 
 export const currentCall = new AsyncLocalStorage<CallScope>();
 
-/** Most calls that may be made for each other: more are a circle that turns without end. */
+/** Maximum length of a chain of calls; a longer one is an endless loop. */
 const MAX_CHAIN = 64;
 
-/** The calls that a call is made for. @throws CallError FAILED_PRECONDITION when they are too many */
+/** The chain of calls that led to a call. @throws CallError FAILED_PRECONDITION when the chain is too long */
 export function callChain(): readonly string[] {
   const chain = currentCall.getStore()?.chain() ?? [];
   if (chain.length < MAX_CHAIN) return chain;
@@ -25,17 +25,18 @@ export function callChain(): readonly string[] {
   throw new CallError('FAILED_PRECONDITION', `${MAX_CHAIN} calls wait for each other: … → ${last}`);
 }
 
-/** A call of a chain for people: its actor and method. */
+/** Describes a call of a chain for people: its actor and method. */
 export function chainPlace(call: string): string {
   return call.slice(0, call.lastIndexOf(' #'));
 }
 
-/** Deadline of a call that names none, milliseconds. */
+/** Deadline of a call that sets none, milliseconds. */
 export const DEFAULT_DEADLINE_MS = 60_000;
 
 /**
- * Milliseconds that a call may take: what it asks for, but never longer than the call that it is made for. Infinity is
- * for what outlives the call, and stays. Less than 0 is a deadline that has passed. @throws UserError for no number
+ * Milliseconds that a call may take: the requested time, limited by the deadline of the call that it is made for.
+ * Infinity marks work that outlives the call, and is kept. A negative value is a deadline that has passed. @throws
+ * UserError if it is not a number
  */
 export function effectiveDeadlineMs(askedMs: number): number {
   if (typeof askedMs !== 'number' || Number.isNaN(askedMs))

@@ -1,11 +1,11 @@
-/** Time as an argument, so that leases are tested without waiting. */
+/** Time as an argument, so that tests of leases do not wait. */
 
 export interface Clock {
-  /** Milliseconds since some moment; never goes back. */
+  /** Milliseconds since an arbitrary moment; never goes back. */
   monotonicMs(): number;
   /** Milliseconds since 1970; may jump. */
   wallMs(): number;
-  /** Runs `run` in `delayMs`; the returned function cancels. It keeps no process alive. */
+  /** Calls `run` after `delayMs`; the returned function cancels it. The timer keeps no process alive. */
   after(delayMs: number, run: () => void): () => void;
 }
 
@@ -21,7 +21,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** Resolves in `delayMs`, or as soon as the signal is aborted. */
+/** Resolves after `delayMs`, or as soon as the signal is aborted. */
 export function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const finish = () => {

@@ -1,14 +1,14 @@
-/** Calls the garbage collector, for things outside of its memory that live as long as something in it does. */
+/** Calls the garbage collector, for resources outside its memory whose lifetime follows an object inside it. */
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 let collect: (() => void) | null = null;
 
-/** A full collection: some milliseconds, more with a large heap. Those who wait for a finaliser hear of it soon after. */
+/** Runs a full collection: a few milliseconds, more with a large heap. Finalisers run soon afterwards. */
 export function collectGarbage(): void {
   if (collect === null) {
-    setFlagsFromString('--expose-gc'); // for contexts made from now on: the program's own is as it was
+    setFlagsFromString('--expose-gc'); // applies only to contexts created from now on; the program's own context stays unchanged
     collect = runInNewContext('gc') as () => void;
     setFlagsFromString('--no-expose-gc');
   }

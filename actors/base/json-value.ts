@@ -1,13 +1,16 @@
 /**
- * JSON values that travel, first of all with an actor: its arguments, and the state that it keeps. What JSON would lose or change in
- * silence is refused, and so is what does not fit everywhere that such a value goes (a message to another node, an entry of
- * the registry): the same on every path, whoever notices it.
+ * JSON values that travel with an actor: its arguments and its kept state. Values that JSON would silently lose or
+ * change are refused, and so are values that exceed the limit of any transport (a message to another node, an entry of
+ * the registry): the same on every path, whichever side checks.
  */
 
 import { toError, UserError } from '../../common/errors.ts';
 import { plainText } from '../../common/plain-text.ts';
 
-/** @throws UserError, beginning with `what`, naming the place of what JSON has not, or the size and its limit. */
+/**
+ * @throws UserError, prefixed with `what`, naming the place of a value that JSON cannot represent, or the size and its
+ * limit.
+ */
 export function encodeJson(value: unknown, what: string, maxBytes: number): string {
   checkPart(value ?? null, what, '', new Set());
   const json = JSON.stringify(value ?? null);
@@ -24,7 +27,7 @@ export function checkJsonSize(json: string, what: string, maxBytes: number): voi
   );
 }
 
-/** A JSON object, which may hold what JSON has not: that becomes null, or is left out. @throws UserError */
+/** A JSON object. Members that JSON cannot represent become null or are left out. @throws UserError */
 export function encodeObject(value: object, what: string, maxBytes: number): string {
   const json = stringify(value, what);
   if (json?.startsWith('{') !== true) throw new UserError(`${what}: use a JSON object.`);
@@ -41,7 +44,7 @@ function stringify(value: object, what: string): string | undefined {
   }
 }
 
-/** Values within each other; JSON.stringify itself takes a few thousand. */
+/** Maximum nesting depth; JSON.stringify itself handles a few thousand. */
 const MAX_DEPTH = 200;
 
 function checkPart(part: unknown, what: string, path: string, around: Set<object>): void {
@@ -54,15 +57,15 @@ function checkPart(part: unknown, what: string, path: string, around: Set<object
     case 'boolean':
       return;
     case 'number':
-      return Number.isFinite(part) ? undefined : refuse(`is ${part}, which JSON has not`);
+      return Number.isFinite(part) ? undefined : refuse(`is ${part}, which JSON cannot represent`);
     case 'object':
       break;
     default:
-      return refuse(`is a ${typeof part}, which JSON has not`);
+      return refuse(`is a ${typeof part}, which JSON cannot represent`);
   }
   if (part === null) return;
   if (around.has(part)) return refuse('holds itself');
-  if (around.size >= MAX_DEPTH) return refuse(`lies more than ${MAX_DEPTH} values deep`);
+  if (around.size >= MAX_DEPTH) return refuse(`is nested more than ${MAX_DEPTH} levels deep`);
   if (Array.isArray(part)) {
     around.add(part);
     part.forEach((item, index) => checkPart(item, what, `${path}[${index}]`, around));
@@ -72,7 +75,7 @@ function checkPart(part: unknown, what: string, path: string, around: Set<object
       if (item !== undefined) checkPart(item, what, path === '' ? key : `${path}.${key}`, around);
     }
   } else if (!hasText(part)) {
-    refuse(`is a ${nameOf(part)}, which JSON has not`);
+    refuse(`is a ${nameOf(part)}, which JSON cannot represent`);
   }
   around.delete(part);
 }
@@ -82,7 +85,7 @@ function isPlain(part: object): boolean {
   return prototype === Object.prototype || prototype === null;
 }
 
-/** Whether it says itself what it is as JSON (a Date, a URL); bytes say it at four times their size. */
+/** Whether the value defines its own JSON form (a Date, a URL); bytes do so at four times their size. */
 function hasText(part: object): boolean {
   return !ArrayBuffer.isView(part) && 'toJSON' in part && typeof part.toJSON === 'function';
 }

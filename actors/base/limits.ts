@@ -8,11 +8,11 @@ export interface Limits {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Longest delay of a Node timer, milliseconds: a longer one would end at once. */
+/** Longest delay of a Node timer, milliseconds; a longer one would fire at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * `work`, unless the deadline passes or the signal is aborted first. It does not end the work itself.
+ * Resolves with `work`, unless the deadline passes or the signal is aborted first. It does not stop the work itself.
  * @throws CallError DEADLINE_EXCEEDED naming `what`; the signal's reason.
  */
 export async function withLimits<T>(work: Promise<T>, limits: Limits, what: string): Promise<T> {
@@ -30,7 +30,7 @@ export async function withLimits<T>(work: Promise<T>, limits: Limits, what: stri
       signal?.removeEventListener('abort', onAbort);
     };
   });
-  work.catch(() => undefined); // when a limit wins, nobody else hears the work fail
+  work.catch(() => undefined); // when a limit wins, nobody else handles a rejection of the work
   try {
     return await Promise.race([work, limit]);
   } finally {
@@ -38,7 +38,7 @@ export async function withLimits<T>(work: Promise<T>, limits: Limits, what: stri
   }
 }
 
-/** A signal aborted as soon as one of `signals` is; `release` when it is no longer needed. */
+/** A signal that is aborted as soon as any of `signals` is; call `release` when it is no longer needed. */
 export function joinSignals(signals: readonly (AbortSignal | undefined)[]): {
   readonly signal: AbortSignal;
   release(): void;

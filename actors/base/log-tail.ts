@@ -1,4 +1,4 @@
-/** The end of a growing log file, and what is added to it. */
+/** Reads the end of a growing log file, and follows new lines. */
 
 import { open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,7 +8,7 @@ const POLL_MS = 250;
 const TAIL_BYTES = 256 * 1024;
 const CHUNK_BYTES = 64 * 1024;
 
-/** Whole lines: first the last `lastLines` of what is there (as far as 256 KiB reach), then new ones if `follow`. */
+/** Whole lines: first the last `lastLines` (within the last 256 KiB), then new ones if `follow`. */
 export async function* tailLog(
   path: string,
   { lastLines, follow }: { readonly lastLines: number; readonly follow: boolean },
@@ -22,7 +22,7 @@ export async function* tailLog(
     position = end;
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
-    if (isCut) lines.shift(); // begins amid a line
+    if (isCut) lines.shift(); // starts in the middle of a line
     const told = isFirst ? lines.slice(lines.length - Math.min(lines.length, lastLines)) : lines;
     isFirst = false;
     if (told.length > 0) yield told;

@@ -1,11 +1,13 @@
-/** Order and bounds of the calls of one actor: first come, first served, at most so many at once, at most so many waiting. */
+/**
+ * Orders and limits the calls of one actor: first come, first served, with a maximum of running and of waiting calls.
+ */
 
 import { CallError } from './call-errors.ts';
 
 export interface MailboxLimits {
-  /** Calls that run at the same time; 1 runs them one after another, in the order of each caller. */
+  /** Calls that run at the same time; 1 runs them one after another, in the order in which each caller sent them. */
   readonly maxConcurrency: number;
-  /** Calls that may wait; one more is refused with RESOURCE_EXHAUSTED. */
+  /** Maximum number of waiting calls; one more is refused with RESOURCE_EXHAUSTED. */
   readonly maxPendingCalls: number;
 }
 
@@ -20,7 +22,7 @@ export class Mailbox {
     this.#limits = limits;
   }
 
-  /** Calls that wait. */
+  /** Number of waiting calls. */
   get depth(): number {
     return this.#waiting.size;
   }
@@ -29,14 +31,15 @@ export class Mailbox {
     return this.#running.size;
   }
 
-  /** The calls that run now. */
+  /** The calls that are running. */
   runningCalls(): Iterable<object> {
     return this.#running;
   }
 
   /**
-   * Runs `begin` for a call in its turn: now, if there is room. Returns how to leave the queue before that. Whoever was
-   * begun calls `done` when it is over. @throws CallError RESOURCE_EXHAUSTED when the mailbox is full.
+   * Calls `begin` when it is the call's turn: at once if there is room. Returns a function that leaves the queue before
+   * that. A call that has begun must call `done` when it ends. @throws CallError RESOURCE_EXHAUSTED when the mailbox is
+   * full.
    */
   enter(call: object, begin: () => void): () => void {
     const { maxConcurrency, maxPendingCalls } = this.#limits;
@@ -52,7 +55,7 @@ export class Mailbox {
     return () => this.#waiting.delete(call);
   }
 
-  /** A begun call is over: the next one begins. */
+  /** Records that a running call has ended, and begins the next one. */
   done(call: object): void {
     this.#running.delete(call);
     const [next] = this.#waiting;

@@ -1,4 +1,4 @@
-/** gRPC status codes by name, as the gRPC specification numbers them; here, so that threads need not load gRPC. */
+/** gRPC status codes by name, numbered as in the gRPC specification; kept here so that threads need not load gRPC. */
 
 export const STATUS_CODES = {
   OK: 0,
@@ -20,12 +20,12 @@ export const STATUS_CODES = {
   UNAUTHENTICATED: 16,
 } as const;
 
-/** Name of a gRPC status that is no success, as `NOT_FOUND`. */
+/** Name of a gRPC status other than OK, such as `NOT_FOUND`. */
 export type StatusName = Exclude<keyof typeof STATUS_CODES, 'OK'>;
 
 const NAMES = new Map(Object.entries(STATUS_CODES).map(([name, code]) => [code as number, name]));
 
-/** Name of a code; UNKNOWN for none of a failure. */
+/** Name of a code; UNKNOWN if it is not a failure code. */
 export function statusName(code: number | undefined): StatusName {
   const name = code === undefined ? undefined : NAMES.get(code);
   return name === undefined || name === 'OK' ? 'UNKNOWN' : (name as StatusName);

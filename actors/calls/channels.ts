@@ -1,6 +1,6 @@
 /**
- * The connections of a process, one to each address: calls share one stream (transport/), plain gRPC calls (to servers
- * that are no Ballast process, and bulk bytes) have streams of their own on the same connection.
+ * The connections of a process, one per address. Calls between Ballast processes share one stream (transport/); plain
+ * gRPC calls (to other servers, and for bulk bytes) each use their own stream on the same connection.
  */
 
 import type { EventEmitter } from 'node:events';
@@ -22,36 +22,36 @@ import type { FrameDuplex } from './transport/channel.ts';
 import { Faults, readFaultOptions } from './transport/faults.ts';
 import { LinkPool } from './transport/pool.ts';
 
-// The client's window bounds bytes in flight towards it; 8 MiB lets a receiver pull at memory speed on loopback.
+// The client's window bounds the bytes in flight towards it; 8 MiB lets a receiver pull at memory speed on loopback.
 export const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   'grpc-node.flow_control_window': 8 * 1024 * 1024,
   'grpc.keepalive_time_ms': 20_000,
   'grpc.keepalive_timeout_ms': 10_000,
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1000,
-  'grpc.enable_retries': 0, // one layer retries: the actor handle
+  'grpc.enable_retries': 0, // only one layer retries: the actor handle
   'grpc.enable_http_proxy': 0,
 };
 
 /**
- * An actor that computes answers no ping: its node says whether it lives. Nor does one that computes as the client of
- * somebody's server.
+ * An actor that is computing answers no ping; its node reports whether it lives. A computing client does not answer its
+ * server's pings either.
  */
 export const BUSY_PEER_TIMEOUT_MS = 600_000;
 
 export interface ChannelPoolOptions {
-  /** Answers calls that come in; left out in a process that serves nothing. */
+  /** Answers incoming calls; absent in a process that serves nothing. */
   readonly dispatcher?: Dispatcher;
-  /** host:port where this process can be called. */
+  /** host:port at which this process can be called. */
   readonly ownAddress?: () => string;
-  /** What the environment's files say, by default, as they change. */
+  /** The credentials in the environment's files by default, followed as they change. */
   readonly security?: Security;
 }
 
-/** Connections by address. `close` when the process has no more calls to make. */
+/** Connections by address. Call `close` when the process makes no more calls. */
 export class ChannelPool implements Transport {
   readonly #clients = new Map<string, grpc.Client>();
-  /** Addresses of processes that actors live in. */
+  /** Addresses of actor processes. */
   readonly #actorAddresses = new Set<string>();
   readonly #links: LinkPool;
   readonly #security: Security;
@@ -70,7 +70,7 @@ export class ChannelPool implements Transport {
     });
   }
 
-  /** A client of the shared connection to host:port. @throws CallError when the pool is closed. */
+  /** A client on the shared connection to host:port. @throws CallError when the pool is closed. */
   client(address: string): grpc.Client {
     if (this.#isClosed) throw new CallError('UNAVAILABLE', 'this process has closed its connections');
     let client = this.#clients.get(address);
@@ -95,7 +95,7 @@ export class ChannelPool implements Transport {
     return this.#links.start(address, call, sink);
   }
 
-  /** Takes a stream that another process opened. */
+  /** Accepts a stream that another process opened. */
   accept(duplex: FrameDuplex): void {
     this.#links.accept(duplex);
   }
@@ -115,10 +115,10 @@ export class ChannelPool implements Transport {
   }
 }
 
-/** What plain calls are made on. */
+/** The connection used for plain calls. */
 export type Connections = Pick<ChannelPool, 'client' | 'metadata'>;
 
-/** The methods of a plain gRPC service at an address: a gRPC call each. */
+/** The methods of a plain gRPC service at an address; each call is one gRPC call. */
 export function plainCalls<Client, Handlers>(
   service: Service<Client, Handlers>,
   pool: Connections,
@@ -135,7 +135,7 @@ function deadlineOf({ deadlineMs = DEFAULT_DEADLINE_MS }: CallOptions): grpc.Cal
   return effectiveMs === Infinity ? {} : { deadline: Date.now() + effectiveMs };
 }
 
-/** The signal's reason if it was aborted, else what the wire said. */
+/** The signal's reason if it was aborted, otherwise the error of the call. */
 function failure(error: unknown, signal: AbortSignal | undefined): Error {
   if (signal?.aborted === true) return toError(signal.reason);
   return toError(toCallerError(fromServiceError(error as grpc.ServiceError)));
@@ -143,7 +143,10 @@ function failure(error: unknown, signal: AbortSignal | undefined): Error {
 
 type PlainStream = grpc.ClientDuplexStream<object, object>;
 
-/** Writes requests as there is room, then ends the writing; stops when the call is over. @throws what the iteration throws */
+/**
+ * Writes requests as flow control allows, then half-closes; stops when the call has ended. @throws what the iteration
+ * throws
+ */
 function writeAll(requests: RequestsOf<object>, stream: PlainStream): Promise<void> {
   const events: EventEmitter = stream;
   let isOver = false;
@@ -163,8 +166,8 @@ function writeAll(requests: RequestsOf<object>, stream: PlainStream): Promise<vo
 }
 
 /**
- * The answers of a plain call; ending the iteration cancels it. On the wire, a request or an answer that is the only one
- * is a stream of one.
+ * The responses of a plain call; ending the iteration cancels it. On the wire, a single request or response is a stream
+ * of one.
  */
 async function* plainStream(
   pool: Connections,

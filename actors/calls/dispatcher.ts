@@ -1,6 +1,6 @@
 /**
- * Calls into this process, however they came (the shared stream, plain gRPC, a thread's port): finds the actor that each
- * is for, and lets it run (running-call.ts). Requests and responses are bytes here.
+ * Dispatches calls into this process from every transport (the shared stream, plain gRPC, a thread's port): finds the
+ * target actor and runs the call (running-call.ts). Requests and responses are bytes here.
  */
 
 import type { Log } from '../../common/log.ts';
@@ -32,7 +32,7 @@ export class Dispatcher {
     this.#targets.set('', own);
   }
 
-  /** Adds methods of the process itself, which run whenever they are called. */
+  /** Adds methods of the process itself, which run without waiting for a turn. */
   addService<Client, Handlers>(
     service: Service<Client, Handlers>,
     handlers: Implementation<Handlers, CallContext>,
@@ -57,7 +57,7 @@ export class Dispatcher {
     this.#targets.delete(actorId);
   }
 
-  /** Actors that are served here. */
+  /** The actors served by this process. */
   actors(): ReadonlyMap<string, Target> {
     return new Map([...this.#targets].filter(([actorId]) => actorId !== ''));
   }
@@ -72,7 +72,7 @@ export class Dispatcher {
     return running;
   }
 
-  /** Refuses new calls and aborts those in progress. Resolves when they have ended, at the latest after `graceMs`. */
+  /** Refuses new calls and aborts those in progress. Resolves when they have ended, or after `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true;
     for (const call of [...this.#open]) call.cancel(stoppingError());

@@ -1,6 +1,6 @@
 /**
- * Prometheus metrics of one process: a registry of its own (never the package-wide default), Node's default metrics,
- * event-loop delay, and everything of ours under the prefix `ballast_`.
+ * Prometheus metrics of one process: its own registry (never the package-wide default), Node's default metrics,
+ * event-loop delay, and Ballast's metrics with the prefix `ballast_`.
  */
 
 import { createServer } from 'node:http';
@@ -22,19 +22,22 @@ export function createRegistry(
 ): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ ...labels });
-  if (isThread) return registry; // a thread's process tells them already
+  if (isThread) return registry; // the thread's process already reports these
   collectDefaultMetrics({ register: registry });
   for (const name of MISNAMED) registry.removeSingleMetric(name);
   return registry;
 }
 
-/** Default metrics whose label `type` hides an actor's, or that are gauges with a counter's name, which promtool refuses. */
+/**
+ * Default metrics that promtool refuses, because they are gauges with a counter's name, or whose label `type` would
+ * hide an actor's.
+ */
 const MISNAMED = ['handles', 'requests', 'resources'].flatMap((what) => [
   `nodejs_active_${what}`,
   `nodejs_active_${what}_total`,
 ]);
 
-/** Served calls by method and status, with latency. */
+/** Counts served calls by method and status, with their latency. */
 export class CallMetrics {
   readonly #calls: Counter<'method' | 'code'>;
   readonly #seconds: Histogram<'method'>;
@@ -61,7 +64,7 @@ export class CallMetrics {
   }
 }
 
-/** Calls that wait and run at what `targets` returns. */
+/** Gauges of the calls that wait and run in the targets that `targets` returns. */
 export function watchMailboxes(registry: Registry, targets: () => Iterable<Target>): void {
   const gauge = (name: string, help: string, read: (mailbox: Mailbox) => number) =>
     new Gauge({
@@ -99,11 +102,11 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 export interface MetricsOptions {
   readonly port?: number;
   readonly host?: string;
-  /** More pages, by path. */
+  /** Additional pages, by path. */
   readonly pages?: ReadonlyMap<string, () => Promise<string>>;
 }
 
-/** Serves `GET /metrics`. Port 0 takes a free one. @throws UserError naming the port when it is in use. */
+/** Serves `GET /metrics`. Port 0 takes a free port. @throws UserError naming the port when it is in use. */
 export async function serveMetrics(registry: Registry, options: MetricsOptions = {}): Promise<MetricsServer> {
   const { port = 0, host = '127.0.0.1', pages } = options;
   checkPort('Metrics, port', port);
@@ -112,7 +115,7 @@ export async function serveMetrics(registry: Registry, options: MetricsOptions =
     const { url = '' } = request;
     const page = url === '/metrics' ? () => registry.metrics() : pages?.get(url);
     if (page === undefined) {
-      response.writeHead(404).end('only /metrics is here\n');
+      response.writeHead(404).end('not found: this server has only /metrics\n');
       return;
     }
     page().then(

@@ -1,20 +1,20 @@
-/** Handlers of a service as methods that take and give bytes. */
+/** Wraps the handlers of a service as methods that take and return bytes. */
 
 import { CallError } from '../base/call-errors.ts';
 import type { CallContext, IncomingCall } from './call.ts';
 import type { Implementation, Method, Service } from '../proto/protos.ts';
 import { untilAborted } from '../proto/request-stream.ts';
 
-/** What a call brings: one request message, or many. */
+/** The input of a call: one request message, or a stream of them. */
 export type RawInput = Pick<IncomingCall, 'request' | 'requests'>;
 export type RawUnary = (input: RawInput, context: CallContext) => Promise<Uint8Array>;
 export type RawStream = (input: RawInput, context: CallContext) => AsyncIterable<Uint8Array>;
 
-/** A method as bytes in, bytes out. */
+/** A method from bytes to bytes. */
 export type RawMethod =
   { readonly isStream: false; readonly run: RawUnary } | { readonly isStream: true; readonly run: RawStream };
 
-/** Handlers of a service as raw methods. @throws Error when a method has no handler. */
+/** The handlers of a service as raw methods. @throws Error when a method has no handler. */
 export function rawMethods<Client, Handlers>(
   service: Service<Client, Handlers>,
   handlers: Implementation<Handlers, CallContext>,
@@ -49,7 +49,7 @@ function rawMethod(method: Method, handler: Handler): RawMethod {
   return { isStream: true, run };
 }
 
-/** What a handler gets: its request, or its requests as they come. @throws CallError INVALID_ARGUMENT */
+/** Decodes a handler's input: its request, or its requests as they arrive. @throws CallError INVALID_ARGUMENT */
 function decoded(
   method: Method,
   { request, requests }: RawInput,
@@ -59,7 +59,9 @@ function decoded(
     try {
       return method.requestDeserialize(bytes as Buffer);
     } catch (cause) {
-      throw new CallError('INVALID_ARGUMENT', `the request is no message of ${method.path}`, { cause });
+      throw new CallError('INVALID_ARGUMENT', `the request is not a valid message of ${method.path}`, {
+        cause,
+      });
     }
   };
   if (!method.requestStream) {

@@ -15,15 +15,17 @@ import type { RawMethod, RawStream, RawUnary } from './raw-methods.ts';
 export interface DispatcherOptions {
   readonly log: Log;
   readonly metrics?: CallMetrics;
-  /** Notes the calls that are being answered. */
+  /** Records the calls in progress. */
   readonly activity?: Activity;
-  /** How long a call may wait for those that it is made for; 5 s by default. */
+  /** How long a call may wait for calls of its own chain; 5 s by default. */
   readonly circleMs?: number;
 }
 
-/** A call that its maker does not wait for may wait for its maker: not for long, or they all wait. */
+/**
+ * A call that its caller does not await may wait for its caller, but only briefly, or all would wait for each other.
+ */
 const CIRCLE_MS = 5000;
-/** What metrics call calls that reached no method. */
+/** Metric label of calls that reached no method. */
 const UNKNOWN_METHOD = 'unknown';
 
 let calls = 0;
@@ -37,7 +39,7 @@ export class RunningCall implements DispatchedCall, CallContext {
   readonly #timer: NodeJS.Timeout | undefined;
   readonly #number = ++calls;
   #circleTimer: NodeJS.Timeout | undefined;
-  /** Made when a handler asks for it: most calls end without. */
+  /** Created on demand: most calls end without one. */
   #controller: AbortController | null = null;
   #abortReason: Error | null = null;
   #leave: (() => void) | null = null;
@@ -64,7 +66,7 @@ export class RunningCall implements DispatchedCall, CallContext {
     return this.#call.deadlineMs;
   }
 
-  /** This very call, in chains of calls. */
+  /** This call as an element of chains of calls. */
   get place(): string {
     const { actorId, incarnation, method } = this.#call;
     return `${actorId} ${method.slice(method.lastIndexOf('/') + 1)} #${incarnation}/${this.#number}`;
@@ -114,7 +116,7 @@ export class RunningCall implements DispatchedCall, CallContext {
     return found;
   }
 
-  /** Those that run before it may be those that it is made for: then it would wait for itself. */
+  /** If the calls ahead of it belong to its own chain, it would wait for itself. */
   #awaitTurn(): void {
     this.#circleTimer = setTimeout(() => {
       if (this.#hasBegun || this.#isEnded) return;
@@ -160,7 +162,7 @@ export class RunningCall implements DispatchedCall, CallContext {
       const room = this.#output.message(message);
       if (room !== null) await this.#orAborted(room);
     }
-    if (this.#abortReason !== null) throw this.#abortReason; // a handler may just stop when it is told to
+    if (this.#abortReason !== null) throw this.#abortReason; // a handler may simply return when it is aborted
     this.#close('OK');
     this.#output.end();
   }
@@ -178,7 +180,7 @@ export class RunningCall implements DispatchedCall, CallContext {
     });
   }
 
-  /** After an abort the answer is the abort's own, whatever the handler threw. */
+  /** After an abort, the abort decides the answer, whatever the handler threw. */
   #fail(thrown: unknown): void {
     if (this.#isEnded) return;
     const cause = this.#abortReason ?? thrown;
@@ -195,23 +197,23 @@ export class RunningCall implements DispatchedCall, CallContext {
     clearTimeout(this.#timer);
     clearTimeout(this.#circleTimer);
     this.#onEnd(this);
-    // A caller may name what it likes: only methods that exist become labels.
+    // A caller may send any name: only methods that exist become labels.
     const method = this.#isFound ? this.#call.method.slice(1) : UNKNOWN_METHOD;
     this.#options.metrics?.observe(method, code, (performance.now() - this.#startMs) / 1000);
   }
 }
 
-/** No detail and UNAVAILABLE: callers treat it as a lost connection. */
+/** UNAVAILABLE without details: callers treat it as a lost connection. */
 class StoppingError extends Error {
   override readonly name = 'StoppingError';
 }
 
-/** The actor is not, or no longer, in this process; likewise. */
+/** The actor is not, or is no longer, in this process; treated the same way. */
 class AbsentError extends Error {
   override readonly name = 'AbsentError';
 }
 
-/** What ends calls of a process that ends. */
+/** The reason for calls that end because the process stops. */
 export function stoppingError(): Error {
   return new StoppingError('the process is stopping');
 }

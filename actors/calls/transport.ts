@@ -1,6 +1,6 @@
 /**
- * How calls leave a process: bytes to an actor (or to the process itself) at an address. A process uses its links
- * (channels.ts), a thread the port to its process (thread-port.ts); callers cannot tell.
+ * Sends calls out of a process: bytes to an actor (or to the process itself) at an address. A process uses its links
+ * (channels.ts), a thread the port to its process (thread-port.ts); callers cannot tell the difference.
  */
 
 import { toError } from '../../common/errors.ts';
@@ -12,13 +12,13 @@ import { sendAll } from '../proto/request-stream.ts';
 import type { CallSink, CallStart, StartedCall } from './transport/caller.ts';
 
 export interface Transport {
-  /** Begins a call; its sink hears the answers. */
+  /** Starts a call; its sink receives the answers. */
   start(address: string, call: CallStart, sink: CallSink): StartedCall;
-  /** Forgets an address whose process is gone, so that nothing tries to reconnect to it. */
+  /** Forgets an address whose process is gone, so that nothing reconnects to it. */
   drop(address: string): void;
 }
 
-/** What ends a call before its answer: an AbortSignal, or something lighter. */
+/** Cancels a call before its answer: an AbortSignal, or a lighter equivalent. */
 export interface CallSignal {
   readonly aborted: boolean;
   readonly reason: unknown;
@@ -30,7 +30,7 @@ function throwIfAborted(signal: CallSignal | undefined): void {
   if (signal?.aborted === true) throw toError(signal.reason);
 }
 
-/** What a call brings: one request message, or those of a stream as they come. */
+/** The input of a call: one request message, or those of a stream as they arrive. */
 export interface Requests {
   readonly request: Uint8Array;
   readonly requests: AsyncIterable<Uint8Array> | null;
@@ -46,7 +46,10 @@ export function encodeRequests(method: Method, input: object): Requests {
   return { request: new Uint8Array(), requests };
 }
 
-/** Begins a call with all its requests. `fail` hears what making those threw; the call is given up then. */
+/**
+ * Starts a call and sends all its requests. If producing those throws, `fail` receives the error and the call is
+ * cancelled.
+ */
 function startCall(
   transport: Transport,
   address: string,
@@ -77,7 +80,7 @@ function startCall(
   return { ...started, cancel };
 }
 
-/** Calls a method with one answer once. @throws WireError, or the signal's reason, or what `requests` throws. */
+/** Calls a unary method once. @throws WireError, or the signal's reason, or what `requests` throws. */
 export function callUnary(
   transport: Transport,
   address: string,
@@ -88,7 +91,7 @@ export function callUnary(
   return new Promise((resolve, reject) => {
     throwIfAborted(signal);
     let answer: Uint8Array | null = null;
-    let started: StartedCall | null = null; // a call that cannot be sent ends before there is one
+    let started: StartedCall | null = null; // a call that cannot be sent fails before it has an id
     const onAbort = () => {
       started?.cancel();
       reject(toError(signal?.reason));
@@ -111,8 +114,8 @@ export function callUnary(
 }
 
 /**
- * Calls a method with a stream of answers once; ending the iteration cancels it. @throws WireError, or the signal's
- * reason, or what `requests` throws.
+ * Calls a server-streaming method once; ending the iteration cancels it. @throws WireError, or the signal's reason, or
+ * what `requests` throws.
  */
 export async function* callStream(
   transport: Transport,
@@ -160,7 +163,7 @@ export async function* callStream(
   }
 }
 
-/** The methods that a process serves itself at an address: no actor, no retries. */
+/** The methods that the process at an address serves itself: no actor, no retries. */
 export function serviceCalls<Client, Handlers>(
   service: Service<Client, Handlers>,
   transport: Transport,

@@ -1,4 +1,4 @@
-/** `actor` and `task`: what makes a class an actor, and a function a task. */
+/** `actor` and `task`: declare that a class is an actor, and a function a task. */
 
 import { serveActor } from '../serve.ts';
 import { isHosted, registerClass } from './class-registry.ts';
@@ -10,14 +10,16 @@ import { registerTask } from './task-options.ts';
 import type { TaskFunction, TaskOptions } from './task-options.ts';
 
 /**
- * Says that a class is an actor, and returns it: `const Counter = actor(import.meta, class Counter { … })`. Its public
- * methods are its interface; those that are generators stream. It may have
+ * Declares that a class is an actor, and returns it: `const Counter = actor(import.meta, class Counter { … })`. Its
+ * public methods are its interface; generator methods stream their results. It may have
  *
- * - `static create(...args)`, maybe async, which makes the instance in place of the constructor;
- * - `snapshot()` and `restore(state)`: what the first returns after a call, the second gets after a restart;
- * - `onStop()`, called before a clean end.
+ * - `static create(...args)`, which may be async, to create the instance instead of the constructor;
+ * - `snapshot()` and `restore(state)`: the latest value that `snapshot` returned after a call is passed to `restore`
+ *   after a restart;
+ * - `onStop()`, called before a clean shutdown.
  *
- * The file runs again in each actor's process, as far as `await start()`. @throws UserError for what cannot be an actor.
+ * The file runs again in each actor's process, up to `await start()`. @throws UserError if the class cannot be an
+ * actor.
  */
 export function actor<Class extends ActorClass>(
   module: ModuleMeta,
@@ -29,8 +31,8 @@ export function actor<Class extends ActorClass>(
 }
 
 /**
- * Says that a function may run in other processes, and returns it: `const square = task(import.meta, function square(x) {
- * … })`, called by `ballast.run(square, 3)`. @throws UserError for a function without a name.
+ * Declares that a function may run in other processes, and returns it: `const square = task(import.meta, function
+ * square(x) { … })`, called by `ballast.run(square, 3)`. @throws UserError if the function has no name.
  */
 export function task<Function extends TaskFunction>(
   module: ModuleMeta,
@@ -45,6 +47,6 @@ function serveIfHosted(registered: RegisteredClass): void {
   if (!isHosted(registered)) return;
   noteServing();
   const { service } = registered.type;
-  // In a later turn: the rest of the file may hold what its methods use.
+  // In a later turn of the event loop: the rest of the file may define what its methods use.
   setImmediate(() => void serveActor({ service, start: (runtime) => startInstance(registered, runtime) }));
 }

@@ -1,14 +1,14 @@
-/** Methods of class actors for callers, over the calls that any actor has. */
+/** Methods of class actors for callers, built on the calls of any actor. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { retryDelayMs } from '../base/retry.ts';
 import type { AnyService, CallOptions } from '../proto/protos.ts';
 import type { ClassCallOptions } from './class-types.ts';
 
-/** Calls of a handle or a pool, by method: a list of arguments, and how. */
+/** Calls through a handle or a pool by method name: a list of arguments, and options. */
 export type ListCalls = Readonly<Record<string, (args: unknown[], options: CallOptions) => unknown>>;
 
-/** Methods that take their arguments one by one, and `with(options)`. */
+/** Methods that take their arguments one by one, with `with(options)`. */
 export function spreadMethods(service: AnyService, calls: ListCalls): Record<string, unknown> {
   const methods: Record<string, unknown> = {};
   for (const [name, { responseStream }] of service.methods) {
@@ -26,7 +26,7 @@ export function spreadMethods(service: AnyService, calls: ListCalls): Record<str
 const kept = new Set<unknown>();
 const keptWith = new WeakMap<object, unknown>();
 
-/** Keeps what a call is made with until it ends: the references in it hold their objects for whoever gets them. */
+/** Keeps the arguments of a call reachable until it ends: their references hold the objects for the receiver. */
 export async function keptDuring<Answer>(things: unknown, call: () => Promise<Answer>): Promise<Answer> {
   const isList = Array.isArray(things);
   if (isList && !things.some((thing) => typeof thing === 'object')) return call();
@@ -39,13 +39,13 @@ export async function keptDuring<Answer>(things: unknown, call: () => Promise<An
   }
 }
 
-/** The same for a stream: as long as the program has it. */
+/** The same for a stream, for as long as the program has it. */
 function keptBy(stream: unknown, args: unknown[]): unknown {
   keptWith.set(stream as object, args);
   return stream;
 }
 
-/** Calls until it succeeds, as often and after such errors as `options` say, within its one deadline. */
+/** Repeats a call until it succeeds, as often and after such errors as `options` allow, within its one deadline. */
 export async function withRetries<Answer>(
   call: (options: CallOptions) => Promise<Answer>,
   { retries = 0, retryOn, ...options }: ClassCallOptions,

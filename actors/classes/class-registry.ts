@@ -1,6 +1,6 @@
 /**
- * Classes and functions that this program has said are actors and tasks. The file that says so is also the program of the
- * actor's process: there, the same line serves the class instead.
+ * Classes and functions that this program has declared as actors and tasks. The declaring file is also the program of
+ * the actor's process: there, the same line serves the class instead.
  */
 
 import { realpathSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { classService, methodNames } from './class-service.ts';
 import type { ActorClass } from './class-types.ts';
 import type { ErrorClass } from './thrown-error.ts';
 
-/** Methods whose calls wait for each other, and not for those of other methods. */
+/** Methods whose calls wait only for each other, not for other methods. */
 export interface ConcurrencyGroup {
   readonly methods: readonly string[];
   /** Calls of the group that run at the same time. */
@@ -23,14 +23,14 @@ export interface ConcurrencyGroup {
 }
 
 export interface ActorOptions {
-  /** The actors' type; the class's own name by default. */
+  /** The actors' type; the class name by default. */
   readonly name?: string;
-  /** Methods that may run twice, and so are called again when their actor dies. */
+  /** Methods that may run twice, and so are repeated when their actor dies. */
   readonly idempotent?: readonly string[];
-  /** Error classes of the program's own, which callers get back as such. */
+  /** The program's own error classes, which callers receive as such. */
   readonly errors?: readonly ErrorClass[];
   readonly groups?: Readonly<Record<string, ConcurrencyGroup>>;
-  /** How its actors are spawned unless the caller says otherwise. */
+  /** Default spawn options of its actors. */
   readonly defaults?: Omit<SpawnOptions, 'args'>;
 }
 
@@ -40,7 +40,7 @@ export interface RegisteredClass {
   readonly options: ActorOptions;
 }
 
-/** `import.meta` of the file that holds the class. */
+/** `import.meta` of the file that defines the class. */
 export interface ModuleMeta {
   readonly url: string;
 }
@@ -49,7 +49,9 @@ const TYPE_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,39}$/;
 const classes = new WeakMap<object, RegisteredClass>();
 const names = new Set<string>();
 
-/** Enters a class under `key`, which programs name it by. @throws UserError for what cannot be an actor. */
+/**
+ * Registers a class under `key`, the value by which programs refer to it. @throws UserError if it cannot be an actor.
+ */
 export function registerClass(
   key: object,
   module: ModuleMeta,
@@ -57,7 +59,7 @@ export function registerClass(
   options: ActorOptions,
 ): RegisteredClass {
   if (typeof actorClass !== 'function' || typeof actorClass.prototype !== 'object')
-    throw new UserError(`actor(…, ${shown(actorClass)}): it is no class.`);
+    throw new UserError(`actor(…, ${shown(actorClass)}): it is not a class.`);
   const name: unknown = options.name ?? actorClass.name;
   if (typeof name !== 'string' || !TYPE_NAME.test(name)) {
     throw new UserError(
@@ -68,7 +70,8 @@ export function registerClass(
     throw new UserError(`Actor class ${name}: its first argument is import.meta.`);
   const entry = fileURLToPath(module.url);
   const id = `${entry}#${name}`;
-  if (names.has(id)) throw new UserError(`Actor class ${name}: ${entry} has two of this name; rename one.`);
+  if (names.has(id))
+    throw new UserError(`Actor class ${name}: ${entry} declares two with this name; rename one.`);
   names.add(id);
   checkGroups(name, methodNames(actorClass), options.groups ?? {});
   const { idempotent = [], errors = [], defaults } = options;
@@ -99,17 +102,17 @@ function checkGroups(
   }
 }
 
-/** @throws UserError when nobody has said that it is one. */
+/** @throws UserError when it was not declared as an actor or a task. */
 export function registeredClass(key: object): RegisteredClass {
   const registered = classes.get(key);
   if (registered !== undefined) return registered;
   const name = typeof key === 'function' ? key.name : 'this';
   throw new UserError(
-    `${name || 'This'} is no actor: write actor(import.meta, class ${name} { … }), or task(…).`,
+    `${name || 'This'} is not an actor: write actor(import.meta, class ${name} { … }), or task(…).`,
   );
 }
 
-/** Which actor this process or thread is to be: its type, and the file of its class; null in any other program. */
+/** The actor that this process or thread is to be: its type, and the file of its class; null in any other program. */
 export function hostedType(): { readonly name: string; readonly entry: string } | null {
   if (!isMainThread) return threadEntry();
   if (!isActorProcess()) return null;

@@ -1,4 +1,7 @@
-/** What programs, and actors, do with class actors: spawn, find, pool and end them; run tasks; keep values as objects. */
+/**
+ * Operations on class actors for programs and actors: spawn, find, pool and end them; run tasks; keep values as
+ * objects.
+ */
 
 import { availableParallelism } from 'node:os';
 import { objectHolder } from '../objects/node-objects.ts';
@@ -21,7 +24,7 @@ import { SentRefs } from './sent-refs.ts';
 import { decodeValue, encodeParts } from './value-codec.ts';
 import { countReferences, ValueRef } from './value-ref.ts';
 
-/** What a class is made with, where it is made with something. */
+/** The constructor arguments of a class, if it takes any. */
 type MadeWith<Class, Options> =
   ArgsOf<Class> extends [] ? [options?: Options] : [options: Options & { readonly args: ArgsOf<Class> }];
 
@@ -30,7 +33,7 @@ type PoolClassOptions = Omit<PoolOptions, 'args'>;
 type ValuePutOptions = Pick<PutOptions, 'owner'>;
 
 export interface ClassPool<Class> extends Pick<ActorPool<unknown>, 'size' | 'waiting' | 'close'> {
-  /** The methods of the class; a call goes to some member. */
+  /** The methods of the class; each call goes to one member. */
   readonly calls: RemoteMethods<InstanceOf<Class>>;
 }
 
@@ -49,8 +52,8 @@ export class ClassRuntime {
   }
 
   /**
-   * Starts an actor, and resolves when it is accepted; calls wait until it serves. With `name` and `getIfExists`, the
-   * living actor of that name. @throws UserError for what can never run, CallError when there is no node to ask.
+   * Starts an actor. Resolves when it is accepted; calls wait until it serves. With `name` and `getIfExists`, returns
+   * the living actor of that name. @throws UserError if it can never run, CallError when no node can be reached.
    */
   async spawn<Class extends ActorClass>(
     actorClass: Class,
@@ -64,7 +67,7 @@ export class ClassRuntime {
     return this.handle(actorClass, actorId);
   }
 
-  /** A handle of an actor that somebody started; ids are what one actor tells another. */
+  /** A handle of an existing actor by id; actors pass each other ids. */
   handle<Class extends ActorClass>(actorClass: Class, actorId: string): ClassHandle<Class> {
     const { type } = registeredClass(actorClass);
     const calls = this.system.handle(type, actorId) as unknown as ListCalls;
@@ -81,7 +84,7 @@ export class ClassRuntime {
     return found === null ? null : this.handle(actorClass, found.actorId);
   }
 
-  /** Like actors behind one set of methods. Close it. @throws UserError for limits that cannot be. */
+  /** A pool of identical actors behind one set of methods. Close it after use. @throws UserError for invalid limits. */
   pool<Class extends ActorClass>(
     actorClass: Class,
     ...[options]: MadeWith<Class, PoolClassOptions>
@@ -97,11 +100,11 @@ export class ClassRuntime {
       get waiting() {
         return pool.waiting;
       },
-      close: () => keptDuring(options, () => pool.close()), // members that come later get the same references
+      close: () => keptDuring(options, () => pool.close()), // members that start later get the same references
     };
   }
 
-  /** Runs a task in one of its processes, as soon as one is free. @throws what it throws. */
+  /** Runs a task in one of its processes, as soon as one is free. @throws what the task throws. */
   run<Args extends unknown[], Result>(
     run: (...args: Args) => Result,
     ...args: Args
@@ -115,8 +118,8 @@ export class ClassRuntime {
   }
 
   /**
-   * Stores a value, and returns a reference that may be sent anywhere. The value is freed when no process has a reference
-   * of it any more, or as `owner` says. Its arrays must not change meanwhile. @throws UserError, ObjectError
+   * Stores a value, and returns a reference that can be sent anywhere. The value is freed when no process holds a
+   * reference to it any more, or as `owner` says. Do not change its arrays meanwhile. @throws UserError, ObjectError
    */
   async put<Value>(value: Value, { owner = 'references' }: ValuePutOptions = {}): Promise<ValueRef<Value>> {
     const { references } = this.objects;
@@ -130,19 +133,19 @@ export class ClassRuntime {
   }
 
   /**
-   * The value behind a reference, fetched if another machine has it. It is the caller's own: large arrays of this machine
-   * are mapped, not copied, and what is written to them stays in this process. @throws ObjectError
+   * The value behind a reference, fetched if it is on another machine. The caller owns the result: large arrays on this
+   * machine are mapped, not copied, and writes to them stay in this process. @throws ObjectError
    */
   async get<Value>(ref: ValueRef<Value>, options: CallOptions = {}): Promise<Value> {
     return keptDuring(ref, async () => decodeValue(await this.objects.read(ref, options), true) as Value);
   }
 
-  /** Frees a value wherever it is held, whoever has references of it. */
+  /** Frees a value on every node that holds it, even if references to it remain. */
   free(ref: ObjectRef, options: CallOptions = {}): Promise<void> {
     return this.objects.free([ref], options);
   }
 
-  /** Resolves when an actor serves. @throws ActorError with its last log lines when it died for good. */
+  /** Resolves when an actor serves. @throws ActorError with its last log lines when it died permanently. */
   ready({ actorId }: { readonly actorId: string }, options: CallOptions = {}): Promise<ActorStatus> {
     return this.system.ready(actorId, options);
   }

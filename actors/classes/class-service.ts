@@ -1,4 +1,4 @@
-/** The public methods of a class as a service: the same as one from a `.proto`, with values in place of messages. */
+/** The public methods of a class as a service: like one from a `.proto`, with values instead of messages. */
 
 import protobuf from 'protobufjs';
 import { UserError } from '../../common/errors.ts';
@@ -10,18 +10,18 @@ import { decodeThrown } from './thrown-error.ts';
 import type { ErrorClass } from './thrown-error.ts';
 import { decodeValue, encodeValue } from './value-codec.ts';
 
-/** Methods that the runtime calls, and never a caller. */
+/** Methods that only the runtime calls. */
 export const HOOKS: ReadonlySet<string> = new Set(['snapshot', 'restore', 'onStop']);
-/** A handle has these for itself, or would be taken for a promise. */
+/** Names that a handle defines itself, or that would make it look like a promise. */
 const RESERVED = ['actorId', 'then', 'with', 'toJSON'];
 const NAMESPACE = 'ballast.classes';
 
-/** An answer, encoded by `encodeValue`. */
+/** A response encoded by `encodeValue`. */
 export interface Answered {
   readonly encoded: Buffer;
 }
 
-/** Names of the public methods: of the class and those it extends, without hooks and names that begin with `_`. */
+/** Names of the public methods, inherited ones included, without hooks and names that begin with `_`. */
 export function methodNames(actorClass: ActorClass): string[] {
   const names = new Set<string>();
   let prototype = actorClass.prototype as object | null;
@@ -38,7 +38,7 @@ export function methodNames(actorClass: ActorClass): string[] {
   return [...names];
 }
 
-/** @throws UserError for a method that no handle can have. */
+/** @throws UserError for a method name that no handle can have. */
 export function classService(
   actorClass: ActorClass,
   typeName: string,
@@ -49,7 +49,7 @@ export function classService(
   const reserved = names.find((name) => RESERVED.includes(name));
   if (reserved !== undefined) {
     throw new UserError(
-      `Actor class ${typeName}: no method may be called '${reserved}'; choose another name.`,
+      `Actor class ${typeName}: the method name '${reserved}' is reserved; choose another one.`,
     );
   }
   const missing = idempotent.find((name) => !names.includes(name));
@@ -89,7 +89,7 @@ function methodOf(
     requestDeserialize(bytes) {
       const args = decodeValue(bytes);
       if (!Array.isArray(args))
-        throw new CallError('INVALID_ARGUMENT', `the arguments of ${where} are no list`);
+        throw new CallError('INVALID_ARGUMENT', `the arguments of ${where} are not a list`);
       return args as unknown[];
     },
     responseSerialize: (answer) => (answer as Answered).encoded,
@@ -98,7 +98,7 @@ function methodOf(
   };
 }
 
-/** What reflection shows of it: methods whose messages are bytes of `encodeValue`. */
+/** The service as reflection describes it: methods whose messages are bytes of `encodeValue`. */
 function descriptionOf(typeName: string, methods: ReadonlyMap<string, Method>): protobuf.Root {
   const service = new protobuf.Service(typeName);
   for (const [name, { responseStream }] of methods) {

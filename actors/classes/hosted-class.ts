@@ -18,7 +18,7 @@ import { referencesSettled } from './value-ref.ts';
 
 type Methods = Record<string, (...args: unknown[]) => unknown>;
 
-/** Makes the instance, and what serves its methods. */
+/** Creates the instance, and the handlers of its methods. */
 export async function startInstance(
   registered: RegisteredClass,
   runtime: ActorRuntime,
@@ -33,7 +33,7 @@ export async function startInstance(
   const keep = snapshotKeeper(instance, registered.type.name, (state) => runtime.saveState(state));
   const handlers: Record<string, unknown> = {};
   for (const [name, method] of registered.type.service.methods) {
-    const encode = answerEncoder(runtime.objects.references, `What ${registered.type.name}.${name} returns`);
+    const encode = answerEncoder(runtime.objects.references, `The result of ${registered.type.name}.${name}`);
     const hosted = { instance, name, keep, encode };
     handlers[name] = method.responseStream
       ? (sent: unknown[], call: CallContext) => streamed(hosted, sent, (run) => within(call, run))
@@ -46,7 +46,7 @@ export async function startInstance(
       if (typeof state === 'string') await within(null, () => instance.restore?.(decodeText(state)));
     },
     onStop: async () => {
-      void made; // the references that it was made with are its own until here: another process may need them
+      void made; // hold the references of its arguments until here: another process may need them
       await within(null, () => instance.onStop?.());
       await ballast.close();
     },
@@ -71,7 +71,7 @@ interface HostedMethod {
   readonly encode: (value: unknown) => Promise<Answered>;
 }
 
-/** Encodes answers, and sees to it that the objects of their references are held. */
+/** Encodes results, and makes sure that the objects of their references are held. */
 function answerEncoder(references: HeldReferences, what: string): HostedMethod['encode'] {
   return async (value) => {
     const sent = new SentRefs(references);
@@ -93,7 +93,7 @@ async function answered(
   } catch (thrown) {
     throw new ThrownValue(thrown, encodeThrown(thrown));
   } finally {
-    await referencesSettled(); // the caller may let go of what it sent, once it has the answer
+    await referencesSettled(); // the caller may release its arguments as soon as it has the answer
   }
   return encode(value);
 }
@@ -122,14 +122,14 @@ async function* streamed(
   }
 }
 
-/** After each call: what `snapshot` returns is stored, if it is another than before, in the order of the calls. */
+/** After each call, stores the result of `snapshot` if it has changed, in the order of the calls. */
 function snapshotKeeper(
   instance: Methods,
   typeName: string,
   save: (state: string) => Promise<void>,
 ): () => Promise<void> {
   if (typeof instance.snapshot !== 'function') return () => Promise.resolve();
-  const last: { state: string; value: unknown } = { state: '', value: null }; // what it refers to stays, for the next process
+  const last: { state: string; value: unknown } = { state: '', value: null }; // the objects that it refers to stay for the next process
   let saving: Promise<void> = Promise.resolve();
   const store = async () => {
     const value = await instance.snapshot!();
@@ -140,7 +140,7 @@ function snapshotKeeper(
   };
   return () => {
     const mine = saving.then(store);
-    saving = mine.catch(() => undefined); // its own call says so
+    saving = mine.catch(() => undefined); // the call that caused it reports the error
     return mine;
   };
 }

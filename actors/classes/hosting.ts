@@ -1,4 +1,4 @@
-/** Whether the class of this actor's process was found in its file. */
+/** Records whether the class of this actor's process was found in its file. */
 
 let isServing = false;
 

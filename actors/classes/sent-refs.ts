@@ -1,4 +1,6 @@
-/** References in a value that is about to be sent: their objects are held for it until whoever gets it holds them. */
+/**
+ * References in a value that is about to be sent: their objects are held for the value until its receiver holds them.
+ */
 
 import type { HeldReferences } from '../objects/held-references.ts';
 import type { Sending } from './value-codec.ts';
@@ -28,7 +30,7 @@ export class SentRefs implements Sending {
     if (this.#refs.length > 0) await this.#references.send(this.#refs, this.#transit);
   }
 
-  /** For one that lies in an object: as long as that is there. @throws CallError */
+  /** For a value inside an object: the hold lasts as long as the object. @throws CallError */
   async holdFor(holder: string): Promise<void> {
     if (this.#refs.length > 0) await this.#references.holdFor(this.#refs, holder);
   }

@@ -1,4 +1,4 @@
-/** `start`: a node in this process and what a program does with it, in one line. */
+/** `start`: a node in this process, and everything that a program does with it, in one call. */
 
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ import { ClassRuntime } from './class-runtime.ts';
 import { isClassFound } from './hosting.ts';
 
 export interface StartOptions extends Partial<NodeOptions> {
-  /** Deadline of calls that name none, milliseconds; a minute by default. */
+  /** Deadline of calls that set none, milliseconds; a minute by default. */
   readonly deadlineMs?: number;
 }
 
@@ -39,9 +39,9 @@ export class LocalRuntime extends ClassRuntime {
 }
 
 /**
- * Starts a node in this process. It runs modules that lie in the folder of this program (`entryRoots` names others), and
- * keeps logs in a folder for the time being (`runDir` names one to keep). In an actor's process it never resolves: what
- * follows belongs to the program alone. @throws as startNode
+ * Starts a node in this process. It runs modules inside this program's folder (`entryRoots` adds others), and writes
+ * logs to a temporary folder (`runDir` names one to keep). In an actor's process it never resolves: the code after it
+ * belongs to the program alone. @throws as startNode
  */
 export async function start(options: StartOptions = {}): Promise<LocalRuntime> {
   if (hostedType() !== null) return stayAnActor();
@@ -70,7 +70,7 @@ function stayAnActor(): Promise<never> {
   if (!isClassFound()) {
     const { name, entry } = hostedType()!;
     console.error(
-      `${entry} has no actor class or task ${name} above its start(): move it there, or to a file of its own.`,
+      `${entry} has no actor class or task ${name} above its start(): move it there, or to a separate file.`,
     );
     process.exit(EXIT_USER_ERROR);
   }

@@ -1,4 +1,4 @@
-/** Functions as tasks: each is a class actor with one method, kept in a pool while there is work. */
+/** Functions as tasks: each one is a class actor with a single method, in a pool that lives while there is work. */
 
 import { UserError } from '../../common/errors.ts';
 import { checkWhole, shown } from '../base/checks.ts';
@@ -14,16 +14,16 @@ export interface TaskOptions
   extends
     Pick<ClassCallOptions, 'retries' | 'retryOn' | 'deadlineMs'>,
     Pick<SpawnOptions, 'isolation' | 'resources' | 'labels' | 'placement' | 'env'> {
-  /** Processes (or threads) that run it at the same time; as many as this machine has cores by default. */
+  /** Maximum number of processes (or threads) that run it at the same time; the number of cores by default. */
   readonly max?: number;
-  /** Error classes of the program's own, which callers get back as such. */
+  /** The program's own error classes, which callers receive as such. */
   readonly errors?: readonly ErrorClass[];
 }
 
 const tasks = new WeakMap<TaskFunction, TaskOptions>();
 
 export function registerTask(module: ModuleMeta, run: TaskFunction, options: TaskOptions): RegisteredClass {
-  if (typeof run !== 'function') throw new UserError(`task(…, ${shown(run)}): it is no function.`);
+  if (typeof run !== 'function') throw new UserError(`task(…, ${shown(run)}): it is not a function.`);
   if (options.max !== undefined) checkWhole(`Task ${run.name}, max`, options.max, 1);
   const taskClass = class {
     run(...args: never[]): unknown {

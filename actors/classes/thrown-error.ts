@@ -1,13 +1,13 @@
 /**
- * What a method threw, as bytes, and again as an error in the caller's process: its class by name, message, code, further
- * fields, causes, and the stack where it happened. Classes of their own are made again where the caller knows them.
+ * Encodes what a method threw as bytes, and restores it as an error in the caller's process: its class by name,
+ * message, code, extra fields, causes, and the original stack. Custom classes are restored where the caller knows them.
  */
 
 import { UserError } from '../../common/errors.ts';
 import { ActorError, CallError } from '../base/call-errors.ts';
 import { decodeValue, encodeValue } from './value-codec.ts';
 
-/** Classes of errors that a caller may get back: anything that `instanceof` can be asked of. */
+/** Error classes that a caller can receive: any class that `instanceof` accepts. */
 export type ErrorClass = abstract new (...args: never[]) => Error;
 
 interface ErrorFacts {
@@ -22,7 +22,7 @@ type Said = { readonly error: ErrorFacts } | { readonly value: unknown };
 
 const MAX_CAUSES = 8;
 const MAX_STACK_LENGTH = 8000;
-/** A failure rides in one message of a stream. */
+/** A failure travels in one message of a stream. */
 const MAX_BYTES = 256 * 1024;
 const OWN_FIELDS = new Set(['name', 'message', 'stack', 'cause', '__proto__', 'constructor', 'prototype']);
 const BUILT_IN: readonly ErrorClass[] = [
@@ -66,8 +66,8 @@ function clonable(value: unknown): unknown {
 }
 
 /**
- * The error that a caller gets; `where` is the last line of its stack. `classes` are those of the program's own. What was
- * thrown and is no error comes back as it was.
+ * The error that a caller receives; `where` becomes the last line of its stack. `classes` are the program's own. A
+ * thrown value that is not an error is returned unchanged.
  */
 export function decodeThrown(bytes: Uint8Array, classes: readonly ErrorClass[], where: string): unknown {
   return thrownOf(decodeValue(bytes), classes, where, 0);
@@ -102,7 +102,7 @@ function text(value: unknown, otherwise: string): string {
   return typeof value === 'string' ? value : otherwise;
 }
 
-/** Stacks are printed: nothing in them may steer a terminal. */
+/** Stacks are printed: they must not contain terminal control sequences. */
 function printable(stack: string): string {
   return stack.replace(/[^\P{Cc}\n]/gu, '\uFFFD');
 }

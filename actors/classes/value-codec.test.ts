@@ -71,9 +71,9 @@ describe('values', () => {
     expect(back.large.byteOffset % 64).toBe(0);
     expect((decodeValue(whole) as typeof value).large.buffer).not.toBe(whole.buffer);
     expect(Buffer.concat(encodeParts(small, 'It'))).toEqual(encodeValue(small, 'It'));
-    expect(() => decodeValue(whole.subarray(0, 90_000))).toThrow('the bytes are no encoded value');
+    expect(() => decodeValue(whole.subarray(0, 90_000))).toThrow('the bytes are not an encoded value');
     expect(() => decodeValue(Uint8Array.of(0x50, 0, 0, 0, 255, 255, 255, 255, 1))).toThrow(
-      'no encoded value',
+      'not an encoded value',
     );
   });
 
@@ -96,7 +96,7 @@ describe('values', () => {
     expect(map.get('a')!.ref).toBe(first);
     expect(map.get('a')!.inline.toJSON()).toEqual(inline.toJSON());
     const forged = new ValueRef({ ...ref.toJSON(), id: '../x' });
-    expect(() => there([forged])).toThrow('the bytes are no encoded value');
+    expect(() => there([forged])).toThrow('the bytes are not an encoded value');
   });
 
   it('a key named __proto__ stays data', () => {
@@ -134,7 +134,7 @@ describe('values', () => {
     ['another tag', 'X1'],
     ['half of JSON', 'J{"a"'],
   ])('%s is refused', (_what, text) => {
-    expect(() => decodeValue(Buffer.from(text))).toThrow('the bytes are no encoded value');
+    expect(() => decodeValue(Buffer.from(text))).toThrow('the bytes are not an encoded value');
   });
 });
 

@@ -1,10 +1,10 @@
 /**
- * Values of class actors as bytes: whatever structured clone knows, by V8's own codec (`node:v8`), which Node keeps
- * compatible between versions, and references to values. Small plain values, as most arguments are, are JSON, which is
- * faster. Bytes from a wire are hostile: they make values, never code, and at worst an error.
+ * Values of class actors as bytes: everything that structured clone supports, encoded by V8's codec (`node:v8`), which
+ * Node keeps compatible between versions, and references to values. Small plain values, as most arguments are, use
+ * JSON, which is faster. Bytes from a wire are hostile: they decode to values or to an error, never to code.
  *
- * A value for an object store is encoded in parts, `P…`: its large arrays are not copied into the rest but follow it, each
- * at a multiple of 64 bytes, so that they can be written from where they are and used where they were mapped.
+ * A value for an object store is encoded in parts, `P…`: its large arrays are not copied but follow the rest, each at a
+ * multiple of 64 bytes, so that they can be written from where they are and used in place once mapped.
  */
 
 import { DefaultDeserializer, DefaultSerializer } from 'node:v8';
@@ -14,19 +14,19 @@ import { checkRef } from '../objects/object-ref.ts';
 import type { ObjectRef } from '../objects/object-ref.ts';
 import { receivedRef, ValueRef } from './value-ref.ts';
 
-/** First byte: how the rest is encoded. */
+/** First byte: the encoding of the rest. */
 const JSON_TAG = 0x4a;
 const CLONE_TAG = 0x56;
 const PARTS_TAG = 0x50;
-/** Of a value in parts: its tag, three bytes of nothing, the length of what comes before its arrays. */
+/** Header of a value in parts: its tag, three zero bytes, the length of the part before the arrays. */
 const PARTS_HEAD_BYTES = 8;
 const ALIGNMENT = 64;
-/** Smaller arrays are copied into the rest. */
+/** Smaller arrays are copied into the first part. */
 const MIN_PART_BYTES = 64 * 1024;
-/** Values in one plain value; larger ones are not looked through. */
+/** Maximum number of elements of a plain value; larger values are not inspected. */
 const MAX_PLAIN_VALUES = 32;
 
-/** What lies in a view of bytes, by number: views as they are, then arrays that follow as parts, then references. */
+/** Codes of what a view of bytes holds: plain views first, then arrays that follow as parts, then references. */
 const VIEWS = [
   ...[Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array],
   ...[Float32Array, Float64Array, DataView, Buffer, BigInt64Array, BigUint64Array],
@@ -36,17 +36,20 @@ const REFERENCE = 200;
 
 /** How references in a value are sent. */
 export interface Sending {
-  /** Called for each; what it returns holds the object until the receiver does. */
+  /** Called for each reference; the returned release keeps the object held until the receiver holds it. */
   onRef(ref: ValueRef): string;
 }
 
-/** @throws UserError, beginning with `what`, for a value that structured clone cannot copy (a function, a promise …). */
+/** @throws UserError, prefixed with `what`, for a value that structured clone cannot copy (a function, a promise …). */
 export function encodeValue(value: unknown, what: string, sending?: Sending): Buffer {
   if (isPlain(value)) return Buffer.from(`J${JSON.stringify(value)}`);
   return Buffer.concat([Buffer.of(CLONE_TAG), cloned(value, what, null, sending)]);
 }
 
-/** The same for an object store: parts to be joined. Arrays in them are the value's own. @throws as `encodeValue` */
+/**
+ * The same for an object store: parts to be concatenated. Arrays in them still belong to the value. @throws as
+ * `encodeValue`
+ */
 export function encodeParts(value: unknown, what: string, sending?: Sending): Uint8Array[] {
   if (isPlain(value)) return [Buffer.from(`J${JSON.stringify(value)}`)];
   const arrays: Uint8Array[] = [];
@@ -61,13 +64,13 @@ export function encodeParts(value: unknown, what: string, sending?: Sending): Ui
 }
 
 /**
- * @param isOwn nobody else has the bytes: arrays may be views of them.
- * @throws CallError INVALID_ARGUMENT for bytes that `encodeValue` or `encodeParts` did not make.
+ * @param isOwn whether nobody else has the bytes, so that arrays may be views of them.
+ * @throws CallError INVALID_ARGUMENT for bytes that `encodeValue` or `encodeParts` did not produce.
  */
 export function decodeValue(bytes: Uint8Array, isOwn = false): unknown {
   try {
     if (bytes[0] === JSON_TAG) return JSON.parse(textOf(bytes.subarray(1))) as unknown;
-    // In memory of its own: typed arrays are views of it, and must not show what else came in the same frame.
+    // Copied to separate memory: typed arrays are views of it, and must not expose the rest of the frame.
     const own = isOwn ? bytes : Uint8Array.from(bytes);
     if (bytes[0] === CLONE_TAG) return decodeClone(own.subarray(1), own.subarray(own.byteLength));
     if (bytes[0] === PARTS_TAG) {
@@ -76,9 +79,9 @@ export function decodeValue(bytes: Uint8Array, isOwn = false): unknown {
       return decodeClone(own.subarray(PARTS_HEAD_BYTES, restEnd), own.subarray(aligned(restEnd)));
     }
   } catch (cause) {
-    throw new CallError('INVALID_ARGUMENT', 'the bytes are no encoded value', { cause });
+    throw new CallError('INVALID_ARGUMENT', 'the bytes are not an encoded value', { cause });
   }
-  throw new CallError('INVALID_ARGUMENT', 'the bytes are no encoded value');
+  throw new CallError('INVALID_ARGUMENT', 'the bytes are not an encoded value');
 }
 
 function cloned(
@@ -105,7 +108,7 @@ function decodeClone(rest: Uint8Array, arrays: Uint8Array): unknown {
   return reader.readValue();
 }
 
-/** V8 asks it for each view of bytes how to write it. */
+/** V8 calls this for each view of bytes that it writes. */
 class ValueWriter extends DefaultSerializer {
   readonly #arrays: Uint8Array[] | null;
   readonly #sending: Sending | undefined;
@@ -158,7 +161,7 @@ class ValueReader extends DefaultDeserializer {
     if (kind < PART) return viewOf(kind, this.readRawBytes(byteLength));
     const offset = this.readDouble();
     const isThere = offset >= 0 && byteLength >= 0 && offset + byteLength <= this.#arrays.byteLength;
-    if (!isThere) throw new RangeError('an array lies outside of the value');
+    if (!isThere) throw new RangeError('an array lies outside the value');
     return viewOf(kind - PART, this.#arrays.subarray(offset, offset + byteLength));
   }
 
@@ -172,7 +175,10 @@ class ValueReader extends DefaultDeserializer {
   }
 }
 
-/** Views of a program's own classes are sent as those that they extend. @throws Error for another object of the system. */
+/**
+ * Views of a program's own classes are sent as the built-in class that they extend. @throws Error for any other host
+ * object.
+ */
 function kindOf(view: object): number {
   const name =
     view.constructor === Buffer
@@ -185,7 +191,7 @@ function kindOf(view: object): number {
 
 function viewOf(kind: number, bytes: Uint8Array): object {
   const type = VIEWS[kind];
-  if (type === undefined) throw new RangeError('no such view');
+  if (type === undefined) throw new RangeError('unknown kind of view');
   const { byteLength } = bytes;
   const elementBytes = 'BYTES_PER_ELEMENT' in type ? type.BYTES_PER_ELEMENT : 1;
   if (byteLength % elementBytes !== 0) throw new RangeError('an array ends within an element');
@@ -199,7 +205,7 @@ function aligned(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 
-/** What is missing behind so many bytes. */
+/** The padding that follows this many bytes. */
 function padding(bytes: number): Uint8Array {
   return new Uint8Array(aligned(bytes) - bytes);
 }
@@ -207,7 +213,9 @@ function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }
 
-/** Whether JSON gives back the very same value: few strings, finite numbers, booleans, nulls, in arrays and objects. */
+/**
+ * Whether JSON restores exactly the same value: few strings, finite numbers, booleans, nulls, in arrays and objects.
+ */
 function isPlain(value: unknown): boolean {
   let left = MAX_PLAIN_VALUES;
   const look = (part: unknown): boolean => {

@@ -1,7 +1,7 @@
 /**
- * References to values. They go wherever values go: the codec knows them by their class, which extends a view of bytes
- * because V8 asks about those, and only those, how they are to be sent. As long as a program can reach one, its value
- * stays; the process counts them (held-references.ts).
+ * References to values. They can be sent inside any value: the codec recognises them by their class, which extends a
+ * view of bytes because those are the only objects for which V8 calls a custom codec. While a program can reach one,
+ * its value stays; the process counts them (held-references.ts).
  */
 
 import { inspect } from 'node:util';
@@ -15,7 +15,7 @@ export class ValueRef<Value = unknown> extends DataView<ArrayBuffer> implements 
   readonly digest: string;
   readonly holders: string[];
   readonly inline?: Uint8Array;
-  /** Types only; never set. */
+  /** For types only; never set. */
   declare readonly value?: Value;
 
   constructor({ id, sizeBytes, digest, holders, inline }: ObjectRef) {
@@ -37,16 +37,16 @@ export class ValueRef<Value = unknown> extends DataView<ArrayBuffer> implements 
   }
 }
 
-/** Of the open runtimes of this program, the latest last: most have one. */
+/** Of the open runtimes of this program, the latest last; most programs have one. */
 const counting: HeldReferences[] = [];
 
-/** References that come from elsewhere are counted from now on, until the returned function is called. */
+/** Counts references that arrive from elsewhere, until the returned function is called. */
 export function countReferences(references: HeldReferences): () => void {
   counting.push(references);
   return () => void counting.splice(counting.indexOf(references), 1);
 }
 
-/** A reference that came in a value; `transit` is what holds its object for it until it is counted here. */
+/** A reference that arrived inside a value; `transit` holds its object until the reference is counted here. */
 export function receivedRef(facts: ObjectRef, transit: string): ValueRef {
   const ref = new ValueRef(facts);
   const [origin] = ref.holders;
@@ -56,7 +56,7 @@ export function receivedRef(facts: ObjectRef, transit: string): ValueRef {
   return ref;
 }
 
-/** Resolves when the nodes know of every reference that came in so far; null when they do. */
+/** Resolves when the nodes know every reference that has arrived so far; null when they already do. */
 export function referencesSettled(): Promise<unknown> | null {
   const telling = counting.map((references) => references.settled()).filter((one) => one !== null);
   return telling.length === 0 ? null : Promise.all(telling);

@@ -1,11 +1,11 @@
-/** Many calls at once: over a list, in its order or as they end, and the first k of n. */
+/** Many calls at once: over a list, in its order or as they finish, or the first k of n. */
 
 import { UserError } from '../../common/errors.ts';
 import { checkLimit, checkMilliseconds, shown } from '../base/checks.ts';
 import { MAX_TIMER_MS } from '../base/limits.ts';
 
 export interface MapOptions {
-  /** Calls that are under way at the same time; 16 by default. */
+  /** Maximum number of calls in progress at the same time; 16 by default. */
   readonly inFlight?: number;
 }
 
@@ -18,7 +18,7 @@ interface Outcome<Result> {
   readonly result: PromiseSettledResult<Result>;
 }
 
-/** Calls `call` with each input, some at the same time, and yields the answers in the order of the inputs. */
+/** Calls `call` with each input, several at the same time, and yields the answers in the order of the inputs. */
 export async function* map<Input, Result>(
   inputs: Inputs<Input>,
   call: (input: Input, index: number) => Promise<Result>,
@@ -36,7 +36,7 @@ export async function* map<Input, Result>(
   }
 }
 
-/** The same, but yields each answer as soon as it is there. */
+/** The same, but yields each answer as soon as it arrives. */
 export async function* mapUnordered<Input, Result>(
   inputs: Inputs<Input>,
   call: (input: Input, index: number) => Promise<Result>,
@@ -72,15 +72,15 @@ async function* ended<Input, Result>(
 }
 
 export interface WaitSomeOptions {
-  /** How many are waited for; 1 by default. */
+  /** Number of calls to wait for; 1 by default. */
   readonly count?: number;
-  /** How long; for ever by default. */
+  /** Maximum wait, milliseconds; no limit by default. */
   readonly timeoutMs?: number;
 }
 
 /**
- * Waits until `count` of the calls have ended, well or badly, or the time is over; then says which have, in their order.
- * Nothing is cancelled. @throws UserError for a count that can never be reached
+ * Waits until `count` of the calls have settled or the time is up, then lists those that have, in their order. Cancels
+ * nothing. @throws UserError for a count that can never be reached
  */
 export async function waitSome<Result>(
   calls: readonly Promise<Result>[],
@@ -105,7 +105,7 @@ export async function waitSome<Result>(
         () => note(call),
         () => note(call),
       );
-    if (count === 0) setImmediate(resolve); // those that have ended are noted by then
+    if (count === 0) setImmediate(resolve); // those that have settled are recorded by now
     if (timeoutMs <= MAX_TIMER_MS) timer = setTimeout(resolve, timeoutMs);
   });
   clearTimeout(timer);

@@ -1,4 +1,7 @@
-/** What a node knows of the nodes and actors of its cluster: its own, those of its peers, and those that no node has. */
+/**
+ * A node's knowledge of the nodes and actors of its cluster: its own, those of its peers, and those that are on no
+ * node.
+ */
 
 import type { Home } from './home.ts';
 import type { NodeDirectory } from './node-directory.ts';
@@ -21,7 +24,7 @@ export class ClusterView {
     this.#options = options;
   }
 
-  /** As they are now: a choice and what it takes must have no await between them. */
+  /** Their current state: nothing may be awaited between a choice and taking the resources. */
   nodes(): NodeStatus[] {
     const { ownStatus, peers } = this.#options;
     return [ownStatus(), ...(peers?.nodes() ?? [])].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
@@ -45,7 +48,7 @@ export class ClusterView {
     return newer(supervisor.get(actorId), peers?.actor(actorId));
   }
 
-  /** Tells everybody who watches. */
+  /** Notifies every watcher. */
   publish(status: ActorStatus): void {
     this.#feed.tell(status);
   }
@@ -60,7 +63,7 @@ export class ClusterView {
   }
 }
 
-/** Of what two nodes say of one actor, what is true: the later incarnation; of the same, what this node says. */
+/** Resolves two statuses of one actor: the later incarnation wins; for equal ones, this node's own. */
 export function newer(own: ActorStatus | undefined, other: ActorStatus | undefined): ActorStatus | undefined {
   if (own === undefined || other === undefined) return own ?? other;
   return own.incarnation >= other.incarnation ? own : other;

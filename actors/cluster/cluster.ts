@@ -1,6 +1,6 @@
 /**
- * The cluster as one node sees it (cluster-view.ts), and the way to all its actors: forwards what concerns an actor to
- * the node that has it, and looks after those that were started through this node (homes.ts).
+ * The cluster as one node sees it (cluster-view.ts), and the way to all its actors: forwards each request to the node
+ * that has the actor, and looks after actors that were started through this node (homes.ts).
  *
  * Without a registry the node is alone.
  */
@@ -31,14 +31,14 @@ export interface ClusterOptions {
   readonly total: Resources;
   readonly log: Log;
   readonly supervisor: Supervisor;
-  /** The other nodes; null for none. */
+  /** The other nodes; null for a node that is alone. */
   readonly peers: NodeDirectory | null;
   readonly entryRoots: readonly string[];
 }
 
-/** How often actors that wait for room are tried again, beside every change. */
+/** Interval at which waiting actors are retried, in addition to every change. */
 const RETRY_MS = 1000;
-/** Share of the grace period in which owners end actors that hand over what they made. */
+/** Share of the grace period in which owners end actors that hand over their results. */
 const HAND_OVER_SHARE = 0.8;
 
 export class Cluster implements NodeApi {
@@ -51,9 +51,9 @@ export class Cluster implements NodeApi {
   readonly #startedAt = new Date().toISOString();
   readonly #retry: NodeJS.Timeout;
   #state: NodeState = 'alive';
-  /** Why the others count this node as lost; null while they do not. */
+  /** Why the other nodes count this node as lost; null while they do not. */
   #lostBecause: string | null = null;
-  /** Until every actor that was here when this node was lost has ended. */
+  /** Resolves when every actor that was here when this node was lost has ended. */
   #abandoned: Promise<void> = Promise.resolve();
 
   constructor(options: ClusterOptions) {
@@ -99,7 +99,7 @@ export class Cluster implements NodeApi {
     return this.#inTurn(specs, () => this.#homes.acceptGang(specs));
   }
 
-  /** One at a time for each id and name: who comes second finds the first. */
+  /** Serialises spawns by id and name: the second one finds the first. */
   async #inTurn<Result>(specs: readonly ActorSpec[], accept: () => Promise<Result>): Promise<Result> {
     for (const spec of specs) {
       checkSpec(spec);
@@ -134,7 +134,7 @@ export class Cluster implements NodeApi {
       return this.#options.peers!.noteEnd(actorId);
     }
     await this.#options.supervisor.stop(actorId, graceMs);
-    // Its process had ended before, and it waited for this node's return to the cluster.
+    // Its process had ended before, and it waited for this node to rejoin the cluster.
     if (home !== undefined && this.#view.find(actorId)?.state !== 'dead') this.#homes.endWaiting(home);
   }
 
@@ -175,7 +175,9 @@ export class Cluster implements NodeApi {
     }
   }
 
-  /** Holds room on this very node; 0 milliseconds gives it back. @throws as NodeRoom.claim, and when it takes no actors. */
+  /**
+   * Holds room on this node; 0 milliseconds releases it. @throws as NodeRoom.claim, and when this node takes no actors.
+   */
   claimHere(claims: readonly Claim[], holdMs: number): void {
     const { nodeId, supervisor } = this.#options;
     if (holdMs === 0) return supervisor.room.giveBack(claims.map(({ actorId }) => actorId));
@@ -184,7 +186,10 @@ export class Cluster implements NodeApi {
     supervisor.room.claim(claims, holdMs);
   }
 
-  /** Starts an actor on this very node. @throws as Supervisor.place; UserError for an entry that it does not run. */
+  /**
+   * Starts an actor on this node. @throws as Supervisor.place; UserError for an entry module that this node does not
+   * run.
+   */
   placeHere(spec: ActorSpec, arrival: Omit<Arrival, 'entry'>): ActorStatus {
     const { nodeId, supervisor, entryRoots } = this.#options;
     checkSpec(spec); // it may come from another node
@@ -204,8 +209,8 @@ export class Cluster implements NodeApi {
   }
 
   /**
-   * Takes no new actors; ends those that are here, each within `graceMs`. Those that another node looks after, or may
-   * take over, go on there when this node has left.
+   * Takes no new actors, and ends those that are here within `graceMs`. Actors that another node looks after or may
+   * take over continue there once this node has left.
    */
   async drain(graceMs: number): Promise<void> {
     checkMilliseconds('graceMs', graceMs);
@@ -217,7 +222,7 @@ export class Cluster implements NodeApi {
     await Promise.all(live.map((status) => this.#leave(status, graceMs)));
   }
 
-  /** Ends an actor here, so that it goes on elsewhere if it can. */
+  /** Ends an actor here, so that it continues elsewhere if it can. */
   async #leave(status: ActorStatus, graceMs: number): Promise<void> {
     const { nodeId, supervisor } = this.#options;
     const { actorId } = status;
@@ -232,8 +237,8 @@ export class Cluster implements NodeApi {
   }
 
   /**
-   * Another node may have taken over what was here: nothing of it may go on, and nothing new begin. What this node looks
-   * after itself starts again when it is back.
+   * Another node may have taken over the actors that were here: all of them must end, and none may start. Actors that
+   * this node itself looks after start again when it has rejoined.
    */
   async abandon(reason: string): Promise<void> {
     this.#lostBecause = reason;
@@ -253,14 +258,14 @@ export class Cluster implements NodeApi {
     this.#view.close();
   }
 
-  /** Whether an actor that is here goes on when this node leaves. */
+  /** Whether an actor on this node continues elsewhere when this node leaves. */
   #canMove({ actorId, lifetime }: ActorStatus): boolean {
     const { nodeId, supervisor, peers } = this.#options;
     const others = (peers?.nodes() ?? []).filter(({ state }) => state === 'alive');
     return others.length > 0 && (lifetime === 'detached' || supervisor.homeOf(actorId) !== nodeId);
   }
 
-  /** The other node that has an actor; null when this one has it, or nobody. */
+  /** The other node that has an actor; null when this node has it, or none does. */
   #remoteNodeOf(actorId: string): NodeApi | null {
     const { nodeId, peers } = this.#options;
     if (this.#view.find(actorId)?.nodeId === nodeId) return null;
@@ -274,11 +279,14 @@ export class Cluster implements NodeApi {
 
   #onPeerActor(status: ActorStatus): void {
     const home = this.#homes.get(status.actorId);
-    if (home !== undefined && home.nodeId !== status.nodeId) return; // what a node says that lost it
+    if (home !== undefined && home.nodeId !== status.nodeId) return; // a status reported by the node that lost it
     this.#homes.onActor(status);
   }
 
-  /** This node is in the registry again, which may have forgotten everything: what must outlive the node is told again. */
+  /**
+   * This node is in the registry again, which may have lost everything: it registers again everything that must outlive
+   * the node.
+   */
   async announceAgain(): Promise<void> {
     const because = this.#lostBecause ?? '?';
     await this.#abandoned;
@@ -303,7 +311,7 @@ export function nodeApi(cluster: Cluster): NodeApi {
   };
 }
 
-/** The same, but what is spawned through it starts on this very node. */
+/** The same, except that actors spawned through it start on this node. */
 export function ownNodeApi(cluster: Cluster): NodeApi {
   const { nodeId } = cluster.ownStatus;
   const arrival = { firstIncarnation: 1, movedBecause: null, savedState: null, homeNodeId: nodeId };

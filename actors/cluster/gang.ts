@@ -1,7 +1,7 @@
 /**
- * Actors that start together or not at all. Their nodes first hold what all of them need, in order of the nodes' ids: of
- * two gangs that want the same, one gets the first node and the other has nothing that the first could wait for. A gang
- * that finds no room for all holds nothing.
+ * Actors that start together or not at all. Their nodes first hold room for all of them, in the order of node ids: of
+ * two gangs that compete, one gets the first node, and the other holds nothing that the first could wait for. A gang
+ * that does not find room for all members holds nothing.
  */
 
 import { toError } from '../../common/errors.ts';
@@ -21,16 +21,16 @@ export interface GangOptions {
   readonly giveBack: (nodeId: string, actorIds: readonly string[]) => Promise<void>;
   /** Starts a member on the node that holds its room. @throws CallError */
   readonly placeOn: (home: Home, nodeId: string) => Promise<void>;
-  /** A member waits. */
+  /** Reports that a member waits. */
   readonly wait: (home: Home, reason: string) => void;
-  /** Ends a member, wherever it is. */
+  /** Ends a member on any node. */
   readonly end: (home: Home, reason: string) => void;
 }
 
 export class Gang implements StartsTogether {
   readonly homes: readonly Home[];
   readonly #options: GangOptions;
-  /** Members that never served yet. */
+  /** Members that have never served. */
   readonly #unborn: Set<string>;
   #state: 'waiting' | 'placing' | 'placed' | 'ended' = 'waiting';
 
@@ -73,7 +73,7 @@ export class Gang implements StartsTogether {
     if (this.#unborn.size === 0) this.#dissolve();
   }
 
-  /** A member is dead before all have served, or was stopped: so are the others. */
+  /** A member died before all of them served, or was stopped: ends the others too. */
   end(reason: string): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
@@ -89,7 +89,7 @@ export class Gang implements StartsTogether {
     for (const home of this.homes) home.gang = null;
   }
 
-  /** The nodes of the members, each of which holds their room; null when they wait. */
+  /** The nodes of the members, each of which holds their room; null when they have to wait. */
   async #claimAll(): Promise<string[] | null> {
     const specs = this.homes.map(({ spec }) => spec);
     for (const refused = new Set<string>(); ;) {
@@ -106,7 +106,7 @@ export class Gang implements StartsTogether {
     }
   }
 
-  /** The node that refused; then none holds anything. Null when all hold it. */
+  /** The node that refused, in which case no node holds anything; null when all of them do. */
   async #claimOn(chosen: readonly string[]): Promise<string | null> {
     const held: string[] = [];
     for (const nodeId of [...new Set(chosen)].sort()) {
@@ -124,13 +124,13 @@ export class Gang implements StartsTogether {
     return null;
   }
 
-  /** Gives back what `chosen` nodes hold for members, in the order of the members. */
+  /** Releases the room that `chosen` nodes hold for members, in the order of the members. */
   async #giveBackAll(chosen: readonly (string | null)[] | null): Promise<void> {
     const nodes = new Set((chosen ?? []).filter((nodeId) => nodeId !== null));
     const giving = [...nodes].map((nodeId) => {
       const ids = this.homes.filter((_, i) => chosen?.[i] === nodeId).map(({ spec }) => spec.actorId);
       return this.#options.giveBack(nodeId, ids);
     });
-    await Promise.allSettled(giving); // a node that cannot be reached gives it up by itself
+    await Promise.allSettled(giving); // a node that cannot be reached releases it by itself
   }
 }

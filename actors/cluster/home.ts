@@ -1,9 +1,9 @@
-/** An actor as the node knows it that it was started through, its home. */
+/** An actor as recorded by its home, the node that it was started through. */
 
 import { initialStatus } from '../supervisor/supervised.ts';
 import type { ActorSpec, ActorStatus } from '../status/status.ts';
 
-/** Actors that start together, as each of them knows them. */
+/** Actors that start together, as each of their homes knows them. */
 export interface StartsTogether {
   /** Whether its members wait for each other. */
   readonly isTogether: boolean;
@@ -15,20 +15,20 @@ export interface StartsTogether {
 
 export interface Home {
   readonly spec: ActorSpec;
-  /** The node that has it; null while none has. */
+  /** The node that has it; null while none does. */
   nodeId: string | null;
-  /** While no node has it, and after. */
+  /** Its status while no node has it, and after. */
   status: ActorStatus;
   /** How its last process ended, when it moves. */
   movedBecause: string | null;
   savedState: unknown;
   readonly movesMs: number[];
   isStopped: boolean;
-  /** Those that it starts with, until all have. */
+  /** Its gang, until all members have started. */
   gang: StartsTogether | null;
 }
 
-/** Of an actor that no node has; `status` says what was known of it, if anything was. */
+/** Creates the record of an actor that is on no node; `status` is its last known status, if any. */
 export function newHome(spec: ActorSpec, status = initialStatus(spec, 1), savedState: unknown = null): Home {
   return {
     ...{ spec, status, savedState, nodeId: status.nodeId },

@@ -1,5 +1,5 @@
 /**
- * The actors that were started through this node (their home): waits for room, moves them when their node is lost, and
+ * Actors that were started through this node (their home): it waits for room, moves them when their node is lost, and
  * ends them with their owner.
  */
 
@@ -17,7 +17,7 @@ import type { ActorSpec, ActorStatus, NodeStatus } from '../status/status.ts';
 import { initialStatus } from '../supervisor/supervised.ts';
 import type { Arrival, Supervisor } from '../supervisor/supervisor.ts';
 
-/** How long a node that is back waits for those that looked after its actors, which may be back later. */
+/** How long a node that rejoins waits for the homes of its actors, which may rejoin later. */
 const STRANDED_MS = 5000;
 
 export interface HomesOptions {
@@ -27,13 +27,13 @@ export interface HomesOptions {
   readonly peers: NodeDirectory | null;
   readonly view: ClusterView;
   readonly homes: Map<string, Home>;
-  /** Starts an actor on this very node. */
+  /** Starts an actor on this node. */
   readonly placeHere: (spec: ActorSpec, arrival: Omit<Arrival, 'entry'>) => void;
-  /** Holds room on this very node; 0 milliseconds gives it back. */
+  /** Holds room on this node; 0 milliseconds releases it. */
   readonly claimHere: (claims: readonly Claim[], holdMs: number) => void;
   /** Whether this node may start anything now. */
   readonly isOpen: () => boolean;
-  /** Ends an actor, wherever it is. */
+  /** Ends an actor on any node. */
   readonly stop: (actorId: string) => Promise<void>;
 }
 
@@ -118,14 +118,15 @@ export class Homes {
     const { peers } = this.#options;
     await peers?.claimName(spec);
     if (spec.lifetime === 'detached') await peers?.enterDetached(spec);
-    // Its number goes on after an earlier actor of this id, so that nobody takes what is said of one for the other.
+    // Its incarnations continue after those of an earlier actor with this id, so that a status of one is never taken
+    // for the other.
     const earlier = this.#options.view.find(spec.actorId)?.incarnation ?? 0;
     const home = newHome(spec, initialStatus(spec, earlier + 1));
     this.#homes.set(spec.actorId, home);
     return home;
   }
 
-  /** Ends an actor that no node has; its name is free again. */
+  /** Ends an actor that is on no node; its name becomes free. */
   endWaiting(home: Home, reason = 'stopped'): void {
     home.status = this.#options.view.find(home.spec.actorId) ?? home.status;
     home.nodeId = null;
@@ -134,12 +135,12 @@ export class Homes {
     home.gang?.end(`its gang did not start: ${home.spec.actorId} was ${reason}`);
   }
 
-  /** Starts nothing and moves nothing any more. */
+  /** Stops starting and moving actors. */
   stopAll(): void {
     for (const home of this.#homes.values()) home.isStopped = true;
   }
 
-  /** Tries everything that waits, in order of arrival; again when something changed meanwhile. */
+  /** Retries everything that waits, in order of arrival; once more if something changed meanwhile. */
   placeWaiting(): void {
     this.#placeAgain = true;
     this.#placing ??= (async () => {
@@ -152,12 +153,12 @@ export class Homes {
       }
     })()
       .catch((thrown: unknown) =>
-        this.#options.log.error('actors that wait could not be placed', { error: thrown }),
+        this.#options.log.error('placing the waiting actors failed', { error: thrown }),
       )
       .finally(() => (this.#placing = null));
   }
 
-  /** What a node says of an actor. */
+  /** Handles an actor status that a node reports. */
   onActor(status: ActorStatus): void {
     const { view } = this.#options;
     view.publish(status);
@@ -181,7 +182,7 @@ export class Homes {
     this.placeWaiting();
   }
 
-  /** This node was lost, and all actors on it with it; it is back in the registry, which may have forgotten everything. */
+  /** This node was lost, and all its actors with it; it has rejoined the registry, which may have lost everything. */
   async takeUpAgain(because: string): Promise<void> {
     const { nodeId, peers } = this.#options;
     for (const home of [...this.#homes.values()]) {
@@ -198,8 +199,8 @@ export class Homes {
   }
 
   /**
-   * Detached actors that were here for a node that is gone, and that the registry has forgotten with it: nobody else can
-   * look after them.
+   * Detached actors that were here for a node that is gone, and that the registry lost too: no other node can look
+   * after them.
    */
   async #adoptStranded(because: string): Promise<void> {
     const { nodeId, supervisor, peers, isOpen } = this.#options;
@@ -217,7 +218,7 @@ export class Homes {
     this.placeWaiting();
   }
 
-  /** What has this id or name, and is being ended already, is gone soon: a restarted owner spawns its own again. */
+  /** Waits for an actor with this id or name that is already ending: a restarted owner spawns its own again. */
   async #awaitLeaving({ actorId, name, namespace }: ActorSpec): Promise<void> {
     for (const { spec, isStopped, nodeId } of [...this.#homes.values()]) {
       const isNamesake = name !== null && spec.name === name && spec.namespace === namespace;
@@ -256,7 +257,7 @@ export class Homes {
         return;
       } catch (thrown) {
         if (!(thrown instanceof CallError)) throw thrown;
-        refused.add(choice.nodeId); // it filled up, or went away, meanwhile
+        refused.add(choice.nodeId); // it filled up, or left, meanwhile
       }
     }
   }
@@ -287,7 +288,7 @@ export class Homes {
   #onDead({ actorId, incarnation }: ActorStatus): void {
     this.#endOwned(`${actorId}/${incarnation}`);
     const home = this.#homes.get(actorId);
-    // Its successor of the same id may be here already.
+    // Its successor with the same id may be here already.
     if (home !== undefined && this.#options.view.find(actorId)?.state === 'dead') {
       this.#homes.delete(actorId);
       this.#release(home.spec);
@@ -295,24 +296,27 @@ export class Homes {
     this.placeWaiting();
   }
 
-  /** Takes what stands for an actor out of the registry. */
+  /** Removes an actor's entries from the registry. */
   #release(spec: ActorSpec): void {
     const { peers, log } = this.#options;
     peers?.releaseName(spec);
     if (spec.lifetime === 'owner') return;
     peers?.forgetDetached(spec.actorId).catch((thrown: unknown) => {
-      log.warn('a dead detached actor stays in the registry', { actorId: spec.actorId, error: thrown });
+      log.warn('a dead detached actor could not be removed from the registry', {
+        actorId: spec.actorId,
+        error: thrown,
+      });
     });
   }
 
-  /** What an actor started ends with it, unless it is detached. */
+  /** Actors that an actor started end with it, unless they are detached. */
   #endOwned(owner: string): void {
     for (const { spec } of this.#homes.values()) {
       if (spec.owner === owner && spec.lifetime === 'owner') this.#end(spec.actorId, 'its owner');
     }
   }
 
-  /** Actors here whose home is lost have lost their owner with it. */
+  /** Actors here whose home is lost have lost their owner too. */
   #endOrphans(homeNodeId: string): void {
     for (const { actorId, lifetime } of this.#options.supervisor.livingFrom(homeNodeId)) {
       if (lifetime === 'owner') this.#end(actorId, 'its home');
@@ -325,7 +329,7 @@ export class Homes {
     });
   }
 
-  /** Looks after a lost node's detached actors from now on, and moves those that were lost with it. */
+  /** Adopts a lost node's detached actors, and moves those that were lost with it. */
   async #adoptDetached(lostNodeId: string): Promise<void> {
     const { supervisor, peers, log } = this.#options;
     try {
@@ -342,7 +346,7 @@ export class Homes {
     }
   }
 
-  /** An actor whose node is lost starts again elsewhere, if its policy allows. */
+  /** Starts an actor whose node is lost on another one, if its policy allows. */
   #move(home: Home, because: string): void {
     const { peers, supervisor, view } = this.#options;
     const { actorId, restart } = home.spec;
@@ -372,13 +376,13 @@ export class Homes {
   }
 }
 
-/** @throws UserError when two actors of a gang have one id or name. */
+/** @throws UserError when two actors of a gang have the same id or name. */
 function refuseTwins(specs: readonly ActorSpec[]): void {
-  if (specs.length === 0) throw new UserError('A gang of no actors: name one or more.');
+  if (specs.length === 0) throw new UserError('A gang needs at least one actor.');
   const ids = specs.map(({ actorId }) => `Actor id '${actorId}'`);
   const names = specs.flatMap(({ name, namespace }) =>
     name === null ? [] : [`Actor name '${name}' in '${namespace}'`],
   );
   const twice = [...ids, ...names].find((one, i, all) => all.indexOf(one) !== i);
-  if (twice !== undefined) throw new UserError(`${twice} is given twice in one gang: choose another.`);
+  if (twice !== undefined) throw new UserError(`${twice} is used twice in one gang: choose another one.`);
 }

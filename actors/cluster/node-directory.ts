@@ -4,13 +4,13 @@ import type { ActorSpec, ActorStatus, NodeApi, NodeStatus } from '../status/stat
 import type { Claim } from '../supervisor/node-room.ts';
 import type { Arrival } from '../supervisor/supervisor.ts';
 
-/** How a node that is no longer there went: it said so, it fell silent, or another process has its id. */
+/** How a node left: it said so, it fell silent, or another process took its id. */
 export type GoneCause = 'left' | 'lost' | 'replaced';
 
-/** A detached actor whose home is lost, now ours to look after. */
+/** A detached actor whose home is lost, and which this node now looks after. */
 export interface DetachedActor {
   readonly spec: ActorSpec;
-  /** What was last known of it. */
+  /** Its last known status. */
   readonly last: ActorStatus | undefined;
   readonly savedState: unknown;
 }
@@ -19,26 +19,30 @@ export interface NodeDirectory {
   nodes(): readonly NodeStatus[];
   actors(): readonly ActorStatus[];
   actor(actorId: string): ActorStatus | undefined;
-  /** The last state that an actor of another node saved. */
+  /** The last state that an actor on another node saved. */
   savedState(actorId: string): unknown;
   nodeOf(actorId: string): NodeApi | null;
   /** Starts an actor on another node. @throws CallError when it refuses, or cannot be reached. */
   place(nodeId: string, spec: ActorSpec, arrival: Omit<Arrival, 'entry'>): Promise<void>;
-  /** Another node has answered that an actor of it has ended; that may come long before its stream says so. */
+  /**
+   * Records another node's answer that one of its actors has ended, which may arrive long before its stream says so.
+   */
   noteEnd(actorId: string): void;
-  /** Holds room on another node; 0 milliseconds gives it back. @throws CallError when it has none, or cannot be reached. */
+  /**
+   * Holds room on another node; 0 milliseconds releases it. @throws CallError when it has none, or cannot be reached.
+   */
   claim(nodeId: string, claims: readonly Claim[], holdMs: number): Promise<void>;
-  /** Takes the actor's name in the whole cluster, if it has one. @throws CallError ALREADY_EXISTS */
+  /** Reserves the actor's name in the whole cluster, if it has one. @throws CallError ALREADY_EXISTS */
   claimName(spec: ActorSpec): Promise<void>;
   releaseName(spec: ActorSpec): void;
-  /** Tells the others how this node is. */
+  /** Announces this node's status to the others. */
   announce(own: NodeStatus): void;
   /** Lets a new actor outlive this node. */
   enterDetached(spec: ActorSpec): Promise<void>;
-  /** Enters it again if the registry forgot it. False when another node looks after it by now. */
+  /** Registers it again if the registry lost it. False when another node looks after it by now. */
   keepDetached(spec: ActorSpec): Promise<boolean>;
   forgetDetached(actorId: string): Promise<void>;
-  /** Takes over the detached actors of a lost node, as far as nobody else did. */
+  /** Takes over the detached actors of a lost node, except those that another node took. */
   takeDetached(fromNodeId: string): Promise<DetachedActor[]>;
   onActor(listener: (status: ActorStatus) => void): void;
   /** `because` says why a node is lost. */

@@ -1,4 +1,4 @@
-/** Node ids are unique in a cluster: who comes later must not take a living node's place. */
+/** Node ids are unique in a cluster: a newcomer must not replace a living node. */
 
 import { UserError } from '../../common/errors.ts';
 import { ChannelPool } from '../calls/channels.ts';
@@ -11,7 +11,7 @@ import { serviceCalls } from '../calls/transport.ts';
 const ASK_DEADLINE_MS = 2000;
 
 /**
- * @throws UserError when a node of this id is in the registry and answers; one that does not answer may be replaced.
+ * @throws UserError when a node with this id is registered and answers; one that does not answer may be replaced.
  * CallError when the registry cannot be reached.
  */
 export async function refuseTakenId(registry: Registry, nodeId: string): Promise<void> {
@@ -33,7 +33,7 @@ async function answers(address: string, nodeId: string): Promise<boolean> {
     );
     return nodes.some((node) => node.nodeId === nodeId && node.address === address);
   } catch {
-    return false; // its process is gone, its entry lives until the lease ends
+    return false; // its process is gone; its entry stays until the lease expires
   } finally {
     pool.close();
   }

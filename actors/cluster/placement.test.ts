@@ -59,7 +59,7 @@ describe('place', () => {
     });
     expect(place(ask(), [node('gone', { state: 'draining' })])).toEqual({
       kind: 'infeasible',
-      because: 'no node takes actors',
+      because: 'no node accepts actors',
     });
   });
 });

@@ -1,4 +1,4 @@
-/** Which node takes an actor: a pure choice among what is known of the nodes. */
+/** Chooses the node for an actor: a pure function of the known nodes. */
 
 import { amountOf, minus, shortfalls } from '../status/resources.ts';
 import type { Labels, NodeStatus, PlacementStrategy, Resources } from '../status/status.ts';
@@ -16,17 +16,17 @@ export type Placement =
   | { readonly kind: 'node'; readonly nodeId: string }
   /** Some node could take it later. */
   | { readonly kind: 'wait'; readonly because: string }
-  /** No node that is here could ever take it. */
+  /** None of the present nodes could ever take it. */
   | { readonly kind: 'infeasible'; readonly because: string };
 
-/** Chooses a node for one actor. Ties go to the lesser id, so that everybody chooses alike. */
+/** Chooses a node for one actor. Ties go to the smaller id, so that every node makes the same choice. */
 export function place(ask: PlacementAsk, nodes: readonly NodeStatus[]): Placement {
   const taking = nodes.filter(({ state }) => state === 'alive');
   const lacks = taking.map((node) => ({ node, never: neverReason(ask, node), now: nowReason(ask, node) }));
   const able = lacks.filter(({ never }) => never === null);
   if (able.length === 0) {
     const because = lacks.map(({ node, never }) => `node ${node.nodeId} lacks ${never}`).join('; ');
-    return { kind: 'infeasible', because: because === '' ? 'no node takes actors' : because };
+    return { kind: 'infeasible', because: because === '' ? 'no node accepts actors' : because };
   }
   const ready = able.filter(({ now }) => now === null).map(({ node }) => node);
   if (ready.length === 0) {
@@ -37,12 +37,15 @@ export function place(ask: PlacementAsk, nodes: readonly NodeStatus[]): Placemen
   return { kind: 'node', nodeId: (near ?? best(ask, ready)).nodeId };
 }
 
-/** Longest search for nodes for a gang; with more members than fit it is cut short, and the gang waits. */
+/**
+ * Maximum steps of the search for a gang's nodes. With more members than usually fit it is cut short, and the gang
+ * waits.
+ */
 const MAX_STEPS = 500;
 
 /**
- * Nodes for all of `asks`, one each in their order, or for none of them. Infeasible is what would not fit if nobody
- * else held anything.
+ * Nodes for all of `asks`, one each in their order, or for none of them. Infeasible if they would not fit even on idle
+ * nodes.
  */
 export function placeGang(asks: readonly PlacementAsk[], nodes: readonly NodeStatus[]): Placement | string[] {
   for (const ask of asks) {
@@ -61,7 +64,9 @@ export function placeGang(asks: readonly PlacementAsk[], nodes: readonly NodeSta
   return { kind: 'infeasible', because: `${asks.length} at once: ${sumReason(asks, taking, 'total')}` };
 }
 
-/** Backtracks: each choice counts what the ones before it take. The hardest to place, with fewest nodes, goes first. */
+/**
+ * Backtracks: each choice counts what the earlier ones take. The hardest to place, with the fewest nodes, goes first.
+ */
 function fitAll(asks: readonly PlacementAsk[], nodes: readonly NodeStatus[]): string[] | 'none' | 'unknown' {
   const able = (ask: PlacementAsk) =>
     nodes.filter((node) => nowReason(ask, node) === null && fitsEver(ask, node)).length;
@@ -91,7 +96,7 @@ function fitsEver(ask: PlacementAsk, node: NodeStatus): boolean {
   return neverReason(ask, node) === null;
 }
 
-/** Nodes of one key take the same actors now. */
+/** Nodes with the same key currently take the same actors. */
 function alikeKey({ free, labels }: NodeStatus): string {
   return JSON.stringify([free, labels]);
 }
@@ -100,7 +105,7 @@ function withTaken(node: NodeStatus, { resources }: PlacementAsk): NodeStatus {
   return { ...node, free: minus(node.free, resources), actors: node.actors + 1 };
 }
 
-/** What each node that some of `asks` could be on has, beside the sum that they ask for. */
+/** The amounts of each node that could take some of `asks`, next to the sum that they ask for. */
 function sumReason(
   asks: readonly PlacementAsk[],
   nodes: readonly NodeStatus[],
@@ -119,7 +124,7 @@ function sumReason(
   return `they ask for ${asked}; ${has.join('; ')}`;
 }
 
-/** Those of the labels asked for that a node does not have, as `zone=a`. */
+/** The requested labels that a node lacks, as `zone=a`. */
 export function lackingLabels(asked: Labels, has: Labels): string[] {
   const lacking = Object.entries(asked).filter(
     ([key, value]) => !Object.hasOwn(has, key) || has[key] !== value,
@@ -151,7 +156,7 @@ function best({ placement }: PlacementAsk, nodes: readonly NodeStatus[]): NodeSt
   return first!;
 }
 
-/** The largest share in use of any resource, 0 to 1. */
+/** The largest used share of any resource, 0 to 1. */
 function fullness({ total, free }: NodeStatus): number {
   const shares = Object.entries(total).map(([name, amount]) =>
     amount > 0 ? 1 - amountOf(free, name) / amount : 0,

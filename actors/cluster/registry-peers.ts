@@ -1,6 +1,6 @@
 /**
- * The other nodes of a cluster, found through its registry: each announces itself under a lease, and everybody follows
- * everybody's actors on a stream. Who is not in the registry any more is lost, whatever its stream says.
+ * The other nodes of a cluster, found through its registry: each announces itself under a lease, and every node follows
+ * every other node's actors on a stream. A node that is no longer in the registry is lost, whatever its stream says.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
@@ -28,10 +28,10 @@ export interface RegistryPeersOptions {
   readonly log: Log;
   /** How long a silent node counts as alive. */
   readonly ttlMs: number;
-  /** The own lease is lost: others may take over what is here. */
+  /** This node's lease is lost: others may take over its actors. */
   readonly onLost: (reason: Error) => void;
   readonly onRestored: () => void;
-  /** Another node is no longer there. */
+  /** Another node has left. */
   readonly onGone: (nodeId: string, cause: GoneCause) => void;
 }
 
@@ -41,7 +41,7 @@ export const NODES = 'nodes/';
 const DETACHED = 'detached/';
 const GONE: Readonly<Record<GoneCause, string>> = {
   left: 'it left',
-  lost: 'its lease ended without a renewal',
+  lost: 'its lease expired',
   replaced: 'another process took its place',
 };
 
@@ -115,7 +115,7 @@ export class RegistryPeers implements NodeDirectory {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) throw new Error(`no node ${nodeId}`);
     const calls = serviceCalls(nodeService, this.#options.transport, peer.status.address);
-    // Until the node itself says so: the next choice must count what this one takes.
+    // Until the node reports it itself: the next choice must count its resources.
     const before = peer.status;
     const { free, actors } = before;
     const expected = { ...before, free: minus(free, spec.resources), actors: actors + 1 };
@@ -189,14 +189,14 @@ export class RegistryPeers implements NodeDirectory {
 
   async takeDetached(fromNodeId: string): Promise<DetachedActor[]> {
     const { registry, nodeId } = this.#options;
-    const known = new Map(this.#actors); // the lost node's are forgotten meanwhile
+    const known = new Map(this.#actors); // the lost node's actors are forgotten meanwhile
     const taken: DetachedActor[] = [];
     for (const { key, value, revision } of await registry.list(DETACHED)) {
       if (value.homeNodeId !== fromNodeId) continue;
       const spec = value.spec as ActorSpec;
       const isMine = await registry.update(key, { spec, homeNodeId: nodeId }, revision).then(
         () => true,
-        () => false, // another node was quicker
+        () => false, // another node was faster
       );
       const last = known.get(spec.actorId);
       if (isMine) taken.push({ spec, last: last?.status, savedState: last?.savedState ?? null });
@@ -274,8 +274,9 @@ export class RegistryPeers implements NodeDirectory {
   }
 
   /**
-   * Follows a node's actors until it is lost; a stream that breaks before is begun again. Not by ActorDirectory, to which a
-   * node that does not answer is gone: here only the registry says so, and the stream also tells of nodes and kept states.
+   * Follows a node's actors until it is lost; restarts the stream if it breaks before. It does not use ActorDirectory, which
+   * treats a node that does not answer as gone: here only the registry decides, and the stream also carries nodes and kept
+   * states.
    */
   async #follow(peer: Peer): Promise<void> {
     const { signal } = peer.leaving;
@@ -304,7 +305,7 @@ export class RegistryPeers implements NodeDirectory {
     }
   }
 
-  /** What is older than what is known already changes nothing; the dead stay dead. */
+  /** Ignores a status older than the known one; dead actors stay dead. */
   #learn(status: ActorStatus, savedState: unknown): void {
     const known = this.#actors.get(status.actorId)?.status;
     const isPast =

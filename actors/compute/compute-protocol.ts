@@ -4,7 +4,7 @@ export interface ToThread {
   readonly id: number;
   readonly name: string;
   readonly payload: unknown;
-  /** One shared word: 1 = the caller has given up. Readable while the thread is busy, unlike a message. */
+  /** One shared word: 1 = the caller has cancelled. Readable while the thread is busy, unlike a message. */
   readonly cancelled: Int32Array;
 }
 

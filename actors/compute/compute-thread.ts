@@ -1,9 +1,9 @@
 /**
  * One worker thread for a process's heavy work, so that its network thread answers heartbeats and calls while a graph
- * runs for a minute. The caller's half; the thread's half is compute-worker.ts.
+ * runs for a minute. This is the caller's half; compute-worker.ts is the thread's.
  *
- * When the thread dies unasked (out of memory, a native crash that left the process alive), pending calls are rejected
- * and the process ends: its node starts a whole new one, instead of keeping a process that can do nothing.
+ * When the thread dies unexpectedly (out of memory, or a native crash that left the process alive), pending calls are
+ * rejected and the process ends: its node starts a new one, instead of keeping a process that can do nothing.
  */
 
 import { SHARE_ENV, Worker } from 'node:worker_threads';
@@ -20,16 +20,19 @@ type PayloadOf<Operation> = Operation extends (payload: infer Payload, ...rest: 
 type ResultOf<Operation> = Operation extends (...args: never[]) => infer Result ? Awaited<Result> : never;
 
 export interface ComputeCallOptions {
-  /** Buffers handed over instead of copied; the caller cannot use them afterwards. */
+  /** Buffers that are transferred instead of copied; the caller cannot use them afterwards. */
   readonly transfer?: readonly TransferListItem[];
   /** Rejects the call with the signal's reason at once; the thread notices at its next `throwIfCancelled`. */
   readonly signal?: AbortSignal;
-  /** Receives what the operation reports on its way. */
+  /** Receives the operation's progress reports. */
   readonly onProgress?: (value: unknown) => void;
 }
 
 export interface ComputeThread<Operations> {
-  /** Runs an operation in the thread; calls run one after another unless an operation awaits. @throws what it threw. */
+  /**
+   * Runs an operation in the thread; calls run one after another unless an operation awaits. @throws what the operation
+   * throws.
+   */
   call<Name extends keyof Operations & string>(
     name: Name,
     payload: PayloadOf<Operations[Name]>,
@@ -41,9 +44,9 @@ export interface ComputeThread<Operations> {
 
 export interface ComputeThreadOptions {
   readonly log: Log;
-  /** What the thread reads as its `workerData`. */
+  /** The thread's `workerData`. */
   readonly data?: unknown;
-  /** What to do when the thread dies unasked; ends the process with code 1 by default. */
+  /** Called when the thread dies unexpectedly; by default ends the process with code 1. */
   readonly onDeath?: (error: Error) => void;
 }
 
@@ -61,7 +64,7 @@ function fromThreadError({ isUserError, name, message, stack }: ThreadError): Er
   return error;
 }
 
-/** @throws UserError for what is no module, and for data that cannot be copied. */
+/** @throws UserError if the module is invalid, or the data cannot be copied. */
 function startWorker(entryModule: URL | string, options: WorkerOptions): Worker {
   try {
     return new Worker(entryModule, options);
@@ -82,7 +85,8 @@ class WorkerComputeThread {
 
   constructor(entryModule: URL | string, options: ComputeThreadOptions) {
     this.#options = options;
-    // Libraries that the thread loads read the process's environment: what the thread sets there has to arrive.
+    // Libraries that the thread loads read the process's environment, so variables that the thread sets must take
+    // effect there.
     this.#worker = startWorker(entryModule, { workerData: options.data, env: SHARE_ENV });
     this.#worker.on('message', (message: FromThread) => this.#receive(message));
     this.#worker.once('error', (error) => this.#die(error));
@@ -163,8 +167,8 @@ class WorkerComputeThread {
 
 /**
  * Starts a thread from a built module that calls `serveComputeThread`:
- * `computeThread<typeof operations>(new URL('./compute.js', import.meta.url), { log })`. @throws UserError for what is no
- * module, and for data that cannot be copied.
+ * `computeThread<typeof operations>(new URL('./compute.js', import.meta.url), { log })`. @throws UserError if the
+ * module is invalid, or the data cannot be copied.
  */
 export function computeThread<Operations>(
   entryModule: URL | string,

@@ -5,17 +5,17 @@ import type { TransferListItem } from 'node:worker_threads';
 import { toError, UserError } from '../../common/errors.ts';
 import type { FromThread, ThreadError, ToThread } from './compute-protocol.ts';
 
-/** What an operation knows of its call. */
+/** The context of a call for its operation. */
 export interface ComputeContext {
-  /** Whether the caller has given up. True even while the thread never returns to its event loop. */
+  /** Whether the caller has cancelled. Correct even while the thread never returns to its event loop. */
   isCancelled(): boolean;
-  /** @throws Error when the caller has given up; call it between two graph runs. */
+  /** @throws Error when the caller has cancelled; call it between two graph runs. */
   throwIfCancelled(): void;
-  /** Reports something on the way to the result. */
+  /** Reports progress before the result. */
   progress(value: unknown): void;
 }
 
-/** A result whose buffers are handed over instead of copied. */
+/** A result whose buffers are transferred instead of copied. */
 class Transferred {
   readonly value: unknown;
   readonly transfer: readonly TransferListItem[];
@@ -26,7 +26,7 @@ class Transferred {
   }
 }
 
-/** Return this from an operation to hand over `buffers` with `value`; the thread cannot use them afterwards. */
+/** Return this from an operation to transfer `buffers` with `value`; the thread cannot use them afterwards. */
 export function withTransfer<T>(value: T, buffers: readonly TransferListItem[]): T {
   return new Transferred(value, buffers) as T;
 }

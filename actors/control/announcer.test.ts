@@ -41,7 +41,7 @@ it('announces everything again, with a larger token, to a registry that lost it 
   expect(first.lost.aborted).toBe(true);
   expect(second.fencingToken).toBeGreaterThan(first.fencingToken);
   expect(told).toEqual([
-    `Lease ${first.id} is lost: the registry does not know it any more (node/a)`,
+    `Lease ${first.id} is lost: the registry no longer knows it (node/a)`,
     second.fencingToken,
   ]);
   expect((await store.list('')).map(({ key, leaseId }) => [key, leaseId])).toEqual([

@@ -1,7 +1,7 @@
 /**
- * Keeps a set of entries in a registry for as long as this object lives: under a lease, which it takes anew, with a larger
- * fencing token, whenever the last one was lost because the registry forgot everything, was away too long, or this
- * process was stopped. Two announcers of one key: the one that announced it last, for the first time, has it.
+ * Keeps a set of entries in a registry for as long as this object lives. It holds them under a lease; if the lease is
+ * lost because the registry lost its data, was unreachable too long, or this process was stopped, it takes a new lease
+ * with a larger fencing token. If two announcers use one key, the later one to start announcing it keeps it.
  */
 
 import { toError } from '../../common/errors.ts';
@@ -18,7 +18,7 @@ export interface AnnouncerOptions {
   /** Of its leases. */
   readonly name: string;
   readonly ttlMs: number;
-  /** The lease is lost; what holds by it must stop. */
+  /** The lease is lost; work that depends on it must stop. */
   readonly onLost?: (reason: Error) => void;
   /** After a loss everything is announced again. */
   readonly onRestored?: (fencingToken: number) => void;
@@ -27,7 +27,10 @@ export interface AnnouncerOptions {
   readonly clock?: Clock;
 }
 
-/** How to announce a key, given what is there. Who never announced it takes it; afterwards others' entries are left. */
+/**
+ * How to announce a key, given the present entry. The first announcement takes the key over; later ones leave other
+ * holders' entries alone.
+ */
 export function announceAction(
   present: RegistryEntry | null,
   ownLeaseIds: ReadonlySet<string>,
@@ -40,9 +43,9 @@ export function announceAction(
 
 interface Announced {
   value: JsonObject;
-  /** Under the present lease, with the present value. */
+  /** Written under the present lease, with the present value. */
   isDone: boolean;
-  /** Ever. */
+  /** Written at least once. */
   wasAnnounced: boolean;
 }
 
@@ -72,7 +75,7 @@ export class Announcer {
     return this.#lease?.lost.aborted === false ? this.#lease : null;
   }
 
-  /** Announces an entry, now and after every loss. @throws UserError when it is none. */
+  /** Announces an entry, now and after every loss. @throws UserError if it is invalid. */
   set(key: string, value: JsonObject): void {
     checkKey(key);
     encodeValue(key, value);
@@ -104,14 +107,14 @@ export class Announcer {
     }
   }
 
-  /** Removes the entries and gives the lease back. */
+  /** Removes the entries and releases the lease. */
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(new CallError('CANCELLED', `Announcer ${this.#options.name} is closed`));
     await this.#running;
     const lease = this.#lease;
     this.#lease = null;
-    await lease?.release().catch(() => undefined); // out of reach: then it ends by itself
+    await lease?.release().catch(() => undefined); // unreachable: the lease expires by itself
   }
 
   #isSettled(): boolean {
@@ -176,7 +179,7 @@ export class Announcer {
     entry.isDone = true;
   }
 
-  /** Removes our entry; somebody else's stays. */
+  /** Removes our entry; leaves somebody else's. */
   async #remove(key: string): Promise<void> {
     const { registry } = this.#options;
     const present = await registry.get(key);
@@ -188,7 +191,7 @@ export class Announcer {
     this.#removals.delete(key);
   }
 
-  /** A lease that the registry does not know any more is given up at once; everything else is tried again. */
+  /** A lease that the registry no longer knows is given up at once; every other failure is retried. */
   #onFailure(thrown: unknown): void {
     const isRefused = thrown instanceof CallError && thrown.code === 'FAILED_PRECONDITION';
     if (isRefused) void this.#lease?.release().catch(() => undefined);

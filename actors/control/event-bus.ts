@@ -1,6 +1,7 @@
 /**
- * Events of a run: durable, ordered, replayable from a sequence number. Two implementations, one behaviour: `embedded`
- * (event-log.ts) and NATS JetStream (event-nats.ts). Actors reach their node's bus through gRPC (event-service.ts).
+ * Events of a run: durable, ordered, replayable from a sequence number. Two implementations with the same behaviour:
+ * `embedded` (event-log.ts) and NATS JetStream (event-nats.ts). Actors reach their node's bus through gRPC
+ * (event-service.ts).
  */
 
 import { UserError } from '../../common/errors.ts';
@@ -14,8 +15,8 @@ export interface BusEvent {
   /** Place in the run, from 1, without gaps. */
   readonly sequence: number;
   /**
-   * Names the numbering that `sequence` belongs to. When the stored events were lost (a NATS server started again with an
-   * empty store, a file removed) numbers begin at 1 again, under another epoch.
+   * Identifies the numbering of `sequence`. If the stored events are lost (a NATS server restarted with an empty store,
+   * a file removed), numbering restarts at 1 under a new epoch.
    */
   readonly epoch: string;
   /** Tokens of letters, digits, `-` and `_`, separated by dots, as `epoch.finished`. */
@@ -27,13 +28,13 @@ export interface BusEvent {
 
 export interface SubscribeOptions {
   /**
-   * First sequence to deliver, from 1; beyond the last event it counts as the next one. Without it, only events published
-   * from now on.
+   * First sequence to deliver, from 1; a number beyond the last event counts as the next one. By default, only events
+   * published from now on.
    */
   readonly fromSequence?: number;
   /**
-   * The epoch that `fromSequence` was seen in. If it is over, that number means nothing any more, and all events of the
-   * present epoch are delivered, from 1.
+   * The epoch of `fromSequence`. If that epoch is over, the number is meaningless, and all events of the present epoch
+   * are delivered, from 1.
    */
   readonly epoch?: string;
 }
@@ -41,7 +42,7 @@ export interface SubscribeOptions {
 export interface PublishOptions {
   /**
    * Any text without line breaks, unique to the event. An event whose id was stored within the last two minutes is not
-   * stored again: so a publication whose answer was lost can be repeated.
+   * stored again, so a publication can safely be repeated when its answer was lost.
    */
   readonly id?: string;
 }
@@ -52,24 +53,24 @@ export const DUPLICATE_WINDOW_MS = 120_000;
 export interface EventBus {
   /**
    * Stores an event; resolves to its sequence when it is stored. @throws UserError (topic, full disk), CallError
-   * UNAVAILABLE when a server is away for longer than 5 s; then it may be stored all the same.
+   * UNAVAILABLE when a server is unreachable for longer than 5 s; the event may still have been stored.
    */
   publish(topic: string, payload: object, options?: PublishOptions): Promise<number>;
   /**
    * Events whose topic matches the filter, in order, each once, until the signal is aborted or the bus closes. The
-   * subscription begins when this is called, not when iteration does. It outlives the server's absences, and goes on
-   * with 1 of the next epoch if events were lost; those that nobody had read yet are then gone.
-   * Filter: a topic, with `*` for any one token and `>` as last token for one or more.
+   * subscription starts when this is called, not when iteration starts. It survives server outages, and continues with
+   * number 1 of the next epoch if events were lost; unread events are then gone. Filter: a topic, with `*` for any one
+   * token and `>` as the last token for one or more.
    */
   subscribe(topicFilter: string, options: SubscribeOptions, signal: AbortSignal): AsyncIterable<BusEvent>;
-  /** Sequence of the last event that is stored; 0 when there is none. */
+  /** Sequence of the last stored event; 0 when there is none. */
   lastSequence(): Promise<number>;
   close(): Promise<void>;
 }
 
 /** Longest topic and filter. */
 const MAX_TOPIC_LENGTH = 256;
-/** Most bytes of a payload as JSON: NATS takes messages of 1 MiB. */
+/** Maximum payload as JSON, bytes: NATS takes messages of 1 MiB. */
 const MAX_PAYLOAD_BYTES = 960 * 1024;
 const MAX_ID_LENGTH = 256;
 const TOPIC = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
@@ -84,7 +85,7 @@ export function checkTopic(topic: string): void {
   }
 }
 
-/** The payload as JSON. @throws UserError when it, or the id, is none. */
+/** The payload as JSON. @throws UserError when it, or the id, is invalid. */
 export function encodePayload(topic: string, payload: object, id: string | undefined): string {
   if (id !== undefined && (typeof id !== 'string' || id.length > MAX_ID_LENGTH || /[\r\n]/.test(id)))
     throw new UserError(
@@ -93,7 +94,7 @@ export function encodePayload(topic: string, payload: object, id: string | undef
   return encodeObject(payload, `Payload of event '${topic}'`, MAX_PAYLOAD_BYTES);
 }
 
-/** @throws UserError for a sequence that can never be. */
+/** @throws UserError for an impossible sequence. */
 export function checkSubscription(filter: string, { fromSequence = 1 }: SubscribeOptions): void {
   checkTopicFilter(filter);
   checkWhole('Subscription, fromSequence', fromSequence, 1);
@@ -108,7 +109,7 @@ export function checkTopicFilter(filter: string): void {
   }
 }
 
-/** Whether a topic passes a filter. */
+/** Whether a topic matches a filter. */
 export function topicMatches(filter: string, topic: string): boolean {
   const wanted = filter.split('.');
   const tokens = topic.split('.');

@@ -1,7 +1,7 @@
 /**
  * The embedded event bus: a file of JSON lines, and the latest events in memory. An existing file is continued, so a
  * resumed run replays its whole past. Subscribers hold a position, not a queue: a slow one costs no memory and reads
- * what left memory from the file.
+ * older events from the file.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -25,17 +25,17 @@ import type { LagSource } from './event-metrics.ts';
 
 /** Events kept in memory. */
 const RECENT_EVENTS = 4096;
-/** Ids remembered at most, for want of memory. */
+/** Maximum number of remembered ids, to bound memory. */
 const MAX_IDS = 65_536;
 
-/** A line of the file. All lines are of one epoch, which is named by the time of the first. */
+/** A line of the file. All lines belong to one epoch, named after the time of the first. */
 type StoredEvent = Omit<BusEvent, 'epoch'> & { readonly id?: string };
 
 export interface EventLogOptions {
   /** File to append to, as `<runDir>/events.jsonl`. */
   readonly path: string;
   readonly now?: () => Date;
-  /** Where metrics go; nowhere by default. */
+  /** Destination of metrics; none by default. */
   readonly metrics?: Registry;
 }
 
@@ -45,7 +45,7 @@ interface StoredLog {
   readonly lengthBytes: number;
 }
 
-/** Reads whole lines; a last line without newline was cut off by a crash and counts as never published. */
+/** Reads whole lines. A last line without a newline was cut off by a crash and was never published. */
 async function readLog(path: string): Promise<StoredLog> {
   let bytes: Buffer;
   try {
@@ -65,10 +65,10 @@ function parseLine(line: string, where: string): StoredEvent {
   const { sequence, time, topic } = parseJsonObject(line, where, advice);
   if (Number.isSafeInteger(sequence) && typeof time === 'string' && typeof topic === 'string')
     return JSON.parse(line) as StoredEvent;
-  throw new UserError(`${where} is damaged: it is no event; ${advice}`);
+  throw new UserError(`${where} is damaged: it is not an event; ${advice}`);
 }
 
-/** Sequences by id, the oldest first. */
+/** Sequences by id, oldest first. */
 class RecentIds {
   readonly #sequences = new Map<string, { readonly sequence: number; readonly atMs: number }>();
 
@@ -105,7 +105,7 @@ class EventLog implements EventBus {
   readonly #now: () => Date;
   readonly #metrics: EventMetrics | null;
   readonly #ids = new RecentIds();
-  /** Publications under way, by id. */
+  /** Publications in progress, by id. */
   readonly #publishing = new Map<string, Promise<number>>();
   readonly #lags = new Set<LagSource>();
   #epoch: string | null;
@@ -174,14 +174,14 @@ class EventLog implements EventBus {
     });
   }
 
-  /** Stores whatever waits, many events with one write, until nothing does. */
+  /** Stores queued events, many with one write, until the queue is empty. */
   async #writeWaiting(): Promise<void> {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0);
       const lines = batch.map((event, index) => lineOf(this.#lastSequence + 1 + index, event));
       const bytes = Buffer.from(lines.join('\n') + '\n');
       try {
-        // At an explicit position: lines cut off by a full disk are overwritten by the next ones.
+        // Writes at an explicit position: the next lines overwrite lines that a full disk cut off.
         await this.#file.write(bytes, 0, bytes.length, this.#positionBytes);
       } catch (thrown) {
         const failure = toError(writeFailure(this.#path, thrown));
@@ -257,8 +257,8 @@ class EventLog implements EventBus {
 }
 
 /**
- * Opens a copy of the whole lines under the same name: a writer that was paused and never learnt that it was replaced
- * goes on in a file without a name, and cannot write over what came after it.
+ * Opens a copy of the whole lines under the same name. A writer that was paused and does not know that it was replaced
+ * continues on an unlinked file, and cannot overwrite later lines.
  */
 async function takeOver(path: string, lengthBytes: number): Promise<FileHandle> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
@@ -275,7 +275,7 @@ async function takeOver(path: string, lengthBytes: number): Promise<FileHandle> 
   }
 }
 
-/** Opens (or continues) the event file. @throws UserError when it cannot be written. */
+/** Opens or continues the event file. @throws UserError when it cannot be written. */
 export async function openEventLog(options: EventLogOptions): Promise<EventBus> {
   const { path } = options;
   await ensureDirectory(dirname(path));

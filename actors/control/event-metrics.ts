@@ -1,11 +1,11 @@
-/** What a process's event buses tell Prometheus: publications that failed, and how far subscribers are behind. */
+/** Prometheus metrics of a process's event buses: failed publications, and the lag of subscribers. */
 
 import { Counter, Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { UserError } from '../../common/errors.ts';
 import { CallError } from '../base/call-errors.ts';
 
-/** A subscription, and how many stored events it has yet to be given: asked when metrics are read. */
+/** The lag of a subscription: the number of stored events still to be delivered, computed when metrics are read. */
 export interface LagSource {
   readonly filter: string;
   readonly lag: () => Promise<number> | number;
@@ -31,7 +31,7 @@ export class EventMetrics {
       labelNames: ['code'],
       registers: [registry],
     });
-    this.#failures.inc({ code: 'UNAVAILABLE' }, 0); // an alert takes its increase: it must be there before it rises
+    this.#failures.inc({ code: 'UNAVAILABLE' }, 0); // an alert computes its increase, so the series must exist before the first failure
     const readLags = () => this.#readLags();
     new Gauge({
       name: 'ballast_event_lag',
@@ -46,14 +46,14 @@ export class EventMetrics {
     });
   }
 
-  /** The metrics of a Prometheus registry; the same for all buses of it. */
+  /** The metrics of a Prometheus registry, shared by all its buses. */
   static of(registry: Registry): EventMetrics {
     const metrics = known.get(registry) ?? new EventMetrics(registry);
     known.set(registry, metrics);
     return metrics;
   }
 
-  /** A bus whose subscriptions come and go in `lags`. */
+  /** Records a bus whose subscriptions are listed in `lags`. */
   add(bus: BusName, lags: Set<LagSource>): void {
     this.#buses.set(lags, bus);
   }
@@ -62,7 +62,7 @@ export class EventMetrics {
     this.#buses.delete(lags);
   }
 
-  /** The same promise; counts its rejection. */
+  /** Returns the same promise; counts its rejection. */
   async countFailure<T>(publishing: Promise<T>): Promise<T> {
     try {
       return await publishing;
@@ -72,7 +72,7 @@ export class EventMetrics {
     }
   }
 
-  /** Sorted, so that of several subscriptions with one filter the largest is set last. */
+  /** Sorted, so that of several subscriptions with one filter the largest lag is set last. */
   async #readLags(): Promise<{ bus: BusName; filter: string; lag: number }[]> {
     const asked = [...this.#buses].flatMap(([lags, bus]) =>
       [...lags].map(async ({ filter, lag }) => ({ bus, filter, lag: await lag() })),

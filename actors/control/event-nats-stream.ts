@@ -1,4 +1,4 @@
-/** The stream of JetStream that holds one run's events. */
+/** The JetStream stream that holds one run's events. */
 
 import { DeliverPolicy, JSONCodec, nanos, RetentionPolicy, StorageType } from 'nats';
 import type { Consumer, ConsumerMessages, JetStreamClient, JsMsg, StreamInfo } from 'nats';
@@ -7,7 +7,7 @@ import type { BusEvent, EventPayload } from './event-bus.ts';
 import { isMissingStream, NatsLink } from './nats-connection.ts';
 import type { NatsConnectionOptions } from './nats-connection.ts';
 
-/** Time for one attempt: a server that was paused may have lost it. */
+/** Time for one attempt: a server that was paused may have lost the request. */
 export const ATTEMPT_MS = 2000;
 const REMOVAL_DEADLINE_MS = 5000;
 
@@ -18,10 +18,10 @@ export interface Message {
 
 export const codec = JSONCodec<Message>();
 
-/** How long a stream keeps events of a run that nobody ended: of a process that was killed and never resumed. */
+/** How long a stream keeps the events of a run that never ended, because its process was killed and never resumed. */
 const LONGEST_KEEP_MS = 30 * 86_400_000;
 
-/** Where a run's events are on NATS; other characters than letters, digits, `-` and `_` become `_`. */
+/** The stream and subjects of a run's events; characters other than letters, digits, `-` and `_` become `_`. */
 export function natsNames(runId: string): { readonly stream: string; readonly prefix: string } {
   const id = runId.replace(/[^A-Za-z0-9_-]/g, '_');
   return { stream: `BALLAST_${id}`, prefix: `ballast.${id}.` };
@@ -41,7 +41,7 @@ export class RunStream {
     this.client = link.connection.jetstream({ timeout: ATTEMPT_MS });
   }
 
-  /** The stream, made if it is not there. */
+  /** The stream, created if it does not exist. */
   async open(): Promise<StreamInfo> {
     const { streams } = await this.client.jetstreamManager(false);
     try {
@@ -59,13 +59,13 @@ export class RunStream {
     });
   }
 
-  /** From now on events go when they are so old. */
+  /** Sets the age at which events expire from now on. */
   async keepFor(ms: number): Promise<void> {
     const { streams } = await this.client.jetstreamManager(false);
     await streams.update(this.name, { max_age: nanos(ms) });
   }
 
-  /** Resolves when it is not there. */
+  /** Resolves if it does not exist. */
   async remove(): Promise<void> {
     const { streams } = await this.client.jetstreamManager(false);
     await streams.delete(this.name).catch((thrown: unknown) => {
@@ -73,7 +73,7 @@ export class RunStream {
     });
   }
 
-  /** Events from a sequence on, as one connection brings them. */
+  /** Events from a sequence on, as one connection delivers them. */
   async consume(filter: string, sequence: number): Promise<[Consumer, ConsumerMessages]> {
     const consumer = await this.client.consumers.get(this.name, {
       filterSubjects: this.prefix + filter,
@@ -89,7 +89,7 @@ export class RunStream {
   }
 }
 
-/** Lets a run's events go from NATS `keepMs` after they happened; null: as those of a run that goes on. */
+/** Expires a run's events `keepMs` after they happened; null restores the default of a running run. */
 export async function keepNatsEvents(
   options: NatsConnectionOptions & { readonly runId: string },
   keepMs: number | null,
@@ -104,7 +104,7 @@ export async function keepNatsEvents(
   }
 }
 
-/** Removes a run's stream with all its events; none may be there. @throws UserError when NATS cannot be reached. */
+/** Removes a run's stream with all its events; it need not exist. @throws UserError when NATS cannot be reached. */
 export async function removeNatsEvents(
   options: NatsConnectionOptions & { readonly runId: string },
 ): Promise<void> {

@@ -1,10 +1,11 @@
 /**
- * The event bus on NATS JetStream: one stream per run. NATS numbers the events, so several processes may publish. What
- * it holds can be rebuilt from the run folder; it is never the only copy of anything.
+ * The event bus on NATS JetStream: one stream per run. NATS numbers the events, so several processes may publish.
+ * Everything in it can be rebuilt from the run folder; it is never the only copy of anything.
  *
- * The server may go away: publishers wait for it within their deadline and repeat under one message id, which the stream
- * stores once; subscriptions begin anew after the last event delivered. A server that comes back empty gets the stream
- * made again; its creation time names the epoch of its numbers, and a subscription goes on with 1 of the next.
+ * The server may go away: publishers wait for it within their deadline and repeat under one message id, which the
+ * stream stores once; subscriptions resume after the last event delivered. If a server comes back empty, the stream is
+ * created again; its creation time identifies the epoch of its numbers, and a subscription continues with number 1 of
+ * the new epoch.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -25,29 +26,29 @@ import type { NatsConnectionOptions } from './nats-connection.ts';
 import { retryDelayMs } from '../base/retry.ts';
 
 export interface NatsEventBusOptions extends NatsConnectionOptions {
-  /** Names the run's stream; other characters than letters, digits, `-` and `_` become `_`. */
+  /** The run that owns the stream; characters other than letters, digits, `-` and `_` become `_`. */
   readonly runId: string;
   readonly now?: () => Date;
-  /** Time that a publication may take, 5000 by default. */
+  /** Maximum duration of a publication, milliseconds; 5000 by default. */
   readonly deadlineMs?: number;
-  /** Where metrics go; nowhere by default. */
+  /** Destination of metrics; none by default. */
   readonly metrics?: Registry;
 }
 
 const DEADLINE_MS = 5000;
-/** How often a subscription looks whether its stream is still the same. */
+/** How often a subscription checks that its stream is still the same. */
 const EPOCH_CHECK_MS = 5000;
 
-/** Where a subscription stands. */
+/** The position of a subscription. */
 interface Position {
   epoch: string;
-  /** Sequence to deliver next. */
+  /** The next sequence to deliver. */
   next: number;
 }
 
 /**
- * Where to go on, given the stream as it is: at 1 in another epoch; and if the same stream ends before `next`, as after a
- * crash that lost its last writes, at its end, where numbers are given again.
+ * The position at which to resume in the present stream: 1 in another epoch; if the same stream ends before `next`, as
+ * after a crash that lost its last writes, its end, from where numbers are assigned again.
  */
 export function resumePosition(
   { epoch, next }: Position,
@@ -67,7 +68,7 @@ class NatsEventBus implements EventBus {
 
   constructor(stream: RunStream, options: NatsEventBusOptions) {
     this.#stream = stream;
-    setMaxListeners(0, this.#closing.signal); // every subscription listens
+    setMaxListeners(0, this.#closing.signal); // every subscription adds a listener
     this.#now = options.now ?? (() => new Date());
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
     this.#metrics = options.metrics === undefined ? null : EventMetrics.of(options.metrics);
@@ -82,7 +83,7 @@ class NatsEventBus implements EventBus {
   subscribe(filter: string, options: SubscribeOptions, signal: AbortSignal): AsyncIterable<BusEvent> {
     checkSubscription(filter, options);
     const start = this.#start(options);
-    start.catch(() => undefined); // heard when iteration begins
+    start.catch(() => undefined); // a failure surfaces when iteration begins
     return this.#follow(filter, start, signal);
   }
 
@@ -144,7 +145,7 @@ class NatsEventBus implements EventBus {
             yield event;
           }
         } catch {
-          // The server is away: the next session waits for it.
+          // The server is unreachable: the next session waits for it.
         }
         await sleep(systemClock, retryDelayMs(attempt, Math.random()), signal);
       }
@@ -153,7 +154,7 @@ class NatsEventBus implements EventBus {
     }
   }
 
-  /** Events until the connection is lost or the stream is another; moves `position` to where the stream is. */
+  /** Yields events until the connection is lost or the stream is replaced; moves `position` along. */
   async *#session(
     filter: string,
     position: Position,

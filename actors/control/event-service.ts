@@ -1,4 +1,4 @@
-/** The node's event bus over gRPC: served by the node, used by its actors as an `EventBus`. */
+/** The node's event bus over gRPC: the node serves it, and its actors use it as an `EventBus`. */
 
 import { UserError } from '../../common/errors.ts';
 import type { EventServiceHandlers } from '../../gen/ballast/runtime/v1/EventService.ts';
@@ -50,7 +50,7 @@ async function* fromMessages(messages: AsyncIterable<SubscribeResponse__Output>,
   }
 }
 
-/** The bus of the node at `address`. `subscribe` begins when iteration does. */
+/** The bus of the node at `address`. `subscribe` starts when iteration does. */
 export function remoteEventBus(transport: Transport, address: string): EventBus {
   const calls = serviceCalls(eventService, transport, address);
   return {

@@ -1,11 +1,11 @@
 /**
  * A lease as its holder sees it. The holder counts from the moment at which it *asked* for the last renewal that was
- * granted, on its own monotonic clock, and gives up a margin before the registry can:
+ * granted, on its own monotonic clock, and stops a margin before the registry can expire it:
  *
  *     held until  =  sent + ttl − margin,    margin = ttl / 5
  *
- * The registry counts a whole ttl from when it *received* that request, later than `sent`. So the holder always stops
- * first, unless its clock runs slower than the registry's by a fifth.
+ * The registry counts a whole ttl from the moment at which it *received* that request, later than `sent`. So the holder
+ * always stops first, unless its clock runs slower than the registry's by a fifth.
  */
 
 import { toError } from '../../common/errors.ts';
@@ -15,7 +15,7 @@ import type { Lease, LeaseOptions } from './registry.ts';
 import type { Grant } from './registry-store.ts';
 import { leaseLost } from './registry-store.ts';
 
-/** Until when, ms on the holder's clock, a lease asked for at `sentMs` may be used. */
+/** Time, in ms on the holder's clock, until which a lease requested at `sentMs` may be used. */
 export function heldUntilMs(sentMs: number, ttlMs: number): number {
   return sentMs + ttlMs - ttlMs / 5;
 }
@@ -25,15 +25,15 @@ export function renewEveryMs(ttlMs: number): number {
   return ttlMs / 4;
 }
 
-/** Whether a registry's lease is over; the last moment belongs to the holder. */
+/** Whether a lease has expired at the registry; the last moment still belongs to the holder. */
 export function isExpired(expiresAtMs: number, nowMs: number): boolean {
   return nowMs > expiresAtMs;
 }
 
-/** What a held lease asks of its registry. */
+/** The operations of the registry that a held lease needs. */
 export interface LeaseKeeper {
   readonly clock: Clock;
-  /** Whether it is still alive there. @throws CallError UNAVAILABLE within `deadlineMs` */
+  /** Renews the lease; false if it has expired there. @throws CallError UNAVAILABLE within `deadlineMs` */
   renew(leaseId: string, deadlineMs: number): Promise<boolean>;
   release(leaseId: string): Promise<void>;
   /** Called once, however the lease ends. */
@@ -53,7 +53,7 @@ export class HeldLease implements Lease {
   #releasing: Promise<void> | null = null;
   #lastFailure = '';
 
-  /** `sentMs`: when the grant was asked for, on the keeper's clock. */
+  /** `sentMs`: when the grant was requested, on the keeper's clock. */
   constructor(keeper: LeaseKeeper, { name, ttlMs }: LeaseOptions, grant: Grant, sentMs: number) {
     this.#keeper = keeper;
     this.id = grant.leaseId;
@@ -79,9 +79,9 @@ export class HeldLease implements Lease {
     return this.#releasing;
   }
 
-  /** The registry said that it is over. */
+  /** The registry reported that it is over. */
   refuse(): void {
-    this.#end(leaseLost(this.id, `the registry does not know it any more (${this.name})`), false);
+    this.#end(leaseLost(this.id, `the registry no longer knows it (${this.name})`), false);
   }
 
   #check(): void {

@@ -1,6 +1,6 @@
 /**
- * A connection to NATS as registry and event bus share it: how to reach the server, with which secrets, and that it
- * reconnects forever. Which secrets: nats-secrets.ts.
+ * The NATS connection that registry and event bus share: the server's address, the secrets (nats-secrets.ts), and
+ * endless reconnection.
  */
 
 import { setMaxListeners } from 'node:events';
@@ -14,7 +14,9 @@ import { secretOptions } from './nats-secrets.ts';
 import type { NatsSecrets } from './nats-secrets.ts';
 
 export interface NatsConnectionOptions extends NatsSecrets {
-  /** As `nats://localhost:4222`, several hosts with commas; with user and password if the server wants them. */
+  /**
+   * `nats://localhost:4222`, or several hosts separated by commas; with user and password if the server requires them.
+   */
   readonly url: string;
 }
 
@@ -26,14 +28,14 @@ const RECONNECT_MIN_MS = 50;
 const RECONNECT_SPREAD_MS = 450;
 
 export interface NatsTarget {
-  /** host:port each. */
+  /** One host:port each. */
   readonly servers: readonly string[];
   readonly user: string | null;
   readonly password: string | null;
   readonly isTls: boolean;
 }
 
-/** @throws UserError when `url` is none, or of another protocol. */
+/** @throws UserError when `url` is invalid, or has another protocol. */
 export function parseNatsUrl(url: string): NatsTarget {
   if (typeof url !== 'string') throw new UserError(`NATS address '${shown(url)}': use nats://HOST:PORT.`);
   const withProtocol = url.includes('://') ? url : `nats://${url}`;
@@ -85,32 +87,32 @@ function connectionOptions(options: NatsConnectionOptions, target: NatsTarget): 
   };
 }
 
-/** Whether the stream that was spoken to is not there: nothing has happened. */
+/** Whether the requested stream does not exist, so that nothing has happened. */
 export function isMissingStream(thrown: unknown): boolean {
   if (!(thrown instanceof NatsError)) return false;
   return thrown.code === ErrorCode.NoResponders.valueOf() || thrown.api_error?.err_code === 10059;
 }
 
-/** Whether a publication's expected sequence was not the present one. */
+/** Whether a publication expected another sequence than the present one. */
 export function isWrongSequence(thrown: unknown): boolean {
   return thrown instanceof NatsError && thrown.api_error?.err_code === 10071;
 }
 
-/** What the server does not allow this user, as `Publish to "ballast.x"`; null for other errors. */
+/** The operation that the server denies this user, such as `Publish to "ballast.x"`; null for other errors. */
 export function forbidden(thrown: unknown): string | null {
   if (!(thrown instanceof NatsError) || !thrown.isPermissionError()) return null;
   return /Permissions Violation for (.*?)'?$/i.exec(thrown.message)?.[1] ?? thrown.message;
 }
 
-/** What to do when a stream cannot be opened. */
+/** Advice for a stream that cannot be opened. */
 export function openingAdvice(thrown: unknown): string {
   const isForbidden = forbidden(thrown instanceof CallError ? thrown.cause : thrown) !== null;
   return isForbidden
-    ? 'start the coordinator first, whose user may make it, or allow it to this one'
+    ? 'start the coordinator first, whose user may create it, or grant this user the right'
     : 'start it with JetStream (nats-server -js)';
 }
 
-/** Every request in flight listens to its session. */
+/** Every request in progress listens to its session. */
 function newSession(): AbortController {
   const session = new AbortController();
   setMaxListeners(0, session.signal);
@@ -148,7 +150,7 @@ export class NatsLink {
     }
   }
 
-  /** Aborted when the present connection is lost; after a reconnection it is another signal. */
+  /** Aborted when the present connection is lost; a new signal after each reconnection. */
   get session(): AbortSignal {
     return this.#session.signal;
   }
@@ -170,7 +172,10 @@ export class NatsLink {
     if (this.connection.isClosed()) throw this.unavailable('is closed');
   }
 
-  /** One request: waits for the connection first. @throws CallError UNAVAILABLE when it is lost, or time is up. */
+  /**
+   * Makes one request once the connection is up. @throws CallError UNAVAILABLE when the connection is lost, or the
+   * deadline passes.
+   */
   async request<T>(what: string, deadlineMs: number, send: () => Promise<T>): Promise<T> {
     const startMs = performance.now();
     await this.ready(deadlineMs);
@@ -183,12 +188,12 @@ export class NatsLink {
     }
   }
 
-  /** What the caller should see; errors that callers decide by stay as they are. */
+  /** The error for the caller; errors that callers handle themselves pass unchanged. */
   failure(what: string, thrown: unknown): unknown {
     if (thrown instanceof UserError || isMissingStream(thrown) || isWrongSequence(thrown)) return thrown;
     if (thrown instanceof CallError && thrown.code !== 'DEADLINE_EXCEEDED') return thrown;
     if (thrown instanceof NatsError && thrown.code === ErrorCode.MaxPayloadExceeded.valueOf()) {
-      return new UserError(`NATS at ${this.name} takes no message as large as this.`, { cause: thrown });
+      return new UserError(`NATS at ${this.name} does not accept a message of this size.`, { cause: thrown });
     }
     const denied = forbidden(thrown);
     if (denied !== null) return this.unavailable(`does not allow this user: ${denied}`, thrown);
@@ -201,7 +206,7 @@ export class NatsLink {
 
   async close(): Promise<void> {
     if (this.connection.isClosed()) return;
-    // Draining waits for the server: only while it is there.
+    // Draining waits for the server, so it is done only while connected.
     const drained = this.#session.signal.aborted ? Promise.resolve() : this.connection.drain();
     await withLimits(drained, { deadlineMs: 1000 }, 'Draining').catch(() => undefined);
     await this.connection.close();

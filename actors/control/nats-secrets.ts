@@ -1,5 +1,5 @@
 /**
- * How a process shows a NATS server who it is. Secrets are named by file, read again at every connection, so that they
+ * How a process authenticates to a NATS server. Secrets are named by file, read again at every connection so that they
  * can be changed in place, and never printed.
  *
  *   BALLAST_NATS_USER, BALLAST_NATS_PASSWORD_FILE           a user of the server's configuration
@@ -22,7 +22,7 @@ import { toError, UserError } from '../../common/errors.ts';
 import { readPrivateFile } from '../../common/private-file.ts';
 
 export interface NatsTlsFiles {
-  /** Authorities to trust; the system's by default. */
+  /** Certificate authorities to trust; the system's by default. */
   readonly caFile?: string;
   readonly certFile?: string;
   readonly keyFile?: string;
@@ -38,15 +38,15 @@ export interface NatsSecrets {
   readonly nkeyFile?: string;
   /** Path of a file that holds a token. */
   readonly tokenFile?: string;
-  /** PEM files. Given, or with `tls://`, the connection must be encrypted. */
+  /** PEM files. When they are given, or with `tls://`, the connection must be encrypted. */
   readonly tls?: NatsTlsFiles;
-  /** Subjects of answers begin with it, `_INBOX` by default. */
+  /** Prefix of the subjects of answers, `_INBOX` by default. */
   readonly inboxPrefix?: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What the environment names. @throws UserError for half of a pair. */
+/** The secrets that the environment names. @throws UserError for half of a pair. */
 export function natsSecrets(environment: Environment): NatsSecrets {
   const get = (name: string) => environment[`BALLAST_NATS_${name}`] || undefined;
   const user = get('USER');
@@ -72,7 +72,7 @@ function both(first: string, one: string | undefined, second: string, other: str
   throw new UserError(`${there} is set, but not ${missing}; it needs both.`);
 }
 
-/** Without what is undefined. */
+/** The record without undefined values. */
 function given<Fields extends Record<string, string | undefined>>(
   fields: Fields,
 ): { [Name in keyof Fields]?: string } {
@@ -81,7 +81,7 @@ function given<Fields extends Record<string, string | undefined>>(
 }
 
 /**
- * The secrets as the client library takes them; each file is read once now, so that a missing one is told at once.
+ * The secrets as the client library takes them; each file is read once now, so that a missing one is reported at once.
  * @throws UserError naming the file.
  */
 export function secretOptions(secrets: NatsSecrets): Partial<ConnectionOptions> {
@@ -95,7 +95,7 @@ export function secretOptions(secrets: NatsSecrets): Partial<ConnectionOptions> 
     text();
     authenticators.push(make(text));
   };
-  add(credentialsFile, 'credentials', (text) => credsAuthenticator(() => Buffer.from(`${text()}\n`))); // it wants the newline
+  add(credentialsFile, 'credentials', (text) => credsAuthenticator(() => Buffer.from(`${text()}\n`))); // the client expects the newline
   add(nkeyFile, 'nkey', (text) => nkeyAuthenticator(() => Buffer.from(text())));
   add(tokenFile, 'token', tokenAuthenticator);
   add(passwordFile, 'password', (text) => usernamePasswordAuthenticator(user ?? '', text));
@@ -105,7 +105,7 @@ export function secretOptions(secrets: NatsSecrets): Partial<ConnectionOptions> 
   };
 }
 
-/** `isSecret`: nobody else may be able to read it. */
+/** `isSecret`: nobody else may be able to read the file. */
 function read(path: string, what: string, isSecret: boolean): Buffer {
   try {
     return isSecret ? readPrivateFile(path) : readFileSync(path);

@@ -1,4 +1,7 @@
-/** A registry on a store: checks arguments, sets deadlines, keeps leases alive, resumes watches, counts. */
+/**
+ * A registry on a store: it checks arguments, sets deadlines, keeps leases alive, resumes watches, and counts
+ * operations.
+ */
 
 import { setMaxListeners } from 'node:events';
 import type { Registry as PrometheusRegistry } from 'prom-client';
@@ -16,15 +19,15 @@ import { resumedWatch } from './registry-watch.ts';
 import { retryDelayMs } from '../base/retry.ts';
 
 export interface RegistryOptions {
-  /** Time that an operation may take, 5000 by default. */
+  /** Maximum duration of an operation, milliseconds; 5000 by default. */
   readonly deadlineMs?: number;
-  /** Where metrics go; nowhere by default. */
+  /** Destination of metrics; none by default. */
   readonly metrics?: PrometheusRegistry;
   readonly clock?: Clock;
 }
 
 const DEADLINE_MS = 5000;
-/** For releasing what is left when the registry closes. */
+/** Releases the remaining leases when the registry closes. */
 const CLOSE_DEADLINE_MS = 1000;
 
 class StoreRegistry implements Registry {
@@ -38,7 +41,7 @@ class StoreRegistry implements Registry {
 
   constructor(store: RegistryStore, options: RegistryOptions) {
     this.#store = store;
-    setMaxListeners(0, this.#closing.signal); // every operation listens
+    setMaxListeners(0, this.#closing.signal); // every operation adds a listener
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
     checkMilliseconds('Registry, deadlineMs', this.#deadlineMs);
     this.#clock = options.clock ?? systemClock;
@@ -128,7 +131,7 @@ class StoreRegistry implements Registry {
     };
   }
 
-  /** Writes, and stands by it only if the lease was still held when the answer came. */
+  /** Writes, and succeeds only if the lease was still held when the answer arrived. */
   async #write(key: string, value: JsonObject, condition: WriteCondition, { lease }: WriteOptions) {
     checkKey(key);
     encodeValue(key, value);
@@ -151,7 +154,9 @@ class StoreRegistry implements Registry {
     }
   }
 
-  /** One operation: within its deadline, counted; a deadline that passed means that the registry is away. */
+  /**
+   * Runs and counts one operation within its deadline; a deadline that passes means that the registry is unreachable.
+   */
   #run<T>(kind: string, operation: () => Promise<T>, deadlineMs = this.#deadlineMs): Promise<T> {
     const limits = { deadlineMs, signal: this.#closing.signal };
     const run = async () => {
@@ -177,7 +182,7 @@ function revisionOf(key: string, { isDone, revision }: WriteResult): number {
   throw new RevisionConflict(key, revision);
 }
 
-/** A registry on a store, which it closes with itself. */
+/** A registry on a store, which it closes when it is closed. */
 export function openRegistry(store: RegistryStore, options: RegistryOptions = {}): Registry {
   return new StoreRegistry(store, options);
 }

@@ -1,6 +1,6 @@
 /**
- * The embedded registry: a table in this process, for one machine. Every operation first lets leases expire whose time
- * has come; a timer does it for watchers. The table ends with its process, and announcers fill the next one.
+ * The embedded registry: a table in this process, for one machine. Every operation first expires leases whose time is
+ * over; a timer does so for watchers. The table ends with its process, and announcers fill the next one.
  */
 
 import { AsyncQueue } from '../base/async-queue.ts';
@@ -29,7 +29,7 @@ interface Watcher {
   readonly changes: AsyncQueue<RegistryChange>;
 }
 
-/** Leases whose time is over. */
+/** Leases that have expired. */
 export function expiredLeases<T extends { readonly expiresAtMs: number }>(
   leases: Iterable<T>,
   nowMs: number,
@@ -42,7 +42,7 @@ export class EmbeddedStore implements RegistryStore {
   readonly #entries = new Map<string, RegistryEntry>();
   readonly #leases = new Map<string, TableLease>();
   readonly #watchers = new Set<Watcher>();
-  /** Numbers writes and leases alike; see registry.ts for where it starts. */
+  /** Numbers writes and leases alike; registry.ts explains its start value. */
   #counter: number;
   #cancelTimer: () => void = () => undefined;
 
@@ -73,7 +73,7 @@ export class EmbeddedStore implements RegistryStore {
     return Promise.resolve({ isDone, revision: isDone ? ++this.#counter : current });
   }
 
-  /** Begins when it is called. */
+  /** Starts when it is called. */
   watch(prefix: string, signal: AbortSignal): AsyncIterable<RegistryChange> {
     this.#expire();
     const watcher: Watcher = { prefix, changes: new AsyncQueue() };
@@ -193,7 +193,7 @@ export class EmbeddedStore implements RegistryStore {
   }
 }
 
-/** A registry on a store in this process; give `store` to serve the same one to others (registry-service.ts). */
+/** A registry on a store in this process; pass `store` to serve the same store to others (registry-service.ts). */
 export function openEmbeddedRegistry(
   options: RegistryOptions & { readonly store?: EmbeddedStore } = {},
 ): Registry {

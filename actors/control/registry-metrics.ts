@@ -1,4 +1,4 @@
-/** What a process's use of a registry tells Prometheus: operations, leases held, leases lost. */
+/** Prometheus metrics of a process's use of a registry: operations, leases held, leases lost. */
 
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry as PrometheusRegistry } from 'prom-client';
@@ -7,7 +7,7 @@ import { CallError } from '../base/call-errors.ts';
 
 const known = new WeakMap<PrometheusRegistry, RegistryMetrics>();
 
-/** The gRPC status that a failure counts as. */
+/** The gRPC status under which a failure is counted. */
 function codeOf(thrown: unknown): string {
   if (thrown instanceof CallError) return thrown.code;
   return thrown instanceof UserError ? 'INVALID_ARGUMENT' : 'INTERNAL';
@@ -46,7 +46,7 @@ export class RegistryMetrics {
     });
   }
 
-  /** The metrics of a Prometheus registry; the same for all users of it. */
+  /** The metrics of a Prometheus registry, shared by all its users. */
   static of(registry: PrometheusRegistry): RegistryMetrics {
     const metrics = known.get(registry) ?? new RegistryMetrics(registry);
     known.set(registry, metrics);

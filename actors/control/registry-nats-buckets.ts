@@ -1,13 +1,13 @@
 /**
- * What the registry keeps in NATS, as buckets that `nats kv` can read:
+ * The registry's data in NATS, as buckets that `nats kv` can read:
  *
  *   ballast_<cluster>              k.<key> → {value, lease}; `token`, whose sequences are the fencing tokens
- *   ballast_<cluster>_lease_<ttl>  <lease id> → {name, fencingToken}; the server drops records that nobody renews for
+ *   ballast_<cluster>_lease_<ttl>  <lease id> → {name, fencingToken}; the server drops records that are not renewed for
  *                                  the bucket's time to live. One bucket for each ttl in use
  *
- * An entry counts only while its lease's record is there. Server 2.9 tells nobody when it drops one, so watchers ask.
- * Sequences begin at the stream's creation time in ms (an empty stream is purged up to there), so that a stream made
- * again after a loss goes on with larger numbers.
+ * An entry is valid only while its lease's record exists. Server 2.9 does not announce that it drops one, so watchers
+ * poll. Sequences begin at the stream's creation time in ms (an empty stream is purged up to there), so that a stream
+ * recreated after a loss continues with larger numbers.
  */
 
 import type { JetStreamManager, KV, KvEntry, QueuedIterator, StreamInfo } from 'nats';
@@ -17,7 +17,7 @@ import { shown } from '../base/checks.ts';
 import type { NatsLink } from './nats-connection.ts';
 import type { JsonObject, RegistryEntry } from './registry.ts';
 
-/** The lease of an entry, as the entry names it. */
+/** The lease of an entry, as the entry records it. */
 export interface StoredLease {
   readonly id: string;
   readonly name: string;
@@ -36,17 +36,17 @@ export interface StoredEntry {
 export interface BucketOptions {
   /** Letters, digits, `-` and `_`. */
   readonly cluster: string;
-  /** Copies that a NATS cluster keeps, from 1 (the default) to 5. */
+  /** Replicas in a NATS cluster, from 1 (the default) to 5. */
   readonly replicas?: number;
 }
 
-/** Smaller sequences come from a stream that is not numbered yet. */
+/** Smaller sequences come from a stream whose numbering is not initialised yet. */
 const SMALLEST_REVISION = 1e12;
 const REQUEST_TIMEOUT_MS = 5000;
 const KEY_HEAD = 'k.';
 const TOKEN_KEY = 'token';
 
-/** `a/b.c` → `k.a.b=c`: NATS separates tokens with dots, and `=` is in no key. */
+/** `a/b.c` → `k.a.b=c`: NATS separates tokens with dots, and keys contain no `=`. */
 export function encodeKey(key: string): string {
   return KEY_HEAD + key.replaceAll('.', '=').replaceAll('/', '.');
 }
@@ -70,7 +70,7 @@ export function toEntry({ key, revision, content }: StoredEntry): RegistryEntry 
   return { key, value: content.value, revision, leaseId: content.lease?.id ?? null };
 }
 
-/** @throws UserError when `cluster` is no name. */
+/** @throws UserError when `cluster` is not a valid name. */
 export function bucketName(cluster: string): string {
   if (typeof cluster === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(cluster)) return `ballast_${cluster}`;
   throw new UserError(`Cluster name '${shown(cluster)}': use up to 64 letters, digits, '-', '_'.`);
@@ -90,12 +90,12 @@ export class NatsBuckets {
     this.#replicas = replicas;
   }
 
-  /** Makes sure that the main bucket is there. */
+  /** Makes sure that the main bucket exists. */
   async open(): Promise<void> {
     await this.#entries();
   }
 
-  /** A stream was missing: make it again at the next use. */
+  /** A stream was missing: creates it again at the next use. */
   forget(): void {
     this.#main = null;
     this.#leases.clear();
@@ -106,22 +106,22 @@ export class NatsBuckets {
     return entry === null ? null : fromKv(entry);
   }
 
-  /** Writes if the key's last sequence is `revision` (0 for none); null when it is not. */
+  /** Writes if the key's last sequence is `revision` (0 for none); null if it is not. */
   write(key: string, content: StoredEntry['content'], revision: number): Promise<number> {
     return this.#put(encodeKey(key), JSON.stringify(content), revision);
   }
 
-  /** Leaves a marker, for watchers; it is swept later. */
+  /** Leaves a marker for watchers, which is swept later. */
   async remove(key: string, revision: number): Promise<void> {
     await (await this.#entries()).delete(encodeKey(key), { previousSeq: revision });
   }
 
-  /** A number larger than all before. */
+  /** A number larger than all previous ones. */
   nextToken(): Promise<number> {
     return this.#put(TOKEN_KEY, '{}');
   }
 
-  /** Everything under a prefix, markers and entries of dead leases included. */
+  /** Everything under a prefix, including markers and entries of expired leases. */
   async snapshot(prefix: string): Promise<StoredEntry[]> {
     let isListed = false;
     let entries: QueuedIterator<KvEntry> | null = null;
@@ -135,13 +135,13 @@ export class NatsBuckets {
     return listed;
   }
 
-  /** The same, then what is written later. `onListed` is called in its place, between the two. */
+  /** The same, then later writes. `onListed` is called between the two. */
   async watch(prefix: string, onListed: () => void): Promise<WatchedEntries> {
     const entries = await this.#watch(prefix, onListed);
     return { stop: () => entries.stop(), iterate: () => mapped(entries) };
   }
 
-  /** Names the main stream as it is now: another one after it was lost. */
+  /** Identifies the present main stream; it changes when the stream is lost and recreated. */
   async incarnation(): Promise<string> {
     const { created } = await (await this.#jetstream()).streams.info(`KV_${this.#bucket}`);
     return created;
@@ -153,7 +153,7 @@ export class NatsBuckets {
     return (await this.#leaseBucket(ttlMs)).put(id, record, { previousSeq: revision });
   }
 
-  /** Revision of the lease's record; null when the lease is over. */
+  /** Revision of the lease's record; null when the lease has expired. */
   async readLease({ id, ttlMs }: { readonly id: string; readonly ttlMs: number }): Promise<number | null> {
     const record = await (await this.#leaseBucket(ttlMs)).get(id);
     return record?.operation === 'PUT' ? record.revision : null;
@@ -164,7 +164,7 @@ export class NatsBuckets {
     if (revision !== null) await this.#deleteMessage(this.#leaseName(lease.ttlMs), revision);
   }
 
-  /** Ids of the leases of a time to live that are alive, in one request. */
+  /** Ids of the living leases with one time to live, in one request. */
   async liveLeases(ttlMs: number): Promise<Set<string>> {
     const bucket = this.#leaseName(ttlMs);
     const subjects = await this.#subjects(`KV_${bucket}`);
@@ -178,7 +178,7 @@ export class NatsBuckets {
 
   async #deleteMessage(bucket: string, sequence: number): Promise<void> {
     const { streams } = await this.#jetstream();
-    // Someone else may have been first.
+    // Another process may have created it first.
     await streams.deleteMessage(`KV_${bucket}`, sequence, false).catch(() => false);
   }
 
@@ -198,7 +198,7 @@ export class NatsBuckets {
     for (;;) {
       const sequence = await (await this.#entries()).put(encoded, json, options);
       if (sequence >= SMALLEST_REVISION) return sequence;
-      this.forget(); // another process is making the stream, and its purge takes this write away
+      this.forget(); // another process is creating the stream, and its purge takes this write away
       await this.#entries();
     }
   }
@@ -249,7 +249,7 @@ export class NatsBuckets {
       history: 1,
       storage: StorageType.File,
       replicas: this.#replicas,
-      allow_direct: false, // reads must see the last write, not a follower's
+      allow_direct: false, // reads must see the last write, not a follower's copy
     });
   }
 }
@@ -263,7 +263,7 @@ async function* mapped(entries: QueuedIterator<KvEntry>): AsyncGenerator<StoredE
   for await (const entry of entries) yield fromKv(entry);
 }
 
-/** A promise to keep; one that fails is forgotten, so that the next use tries again. */
+/** Caches a promise; one that fails is forgotten, so that the next use tries again. */
 function remembered<T>(promise: Promise<T>, forget: () => void): Promise<T> {
   promise.catch(forget);
   return promise;

@@ -1,6 +1,6 @@
 /**
- * One watch of the registry in NATS, until it breaks off: the bucket's own entries as the server pushes them, and, as the
- * server tells nobody of expiry, polls of which leases are alive. Polls also notice a stream that was made anew.
+ * One watch of the registry in NATS, until it breaks: entries as the server pushes them, and, because the server does
+ * not announce expiry, polls of the living leases. Polls also detect a recreated stream.
  */
 
 import { toError } from '../../common/errors.ts';
@@ -20,10 +20,10 @@ type WatchEvent =
 const REQUEST_DEADLINE_MS = 5000;
 const MAX_POLL_MS = 2000;
 const MIN_POLL_MS = 100;
-/** A listing that takes longer has lost its way. */
+/** A listing that takes longer counts as lost. */
 const LISTING_DEADLINE_MS = 10_000;
 
-/** Milliseconds between two polls of who is alive, for the shortest lease among the entries. */
+/** Milliseconds between two polls of living leases, for the shortest lease among the entries. */
 export function pollEveryMs(ttlsMs: Iterable<number>): number {
   return Math.max(MIN_POLL_MS, Math.min(MAX_POLL_MS, ...[...ttlsMs].map((ttlMs) => ttlMs / 4)));
 }
@@ -33,11 +33,11 @@ export class NatsWatch {
   readonly #link: NatsLink;
   readonly #prefix: string;
   readonly #events = new AsyncQueue<WatchEvent>();
-  /** The lease of every entry that was told and is not gone. */
+  /** The lease of every entry that was reported and still exists. */
   readonly #told = new Map<string, StoredLease | null>();
-  /** By time to live, as last asked. */
+  /** Living leases by time to live, as of the last poll. */
   readonly #alive = new Map<number, Set<string>>();
-  /** A lease that is over never comes back. */
+  /** Expired leases; they never come back. */
   readonly #dead = new Set<string>();
   readonly #startMs = performance.now();
   #isListed = false;
@@ -109,7 +109,7 @@ export class NatsWatch {
       }
       for (const ttlMs of this.#ttls()) await this.#refresh(ttlMs);
     } catch (thrown) {
-      // A server that does not answer says nothing about leases; one that lost the stream ends this watch.
+      // A server that does not answer says nothing about leases; a server that lost the stream ends this watch.
       const isSilent = thrown instanceof CallError && thrown.cause !== undefined;
       if (!isSilent || this.#isOverdue()) throw thrown;
     }

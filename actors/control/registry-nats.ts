@@ -1,7 +1,7 @@
 /**
- * The registry in NATS JetStream, for clusters (what it keeps: registry-nats-buckets.ts). Every write compares and sets
- * the key's last sequence, so one that was delayed (its process stopped, its packet late) loses against a newer one; and
- * one that still lands after its lease ended is seen by nobody.
+ * The registry in NATS JetStream, for clusters (data: registry-nats-buckets.ts). Every write compares and sets the
+ * key's last sequence, so a delayed write (a stopped process, a late packet) loses against a newer one, and a write
+ * that lands after its lease ended is visible to nobody.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -20,14 +20,14 @@ import type { Grant, GrantRequest, RegistryStore, WriteRequest, WriteResult } fr
 
 export type NatsRegistryOptions = NatsConnectionOptions & BucketOptions & RegistryOptions;
 
-/** What a removal or a dead lease leaves is erased when it is this old: every watcher has heard of it. */
+/** Remains of a removal or an expired lease are erased at this age, when every watcher has seen them. */
 const SWEEP_AGE_MS = 600_000;
 const SWEEP_EVERY_MS = 600_000;
 const OPEN_DEADLINE_MS = 5000;
 const MISSING_STREAM_PAUSE_MS = 50;
 
 interface OwnLease extends StoredLease {
-  /** Of its record in NATS. */
+  /** Revision of its record in NATS. */
   revision: number;
   readonly keys: Set<string>;
 }
@@ -41,7 +41,7 @@ class NatsStore implements RegistryStore {
   constructor(link: NatsLink, buckets: NatsBuckets) {
     this.#link = link;
     this.#buckets = buckets;
-    // At another moment in every process: one sweeps, the others find nothing.
+    // At a random moment in each process: one sweeps, and the others find nothing.
     this.#sweeps = setInterval(() => void this.#sweep(), SWEEP_EVERY_MS * (1 + Math.random()));
     this.#sweeps.unref();
   }
@@ -153,7 +153,7 @@ class NatsStore implements RegistryStore {
     } catch (thrown) {
       if (!isWrongSequence(thrown)) throw thrown;
     }
-    // Only its holder writes a lease's record: another revision is a renewal of ours whose answer was lost.
+    // Only its holder writes a lease's record, so another revision is a renewal of ours whose answer was lost.
     const revision = await this.#buckets.readLease(lease);
     if (revision === null) return false;
     lease.revision = await this.#buckets.writeLease(lease, revision);
@@ -166,7 +166,7 @@ class NatsStore implements RegistryStore {
     try {
       await this.#buckets.remove(key, stored.revision);
     } catch (thrown) {
-      if (!isWrongSequence(thrown)) throw thrown; // else someone has just taken the key over
+      if (!isWrongSequence(thrown)) throw thrown; // otherwise someone has just taken the key over
     }
   }
 
@@ -191,11 +191,11 @@ class NatsStore implements RegistryStore {
       const { dead } = await this.#request('sweep', OPEN_DEADLINE_MS, () => this.#listed(''));
       for (const stored of dead.filter(isOld)) await this.#buckets.erase(stored);
     } catch {
-      // Nothing waits for it: the next sweep finds the same.
+      // Not awaited: if it fails, the next sweep finds the same.
     }
   }
 
-  /** Repeats what certainly did not happen: a stream was missing, or another writer was faster. */
+  /** Retries operations that certainly had no effect: a stream was missing, or another writer was faster. */
   async #request<T>(what: string, deadlineMs: number, send: () => Promise<T>): Promise<T> {
     const endMs = performance.now() + deadlineMs;
     for (;;) {

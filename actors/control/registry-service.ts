@@ -1,4 +1,4 @@
-/** A registry over gRPC: the store of one process (registry-embedded.ts) served to others, who use it as a `Registry`. */
+/** A registry over gRPC: one process serves its store (registry-embedded.ts) to others, who use it as a `Registry`. */
 
 import { UserError } from '../../common/errors.ts';
 import type { ChangeType__Output } from '../../gen/ballast/runtime/v1/ChangeType.ts';
@@ -97,7 +97,7 @@ function changeFromMessage({ type, key, entry }: WatchEntriesResponse__Output): 
   }
 }
 
-/** Handlers of `RegistryService` on a store, which stays the caller's to close. */
+/** Handlers of `RegistryService` on a store, which the caller closes. */
 export function registryHandlers(store: RegistryStore): Implementation<RegistryServiceHandlers, CallContext> {
   return {
     async getEntry({ key }, { deadlineMs }) {
@@ -180,7 +180,7 @@ function remoteStore(pool: Transport, address: string): RegistryStore {
   };
 }
 
-/** The registry that the process at `address` (host:port) serves. The pool stays the caller's to close. */
+/** The registry that the process at `address` (host:port) serves. The caller closes the pool. */
 export function remoteRegistry(pool: Transport, address: string, options: RegistryOptions = {}): Registry {
   return openRegistry(remoteStore(pool, address), options);
 }

@@ -1,4 +1,4 @@
-/** What a registry is built on: keys with conditions, leases without keep-alive, watches that may break off. */
+/** The storage interface of a registry: keys with conditions, leases without keep-alive, watches that may break. */
 
 import { CallError } from '../base/call-errors.ts';
 import type { JsonObject, LeaseOptions, RegistryChange, RegistryEntry } from './registry.ts';
@@ -15,7 +15,7 @@ export interface WriteRequest {
   readonly leaseId: string | null;
 }
 
-/** Done, or not: then `revision` is the current one, 0 for no entry. */
+/** The write was done, or not: then `revision` is the current one, 0 for no entry. */
 export interface WriteResult {
   readonly isDone: boolean;
   readonly revision: number;
@@ -27,26 +27,28 @@ export interface Grant {
 }
 
 export interface GrantRequest extends LeaseOptions {
-  /** Largest token that the asker has had; the new one is larger. */
+  /** Largest token that the caller has had; the new one is larger. */
   readonly aboveToken: number;
 }
 
 /**
- * Arguments are checked by whoever calls (registry-client.ts, registry-service.ts). Each operation throws CallError:
+ * The callers (registry-client.ts, registry-service.ts) check arguments. Each operation throws CallError:
  * UNAVAILABLE within `deadlineMs`, FAILED_PRECONDITION for a write under a lease that is not alive.
  */
 export interface RegistryStore {
   get(key: string, deadlineMs: number): Promise<RegistryEntry | null>;
   list(prefix: string, deadlineMs: number): Promise<RegistryEntry[]>;
   write(request: WriteRequest, deadlineMs: number): Promise<WriteResult>;
-  /** `revision` 0 removes whatever is there. */
+  /** `revision` 0 removes any present entry. */
   remove(key: string, revision: number, deadlineMs: number): Promise<WriteResult>;
-  /** As `Registry.watch`, but throws CallError UNAVAILABLE when it loses the registry; the caller begins anew. */
+  /**
+   * Like `Registry.watch`, but throws CallError UNAVAILABLE when it loses the registry; the caller then starts over.
+   */
   watch(prefix: string, signal: AbortSignal): AsyncIterable<RegistryChange>;
   grant(request: GrantRequest, deadlineMs: number): Promise<Grant>;
-  /** Whether the lease is alive, and now for its whole time again. */
+  /** Renews the lease for its whole time; false if it has expired. */
   renew(leaseId: string, deadlineMs: number): Promise<boolean>;
-  /** Removes the lease's entries and ends it. Unknown ids are ignored. */
+  /** Removes the lease's entries and ends it. Ignores unknown ids. */
   release(leaseId: string, deadlineMs: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -55,7 +57,7 @@ export function leaseLost(leaseId: string, why: string): CallError {
   return new CallError('FAILED_PRECONDITION', `Lease ${leaseId} is lost: ${why}`);
 }
 
-/** Whether a key may be written that has revision `current`; 0 for no entry. */
+/** Whether a key with revision `current` (0 for no entry) may be written. */
 export function isMet(condition: WriteCondition, current: number): boolean {
   switch (condition.kind) {
     case 'any':

@@ -1,24 +1,24 @@
 /**
- * A watch that survives its registry: when the store's watch breaks off, it begins anew, and only what differs from what
- * was told before is told. A value is never followed by an older one of its key.
+ * A watch that survives its registry: when the store's watch breaks, it starts again and reports only the differences
+ * from what it reported before. An older value of a key never follows a newer one.
  */
 
 import { UserError } from '../../common/errors.ts';
 import type { RegistryChange, RegistryEntry } from './registry.ts';
 
-/** What a watcher has been told, and what a new listing means to it. */
+/** What a watcher has reported, and how a new listing differs from it. */
 export class WatchView {
   readonly #told = new Map<string, RegistryEntry>();
-  /** Keys of the listing in progress; null after it. */
+  /** Keys seen in the listing in progress; null after it. */
   #listed: Set<string> | null = null;
   #wasSynced = false;
 
-  /** A new listing begins. */
+  /** A new listing starts. */
   beginListing(): void {
     this.#listed = new Set();
   }
 
-  /** The changes to tell for one that the store told. */
+  /** The changes to report for one that the store reported. */
   apply(change: RegistryChange): RegistryChange[] {
     switch (change.type) {
       case 'put': {
@@ -39,7 +39,7 @@ export class WatchView {
     }
   }
 
-  /** What the listing did not have has gone meanwhile; under a lease that counts as expired. */
+  /** Entries missing from the listing have gone meanwhile; those under a lease count as expired. */
   #endListing(): RegistryChange[] {
     const listed = this.#listed ?? new Set<string>();
     this.#listed = null;

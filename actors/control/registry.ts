@@ -1,11 +1,11 @@
 /**
- * The control plane's registry: what is alive in a cluster, as JSON values under keys. An entry written under a lease
- * lives no longer than the lease does; writes compare and set by revision; watchers follow a prefix. Everything in it can
- * be announced again (announcer.ts), so it may forget: it is never the only copy of anything.
+ * The control plane's registry: the living members of a cluster, as JSON values under keys. An entry written under a
+ * lease lives no longer than the lease does; writes compare and set by revision; watchers follow a prefix. Everything
+ * in it can be announced again (announcer.ts), so it may lose its data: it is never the only copy of anything.
  *
  * Implementations: in this process (registry-embedded.ts), in another one through gRPC (registry-service.ts), and NATS
  * JetStream (registry-nats.ts). Revisions and fencing tokens only ever grow, even when a registry lost everything: they
- * start at the time, in ms since 1970, at which it began, and it takes fewer than one write per millisecond.
+ * start at the time of its creation, in ms since 1970, and it takes fewer than one write per millisecond.
  */
 
 import { UserError } from '../../common/errors.ts';
@@ -19,41 +19,43 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export interface RegistryEntry {
   readonly key: string;
   readonly value: JsonObject;
-  /** Grows with every write, over all keys. */
+  /** Grows with every write, across all keys. */
   readonly revision: number;
-  /** The lease that it lives under; null for none. */
+  /** Its lease; null for none. */
   readonly leaseId: string | null;
 }
 
 export type RegistryChange =
   | { readonly type: 'put'; readonly entry: RegistryEntry }
-  /** Removed by someone, or by the release of its lease. */
+  /** Removed by a client, or by the release of its lease. */
   | { readonly type: 'removed'; readonly key: string }
-  /** Its lease ended without a release. */
+  /** Its lease expired without a release. */
   | { readonly type: 'expired'; readonly key: string }
-  /** Everything that was present at the start has been told. Once. */
+  /** Everything that was present at the start has been reported. Once. */
   | { readonly type: 'synced' };
 
 export interface Lease {
   readonly id: string;
   readonly name: string;
   readonly ttlMs: number;
-  /** Larger than that of every earlier lease; a resource that remembers the largest it saw can refuse a late holder. */
+  /**
+   * Larger than that of every earlier lease; a resource that remembers the largest one seen can refuse a late holder.
+   */
   readonly fencingToken: number;
   /**
    * Aborted before the lease can end at the registry, by the holder's own clock; its reason says why. Reading this
-   * property asks the clock first: a process that was stopped for longer finds it aborted when it wakes. A signal that
-   * was read earlier is aborted by a timer, which may come after what else was waiting when the process woke.
+   * property checks the clock first, so a process that was stopped for longer finds it aborted when it wakes. A timer
+   * aborts signals that were read earlier; after a wake-up, other pending work may run before it.
    */
   readonly lost: AbortSignal;
-  /** Ends the lease and removes what was written under it. Safe to call twice. @throws CallError UNAVAILABLE */
+  /** Ends the lease and removes the entries written under it. Safe to call twice. @throws CallError UNAVAILABLE */
   release(): Promise<void>;
 }
 
 export interface LeaseOptions {
-  /** From 500 to 3,600,000, whole. Few different ones: on NATS each is a stream. */
+  /** A whole number from 500 to 3,600,000. Use few different values: on NATS each one is a stream. */
   readonly ttlMs: number;
-  /** Who holds it, as `node/a`; a key. Two leases may have one name: then the larger token rules. */
+  /** The holder, as `node/a`; a key. Two leases may have the same name: then the larger token rules. */
   readonly name: string;
 }
 
@@ -63,9 +65,10 @@ export interface WriteOptions {
 }
 
 /**
- * Every operation throws CallError UNAVAILABLE within its deadline (5 s by default) when the registry cannot be reached:
- * a write may then have happened all the same. Writes under a lease that is lost, or whose name a later lease has taken
- * for the same key, throw CallError FAILED_PRECONDITION. What is no key, prefix or JSON object throws UserError.
+ * Every operation throws CallError UNAVAILABLE within its deadline (5 s by default) when the registry cannot be
+ * reached:
+ * the write may still have happened. Writes under a lease that is lost, or whose name a later lease has taken for the
+ * same key, throw CallError FAILED_PRECONDITION. Invalid keys, prefixes and values throw UserError.
  */
 export interface Registry {
   get(key: string): Promise<RegistryEntry | null>;
@@ -76,11 +79,12 @@ export interface Registry {
   put(key: string, value: JsonObject, options?: WriteOptions): Promise<number>;
   /** Writes if the entry still has this revision. @throws RevisionConflict */
   update(key: string, value: JsonObject, revision: number, options?: WriteOptions): Promise<number>;
-  /** Removes the entry, if there is one; with a revision only that one. @throws RevisionConflict */
+  /** Removes the entry, if there is one; with a revision, only that revision. @throws RevisionConflict */
   remove(key: string, options?: { readonly revision?: number }): Promise<void>;
   /**
-   * First every present entry, as `put`; then `synced`; then changes, the latest value of a key at least. While the
-   * registry is away it is silent; afterwards it tells what changed meanwhile. Ends with the signal, or with `close`.
+   * First every present entry, as `put`; then `synced`; then changes, at least the latest value of each key. It is
+   * silent while the registry is unreachable, and then reports what changed meanwhile. Ends with the signal, or with
+   * `close`.
    */
   watch(prefix: string, signal: AbortSignal): AsyncIterable<RegistryChange>;
   /** A lease that renews itself until it is released or lost. */
@@ -92,7 +96,7 @@ export interface Registry {
 /** A compare-and-set that came too late. */
 export class RevisionConflict extends CallError {
   override readonly name = 'RevisionConflict';
-  /** Revision that the key has; 0 when there is no entry. */
+  /** The key's current revision; 0 when there is no entry. */
   readonly currentRevision: number;
 
   constructor(key: string, currentRevision: number) {
@@ -125,7 +129,7 @@ export function checkPrefix(prefix: string): void {
   checkKey(prefix.slice(0, -1));
 }
 
-/** The value as JSON. @throws UserError when it is no object, or larger than 64 KiB. */
+/** The value as JSON. @throws UserError when it is not an object, or larger than 64 KiB. */
 export function encodeValue(key: string, value: JsonObject): string {
   return encodeObject(value, `Registry value of '${key}'`, MAX_VALUE_BYTES);
 }
@@ -140,7 +144,7 @@ export function checkLeaseOptions({ name, ttlMs }: LeaseOptions): void {
   }
 }
 
-/** Whether the entry's own lease is the later one of the same name: the writer was replaced. */
+/** Whether the entry's own lease is a later one of the same name, so that the writer was replaced. */
 export function isFencedOff(
   writer: { readonly name: string; readonly fencingToken: number },
   holder: { readonly name: string; readonly fencingToken: number } | null,

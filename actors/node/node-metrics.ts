@@ -1,6 +1,6 @@
 /**
- * What a node tells Prometheus of itself and, as it sees it, of its cluster. Every node of a cluster sees the same
- * actors and nodes: take the largest over nodes (`max`), never the sum.
+ * Prometheus metrics of a node and of its view of the cluster. Every node of a cluster sees the same actors and nodes:
+ * aggregate over nodes with `max`, never with `sum`.
  */
 
 import { statfsSync } from 'node:fs';
@@ -10,15 +10,18 @@ import { packageVersion } from '../../common/package-root.ts';
 import type { GoneCause } from '../cluster/node-directory.ts';
 import type { NodeApi, NodeStatus } from '../status/status.ts';
 
-/** Ends of a process that are there as zeros before the first restart, so that an increase is seen. */
+/** Causes of death that exist as zeros before the first restart, so that an increase is visible. */
 const USUAL_CAUSES = ['SIGKILL', 'SIGABRT', 'SIGSEGV', 'exit 1'];
 
-/** What is measured: the node itself, and its way to the cluster. */
+/** The measured parts: the node itself, and its connection to the cluster. */
 export interface MeasuredNode extends Pick<NodeApi, 'list' | 'listNodes' | 'watch'> {
   readonly ownStatus: NodeStatus;
 }
 
-/** Follows the node and its actors until the returned function is called. `folders` are those it writes to, by use. */
+/**
+ * Follows the node and its actors until the returned function is called. `folders` are those that the node writes to,
+ * by use.
+ */
 export function watchNodeMetrics(
   registry: Registry,
   node: MeasuredNode,
@@ -60,7 +63,7 @@ export function watchNodeMetrics(
   return () => controller.abort();
 }
 
-/** A counter of the cluster's nodes that went, which the returned function raises. */
+/** A counter of nodes that left the cluster; the returned function increments it. */
 export function countGoneNodes(registry: Registry): (cause: GoneCause) => void {
   const gone = new Counter({
     name: 'ballast_nodes_gone_total',
@@ -91,7 +94,10 @@ function measureResources(registry: Registry, node: MeasuredNode): void {
   gauge('ballast_node_free', 'Resources that actors on the node have not taken', ({ free }) => free);
 }
 
-/** Folders on one file system say the same; one that is not there yet, or cannot be asked, says nothing. */
+/**
+ * Folders on one file system report the same values; a folder that does not exist yet, or cannot be examined, reports
+ * nothing.
+ */
 function measureDisks(registry: Registry, folders: Readonly<Record<string, string>>): void {
   const gauge = (name: string, help: string, read: (blocks: { all: number; free: number }) => number) =>
     new Gauge({

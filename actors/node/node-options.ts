@@ -1,4 +1,4 @@
-/** What a node is started with. */
+/** The options of a node. */
 
 import type { Registry as MetricsRegistry } from 'prom-client';
 import { UserError } from '../../common/errors.ts';
@@ -17,38 +17,38 @@ export interface NodeOptions {
   /** Unique in the cluster; `node-` and eight characters by default. */
   readonly nodeId?: string;
   readonly labels?: Labels;
-  /** Added to, or instead of, what the machine is seen to have. */
+  /** Added to the detected resources of the machine, or replacing them. */
   readonly resources?: Resources;
-  /** The run's events; by default the embedded bus. The node does not close a bus that it was given. */
+  /** The run's events; the embedded bus by default. The node does not close a bus that was passed in. */
   readonly events?: EventBus;
-  /** Folders that entry modules may lie in; the package's dist folder is always one. */
+  /** Folders that may hold entry modules; the package's dist folder is always one. */
   readonly entryRoots?: readonly string[];
-  /** Time between an actor's signs of life; one that gives none for 15 times as long is killed. 2 s by default. */
+  /** Interval of an actor's heartbeat; an actor that is silent for 15 times as long is killed. 2 s by default. */
   readonly heartbeatMs?: number;
-  /** Time that an actor may hold its thread before its status says so, milliseconds; 10 s by default. */
+  /** How long an actor may hold its thread before its status says so, milliseconds; 10 s by default. */
   readonly busyMs?: number;
   /** Where it serves; a free loopback port by default. */
   readonly host?: string;
   readonly port?: number;
-  /** Where others reach it and its actors, if not at `host`. */
+  /** Address at which others reach it and its actors, if not at `host`. */
   readonly advertisedHost?: string;
-  /** The registry of a cluster that it joins; alone by default. The node does not close it. */
+  /** The registry of the cluster that it joins; none by default. The node does not close it. */
   readonly cluster?: Registry;
   /** Serves a registry to other nodes, which join at this node's address. */
   readonly registryStore?: EmbeddedStore;
   /** How long the cluster counts a silent node as alive, milliseconds. */
   readonly nodeTtlMs?: number;
-  /** Where metrics go; a registry of its own by default. */
+  /** Destination of metrics; its own registry by default. */
   readonly metrics?: MetricsRegistry;
-  /** Most bytes of objects in memory; by default what suits the machine. */
+  /** Maximum bytes of objects in memory; chosen for the machine by default. */
   readonly objectBytes?: number;
-  /** More folders whose disks metrics tell of, by use, beside `runDir` and that of the objects. */
+  /** Further folders whose disks the metrics report, by use, in addition to `runDir` and the folder of objects. */
   readonly watchedFolders?: Readonly<Record<string, string>>;
 }
 
 const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 
-/** @throws UserError naming the option that cannot be. */
+/** @throws UserError naming the invalid option. */
 export function checkNodeOptions(options: NodeOptions): void {
   const { nodeId, resources = {}, labels = {}, heartbeatMs = 1, nodeTtlMs, objectBytes, port = 0 } = options;
   if (typeof options.runDir !== 'string' || options.runDir === '')

@@ -1,4 +1,4 @@
-/** The parts of a node, joined to each other: what one of them learns, the others are told here. */
+/** The parts of a node and the wiring between them: events of one part are passed to the others here. */
 
 import { distRoot } from '../../common/package-root.ts';
 import { Cluster, ownNodeApi } from '../cluster/cluster.ts';
@@ -23,7 +23,7 @@ export class NodeParts {
   readonly peers: RegistryPeers | null;
   readonly cluster: Cluster;
   readonly objects: NodeObjects;
-  /** Aborted when somebody drained the node through gRPC. */
+  /** Aborted when the node was drained through gRPC. */
   readonly drained = new AbortController();
   readonly #options: NodeOptions;
   readonly #nodeId: string;
@@ -52,7 +52,7 @@ export class NodeParts {
     });
   }
 
-  /** Begins to answer: about the node, its objects, the events, and the registry if it has one for others. */
+  /** Starts to serve the node's own service, objects, events, and the registry if it offers one. */
   serve(events: EventBus): void {
     const { heartbeatMs = HEARTBEAT_MS, registryStore } = this.#options;
     const { dispatcher, server } = this.#serving;

@@ -1,4 +1,4 @@
-/** What a machine has, as far as can be seen without a driver: cores, memory, NVIDIA cards. */
+/** Resources of a machine that can be detected without a driver library: cores, memory, NVIDIA cards. */
 
 import { readdirSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
@@ -6,7 +6,7 @@ import type { Resources } from '../status/status.ts';
 
 const NVIDIA_CARDS = '/proc/driver/nvidia/gpus';
 
-/** Cards that the NVIDIA driver lists; 0 where there is no driver. In a container, those that it was given. */
+/** Cards that the NVIDIA driver lists; 0 where there is no driver. In a container, the cards assigned to it. */
 function countGpus(): number {
   const visible = process.env.CUDA_VISIBLE_DEVICES;
   if (visible !== undefined) return visible.split(',').filter((id) => id !== '' && id !== '-1').length;

@@ -1,6 +1,7 @@
 /**
- * A node: one machine's (or pod's) part of a cluster. Supervises actors and serves them, the run's events and objects.
- * Locally it lives in the CLI's process. When its process dies, by whatever cause, its actors end themselves.
+ * A node: the part of a cluster on one machine (or pod). It supervises actors and serves them, the run's events and
+ * objects. A local run has its node in the CLI's process. If the node's process dies for any reason, its actors end
+ * themselves.
  */
 
 import { join } from 'node:path';
@@ -31,19 +32,19 @@ export interface Node extends NodeApi {
   readonly objects: Pick<NodeObjects, 'folder' | 'free' | 'ownerEnded'>;
   /** Metrics of the node's own process. */
   readonly registry: MetricsRegistry;
-  /** Aborted when somebody drained the node through gRPC: close it. */
+  /** Aborted when the node was drained through gRPC: close it. */
   readonly drained: AbortSignal;
-  /** Takes no new actors and ends its own; those that can go on elsewhere do when it is closed. */
+  /** Takes no new actors and ends its own; those that can continue elsewhere do so once it is closed. */
   drain(graceMs: number): Promise<void>;
   /** Kills every actor and removes the objects at once, for a process that is about to exit. */
   abandon(): void;
-  /** Ends every actor (SIGTERM, SIGKILL after `graceMs`), then the server. No process of it is left. */
+  /** Ends every actor (SIGTERM, then SIGKILL after `graceMs`), then the server. Leaves no process behind. */
   close(graceMs?: number): Promise<void>;
 }
 
 /**
- * Starts a node in this process. @throws UserError when the run folder cannot be written, or a living node has its id;
- * CallError when the registry cannot be reached.
+ * Starts a node in this process. @throws UserError when the run folder cannot be written, or a living node has the same
+ * id; CallError when the registry cannot be reached.
  */
 export async function startNode(options: NodeOptions): Promise<Node> {
   checkNodeOptions(options);
@@ -76,7 +77,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   return node;
 }
 
-/** Enters the cluster; a node that cannot is closed. */
+/** Joins the cluster; a node that cannot is closed. */
 async function enterCluster({ peers, cluster }: NodeParts, node: Node): Promise<void> {
   if (peers === null) return;
   try {

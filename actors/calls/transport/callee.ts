@@ -1,7 +1,7 @@
 /**
- * The answering half of all links of a process. Knows each caller's calls by id, in progress or finished, until the
- * caller has their answers, so that a call that is repeated runs once. Calls of a caller that stays away are forgotten
- * in the end, and refused when they are repeated after that.
+ * The server half of all links of a process. It keeps each caller's calls by id, in progress or finished, until the
+ * caller has their answers, so that a repeated call runs once. Calls of a caller that stays away are eventually
+ * forgotten; repeating them after that is refused.
  */
 
 import type { Dispatcher } from '../dispatcher.ts';
@@ -15,18 +15,18 @@ import type { Channel } from './channel.ts';
 import { hasMessage, toFailureMessage } from './frames.ts';
 import type { Call, Frame, Reply, Request } from './frames.ts';
 
-/** How long the calls of a caller that is out of reach go on; longer than callers try to come back. */
+/** How long the calls of an unreachable caller continue; longer than callers try to reconnect. */
 const ABSENCE_MS = 7000;
-/** How many callers that stayed away are remembered by name; whoever comes back after more than that is not trusted. */
+/** How many absent callers are remembered by id; one that returns after more than that many others is refused. */
 const MAX_FORGOTTEN = 10_000;
-/** Callers name themselves by a UUID. */
+/** Callers identify themselves by a UUID. */
 const MAX_CALLER_ID = 36;
 
 /** One call of one caller. */
 class ServedCall implements CallOutput {
   readonly #session: Session;
   readonly #callId: number;
-  /** Messages that the caller may lack still, in order. */
+  /** Messages that the caller may not have yet, in order. */
   #kept: Reply[] = [];
   #sent = 0;
   #allowed: number;
@@ -68,7 +68,7 @@ class ServedCall implements CallOutput {
     this.#finish({ callId: this.#callId, index: this.#sent, end: true, failure: toFailureMessage(failure) });
   }
 
-  /** The caller takes up to `allowed` messages altogether, and has all but the last window of them. */
+  /** The caller accepts up to `allowed` messages in total, and has received all but the last window of them. */
   allow(allowed: number): void {
     if (allowed <= this.#allowed) return;
     this.#allowed = allowed;
@@ -77,7 +77,7 @@ class ServedCall implements CallOutput {
     this.#wake();
   }
 
-  /** The caller asks again: says again whatever it lacks. */
+  /** The caller repeats the call: sends everything that it does not have yet. */
   repeat({ received, allowed }: Call): void {
     this.allow(allowed);
     if (this.requests !== null) this.#grant(this.requests.allowed);
@@ -85,7 +85,7 @@ class ServedCall implements CallOutput {
     if (this.#end !== null) this.#session.send(this.#end);
   }
 
-  /** The caller may have sent so many request messages altogether. */
+  /** The caller may send this many request messages in total. */
   #grant(allowed: number): void {
     if (this.#end === null) this.#session.send({ callId: this.#callId, index: this.#sent, allowed });
   }
@@ -97,7 +97,7 @@ class ServedCall implements CallOutput {
   }
 }
 
-/** All calls of one caller: of one process, that is, to one address of this one. */
+/** All calls of one caller, that is, of one process to one address of this process. */
 class Session {
   readonly #dispatcher: Dispatcher;
   /** Calls up to this id may have been forgotten. */
@@ -116,13 +116,13 @@ class Session {
     this.#forgottenUpTo = forgottenUpTo;
   }
 
-  /** The highest id of a call that cannot be repeated to another session; 0 when all have been answered. */
+  /** The highest id of a call that must not be repeated in another session; 0 when all have been answered. */
   get unansweredUpTo(): number {
     return this.#calls.size === 0 ? this.#forgottenUpTo : Math.max(this.#forgottenUpTo, this.#lastId);
   }
 
   onRequests({ connection, answeredBelow, requests }: Frame, channel: Channel): void {
-    if (connection < this.#connection) return; // it came too late: the caller has repeated it on its new connection
+    if (connection < this.#connection) return; // it arrived too late: the caller has repeated it on its new connection
     clearTimeout(this.#absence);
     this.#channel = channel;
     this.#connection = connection;
@@ -130,7 +130,7 @@ class Session {
     for (const request of requests) this.#onRequest(request);
   }
 
-  /** Gives the caller time to come back; then gives its calls up and calls back. */
+  /** Gives the caller time to reconnect; then cancels its calls and calls back. */
   detach(channel: Channel, onGone: () => void): void {
     if (this.#channel !== channel) return;
     this.#absence = setTimeout(() => {
@@ -204,7 +204,9 @@ export class Callee {
   readonly #dispatcher: Dispatcher;
   readonly #maxForgotten: number;
   readonly #sessions = new Map<string, Session>();
-  /** Callers that stayed away without all their answers: the highest id of their calls. The oldest first. */
+  /**
+   * Callers that stayed away before they had all their answers, with the highest id of their calls. The oldest first.
+   */
   readonly #forgotten = new Map<string, number>();
   #hasForgottenCallers = false;
 
@@ -213,10 +215,10 @@ export class Callee {
     this.#maxForgotten = maxForgotten;
   }
 
-  /** What a caller says on a channel. */
+  /** Handles what a caller sends on a channel. */
   onRequests(frame: Frame, channel: Channel): void {
     const { callerId, connection } = frame;
-    if (callerId.length > MAX_CALLER_ID) return; // no caller of ours
+    if (callerId.length > MAX_CALLER_ID) return; // not one of our callers
     let session = this.#sessions.get(callerId);
     if (session === undefined) {
       session = new Session(this.#dispatcher, channel, connection, this.#forgottenUpTo(frame));

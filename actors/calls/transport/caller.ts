@@ -1,9 +1,9 @@
 /**
- * The calling half of a link to one address: numbers the calls, keeps deadlines, and survives a broken connection as
- * long as the same process answers behind the address. A stream that stands loses nothing, so calls are repeated only
- * on the connection that follows a broken one.
+ * The client half of a link to one address. It numbers the calls, enforces deadlines, and survives a broken connection
+ * as long as the same process answers at the address. An intact stream loses nothing, so calls are repeated only on the
+ * connection that follows a broken one.
  *
- * At most once: the callee knows the calls that it has, and refuses those that it may have forgotten (callee.ts).
+ * Calls run at most once: the callee knows its calls, and refuses those that it may have forgotten (callee.ts).
  */
 
 import { toError } from '../../../common/errors.ts';
@@ -18,11 +18,11 @@ import type { RequestSink } from '../../proto/request-stream.ts';
 import { fromFailureMessage, hasMessage } from './frames.ts';
 import type { Call, Hello, Reply, Request } from './frames.ts';
 
-/** How long a connection that once stood is dialled again before its calls fail. */
+/** How long an established connection that broke is redialled before its calls fail. */
 const RECONNECT_MS = 5000;
 const FIRST_REDIAL_MS = 50;
 
-/** Hears one call's answers. */
+/** Receives one call's answers. */
 export interface CallSink {
   message(bytes: Uint8Array): void;
   /** Called once, last; null for success. */
@@ -38,17 +38,17 @@ export interface CallStart {
   /** Empty when request messages follow. */
   readonly request: Uint8Array;
   readonly streamsRequests?: boolean;
-  /** The calls that it is made for; none by default. */
+  /** The chain of calls that led to it; empty by default. */
   readonly chain?: readonly string[];
   /** Milliseconds from now; Infinity for none. */
   readonly deadlineMs: number;
 }
 
-/** A call in progress, as its caller holds it; request messages go to one that streams them. */
+/** A call in progress, as its caller holds it; carries the request messages of a client-streaming call. */
 export interface StartedCall extends RequestSink {
-  /** Gives the call up; its sink hears nothing more. */
+  /** Cancels the call; its sink is not called again. */
   cancel(): void;
-  /** One more message was taken: the callee may send another. */
+  /** One more message was consumed: the callee may send another. */
   consumed(): void;
 }
 
@@ -56,16 +56,16 @@ interface Pending {
   readonly id: number;
   readonly call: Call;
   readonly sink: CallSink;
-  /** Request messages of a call that streams them; null for one that has one. */
+  /** Request messages of a client-streaming call; null for a single request. */
   readonly requests: OutgoingRequests | null;
   readonly endMs: number;
   readonly timer: NodeJS.Timeout | undefined;
-  /** Whether the process behind the address may have it. */
+  /** Whether the process at the address may have received it. */
   isSent: boolean;
 }
 
 export class Caller {
-  /** Names this numbering of calls. */
+  /** Identifies this numbering of calls. */
   readonly #id = crypto.randomUUID();
   readonly #dial: () => Channel;
   readonly #address: string;
@@ -74,7 +74,7 @@ export class Caller {
   readonly #cancelled = new Set<number>();
   #channel: Channel | null = null;
   #connections = 0;
-  /** Whether calls may be sent: at once on a first dial, after its hello on a later one. */
+  /** Whether calls may be sent: at once on the first connection, only after the peer's hello on a later one. */
   #isReady = false;
   #processId: string | null = null;
   #lastId = 0;
@@ -143,7 +143,7 @@ export class Caller {
     this.#redialMs = FIRST_REDIAL_MS;
     if (isAnother) {
       this.#cancelled.clear();
-      const failure = unanswered('UNAVAILABLE', 'another process answers at its address');
+      const failure = unanswered('UNAVAILABLE', 'another process now answers at its address');
       for (const { id, isSent } of [...this.#pending.values()]) if (isSent) this.#settle(id, failure);
     }
     if (this.#isReady) return;
@@ -158,7 +158,7 @@ export class Caller {
     if (pending === undefined) return;
     const { call, sink } = pending;
     if (reply.allowed !== undefined) pending.requests?.allow(reply.allowed);
-    if (reply.index !== call.received) return; // it overtook the repetition of the call, which brings it again
+    if (reply.index !== call.received) return; // it overtook the repetition of the call, which will bring it again
     if (hasMessage(reply)) {
       call.received++;
       sink.message(reply.message);
@@ -189,13 +189,13 @@ export class Caller {
     this.#redialMs = Math.min(1000, this.#redialMs * 2);
   }
 
-  /** Every call below this id is answered, or given up. */
+  /** Every call below this id has been answered or cancelled. */
   get answeredBelow(): number {
     const [oldest] = this.#pending.keys();
     return oldest ?? this.#lastId + 1;
   }
 
-  /** Fails every call. The link is of no use afterwards. */
+  /** Fails every call. The link cannot be used afterwards. */
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#redial);
@@ -219,7 +219,7 @@ export class Caller {
     this.#channel = channel;
   }
 
-  /** Without a connection nothing is said: what matters later is said with the repeated call. */
+  /** Does nothing without a connection: the repeated call will carry everything that still matters. */
   #say(request: Request): void {
     if (this.#isReady) this.#channel?.request(request);
   }
@@ -251,7 +251,7 @@ export class Caller {
 
   #consumed({ id, call }: Pending): void {
     call.allowed++;
-    // Half a window at a time: fewer, larger grants.
+    // Grants half a window at a time: fewer, larger messages.
     if (call.allowed % (STREAM_WINDOW / 2) === 0 && this.#pending.has(id))
       this.#say({ callId: id, allowed: call.allowed });
   }
@@ -275,7 +275,7 @@ export class Caller {
   }
 }
 
-/** A call that has failed already. */
+/** A call that has already failed. */
 const NOT_STARTED: StartedCall = {
   cancel: () => undefined,
   consumed: () => undefined,
@@ -283,7 +283,7 @@ const NOT_STARTED: StartedCall = {
   endRequests: () => undefined,
 };
 
-/** Why the other process wants nothing of this one; null when it is merely out of reach. */
+/** Why the other process refuses this one; null when it is merely unreachable. */
 function refusalOf(error: Error | null): Failure | null {
   if (error === null || !('code' in error) || typeof error.code !== 'number') return null;
   const code = statusName(error.code);
@@ -293,15 +293,15 @@ function refusalOf(error: Error | null): Failure | null {
 
 /** The failure of a message that cannot be sent. */
 export function tooLarge(what: 'request' | 'response', sizeBytes: number): Failure {
-  const message = `a ${what} of ${sizeBytes} bytes; at most ${MAX_MESSAGE_BYTES} go in a message: put the rest as an object`;
-  return { code: 'OUT_OF_RANGE', message, kind: 'status' }; // RESOURCE_EXHAUSTED would invite another try
+  const message = `a ${what} of ${sizeBytes} bytes; a message holds at most ${MAX_MESSAGE_BYTES}: put the rest as an object`;
+  return { code: 'OUT_OF_RANGE', message, kind: 'status' }; // RESOURCE_EXHAUSTED would invite a retry
 }
 
 function unanswered(code: StatusName, message: string): WireError {
   return new WireError({ code, message, kind: null });
 }
 
-/** A deadline as a message says it: 0 for none. */
+/** A deadline as a message encodes it: 0 for none. */
 function leftMs(deadlineMs: number): number {
   return Number.isFinite(deadlineMs) ? Math.max(0.001, deadlineMs) : 0;
 }

@@ -1,16 +1,16 @@
 /**
- * One stream of frames to another process, dialled or accepted. Collects what is said in one turn of the event loop
- * into one frame, and holds it back while the stream is congested.
+ * One stream of frames to another process, dialled or accepted. It batches the items of one event-loop turn into one
+ * frame, and holds frames back while the stream is congested.
  */
 
 import type { Frame, Hello, Reply, Request } from './frames.ts';
 import type { Faults } from './faults.ts';
 
-/** What a gRPC stream offers on either side. */
+/** The common interface of a gRPC stream on either side. */
 export interface FrameDuplex {
   write(frame: Frame): boolean;
   end(): void;
-  /** Gives the stream up, on the side that opened it. */
+  /** Cancels the stream, on the side that opened it. */
   cancel?(): void;
   emit(event: 'error', error: Error): boolean;
   on(event: 'data', listener: (frame: Frame) => void): unknown;
@@ -18,22 +18,25 @@ export interface FrameDuplex {
   on(event: 'drain' | 'end' | 'close', listener: () => void): unknown;
 }
 
-/** Who hears what the other process says. */
+/** Receives what the other process sends. */
 export interface ChannelListener {
-  /** Calls of ours below this id are answered; asked for each frame. */
+  /** Calls of ours below this id are answered; read for each frame. */
   readonly answeredBelow: number;
   onHello(hello: Hello): void;
   /** A frame of a caller. */
   onRequests(frame: Frame): void;
   onReply(reply: Reply): void;
-  /** Called once, when nothing more can come. */
+  /** Called once, when nothing more can arrive. */
   onClose(error: Error | null): void;
 }
 
-/** Frames end near this size, well below what gRPC receives at most. */
+/** A frame is closed near this size, well below gRPC's receive limit. */
 const FRAME_BYTES = 1024 * 1024;
 
-/** Largest request or response message; gRPC receives 4 MiB, and a frame has more to say. Bulk goes as objects. */
+/**
+ * Largest request or response message; gRPC receives 4 MiB, and a frame carries more than the message. Send bulk data
+ * as objects.
+ */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024 - 64 * 1024;
 
 export class Channel {
@@ -46,9 +49,9 @@ export class Channel {
   #isScheduled = false;
   #isCongested = false;
   #isClosed = false;
-  /** Whether the other side has spoken. */
+  /** Whether the other side has sent anything. */
   #isEstablished = false;
-  /** Whose calls this side sends, and on which of its connections; set before the first one. */
+  /** The session of the calls that this side sends, and the number of the connection; set before the first one. */
   caller: { readonly id: string; readonly connection: number } | null = null;
 
   constructor(duplex: FrameDuplex, hello: Hello, listener: ChannelListener, faults: Faults | null = null) {
@@ -80,7 +83,7 @@ export class Channel {
     this.#schedule();
   }
 
-  /** Sends what is waiting and ends the stream. */
+  /** Sends what is queued and ends the stream. */
   close(): void {
     if (this.#isClosed) return;
     this.#isCongested = false;
@@ -160,7 +163,7 @@ function sum(items: readonly (Request | Reply)[]): number {
   return items.reduce((bytes, item) => bytes + sizeOf(item), 0);
 }
 
-/** Takes items off the front while they fit; the first in any case when all the frame's room is left. */
+/** Takes items from the front while they fit; the first one in any case if the frame is empty. */
 function takeWithin<Item extends Request | Reply>(items: Item[], roomBytes: number): Item[] {
   let count = 0;
   let bytes = 0;

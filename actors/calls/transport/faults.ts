@@ -1,18 +1,18 @@
 /**
- * Faults on purpose, for tests of reliability: connections between two processes break, with what was under way, or are
+ * Injected faults for reliability tests: connections between two processes break and lose what was in flight, or are
  * slow, by a seeded schedule. Off unless the variable is set.
  */
 
 import { UserError } from '../../../common/errors.ts';
 
-/** `{"seed":1,"break":0.01,"delay":0.1,"delayMs":200}`: probabilities for each frame, and the longest delay. */
+/** `{"seed":1,"break":0.01,"delay":0.1,"delayMs":200}`: probabilities per frame, and the longest delay. */
 export const FAULTS_KEY = 'BALLAST_TRANSPORT_FAULTS';
 
 export interface FaultOptions {
   readonly seed: number;
   /** Probability in [0, 1] that a frame is lost, and the connection with it. */
   readonly break: number;
-  /** Probability in [0, 1] that a frame, and all that follow it on its connection, come late. */
+  /** Probability in [0, 1] that a frame, and all that follow it on its connection, are delayed. */
   readonly delay: number;
   /** Longest delay, milliseconds. */
   readonly delayMs: number;
@@ -20,10 +20,10 @@ export interface FaultOptions {
 
 const NO_FAULTS: FaultOptions = { seed: 0, break: 0, delay: 0, delayMs: 0 };
 
-/** What happens to a frame. */
+/** The fault that hits a frame. */
 export type Fault = { readonly kind: 'break' } | { readonly kind: 'delay'; readonly delayMs: number };
 
-/** Reads the variable; null when it is not set. @throws UserError when it is not as described. */
+/** Reads the variable; null when it is not set. @throws UserError when it is malformed. */
 export function readFaultOptions(
   environment: Readonly<Record<string, string | undefined>>,
 ): FaultOptions | null {

@@ -1,10 +1,10 @@
-/** Frames as bytes. Decoded without copies: `bytes` fields are views of the frame that they came in. */
+/** Encodes and decodes frames. Decoding copies nothing: `bytes` fields are views of the frame. */
 
 import type { Failure, FailureKind } from '../../base/call-errors.ts';
 import { loadRoot } from '../../proto/proto-root.ts';
 import { STATUS_CODES, statusName } from '../../base/status-codes.ts';
 
-/** Path of the one method of `ballast.runtime.v1.TransportService`. */
+/** Path of the only method of `ballast.runtime.v1.TransportService`. */
 export const CONNECT_PATH = '/ballast.runtime.v1.TransportService/Connect';
 
 export interface Hello {
@@ -23,9 +23,9 @@ export interface Call {
   received: number;
   /** Whether request messages follow. */
   readonly streamsRequests: boolean;
-  /** Whether it may have come already, on a connection that broke. */
+  /** Whether the request may have arrived already, on a connection that broke. */
   isRepeated: boolean;
-  /** The calls that it is made for. */
+  /** The chain of calls that led to it. */
   readonly chain: readonly string[];
 }
 
@@ -34,10 +34,10 @@ export interface Request {
   readonly call?: Call | null;
   readonly cancel?: boolean;
   readonly allowed?: number;
-  /** The request message that `index` others were sent before. */
+  /** The request message at position `index`, from 0. */
   readonly message?: Uint8Array;
   readonly index?: number;
-  /** How many request messages there are. */
+  /** The total number of request messages. */
   readonly endAt?: number;
 }
 
@@ -75,7 +75,7 @@ export interface Reply {
   readonly message?: Uint8Array;
   readonly end?: boolean;
   readonly failure?: FailureMessage | null;
-  /** Request messages that the caller may have sent altogether. */
+  /** Request messages that the caller may send in total. */
   readonly allowed?: number;
 }
 
@@ -84,9 +84,9 @@ export interface Frame {
   readonly requests: readonly Request[];
   readonly replies: readonly Reply[];
   readonly answeredBelow: number;
-  /** Who numbered the requests. */
+  /** The caller's session, which numbers the requests. */
   readonly callerId: string;
-  /** Which of the caller's connections this is, counted from 1. */
+  /** Number of this connection among the caller's, from 1. */
   readonly connection: number;
 }
 
@@ -99,14 +99,14 @@ export function encodeFrame(frame: Frame): Buffer {
   return envelope.encode({ frame }).finish() as Buffer;
 }
 
-/** @throws Error for bytes that are no frame. */
+/** @throws Error if the bytes are not a frame. */
 export function decodeFrame(bytes: Uint8Array): Frame {
   const { frame } = envelope.decode(bytes) as unknown as { frame: Frame | null };
   if (frame === null) throw new Error('an empty frame');
   return frame;
 }
 
-/** Whether something decoded carries a message (which may be empty). */
+/** Whether a decoded item carries a message (which may be empty). */
 export function hasMessage<Said extends Reply | Request>(
   said: Said,
 ): said is Said & { readonly message: Uint8Array } {

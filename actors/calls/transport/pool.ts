@@ -1,4 +1,4 @@
-/** The links of a process: one to each address that it calls, or that calls it. */
+/** The links of a process: one for each address that it calls or that calls it. */
 
 import type * as grpc from '@grpc/grpc-js';
 import { randomUUID } from 'node:crypto';
@@ -16,9 +16,9 @@ export interface LinkPoolOptions {
   /** A gRPC client of an address. */
   readonly client: (address: string) => grpc.Client;
   readonly metadata: () => grpc.Metadata;
-  /** Answers calls that come in; null in a process that serves nothing. */
+  /** Answers incoming calls; null in a process that serves nothing. */
   readonly dispatcher: Dispatcher | null;
-  /** host:port where this process can be called; empty for nowhere. */
+  /** host:port at which this process can be called; empty for nowhere. */
   readonly ownAddress?: () => string;
   readonly faults?: Faults | null;
 }
@@ -35,18 +35,18 @@ export class LinkPool {
     this.#callee = options.dispatcher === null ? null : new Callee(options.dispatcher);
   }
 
-  /** Begins a call. */
+  /** Starts a call. */
   start(address: string, call: CallStart, sink: CallSink): StartedCall {
     return this.#caller(address).start(call, sink);
   }
 
-  /** Takes the stream that another process opened (the handler of `Connect`). */
+  /** Accepts the stream that another process opened (the handler of `Connect`). */
   accept(duplex: FrameDuplex): void {
     const link: LinkListener = new LinkListener(this.#callee, (hello) => {
       if (hello.address === '') return null;
       const caller = this.#caller(hello.address);
       caller.adopt(link.channel, hello);
-      return caller; // when both have dialled, answers to the calls of one come on the channel of the other
+      return caller; // when both sides have dialled, answers to the calls of one arrive on the channel of the other
     });
     const channel = new Channel(duplex, this.#hello(), link, this.#options.faults);
     link.channel = channel;
@@ -57,7 +57,7 @@ export class LinkPool {
     };
   }
 
-  /** Forgets an address whose process is gone: its calls fail, and nothing tries to reconnect. */
+  /** Forgets an address whose process is gone: its calls fail, and nothing reconnects. */
   drop(address: string): void {
     this.#callers.get(address)?.close();
     this.#callers.delete(address);
@@ -99,7 +99,7 @@ export class LinkPool {
   }
 }
 
-/** Passes on what comes in on one channel: requests to their caller's session, replies to our caller. */
+/** Routes what arrives on one channel: requests to their caller's session, replies to our caller. */
 class LinkListener implements ChannelListener {
   readonly #callee: Callee | null;
   readonly #greet: (hello: Hello) => Caller | null;

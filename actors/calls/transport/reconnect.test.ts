@@ -310,7 +310,7 @@ describe('another process at an address', () => {
     network.process(AT, later.dispatcher);
     const failed = expect(old).rejects.toMatchObject({
       code: 'UNAVAILABLE',
-      message: 'another process answers at its address',
+      message: 'another process now answers at its address',
     });
     network.cut();
     const during = check('during');
