@@ -1,6 +1,6 @@
 /**
- * What an actor's main.ts calls: `await serveActor({ service, start })`. The same program serves in a process of its
- * own and in a thread, as whoever spawned the actor chose.
+ * The entry point of an actor's main.ts: `await serveActor({ service, start })`. The same program serves in its own
+ * process or in a thread, as the spawner chose.
  */
 
 import { isMainThread } from 'node:worker_threads';
@@ -13,7 +13,7 @@ export async function serveActor<Client, Handlers>(options: ServeOptions<Client,
   const { service, start } = (options ?? {}) as Partial<ServeOptions<Client, Handlers>>;
   if (typeof service?.root !== 'function' || typeof start !== 'function')
     throw new UserError(`serveActor of ${shown(options)}: give it { service, start }.`);
-  // Loaded here, so that a thread does not pay for what only a process needs.
+  // Loaded here, so that a thread does not load modules that only a process needs.
   if (isMainThread) await (await import('./actor/actor-main.ts')).serveInProcess(options);
   else await (await import('./threads/thread-guest.ts')).serveInThread(options);
 }

@@ -128,7 +128,7 @@ describe('a group', () => {
     const group = new SupervisionGroup(system, { strategy: 'one-for-one' });
     await group.spawn(echo, { actorId: 'good-a' });
     await group.spawn(echo, { actorId: 'good-b', args: { startError: 'user' } });
-    expect((await group.failed).message).toMatch(/actor good-b ended for good: exited with code 78/);
+    expect((await group.failed).message).toMatch(/actor good-b ended permanently: exited with code 78/);
     expect(await states(['good-a', 'good-b'])).toEqual(['dead', 'dead']);
   });
 });

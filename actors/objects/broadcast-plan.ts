@@ -1,25 +1,26 @@
 /**
- * Who gives an object to whom, so that N receivers take O(log N) hops and no node uploads to more than a few at a time.
- * Plain values only. The origin keeps one `Broadcast` per object and asks `assign` for every node that wants it.
+ * Decides which node sends an object to which, so that N receivers need O(log N) hops and no node uploads to more than
+ * a few at a time. Plain values only. The origin keeps one `Broadcast` per object and asks `assign` for every node that
+ * wants it.
  *
- * A node that is still receiving relays what it has, so receivers form a tree that all chunks flow through at once: with
- * two uploads a node, d hops reach 2 + 4 + … + 2^d nodes, and the whole takes about two transfers, whatever N.
+ * A node that is still receiving relays what it has, so receivers form a tree through which all chunks flow at once:
+ * with two uploads per node, d hops reach 2 + 4 + … + 2^d nodes, and the whole takes about two transfers, whatever N.
  */
 
-/** Uploads of one object that a node makes at a time. */
+/** Maximum concurrent uploads of one object by a node. */
 export const UPLOADS_PER_NODE = 2;
 
 interface Assignment {
   readonly source: string;
-  /** When it counts as over, should the receiver never say so. */
+  /** When the upload counts as over if the receiver never reports its end. */
   readonly untilMs: number;
 }
 
 export interface Broadcast {
   readonly origin: string;
-  /** Nodes that hold the whole object, the origin apart. */
+  /** Nodes that hold the whole object, except the origin. */
   readonly holders: Set<string>;
-  /** Nodes that receive it, by address. */
+  /** Nodes that are receiving it, by address. */
   readonly receiving: Map<string, Assignment>;
 }
 
@@ -29,17 +30,17 @@ export function newBroadcast(origin: string): Broadcast {
 
 export interface Asker {
   readonly receiver: string;
-  /** Nodes that failed to give it. */
+  /** Nodes that failed to send it. */
   readonly failed: readonly string[];
   readonly nowMs: number;
-  /** How long the transfer may take before its upload slot is given away. */
+  /** How long the transfer may take before its upload slot is reassigned. */
   readonly leaseMs: number;
 }
 
 /**
- * Chooses and records the receiver's source: a whole copy with an upload free, least loaded first; else a receiver with
- * an upload free, fewest hops from a whole copy first; else the least loaded whole copy. Never one that failed, nor one
- * that itself receives from the asker. Null when nobody is left.
+ * Chooses and records the receiver's source: the least loaded whole copy with a free upload slot; otherwise a receiver
+ * with a free slot, fewest hops from a whole copy first; otherwise the least loaded whole copy. It never chooses a node
+ * that failed, nor one that itself receives from the asker. Null when no candidate is left.
  */
 export function assign(broadcast: Broadcast, asker: Asker, uploadsPerNode = UPLOADS_PER_NODE): string | null {
   const { holders, receiving, origin } = broadcast;
@@ -65,14 +66,14 @@ export function assign(broadcast: Broadcast, asker: Asker, uploadsPerNode = UPLO
   return source;
 }
 
-/** Records that a receiver has ended, with the whole object or without it. */
+/** Records that a receiver has finished, with the whole object or without it. */
 export function finish(broadcast: Broadcast, receiver: string, isHolder: boolean): void {
   broadcast.receiving.delete(receiver);
   if (isHolder && receiver !== broadcast.origin) broadcast.holders.add(receiver);
   else broadcast.holders.delete(receiver);
 }
 
-/** Hops between a node and the nearest whole copy on its way; 0 for a whole copy. */
+/** Hops between a node and the nearest whole copy upstream; 0 for a whole copy. */
 export function hops({ receiving }: Broadcast, node: string): number {
   let count = 0;
   for (let at = receiving.get(node); at !== undefined; at = receiving.get(at.source)) count++;
@@ -85,7 +86,7 @@ function loads(receiving: Broadcast['receiving']): Map<string, number> {
   return load;
 }
 
-/** Whether what `node` receives passes through `other`. */
+/** Whether the transfer to `node` passes through `other`. */
 function receivesFrom({ receiving }: Broadcast, node: string, other: string): boolean {
   for (let at: string | undefined = node; at !== undefined; at = receiving.get(at)?.source) {
     if (at === other) return true;
@@ -93,7 +94,7 @@ function receivesFrom({ receiving }: Broadcast, node: string, other: string): bo
   return false;
 }
 
-/** The first of those with the smallest cost. */
+/** The first candidate with the smallest cost. */
 function least(nodes: readonly string[], cost: (node: string) => number): string | null {
   let best: string | null = null;
   for (const node of nodes) if (best === null || cost(node) < cost(best)) best = node;

@@ -1,16 +1,16 @@
 /**
- * References that a process has: counted as the program gets and loses them, told to its node when that changes. The
- * garbage collector says when a reference is lost; because references are small, it is called when those that the process
- * has had stand for many bytes.
+ * References that a process holds: counted as the program gains and loses them, and reported to its node when that
+ * changes. The garbage collector reports lost references; because references are small, it is called explicitly once
+ * they stand for many bytes.
  */
 
 import { collectGarbage } from '../base/garbage.ts';
 import type { ObjectRef } from './object-ref.ts';
 import type { StoreMember } from './store-member.ts';
 
-/** How long an answer may be on its way. */
+/** How long an answer may be in flight. */
 const TRANSIT_LEASE_MS = 600_000;
-/** Bytes behind the references that a process got since it last looked for lost ones. */
+/** Bytes behind newly received references that trigger a search for lost ones. */
 const MAX_UNSEEN_BYTES = 256 * 1024 * 1024;
 
 interface Counted {
@@ -23,7 +23,7 @@ type Told = { readonly id: string; readonly origin: string; readonly transit: st
 export class HeldReferences {
   readonly #member: StoreMember;
   readonly #counts = new Map<string, Counted>();
-  readonly #told = new Map<string, string>(); // objects that the node counts this process for, with their origin
+  readonly #told = new Map<string, string>(); // objects for which the node counts this process, with their origin
   readonly #changed = new Set<string>();
   readonly #lost = new FinalizationRegistry<string>((id) => this.#drop(id));
   #arrived: Told[] = [];
@@ -40,13 +40,13 @@ export class HeldReferences {
     return this.#member.nodeAddress;
   }
 
-  /** `holder` is a reference of an object that this process has just put; its node counts it already. */
+  /** Counts `holder`, a reference of an object that this process has just put; its node counts it already. */
   adopt(holder: object, ref: ObjectRef): void {
     this.#told.set(ref.id, originOf(ref));
     this.#count(holder, ref);
   }
 
-  /** `holder` is a reference that came from elsewhere; `transit` is what holds the object for it until now. */
+  /** Counts `holder`, a reference that came from elsewhere; `transit` holds the object for it until now. */
   track(holder: object, ref: ObjectRef, transit: string): void {
     this.#count(holder, ref);
     if (transit !== '') this.#arrived.push({ id: ref.id, origin: originOf(ref), transit });
@@ -55,28 +55,28 @@ export class HeldReferences {
     this.#schedule();
   }
 
-  /** Resolves when the nodes know all that is held here; null when they do. */
+  /** Resolves when the nodes know everything held here; null when they already do. */
   settled(): Promise<void> | null {
     return this.#telling;
   }
 
-  /** A name for an answer that is about to be sent, which holds what is in it. */
+  /** A hold for an answer that is about to be sent, covering the references in it. */
   newTransit(): string {
     return `transit/${this.#member.owner}/${process.pid}-${++this.#transits}`;
   }
 
-  /** Holds objects for an answer until whoever gets it does, or ten minutes. @throws CallError */
+  /** Holds objects for an answer until its receiver holds them, or for ten minutes. @throws CallError */
   async send(refs: readonly ObjectRef[], transit: string): Promise<void> {
     await this.#hold(refs, transit, TRANSIT_LEASE_MS);
   }
 
-  /** Holds objects as long as another one of this node is there, in whose value they are. @throws CallError */
+  /** Holds objects for as long as another object of this node, whose value refers to them, exists. @throws CallError */
   async holdFor(refs: readonly ObjectRef[], holder: string): Promise<void> {
     await this.#hold(refs, holder, 0);
   }
 
   async #hold(refs: readonly ObjectRef[], holder: string, leaseMs: number): Promise<void> {
-    await this.settled(); // what is held for others must be held here
+    await this.settled(); // objects held for others must be held here
     const held = refs.map((ref) => ({ id: ref.id, origin: originOf(ref), transit: '' }));
     await this.#member.node.hold({ holder, leaseMs, held, released: [] }, { deadlineMs: Infinity });
   }
@@ -107,7 +107,7 @@ export class HeldReferences {
       .finally(() => (this.#telling = null));
   }
 
-  /** Tells what is held now and was not when the node heard last, and the other way round, until nothing changes. */
+  /** Reports the difference between the references held now and those last reported, until nothing changes. */
   async #tell(): Promise<void> {
     while (this.#changed.size > 0 || this.#arrived.length > 0) {
       const held = this.#arrived.splice(0);

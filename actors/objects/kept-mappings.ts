@@ -1,7 +1,8 @@
 /**
- * Files of shared memory that a process writes to again and again, kept mapped: copying into memory that is there takes
- * half the time of a write. Used files come back under other names, so they are known by their inode. Only what has all
- * its memory already is written this way: where the system finds none, it would kill the process instead of refusing.
+ * Keeps mappings of shared-memory files that a process writes to again and again: copying into existing memory takes
+ * half the time of a write. Used files return under other names, so they are identified by inode. Only files whose
+ * memory is fully allocated are written this way: if the system found none, it would kill the process instead of
+ * refusing.
  */
 
 import type { FileHandle } from 'node:fs/promises';
@@ -9,11 +10,11 @@ import { setImmediate } from 'node:timers/promises';
 import { canMap, mapForWriting } from './mapped-files.ts';
 
 const MAX_MAPPINGS = 4;
-/** Kept so long without use: a file that its node removes keeps its memory for that time. */
+/** How long an unused mapping is kept; a file that its node removes keeps its memory for that time. */
 const IDLE_MS = 2000;
 /** About a millisecond of copying. */
 const SLICE_BYTES = 8 * 1024 * 1024;
-/** Of `blocks`, whatever the file system's own are. */
+/** Unit of `blocks`, whatever the file system's own block size. */
 const BLOCK_BYTES = 512;
 
 interface Kept {
@@ -24,7 +25,10 @@ interface Kept {
 const mappings = new Map<number, Kept>(); // by inode, in order of last use
 let idle: NodeJS.Timeout | undefined;
 
-/** A mapping of a file's first `sizeBytes`; null for one that has to be written, because its memory is not all there. */
+/**
+ * A mapping of a file's first `sizeBytes`; null when the file must be written instead, because its memory is not fully
+ * allocated.
+ */
 export async function keptMapping(file: FileHandle, sizeBytes: number): Promise<Uint8Array | null> {
   if (!canMap) return null;
   const { ino, size, blocks } = await file.stat();
@@ -39,7 +43,7 @@ export async function keptMapping(file: FileHandle, sizeBytes: number): Promise<
   return bytes.subarray(0, sizeBytes);
 }
 
-/** Copies all parts into a mapping, with turns for everything else in between. */
+/** Copies all parts into a mapping, and yields to the event loop in between. */
 export async function copyInto(target: Uint8Array, parts: readonly Uint8Array[]): Promise<void> {
   let offset = 0;
   for (const part of parts) {

@@ -1,12 +1,12 @@
 /**
- * Files of shared memory as bytes of this process, without a copy: `mmap`, which Node has not, through koffi.
+ * Shared-memory files as bytes of this process, without a copy, through `mmap`, which Node lacks and koffi provides.
  *
- * While bytes are mapped they must stay as they are, so their file may neither be written again nor cut. Who maps one
- * holds a shared lock on it (`flock`), which the system keeps for as long as the mapping lives and takes away when the
- * process dies. Who wants to use a file again asks with `isMapped`.
+ * Mapped bytes must not change, so their file must neither be overwritten nor truncated. A process that maps a file
+ * holds a shared lock on it (`flock`), which the system keeps for as long as the mapping lives and releases when the
+ * process dies. Call `isMapped` before a file is reused.
  *
- * A mapping is private: who writes to its bytes changes them for himself alone. It ends when the garbage collector finds
- * that nobody has the bytes any more, which V8 does in time, as it counts them.
+ * A mapping is private: a process that writes to its bytes changes them only for itself. The mapping ends when the
+ * garbage collector finds that nobody has the bytes any more, which V8 does in time because it counts their size.
  */
 
 import { closeSync, openSync } from 'node:fs';
@@ -18,13 +18,13 @@ import { errorCode } from '../../common/errors.ts';
 const PROT_READ_WRITE = 1 | 2;
 const MAP_SHARED = 1;
 const MAP_PRIVATE = 2;
-/** Finds the memory of the whole mapping at once. */
+/** Allocates the memory of the whole mapping at once. */
 const MAP_POPULATE = 0x8000;
 const LOCK_SHARED = 1;
 const LOCK_EXCLUSIVE = 2;
 const LOCK_AT_ONCE = 4;
 
-/** As koffi gives it. */
+/** Pointer type as koffi returns it. */
 type Address = number | bigint;
 
 interface SystemCalls {
@@ -36,7 +36,7 @@ interface SystemCalls {
 
 let calls: SystemCalls | null = null;
 
-/** Loaded at the first use: most processes never map anything. */
+/** Loaded at first use: most processes never map anything. */
 function systemCalls(): SystemCalls {
   calls ??= load(createRequire(import.meta.url)('koffi') as typeof koffi);
   return calls;
@@ -61,23 +61,29 @@ const unmapping = new FinalizationRegistry<Mapping>(({ address, length }) => {
   systemCalls().munmap(address, length);
 });
 
-/** Whether this thread may map files: one that is killed could not end its mappings, so only a process's main thread. */
+/**
+ * Whether this thread may map files: only a process's main thread may, because a thread that is killed could not end
+ * its mappings.
+ */
 export const canMap = isMainThread && process.platform === 'linux';
 
 /**
- * Takes the lock that keeps an open file as it is, for as long as the file is open or mapped. False when somebody is
- * just looking whether the file is in use.
+ * Takes the lock that protects an open file from changes for as long as it is open or mapped. False when a process is
+ * just checking whether the file is in use.
  */
 export function lockShared(file: number): boolean {
   return systemCalls().flock(file, LOCK_SHARED | LOCK_AT_ONCE) === 0;
 }
 
-/** The first `sizeBytes` (above 0) of an open file that has as many. @throws Error when the system refuses. */
+/**
+ * Maps the first `sizeBytes` (above 0) of an open file that is at least as large. @throws Error when the system
+ * refuses.
+ */
 export function mapFile(file: number, sizeBytes: number): Uint8Array {
   return map(file, sizeBytes, MAP_PRIVATE);
 }
 
-/** The same, but what is written to the bytes is written to the file. It must have memory for all of them. */
+/** The same, but writes to the bytes reach the file. The memory of all of them must be allocated. */
 export function mapForWriting(file: number, sizeBytes: number): Uint8Array {
   return map(file, sizeBytes, MAP_SHARED | MAP_POPULATE);
 }
@@ -88,11 +94,11 @@ function map(file: number, sizeBytes: number, flags: number): Uint8Array {
   if (BigInt.asIntN(64, BigInt(address)) === -1n) throw new Error(`${sizeBytes} bytes cannot be mapped`);
   const buffer = system.view(address, sizeBytes);
   unmapping.register(buffer, { address, length: sizeBytes });
-  markAsUntransferable(buffer); // another thread would keep the bytes, and this one end their mapping
+  markAsUntransferable(buffer); // otherwise another thread would keep the bytes while this one ends their mapping
   return new Uint8Array(buffer);
 }
 
-/** Whether some process has a file mapped, or is about to. False for a file that does not exist. */
+/** Whether some process maps a file, or is about to. False for a file that does not exist. */
 export function isMapped(path: string): boolean {
   let file: number;
   try {

@@ -1,8 +1,8 @@
 /**
- * References of objects as a node counts them. For objects put here it knows every holder, and frees what has none. For
- * objects of other nodes it stands for its processes: the origin hears of the first and the last of them, and that they
- * are still there. So an origin needs no word from processes of other machines, and forgets those of a machine that is
- * gone when their lease ends.
+ * Counts references of objects for a node. For objects put here it knows every holder, and frees objects without
+ * holders. For objects of other nodes it represents its processes: it tells the origin about the first and the last of
+ * them, and renews the lease in between. So an origin needs no message from processes of other machines, and forgets
+ * those of a lost machine when their lease expires.
  */
 
 import type { HoldRequest__Output } from '../../gen/ballast/runtime/v1/HoldRequest.ts';
@@ -12,9 +12,9 @@ import type { Transport } from '../calls/transport.ts';
 import { objectService } from '../proto/runtime-services.ts';
 import { ObjectHolds } from './object-holds.ts';
 
-/** How long an origin believes a node that says nothing. */
+/** How long an origin trusts a node that does not renew. */
 const NODE_LEASE_MS = 60_000;
-/** Holds of an ended process that may start again: so long it has to take up what it was given. */
+/** How long the holds of an ended process remain, so that its next incarnation can take over its arguments. */
 export const RESTART_LEASE_MS = 15_000;
 const TICK_MS = 5000;
 const CALL_DEADLINE_MS = 5000;
@@ -26,7 +26,7 @@ export interface NodeHoldsOptions {
   readonly nowMs: () => number;
   /** Whether an object here lives as long as somebody holds it. */
   readonly isCounted: (id: string) => boolean;
-  /** Nobody holds these any more. */
+  /** Called with objects that nobody holds any more. */
   readonly onUnheld: (ids: readonly string[]) => void;
 }
 
@@ -40,7 +40,7 @@ export class NodeHolds {
   readonly #own = new ObjectHolds();
   readonly #foreign = new ObjectHolds();
   readonly #origins = new Map<string, string>(); // object of another node → host:port of that node
-  readonly #sending = new Map<string, Promise<void>>(); // origin → what it is being told
+  readonly #sending = new Map<string, Promise<void>>(); // origin → the report in progress
   readonly #timer: NodeJS.Timeout;
   #renewedMs = 0;
 
@@ -50,12 +50,12 @@ export class NodeHolds {
     this.#timer.unref();
   }
 
-  /** An object was put here, by its first holder. */
+  /** Records the first holder of an object that was put here. */
   begin(id: string, holder: string): void {
     this.#own.add(id, holder);
   }
 
-  /** An object is gone from here. */
+  /** Forgets an object that is gone from here. */
   forget(id: string): void {
     this.#own.forget(id);
   }
@@ -65,8 +65,8 @@ export class NodeHolds {
   }
 
   /**
-   * What a process, another node or an answer on its way holds and holds no more. Resolves when the objects' origins
-   * know. A lease of 0 ms has no end.
+   * Records what a process, another node or an answer in flight holds and no longer holds. Resolves when the objects'
+   * origins know. A lease of 0 ms does not expire.
    */
   async note({ holder, leaseMs, held, released }: Hold): Promise<void> {
     const { address, nowMs } = this.#options;
@@ -83,20 +83,20 @@ export class NodeHolds {
     for (const origin of told) await this.#sending.get(origin);
   }
 
-  /** A holder of this node has ended: a process, or an object whose value has references. */
+  /** Records that a holder on this node has ended: a process, or an object whose value has references. */
   ended(holder: string): void {
     this.#unheldHere(this.#own.end(holder));
     this.#unheldThere(this.#foreign.end(holder));
   }
 
-  /** A process has ended and starts again: it has some time to take up what it was given. */
+  /** Records that a process has ended and will start again: it has some time to take over its arguments. */
   restarting(holder: string): void {
     const untilMs = this.#options.nowMs() + RESTART_LEASE_MS;
     this.#own.limit(holder, untilMs);
     this.#foreign.limit(holder, untilMs);
   }
 
-  /** Drops what is over, and renews what this node holds elsewhere. Never throws. */
+  /** Drops expired holds, and renews those that this node has elsewhere. Never throws. */
   async tick(): Promise<void> {
     this.#expire();
     if (this.#options.nowMs() - this.#renewedMs < NODE_LEASE_MS / 3) return;
@@ -119,11 +119,11 @@ export class NodeHolds {
     if (transit !== '') this.#own.remove(id, transit);
   }
 
-  /** Whether the origin has to hear of it. */
+  /** Whether the origin has to be told. */
   #holdThere(reference: Required<HeldReference>, holder: string, leaseMs: number): boolean {
     const { id, origin, transit } = reference;
     if (leaseMs > 0) {
-      void this.#tell(origin, { holder, leaseMs, held: [reference], released: [] }); // an answer on its way
+      void this.#tell(origin, { holder, leaseMs, held: [reference], released: [] }); // an answer in flight
       return true;
     }
     const isFirst = !this.#foreign.has(id);
@@ -151,12 +151,15 @@ export class NodeHolds {
     }
   }
 
-  /** This node as a holder at other nodes. */
+  /** This node's name as a holder at other nodes. */
   #self(): Hold {
     return { holder: this.#options.address, leaseMs: NODE_LEASE_MS, held: [], released: [] };
   }
 
-  /** One message after another to each origin. One that cannot be reached has lost the objects, or hears the renewal. */
+  /**
+   * Sends one message after another to each origin. An unreachable origin has lost the objects, or receives the
+   * renewal.
+   */
   #tell(origin: string, hold: Hold): Promise<void> {
     const { transport } = this.#options;
     const request = { ...hold, held: [...hold.held], released: [...hold.released] };

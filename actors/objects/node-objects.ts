@@ -1,6 +1,7 @@
 /**
- * The object store of a node: one for all processes of a machine. Processes write and read files themselves; the node
- * makes room, knows what there is and whose it is, brings objects from other nodes, and frees what an ended actor owned.
+ * The object store of a node, shared by all processes of a machine. Processes write and read files themselves; the node
+ * makes room, records which objects exist and who owns them, fetches objects from other nodes, and frees the objects of
+ * ended actors.
  */
 
 import type { Registry } from 'prom-client';
@@ -31,15 +32,15 @@ const KINDS = { primary: 'OBJECT_KIND_PRIMARY', secondary: 'OBJECT_KIND_SECONDAR
 export interface NodeObjectsOptions {
   /** Unique, of letters, digits, `-` and `_`; the first part of its objects' ids. */
   readonly nodeId: string;
-  /** host:port that serves this store. */
+  /** host:port at which this store is served. */
   readonly address: string;
   readonly pool: ChannelPool;
   readonly registry: Registry;
-  /** Folders that get the store's own folders: shared memory, and a disk. */
+  /** Folders in which the store creates its own: shared memory, and a disk. */
   readonly dirs: { readonly memory: string; readonly spill: string };
-  /** Most bytes in memory. */
+  /** Maximum bytes in memory. */
   readonly capacityBytes: number;
-  /** Uploads of one object that a node makes at a time; two by default. */
+  /** Maximum concurrent uploads of one object by a node; two by default. */
   readonly uploadsPerNode?: number;
   /** Milliseconds since 1970; Date.now by default. */
   readonly nowMs?: () => number;
@@ -61,7 +62,7 @@ export class NodeObjects {
   #sessions = 0;
   #isClosed = false;
 
-  /** Removes what killed nodes left in the folders, then makes its own. */
+  /** Removes the remains of killed nodes from the folders, then creates its own. */
   constructor(options: NodeObjectsOptions) {
     const {
       dirs,
@@ -109,8 +110,8 @@ export class NodeObjects {
   }
 
   /**
-   * Frees what an ended actor's process owned, and what nobody else has a reference of; ends its reads. If the actor may
-   * start again, its references stay for a while, so that the next process takes up what the actor was given.
+   * Frees the objects of an ended actor's process to which nobody else has a reference, and ends its reads. If the
+   * actor may start again, its references stay for a while, so that the next process can take over its arguments.
    */
   async ownerEnded(owner: string, mayRestart = false): Promise<void> {
     const ids = this.#directory.ownedBy(owner);
@@ -120,12 +121,12 @@ export class NodeObjects {
     await this.free(ids);
   }
 
-  /** Ends holds whose time is over, and renews those of this node; done every five seconds anyway. */
+  /** Drops expired holds, and renews those of this node; called every five seconds in any case. */
   async expireHolds(): Promise<void> {
     await this.#holds.tick();
   }
 
-  /** Frees objects here and wherever this node knows copies. Returns how many there were here. */
+  /** Frees objects here and on all nodes known to have copies. Returns how many there were here. */
   async free(ids: readonly string[]): Promise<number> {
     if (this.#isClosed) return 0;
     const copies = new Map<string, string[]>(); // node → ids
@@ -143,11 +144,14 @@ export class NodeObjects {
         { deadlineMs: FREE_DEADLINE_MS },
       ),
     );
-    await Promise.allSettled(requests); // a node that cannot be reached keeps a copy that it may evict
+    await Promise.allSettled(requests); // a node that cannot be reached keeps a copy, which it may evict
     return freed;
   }
 
-  /** Forgets copies of what a node put, which is lost and its owners with it; without a node, of what any other put. */
+  /**
+   * Forgets copies of objects from a lost node, whose owners are lost too; without a node, of objects from any other
+   * node.
+   */
   dropCopies(nodeId?: string): void {
     const prefix = nodeId === undefined ? '' : `${nodeId}/`;
     for (const { ref, kind } of [...this.#directory.all()]) {
@@ -155,7 +159,7 @@ export class NodeObjects {
     }
   }
 
-  /** Ends the store: its files are gone. */
+  /** Closes the store: its files are gone. */
   close(): void {
     this.#isClosed = true;
     this.#holds.close();
@@ -272,7 +276,7 @@ export class NodeObjects {
   }
 }
 
-/** An object as a holder of the references in its value. */
+/** An object as the holder of the references in its value. */
 export function objectHolder(id: string): string {
   return `object/${id}`;
 }

@@ -1,4 +1,4 @@
-/** The object store of a node in this process: where it lies. */
+/** Opens the object store of a node in this process, in the right place for the machine. */
 
 import { join } from 'node:path';
 import type { Registry } from 'prom-client';
@@ -6,7 +6,7 @@ import type { ChannelPool } from '../calls/channels.ts';
 import { NodeObjects } from './node-objects.ts';
 import { findPlace } from './shared-memory.ts';
 
-/** Opens the store of the node `nodeId` that serves at `address`. Its capacity is chosen for the machine unless it is given. */
+/** Opens the store of the node `nodeId` that serves at `address`. Its capacity suits the machine unless it is given. */
 export function openNodeStore(options: {
   readonly nodeId: string;
   readonly address: string;

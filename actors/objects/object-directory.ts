@@ -1,9 +1,10 @@
 /**
- * What a node's store holds, who owns and who reads it, and what may leave when room is short. Plain values, no I/O:
- * node-objects.ts performs what is decided here.
+ * The contents of a node's store, their owners and readers, and the choice of what to evict when room is short. Plain
+ * values, no I/O:
+ * node-objects.ts carries out its decisions.
  *
- * Memory holds objects and reservations (objects being written or received). What was put here is primary and may only
- * move to disk; what was pulled from elsewhere is secondary and may go.
+ * Memory holds objects and reservations (objects being written or received). Objects put here are primary and may only
+ * move to disk; copies pulled from elsewhere are secondary and may be dropped.
  */
 
 import { ObjectError } from './object-ref.ts';
@@ -14,7 +15,7 @@ export type ObjectKind = 'primary' | 'secondary';
 /** Owner of objects that outlive every process of the node. */
 export const NODE_OWNER = 'node';
 
-/** Owner of objects that live as long as somebody holds a reference of them. */
+/** Owner of objects that live as long as somebody holds a reference to them. */
 export const REFERENCES_OWNER = 'references';
 
 export interface HeldObject {
@@ -29,11 +30,11 @@ export interface Reservation {
   readonly id: string;
   readonly sizeBytes: number;
   readonly owner: string;
-  /** File that its bytes are written to. */
+  /** File to which its bytes are written. */
   readonly path: string;
 }
 
-/** What has to leave so that bytes fit; `missingBytes` is what stays short even then. */
+/** Objects that must leave so that bytes fit; `missingBytes` is what remains short even then. */
 export interface RoomPlan {
   readonly evict: readonly HeldObject[];
   readonly spill: readonly HeldObject[];
@@ -76,12 +77,12 @@ export class ObjectDirectory {
     return this.#held.values();
   }
 
-  /** An owner's process begins; an earlier one of the same name is forgotten. */
+  /** Records that an owner's process starts; an earlier one of the same name is forgotten. */
   ownerBegan(owner: string): void {
     this.#ended.delete(owner);
   }
 
-  /** Forgets an owner's pins; what it owned is `ownedBy`. From now on it can own nothing. */
+  /** Forgets an owner's pins; `ownedBy` lists its objects. From now on it can own nothing. */
   ownerEnded(owner: string): void {
     this.#ended.add(owner);
     for (const [id, borrowers] of this.#pins) {
@@ -100,7 +101,7 @@ export class ObjectDirectory {
     return all.filter((item) => item.owner === owner).map(({ id }) => id);
   }
 
-  /** Counts bytes as used before they are there. @throws ObjectError when the id is in use or its owner has ended. */
+  /** Reserves bytes before they exist. @throws ObjectError when the id is in use or its owner has ended. */
   reserve(reservation: Reservation): void {
     const { id, owner, sizeBytes } = reservation;
     this.#checkOwner(id, owner);
@@ -124,7 +125,9 @@ export class ObjectDirectory {
     this.#held.set(ref.id, { ref, kind, owner, place: 'memory', lastUsedMs: nowMs });
   }
 
-  /** @throws ObjectError NOT_FOUND, or FAILED_PRECONDITION when the new owner has ended. */
+  /**
+   * Gives an object another owner. @throws ObjectError NOT_FOUND, or FAILED_PRECONDITION when the new owner has ended.
+   */
   handOver(id: string, owner: string): void {
     const held = this.#held.get(id);
     if (held === undefined) throw new ObjectError('NOT_FOUND', id, 'it was freed');
@@ -147,7 +150,7 @@ export class ObjectDirectory {
     this.#reserved.delete(id);
   }
 
-  /** Keeps an object where it is while somebody reads it. */
+  /** Pins an object in place while somebody reads it. */
   pin(id: string, borrower: string): void {
     const borrowers = this.#pins.get(id) ?? new Map<string, number>();
     borrowers.set(borrower, (borrowers.get(borrower) ?? 0) + 1);
@@ -167,14 +170,14 @@ export class ObjectDirectory {
     return this.#pins.has(id);
   }
 
-  /** Reads in progress of an object. */
+  /** Number of reads in progress of an object. */
   pinCount(id: string): number {
     return [...(this.#pins.get(id)?.values() ?? [])].reduce((sum, count) => sum + count, 0);
   }
 
   /**
-   * What has to leave so that `sizeBytes` more fit: secondary copies first, then primaries to disk; of each kind those
-   * that nobody has mapped first, whose memory is free at once, then the oldest use.
+   * Objects that must leave so that `sizeBytes` more fit: secondary copies first, then primaries to disk; within each
+   * kind unmapped ones first, whose memory is free at once, then by oldest use.
    */
   planRoom(sizeBytes: number, isMapped: (held: HeldObject) => boolean = () => false): RoomPlan {
     let missingBytes = this.#memoryBytes + sizeBytes - this.capacityBytes;

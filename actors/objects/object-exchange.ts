@@ -1,6 +1,7 @@
 /**
- * Objects between nodes: receives what processes of this node ask for, once for all of them; gives what this node holds
- * or is receiving; and, for objects put here, says who gives to whom (broadcast-plan.ts).
+ * Objects between nodes. It receives the objects that processes of this node request, once for all of them; sends
+ * objects that this node holds or is receiving; and, for objects put here, decides who sends to whom
+ * (broadcast-plan.ts).
  */
 
 import { open } from 'node:fs/promises';
@@ -24,11 +25,11 @@ import type { Sources } from './object-transfer.ts';
 import { objectService } from '../proto/runtime-services.ts';
 import type { StoreFiles } from './shared-memory.ts';
 
-/** An upload slot is given away when the receiver has not said within this time that it ended. */
+/** An upload slot is reassigned when the receiver has not reported its end within this time. */
 const LEASE_MS = 10_000;
-/** And this much later for each byte: ten megabytes a second. */
+/** Additional time per byte: ten megabytes a second. */
 const LEASE_MS_PER_BYTE = 1e-4;
-/** Attempts to reach an origin, when no other holder is known. */
+/** Attempts to reach an origin when no other holder is known. */
 const ORIGIN_ATTEMPTS = 3;
 const ORIGIN_DELAY_MS = 100;
 const NOTICE_DEADLINE_MS = 5000;
@@ -58,14 +59,17 @@ export class ObjectExchange {
   readonly #options: ExchangeOptions;
   readonly #transfers = new Map<string, Transfer>(); // by object id
   readonly #broadcasts = new Map<string, Broadcast>(); // by object id
-  readonly #digests = new Map<string, Promise<string>>(); // by object id, of those whose references say none
+  readonly #digests = new Map<string, Promise<string>>(); // by object id, for references without a digest
   #pulls = 0;
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
   }
 
-  /** Brings an object to this node; simultaneous calls share a transfer, which ends when nobody waits. @throws ObjectError */
+  /**
+   * Brings an object to this node; simultaneous calls share a transfer, which ends when nobody waits for it. @throws
+   * ObjectError
+   */
   async fetch(ref: ObjectRef, signal: AbortSignal): Promise<void> {
     let transfer = this.#transfers.get(ref.id);
     while (transfer?.controller.signal.aborted === true) {
@@ -90,7 +94,7 @@ export class ObjectExchange {
     }
   }
 
-  /** An object is gone from here: ends its transfer. Returns the nodes known to have copies. */
+  /** Ends the transfer of an object that is gone from here. Returns the nodes known to have copies. */
   forget(id: string): string[] {
     this.#transfers.get(id)?.controller.abort(new ObjectError('NOT_FOUND', id, 'it was freed'));
     this.#digests.delete(id);
@@ -99,7 +103,10 @@ export class ObjectExchange {
     return broadcast === undefined ? [] : [...broadcast.holders, ...broadcast.receiving.keys()];
   }
 
-  /** Whom `receiver` shall pull from. @throws ObjectError NOT_FOUND, DATA_LOSS, or UNAVAILABLE when all have failed. */
+  /**
+   * The node from which `receiver` shall pull. @throws ObjectError NOT_FOUND, DATA_LOSS, or UNAVAILABLE when all have
+   * failed.
+   */
   findSource(ref: ObjectRef, receiver: string, failed: readonly string[]): string {
     const { directory, address, nowMs, uploadsPerNode } = this.#options;
     const held = directory.get(ref.id);
@@ -111,11 +118,14 @@ export class ObjectExchange {
     const leaseMs = LEASE_MS + held.ref.sizeBytes * LEASE_MS_PER_BYTE;
     const source = assign(broadcast, { receiver, failed, nowMs: nowMs(), leaseMs }, uploadsPerNode);
     if (source === null) throw new ObjectError('UNAVAILABLE', ref.id, 'no other node holds it');
-    void this.digest(ref.id).catch(() => undefined); // made while the bytes travel; the receiver asks for it, too
+    void this.digest(ref.id).catch(() => undefined); // computed while the bytes travel; the receiver asks for it, too
     return source;
   }
 
-  /** SHA-256 of an object that is here or arrives: what its reference says, or else made once. @throws ObjectError */
+  /**
+   * SHA-256 of an object that is here or arriving: the one in its reference, otherwise computed once. @throws
+   * ObjectError
+   */
   async digest(id: string): Promise<string> {
     await this.#transfers.get(id)?.done;
     const held = this.#options.directory.get(id);
@@ -126,18 +136,18 @@ export class ObjectExchange {
     return digest;
   }
 
-  /** Other nodes that hold the whole object, as far as this one knows. */
+  /** Other nodes known to hold the whole object. */
   holders(id: string): string[] {
     return [...(this.#broadcasts.get(id)?.holders ?? [])];
   }
 
-  /** A receiver has ended. */
+  /** Records that a receiver has finished. */
   report(id: string, receiver: string, isHolder: boolean): void {
     const broadcast = this.#broadcasts.get(id);
     if (broadcast !== undefined) finish(broadcast, receiver, isHolder);
   }
 
-  /** An object's bytes from `offset` on; of one that is being received, as they arrive. @throws ObjectError */
+  /** An object's bytes from `offset` on; of an object in transfer, as they arrive. @throws ObjectError */
   async *serve(id: string, digest: string, offset: number): AsyncGenerator<Uint8Array, void, undefined> {
     const { directory } = this.#options;
     const borrower = `pull ${++this.#pulls}`;
@@ -210,7 +220,7 @@ export class ObjectExchange {
     };
     this.#transfers.set(ref.id, transfer);
     transfer.done = this.#run(transfer);
-    transfer.done.catch(() => undefined); // waiters hear it, if any are left
+    transfer.done.catch(() => undefined); // waiters receive it, if there are any left
     return transfer;
   }
 
@@ -271,7 +281,7 @@ class OriginSources implements Sources {
       } catch (thrown) {
         this.#signal.throwIfAborted();
         if (!(thrown instanceof CallError)) throw thrown;
-        const message = `its origin ${this.#origin} answers: ${thrown.message}`;
+        const message = `its origin ${this.#origin} answered: ${thrown.message}`;
         refusal = new ObjectError(thrown.code, this.#ref.id, message, { cause: thrown });
         if (other !== undefined || thrown.code !== 'UNAVAILABLE' || failed.size > 0) break;
         if (attempt < ORIGIN_ATTEMPTS)
@@ -288,10 +298,10 @@ class OriginSources implements Sources {
     yield* plainCalls(objectService, this.#options.pool, source).pull({ id, digest, offset }, limits);
   }
 
-  /** The origin's word, or that of whoever else holds it. */
+  /** The origin's answer, or that of another holder. */
   async digest(): Promise<string> {
     const asked = [...(this.#origin === null ? [] : [this.#origin]), ...this.#others];
-    let failure: unknown = new ObjectError('UNAVAILABLE', this.#ref.id, 'nobody can say its SHA-256');
+    let failure: unknown = new ObjectError('UNAVAILABLE', this.#ref.id, 'no node can tell its SHA-256');
     for (const holder of asked) {
       try {
         const limits = { signal: this.#signal, deadlineMs: Infinity };
@@ -305,7 +315,7 @@ class OriginSources implements Sources {
     throw failure;
   }
 
-  /** Tells the origin how it ended. If it cannot be told, the lease ends by itself. */
+  /** Reports the outcome to the origin. If the origin cannot be reached, the lease expires by itself. */
   report(isHolder: boolean): void {
     if (this.#origin === null || !this.#wasAssigned) return;
     const { pool, address } = this.#options;

@@ -1,7 +1,6 @@
 /**
- * Who holds references of which objects: processes of the node, other nodes for theirs, and answers on their way. Each
- * hold may have an end, after which it counts no more unless it is renewed. Plain values, no I/O: node-holds.ts performs
- * what follows.
+ * Records which processes, other nodes and answers in flight hold references to which objects. A hold may have a lease,
+ * after which it expires unless it is renewed. Plain values, no I/O: node-holds.ts carries out the consequences.
  */
 
 export class ObjectHolds {
@@ -28,7 +27,7 @@ export class ObjectHolds {
     this.#held.set(holder, held.add(id));
   }
 
-  /** Whether it was the last hold of the object. */
+  /** Removes a hold. Returns whether it was the last one of the object. */
   remove(id: string, holder: string): boolean {
     const held = this.#held.get(holder);
     held?.delete(id);
@@ -48,12 +47,12 @@ export class ObjectHolds {
     return [...(this.#held.get(holder) ?? [])].filter((id) => this.remove(id, holder));
   }
 
-  /** Lets all holds of a holder end at `untilMs`. */
+  /** Lets all holds of a holder expire at `untilMs`. */
   limit(holder: string, untilMs: number): void {
     for (const id of this.#held.get(holder) ?? []) this.#holders.get(id)!.set(holder, untilMs);
   }
 
-  /** Drops the holds whose time is over; returns the objects that nobody holds any more. */
+  /** Drops expired holds; returns the objects that nobody holds any more. */
   expire(nowMs: number): string[] {
     return [...this.#holders].flatMap(([id, holders]) => {
       const over = [...holders].filter(([, untilMs]) => untilMs <= nowMs).map(([holder]) => holder);

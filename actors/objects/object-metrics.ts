@@ -1,4 +1,4 @@
-/** What object stores tell Prometheus: a node of what it holds and moves, a process of what it puts and gets. */
+/** Prometheus metrics of object stores: a node's contents and transfers, and a process's puts and gets. */
 
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
@@ -9,7 +9,7 @@ export interface Amount {
   readonly count: number;
 }
 
-/** Where a process got an object from. */
+/** The source of an object that a process got. */
 export type GetSource = 'memory' | 'shm' | 'spill' | 'remote';
 
 const SECONDS_BUCKETS = [0.002, 0.01, 0.05, 0.2, 1, 5, 20];
@@ -27,7 +27,7 @@ export class NodeObjectMetrics {
   readonly #spills: Counter;
   readonly #failures: Counter<'code'>;
 
-  /** `use` is what the store holds, by kind; `capacityBytes` what it may hold in memory. */
+  /** `use` is the contents of the store by kind; `capacityBytes` its limit in memory. */
   constructor(registry: Registry, use: () => Readonly<Record<string, Amount>>, capacityBytes: number) {
     const registers = [registry];
     const gauge = (name: string, help: string, part: keyof Amount) =>
@@ -122,7 +122,7 @@ export class ProcessObjectMetrics {
       'Failed uses of the store, by what and status',
       ['operation', 'code'],
     );
-    // An alert takes its increase: it must be there before it rises.
+    // An alert computes its increase, so the series must exist before the first failure.
     for (const operation of ['put', 'get']) this.#failures.inc({ operation, code: 'RESOURCE_EXHAUSTED' }, 0);
   }
 

@@ -1,6 +1,6 @@
 /**
- * Objects read by one process: from its cache, from a file of its node, or brought to its node from another. Simultaneous
- * reads of one object share the work.
+ * Reads objects for one process: from its cache, from a file of its node, or by bringing them to its node from another.
+ * Simultaneous reads of one object share the work.
  */
 
 import { access } from 'node:fs/promises';
@@ -38,7 +38,7 @@ export class ObjectReader {
     this.#cache = new ByteCache(cacheBytes);
   }
 
-  /** Keeps bytes that the process has anyway, for `get`. */
+  /** Keeps bytes that the process has already, for `get`. */
   remember(ref: ObjectRef, bytes: Uint8Array): void {
     this.#cache.set(readKey(ref), bytes);
   }
@@ -47,7 +47,7 @@ export class ObjectReader {
     this.#cache.delete(readKey(ref));
   }
 
-  /** Bytes that others in this process may have, too. @throws as `read` */
+  /** Bytes that may be shared within this process. @throws as `read` */
   async get(ref: ObjectRef, options: CallOptions): Promise<Uint8Array> {
     const here = this.#cache.get(readKey(ref));
     if (here !== undefined) {
@@ -120,7 +120,7 @@ export class ObjectReader {
     return bytes;
   }
 
-  /** Reads an object that the node finds, or brings, and pins meanwhile. */
+  /** Reads an object that the node has or fetches, and pins it meanwhile. */
   async #readLocated(ref: ObjectRef, signal: AbortSignal): Promise<{ bytes: Uint8Array; source: GetSource }> {
     const { node, owner } = this.#member;
     for (let attempt = 1; attempt <= READ_ATTEMPTS; attempt++) {
@@ -128,12 +128,12 @@ export class ObjectReader {
       const bytes = await readSealed(path, ref.sizeBytes).finally(() => this.#unpin(ref.id));
       if (bytes !== null) return { bytes, source: SOURCES[source] };
     }
-    throw new ObjectError('DATA_LOSS', ref.id, `its file is gone, or has not its ${ref.sizeBytes} bytes`);
+    throw new ObjectError('DATA_LOSS', ref.id, `its file is gone, or does not have ${ref.sizeBytes} bytes`);
   }
 
   #unpin(id: string): void {
     const { node, owner } = this.#member;
-    // Should the node never hear it, the pin ends with this process.
+    // If the node never receives it, the pin ends with this process.
     void node.unpin({ id, owner }).catch(() => undefined);
   }
 }

@@ -20,6 +20,6 @@ it('names files by id and digest, and no file outside the folder', () => {
   const refused = ['', '..', '../x', 'a//b', 'a/', '/a', 'a\0', 'a.b', 'x'.repeat(161)];
   for (const id of refused) expect(() => fileNameOf({ id, digest: ABC }), id).toThrow(ObjectError);
   for (const digest of ['undigested', 'ABC', `${ABC}0`, `../${ABC.slice(3)}`]) {
-    expect(() => fileNameOf({ id: 'a', digest }), digest).toThrow('no SHA-256 in hex');
+    expect(() => fileNameOf({ id: 'a', digest }), digest).toThrow('not a SHA-256 in hex');
   }
 });

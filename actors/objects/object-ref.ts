@@ -1,4 +1,4 @@
-/** References to objects, their names as files, their digests, and what can go wrong with them. */
+/** References to objects, their file names, their digests, and their errors. */
 
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
@@ -11,11 +11,11 @@ export interface ObjectRef {
   /** Unique id; its first part names the node where it was put. */
   readonly id: string;
   readonly sizeBytes: number;
-  /** SHA-256 of the bytes, lower-case hex; empty where `put` was not asked for it. */
+  /** SHA-256 of the bytes, lower-case hex; empty unless `put` was asked for it. */
   readonly digest: string;
-  /** host:port of nodes that hold it, the one where it was put first; none if its bytes are `inline`. */
+  /** host:port of the nodes that hold it, first the one where it was put; empty if its bytes are `inline`. */
   readonly holders: string[];
-  /** The bytes of a small object, which no store keeps. */
+  /** The bytes of a small object, which is in no store. */
   readonly inline?: Uint8Array;
 }
 
@@ -30,12 +30,12 @@ export class ObjectError extends CallError {
   }
 }
 
-/** The bytes of a reference that carries them; undefined for one whose bytes are in a store. */
+/** The bytes inside a reference; undefined if they are in a store. */
 export function inlineBytes({ holders, inline, sizeBytes }: ObjectRef): Uint8Array | undefined {
   return holders.length === 0 && inline?.byteLength === sizeBytes ? inline : undefined;
 }
 
-/** The error of an object whose bytes are not those that its reference names. */
+/** The error of an object whose bytes differ from those that its reference describes. */
 export function wrongDigest(id: string, actual: string, expected: string): ObjectError {
   const said = (digest: string) => (digest === '' ? 'none' : digest);
   const message = `its bytes have SHA-256 ${said(actual)}, its reference says ${said(expected)}`;
@@ -45,20 +45,23 @@ export function wrongDigest(id: string, actual: string, expected: string): Objec
 const OBJECT_ID = /^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/;
 const DIGEST = /^[0-9a-f]{64}$/;
 const MAX_ID_LENGTH = 160;
-/** In the name of a file whose digest nobody asked for. */
+/** Stands in a file name for a digest that was not computed. */
 const NO_DIGEST = 'undigested';
 
-/** A file name of its own for id and digest, which may be empty. @throws ObjectError INVALID_ARGUMENT when one of them cannot be. */
+/**
+ * A unique file name for id and digest, which may be empty. @throws ObjectError INVALID_ARGUMENT when one of them is
+ * malformed.
+ */
 export function fileNameOf({ id, digest }: Pick<ObjectRef, 'id' | 'digest'>): string {
   if (!OBJECT_ID.test(id) || id.length > MAX_ID_LENGTH) {
     throw new ObjectError(
       'INVALID_ARGUMENT',
       JSON.stringify(id.slice(0, MAX_ID_LENGTH)),
-      'no such id can be',
+      'the id is malformed',
     );
   }
   if (digest !== '' && !DIGEST.test(digest))
-    throw new ObjectError('INVALID_ARGUMENT', id, 'its digest is no SHA-256 in hex');
+    throw new ObjectError('INVALID_ARGUMENT', id, 'its digest is not a SHA-256 in hex');
   return `${id.replaceAll('/', '.')}.${digest || NO_DIGEST}`;
 }
 
@@ -66,7 +69,7 @@ export function isDigest(text: unknown): boolean {
   return typeof text === 'string' && DIGEST.test(text);
 }
 
-/** @throws UserError for what is no reference; it may come from anywhere. */
+/** @throws UserError if the value is not a reference; it may come from anywhere. */
 export function checkRef(ref: unknown): void {
   const { id, sizeBytes, digest, holders, inline } = (ref ?? {}) as Partial<Record<keyof ObjectRef, unknown>>;
   const isRef =
@@ -77,13 +80,14 @@ export function checkRef(ref: unknown): void {
     Array.isArray(holders) &&
     holders.every((holder) => typeof holder === 'string') &&
     (inline === undefined || inline instanceof Uint8Array);
-  if (!isRef) throw new UserError(`${shown(ref)} is no reference of an object: use what \`put\` returned.`);
+  if (!isRef)
+    throw new UserError(`${shown(ref)} is not a reference to an object: use what \`put\` returned.`);
   fileNameOf({ id, digest });
 }
 
 /** @throws UserError */
 export function checkRefs(refs: unknown): void {
-  if (!Array.isArray(refs)) throw new UserError(`${shown(refs)} is no list of references.`);
+  if (!Array.isArray(refs)) throw new UserError(`${shown(refs)} is not a list of references.`);
   for (const ref of refs) checkRef(ref);
 }
 
@@ -94,14 +98,14 @@ export function sha256Hex(bytes: Uint8Array): string {
 /** About three milliseconds of hashing. */
 const SLICE_BYTES = 4 * 1024 * 1024;
 
-/** Bytes, or parts of them to be joined. */
+/** Bytes, or parts to be concatenated. */
 export type Bytes = Uint8Array | readonly Uint8Array[];
 
 export function partsOf(bytes: Bytes): readonly Uint8Array[] {
   return bytes instanceof Uint8Array ? [bytes] : bytes;
 }
 
-/** SHA-256 in hex, with turns for everything else in between. Bytes must not change meanwhile. */
+/** SHA-256 in hex; yields to the event loop in between. Bytes must not change meanwhile. */
 export async function digestOf(bytes: Bytes): Promise<string> {
   const hash = createHash('sha256');
   for (const part of partsOf(bytes)) {

@@ -1,6 +1,6 @@
 /**
- * Room in a node's store. When memory is short, files kept for reuse go first, then secondary copies, then primary
- * objects move to disk. Where that does not help, it refuses and has lost nothing.
+ * Makes room in a node's store. When memory is short, it first removes files kept for reuse, then secondary copies,
+ * then moves primary objects to disk. If that is not enough, it refuses, and nothing is lost.
  */
 
 import { errorCode, toError } from '../../common/errors.ts';
@@ -22,7 +22,7 @@ export class ObjectRoom {
     this.#metrics = metrics;
   }
 
-  /** Makes room for an object to come; one at a time. Resolves to the file to write it to. @throws ObjectError. */
+  /** Makes room for a new object; one at a time. Resolves to the file to write it to. @throws ObjectError. */
   reserve(request: Omit<Reservation, 'path'>): Promise<string> {
     const turn = this.#queue.then(() => this.#reserve(request));
     this.#queue = turn.catch(() => undefined);
@@ -62,7 +62,7 @@ export class ObjectRoom {
     return path;
   }
 
-  /** One step towards it; the plan is made anew after each, because objects come and go meanwhile. */
+  /** Takes one step; the plan is made again after each, because objects come and go meanwhile. */
   async #makeRoom(id: string, sizeBytes: number): Promise<void> {
     this.#noteUse();
     const { evict, spill, missingBytes } = this.#directory.planRoom(sizeBytes, ({ ref }) =>
@@ -76,7 +76,7 @@ export class ObjectRoom {
     if (spill[0] !== undefined) await this.#spill(spill[0], id, sizeBytes);
   }
 
-  /** Readers note their use in the file, without a word to the node. */
+  /** Readers record their use in the file itself, without a message to the node. */
   #noteUse(): void {
     for (const held of this.#directory.all()) {
       if (held.place === 'memory')

@@ -1,10 +1,10 @@
 /**
  * Objects between nodes. The receiver pulls chunks as gRPC client, writes them to its file and verifies the whole. A
- * broken connection costs nothing that has arrived: the next attempt, with the same source or another, begins where the
- * last one ended. While it receives, a node relays what it has.
+ * broken connection loses nothing that has arrived: the next attempt, with the same source or another, resumes where
+ * the last one ended. While it receives, a node relays what it has.
  *
- * Chunks carry no checksum of their own: TCP has one, and SHA-256 over the whole decides. Where the reference does not
- * say it, the origin does, which makes it while the chunks travel.
+ * Chunks carry no separate checksum: TCP has one, and SHA-256 over the whole decides. If the reference does not contain
+ * it, the origin supplies it, and computes it while the chunks travel.
  */
 
 import { createHash } from 'node:crypto';
@@ -20,11 +20,11 @@ import { ObjectError, wrongDigest } from './object-ref.ts';
 import type { ObjectRef } from './object-ref.ts';
 import { readAt, writeAt } from './shared-memory.ts';
 
-/** Attempts in a row without a single byte before a source counts as failed. */
+/** Consecutive attempts without a single byte after which a source counts as failed. */
 const MAX_EMPTY_ATTEMPTS = 2;
 const RETRY_DELAY_MS = 50;
 
-/** Bytes that arrive, for those who relay them. */
+/** Arriving bytes, for processes that relay them. */
 export class Progress {
   #bytes = 0;
   #failure: Error | null = null;
@@ -44,7 +44,7 @@ export class Progress {
     this.#wake();
   }
 
-  /** Resolves to the number of bytes there, once it exceeds `offset`. @throws Error when no more will come. */
+  /** Resolves to the number of available bytes once it exceeds `offset`. @throws Error when no more will arrive. */
   async beyond(offset: number): Promise<number> {
     while (this.#bytes <= offset) {
       if (this.#failure !== null) throw this.#failure;
@@ -63,7 +63,7 @@ export interface Sources {
   /** Next node to ask. @throws CallError when none is left. */
   next(failed: ReadonlySet<string>): Promise<string>;
   pull(source: string, offset: number): AsyncIterable<{ readonly chunk: Uint8Array }>;
-  /** SHA-256 that the whole must have. @throws CallError */
+  /** Expected SHA-256 of the whole. @throws CallError */
   digest(): Promise<string>;
 }
 
@@ -74,21 +74,21 @@ export interface Receipt {
   readonly progress: Progress;
   readonly sources: Sources;
   readonly signal: AbortSignal;
-  /** An attempt failed. */
+  /** Called when an attempt failed. */
   onFailure(error: CallError): void;
 }
 
-/** What came. */
+/** The result of a transfer. */
 export interface Received {
-  /** SHA-256 of the bytes, which is what it must be. */
+  /** Verified SHA-256 of the bytes. */
   readonly digest: string;
-  /** Milliseconds that hashing took. */
+  /** Time spent on hashing, milliseconds. */
   readonly hashMs: number;
 }
 
 /**
  * Receives an object whole into its file.
- * @throws ObjectError naming each source that failed; DATA_LOSS when the bytes are not what the ref says; the signal's
+ * @throws ObjectError naming each source that failed; DATA_LOSS when the bytes do not match the ref; the signal's
  * reason.
  */
 export async function receive(receipt: Receipt): Promise<Received> {
@@ -140,7 +140,7 @@ function allFailed(id: string, failures: ReadonlyMap<string, CallError>, last: u
   const codes = [...failures.values()].map(({ code }) => code);
   const code = codes.includes('DATA_LOSS') ? 'DATA_LOSS' : codes.at(-1)!;
   const tried = [...failures].map(([source, { message }]) => `${source}: ${message}`).join('; ');
-  return new ObjectError(code, id, `no node gave it: ${tried}`, { cause: last });
+  return new ObjectError(code, id, `no node could send it: ${tried}`, { cause: last });
 }
 
 /** Writes one chunk while the next one arrives. */
@@ -175,7 +175,7 @@ class ChunkWriter {
     const start = this.#offset;
     this.#offset += chunk.byteLength;
     this.#pending = writeAt(this.#file, chunk, start).then(() => progress.advance(start + chunk.byteLength));
-    this.#pending.catch(() => undefined); // heard by the next write or flush
+    this.#pending.catch(() => undefined); // the next write or flush reports it
     const startMs = performance.now();
     this.#hash.update(chunk);
     this.#hashMs += performance.now() - startMs;
@@ -201,7 +201,7 @@ export async function digestOfFile(file: FileHandle, sizeBytes: number): Promise
   return hash.digest('hex');
 }
 
-/** Bytes `from` to `to` of a file as chunks, the next one read while one is sent. */
+/** Bytes `from` to `to` of a file as chunks; the next one is read while one is sent. */
 export async function* chunksOf(
   file: FileHandle,
   from: number,
@@ -218,7 +218,7 @@ export async function* chunksOf(
     const chunk: Uint8Array = await next;
     start += chunk.byteLength;
     next = start < to ? read(start) : null;
-    next?.catch(() => undefined); // heard when it is awaited, or not needed
+    next?.catch(() => undefined); // reported when it is awaited, or not needed
     yield chunk;
   }
 }

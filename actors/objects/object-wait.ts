@@ -14,16 +14,16 @@ export interface WaitOptions {
 }
 
 export interface WaitResult {
-  /** Here, in the order of the refs. */
+  /** Objects that are here, in the order of the refs. */
   readonly ready: ObjectRef[];
-  /** Cannot be had, each with its reason. */
+  /** Objects that cannot be obtained, each with its reason. */
   readonly failed: { readonly ref: ObjectRef; readonly reason: Error }[];
   readonly pending: ObjectRef[];
 }
 
 /**
- * Begins to bring all refs at once; resolves when `count` are here, none is pending, or the deadline passes, and cancels
- * the rest. @throws the signal's reason.
+ * Starts to fetch all refs at once. Resolves when `count` are here, none is pending, or the deadline passes, and
+ * cancels the rest. @throws the signal's reason.
  */
 export async function waitForAll(
   refs: readonly ObjectRef[],

@@ -321,7 +321,7 @@ describe('between nodes', () => {
     });
     expect(origin.files()).toEqual([]);
     await expect(receiver.store.get(ref)).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    await expect(receiver.store.get(ref)).rejects.toThrow(`its origin ${origin.address} answers`);
+    await expect(receiver.store.get(ref)).rejects.toThrow(`its origin ${origin.address} answered`);
   });
 
   it('more than two receivers at once get most of it from each other', async () => {

@@ -1,9 +1,9 @@
 /**
  * Bulk data by reference, for one process. `put` writes bytes into the store of this process's node and returns a ref
- * that rides in messages; whoever needs the bytes gets them: from a file on the same machine, or through its own node
- * from another. Nothing is ever pushed.
+ * that travels in messages; a process that needs the bytes reads them from a file on the same machine, or through its
+ * own node from another. Nothing is ever pushed.
  *
- * Bytes are shared, not copied, within a process: neither who puts nor who gets may change them afterwards.
+ * Bytes are shared, not copied, within a process: neither the putter nor any getter may change them afterwards.
  */
 
 import type { Registry } from 'prom-client';
@@ -26,33 +26,35 @@ import { waitForAll } from './object-wait.ts';
 import type { WaitOptions, WaitResult } from './object-wait.ts';
 
 const MIB = 1024 * 1024;
-/** Objects up to this size lie in their references: more would weigh on every message that holds one. */
+/**
+ * Objects up to this size are stored inside their references; larger ones would inflate every message that holds one.
+ */
 const INLINE_BYTES = 8 * 1024;
-/** Objects up to this size ride in the call that publishes them. */
+/** Objects up to this size travel in the call that publishes them. */
 const RIDING_BYTES = 64 * 1024;
 
 export interface ObjectStoreOptions {
-  /** Who owns what this process puts: actor id and incarnation, as `trainer/1`. */
+  /** Owner of this process's objects: actor id and incarnation, as `trainer/1`. */
   readonly owner: string;
   /** host:port of this process's node. */
   readonly nodeAddress: string;
   readonly transport: Transport;
   readonly registry: Registry;
-  /** Most bytes of own puts and gets kept in the process; 64 MiB by default. */
+  /** Maximum bytes of own puts and gets cached in the process; 64 MiB by default. */
   readonly cacheBytes?: number;
 }
 
 export interface PutOptions {
   /**
-   * Whether it is freed with this process, lives until it is freed or the node ends, or as long as `references` are held;
-   * `actor` by default.
+   * Lifetime: freed with this process (`actor`, the default), kept until freed or until the node ends (`node`), or as
+   * long as `references` are held.
    */
   readonly owner?: 'actor' | 'node' | 'references';
-  /** Its SHA-256 in lower-case hex, where the caller has made it already; a wrong one is noticed by other nodes. */
+  /** Its SHA-256 in lower-case hex, if the caller has computed it already; other nodes detect a wrong one. */
   readonly digest?: string;
-  /** Makes the digest now, for the reference. By default it is made when the object first leaves its machine. */
+  /** Computes the digest now, for the reference. By default it is computed when the object first leaves its machine. */
   readonly withDigest?: boolean;
-  /** Keeps even small bytes in the store; without it they ride in the reference, where that can be. */
+  /** Keeps even small bytes in the store; otherwise they travel inside the reference where possible. */
   readonly isStored?: boolean;
 }
 
@@ -70,7 +72,7 @@ export class ObjectStore {
   readonly #member: StoreMember;
   readonly #reader: ObjectReader;
   readonly #metrics: ProcessObjectMetrics;
-  /** References that this process has, where they are counted. */
+  /** References that this process holds, where they are counted. */
   readonly references: HeldReferences;
   #count = 0;
 
@@ -83,7 +85,8 @@ export class ObjectStore {
   }
 
   /**
-   * Keeps bytes until they are freed or their owner ends. Small ones ride in the reference, unless they are the node's.
+   * Keeps bytes until they are freed or their owner ends. Small ones travel inside the reference, unless the node owns
+   * them.
    * @throws ObjectError RESOURCE_EXHAUSTED when they do not fit, naming use and limit.
    */
   async put(bytes: Bytes, options: PutOptions = {}): Promise<ObjectRef> {
@@ -111,7 +114,7 @@ export class ObjectStore {
   }
 
   /**
-   * The bytes of a ref: those this process put or got lately, else from a file of this node, else from another node.
+   * The bytes of a ref: from this process's cache, otherwise from a file of this node, otherwise from another node.
    * Simultaneous gets of one object share the work. Default deadline: a minute.
    * @throws ObjectError NOT_FOUND, UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, naming each node tried; the signal's
    * reason.
@@ -120,7 +123,7 @@ export class ObjectStore {
     return this.#got(ref, options, (found) => this.#reader.get(found, options));
   }
 
-  /** The same, in memory that nobody else in this process has: from 1 MiB up mapped, where that can be. @throws as `get` */
+  /** The same, in memory that nobody else in this process has; mapped from 1 MiB up where possible. @throws as `get` */
   async read(ref: ObjectRef, options: CallOptions = {}): Promise<Uint8Array> {
     const bytes = await this.#got(ref, options, (found) => this.#reader.read(found, options));
     return bytes === ref.inline ? Uint8Array.from(bytes) : bytes;
@@ -128,7 +131,7 @@ export class ObjectStore {
 
   /**
    * Brings objects to this node until `count` of them (by default all) are here, all have settled, or the deadline
-   * passes, whichever is first. Never throws for an object: one that cannot be had is `failed`.
+   * passes, whichever is first. Never throws for an object: one that cannot be obtained is `failed`.
    */
   async wait(refs: readonly ObjectRef[], options: WaitOptions = {}): Promise<WaitResult> {
     checkRefs(refs);
@@ -155,8 +158,8 @@ export class ObjectStore {
   }
 
   /**
-   * Gives objects another owner: a process of the node where they were put, as `trainer/1`, or `node`, which keeps them
-   * until they are freed. @throws CallError NOT_FOUND, or FAILED_PRECONDITION when that process has ended.
+   * Transfers objects to another owner: a process of the node where they were put, as `trainer/1`, or `node`, which
+   * keeps them until they are freed. @throws CallError NOT_FOUND, or FAILED_PRECONDITION when that process has ended.
    */
   async handOver(refs: readonly ObjectRef[], toOwner: string, options: CallOptions = {}): Promise<void> {
     checkRefs(refs);
@@ -190,7 +193,7 @@ export class ObjectStore {
 
   #inline(parts: readonly Uint8Array[]): ObjectRef {
     const id = `inline/${this.#member.owner}/${++this.#count}`;
-    const inline = Uint8Array.from(Buffer.concat(parts)); // of its own, not a part of a pool
+    const inline = Uint8Array.from(Buffer.concat(parts)); // a separate buffer, not part of a pool
     this.#metrics.put(inline.byteLength);
     return { id, sizeBytes: inline.byteLength, digest: '', holders: [], inline };
   }
@@ -219,7 +222,7 @@ export class ObjectStore {
 
 const OWNERS: readonly unknown[] = ['actor', 'node', 'references'];
 
-/** The parts of what is put. @throws UserError for what cannot be. */
+/** The parts of the given bytes. @throws UserError if they are invalid. */
 function checkPut(bytes: unknown, options: PutOptions): readonly Uint8Array[] {
   const parts: readonly unknown[] = Array.isArray(bytes) ? bytes : [bytes];
   if (!parts.every((part) => part instanceof Uint8Array))
@@ -234,7 +237,7 @@ function checkPut(bytes: unknown, options: PutOptions): readonly Uint8Array[] {
   return parts;
 }
 
-/** A failure as one of the object, whichever process noticed it. */
+/** Converts a failure into one of the object, whichever process noticed it. */
 function asObjectError(id: string, thrown: unknown): Error {
   if (thrown instanceof ObjectError) return thrown;
   const prefix = `Object ${id}: `;

@@ -1,11 +1,11 @@
 /**
- * The files of a node's object store. Bytes in use lie in shared memory (`/dev/shm/ballast-<nodeId>/`) where that is
- * large enough, else in the run folder; spilled bytes lie in the run folder.
+ * The files of a node's object store. Bytes in use are in shared memory (`/dev/shm/ballast-<nodeId>/`) if that is large
+ * enough, otherwise in the run folder; spilled bytes are in the run folder.
  *
- * A sealed object's file carries its id and digest as name and never changes under that name. A file whose object is
- * gone is renamed before it is written to again. So a reader may open a name, read, and then look whether the name
- * still leads to the same file: if it does, what it read is whole. Used files are kept and written again, because the
- * system need not find and clear their memory anew; but for those that somebody has mapped (mapped-files.ts).
+ * The file of a sealed object is named after its id and digest, and never changes under that name. A file whose object
+ * is gone is renamed before it is written again. So a reader may open a name, read, and then check whether the name
+ * still leads to the same file: if it does, the bytes are intact. Used files are kept and written again, because the
+ * system then need not find and clear memory for them; files that some process still maps are not (mapped-files.ts).
  */
 
 import {
@@ -43,25 +43,26 @@ const MIB = 1024 * 1024;
 /** Smaller files are not worth keeping. */
 const MIN_BLANK_BYTES = MIB;
 const MAX_BLANKS = 16;
-/** Smaller objects are read into memory of their own, which is cheaper than mapping them. */
+/** Smaller objects are read into private memory, which is cheaper than mapping. */
 const MIN_MAPPED_BYTES = MIB;
-/** Reading so many takes no longer than to have another thread read them. */
+/** Reading this many bytes takes no longer than handing the read to another thread. */
 const QUICK_BYTES = 64 * 1024;
 const readPart = promisify(read);
-/** Bytes of one read or write request, so that two can run at a time and none exceeds what the system takes at once. */
+/** Bytes of one read or write request, so that two can run at a time and none exceeds the system's limit. */
 const PART_BYTES = 64 * MIB;
 
 type Named = Pick<ObjectRef, 'id' | 'digest'>;
 
 export interface StorePlace {
-  /** Folder that gets the node's folder. */
+  /** Folder in which the node's folder is created. */
   readonly root: string;
   readonly capacityBytes: number;
 }
 
 /**
- * Where to keep objects, and how many bytes at most: shared memory if it has room for what is wanted (by default 30% of
- * the machine's memory, or what shared memory has left, but 512 MiB at least), else the run's folder.
+ * Chooses where to keep objects, and the maximum bytes: shared memory if it has room for the wanted capacity (by
+ * default 30% of the machine's memory, or what shared memory has left, but at least 512 MiB), otherwise the run's
+ * folder.
  */
 export function choosePlace(facts: {
   readonly sharedFreeBytes: number;
@@ -79,9 +80,9 @@ export function choosePlace(facts: {
     : { root: runRoot, capacityBytes: wantedBytes ?? standardBytes };
 }
 
-/** As `choosePlace`, for this machine. */
+/** Like `choosePlace`, for this machine. */
 export function findPlace(runRoot: string, wantedBytes: number | undefined): StorePlace {
-  const limitBytes = process.constrainedMemory() || Infinity; // a container's; 0 or huge when there is none
+  const limitBytes = process.constrainedMemory() || Infinity; // a container's limit; 0 or huge when there is none
   const memoryBytes = Math.min(totalmem(), limitBytes);
   return choosePlace({ sharedFreeBytes: sharedFreeBytes(), memoryBytes, wantedBytes, runRoot });
 }
@@ -111,7 +112,7 @@ export class StoreFiles {
   #blanks: Blank[] = [];
   #count = 0;
 
-  /** Makes the folder, for this user only. */
+  /** Creates the folder, readable by this user only. */
   constructor(root: string, spillRoot: string, nodeId: string) {
     this.folder = join(root, `ballast-${nodeId}`);
     this.#spillFolder = join(spillRoot, `ballast-spill-${nodeId}`);
@@ -139,9 +140,8 @@ export class StoreFiles {
   }
 
   /**
-   * A name to write `sizeBytes` to: a used file that is about as large and that nobody has mapped any more, or one that
-   * does not exist yet. Who maps a file looks at its name once he has the lock, and used files have lost theirs: so
-   * those that are free stay free.
+   * A name to write `sizeBytes` to: a used file of similar size that nobody maps any more, or a new one. A process
+   * locks a file, then rechecks its name, before it maps it; used files have lost their names, so free files stay free.
    */
   take(sizeBytes: number): string {
     const path = join(this.folder, `writing-${++this.#count}`);
@@ -159,14 +159,14 @@ export class StoreFiles {
     return path;
   }
 
-  /** Gives a written file its object's name. @throws Error when its size is not `sizeBytes`. */
+  /** Renames a written file to its object's name. @throws Error when its size is not `sizeBytes`. */
   seal(path: string, object: Pick<ObjectRef, 'id' | 'digest' | 'sizeBytes'>): void {
     const { size } = statSync(path);
     if (size !== object.sizeBytes) throw new Error(`${path} has ${size} bytes, not ${object.sizeBytes}`);
     renameSync(path, this.path(object));
   }
 
-  /** Keeps the file of an object that is gone, for writing again, within `keepBytes` of such files. */
+  /** Keeps the file of an object that is gone, to be written again, within `keepBytes` of such files. */
   recycle(path: string, sizeBytes: number, keepBytes: number): void {
     const isKept =
       sizeBytes >= MIN_BLANK_BYTES &&
@@ -178,12 +178,12 @@ export class StoreFiles {
     this.#blanks.push({ path: blank, sizeBytes });
   }
 
-  /** Whether some process has a file of `sizeBytes` mapped, so that its memory would not be free without it. */
+  /** Whether some process maps a file of `sizeBytes`, so that removing it would not free its memory. */
   isMapped(path: string, sizeBytes: number): boolean {
     return isMappable(path, sizeBytes) && isMapped(path);
   }
 
-  /** Removes a file; who has it open or mapped reads on. */
+  /** Removes a file; processes that have it open or mapped read on. */
   discard(path: string): void {
     rmSync(path, { force: true });
   }
@@ -193,7 +193,7 @@ export class StoreFiles {
     while (this.#blanks.length > 0 && this.blankBytes > keepBytes) this.discard(this.#blanks.shift()!.path);
   }
 
-  /** Copies an object to disk. Leaves nothing behind when it fails. @throws the system's error, as ENOSPC. */
+  /** Copies an object to disk. Leaves nothing behind when it fails. @throws the system's error, such as ENOSPC. */
   async copyToDisk(object: Named): Promise<void> {
     const path = this.spillPath(object);
     this.#madeRoot ||= (await mkdir(this.#spillRoot, { recursive: true })) !== undefined;
@@ -208,14 +208,14 @@ export class StoreFiles {
     }
   }
 
-  /** Removes every file, and the spill root if it was made here and is empty. */
+  /** Removes every file, and the spill root if it was created here and is empty. */
   close(): void {
     for (const folder of [this.folder, this.#spillFolder]) rmSync(folder, { recursive: true, force: true });
     if (this.#madeRoot && readdirSync(this.#spillRoot).length === 0) rmdirSync(this.#spillRoot);
   }
 }
 
-/** Writes a whole file, over what is there if it exists. @throws the system's error, as ENOSPC. */
+/** Writes a whole file, over its old content if it exists. @throws the system's error, such as ENOSPC. */
 export async function writeWhole(path: string, bytes: Bytes): Promise<void> {
   const parts = partsOf(bytes);
   const sizeBytes = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
@@ -255,15 +255,16 @@ export async function readAt(file: FileHandle, target: Uint8Array, offset: numbe
   }
 }
 
-/** Files on a disk are not mapped: where it fails, the process would be killed instead of getting an error. */
+/** Files on a disk are not mapped: if a read failed, the process would be killed instead of getting an error. */
 function isMappable(path: string, sizeBytes: number): boolean {
   return sizeBytes >= MIN_MAPPED_BYTES && path.startsWith(`${SHARED_MEMORY}/`);
 }
 
 /**
- * The bytes of a sealed object's file, mapped where that can be, else read. Notes the use in the file's time of change.
- * Null when there is none, or when its object was freed or moved meanwhile, so that the bytes may be another object's.
- * Only bytes are waited for: the other calls take microseconds, which is less than to hand them to another thread.
+ * The bytes of a sealed object's file, mapped where possible, otherwise read. Records the use in the file's change
+ * time. Null when the file is missing, or when its object was freed or moved meanwhile, so that the bytes may be
+ * another object's. Only reading bytes is asynchronous: the other calls take microseconds, less than handing them to
+ * another thread.
  */
 export async function readSealed(path: string, sizeBytes: number): Promise<Uint8Array | null> {
   const file = openIfThere(path);

@@ -1,7 +1,7 @@
 /**
- * What nodes left behind that were killed. A store's folder names the process that made it; when no such process runs,
- * the folder is removed. Process ids are given again and differ between containers, so the start time and the id
- * namespace count too: a folder from another namespace is left alone.
+ * Removes the remains of killed nodes. A store's folder records the process that created it; when that process no
+ * longer runs, the folder is removed. Process ids are reused and differ between containers, so the start time and the
+ * pid namespace count too: a folder from another namespace is left alone.
  */
 
 import { readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -10,14 +10,14 @@ import { errorCode } from '../../common/errors.ts';
 
 const OWNER_FILE = 'owner.json';
 const FOLDER = /^ballast-(spill-)?[A-Za-z0-9_-]+$/;
-/** A folder without a note may have been made this instant. */
+/** A folder without a note may have been created this instant. */
 const UNMARKED_GRACE_MS = 60_000;
 
 export interface ProcessIdentity {
   readonly pid: number;
-  /** In clock ticks since the machine started; null where the system does not tell. */
+  /** In clock ticks since boot; null where the system does not report it. */
   readonly startTicks: string | null;
-  /** Names the set of process ids that `pid` belongs to; null where the system has one only. */
+  /** Identifies the pid namespace of `pid`; null where the system has only one. */
   readonly namespace: string | null;
 }
 
@@ -30,7 +30,8 @@ function orNull<T>(read: () => T): T | null {
 }
 
 function startTicksOf(pid: number): string | null {
-  // Fields after the command's name, which is in parentheses and may hold anything; the start is field 22 of all.
+  // Fields after the command's name, which is in parentheses and may contain anything; the start time is field 22 of
+  // all.
   const stat = orNull(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
 }
@@ -43,7 +44,7 @@ export function identityOf(pid: number): ProcessIdentity {
   return { pid, startTicks: startTicksOf(pid), namespace: namespaceOf() };
 }
 
-/** Whether that very process has ended, for certain. */
+/** Whether that process has certainly ended. */
 export function hasEnded(identity: ProcessIdentity): boolean {
   if (identity.namespace !== namespaceOf()) return false;
   try {
@@ -54,7 +55,7 @@ export function hasEnded(identity: ProcessIdentity): boolean {
   return identity.startTicks !== null && startTicksOf(identity.pid) !== identity.startTicks;
 }
 
-/** Notes in a folder that it belongs to this process. */
+/** Records in a folder that it belongs to this process. */
 export function markOwned(folder: string): void {
   writeFileSync(join(folder, OWNER_FILE), JSON.stringify(identityOf(process.pid)), { mode: 0o600 });
 }

@@ -6,7 +6,7 @@ import type { Transport } from '../calls/transport.ts';
 import type { Calls } from '../proto/protos.ts';
 import { objectService } from '../proto/runtime-services.ts';
 
-/** What the node says of its store. */
+/** The node's description of its store. */
 interface Home {
   readonly nodeId: string;
   /** Number of this process in the node. */
@@ -16,13 +16,13 @@ interface Home {
 }
 
 export class StoreMember {
-  /** Who owns what the process puts: actor id and incarnation, as `trainer/1`. */
+  /** Owner of the process's objects: actor id and incarnation, as `trainer/1`. */
   readonly owner: string;
   /** host:port of the node. */
   readonly nodeAddress: string;
   readonly transport: Transport;
   readonly node: Calls<ObjectServiceClient>;
-  /** Most bytes that the node keeps in memory; 0 until somebody asked. */
+  /** Maximum bytes that the node keeps in memory; 0 until it has been asked. */
   capacityBytes = 0;
   #home: Promise<Home> | null = null;
 
@@ -33,7 +33,7 @@ export class StoreMember {
     this.node = serviceCalls(objectService, transport, nodeAddress);
   }
 
-  /** Where the store is; asked once. @throws CallError */
+  /** The place of the store; requested once. @throws CallError */
   join(): Promise<Home> {
     this.#home ??= this.#ask();
     return this.#home;

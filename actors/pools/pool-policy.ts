@@ -1,12 +1,15 @@
-/** Which member of a pool takes a call, when a pool grows or shrinks, and when a slow call is tried twice: pure choices. */
+/**
+ * Pure decisions of a pool: which member takes a call, when the pool grows or shrinks, and when a slow call is tried
+ * twice.
+ */
 
 export interface MemberLoad {
   readonly actorId: string;
-  /** Calls given to it and not answered. */
+  /** Calls given to it and not yet answered. */
   readonly inFlight: number;
-  /** Whether it can be given calls: not stopped, not dead. */
+  /** Whether it can take calls: not stopped, not dead. */
   readonly isUsable: boolean;
-  /** When it last had a call, milliseconds. */
+  /** When its last call ended, milliseconds. */
   readonly lastUsedMs: number;
 }
 
@@ -33,7 +36,7 @@ export function leastLoaded(
   return best?.actorId ?? null;
 }
 
-/** Members to add: up to `min` always, and one for each waiting call's worth of credits, up to `max`. */
+/** Number of members to add: up to `min` always, and one for every `credits` waiting calls, up to `max`. */
 export function membersToAdd(members: readonly MemberLoad[], waiting: number, limits: PoolLimits): number {
   const usable = members.filter(({ isUsable }) => isUsable).length;
   const wanted = Math.max(limits.min, usable + Math.ceil(waiting / limits.creditsPerMember));
@@ -49,7 +52,7 @@ export function membersToEnd(members: readonly MemberLoad[], nowMs: number, limi
   return idle.slice(0, Math.max(0, usable.length - limits.min)).map(({ actorId }) => actorId);
 }
 
-/** Calls of a method whose durations are remembered. */
+/** Remembered durations of a method's calls. */
 export const REMEMBERED_CALLS = 32;
 const ENOUGH_CALLS = 8;
 

@@ -1,7 +1,8 @@
 /**
- * A pool of like actors behind one set of methods: each call goes to the member with the fewest, waits while all are
- * busy (backpressure by credits), grows the pool up to its limit, and is tried on a second member when it takes far
- * longer than its kind and may run twice. Streams hold a credit until they end and are never tried twice.
+ * A pool of identical actors behind one set of methods. Each call goes to the member with the fewest calls, and waits
+ * while all are busy (backpressure by credits); the pool grows up to its limit. A call that may run twice is tried on a
+ * second member when it takes far longer than other calls of its method. Streams hold a credit until they end and are
+ * never tried twice.
  */
 
 import { toError, UserError } from '../../common/errors.ts';
@@ -25,13 +26,15 @@ import type { SpawnOptions } from '../system/actor-type.ts';
 export interface PoolOptions extends Omit<SpawnOptions, 'actorId' | 'name' | 'getIfExists'> {
   readonly min: number;
   readonly max: number;
-  /** Calls that one member may hold; 2 by default: one that runs and one that waits. */
+  /** Calls that one member may hold; 2 by default: one running and one waiting. */
   readonly creditsPerMember?: number;
   /** Calls that may wait for a credit; one more is refused with RESOURCE_EXHAUSTED. 10,000 by default. */
   readonly maxWaitingCalls?: number;
   /** How long a member above `min` may be idle; 30 s by default. */
   readonly idleMs?: number;
-  /** A call that may run twice is tried on another member when it takes this many medians; 4 by default, 0 for never. */
+  /**
+   * A call that may run twice is tried on another member when it takes this many medians; 4 by default, 0 for never.
+   */
   readonly stragglerFactor?: number;
 }
 
@@ -51,14 +54,14 @@ interface Waiting<Client> {
 }
 
 const CHECK_MS = 200;
-/** Members that may die under one call that may run twice. */
+/** Members that may die under one repeatable call. */
 const MAX_ATTEMPTS = 4;
 
 type UnaryMethod = (request: object, options: CallOptions) => Promise<object>;
 type StreamMethod = (request: object, options: CallOptions) => AsyncIterable<object>;
 
 export class ActorPool<Client, Handlers = unknown> {
-  /** The methods of the type; a call goes to some member. */
+  /** The methods of the type; each call goes to one member. */
   readonly calls: Calls<Client>;
   readonly #system: ActorSystem;
   readonly #type: ActorType<Client, Handlers>;
@@ -69,13 +72,13 @@ export class ActorPool<Client, Handlers = unknown> {
   readonly #latestMs = new Map<string, number[]>();
   readonly #check: NodeJS.Timeout;
   readonly #stopListening: () => void;
-  /** Members that ended before they served, since one last did. */
+  /** Members that ended before they served, since one last served. */
   #failedStarts = 0;
   #growAfterMs = 0;
-  /** Why it takes no calls any more. */
+  /** Why it no longer takes calls. */
   #ended: Error | null = null;
 
-  /** Starts `min` members. @throws UserError for limits that cannot be. */
+  /** Starts `min` members. @throws UserError for invalid limits. */
   constructor(system: ActorSystem, type: ActorType<Client, Handlers>, options: PoolOptions) {
     const { min, max, creditsPerMember = 2, idleMs = 30_000 } = options;
     checkPoolOptions(type.name, { ...options, creditsPerMember, idleMs });
@@ -102,7 +105,7 @@ export class ActorPool<Client, Handlers = unknown> {
     return this.#waiting.size;
   }
 
-  /** Refuses what waits and ends every member. */
+  /** Refuses waiting calls and ends every member. */
   async close(): Promise<void> {
     this.#end(new CallError('UNAVAILABLE', 'the pool is closed'));
     await Promise.all([...this.#members.keys()].map((actorId) => this.#system.stop(actorId)));
@@ -141,7 +144,7 @@ export class ActorPool<Client, Handlers = unknown> {
     }
   }
 
-  /** One try, and a second one beside it if the first is a straggler; the first answer wins. */
+  /** Makes a call, and a second try if the first is a straggler; the first answer wins. */
   async #race(
     name: string,
     mayRunTwice: boolean,
@@ -163,7 +166,7 @@ export class ActorPool<Client, Handlers = unknown> {
         this.#remember(name, performance.now() - startMs);
         return answer;
       } catch (thrown) {
-        if (isLost(thrown) && !thrown.retryable) member.isUsable = false; // its end is not told yet
+        if (isLost(thrown) && !thrown.retryable) member.isUsable = false; // its end has not been reported yet
         throw thrown;
       } finally {
         this.#release(member);
@@ -175,7 +178,7 @@ export class ActorPool<Client, Handlers = unknown> {
         ? stragglerMs(this.#latestMs.get(name) ?? [], stragglerFactor)
         : Infinity;
     const second = () => {
-      // Only onto a member that is free now: a straggler must not delay others.
+      // Only on a member that is free now: a straggler must not delay others.
       const isFree = this.#waiting.size === 0 && leastLoaded(this.#ready(), this.#limits, tried) !== null;
       return isFree ? run(tried) : null;
     };
@@ -201,7 +204,7 @@ export class ActorPool<Client, Handlers = unknown> {
     }
   }
 
-  /** A credit of some member, now or when one is free. */
+  /** A credit of some member, now or when one becomes free. */
   #acquire(
     except: ReadonlySet<string>,
     endMs: number,
@@ -301,26 +304,26 @@ export class ActorPool<Client, Handlers = unknown> {
     this.#assign();
   }
 
-  /** A member that never served says why to those who wait, unless another can serve them. */
+  /** When a member never served, its error goes to the waiting calls, unless another member can serve them. */
   #onFailedStart(member: Member<Client>, reason: Error): void {
     this.#members.delete(member.actorId);
     this.#growAfterMs = performance.now() + retryDelayMs(++this.#failedStarts, Math.random());
     if (![...this.#members.values()].some(({ hasServed }) => hasServed)) this.#refuseAll(reason);
   }
 
-  /** Ends the idle, begins what is missing. */
+  /** Ends idle members, starts missing ones. */
   #tend(): void {
-    const isBusy = this.#waiting.size > 0; // then who starts is not idle
+    const isBusy = this.#waiting.size > 0; // otherwise a starting member would count as idle
     const idle = isBusy ? [] : membersToEnd(this.#loads(), performance.now(), this.#limits);
     for (const actorId of idle) {
       this.#members.delete(actorId);
-      this.#system.stop(actorId).catch(() => undefined); // it is gone, or its node is
+      this.#system.stop(actorId).catch(() => undefined); // the member is gone, or its node is
     }
     this.#grow();
     this.#assign();
   }
 
-  /** Members that can be given calls now. */
+  /** Members that can take calls now. */
   #ready(): readonly Member<Client>[] {
     return this.#loads().filter(({ state, isUsable }) => state === 'alive' && isUsable);
   }
@@ -337,7 +340,7 @@ export class ActorPool<Client, Handlers = unknown> {
   }
 }
 
-/** @throws UserError for limits that cannot be. */
+/** @throws UserError for invalid limits. */
 function checkPoolOptions(typeName: string, options: PoolOptions): void {
   const { min, max, creditsPerMember, maxWaitingCalls = Infinity, idleMs, stragglerFactor = 0 } = options;
   const where = `Pool of ${typeName}`;

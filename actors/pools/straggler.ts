@@ -1,15 +1,15 @@
-/** A call tried twice: the second try begins when the first is late, and the first answer counts. */
+/** A call that is tried twice: the second try starts when the first is late, and the first answer counts. */
 
 import { ActorError } from '../base/call-errors.ts';
 
-/** Whether the actor went away under the call. */
+/** Whether the actor disappeared during the call. */
 export function isLost(thrown: unknown): thrown is ActorError {
   return thrown instanceof ActorError && thrown.code === 'UNAVAILABLE';
 }
 
 /**
- * The answer of `first`, or of what `second` begins after `lateMs` (null when it does not; Infinity for never). A try
- * that is lost leaves it to the other one; any other error is the call's.
+ * The answer of `first`, or of the try that `second` starts after `lateMs` (null if it starts none; Infinity for
+ * never). A lost try leaves the answer to the other one; any other error ends the call.
  */
 export async function firstAnswer<T>(
   first: Promise<T>,

@@ -1,8 +1,8 @@
-/** What a supervision group does when a child fails: pure decisions, as Erlang's supervisors make them. */
+/** Decides what a supervision group does when a child fails: pure decisions, as Erlang's supervisors make them. */
 
 /**
- * Which children start again when one fails: that one alone; it and those after it, which may depend on it; or all,
- * because none can go on without the others.
+ * Which children restart when one fails: only that one; that one and those started after it, which may depend on it; or
+ * all, because none can continue without the others.
  */
 export type SupervisionStrategy = (typeof SUPERVISION_STRATEGIES)[number];
 export const SUPERVISION_STRATEGIES = ['one-for-one', 'rest-for-one', 'one-for-all'] as const;
@@ -11,7 +11,7 @@ export function isSupervisionStrategy(value: unknown): value is SupervisionStrat
   return (SUPERVISION_STRATEGIES as readonly unknown[]).includes(value);
 }
 
-/** Indices of the children, in order of start, to restart beside the one that failed (and restarts by itself). */
+/** Indices of the children, in order of start, to restart in addition to the failed one (which restarts by itself). */
 export function alsoRestarted(strategy: SupervisionStrategy, failed: number, count: number): number[] {
   const all = Array.from({ length: count }, (_, index) => index);
   switch (strategy) {

@@ -1,6 +1,6 @@
 /**
  * Supervision trees: a group of actors, or of groups, that fail and restart together. Each child's own node restarts
- * it; the group restarts those that depend on it, and gives up (escalates) when failures come too often: it ends its
+ * it; the group restarts those that depend on it, and gives up (escalates) when failures are too frequent: it ends its
  * children, and its parent treats that as the failure of one child.
  */
 
@@ -22,13 +22,13 @@ import type { SpawnOptions } from '../system/actor-type.ts';
 
 export interface GroupOptions {
   readonly strategy: SupervisionStrategy;
-  /** Failures within the window that the group mends; one more and it gives up. 3 by default. */
+  /** Failures within the window that the group handles; one more and it gives up. 3 by default. */
   readonly maxRestarts?: number;
   /** Ten minutes by default. */
   readonly windowMs?: number;
 }
 
-/** How the reason of a restart begins that a group asked for. */
+/** Prefix of the reason of a restart that a group requested. */
 const GROUP_RESTART = 'its group restarts it';
 
 /** A group has given up, and ended its children. */
@@ -38,7 +38,7 @@ export class GroupFailed extends Error {
 
 /** A child, as its group sees it. */
 interface Child {
-  /** Ends what is left of it and starts it anew. */
+  /** Ends what is left of the child and starts it again. */
   restart(reason: string): Promise<void>;
   stop(): Promise<void>;
 }
@@ -48,11 +48,11 @@ export class SupervisionGroup {
   readonly #strategy: SupervisionStrategy;
   readonly #limits: { readonly maxRestarts: number; readonly windowMs: number };
   readonly #children: Child[] = [];
-  /** Children that are actors, by id; `createdAt` tells this life from an earlier one of the same id. */
+  /** Children that are actors, by id; `createdAt` distinguishes this life from an earlier one with the same id. */
   readonly #actors = new Map<string, { readonly index: number; readonly createdAt: string }>();
   readonly #failuresMs: number[] = [];
   readonly #stopListening: () => void;
-  /** What happened to children is dealt with one thing after the other. */
+  /** Serialises the handling of children's failures. */
   #dealing: Promise<void> = Promise.resolve();
   readonly #failed: Promise<GroupFailed>;
   #fail!: (error: GroupFailed) => void;
@@ -72,12 +72,12 @@ export class SupervisionGroup {
     });
   }
 
-  /** Resolves with the reason when the group has given up; never, otherwise. */
+  /** Resolves with the reason when the group has given up; otherwise never. */
   get failed(): Promise<GroupFailed> {
     return this.#failed;
   }
 
-  /** Starts a child; later children depend on earlier ones. Its own restart limits count too. */
+  /** Starts a child; later children depend on earlier ones. The child's own restart limits apply too. */
   async spawn<Client, Handlers>(
     type: ActorType<Client, Handlers>,
     options: SpawnOptions = {},
@@ -91,11 +91,11 @@ export class SupervisionGroup {
     });
     const status = (await this.#system.node.list()).find((actor) => actor.actorId === actorId);
     this.#actors.set(actorId, { index, createdAt: status?.createdAt ?? '' });
-    if (status?.state === 'dead') await this.#onStatus(status); // it was told before anybody listened
+    if (status?.state === 'dead') await this.#onStatus(status); // it was reported before anybody listened
     return handle;
   }
 
-  /** A group as a child: `start` fills it, now and whenever it is restarted. */
+  /** A group as a child: `start` fills it, now and at each restart. */
   async spawnGroup(options: GroupOptions, start: (group: SupervisionGroup) => Promise<void>): Promise<void> {
     const index = this.#children.length;
     let group: SupervisionGroup;
@@ -133,14 +133,14 @@ export class SupervisionGroup {
   async #onStatus({ actorId, state, pid, reason, createdAt }: ActorStatus): Promise<void> {
     const actor = this.#actors.get(actorId);
     if (actor === undefined || this.#isOver || createdAt < actor.createdAt) return;
-    if (state === 'dead') return this.#giveUp(`actor ${actorId} ended for good: ${reason}`);
+    if (state === 'dead') return this.#giveUp(`actor ${actorId} ended permanently: ${reason}`);
     const hasFailed = state === 'restarting' && pid === null && reason !== STARTING;
-    // A restart that the group itself asked for is no failure.
+    // A restart that the group itself requested is not a failure.
     if (!hasFailed || reason.startsWith(GROUP_RESTART)) return;
     await this.#onFailure(actor.index, `actor ${actorId} ${reason}`);
   }
 
-  /** Restarts what depends on a failed child. Resolves to whether the group goes on. */
+  /** Restarts the children that depend on a failed one. Resolves to whether the group continues. */
   async #onFailure(failed: number, reason: string): Promise<boolean> {
     const nowMs = performance.now();
     if (isTooIntense(this.#failuresMs, nowMs, this.#limits)) {
@@ -164,7 +164,7 @@ export class SupervisionGroup {
   }
 }
 
-/** @throws UserError for what no group can do. */
+/** @throws UserError for invalid options. */
 function checkOptions({ strategy, maxRestarts, windowMs }: Required<GroupOptions>): void {
   if (!isSupervisionStrategy(strategy))
     throw new UserError(`Group, strategy = ${shown(strategy)}: choose ${SUPERVISION_STRATEGIES.join(', ')}.`);

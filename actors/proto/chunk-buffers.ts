@@ -1,11 +1,11 @@
 /**
- * Buffers for chunks on their way out, used again once a chunk is encoded: fresh memory for each would cost about as
- * much as the copy into it. A chunk that is never encoded, because its call ended, is left to the garbage collector.
+ * Reuses the buffers of outgoing chunks once they are encoded: allocating memory for each would cost about as much as
+ * the copy into it. A chunk that is never encoded, because its call ended, is left to the garbage collector.
  */
 
 import type { Method, Service } from './protos.ts';
 
-/** Large enough that calls cost little, small enough that several fit the receiver's window. */
+/** Large enough that calls cost little, small enough that several fit into the receiver's window. */
 export const CHUNK_BYTES = 512 * 1024;
 const MAX_IDLE = 32;
 
@@ -13,7 +13,7 @@ export class ChunkBuffers {
   readonly #idle: Buffer[] = [];
   readonly #taken = new WeakMap<object, Buffer>(); // chunk → the buffer that it is a view of
 
-  /** A chunk of `bytes` bytes, at most CHUNK_BYTES to be used again; its content is whatever was there. */
+  /** A chunk of `bytes` bytes, reused if it is at most CHUNK_BYTES; its initial content is undefined. */
   take(bytes: number): Buffer {
     if (bytes > CHUNK_BYTES) return Buffer.allocUnsafeSlow(bytes);
     const whole = this.#idle.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
@@ -22,7 +22,7 @@ export class ChunkBuffers {
     return chunk;
   }
 
-  /** Gives a chunk back; its memory will be overwritten. Anything else is ignored. */
+  /** Returns a chunk for reuse; its memory will be overwritten. Ignores anything else. */
   giveBack(chunk: object): void {
     const whole = this.#taken.get(chunk);
     this.#taken.delete(chunk);
@@ -33,7 +33,10 @@ export class ChunkBuffers {
 /** The buffers of this process. */
 export const chunkBuffers = new ChunkBuffers();
 
-/** The service, with a streaming method whose responses' `chunk` is given back as soon as it is encoded, thus copied. */
+/**
+ * The service, with a streaming method whose responses' `chunk` is returned for reuse as soon as it is encoded, and
+ * thereby copied.
+ */
 export function givingBackChunks<Client, Handlers>(
   service: Service<Client, Handlers>,
   methodName: string,

@@ -1,10 +1,10 @@
 /**
- * Proto files as descriptors, as protoc would write them, made from the types that protobufjs has read. Its own descriptors
- * lack what strict readers (Go's and C++'s, so grpcurl and buf) insist on: the fields' names as the file has them, whole type
- * names, imports, the names of map entries, marks of optional fields, and their oneofs behind the others.
+ * Proto files as descriptors, as protoc would write them, derived from the types that protobufjs has parsed. Its own
+ * descriptors lack features that strict readers (Go's and C++'s, hence grpcurl and buf) require: the fields' original
+ * names, full type names, imports, names of map entries, marks of optional fields, and synthetic oneofs placed last.
  *
- * Types are in the files that they were read from; those of a text without a file are in one file for their package. Names
- * of fields are taken to be in snake case, as Google's and buf's rules for protos have it.
+ * Types are in the files from which they were parsed; types from text without a file share one file per package. Field
+ * names are assumed to be in snake case, as Google's and buf's style rules require.
  */
 
 import protobuf from 'protobufjs';
@@ -17,14 +17,14 @@ import type {
 const LISTS = ['messageType', 'enumType', 'service', 'extension'] as const;
 
 /**
- * The files of several roots, each file once with what the roots know of it. With `services` (full names) only the files
- * of these, and those that they import: what else a process has loaded is nobody's business.
+ * The files of several roots, each file once, merged from all roots. With `services` (full names), only the files of
+ * these and their imports: nothing else that the process has loaded is exposed.
  */
 export async function describeFiles(
   roots: Iterable<protobuf.Root>,
   services: readonly string[] | null = null,
 ): Promise<IFileDescriptorProto[]> {
-  await import('protobufjs/ext/descriptor/index.js'); // gives roots their `toDescriptor`
+  await import('protobufjs/ext/descriptor/index.js'); // adds `toDescriptor` to roots
   const files = new Map<string, IFileDescriptorProto>();
   for (const root of roots) {
     for (const file of describeRoot(root)) {
@@ -37,7 +37,7 @@ export async function describeFiles(
   return services === null ? [...files.values()] : withImports(files, services);
 }
 
-/** The files that have these services, and all that they import. */
+/** The files that contain these services, and all their imports. */
 function withImports(
   files: ReadonlyMap<string, IFileDescriptorProto>,
   services: readonly string[],
@@ -63,7 +63,7 @@ function describeRoot(root: protobuf.Root): IFileDescriptorProto[] {
   return files.flatMap((file) => splitBySource(file, root));
 }
 
-/** A package's descriptor as those of the files that its types were read from. */
+/** Splits a package's descriptor into those of the files from which its types were parsed. */
 function splitBySource(whole: IFileDescriptorProto, root: protobuf.Root): IFileDescriptorProto[] {
   const parts = new Map<string, IFileDescriptorProto>();
   for (const list of LISTS) {
@@ -79,10 +79,10 @@ function splitBySource(whole: IFileDescriptorProto, root: protobuf.Root): IFileD
 
 const STRUCT_TYPES = ['Struct', 'Value', 'ListValue', 'NullValue'];
 
-/** The name that importers give a type's file, as `ballast/v1/coordinator.proto`. */
+/** The name under which a type's file is imported, as `ballast/v1/coordinator.proto`. */
 function sourceOf(type: protobuf.ReflectionObject | null, whole: IFileDescriptorProto): string {
   if (whole.package === 'google.protobuf' && type !== null) {
-    // protobufjs brings these along, and they come from no file.
+    // protobufjs bundles these types, and they come from no file.
     const stem = STRUCT_TYPES.includes(type.name) ? 'struct' : snakeCase(type.name).slice(1);
     return `google/protobuf/${stem}.proto`;
   }
@@ -103,7 +103,7 @@ function addMissing(into: { name?: string | null }[], from: readonly { name?: st
   into.push(...from.filter(({ name }) => !names.has(name)));
 }
 
-/** Changes a message's descriptor into what protoc writes for `type`. */
+/** Changes a message's descriptor into the one that protoc writes for `type`. */
 function repair(message: IDescriptorProto, type: protobuf.Type): void {
   for (const [i, field] of type.fieldsArray.entries()) repairField(message.field![i]!, field, message);
   for (const oneof of message.oneofDecl ?? []) oneof.name = snakeCase(oneof.name ?? '');
@@ -120,7 +120,7 @@ function repairField(
   message: IDescriptorProto,
 ): void {
   descriptor.name = snakeCase(field.name);
-  if (isOptional(field)) Object.assign(descriptor, { proto3Optional: true }); // its types lack it
+  if (isOptional(field)) Object.assign(descriptor, { proto3Optional: true }); // missing from its types
   if (field instanceof protobuf.MapField) {
     const entry = message.nestedType!.find(({ name }) => name === descriptor.typeName)!;
     entry.name = `${descriptor.typeName}Entry`;
@@ -129,7 +129,7 @@ function repairField(
   } else if (field.resolvedType) descriptor.typeName = field.resolvedType.fullName;
 }
 
-/** The oneofs that stand for optional fields come last. */
+/** The synthetic oneofs of optional fields come last. */
 function sortOneofs(message: IDescriptorProto, type: protobuf.Type): void {
   const stands = type.oneofsArray.map(({ fieldsArray }) => fieldsArray.every(isOptional));
   const before = [...stands.keys()];
@@ -149,7 +149,7 @@ function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** Each file imports those that have the types that it names. */
+/** Each file imports the files of the types that it uses. */
 function addImports(files: readonly IFileDescriptorProto[]): void {
   const homes = new Map(files.flatMap((file) => typesIn(file).map((type) => [type, file.name!])));
   for (const file of files) {
@@ -164,7 +164,7 @@ function addImports(files: readonly IFileDescriptorProto[]): void {
   }
 }
 
-/** Full names of the messages and enums of a file, those within others included. */
+/** Full names of the messages and enums of a file, including nested ones. */
 function typesIn({ package: name, messageType, enumType }: IFileDescriptorProto): string[] {
   const within = (scope: string, message: IDescriptorProto): string[] => {
     const own = `${scope}.${message.name}`;
@@ -178,7 +178,7 @@ function typesIn({ package: name, messageType, enumType }: IFileDescriptorProto)
   ];
 }
 
-/** Full names of the types of all fields of a message, and of the messages within it. */
+/** Full names of the types of all fields of a message, and of its nested messages. */
 function namesIn({ field, nestedType }: IDescriptorProto): string[] {
   const own = (field ?? []).flatMap(({ typeName }) => typeName ?? []);
   return [...own, ...(nestedType ?? []).flatMap(namesIn)];

@@ -1,4 +1,4 @@
-/** Failures as the statuses of plain gRPC calls: the detail rides in the trailing metadata. */
+/** Failures as statuses of plain gRPC calls: the detail travels in the trailing metadata. */
 
 import * as grpc from '@grpc/grpc-js';
 import type { ErrorDetail, ErrorDetail__Output } from '../../gen/ballast/runtime/v1/ErrorDetail.ts';
@@ -27,7 +27,7 @@ export function toStatus({ code, message, kind }: Failure): Partial<grpc.StatusO
   return { code: STATUS_CODES[code], details: message, metadata };
 }
 
-/** A plain gRPC client's error, with what the handler said. */
+/** Converts a plain gRPC client's error, including the handler's detail. */
 export function fromServiceError(error: grpc.ServiceError): WireError {
   const encoded = error.metadata?.get(DETAIL_KEY)[0];
   const detail = encoded instanceof Buffer ? errorDetail.deserialize(encoded) : null;

@@ -1,6 +1,6 @@
 /**
- * Proto files, parsed when something of them is first used, and each once: what a file imports is shared with all others.
- * Actors start with it, so it makes no descriptors (as @grpc/proto-loader does), which cost more than the parsing.
+ * Proto files, each parsed once, at first use; a file shares its imports with all others. Every actor loads this
+ * module, so it builds no descriptors (as @grpc/proto-loader does), which would cost more than the parsing.
  */
 
 import { isUtf8 } from 'node:buffer';
@@ -9,7 +9,7 @@ import { isAbsolute, join } from 'node:path';
 import protobuf from 'protobufjs';
 import { packageRoot } from '../../common/package-root.ts';
 
-/** How messages read as plain objects; as `npm run generate` says it for their types. */
+/** Options for messages as plain objects; the same ones as in `npm run generate`. */
 const OUTPUT: protobuf.IConversionOptions = { longs: Number, enums: String, defaults: true, oneofs: true };
 
 let own: protobuf.Root | null = null;
@@ -24,7 +24,7 @@ function searching(folders: readonly string[]): protobuf.Root {
   return root;
 }
 
-/** The types of a proto file: of the package's own, or of one in `includeDirs`, which may import the package's own. */
+/** The types of a proto file: one of the package, or one in `includeDirs`, which may import the package's. */
 export function loadRoot(protoFile: string, includeDirs: readonly string[] = []): protobuf.Root {
   const ownFolder = join(packageRoot(), 'proto');
   if (includeDirs.length > 0) return searching([...includeDirs, ownFolder]).loadSync(protoFile);
@@ -32,25 +32,25 @@ export function loadRoot(protoFile: string, includeDirs: readonly string[] = [])
   return own.loadSync(protoFile);
 }
 
-/** A message type as bytes and back. */
+/** Encodes and decodes a message type. */
 export interface Codec<Input, Output> {
-  /** @throws Error for a value that is no such message. */
+  /** @throws Error for a value that is not such a message. */
   readonly serialize: (value: Input) => Buffer;
-  /** @throws Error for bytes that are no such message: cut short, or with a text that is not UTF-8. */
+  /** @throws Error for bytes that are not such a message: truncated, or with a string that is not UTF-8. */
   readonly deserialize: (bytes: Uint8Array) => Output;
 }
 
 /**
- * Reads what protobufjs takes and the protobuf specification does not: a text that ends before its length says so (it
- * would be cut), and one that is no UTF-8 (it would be changed).
+ * Refuses bytes that protobufjs accepts against the protobuf specification: a string that ends before its length
+ * (protobufjs truncates it), and one that is not UTF-8 (protobufjs changes it).
  */
 class StrictReader extends protobuf.BufferReader {
   override string(): string {
     const length = this.uint32();
     const end = this.pos + length;
-    if (end > this.len) throw new RangeError(`a text of ${length} bytes ends after the message`);
+    if (end > this.len) throw new RangeError(`a string of ${length} bytes extends beyond the message`);
     const bytes = (this.buf as Buffer).subarray(this.pos, end);
-    if (!isUtf8(bytes)) throw new RangeError('a text is not UTF-8');
+    if (!isUtf8(bytes)) throw new RangeError('a string is not UTF-8');
     this.pos = end;
     return bytes.toString('utf8');
   }
@@ -67,7 +67,7 @@ export function codecOf<Input extends object, Output>(type: protobuf.Type): Code
   };
 }
 
-/** One method of a service, as gRPC takes it. */
+/** One method of a service, as gRPC describes it. */
 export interface Method {
   /** gRPC path. */
   readonly path: string;
@@ -81,7 +81,7 @@ export interface Method {
   readonly requestDeserialize: (bytes: Buffer) => object;
   readonly responseSerialize: (message: object) => Buffer;
   readonly responseDeserialize: (bytes: Buffer) => object;
-  /** What the handler threw, for methods that send it whole; `where` says in which actor. */
+  /** Encodes what the handler threw, for methods that send it whole; `where` names the actor. */
   readonly thrownDeserialize?: (bytes: Uint8Array, where: string) => unknown;
 }
 

@@ -1,8 +1,8 @@
 /**
- * Services from `proto/`, read at run time with the options that `npm run generate` used for their types, so that
- * types and messages agree: int64 as number, enums as names, defaults filled in, oneofs named.
+ * Services from `proto/`, read at run time with the options that `npm run generate` used for their types, so that types
+ * and messages agree: int64 as number, enums as names, defaults filled in, oneofs named.
  *
- * TypeScript names are the proto's with a small first letter: `SynthesizeShard` becomes `synthesizeShard`.
+ * TypeScript names are the proto's with a lower-case first letter: `SynthesizeShard` becomes `synthesizeShard`.
  */
 
 import type * as grpc from '@grpc/grpc-js';
@@ -19,18 +19,18 @@ export type { Method };
 export interface Service<Client, Handlers> {
   /** Full name, as `ballast.v1.DiffusionWorkerService`. */
   readonly name: string;
-  /** The proto file's types, for whoever describes the service. */
+  /** The proto file's types, for descriptions of the service. */
   root(): protobuf.Root;
   /** By TypeScript name. */
   readonly methods: ReadonlyMap<string, Method>;
-  /** Types only; never set. */
+  /** For types only; never set. */
   readonly types?: { readonly client: Client; readonly handlers: Handlers };
 }
 
 /** Any service, for code that does not call its methods by name. */
 export type AnyService = Service<unknown, unknown>;
 
-/** Keys that the generated interface declares itself, without those of `grpc.Client` and index signatures. */
+/** Keys that the generated interface itself declares, without those of `grpc.Client` and index signatures. */
 type DeclaredKey<T> = keyof {
   [K in keyof T as string extends K ? never : K extends keyof grpc.Client ? never : K]: true;
 };
@@ -38,7 +38,7 @@ type DeclaredKey<T> = keyof {
 /** Method names of a generated client, as `synthesizeShard`. */
 export type MethodName<Client> = Extract<DeclaredKey<Client>, string> & Uncapitalize<string>;
 
-/** What a caller may say about one call. */
+/** Options of one call. */
 export interface CallOptions {
   /** Time that the call may take, milliseconds from now; a minute by default, Infinity for no limit. */
   readonly deadlineMs?: number;
@@ -50,8 +50,8 @@ export interface CallOptions {
 export type RequestsOf<Request> = AsyncIterable<Request> | Iterable<Request>;
 
 /**
- * One method as callers see it: one answer → Promise, a stream of them → AsyncIterable (sent when iteration begins); one
- * request, or an iterable of them.
+ * One method as callers see it: one answer → Promise, a stream of answers → AsyncIterable (sent when iteration begins);
+ * one request, or an iterable of requests.
  */
 type Callable<M> = M extends (...args: never[]) => grpc.ClientDuplexStream<infer Request, infer Output>
   ? (requests: RequestsOf<Request>, options?: CallOptions) => AsyncIterable<Output>
@@ -69,15 +69,15 @@ type Callable<M> = M extends (...args: never[]) => grpc.ClientDuplexStream<infer
 /** The methods of a service as callers see them. */
 export type Calls<Client> = { readonly [K in MethodName<Client>]: Callable<Client[K]> };
 
-/** How calls are made: for each method, once, when its proxy is made. */
+/** Implements the calls: called once for each method, when its proxy is created. */
 export interface CallMaker {
-  /** Of a method with one answer. */
+  /** Implements a method with one answer. */
   one(method: Method, name: string): (input: object, options: CallOptions) => Promise<object>;
-  /** Of a method with a stream of answers. */
+  /** Implements a method with a stream of answers. */
   many(method: Method, name: string): (input: object, options: CallOptions) => AsyncIterable<object>;
 }
 
-/** The methods of a service as its callers see them: every typed proxy is made here. */
+/** The methods of a service as its callers see them: every typed proxy is created here. */
 export function callsOf<Client>(service: Service<Client, unknown>, maker: CallMaker): Calls<Client> {
   const calls: Record<string, unknown> = {};
   for (const [name, method] of service.methods) {
@@ -113,7 +113,8 @@ export interface LoadOptions {
 
 /**
  * A service: `loadService<XServiceClient, XServiceHandlers>('ballast/v1/x.proto', 'ballast.v1.XService')`, the type
- * arguments from `gen/`. Its file is read when its methods are first used, which throws when it has no such service.
+ * arguments from `gen/`. Its file is read when its methods are first used; that throws when the file has no such
+ * service.
  */
 export function loadService<Client, Handlers>(
   protoFile: string,
@@ -145,7 +146,7 @@ function methodsIn(
   }
 }
 
-/** What another thread needs to know of a service to offer it to plain gRPC clients, as JSON. */
+/** The description of a service, as JSON, with which another thread can offer it to plain gRPC clients. */
 export function describeService(service: AnyService): string {
   return JSON.stringify(service.root().toJSON());
 }
@@ -156,7 +157,7 @@ export function describedService(name: string, json: string): AnyService {
   return { name, root: () => root, methods: methodsOf(root, name) };
 }
 
-/** One message type, to encode and decode it by itself. @throws Error when the file has no such message. */
+/** One message type, to encode and decode it separately. @throws Error when the file has no such message. */
 export function loadMessage<Input extends object, Output>(
   protoFile: string,
   fullName: string,

@@ -1,11 +1,11 @@
-/** The request messages of a call that streams them: how they leave, and how they are taken where they arrive. */
+/** The request messages of a client-streaming call: sending them, and receiving them. */
 
 import { withLimits } from '../base/limits.ts';
 
-/** Messages of a stream, either way, that may be under way to whoever takes them. */
+/** Maximum messages of a stream in flight, in either direction. */
 export const STREAM_WINDOW = 16;
 
-/** Numbered messages on their way in, some of them repeated; given out in order, once each. */
+/** Numbered incoming messages, some of them repeated; delivered in order, once each. */
 export class IncomingRequests implements AsyncIterable<Uint8Array> {
   readonly #grant: (allowed: number) => void;
   readonly #waiting: Uint8Array[] = [];
@@ -13,24 +13,24 @@ export class IncomingRequests implements AsyncIterable<Uint8Array> {
   #endsAt = Infinity;
   #wake: () => void = () => undefined;
 
-  /** `grant` is told how many messages altogether may have been sent, whenever that has grown by half a window. */
+  /** `grant` receives the total number of messages that may have been sent, whenever it has grown by half a window. */
   constructor(grant: (allowed: number) => void) {
     this.#grant = grant;
   }
 
-  /** Messages that the other side may have sent altogether. */
+  /** Total number of messages that the other side may have sent. */
   get allowed(): number {
     return this.#taken + STREAM_WINDOW;
   }
 
-  /** What came before, or was never allowed, changes nothing. */
+  /** Ignores messages that arrived before, or were never allowed. */
   put(index: number, message: Uint8Array): void {
     if (index !== this.#taken + this.#waiting.length || index >= this.allowed) return;
     this.#waiting.push(message);
     this.#wake();
   }
 
-  /** No more come than the first `count`. */
+  /** Only the first `count` messages will arrive. */
   endAt(count: number): void {
     this.#endsAt = count;
     this.#wake();
@@ -50,7 +50,7 @@ export class IncomingRequests implements AsyncIterable<Uint8Array> {
   }
 }
 
-/** Numbered messages on their way out, kept until the other side has taken them. */
+/** Numbered outgoing messages, kept until the other side has consumed them. */
 export class OutgoingRequests {
   readonly #send: (index: number, message: Uint8Array | null) => void;
   readonly #kept = new Map<number, Uint8Array>();
@@ -65,7 +65,7 @@ export class OutgoingRequests {
     this.#send = send;
   }
 
-  /** A promise when the other side has enough for now. */
+  /** A promise when the other side cannot take more yet. */
   put(message: Uint8Array): Promise<void> | null {
     if (this.#isOver) return null;
     const index = this.#count++;
@@ -80,7 +80,7 @@ export class OutgoingRequests {
     this.#send(this.#count, null);
   }
 
-  /** The other side takes up to `allowed` messages altogether, and has taken all but the last window of them. */
+  /** The other side accepts up to `allowed` messages in total, and has consumed all but the last window of them. */
   allow(allowed: number): void {
     if (allowed <= this.#allowed) return;
     this.#allowed = allowed;
@@ -88,13 +88,13 @@ export class OutgoingRequests {
     this.#wake();
   }
 
-  /** Sends all again that the other side may lack. */
+  /** Sends again every message that the other side may lack. */
   repeat(): void {
     for (const [index, message] of this.#kept) this.#send(index, message);
     if (this.#isEnded) this.#send(this.#count, null);
   }
 
-  /** The call is over: nothing more is sent, and nobody waits. */
+  /** The call has ended: sends nothing more, and releases waiting writers. */
   close(): void {
     this.#isOver = true;
     this.#kept.clear();
@@ -102,14 +102,17 @@ export class OutgoingRequests {
   }
 }
 
-/** Where the request messages of a started call go. */
+/** Destination of the request messages of a started call. */
 export interface RequestSink<Message = Uint8Array> {
-  /** A promise when the other side has enough for now. @throws CallError for a message that is too large. */
+  /** A promise when the other side cannot take more yet. @throws CallError for a message that is too large. */
   send(message: Message): Promise<void> | null;
   endRequests(): void;
 }
 
-/** Sends all of `requests` as there is room, then their end. Stops early when `isOver`. @throws what the iteration throws */
+/**
+ * Sends all of `requests` as flow control allows, then their end. Stops early when `isOver`. @throws what the iteration
+ * throws
+ */
 export async function sendAll<Message>(
   requests: AsyncIterable<Message> | Iterable<Message>,
   sink: RequestSink<Message>,

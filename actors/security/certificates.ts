@@ -1,4 +1,7 @@
-/** Looks at a process's own certificate before it is used: what TLS would tell its peers later, and obscurely. */
+/**
+ * Checks a process's own certificate before it is used, because TLS would report a problem later, to its peers, and
+ * obscurely.
+ */
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { toError, UserError } from '../../common/errors.ts';
@@ -17,7 +20,9 @@ export interface OwnCertificate {
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 
-/** @throws UserError, one line, for files that are none, a key of another certificate, or one out of its time. */
+/**
+ * @throws UserError, one line, for invalid files, a key of another certificate, or a certificate outside its validity.
+ */
 export function checkOwnCertificate({ ca, cert, key }: OwnCertificate, nowMs: number): void {
   const chain = certificatesIn(cert);
   for (const certificate of chain) {
@@ -54,7 +59,7 @@ function privateKeyIn({ where, pem }: NamedFile) {
   }
 }
 
-/** Null for one that is valid now. */
+/** Null for a certificate that is valid now. */
 function outOfTime({ validFrom, validTo }: X509Certificate, nowMs: number): string | null {
   const [fromMs, toMs] = [Date.parse(validFrom), Date.parse(validTo)];
   if (nowMs > toMs) return `expired on ${new Date(toMs).toISOString()}: issue a new one`;

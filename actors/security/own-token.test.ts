@@ -60,7 +60,7 @@ it.each([
       rmSync(path);
       symlinkSync('/etc/hostname', path);
     },
-    /it is no file/,
+    /it is not a file/,
   ],
   [
     'a folder in place of the token',
@@ -68,7 +68,7 @@ it.each([
       rmSync(path);
       mkdirSync(path);
     },
-    /it is no file/,
+    /it is not a file/,
   ],
 ])('refuses %s', (_what, spoil, message) => {
   spoil(fileIn());

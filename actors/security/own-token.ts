@@ -1,7 +1,7 @@
 /**
- * The credential of processes that are told of none: a token in a file that only their user can read, made by whichever
- * comes first. All processes of one user on one machine find it by themselves; nobody else's do. With TLS files, a token
- * file of one's own, or BALLAST_INSECURE=1 there is none.
+ * The default credential: a token in a file that only its user can read, created by the first process that needs it.
+ * All processes of one user on one machine find it by themselves; other users cannot. It is not used with TLS files,
+ * with an explicit token file, or with BALLAST_INSECURE=1.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -15,10 +15,10 @@ import type { Environment } from './security.ts';
 
 const FILE = 'node-token';
 const TOKEN_BYTES = 32;
-/** Why a folder cannot be made in a home that is none: another is taken then. */
+/** Errors of an unusable home folder, after which another folder is tried. */
 const NO_HOME = ['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR'];
 
-/** The environment, with the user's own token file where it names no credential. @throws UserError as `ownTokenFile` */
+/** The environment, with the user's own token file if it names no credential. @throws UserError as `ownTokenFile` */
 export function withOwnToken(environment: Environment): Environment {
   const named = [TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY, TOKEN_KEY].some((key) => environment[key]);
   if (named || environment[INSECURE_KEY] === '1') return environment;
@@ -26,8 +26,8 @@ export function withOwnToken(environment: Environment): Environment {
 }
 
 /**
- * Path of the user's token file, `$XDG_STATE_HOME/ballast/node-token` (`~/.local/state/…`; in the temporary folder where
- * there is no home), made if it is not there. @throws UserError when others could read or replace it.
+ * Path of the user's token file, `$XDG_STATE_HOME/ballast/node-token` (`~/.local/state/…`; in the temporary folder if
+ * there is no home), created if it does not exist. @throws UserError when others could read or replace it.
  */
 export function ownTokenFile(environment: Environment = process.env): string {
   const folder = ownFolder(environment);
@@ -36,10 +36,10 @@ export function ownTokenFile(environment: Environment = process.env): string {
   const stats = lstatSync(path);
   checkOwner(path, stats);
   if (!stats.isFile())
-    throw new UserError(`${path}: it is no file; delete it, and the next start makes one.`);
+    throw new UserError(`${path}: it is not a file; delete it, and the next start creates one.`);
   if ((stats.mode & 0o077) !== 0) {
     throw new UserError(
-      `${path}: others can read this token (mode ${modeOf(stats)}); delete it, and the next start makes another.`,
+      `${path}: others can read this token (mode ${modeOf(stats)}); delete it, and the next start creates another.`,
     );
   }
   return path;
@@ -72,7 +72,7 @@ function privateFolder(folder: string): string {
   return folder;
 }
 
-/** Whole or not at all, and never in place of one that is there: of two processes, one makes it. */
+/** Written atomically, and never over an existing file: of two processes, one creates it. */
 function makeToken(folder: string, path: string): void {
   const draft = join(folder, `.${FILE}-${randomBytes(8).toString('hex')}`);
   try {

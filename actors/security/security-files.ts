@@ -1,7 +1,7 @@
 /**
- * TLS and token files of a process that goes on while somebody renews them (cert-manager does): looked at every second,
- * and taken when all of them are whole and belong together. New connections and calls then use them; connections that
- * are open stay. Files that are wrong are told of once, and the last good ones stay in force.
+ * Follows a process's TLS and token files while they are renewed (by cert-manager, for example). It checks them every
+ * second, and adopts them when all are complete and belong together. New connections and calls then use them; open
+ * connections stay. Invalid files are reported once, and the last valid ones stay in force.
  */
 
 import type { experimental } from '@grpc/grpc-js';
@@ -19,13 +19,13 @@ type CaListener = experimental.CaCertificateUpdateListener;
 type IdentityListener = experimental.IdentityCertificateUpdateListener;
 
 export interface SecurityFilesOptions {
-  /** Null where another of the same process tells. */
+  /** Destination of messages; null where another object of the same process reports. */
   readonly log: Log | null;
-  /** Milliseconds on any clock that does not go back. */
+  /** Milliseconds on any monotonic clock. */
   readonly now?: () => number;
 }
 
-/** What the environment's files hold now, as gRPC's credentials and the checks of calls ask for it. */
+/** The current content of the environment's files, as gRPC's credentials and the checks of calls read it. */
 export class SecurityFiles implements Security, Provider {
   readonly #environment: Environment;
   readonly #paths: readonly string[];
@@ -74,7 +74,7 @@ export class SecurityFiles implements Security, Provider {
   addCaCertificateListener(listener: CaListener): void {
     this.#caListeners.add(listener);
     this.#watch();
-    process.nextTick(() => this.#tellCa(listener)); // gRPC is not ready for it before
+    process.nextTick(() => this.#tellCa(listener)); // gRPC is not ready for it earlier
   }
 
   removeCaCertificateListener(listener: CaListener): void {
@@ -93,7 +93,7 @@ export class SecurityFiles implements Security, Provider {
     this.#watch();
   }
 
-  /** Looks by itself as long as somebody listens. */
+  /** Checks periodically while anybody listens. */
   #watch(): void {
     const isWanted = this.#caListeners.size + this.#identityListeners.size > 0;
     if (isWanted) this.#timer ??= setInterval(() => this.#fresh(), CHECK_EVERY_MS).unref();
@@ -111,7 +111,7 @@ export class SecurityFiles implements Security, Provider {
     if (version === this.#version) return this.#current;
     try {
       const read = readSecurity(this.#environment);
-      if (versionOf(this.#paths) !== version) return this.#current; // somebody is at it
+      if (versionOf(this.#paths) !== version) return this.#current; // a check is in progress
       this.#current = read;
       this.#version = version;
       this.#toldProblem = '';
@@ -122,7 +122,7 @@ export class SecurityFiles implements Security, Provider {
       const { message } = toError(thrown);
       if (message === this.#toldProblem) return this.#current;
       this.#toldProblem = message;
-      this.#log?.warn('changed TLS or token files cannot be used; the former ones stay in force', {
+      this.#log?.warn('changed TLS or token files cannot be used; the previous ones stay in force', {
         problem: message,
       });
     }

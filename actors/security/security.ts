@@ -1,7 +1,7 @@
 /**
- * Who may talk to a process of ours: TLS with certificates on both sides, and a token, as the environment names them.
- * Children inherit the environment, so a whole cluster is set up by setting it for each node. Secrets are named by
- * file and never printed. Without TLS a process serves on loopback only.
+ * Access control of a process: mutual TLS and a token, as the environment names them. Children inherit the environment,
+ * so a whole cluster is set up by setting it for each node. Secrets are named by file and never printed. Without TLS a
+ * process serves on loopback only.
  */
 
 import { timingSafeEqual, createHash } from 'node:crypto';
@@ -15,14 +15,14 @@ export const TLS_CA_KEY = 'BALLAST_TLS_CA';
 export const TLS_CERT_KEY = 'BALLAST_TLS_CERT';
 export const TLS_KEY_KEY = 'BALLAST_TLS_KEY';
 export const TOKEN_KEY = 'BALLAST_TOKEN_FILE';
-/** `1`: serve other machines without TLS too, where something else (a network policy) is the border. */
+/** `1`: serve other machines without TLS, where something else (a network policy) protects the process. */
 export const INSECURE_KEY = 'BALLAST_INSECURE';
 
-/** The name that every certificate of a cluster carries: nodes are reached by addresses that no certificate can know. */
+/** The name in every certificate of a cluster: nodes are reached by addresses that no certificate can know. */
 export const CERTIFICATE_NAME = 'ballast';
 
 export interface TlsFiles {
-  /** The authority that signed every certificate of the cluster, PEM. */
+  /** The certificate authority of every certificate of the cluster, PEM. */
   readonly ca: Buffer;
   readonly cert: Buffer;
   readonly key: Buffer;
@@ -31,13 +31,13 @@ export interface TlsFiles {
 export interface Security {
   /** Null: plain text, on loopback only. */
   readonly tls: TlsFiles | null;
-  /** What calls show, and ask for. Null: none. */
+  /** The token that calls send and must present. Null: none. */
   readonly token: string | null;
-  /** These are let in too, while tokens are changed one process after another. */
+  /** These are accepted too, while tokens are changed one process after another. */
   readonly otherTokens?: readonly string[];
   /** Plain text on every host. */
   readonly isInsecure?: boolean;
-  /** Where connections to come learn of renewed certificates; without it they use `tls`. */
+  /** Notifies new connections of renewed certificates; without it they use `tls`. */
   readonly certificates?: grpc.experimental.CertificateProvider | null;
 }
 
@@ -48,7 +48,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the files that the environment names. @throws UserError for one that is missing or wrong, naming variable and
- * file; also for an own certificate that is out of its time.
+ * file; also when the own certificate is outside its validity.
  */
 export function readSecurity(environment: Environment, nowMs = Date.now()): Security {
   const [ca, cert] = [TLS_CA_KEY, TLS_CERT_KEY].map((name) => readNamed(environment, name));
@@ -66,7 +66,7 @@ export function readSecurity(environment: Environment, nowMs = Date.now()): Secu
   return { tls: { ca, cert, key }, ...tokens };
 }
 
-/** One token a line; the first is shown, all are let in. */
+/** One token per line; the first is sent, all are accepted. */
 function readTokens(environment: Environment): Pick<Security, 'token' | 'otherTokens'> {
   const file = readSecret(environment, TOKEN_KEY);
   if (file === null) return { token: null };
@@ -89,7 +89,7 @@ function readNamed(environment: Environment, name: string): Buffer | null {
   }
 }
 
-/** A file that nobody else may read. @throws UserError where somebody could have. */
+/** A file that nobody else may read. @throws UserError when others could have read it. */
 function readSecret(environment: Environment, name: string): Buffer | null {
   const path = environment[name];
   if (path === undefined || path === '') return null;
@@ -107,20 +107,23 @@ export function channelCredentials({ tls, certificates }: Security): grpc.Channe
   return grpc.credentials.createSsl(tls.ca, tls.key, tls.cert);
 }
 
-/** Channel options that go with the credentials. */
+/** Channel options that belong to the credentials. */
 export function channelOptions({ tls }: Security): grpc.ChannelOptions {
   if (tls === null) return {};
   return { 'grpc.ssl_target_name_override': CERTIFICATE_NAME, 'grpc.default_authority': CERTIFICATE_NAME };
 }
 
-/** Callers must show a certificate of the same authority, unless they show something else (`asksCertificate` false). */
+/**
+ * Callers must present a certificate of the same authority, unless `asksCertificate` is false and they authenticate
+ * otherwise.
+ */
 export function serverCredentials(
   { tls, certificates }: Security,
   asksCertificate = true,
 ): grpc.ServerCredentials {
   if (tls === null) return grpc.ServerCredentials.createInsecure();
   if (certificates) {
-    // First the own certificate, then the authority: gRPC's parameters are named the other way round (1.14).
+    // First the own certificate, then the authority: gRPC names these parameters the other way round (1.14).
     const authority = asksCertificate ? certificates : null;
     return grpc.experimental.createCertificateProviderServerCredentials(
       certificates,
@@ -141,7 +144,7 @@ export function callMetadata({ token }: Security): grpc.Metadata {
   return metadata;
 }
 
-/** Whether a call shows the token that is asked for. */
+/** Whether a call presents the required token. */
 export function isAuthorized({ token, otherTokens = [] }: Security, metadata: grpc.Metadata): boolean {
   if (token === null) return true;
   const [shown] = metadata.get(AUTHORIZATION);
@@ -150,7 +153,7 @@ export function isAuthorized({ token, otherTokens = [] }: Security, metadata: gr
   return same.includes(true);
 }
 
-/** Compares in a time that does not tell where the first difference is. */
+/** Compares in constant time. */
 function isSame(a: string, b: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(a), digest(b));
@@ -158,7 +161,9 @@ function isSame(a: string, b: string): boolean {
 
 const LOOPBACK = /^(127\.|localhost$|\[?::1\]?$)/;
 
-/** What to warn of, or null. @throws UserError for a host that others reach, without TLS and unless that is allowed. */
+/**
+ * A warning, or null. @throws UserError for a host that other machines can reach without TLS, unless that is allowed.
+ */
 export function checkExposure(host: string, { tls, isInsecure = false }: Security): string | null {
   if (tls !== null || LOOPBACK.test(host)) return null;
   if (isInsecure) {
@@ -166,6 +171,6 @@ export function checkExposure(host: string, { tls, isInsecure = false }: Securit
   }
   throw new UserError(
     `Serving on ${host} needs TLS: set ${TLS_CA_KEY}, ${TLS_CERT_KEY} and ${TLS_KEY_KEY}, or serve on 127.0.0.1 ` +
-      `(${INSECURE_KEY}=1 does without, where a network policy keeps others out).`,
+      `(${INSECURE_KEY}=1 allows it without TLS, where a network policy keeps others out).`,
   );
 }

@@ -1,7 +1,7 @@
 /**
- * Tells in the log why TLS refused a caller (an expired certificate, one of another authority, none), which the caller
- * itself only sees as a connection that ends. gRPC keeps its HTTP/2 servers to itself, so this reaches for them; where
- * they are not found, nothing is told and nothing else changes.
+ * Logs why TLS refused a caller (an expired certificate, one of another authority, none), which the caller itself only
+ * sees as a closed connection. gRPC hides its HTTP/2 servers, so this accesses its internals; if they are not found,
+ * nothing is logged and nothing else changes.
  */
 
 import type * as grpc from '@grpc/grpc-js';
@@ -10,10 +10,10 @@ import type { TLSSocket } from 'node:tls';
 import { errorCode } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
 
-/** One line in this time, so that nobody can fill a disk by knocking. */
+/** At most one line in this time, so that nobody can fill a disk with connection attempts. */
 const QUIET_MS = 1000;
 
-/** Begins to tell; the server must be bound. */
+/** Starts to log; the server must be bound. */
 export function logRefusedCallers(server: grpc.Server, log: Log): void {
   const { http2Servers } = server as unknown as { http2Servers?: Map<Http2SecureServer, unknown> };
   let toldMs = -Infinity;
@@ -22,7 +22,7 @@ export function logRefusedCallers(server: grpc.Server, log: Log): void {
     http2.on('tlsClientError', (error: Error, socket: TLSSocket) => {
       if (performance.now() - toldMs < QUIET_MS) return void untold++;
       toldMs = performance.now();
-      // What is wrong with its certificate, as CERT_HAS_EXPIRED; else what broke the handshake.
+      // The problem of its certificate, as CERT_HAS_EXPIRED; otherwise the error of the handshake.
       const reason = socket.authorizationError ?? errorCode(error) ?? error.message;
       log.warn('TLS refused a caller', { from: socket.remoteAddress, reason: String(reason), untold });
       untold = 0;

@@ -1,6 +1,6 @@
 /**
- * A port of its own for probes: plain gRPC health (grpc.health.v1) without TLS and without a token, because a kubelet has
- * neither. Nothing else is served there, and it tells nothing but whether this process works:
+ * A separate port for probes: plain gRPC health (grpc.health.v1) without TLS and without a token, because a kubelet has
+ * neither. Nothing else is served there, and it reveals only whether this process works:
  *
  *   '' and `readiness`   SERVING; NOT_SERVING while the process drains
  *   `liveness`           SERVING as long as the process answers at all
@@ -22,7 +22,7 @@ export interface HealthPortOptions {
 export interface HealthPort {
   /** host:port. */
   readonly address: string;
-  /** Says it to everybody who asks, and to those who watch. */
+  /** Sets the status, and notifies watchers. */
   setServing(isServing: boolean): void;
   close(): void;
 }
@@ -40,7 +40,7 @@ const SERVER_OPTIONS: grpc.ServerOptions = {
   'grpc.keepalive_timeout_ms': 10_000,
 };
 
-/** Adds the health service to a plain gRPC server; `statusOf` says how each service is. */
+/** Adds the health service to a plain gRPC server; `statusOf` returns the status of a service. */
 export function addPlainHealth(
   server: grpc.Server,
   statusOf: (service: string) => HealthStatus,
@@ -62,7 +62,7 @@ export function addPlainHealth(
     },
   });
   return {
-    /** Tells those who watch services that are meant. */
+    /** Notifies the watchers of the given services. */
     tell(isMeant) {
       for (const watch of watches) {
         const { service } = watch.request;
@@ -75,7 +75,7 @@ export function addPlainHealth(
   };
 }
 
-/** Begins to serve. @throws Error when the port is taken. */
+/** Starts to serve. @throws Error when the port is in use. */
 export async function serveHealth({ host, port, isServing = true }: HealthPortOptions): Promise<HealthPort> {
   let isReady = isServing;
   const server = new grpc.Server(SERVER_OPTIONS);

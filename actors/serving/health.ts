@@ -63,7 +63,9 @@ export function healthService(): Service<HealthClient, unknown> {
   return { name: SERVICE, root: () => root, methods: methodsOf(root, SERVICE) };
 }
 
-/** Answers SERVING for the server as a whole ('') and for each service that `isServed` knows, while the server runs. */
+/**
+ * Answers SERVING for the server as a whole ('') and for each service that `isServed` accepts, while the server runs.
+ */
 export function addHealth(
   server: ServiceServer,
   dispatcher: Dispatcher,

@@ -1,6 +1,6 @@
 /**
- * gRPC server reflection (grpc.reflection.v1 and v1alpha), so that grpcurl and the like need no proto files. Nothing is
- * loaded until somebody asks: most actors never are.
+ * gRPC server reflection (grpc.reflection.v1 and v1alpha), so that grpcurl and similar tools need no proto files.
+ * Nothing is loaded until the first request: most actors never receive one.
  */
 
 import type * as grpc from '@grpc/grpc-js';
@@ -17,7 +17,7 @@ type Answer = (stream: RawStream) => void;
 
 const passThrough = (bytes: Uint8Array) => bytes as Buffer;
 
-/** Adds reflection to a server; `exposed` are the services that it has when somebody asks. */
+/** Adds reflection to a server; `exposed` returns its services at the time of a request. */
 export function addReflection(server: grpc.Server, exposed: () => readonly AnyService[]): void {
   let known: { readonly count: number; readonly answers: Promise<ReadonlyMap<string, Answer>> } | null = null;
   const answersNow = () => {
@@ -66,8 +66,8 @@ async function load(services: readonly AnyService[]): Promise<ReadonlyMap<string
 }
 
 /**
- * A stream of bytes as one of messages, as far as the handlers use it. What they throw ends the stream: nobody else
- * would catch it, and anybody may ask.
+ * A stream of bytes as a stream of messages, as far as the handlers use it. An error that they throw ends the stream:
+ * nobody else would catch it, and any client may send a request.
  */
 function decoded(method: grpc.MethodDefinition<unknown, unknown>, stream: RawStream) {
   const answer = (bytes: Uint8Array, listener: (message?: unknown) => void) => {
@@ -75,7 +75,7 @@ function decoded(method: grpc.MethodDefinition<unknown, unknown>, stream: RawStr
       listener(method.requestDeserialize(bytes as Buffer));
     } catch {
       const code = STATUS_CODES.INVALID_ARGUMENT;
-      stream.emit('error', { code, details: 'the request is no question that reflection can answer' });
+      stream.emit('error', { code, details: 'the request is not one that reflection can answer' });
     }
   };
   return {

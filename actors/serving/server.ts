@@ -1,6 +1,6 @@
 /**
- * The gRPC server of a process. Ballast's own processes open the shared stream; any other gRPC client calls the same
- * methods plainly, learns them by reflection, and names the actor that it means in the metadata `ballast-actor` where
+ * The gRPC server of a process. Ballast's own processes open the shared stream; any other gRPC client makes plain calls
+ * to the same methods, discovers them by reflection, and names the target actor in the metadata `ballast-actor` when
  * several serve a method.
  */
 
@@ -27,7 +27,7 @@ export const ACTOR_METADATA = 'ballast-actor';
 
 export interface ServiceServerOptions {
   readonly dispatcher: Dispatcher;
-  /** Takes a shared stream that another process opened. */
+  /** Accepts a shared stream that another process opened. */
   readonly accept: (duplex: FrameDuplex) => void;
   readonly security: Security;
 }
@@ -51,7 +51,7 @@ type OneAnswer =
 type ManyAnswers =
   grpc.ServerWritableStream<Uint8Array, Uint8Array> | grpc.ServerDuplexStream<Uint8Array, Uint8Array>;
 
-/** What a plain call brings. A handler that takes not all of its requests can still answer. */
+/** The input of a plain call. A handler that does not read all of its requests can still answer. */
 function inputOf(call: OneAnswer | ManyAnswers): Pick<IncomingCall, 'request' | 'requests'> {
   if ('request' in call) return { request: call.request, requests: null };
   const requests = {
@@ -66,7 +66,7 @@ function drained(call: ManyAnswers): Promise<void> {
 }
 
 const passThrough = (bytes: Buffer) => bytes;
-/** What comes of a thread is no Buffer, which gRPC insists on. */
+/** A result from a thread is not a Buffer, which gRPC requires. */
 const asBuffer = (bytes: Uint8Array) =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
@@ -93,12 +93,12 @@ export class ServiceServer {
     addReflection(this.#server, () => [...this.#exposed.values()]);
   }
 
-  /** Whether plain gRPC clients are offered a service. */
+  /** Whether a service is offered to plain gRPC clients. */
   isExposed(serviceName: string): boolean {
     return this.#exposed.has(serviceName);
   }
 
-  /** Offers a service to plain gRPC clients; its calls go to the dispatcher. Once is enough for each service. */
+  /** Offers a service to plain gRPC clients; the dispatcher runs its calls. Once is enough for each service. */
   expose(service: AnyService): void {
     if (this.#exposed.has(service.name)) return;
     this.#exposed.set(service.name, service);
@@ -119,7 +119,7 @@ export class ServiceServer {
     this.#server.addService(definition, implementation);
   }
 
-  /** Begins to serve. Resolves to host:port. @throws Error when the port is taken. */
+  /** Starts to serve. Resolves to host:port. @throws Error when the port is in use. */
   async listen({ host = LOOPBACK, port = 0 }: ListenOptions = {}): Promise<string> {
     const { security, dispatcher } = this.#options;
     const warning = checkExposure(host, security);
@@ -134,7 +134,7 @@ export class ServiceServer {
     return `${host}:${bound}`;
   }
 
-  /** Lets calls in progress answer for `graceMs`, then closes all connections. */
+  /** Lets calls in progress answer for up to `graceMs`, then closes all connections. */
   async stop(graceMs = 500): Promise<void> {
     await this.#options.dispatcher.stop(graceMs);
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
@@ -198,7 +198,7 @@ export class ServiceServer {
     throw new CallError('UNAUTHENTICATED', "this process wants a token: 'authorization: Bearer TOKEN'");
   }
 
-  /** The actor that a plain call means: the one it names, else the only one that serves the method. */
+  /** The target actor of a plain call: the one that it names, otherwise the only one that serves the method. */
   #actorOf(method: Method, metadata: grpc.Metadata): string {
     const [named] = metadata.get(ACTOR_METADATA);
     if (named !== undefined) return String(named);

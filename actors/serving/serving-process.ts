@@ -1,4 +1,4 @@
-/** What every process of the runtime has: connections, a gRPC server with health, and a /metrics page. */
+/** The common parts of every process of the runtime: connections, a gRPC server with health, and a /metrics page. */
 
 import type { Registry } from 'prom-client';
 import type { Log } from '../../common/log.ts';
@@ -13,16 +13,16 @@ import { ServiceServer } from './server.ts';
 import type { ListenOptions } from './server.ts';
 
 export interface ServingProcessOptions extends ListenOptions {
-  /** Notes the calls that are being answered. */
+  /** Records the calls in progress. */
   readonly activity?: Activity;
   /** Labels of every metric of this process. */
   readonly labels: Readonly<Record<string, string>>;
   readonly log: Log;
-  /** Where metrics go; a registry of its own with these labels by default. */
+  /** Destination of metrics; by default a new registry with these labels. */
   readonly registry?: Registry;
   /** 0, the default, takes a free port. */
   readonly metricsPort?: number;
-  /** Where others reach it, if not at the host that it listens on. */
+  /** Address at which others reach it, if not at the host that it listens on. */
   readonly advertisedHost?: string;
 }
 
@@ -31,7 +31,7 @@ export class ServingProcess {
   readonly dispatcher: Dispatcher;
   readonly pool: ChannelPool;
   readonly server: ServiceServer;
-  /** Services whose health is SERVING, beside the server as a whole. */
+  /** Services with health SERVING, in addition to the server as a whole. */
   readonly servedServices = new Set<string>();
   readonly #pages = new Map<string, () => Promise<string>>();
   #address = '';
@@ -60,7 +60,7 @@ export class ServingProcess {
     addHealth(this.server, this.dispatcher, (service) => this.servedServices.has(service));
   }
 
-  /** Begins to serve. @throws Error when the port is taken. */
+  /** Starts to serve. @throws Error when the port is in use. */
   static async start(options: ServingProcessOptions): Promise<ServingProcess> {
     const serving = new ServingProcess(options);
     const { host, metricsPort, advertisedHost } = options;

@@ -1,7 +1,8 @@
 /**
- * What a node tells an actor's process when it starts it. Which actor it is stands in an environment variable, for whoever
- * looks at processes; all else (arguments, kept state) comes by a pipe, as the environment is small and others can read it.
- * The process's standard input is another pipe from the node and carries nothing: when it closes, the node is gone.
+ * The information that a node passes to an actor's process at its start. The actor's identity is in an environment
+ * variable, visible in process listings; everything else (arguments, kept state) comes through a pipe, because the
+ * environment is small and others can read it. The process's standard input is another pipe from the node and carries
+ * nothing: when it closes, the node is gone.
  */
 
 import { readFileSync } from 'node:fs';
@@ -10,7 +11,10 @@ import type { MailboxLimits } from '../base/mailbox.ts';
 
 /** Holds an `ActorIdentity` as JSON. */
 export const ENVIRONMENT_KEY = 'BALLAST_ACTOR';
-/** The file descriptor that an actor's process reads its `ActorEnvironment` from, as JSON; its signs of life go back there. */
+/**
+ * The file descriptor from which an actor's process reads its `ActorEnvironment` as JSON, and to which it writes its
+ * heartbeat.
+ */
 export const ENVIRONMENT_PIPE = 3;
 
 /** Where the processes of a node listen, and where others reach them. */
@@ -19,15 +23,15 @@ export interface ActorListen {
   readonly advertisedHost?: string;
 }
 
-/** What a restarted actor learns of its predecessor. */
+/** What a restarted actor knows of its predecessor. */
 export interface Restart {
   /** The last value that a predecessor saved; null when none did. */
   readonly state: unknown;
-  /** How the process before this one ended, for people. */
+  /** How the previous process ended, for people. */
   readonly reason: string;
 }
 
-/** Which actor a process is. */
+/** The identity of an actor's process. */
 export interface ActorIdentity {
   readonly actorId: string;
   readonly type: string;
@@ -56,7 +60,7 @@ function isActorEnvironment(value: unknown): value is ActorEnvironment {
   );
 }
 
-/** The pipe can be read once, and an actor's program may bring a copy of this module of its own. */
+/** The pipe can be read only once, and an actor's program may load its own copy of this module. */
 const READ = Symbol.for('ballast.actor-environment');
 const globals = globalThis as { [READ]?: ActorEnvironment };
 
@@ -66,7 +70,7 @@ export function isActorProcess(): boolean {
 }
 
 /**
- * What the node told this process. Whatever the process starts itself is no actor: the variable is taken away.
+ * What the node passed to this process. Processes that it starts itself are not actors, so the variable is removed.
  * @throws UserError when no node started it.
  */
 export function readActorEnvironment(): ActorEnvironment {
@@ -78,7 +82,7 @@ export function readActorEnvironment(): ActorEnvironment {
   }
   delete process.env[ENVIRONMENT_KEY];
   const value = readPipe();
-  if (!isActorEnvironment(value)) throw new Error('what the node told this actor is incomplete');
+  if (!isActorEnvironment(value)) throw new Error('the data that the node sent to this actor is incomplete');
   globals[READ] = value;
   return value;
 }

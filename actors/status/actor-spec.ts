@@ -1,4 +1,7 @@
-/** What is accepted as an actor, by who asks for one and by the node that starts it: one clear line for each mistake. */
+/**
+ * Validates the description of an actor, both where it is requested and on the node that starts it: one clear line for
+ * each mistake.
+ */
 
 import { isAbsolute, relative, resolve } from 'node:path';
 import { UserError } from '../../common/errors.ts';
@@ -17,12 +20,12 @@ import {
 import type { ActorSpec, Labels, Resources } from './status.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
-/** Longest path of an entry module, and name of a type, service, owner or node. */
+/** Maximum length of an entry module's path, and of the name of a type, service, owner or node. */
 const MAX_TEXT_LENGTH = 4096;
-/** Most bytes of all variables: the system has about two megabytes for them, with the node's own. */
+/** Maximum total size of all variables, bytes: the system has about two megabytes for them and the node's own. */
 const MAX_ENV_BYTES = 64 * 1024;
 
-/** @throws UserError naming the field that cannot work. */
+/** @throws UserError naming the invalid field. */
 export function checkSpec(spec: ActorSpec): void {
   const { actorId, name, namespace } = spec;
   checkName('Actor id', actorId);
@@ -52,10 +55,10 @@ export function checkSpec(spec: ActorSpec): void {
   }
 }
 
-/** Most actors of one gang. */
+/** Maximum number of actors in a gang. */
 const MAX_GANG = 1000;
 
-/** @throws UserError for actors that cannot be asked for in one message. */
+/** @throws UserError for actors that cannot be requested in one message. */
 export function checkGang(specs: readonly ActorSpec[]): void {
   if (specs.length > MAX_GANG) {
     throw new UserError(`A gang of ${specs.length} actors: at most ${MAX_GANG} start together.`);
@@ -63,11 +66,11 @@ export function checkGang(specs: readonly ActorSpec[]): void {
   checkJsonSize(JSON.stringify(specs), `A gang of ${specs.length} actors`, MAX_STATE_BYTES);
 }
 
-/** `__proto__` is no name of anything: objects treat it otherwise. */
+/** `__proto__` is never a valid name: objects treat it specially. */
 const KEY = /^[A-Za-z0-9][A-Za-z0-9_./-]{0,126}$/;
 const MAX_KEYS = 100;
 
-/** @throws UserError for resources that nobody can have; `where` begins the message. */
+/** @throws UserError for impossible resources; `where` begins the message. */
 export function checkResources(where: string, resources: Resources): void {
   for (const [name, amount] of entriesOf(where, 'resources', resources)) {
     if (typeof amount !== 'number' || !Number.isFinite(amount) || amount < 0) {
@@ -80,7 +83,7 @@ export function checkResources(where: string, resources: Resources): void {
   }
 }
 
-/** @throws UserError for labels that cannot be. */
+/** @throws UserError for invalid labels. */
 export function checkLabels(where: string, labels: Labels): void {
   for (const [name, value] of entriesOf(where, 'labels', labels)) {
     if (typeof value !== 'string' || value.length > 253) {
@@ -91,7 +94,7 @@ export function checkLabels(where: string, labels: Labels): void {
   }
 }
 
-/** Entries as somebody gave them, whatever their type says. */
+/** The entries of a record, whatever its declared type. */
 function entriesOf(where: string, field: string, record: object): [string, unknown][] {
   if (typeof record !== 'object' || record === null || Array.isArray(record))
     throw new UserError(`${where}, ${field} = ${shown(record)}: it must be an object.`);
@@ -101,7 +104,7 @@ function entriesOf(where: string, field: string, record: object): [string, unkno
   for (const [name] of entries) {
     if (!KEY.test(name))
       throw new UserError(
-        `${where}, ${field}: '${clippedText(name, 40)}' is no name; use up to 127 letters, digits, '-', '_', '.' and '/'.`,
+        `${where}, ${field}: '${clippedText(name, 40)}' is not a valid name; use up to 127 letters, digits, '-', '_', '.' and '/'.`,
       );
   }
   return entries;
@@ -128,8 +131,8 @@ function checkNumbers(where: string, { mailbox, restart }: ActorSpec): void {
 }
 
 /**
- * Variables that make a program run other code, or write where it should not: of Node, the dynamic linker, OpenSSL, the C
- * library, shells, and our own.
+ * Variables that make a program run other code, or write to unexpected places: those of Node, the dynamic linker,
+ * OpenSSL, the C library, shells, and Ballast itself.
  */
 const FORBIDDEN_VARIABLE =
   /^(NODE_|LD_|DYLD_|OPENSSL_|SSL_|GLIBC_|GCONV_|MALLOC_|BALLAST_|NPM_|BASH_|PYTHON|PERL)|^(PATH|ENV|IFS|HOME|TMPDIR|LOCPATH)$/i;
@@ -168,7 +171,7 @@ export function resolveEntry(entry: string, roots: readonly string[]): string {
     return inner !== '' && !inner.startsWith('..') && !isAbsolute(inner);
   };
   if (!roots.some(isInside)) {
-    const allowed = 'the folders that this node runs modules of (its own package, and each --entry-root)';
+    const allowed = 'the folders from which this node runs modules (its own package, and each --entry-root)';
     throw new UserError(`Actor entry '${entry}' lies outside ${allowed}.`);
   }
   return path;

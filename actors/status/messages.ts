@@ -60,7 +60,7 @@ const STRATEGIES = {
   spread: 'PLACEMENT_STRATEGY_SPREAD',
 } as const satisfies Record<PlacementStrategy, PlacementStrategy__Output>;
 
-/** The key whose value is `message`; `otherwise` for what is not given. */
+/** The key whose value is `message`; `otherwise` for an unset one. */
 function keyOf<Key extends string>(names: Record<Key, string>, message: string, otherwise: Key): Key {
   for (const key in names) if (names[key] === message) return key;
   return otherwise;
@@ -71,7 +71,7 @@ export function parseJson(json: string, field: string): unknown {
   try {
     return JSON.parse(json);
   } catch (cause) {
-    throw new CallError('INVALID_ARGUMENT', `${field} is no JSON: ${json.slice(0, 100)}`, { cause });
+    throw new CallError('INVALID_ARGUMENT', `${field} is not JSON: ${json.slice(0, 100)}`, { cause });
   }
 }
 
@@ -144,7 +144,7 @@ export function specToMessage(spec: ActorSpec): SpecMessage {
   };
 }
 
-/** What is left out has the default that `ActorSystem.spawn` gives it. */
+/** Absent fields get the defaults of `ActorSystem.spawn`. */
 export function specFromMessage(message: ActorSpec__Output | null): ActorSpec {
   if (message === null) throw new CallError('INVALID_ARGUMENT', 'The caller sent no actor spec');
   const { argsJson, restart, maxConcurrency, maxPendingCalls, ...rest } = message;

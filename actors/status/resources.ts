@@ -1,26 +1,26 @@
 /**
- * What a node has and who holds it: pure accounting. Nothing is measured; an actor that takes more than it asked for is
- * not stopped. Graphics cards are given out by number, whole or in fractions of one card.
+ * A node's resources and their holders: pure accounting. Nothing is measured; an actor that uses more than it requested
+ * is not stopped. Graphics cards are assigned by number, whole or in fractions of one card.
  */
 
 import type { Resources } from './status.ts';
 
 export interface Ledger {
   readonly total: Resources;
-  /** What each holder has. */
+  /** Amounts of each holder. */
   readonly held: ReadonlyMap<string, Holding>;
 }
 
 export interface Holding {
   readonly resources: Resources;
-  /** Cards that it holds, whole ones or one in part. */
+  /** Its cards: whole ones, or part of one. */
   readonly gpuIds: readonly number[];
 }
 
-/** Sums of fractions need a little tolerance. */
+/** Sums of fractions need a small tolerance. */
 const EPSILON = 1e-9;
 
-/** How much there is of a resource, whatever its name: `constructor` is one like any other. */
+/** The amount of a resource, whatever its name: `constructor` is a name like any other. */
 export function amountOf(resources: Resources, name: string): number {
   return Object.hasOwn(resources, name) ? resources[name]! : 0;
 }
@@ -29,7 +29,7 @@ export function createLedger(total: Resources): Ledger {
   return { total, held: new Map() };
 }
 
-/** What nobody holds. */
+/** The amounts that nobody holds. */
 export function freeResources({ total, held }: Ledger): Resources {
   const free: Record<string, number> = { ...total };
   for (const { resources } of held.values()) {
@@ -39,7 +39,9 @@ export function freeResources({ total, held }: Ledger): Resources {
   return free;
 }
 
-/** Each resource of which `have` is less than `ask`, for people: `gpu (asks for 2, 1 of 4 free)`. Empty when it fits. */
+/**
+ * Each resource of which `have` is less than `ask`, for people: `gpu (asks for 2, 1 of 4 free)`. Empty when it fits.
+ */
 export function shortfalls(ask: Resources, have: Resources, total: Resources = have): string[] {
   return Object.entries(ask)
     .filter(([name, amount]) => amount > amountOf(have, name) + EPSILON)
@@ -52,14 +54,14 @@ export function shortfalls(ask: Resources, have: Resources, total: Resources = h
     });
 }
 
-/** `free` without what was taken. */
+/** `free` minus the taken amounts. */
 export function minus(free: Resources, taken: Resources): Resources {
   const left: Record<string, number> = { ...free };
   for (const [name, amount] of Object.entries(taken)) left[name] = amountOf(left, name) - amount;
   return left;
 }
 
-/** The ledger with `holder` having what it asks for; null when that is not free. */
+/** The ledger after `holder` has taken what it asks for; null when that is not free. */
 export function acquire(ledger: Ledger, holder: string, resources: Resources): Ledger | null {
   if (shortfalls(resources, freeResources(ledger)).length > 0) return null;
   const gpuIds = chooseGpus(ledger, resources.gpu ?? 0);
@@ -74,7 +76,7 @@ export function release(ledger: Ledger, holder: string): Ledger {
   return { ...ledger, held };
 }
 
-/** Whole cards that nobody uses; for a part of one, the fullest card with room. Null when there are none. */
+/** Whole cards that nobody uses; for part of one, the fullest card with room. Null when there are none. */
 function chooseGpus({ total, held }: Ledger, amount: number): number[] | null {
   if (amount === 0) return [];
   const used = new Array<number>(Math.floor(total.gpu ?? 0)).fill(0);

@@ -1,8 +1,8 @@
-/** Whether a dead actor is started again, and when: a pure decision on plain values. */
+/** Decides whether and when a dead actor starts again: a pure decision on plain values. */
 
 import type { RestartPolicy } from './status.ts';
 
-/** An actor exits with this code when starting it again cannot help (a user's mistake); EX_CONFIG of sysexits.h. */
+/** Exit code of an actor that a restart cannot help (a user's mistake); EX_CONFIG of sysexits.h. */
 export const EXIT_USER_ERROR = 78;
 
 export interface Death {
@@ -24,7 +24,7 @@ export function describeDeath(death: Death): string {
 
 /**
  * Decides on the death that happened at `nowMs`. `earlierRestartsMs` are the times of the restarts before it; those
- * older than the window are forgiven. The wait doubles: initialBackoffMs · 2^(restarts within the window).
+ * older than the window do not count. The wait doubles: initialBackoffMs · 2^(restarts within the window).
  */
 export function decideRestart(
   policy: RestartPolicy,

@@ -1,4 +1,4 @@
-/** Statuses of actors, told as they change to whoever wants to hear of them. Keeps none. */
+/** Distributes actor statuses to listeners as they change. It stores none. */
 
 import { AsyncQueue } from '../base/async-queue.ts';
 import type { ActorStatus } from './status.ts';
@@ -10,7 +10,9 @@ export class StatusFeed {
   readonly #ofOne = new Map<string, Set<StatusListener>>();
   readonly #watches = new Set<AsyncQueue<ActorStatus>>();
 
-  /** Calls the listener at each change of an actor, or of any if none is named; returns how to stop that. */
+  /**
+   * Calls the listener at each change of an actor, or of any actor if none is named; returns a function that stops it.
+   */
   listen(listener: StatusListener, actorId?: string): () => void {
     const listeners = actorId === undefined ? this.#ofAll : (this.#ofOne.get(actorId) ?? new Set());
     if (actorId !== undefined) this.#ofOne.set(actorId, listeners);
@@ -38,7 +40,7 @@ export class StatusFeed {
     }
   }
 
-  /** Ends what is watched. */
+  /** Ends all watches. */
   close(): void {
     for (const queue of this.#watches) queue.close();
   }

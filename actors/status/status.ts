@@ -1,10 +1,10 @@
-/** What people and programs know of actors and nodes, as plain values. */
+/** Descriptions of actors and nodes for people and programs, as plain values. */
 
 import type { MailboxLimits } from '../base/mailbox.ts';
 
 export type ActorState = 'pending' | 'alive' | 'restarting' | 'dead';
 
-/** How often, and how soon, a dead actor is started again. */
+/** How often, and how soon, a dead actor starts again. */
 export interface RestartPolicy {
   /** Restarts allowed within the window; 0 = never restart. */
   readonly maxRestarts: number;
@@ -21,10 +21,10 @@ export const DEFAULT_RESTART_POLICY: RestartPolicy = {
   maxBackoffMs: 10_000,
 };
 
-/** Where an actor runs: in a process of its own, or in a thread of a process that its node's light actors share. */
+/** Where an actor runs: in its own process, or in a thread of a process that the node's light actors share. */
 export type Isolation = (typeof ISOLATIONS)[number];
 const ISOLATIONS = ['process', 'thread'] as const;
-/** Who ends an actor: whoever started it, by ending, or nobody. */
+/** Who ends an actor: its owner, by ending, or nobody. */
 export type Lifetime = (typeof LIFETIMES)[number];
 const LIFETIMES = ['owner', 'detached'] as const;
 /** Which of several nodes takes an actor: the fullest that has room, or the emptiest. */
@@ -43,14 +43,20 @@ function isOneOf<Choice extends string>(choices: readonly Choice[]): (value: unk
 export type Resources = Readonly<Record<string, number>>;
 export type Labels = Readonly<Record<string, string>>;
 
-/** Most bytes of an actor's arguments as JSON. */
+/** Maximum size of an actor's arguments as JSON, bytes. */
 export const MAX_ARGS_BYTES = 1024 * 1024;
-/** Most bytes of a detached actor's whole description as JSON: it lies in the registry, in an entry of 64 KiB. */
+/**
+ * Maximum size of a detached actor's whole description as JSON, bytes: it is stored in the registry, in an entry of 64
+ * KiB.
+ */
 export const MAX_DETACHED_BYTES = 60 * 1024;
-/** Most bytes of an actor's kept state as JSON; it travels beside the arguments in one message of at most 4 MiB. */
+/**
+ * Maximum size of an actor's kept state as JSON, bytes; it travels beside the arguments in one message of at most 4
+ * MiB.
+ */
 export const MAX_STATE_BYTES = 2 * 1024 * 1024;
 
-/** Time between SIGTERM and SIGKILL where nobody says, milliseconds. */
+/** Default time between SIGTERM and SIGKILL, milliseconds. */
 export const DEFAULT_GRACE_MS = 5000;
 
 /** An actor to start. */
@@ -62,7 +68,7 @@ export interface ActorSpec {
   /** Built entry module, relative to the package's dist folder (or absolute, inside one of the node's roots). */
   readonly entry: string;
   readonly serviceName: string;
-  /** JSON value that the actor reads as `runtime.args`; at most MAX_ARGS_BYTES, less where it is detached. */
+  /** JSON value that the actor reads as `runtime.args`; at most MAX_ARGS_BYTES, less if it is detached. */
   readonly args: unknown;
   /** Added to the node's own environment. */
   readonly env: Readonly<Record<string, string>>;
@@ -74,24 +80,24 @@ export interface ActorSpec {
   /** Labels that its node must have. */
   readonly labels: Labels;
   readonly placement: PlacementStrategy;
-  /** host:port of the node that it should be on if there is room (where an object lives); null for any. */
+  /** host:port of the preferred node if there is room (where an object is held); null for any. */
   readonly near: string | null;
   readonly lifetime: Lifetime;
-  /** Who started it, as `actor/incarnation`; null for a program that is no actor. */
+  /** Who started it, as `actor/incarnation`; null for a program that is not an actor. */
   readonly owner: string | null;
   readonly mailbox: MailboxLimits;
   readonly isolation: Isolation;
   /**
-   * When its node drains, its owner ends it, once what it made is taken over; the node's SIGTERM comes only late in the
+   * When its node drains, its owner ends it, once its results are taken over; the node's SIGTERM comes only late in the
    * grace period.
    */
   readonly handsOver: boolean;
 }
 
-/** Why an actor is alive that has nothing to say. */
+/** The reason of a healthy actor. */
 export const SERVING = 'serving';
 
-/** Why an actor is alive and answers nothing: methods that have held its thread since a time, ISO 8601. */
+/** The reason of an actor that is alive but unresponsive: methods that have held its thread since a time, ISO 8601. */
 export function busyReason(methods: readonly string[], since: string): string {
   const what = methods.map((path) => path.slice(1)).join(', ');
   return `busy${what === '' ? '' : ` with ${what}`} since ${since}, and answers nothing else meanwhile`;
@@ -110,7 +116,7 @@ export interface ActorStatus {
   /** host:port (and path) of its /metrics; null unless alive. */
   readonly metricsAddress: string | null;
   readonly state: ActorState;
-  /** Why it is in this state, for people. */
+  /** The reason for this state, for people. */
   readonly reason: string;
   /** How its last process ended; both null before that. */
   readonly exitCode: number | null;
@@ -122,9 +128,9 @@ export interface ActorStatus {
   readonly name: string | null;
   readonly namespace: string;
   readonly isolation: Isolation;
-  /** What it holds of its node. */
+  /** Resources that it holds on its node. */
   readonly resources: Resources;
-  /** Graphics cards that are its own. */
+  /** Graphics cards assigned to it. */
   readonly gpuIds: readonly number[];
   readonly owner: string | null;
   readonly lifetime: Lifetime;
@@ -144,7 +150,7 @@ export interface NodeStatus {
   readonly total: Resources;
   readonly free: Resources;
   readonly state: NodeState;
-  /** Why it is in this state, for people. */
+  /** The reason for this state, for people. */
   readonly reason: string;
   /** Actors on it that are not dead. */
   readonly actors: number;
@@ -153,16 +159,16 @@ export interface NodeStatus {
   readonly pid: number;
 }
 
-/** A node as its users see it, in the node's own process or through gRPC: the way to the actors of the whole cluster. */
+/** A node as its users see it, in the node's own process or through gRPC: access to the actors of the whole cluster. */
 export interface NodeApi {
   /**
-   * Accepts an actor and starts it where there is room, now or later. @throws UserError for an entry, id or name that
-   * cannot work, and for what no node of the cluster could ever give, saying what each lacks.
+   * Accepts an actor and starts it where there is room, now or later. @throws UserError for an invalid entry, id or
+   * name, and for resources that no node of the cluster could ever provide, saying what each lacks.
    */
   spawn(spec: ActorSpec): Promise<ActorStatus>;
-  /** Accepts actors that start together or not at all; statuses in their order. @throws as `spawn` */
+  /** Accepts actors that start together or not at all; returns statuses in their order. @throws as `spawn` */
   spawnGang(specs: readonly ActorSpec[]): Promise<readonly ActorStatus[]>;
-  /** Ends an actor: SIGTERM, SIGKILL after `graceMs`. Resolves when its process is gone. */
+  /** Ends an actor: SIGTERM, then SIGKILL after `graceMs`. Resolves when its process is gone. */
   stop(actorId: string, graceMs?: number): Promise<void>;
   /** SIGKILLs an actor's process; the restart policy decides what follows. */
   kill(actorId: string): Promise<void>;
@@ -172,7 +178,7 @@ export interface NodeApi {
   /** The status of every actor, then every change, until the signal is aborted. */
   watch(signal: AbortSignal): AsyncIterable<ActorStatus>;
   listNodes(): Promise<readonly NodeStatus[]>;
-  /** The last lines of an actor's log, then new ones if asked for. */
+  /** The last lines of an actor's log, then new ones if requested. */
   readLog(actorId: string, options: LogOptions, signal: AbortSignal): AsyncIterable<readonly string[]>;
 }
 

@@ -1,7 +1,7 @@
 /**
- * One operating-system process of an actor. Its output goes straight to the actor's log file (no node in between, so
- * nothing is lost when the node dies); the end of that file tells the reason when the process dies. It holds the far
- * end of a pipe as its standard input, which closes when the node dies by whatever cause.
+ * One operating-system process of an actor. It writes its output directly to the actor's log file, so nothing is lost
+ * when the node dies; the end of that file explains the death of the process. Its standard input is the far end of a
+ * pipe that closes when the node dies for any reason.
  */
 
 import { spawn } from 'node:child_process';
@@ -26,7 +26,7 @@ export interface ActorProcessOptions {
   readonly environment: ActorEnvironment;
   readonly env: Readonly<Record<string, string>>;
   readonly logPath: string;
-  /** Hears the signs of life. */
+  /** Receives the heartbeat. */
   readonly onBeat: (beat: Beat) => void;
 }
 
@@ -52,7 +52,7 @@ function lastLines(path: string, from: number): string[] {
     const bytes = Buffer.alloc(Math.max(0, size - start));
     const length = readSync(file, bytes, 0, bytes.length, start);
     const lines = bytes.toString('utf8', 0, length).split('\n');
-    if (start > from) lines.shift(); // begins amid a line
+    if (start > from) lines.shift(); // starts in the middle of a line
     return lines.filter((line) => line.trim() !== '').slice(-LAST_LINES);
   } finally {
     closeSync(file);
@@ -78,10 +78,10 @@ export function openLog(path: string): { file: number; size: number } {
   }
 }
 
-/** Longest line of a sign of life. */
+/** Maximum length of a heartbeat line. */
 const MAX_BEAT_LENGTH = 64 * 1024;
 
-/** Lines of JSON; what is none is left out, as an actor's program may write what it likes. */
+/** Parses lines of JSON and ignores others, because an actor's program may write anything. */
 function readBeats(pipe: Duplex, onBeat: (beat: Beat) => void): void {
   let rest = '';
   pipe.setEncoding('utf8').on('data', (text: string) => {
@@ -102,20 +102,20 @@ function parseBeat(line: string): Beat | null {
   }
 }
 
-/** Ends whatever the process started and left behind. */
+/** Kills remaining processes that the process started. */
 function killGroup(pid: number | undefined): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // Nobody is left of it.
+    // No process of the group is left.
   }
 }
 
 function startChild(entry: string, env: NodeJS.ProcessEnv, log: number): ChildProcess & { stdin: Writable } {
   try {
     const stdio = ['pipe', log, log, 'pipe'] as const;
-    const options = { cwd: process.cwd(), env, stdio: [...stdio], detached: true }; // a group of its own
+    const options = { cwd: process.cwd(), env, stdio: [...stdio], detached: true }; // a separate process group
     return spawn(process.execPath, [entry], options) as ChildProcess & { stdin: Writable };
   } finally {
     closeSync(log);
@@ -133,7 +133,7 @@ export function startActorProcess(options: ActorProcessOptions): ActorProcess {
   const { file, size } = openLog(logPath);
   const child = startChild(entry, { ...process.env, ...env, ...identityOf(environment) }, file);
   child.stdin.on('error', () => undefined); // the far end closes with the process
-  const pipe = child.stdio[ENVIRONMENT_PIPE] as Duplex; // a program that is no actor never reads it
+  const pipe = child.stdio[ENVIRONMENT_PIPE] as Duplex; // a program that is not an actor never reads it
   pipe.on('error', () => undefined).end(JSON.stringify(environment));
   readBeats(pipe, options.onBeat);
   const ended = new Promise<ProcessEnd>((resolve) => {
@@ -148,7 +148,7 @@ export function startActorProcess(options: ActorProcessOptions): ActorProcess {
   });
   const signal = (name: 'SIGTERM' | 'SIGKILL') => {
     if (name === 'SIGKILL') killGroup(child.pid);
-    else child.kill(name); // it may want to end its own processes itself
+    else child.kill(name); // it may want to end its own children itself
   };
   return { pid: child.pid ?? null, ended, signal };
 }

@@ -1,11 +1,11 @@
-/** Who holds what of a node: actors that are here, and for a while those that are to come with others. */
+/** Who holds a node's resources: actors that are here, and temporarily actors that will arrive with their gang. */
 
 import { CallError } from '../base/call-errors.ts';
 import { acquire, createLedger, freeResources, release, shortfalls } from '../status/resources.ts';
 import type { Ledger } from '../status/resources.ts';
 import type { Resources } from '../status/status.ts';
 
-/** What an actor to come needs. */
+/** The needs of an expected actor. */
 export interface Claim {
   readonly actorId: string;
   readonly resources: Resources;
@@ -14,7 +14,7 @@ export interface Claim {
 export class NodeRoom {
   readonly #nodeId: string;
   #ledger: Ledger;
-  /** Ends of claims whose actors have not come, by actor. */
+  /** Deadlines of claims whose actors have not arrived, by actor. */
   readonly #claims = new Map<string, NodeJS.Timeout>();
 
   constructor(nodeId: string, total: Resources) {
@@ -26,7 +26,7 @@ export class NodeRoom {
     return freeResources(this.#ledger);
   }
 
-  /** Holds what actors need until they come, `holdMs` at most; all of it or nothing. @throws as `take` */
+  /** Holds what actors need until they arrive, for at most `holdMs`; all of it or nothing. @throws as `take` */
   claim(claims: readonly Claim[], holdMs: number): void {
     const before = this.#ledger;
     try {
@@ -41,12 +41,15 @@ export class NodeRoom {
     }
   }
 
-  /** Ends claims; those whose actors have come are none any more. */
+  /** Ends claims, except those whose actors have arrived. */
   giveBack(actorIds: readonly string[]): void {
     for (const actorId of actorIds) if (this.#endClaim(actorId)) this.leave(actorId);
   }
 
-  /** The actor has come. Returns its cards. @throws CallError RESOURCE_EXHAUSTED when it claimed nothing and has no room. */
+  /**
+   * The actor has arrived. Returns its cards. @throws CallError RESOURCE_EXHAUSTED when it claimed nothing and has no
+   * room.
+   */
   take(claim: Claim): readonly number[] {
     if (!this.#endClaim(claim.actorId)) this.#acquire(claim);
     return this.#ledger.held.get(claim.actorId)?.gpuIds ?? [];

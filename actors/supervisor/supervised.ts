@@ -1,4 +1,4 @@
-/** What a supervisor knows of one actor, and how that reads as its status. */
+/** A supervisor's record of one actor, and its translation into a status. */
 
 import type { ActorProcess, ProcessEnd } from './actor-process.ts';
 import { describeDeath } from '../status/restart-policy.ts';
@@ -9,13 +9,13 @@ export const STARTING = 'its process is starting';
 export interface Supervised {
   readonly spec: ActorSpec;
   readonly entry: string;
-  /** What the actor saved last, a JSON value; null for nothing. */
+  /** The actor's last saved JSON value; null for none. */
   savedState: unknown;
   /** The node that looks after it. */
   readonly homeNodeId: string;
-  /** How the process before the next one ended; null before the first. */
+  /** How the previous process ended; null before the first. */
   lastEnd: string | null;
-  /** Why somebody asked for a restart; null when nobody did. */
+  /** Why a restart was requested; null when none was. */
   restartAsked: string | null;
   status: ActorStatus;
   process: ActorProcess | null;
@@ -25,15 +25,15 @@ export interface Supervised {
   isBusy: boolean;
   /** Why the node killed the process, if it did. */
   killReason: string | null;
-  /** Why it ends here and goes on elsewhere; null unless it does. */
+  /** Why it ends here and continues elsewhere; null unless it does. */
   movesBecause: string | null;
   /** Aborted when the actor is to end; the actor's loop then starts nothing more. */
   readonly stopping: AbortController;
-  /** The actor's whole life. */
+  /** Settles at the end of the actor's life. */
   life: Promise<void>;
 }
 
-/** Before its first process has said anything. */
+/** The status before its first process has reported. */
 export function initialStatus(spec: ActorSpec, incarnation: number): ActorStatus {
   const { actorId, type, serviceName, name, namespace, isolation, resources, owner, lifetime } = spec;
   return {
@@ -53,7 +53,7 @@ export function initialStatus(spec: ActorSpec, incarnation: number): ActorStatus
   };
 }
 
-/** What the end of its process changes. */
+/** The changes caused by the end of its process. */
 export function endFacts(end: ProcessEnd): Partial<ActorStatus> {
   const { exitCode, exitSignal, lastLogLines } = end;
   return { pid: null, address: null, metricsAddress: null, exitCode, exitSignal, lastLogLines };

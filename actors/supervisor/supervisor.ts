@@ -1,6 +1,6 @@
 /**
- * Keeps the actors of one node: starts their processes, notices death and silence, restarts by policy, and tells every
- * change with its cause. Effects only; the decisions are restart-policy.ts and resources.ts.
+ * Supervises the actors of one node: starts their processes, detects death and silence, restarts by policy, and reports
+ * every change with its cause. Effects only; restart-policy.ts and resources.ts decide.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
@@ -21,9 +21,9 @@ import { causeOf, endFacts, initialStatus, STARTING } from './supervised.ts';
 import type { Supervised } from './supervised.ts';
 
 export const HEARTBEAT_MS = 2000;
-/** Signs of life missed in a row before a process is killed; they come from a thread of its own, whatever it computes. */
+/** Missed heartbeats in a row before a process is killed; a separate thread sends them, whatever the actor computes. */
 const MAX_MISSED_BEATS = 15;
-/** Time without a turn of its event loop after which an actor is told to be busy. */
+/** Time without a turn of its event loop after which an actor is reported as busy. */
 const BUSY_MS = 10_000;
 
 export interface SupervisorOptions {
@@ -35,13 +35,13 @@ export interface SupervisorOptions {
   /** As NodeOptions. */
   readonly busyMs?: number;
   readonly listen?: ActorListen;
-  /** Starts what an actor lives in. */
+  /** Starts an actor's process or thread. */
   readonly startProcess: (spec: ActorSpec, options: ActorProcessOptions) => ActorProcess;
-  /** An actor's incarnation is over, its process really gone; there may be another. */
+  /** An actor's incarnation has ended, and its process is gone; another may follow. */
   readonly onEnd?: (actorId: string, incarnation: number, mayRestart: boolean) => void;
 }
 
-/** How an actor comes to this node. */
+/** How an actor arrives at this node. */
 export interface Arrival {
   /** Absolute path of its entry module. */
   readonly entry: string;
@@ -59,7 +59,7 @@ export class Supervisor {
   readonly #actors = new Map<string, Supervised>();
   readonly #feed = new StatusFeed();
   readonly #monitor: NodeJS.Timeout;
-  /** Who holds what of this node. */
+  /** Who holds this node's resources. */
   readonly room: NodeRoom;
   #nodeAddress = '';
   #closed = false;
@@ -122,7 +122,7 @@ export class Supervisor {
     return this.#actors.get(actorId)?.spec.handsOver ?? false;
   }
 
-  /** Resolves when the actor has ended for good. */
+  /** Resolves when the actor has ended permanently. */
   async ended(actorId: string): Promise<void> {
     await this.#actors.get(actorId)?.life;
   }
@@ -143,7 +143,7 @@ export class Supervisor {
     return join(this.#options.runDir, 'logs', `${actorId}.log`);
   }
 
-  /** SIGTERM, SIGKILL after `graceMs`. Resolves when the process is gone. */
+  /** SIGTERM, then SIGKILL after `graceMs`. Resolves when the process is gone. */
   async stop(actorId: string, graceMs = DEFAULT_GRACE_MS): Promise<void> {
     const actor = this.#get(actorId);
     actor.stopping.abort();
@@ -152,7 +152,7 @@ export class Supervisor {
     clearTimeout(timer);
   }
 
-  /** Ends an actor here as `stop` does; whoever looks after it starts it elsewhere when this node has left. */
+  /** Ends an actor here as `stop` does; its home starts it elsewhere when this node has left. */
   async moveAway(actorId: string, because: string, graceMs: number): Promise<void> {
     this.#get(actorId).movesBecause = because;
     await this.stop(actorId, graceMs);
@@ -167,7 +167,7 @@ export class Supervisor {
   /** Ends the process cleanly; the next one starts at once, whatever the policy. */
   restart(actorId: string, reason: string): void {
     const actor = this.#get(actorId);
-    if (actor.process === null) return; // dead for good, or about to be started anyway
+    if (actor.process === null) return; // permanently dead, or about to be started anyway
     actor.restartAsked = reason;
     const timer = this.#terminate(actor, DEFAULT_GRACE_MS);
     void actor.process.ended.then(() => clearTimeout(timer));
@@ -189,7 +189,7 @@ export class Supervisor {
     this.#update(actor, { state: 'alive', address, metricsAddress, reason: SERVING });
   }
 
-  /** A sign of life of the actor's current process. One that computes is told as such, and left alone. */
+  /** A heartbeat of the actor's current process. A process that is computing is marked busy, and left alone. */
   #onBeat(actor: Supervised, { busyMs, methods }: Beat): void {
     actor.missedBeats = 0;
     const isBusy = busyMs >= (this.#options.busyMs ?? BUSY_MS);
@@ -199,7 +199,7 @@ export class Supervisor {
     const since = new Date(Date.now() - busyMs).toISOString();
     this.#update(actor, { reason: isBusy ? busyReason(methods, since) : SERVING });
     if (isBusy)
-      this.#options.log.warn('an actor is busy: it answers nothing else', { actorId, methods, since });
+      this.#options.log.warn('an actor is busy and answers no other calls', { actorId, methods, since });
     else this.#options.log.info('an actor is no longer busy', { actorId });
   }
 
@@ -207,30 +207,30 @@ export class Supervisor {
   saveState(actorId: string, incarnation: number, state: unknown): void {
     const actor = this.#current(actorId, incarnation);
     actor.savedState = state;
-    this.#update(actor, {}); // whoever follows the actor keeps a copy
+    this.#update(actor, {}); // followers of the actor keep a copy
   }
 
-  /** Actors here that `nodeId` looks after, and that are not dead. */
+  /** Living actors here that `nodeId` looks after. */
   livingFrom(nodeId: string): ActorSpec[] {
     const living = [...this.#actors.values()].filter(({ status }) => status.state !== 'dead');
     return living.filter(({ homeNodeId }) => homeNodeId === nodeId).map(({ spec }) => spec);
   }
 
-  /** Actors that ended here to go on elsewhere. */
+  /** Actors that ended here to continue elsewhere. */
   movedAway(): Pick<Supervised, 'spec' | 'status' | 'savedState' | 'homeNodeId'>[] {
     return [...this.#actors.values()].filter(
       ({ stopping, movesBecause }) => stopping.signal.aborted && movesBecause !== null,
     );
   }
 
-  /** One of them goes on elsewhere, or nowhere, without a word from here. */
+  /** Forgets one of them silently: it continues elsewhere, or nowhere. */
   forgetMoved(actorId: string): void {
     const actor = this.#get(actorId);
     actor.movesBecause = null;
     this.#update(actor, { state: 'dead' });
   }
 
-  /** Ends every actor, in one order of `last`: actors of that type end after the others. */
+  /** Ends every actor; actors of a type in `last` end after the others, in that order. */
   async close(graceMs = DEFAULT_GRACE_MS, lastType = ''): Promise<void> {
     this.#closed = true;
     const actors = [...this.#actors.values()];
@@ -242,7 +242,7 @@ export class Supervisor {
     this.#feed.close();
   }
 
-  /** Kills every process at once and restarts none here: somebody else may have taken over, or will do. */
+  /** Kills every process at once and restarts none here: another node has taken over, or will. */
   async abandon(reason: string, goesOn: (spec: ActorSpec) => boolean): Promise<void> {
     const actors = [...this.#actors.values()];
     for (const actor of actors) {
@@ -265,7 +265,7 @@ export class Supervisor {
     }, graceMs);
   }
 
-  /** One process after another until the actor ends for good. */
+  /** Runs one process after another until the actor ends permanently. */
   async #live(actor: Supervised): Promise<void> {
     for (;;) {
       const end = await this.#runProcess(actor);
@@ -353,12 +353,12 @@ export class Supervisor {
     this.#feed.tell(actor.status);
   }
 
-  /** Counts silent ticks, not time: when the node itself was paused, nobody is blamed. */
+  /** Counts missed ticks, not time, so that nobody is killed when the node itself was paused. */
   #checkBeats(): void {
     for (const actor of this.#actors.values()) {
       if (actor.status.state !== 'alive' || ++actor.missedBeats <= MAX_MISSED_BEATS) continue;
       const seconds = (MAX_MISSED_BEATS * (this.#options.heartbeatMs ?? HEARTBEAT_MS)) / 1000;
-      actor.killReason = `gave no sign of life for ${seconds} s: it was stopped, or the system holds it`;
+      actor.killReason = `gave no sign of life for ${seconds} s: it was stopped, or the system suspended it`;
       actor.process?.signal('SIGKILL');
     }
   }

@@ -1,4 +1,4 @@
-/** Kinds of actors, and how they are spawned. */
+/** Types of actors, and how they are spawned. */
 
 import type { Method, MethodName, Service } from '../proto/protos.ts';
 import type {
@@ -10,16 +10,16 @@ import type {
   RestartPolicy,
 } from '../status/status.ts';
 
-/** A kind of actor: what it serves and where its program is. */
+/** A type of actor: its service and its program. */
 export interface ActorType<Client, Handlers> {
   /** As `diffusion-worker`. */
   readonly name: string;
   /** Built entry module, relative to the package's dist folder: `services/diffusion-worker/main.js`. */
   readonly entry: string;
   readonly service: Service<Client, Handlers>;
-  /** Methods that may run twice, beside those whose proto says `idempotency_level = IDEMPOTENT`. */
+  /** Methods that may run twice, in addition to those whose proto says `idempotency_level = IDEMPOTENT`. */
   readonly idempotent?: readonly MethodName<Client>[];
-  /** How its actors are spawned unless the caller says otherwise. */
+  /** Default spawn options of its actors. */
   readonly defaults?: SpawnOptions;
 }
 
@@ -33,13 +33,16 @@ export function isDeclaredIdempotent(
 }
 
 export interface SpawnOptions {
-  /** Unique in the cluster: letters, digits, `-`, `_`; made from the type by default. */
+  /** Unique in the cluster: letters, digits, `-`, `_`; derived from the type by default. */
   readonly actorId?: string;
-  /** JSON value that the actor reads as `runtime.args`; 1 MiB at most, 60 KiB with all else where it is detached. */
+  /**
+   * JSON value that the actor reads as `runtime.args`; at most 1 MiB, or 60 KiB for the whole description if it is
+   * detached.
+   */
   readonly args?: unknown;
   /** Added to the node's environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Parts left out are those of DEFAULT_RESTART_POLICY. */
+  /** Absent fields have the values of DEFAULT_RESTART_POLICY. */
   readonly restart?: Partial<RestartPolicy>;
   /** Unique in its namespace, for `system.find`. */
   readonly name?: string;
@@ -47,13 +50,16 @@ export interface SpawnOptions {
   readonly namespace?: string;
   /** Returns the living actor of this name, if there is one, instead of an error. */
   readonly getIfExists?: boolean;
-  /** What it needs of its node: `cpu`, `gpu`, `memoryBytes`, or any resource that nodes offer; nothing by default. */
+  /**
+   * Resources that it needs on its node: `cpu`, `gpu`, `memoryBytes`, or any resource that nodes offer; none by
+   * default.
+   */
   readonly resources?: Resources;
   /** Labels that its node must have. */
   readonly labels?: Labels;
   /** `pack` fills one node after another (the default); `spread` takes the emptiest. */
   readonly placement?: PlacementStrategy;
-  /** host:port of the node that it should be on if there is room; an object's holder, say. */
+  /** host:port of the preferred node if there is room, for example an object's holder. */
   readonly near?: string;
   /** `owner` (the default) ends it with the actor that spawned it; `detached` lets it live. */
   readonly lifetime?: Lifetime;
@@ -62,10 +68,10 @@ export interface SpawnOptions {
   /** Calls that may wait; one more is refused. 10,000 by default. */
   readonly maxPendingCalls?: number;
   /**
-   * When its node drains, whoever spawned it ends it, once what it made is taken over: the node waits for that for four
-   * fifths of its grace period. By default it gets SIGTERM at once.
+   * When its node drains, its spawner ends it once its results are taken over: the node waits for that for four fifths
+   * of its grace period. By default it gets SIGTERM at once.
    */
   readonly handsOver?: boolean;
-  /** A process of its own (the default), or a thread of one that the node's light actors share. */
+  /** Its own process (the default), or a thread of a process that the node's light actors share. */
   readonly isolation?: Isolation;
 }

@@ -1,6 +1,6 @@
 /**
- * What this process knows of a node's actors: one watch, for every handle, pool and group of its system. When the watch
- * breaks while the node lives (a link that only one side knew to be broken, say), it begins again.
+ * This process's view of a node's actors: one watch for every handle, pool and group of its system. If the watch breaks
+ * while the node lives (because only one side noticed a broken link, for example), it starts again.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
@@ -29,7 +29,7 @@ export class ActorDirectory {
     this.#node = node;
   }
 
-  /** Adds what a spawn returned, unless the watch was quicker. */
+  /** Adds the status that a spawn returned, unless the watch was faster. */
   add(status: ActorStatus): void {
     this.#watch();
     const known = this.#statuses.get(status.actorId);
@@ -37,7 +37,7 @@ export class ActorDirectory {
     if (known === undefined || isNewLife) this.#set(status);
   }
 
-  /** Whether the node is gone, so that nothing is heard of its actors; until it answers again, if it ever does. */
+  /** Whether the node is gone, so that no statuses arrive until it answers again, if it ever does. */
   get isLost(): boolean {
     return this.#nodeLoss !== null;
   }
@@ -81,15 +81,15 @@ export class ActorDirectory {
   }
 
   /**
-   * Calls the listener at each change of an actor, or of any if none is named; returns how to stop that. When the node is
-   * gone, its actors are told to be dead.
+   * Calls the listener at each change of an actor, or of any actor if none is named; returns a function that stops it.
+   * When the node is gone, its actors are reported dead.
    */
   listen(listener: StatusListener, actorId?: string): () => void {
     this.#watch();
     return this.#feed.listen(listener, actorId);
   }
 
-  /** Drops the connection to an address at which no living actor is known. */
+  /** Drops the connection to an address without a known living actor. */
   dropIfUnused(address: string, transport: Transport): void {
     for (const status of this.#statuses.values()) {
       if (status.state === 'alive' && status.address === address) return;
@@ -131,7 +131,7 @@ export class ActorDirectory {
         this.#nodeLoss = null;
         this.#endAll(
           known.filter(({ actorId }) => !ids.has(actorId)),
-          'its node does not know it any more',
+          'its node no longer knows it',
         );
         return true;
       } catch (thrown) {
@@ -168,14 +168,14 @@ export class ActorDirectory {
 
   async #lookUp(actorId: string): Promise<ActorStatus> {
     const listed = (await this.#node.list()).find((status) => status.actorId === actorId);
-    if (listed !== undefined && !this.#statuses.has(actorId)) this.#set(listed); // the watch tells of it later
+    if (listed !== undefined && !this.#statuses.has(actorId)) this.#set(listed); // the watch reports it later
     const status = this.#statuses.get(actorId);
     if (status !== undefined) return status;
     const reason = 'the node knows no such actor';
     throw new ActorError({ actorId, incarnation: 0, code: 'NOT_FOUND', retryable: false, reason });
   }
 
-  /** A wait that ran out of time, as the actor's error. */
+  /** Converts an expired wait into the actor's error. */
   #waitError(actorId: string, error: CallError): CallError {
     const status = this.#statuses.get(actorId);
     if (error instanceof ActorError || status === undefined) return error;

@@ -1,5 +1,5 @@
 /**
- * A handle: the methods of one actor, whichever process it lives in now. A call waits for an actor that is still
+ * A handle: the methods of one actor, in whichever process it now lives. A call waits for an actor that is still
  * starting. While it restarts, and when its process dies under the call, methods declared idempotent are retried on the
  * next incarnation until the deadline; others fail at once with an `ActorError` that says how the process ended.
  */
@@ -27,17 +27,17 @@ export type ActorHandle<Client> = Calls<Client> & { readonly actorId: string };
 export interface HandleContext {
   readonly directory: ActorDirectory;
   readonly transport: Transport;
-  /** Deadline of calls that name none, milliseconds. */
+  /** Deadline of calls that set none, milliseconds. */
   readonly deadlineMs?: number;
 }
 
-/** How long a failed call waits for the node to say how the process ended. */
+/** How long a failed call waits for the node to report how the process ended. */
 const AUTOPSY_MS = 1000;
 
 interface Target {
   readonly actorId: string;
   readonly method: Method;
-  /** Whether a call may be made twice; never one that streams its requests, which come once. */
+  /** Whether a call may be repeated; never if it streams its requests, which can be read only once. */
   readonly isIdempotent: boolean;
 }
 
@@ -88,7 +88,7 @@ async function callActor(context: HandleContext, target: Target, input: object, 
   }
 }
 
-/** Streams are never retried: the receiver has seen a part. */
+/** Streams are never retried: the receiver has already seen a part. */
 async function* streamActor(context: HandleContext, target: Target, input: object, options: CallOptions) {
   const limits = startLimits(context, options);
   const status = callableNow(context, target) ?? (await waitUntilCallable(context, target, limits));
@@ -131,7 +131,7 @@ function startLimits(context: HandleContext, options: CallOptions): CallLimits {
   return { signal: options.signal, leftMs: () => endMs - performance.now() };
 }
 
-/** The actor's status when it can be called at once, as nearly always. */
+/** The actor's status if it can be called at once, as nearly always. */
 function callableNow({ directory }: HandleContext, { actorId }: Target): AliveStatus | null {
   const status = directory.get(actorId);
   return status?.state === 'alive' && !directory.isLost ? (status as AliveStatus) : null;
@@ -151,14 +151,14 @@ async function waitUntilCallable(
   return (await context.directory.waitFor(target.actorId, choose, waitLimits)) as AliveStatus;
 }
 
-/** Whether the process or the connection went away, rather than the handler answering. */
+/** Whether the process or the connection was lost, rather than the handler answering. */
 function isLoss(thrown: unknown, watch: LossWatch): boolean {
   if (watch.isOver) return true;
   if (!(thrown instanceof WireError) || thrown.kind !== null) return false;
   return thrown.code !== 'DEADLINE_EXCEEDED' && thrown.code !== 'RESOURCE_EXHAUSTED';
 }
 
-/** The error of a call that an actor answered, or that ran out of time. */
+/** The error of a call that an actor answered, or that exceeded its deadline. */
 function asCallerError(thrown: unknown, status: ActorStatus, { method }: Target): unknown {
   if (!(thrown instanceof WireError)) return thrown;
   const { actorId, incarnation } = status;
@@ -176,7 +176,7 @@ function asCallerError(thrown: unknown, status: ActorStatus, { method }: Target)
   return kind === 'user' ? new UserError(message, { cause: error }) : error;
 }
 
-/** What is known now of the actor that was called, as long as it is the same process. */
+/** The present status of the called actor, if it is still the same process. */
 function latest({ directory }: HandleContext, called: AliveStatus): ActorStatus {
   const now = directory.get(called.actorId);
   return now?.incarnation === called.incarnation ? now : called;
@@ -194,7 +194,7 @@ function endedError(status: ActorStatus): ActorError {
   return new ActorError({ actorId, incarnation, code: 'UNAVAILABLE', retryable, reason: text, lastLogLines });
 }
 
-/** The error for a process that went away under a call: waits a moment for the node to say how. */
+/** The error for a process that was lost during a call: waits a moment for the node to report the cause. */
 async function lossError(context: HandleContext, called: AliveStatus, cause: unknown): Promise<ActorError> {
   const { actorId, incarnation } = called;
   const isOver = (status: ActorStatus) => status.state !== 'alive' || status.incarnation !== incarnation;

@@ -1,6 +1,6 @@
 /**
- * What ends one call to an actor before its answer: the caller's signal, or the end of the incarnation that it went to.
- * A signal like AbortSignal, with one listener, because making an AbortController costs more than the rest of a call.
+ * Cancels one call to an actor before its answer: by the caller's signal, or at the end of the called incarnation. It
+ * resembles an AbortSignal with one listener, because creating an AbortController costs more than the rest of a call.
  */
 
 import type { ActorDirectory } from './directory.ts';
@@ -40,7 +40,7 @@ export class LossWatch implements CallSignal {
     this.#check(directory.get(called.actorId));
   }
 
-  /** Whether the incarnation is over, as the node says. */
+  /** Whether the node has reported the end of the incarnation. */
   get isOver(): boolean {
     return this.reason instanceof IncarnationEnded;
   }

@@ -1,4 +1,4 @@
-/** A node in another process, as actors see their own. */
+/** A node in another process, with the same interface as a local one. */
 
 import { messagesUntilAborted } from '../base/limits.ts';
 import { nodeStatusFromMessage, specToMessage, statusFromMessage } from '../status/messages.ts';
@@ -9,7 +9,7 @@ import type { NodeApi } from '../status/status.ts';
 import { serviceCalls } from '../calls/transport.ts';
 import type { Transport } from '../calls/transport.ts';
 
-/** Time that the node may take beyond an actor's own grace period. */
+/** Time that the node may take in addition to an actor's own grace period. */
 const STOP_MARGIN_MS = 10_000;
 
 /** The node at `address` (host:port). */

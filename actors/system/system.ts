@@ -1,4 +1,4 @@
-/** Actors for programs: spawn, find and end them on a node, in this process or another. */
+/** Actors for programs: spawns, finds and ends them on a node, in this process or another. */
 
 import type { Log } from '../../common/log.ts';
 import { ActorDirectory } from './directory.ts';
@@ -25,13 +25,13 @@ export interface ActorSystemOptions {
   readonly node: NodeApi;
   readonly transport: Transport;
   readonly log?: Log;
-  /** Deadline of calls that name none; a minute by default. */
+  /** Deadline of calls that set none; a minute by default. */
   readonly deadlineMs?: number;
-  /** The actor, as `actor/incarnation`, that owns what is spawned; left out for a program that is no actor. */
+  /** The actor, as `actor/incarnation`, that owns the spawned ones; absent for a program that is not an actor. */
   readonly owner?: string;
 }
 
-/** How long `ready` waits when nobody says. */
+/** How long `ready` waits by default. */
 const READY_DEADLINE_MS = 30_000;
 
 export class ActorSystem {
@@ -70,8 +70,9 @@ export class ActorSystem {
   }
 
   /**
-   * Starts actors together or not at all: the nodes hold room for all of them before any starts, and when one cannot start
-   * all are ended. Resolves with a handle for each when they are accepted; calls wait until they serve. @throws as `spawn`
+   * Starts actors together or not at all: the nodes hold room for all of them before any starts, and if one cannot
+   * start, all are ended. Resolves with a handle for each when they are accepted; calls wait until they serve. @throws
+   * as `spawn`
    */
   async spawnGang<const Clients extends readonly unknown[]>(members: {
     readonly [Index in keyof Clients]: GangMember<Clients[Index]>;
@@ -98,7 +99,7 @@ export class ActorSystem {
     return found === undefined ? null : this.handle(type, found.actorId);
   }
 
-  /** A handle of an actor that somebody started. Calls fail with NOT_FOUND when nobody did. */
+  /** A handle of an existing actor by id. Calls fail with NOT_FOUND if there is none. */
   handle<Client, Handlers>(type: ActorType<Client, Handlers>, actorId: string): ActorHandle<Client> {
     const { transport, deadlineMs } = this.#options;
     const context = {
@@ -109,7 +110,7 @@ export class ActorSystem {
     return actorHandle(type, actorId, context);
   }
 
-  /** Resolves when the actor serves. @throws ActorError with its end and last log lines when it died for good. */
+  /** Resolves when the actor serves. @throws ActorError with its end and last log lines when it died permanently. */
   ready(actorId: string, options: CallOptions = {}): Promise<ActorStatus> {
     return this.#directory.waitFor(
       actorId,
@@ -124,14 +125,14 @@ export class ActorSystem {
     );
   }
 
-  /** What is known of an actor; undefined for one that this system has not heard of. */
+  /** The known status of an actor; undefined if this system does not know it. */
   status(actorId: string): ActorStatus | undefined {
     return this.#directory.get(actorId);
   }
 
   /**
-   * Calls the listener at each change of an actor, or of any if none is named, until the returned function is called.
-   * When the node is gone, its actors are told to be dead.
+   * Calls the listener at each change of an actor, or of any actor if none is named, until the returned function is
+   * called. When the node is gone, its actors are reported dead.
    */
   onStatus(listener: StatusListener, actorId?: string): () => void {
     return this.#directory.listen(listener, actorId);
@@ -143,7 +144,7 @@ export class ActorSystem {
     return this.node.stop(actorId, graceMs);
   }
 
-  /** Forgets what it knows; the node and its actors go on. */
+  /** Releases its resources; the node and its actors continue. */
   close(): Promise<void> {
     return this.#directory.close();
   }
@@ -182,7 +183,7 @@ function specOf<Client, Handlers>(
     handsOver: options.handsOver ?? false,
   };
   checkSpec(spec);
-  // As every process gets them, and out of reach of whoever changes his own.
+  // A copy as every process receives it, independent of later changes by the caller.
   const args: unknown = JSON.parse(encodeJson(spec.args, `Actor ${actorId}, arguments`, MAX_ARGS_BYTES));
   return { ...spec, args };
 }

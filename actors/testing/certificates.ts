@@ -1,4 +1,4 @@
-/** Authorities and certificates for tests, made by openssl. */
+/** Creates certificate authorities and certificates for tests, with openssl. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ export const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 const DAY_MS = 86_400_000;
 const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
 
-/** What the environment says of one certificate. */
+/** The environment variables for one certificate. */
 export type CertificateFiles = Readonly<
   Record<typeof TLS_CA_KEY | typeof TLS_CERT_KEY | typeof TLS_KEY_KEY, string>
 >;
@@ -20,11 +20,11 @@ export interface Validity {
   readonly toDays?: number;
 }
 
-/** An authority that signs as many certificates as are wanted. */
+/** An authority that signs any number of certificates. */
 export class Authority {
   readonly #folder: string;
 
-  /** Makes it in a new folder inside `parent`. */
+  /** Creates it in a new folder inside `parent`. */
   constructor(parent: string) {
     this.#folder = mkdtempSync(join(parent, 'authority-'));
     this.#write('index', '');

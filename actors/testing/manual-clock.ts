@@ -31,7 +31,7 @@ export class ManualClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
-  /** Moves on, running due timers in order, and lets the promises that they settle run on. */
+  /** Advances the time, runs due timers in order, and lets the promises that they settle run on. */
   async advance(byMs: number): Promise<void> {
     const endMs = this.#nowMs + byMs;
     await turn();
@@ -45,7 +45,7 @@ export class ManualClock implements Clock {
     await turn();
   }
 
-  /** The process was stopped meanwhile: time passes, and no timer runs yet. */
+  /** Simulates a stopped process: time passes, and no timer runs yet. */
   jump(byMs: number): void {
     this.#nowMs += byMs;
   }
@@ -55,7 +55,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Lets every promise that is ready run, and those that follow from it. */
+/** Runs every promise that is ready, and those that follow from it. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,6 +1,6 @@
 /**
- * One thread of an actor, as its node's supervisor sees it: like a process (actor-process.ts), but run by the node's
- * thread host, a process that is an actor itself and is started when the first thread is wanted.
+ * One thread of an actor, as its node's supervisor sees it. It resembles a process (actor-process.ts), but is run by
+ * the node's thread host, a process that is an actor itself and starts with the first thread.
  */
 
 import { closeSync } from 'node:fs';
@@ -33,7 +33,7 @@ export class ThreadHost {
   readonly #actorId: string;
   #handle: Promise<ActorHandle<ThreadHostServiceClient>> | null = null;
 
-  /** `node` places actors on this very node. */
+  /** `node` places actors on this node. */
   constructor(node: NodeApi, transport: Transport, nodeId: string) {
     this.#system = new ActorSystem({ node, transport });
     this.#actorId = `${THREAD_HOST_TYPE}-${nodeId}`;
@@ -55,7 +55,7 @@ export class ThreadHost {
     };
   }
 
-  /** The host ended for good with everything else here; the next thread gets a new one. */
+  /** The host ended permanently with everything else here; the next thread gets a new one. */
   forget(): void {
     this.#handle = null;
   }
@@ -80,7 +80,7 @@ export class ThreadHost {
     });
     try {
       const host = await this.#host();
-      // A host that was killed comes back: waiting for it costs its threads no restart of theirs.
+      // A killed host restarts: waiting for it costs its threads no restart.
       await this.#system.ready(this.#actorId, { signal });
       const request = { environmentJson: JSON.stringify({ ...environment, env }), entry, logPath };
       const messages = host.runThread(request, { signal, deadlineMs: Infinity });

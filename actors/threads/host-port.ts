@@ -19,15 +19,15 @@ export class HostPort {
   readonly #port: MessagePort;
   readonly #serving: ServingProcess;
   readonly #actorId: string;
-  /** Calls to the actor: where answers go, and its requests. */
+  /** Calls to the actor: the destination of answers, and its requests. */
   readonly #outputs = new Map<number, CallOutput>();
   readonly #outgoing = new Map<number, OutgoingRequests>();
-  /** Its own calls, and their requests. */
+  /** The actor's own calls, and their requests. */
   readonly #started = new Map<number, StartedCall>();
   readonly #incoming = new Map<number, IncomingRequests>();
   readonly #metrics = new Map<number, (text: string) => void>();
   #serviceName = '';
-  /** Hears how to see what the thread is doing. */
+  /** Receives access to the thread's activity. */
   onActivity: (watch: ActivityWatch, everyMs: number) => void = () => undefined;
   #lastId = 0;
 
@@ -38,12 +38,12 @@ export class HostPort {
     port.on('message', (message: FromThread) => this.#receive(message));
   }
 
-  /** Asks the actor to end cleanly. */
+  /** Asks the actor to shut down cleanly. */
   stop(): void {
     this.#post({ kind: 'stop' });
   }
 
-  /** The thread's metrics page; empty when the thread ended meanwhile. */
+  /** The thread's metrics page; empty if the thread ended meanwhile. */
   metrics(): Promise<string> {
     return new Promise((resolve) => {
       const id = ++this.#lastId;
@@ -52,7 +52,7 @@ export class HostPort {
     });
   }
 
-  /** The thread has ended: what it said still counts, then its calls, both ways, fail. */
+  /** The thread has ended: its last messages are handled, then its calls in both directions fail. */
   close(): void {
     for (let last; (last = receiveMessageOnPort(this.#port)) !== undefined;) {
       this.#receive(last.message as FromThread);
@@ -67,7 +67,7 @@ export class HostPort {
     for (const resolve of this.#metrics.values()) resolve('');
   }
 
-  /** A service that no actor is left of is not served any more. */
+  /** A service without an actor is no longer served. */
   #removeActor(): void {
     const { dispatcher, servedServices } = this.#serving;
     dispatcher.removeActor(this.#actorId);
@@ -147,7 +147,7 @@ export class HostPort {
     };
   }
 
-  /** Passes the requests of a call on to the actor. */
+  /** Forwards the requests of a call to the actor. */
   #forward(id: number, requests: AsyncIterable<Uint8Array>): void {
     const outgoing = postingRequests(id, (message, bytes) => this.#post(message, bytes));
     this.#outgoing.set(id, outgoing);

@@ -1,6 +1,6 @@
 /**
- * Threads that have loaded the runtime and wait for their actor, because loading takes longer than all else. None are
- * kept before the first is wanted; later as many as were wanted at a time, within MAX_SPARES.
+ * Threads that have loaded the runtime and wait for their actor, because loading dominates the start time. None are
+ * kept before the first one is needed; afterwards as many as were needed at a time, up to MAX_SPARES.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -8,7 +8,7 @@ import type { ThreadKind } from './thread-protocol.ts';
 
 /** A waiting thread holds about 24 MB. */
 const MAX_SPARES = 8;
-/** Threads wanted within this time of each other are one burst; new spares are made when it is over. */
+/** Requests within this time of each other form one burst; new spares are started after it. */
 const BURST_MS = 200;
 
 export class SpareThreads {
@@ -19,7 +19,10 @@ export class SpareThreads {
   #isClosed = false;
   #timer: NodeJS.Timeout | null = null;
 
-  /** `program` posts a message when it is a spare that waits for its actor; `onError` hears why one failed before that or waiting. */
+  /**
+   * `program` posts a message when it is a spare that waits for its actor; `onError` receives the error of a spare that
+   * failed.
+   */
   constructor(program: string, onError: (error: unknown) => void) {
     this.#program = program;
     this.#onError = onError;
@@ -30,7 +33,7 @@ export class SpareThreads {
     return this.#idle.length;
   }
 
-  /** A thread for an actor: one that waits, else a new one, without listeners. */
+  /** A thread for an actor: a waiting one, otherwise a new one, without listeners. */
   take(): Worker {
     this.#burst++;
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -39,7 +42,7 @@ export class SpareThreads {
     return spare?.removeAllListeners('error').removeAllListeners('exit') ?? this.#start({ isSpare: false });
   }
 
-  /** Ends those that wait; no more are made. */
+  /** Ends the waiting threads; no more are started. */
   async close(): Promise<void> {
     this.#isClosed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -57,7 +60,7 @@ export class SpareThreads {
     this.#addUpTo(wanted);
   }
 
-  /** Starts spares one after another, so that they take little from those who work, until the next burst begins. */
+  /** Starts spares one after another, to leave the cores to working threads, until the next burst begins. */
   #addUpTo(wanted: number): void {
     if (this.#isClosed || this.#idle.length >= wanted || this.#timer !== null) return;
     const worker = this.#start({ isSpare: true });

@@ -1,6 +1,6 @@
 /**
- * An actor in a thread of the node's thread host. All it says goes through its port: the host's main thread has the
- * connections. It loads no gRPC.
+ * An actor in a thread of the node's thread host. All its messages go through its port: the host's main thread has the
+ * connections. It does not load gRPC.
  */
 
 import { appendFileSync } from 'node:fs';
@@ -23,17 +23,17 @@ import type { FromThread, PostedCall, ThreadData, ToThread } from './thread-prot
 import type { Transport } from '../calls/transport.ts';
 import type { CallSink, CallStart, StartedCall } from '../calls/transport/caller.ts';
 
-/** Time for the actor's calls to answer when it stops. */
+/** Time for the actor's calls to finish when it stops. */
 const STOP_GRACE_MS = 500;
 
-/** Where a thread keeps what it was told: an actor's program may bring a copy of this module of its own. */
+/** Where a thread keeps its instructions: an actor's program may load its own copy of this module. */
 const THREAD_DATA = Symbol.for('ballast.thread');
 
 interface ThreadGlobals {
   [THREAD_DATA]?: ThreadData;
 }
 
-/** Makes this thread an actor: loads its program, which calls `serveInThread`. Ends the thread when that fails. */
+/** Makes this thread an actor: loads its program, which calls `serveInThread`. Ends the thread if that fails. */
 export async function beginThread(data: ThreadData, loadProgram: () => Promise<unknown>): Promise<void> {
   (globalThis as ThreadGlobals)[THREAD_DATA] = data;
   Object.assign(process.env, data.environment.env); // a thread's own copy
@@ -63,7 +63,8 @@ export async function serveInThread<Client, Handlers>(
   options: ServeOptions<Client, Handlers>,
 ): Promise<void> {
   const data = (globalThis as ThreadGlobals)[THREAD_DATA];
-  if (data === undefined) throw new Error('this thread is no actor: a node starts those (isolation: thread)');
+  if (data === undefined)
+    throw new Error('this thread is not an actor: a node starts actors in threads (isolation: thread)');
   const { actorId, type } = data.environment;
   const log = logOf(data);
   try {
@@ -105,7 +106,7 @@ interface Dispatched {
   room: () => void;
 }
 
-/** The thread's end of its port: dispatches what comes in, and is the transport of what goes out. */
+/** The thread's end of its port: dispatches incoming calls, and is the transport of outgoing ones. */
 class GuestPort implements Transport {
   readonly #port: MessagePort;
   readonly #dispatcher: Dispatcher;
@@ -126,7 +127,7 @@ class GuestPort implements Transport {
     port.on('message', (message: ToThread) => this.#receive(message));
   }
 
-  /** Tells the host what the actor serves. Resolves when plain gRPC clients can reach it, too. */
+  /** Describes the actor's service to the host. Resolves when plain gRPC clients can reach it too. */
   serve<Client, Handlers>(service: Service<Client, Handlers>): Promise<void> {
     const exposed = new Promise<void>((resolve) => (this.#onExposed = resolve));
     this.#describe = () => describeService(service);

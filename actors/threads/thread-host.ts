@@ -21,7 +21,7 @@ import type { RunThreadResponse } from '../../gen/ballast/runtime/v1/RunThreadRe
 
 const THREAD_PROGRAM = fileURLToPath(new URL('./thread-main.js', import.meta.url));
 
-/** Code that a thread ends with when it was killed. */
+/** Exit code of a thread that was killed. */
 const KILLED = 137;
 
 function beatOf(watch: ActivityWatch): Pick<RunThreadResponse, 'busyMs' | 'methods'> {

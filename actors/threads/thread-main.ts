@@ -1,6 +1,6 @@
 /**
- * The program of a thread host's threads: waits to be told which actor it is, then loads that one's own program. A spare
- * thread first loads what such programs import, and says that it has.
+ * The program of a thread host's threads: waits for its actor's identity, then loads that actor's program. A spare
+ * thread first loads the modules that such programs import, and reports that it has.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
@@ -19,5 +19,5 @@ if (isSpare) parentPort!.postMessage('ready');
 
 async function loadAhead(): Promise<void> {
   await import('../index.ts');
-  for (const service of [nodeService, objectService, eventService]) void service.methods; // read when first asked for
+  for (const service of [nodeService, objectService, eventService]) void service.methods; // read at first use
 }

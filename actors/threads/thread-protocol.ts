@@ -10,13 +10,13 @@ import type { CallStart } from '../calls/transport/caller.ts';
 
 /** `workerData` of a thread. */
 export interface ThreadKind {
-  /** Whether no actor waits for it yet. */
+  /** Whether it is a spare, without an actor yet. */
   readonly isSpare: boolean;
 }
 
-/** What a thread is told first: which actor it is. */
+/** The first message to a thread: the actor that it is to be. */
 export interface ThreadData {
-  /** Its end of the port for all that follows. */
+  /** Its end of the port for all further messages. */
   readonly port: MessagePort;
   readonly environment: ActorEnvironment;
   /** Absolute path of its program. */
@@ -28,7 +28,7 @@ export interface ThreadData {
   readonly metricsAddress: string;
 }
 
-/** Calls to the actor, by the host's number; and what comes of the actor's own calls, by its number. */
+/** Calls to the actor, by the host's number; and events of the actor's own calls, by its number. */
 export type ToThread =
   | { readonly kind: 'dispatch'; readonly id: number; readonly call: PostedCall }
   | PostedRequest
@@ -50,7 +50,7 @@ export type ToThread =
   | { readonly kind: 'metrics'; readonly id: number };
 
 export type FromThread =
-  /** It serves; its host tells the node every so often that it lives. */
+  /** The actor serves; its host sends heartbeats to the node at this interval. */
   | { readonly kind: 'activity'; readonly memory: SharedArrayBuffer; readonly everyMs: number }
   | { readonly kind: 'serving'; readonly methods: readonly string[]; readonly serviceName: string }
   | { readonly kind: 'described'; readonly service: string }
@@ -65,10 +65,10 @@ export type FromThread =
   | { readonly kind: 'drop'; readonly address: string }
   | { readonly kind: 'metrics'; readonly id: number; readonly text: string };
 
-/** A call as it is posted: its requests, where it has many, follow. */
+/** A call as it is posted; if it streams its requests, they follow. */
 export type PostedCall = Omit<IncomingCall, 'requests'> & { readonly streamsRequests: boolean };
 
-/** A request message of a call that streams them, by its number; null says that there are `index` of them. */
+/** A request message of a client-streaming call, by its number; null says that there are `index` of them. */
 export interface PostedRequest {
   readonly kind: 'request';
   readonly id: number;
@@ -76,7 +76,7 @@ export interface PostedRequest {
   readonly message: Uint8Array | null;
 }
 
-/** So many request messages altogether may have been posted. */
+/** Total number of request messages that may have been posted. */
 export interface RequestsAllowed {
   readonly kind: 'requests-allowed';
   readonly id: number;
@@ -90,18 +90,18 @@ export function postingRequests(
 ): OutgoingRequests {
   return new OutgoingRequests((index, message) => {
     if (message === null) return post({ kind: 'request', id, index, message });
-    const bytes = Uint8Array.from(message); // what is kept stays here
+    const bytes = Uint8Array.from(message); // the kept copy stays here
     post({ kind: 'request', id, index, message: bytes }, bytes);
   });
 }
 
-/** Puts a posted request where its call takes it from. */
+/** Passes a posted request to its call. */
 export function takeRequest({ index, message }: PostedRequest, requests: IncomingRequests | null): void {
   if (message === null) requests?.endAt(index);
   else requests?.put(index, message);
 }
 
-/** Bytes that may be handed over: a view of a larger buffer is copied out of it first. */
+/** Bytes that may be transferred: a view of a larger buffer is copied first. */
 export function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const { buffer } = bytes;
   const isWhole = bytes.byteOffset === 0 && bytes.byteLength === buffer.byteLength && !Buffer.isBuffer(bytes);
