@@ -8,7 +8,7 @@ import {
 import { counter } from './counter-type.mjs';
 import { startLocal } from './local.mjs';
 
-// The first node keeps the registry, and serves it to the others. (On a cluster: openNatsRegistry.)
+// The first node holds the registry, and serves it to the others. (On a real cluster: openNatsRegistry.)
 const store = new EmbeddedStore();
 const headRegistry = openEmbeddedRegistry({ store });
 const head = await startLocal({
@@ -20,7 +20,7 @@ const head = await startLocal({
 const registry = remoteRegistry(head.transport, head.node.address);
 const worker = await startLocal({ nodeId: 'worker', resources: { gpu: 1 }, cluster: registry });
 
-// Spawned through the head, placed where the card is, and called like any other.
+// The actor is spawned through the head, placed on the node with the card, and called like any other.
 while ((await head.node.listNodes()).length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
 const actor = await head.system.spawn(counter, { resources: { gpu: 1 }, args: { from: 5 } });
 console.log('on', (await head.system.ready(actor.actorId)).nodeId, 'count', (await actor.get({})).count);

@@ -13,7 +13,7 @@ for await (const event of node.events.subscribe('epoch.*', { fromSequence: 1 }, 
 }
 console.log(seen.join(' '));
 
-// The registry: keys, compare-and-set, and leases that end with their holder.
+// The registry has keys, compare-and-set, and leases that end with their holder.
 const registry = openEmbeddedRegistry();
 const lease = await registry.grantLease({ name: 'leader', ttlMs: 2000 });
 const revision = await registry.create('roles/leader', { who: 'me' }, { lease });

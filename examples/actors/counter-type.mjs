@@ -1,4 +1,4 @@
-// What callers and the actor's program share: its name, its service, and where its program is.
+// The type that callers and the actor's program share: its name, its service, and the path of its program.
 import { join } from 'node:path';
 import { loadService } from 'ballast/actors';
 

@@ -1,4 +1,4 @@
-// The actor: one process runs this for each counter that is spawned.
+// The actor: each spawned counter runs this program in one process.
 import { setTimeout as delay } from 'node:timers/promises';
 import { CallError, serveActor, UserError } from 'ballast/actors';
 import { counter } from './counter-type.mjs';
@@ -37,12 +37,12 @@ await serveActor({
           return { count: other.count, leftMs: deadlineMs };
         },
       },
-      // After a restart, before the first call.
+      // Called after a restart, before the first call.
       onRestart({ state, reason }) {
         log.info('restarted', { reason });
         count = state?.count ?? count;
       },
-      // At a clean end; a killed process never gets here.
+      // Called at a clean shutdown, not when the process is killed.
       onStop() {
         log.info('stopping', { count });
       },

@@ -3,20 +3,20 @@ import { startLocal } from './local.mjs';
 
 const { node, system, close } = await startLocal({ resources: { cpu: 4, gpu: 2 } });
 
-// All start together, or none does: room for all is held before any starts.
+// Either all start or none does: the nodes hold room for all before any starts.
 const [leader, follower] = await system.spawnGang([
   { type: counter, actorId: 'leader', resources: { cpu: 1 } },
   { type: counter, actorId: 'follower', resources: { gpu: 2 }, args: { from: 5 } },
 ]);
 console.log('counts', (await leader.get({})).count, (await follower.get({})).count);
 
-// What could never be together fails at once, though each alone could start.
+// A gang that could never run together fails at once, even if each member could start alone.
 const three = [1, 2, 3].map(() => ({ type: counter, resources: { gpu: 1 } }));
 await system.spawnGang(three).catch((error) => {
   console.log(error.name, error.message.includes('they ask for gpu 3; node'));
 });
 
-// What is taken now is waited for, and a gang that waits holds nothing.
+// A gang waits for resources in use, and holds nothing while it waits.
 const [card] = await system.spawnGang([
   { type: counter, resources: { gpu: 1 } },
   { type: counter, resources: { cpu: 3 } },

@@ -9,14 +9,14 @@ const source = await group.spawn(counter, { actorId: 'source', restart });
 const sink = await group.spawn(counter, { actorId: 'sink', restart }); // depends on the source
 const pids = [(await source.get({})).pid, (await sink.get({})).pid];
 
-// Both start again: the source because it failed, the sink because it comes after it.
+// Both start again: the source because it failed, the sink because it was spawned after it.
 process.kill(pids[0], 'SIGKILL');
 for await (const { actorId, incarnation, state } of node.watch(AbortSignal.timeout(20_000))) {
   if (actorId === 'sink' && incarnation === 2 && state === 'alive') break;
 }
 console.log('both anew', (await source.get({})).pid !== pids[0], (await sink.get({})).pid !== pids[1]);
 
-// One failure more than it may mend: the group gives up and ends its children.
+// After one failure more than allowed, the group gives up and ends its children.
 process.kill((await source.get({})).pid, 'SIGKILL');
 console.log((await group.failed).message.startsWith('more than 1 failures'));
 console.log((await node.list()).map(({ actorId, state }) => `${actorId} ${state}`).join(', '));

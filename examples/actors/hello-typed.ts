@@ -21,6 +21,6 @@ const count: number = await counter.add(2);
 console.log('count', count);
 for await (const left of counter.countDown()) {
   console.log('left', left);
-  if (left === 41) break; // ends the generator in the actor, too
+  if (left === 41) break; // ends the generator in the actor too
 }
 await ballast.close();

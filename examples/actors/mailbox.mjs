@@ -8,7 +8,7 @@ const time = async (work) => {
   return performance.now() - startMs;
 };
 
-// One call after another by default; more at a time if the actor can.
+// Calls run one after another by default; the actor can allow more at a time.
 const one = await system.spawn(counter);
 const many = await system.spawn(counter, { maxConcurrency: 8 });
 await Promise.all([one.get({}), many.get({})]);
@@ -16,7 +16,7 @@ const four = (actor) => Promise.all([1, 2, 3, 4].map(() => actor.get({ delayMs: 
 console.log('one by one', (await time(four(one))) >= 1200);
 console.log('together', (await time(four(many))) < 1200);
 
-// A full mailbox refuses: the caller can wait, or go elsewhere.
+// A full mailbox refuses calls: the caller can wait, or call another actor.
 const small = await system.spawn(counter, { maxPendingCalls: 2 });
 await small.get({});
 const calls = await Promise.allSettled([1, 2, 3, 4].map(() => small.get({ delayMs: 200 })));

@@ -7,13 +7,13 @@ class OutOfStock extends Error {
 }
 
 class Shop {
-  // Makes the instance where a constructor cannot wait.
+  // Creates the instance when a constructor is not enough, because it cannot await.
   static async create(stock) {
     const shop = new Shop();
     shop.stock = await Promise.resolve(stock);
     return shop;
   }
-  // Arguments and answers are any values that can be copied.
+  // Arguments and results can be any values that structured clone can copy.
   describe(when) {
     return { names: new Set(this.stock.keys()), sum: 2n ** 70n, when, prices: new Float32Array([1.5]) };
   }
@@ -21,7 +21,7 @@ class Shop {
     if (!this.stock.has(name)) throw new OutOfStock('none left', { cause: new RangeError(name) });
     return this.stock.get(name);
   }
-  // A generator streams: it goes on as the caller takes what it yields.
+  // A generator streams: it proceeds as the caller consumes its values.
   async *report() {
     for (const [name, count] of this.stock) yield `${name} ${count}`;
   }
@@ -52,7 +52,7 @@ const shop = await ballast.spawn(Shop, {
 const { names, sum, when, prices } = await shop.describe(new Date(0));
 console.log([...names].join(' '), sum, when.getTime(), prices[0]);
 
-// An error keeps its class, its fields, its cause, and the stack where it happened.
+// An error keeps its class, its fields, its cause, and its original stack.
 await shop.buy('fig').catch((error) => {
   console.log(error instanceof OutOfStock, error.message, error.left, error.cause instanceof RangeError);
   console.log(/Shop\.buy .*methods\.mjs[^]*at Shop\.buy \(actor Shop-/.test(error.stack));
@@ -60,7 +60,7 @@ await shop.buy('fig').catch((error) => {
 
 for await (const line of shop.report()) console.log(line);
 
-// A deadline (a minute by default), a signal, and retries after errors of your choice.
+// A call can have a deadline (a minute by default), a signal, and retries after chosen errors.
 await shop.slow
   .with({ deadlineMs: 300 })()
   .catch((error) => console.log(error.code));
@@ -69,7 +69,7 @@ await shop.slow
   .catch((error) => console.log(error.message));
 console.log('tries', await shop.flaky.with({ retries: 5, retryOn: [TypeError] })());
 
-// One actor reaches another by its id; what cannot be sent is refused before it leaves.
+// One actor reaches another by its id; values that cannot be sent are refused before they leave.
 console.log('same', (await shop.who()) === shop.actorId);
 await shop.buy(() => 1).catch((error) => console.log(error.name, error.message.split(' (')[0]));
 await ballast.close();

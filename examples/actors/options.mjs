@@ -17,7 +17,7 @@ class Worker {
     return this.most;
   }
 }
-// Concurrency groups: up to four fetches at a time, and `status` answers meanwhile.
+// Concurrency groups: up to four fetches run at a time, and `status` still answers.
 actor(import.meta, Worker, {
   groups: {
     io: { methods: ['fetch'], maxConcurrency: 4 },
@@ -27,7 +27,7 @@ actor(import.meta, Worker, {
 
 const ballast = await start({ resources: { gpu: 2 } });
 
-// Get or create by name.
+// Gets the actor of a name, or creates it.
 const [first, second] = await Promise.all(
   [1, 2].map(() => ballast.spawn(Worker, { name: 'the-worker', getIfExists: true })),
 );
@@ -39,7 +39,7 @@ console.log('status meanwhile', (await first.status()) <= 4);
 await fetches;
 console.log('at once', await first.status());
 
-// Environment variables, in threads too. Those that would load other code are refused.
+// Environment variables also work in threads. Variables that would load other code are refused.
 const env = { DATA_MODE: 'small' };
 for (const isolation of ['process', 'thread']) {
   const worker = await ballast.spawn(Worker, { env, isolation });
@@ -49,14 +49,14 @@ await ballast.spawn(Worker, { env: { NODE_OPTIONS: '--import ./x.mjs' } }).catch
   console.log(error.name, error.message.replace(/Worker-\w+/, 'W'));
 });
 
-// Each actor sees the cards that it was given, and no others.
+// Each actor sees only the cards assigned to it.
 const users = await Promise.all([1, 2].map(() => ballast.spawn(Worker, { resources: { gpu: 1 } })));
 console.log(
   'cards',
   (await Promise.all(users.map((user) => user.variable('CUDA_VISIBLE_DEVICES')))).sort().join(' '),
 );
 
-// A pool: each call goes to the member with the fewest.
+// In a pool, each call goes to the member with the fewest calls.
 const pool = ballast.pool(Worker, { min: 2, max: 2 });
 console.log('pooled', await pool.calls.status());
 await pool.close();

@@ -6,31 +6,31 @@ const { node, system, close } = await startLocal({
   labels: { zone: 'a' },
 });
 
-// Named actors are found by anybody; getIfExists returns the one that lives.
+// Any process can find named actors; getIfExists returns the living one.
 const first = await system.spawn(counter, { name: 'main', namespace: 'team' });
 const again = await system.spawn(counter, { name: 'main', namespace: 'team', getIfExists: true });
 console.log('same', first.actorId === again.actorId);
 const found = await system.find(counter, 'main', 'team');
 console.log('found', found.actorId === first.actorId);
 
-// Resources are counted, cards are given by number; labels must match.
+// Resources are counted, cards are assigned by number; labels must match.
 const { actorId } = await system.spawn(counter, { resources: { gpu: 1, licence: 1 }, labels: { zone: 'a' } });
 const status = await system.ready(actorId);
 console.log('cards', status.gpuIds.join(), 'of node', status.nodeId === node.nodeId);
 
-// What no node could ever give fails at once, and says what each node lacks.
+// A request that no node could ever satisfy fails at once, and says what each node lacks.
 await system.spawn(counter, { resources: { gpu: 3 } }).catch((error) => {
   console.log(error.name, error.message.includes('gpu (asks for 3, has 2)'));
 });
 
-// What is taken now is waited for, and the status says so.
+// An actor waits for resources in use, and its status says so.
 const waiting = await system.spawn(counter, { resources: { licence: 1 } });
 const { state, reason } = (await node.list()).find((actor) => actor.actorId === waiting.actorId);
 console.log(state, reason.includes('licence (asks for 1, 0 of 1 free)'));
 await system.stop(actorId);
 console.log((await system.ready(waiting.actorId)).state);
 
-// Light actors may share a process, a thread each.
+// Light actors may share a process, with one thread each.
 const threads = { isolation: 'thread' };
 const [a, b] = [await system.spawn(counter, threads), await system.spawn(counter, threads)];
 console.log('one process', (await a.get({})).pid === (await b.get({})).pid);

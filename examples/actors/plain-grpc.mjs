@@ -1,4 +1,4 @@
-// Any gRPC client can call an actor. This one is @grpc/grpc-js alone.
+// Any gRPC client can call an actor. This one uses only @grpc/grpc-js.
 import * as grpc from '@grpc/grpc-js';
 import protoLoader from '@grpc/proto-loader';
 import { readFileSync } from 'node:fs';
@@ -14,9 +14,9 @@ const includeDirs = [folder, `${folder}/../../proto`];
 const { example } = grpc.loadPackageDefinition(protoLoader.loadSync('counter.proto', { includeDirs }));
 const client = new example.Counter(address, grpc.credentials.createInsecure());
 const metadata = new grpc.Metadata();
-// Every port wants a token: by default that of a file which only you can read (~/.local/state/ballast/node-token).
+// Every port requires a token: by default the one in a file that only you can read (~/.local/state/ballast/node-token).
 metadata.set('authorization', `Bearer ${readFileSync(ownTokenFile(), 'utf8').trim()}`);
-metadata.set('ballast-actor', actorId); // which actor is meant; needed only where several serve the method
+metadata.set('ballast-actor', actorId); // the target actor; needed only if several serve the method
 const get = () =>
   new Promise((resolve, reject) =>
     client.get({}, metadata, { deadline: Date.now() + 5000 }, (error, answer) =>

@@ -8,7 +8,7 @@ const actor = await system.spawn(counter, {
 });
 const { pid } = await actor.add({ by: 41 });
 
-// Killed under two calls. `get` is declared idempotent, and goes on with the next process.
+// The actor is killed during two calls. `get` is declared idempotent, and is repeated on the next process.
 const get = actor.get({ delayMs: 500 });
 const add = actor.countDown({ from: 1e9 });
 process.kill(pid, 'SIGKILL');
@@ -20,7 +20,7 @@ try {
 const answer = await get;
 console.log('count', answer.count, answer.pid !== pid);
 
-// The node says how it is, and why.
+// The node reports the actor's state, and its cause.
 const [status] = await node.list();
 console.log(status.state, status.incarnation, status.exitSignal);
 await close();

@@ -9,7 +9,7 @@ class Ledger {
   read() {
     return this.entries;
   }
-  // What it returns after a call is kept before the caller gets the answer; `restore` gets it after a restart.
+  // The result is stored after each call, before the caller gets the answer; `restore` receives it after a restart.
   snapshot() {
     return this.entries;
   }
@@ -17,7 +17,7 @@ class Ledger {
     this.entries = entries;
   }
 }
-actor(import.meta, Ledger, { idempotent: ['read'] }); // `read` may run twice, so it is asked again when the actor dies
+actor(import.meta, Ledger, { idempotent: ['read'] }); // `read` may run twice, so it is repeated when the actor dies
 
 const ballast = await start();
 const ledger = await ballast.spawn(Ledger);

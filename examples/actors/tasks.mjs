@@ -15,16 +15,16 @@ const wait = task(
 const ballast = await start();
 console.log('one', await ballast.run(square, 3));
 
-// Over a list, some at the same time: in its order, or as they end.
+// Runs over a list, several calls at the same time: results in its order, or as the calls finish.
 const ordered = [];
 for await (const result of map([3, 1, 2], (number) => ballast.run(square, number))) ordered.push(result);
 console.log('in order', ordered.join(' '));
-await Promise.all([0, 0, 0].map((ms) => ballast.run(wait, ms))); // all three threads are there
+await Promise.all([0, 0, 0].map((ms) => ballast.run(wait, ms))); // starts all three threads
 const unordered = [];
 for await (const ms of mapUnordered([3000, 1], (ms) => ballast.run(wait, ms))) unordered.push(ms);
 console.log('as they end', unordered.join(' '));
 
-// The first of several calls.
+// Takes the first of several calls.
 const calls = [ballast.run(wait, 3000), ballast.run(wait, 1)];
 const { done, pending } = await waitSome(calls, { count: 1 });
 console.log('first', await done[0], 'pending', pending.length);

@@ -1,7 +1,7 @@
 import { actor, start, thisActor } from 'ballast/actors';
 
 class Model {
-  // Values are fetched where they are used: a reference is small, and goes in any call, also within other values.
+  // Values are fetched where they are used: a reference is small, and fits in any call, even inside other values.
   async sum({ weights }) {
     const { layers } = await thisActor().ballast.get(weights);
     return layers.reduce((sum, layer) => sum + layer.reduce((a, b) => a + b, 0), 0);
@@ -9,7 +9,7 @@ class Model {
   train() {
     return thisActor().ballast.put({ layers: [new Float32Array(50_000).fill(1), new Float32Array([3])] });
   }
-  // As long as this actor has the reference, the value stays.
+  // The value lives as long as this actor holds the reference.
   keep(weights) {
     this.weights = weights;
   }
@@ -27,7 +27,7 @@ await reader.keep(weights);
 await ballast.stop(trainer);
 console.log('read here', (await ballast.get(weights)).layers[1][0], 'kept there', await reader.last());
 
-// Large arrays are mapped where they are read, not copied; what is written to them stays in this process.
+// Large arrays are mapped where they are read, not copied; writes to them stay in this process.
 const mine = await ballast.put(new Float64Array(1_000_000).fill(0.5));
 (await ballast.get(mine))[0] = 7;
 console.log('mine', (await ballast.get(mine))[0], mine.sizeBytes > 8_000_000);

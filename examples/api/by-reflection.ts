@@ -1,5 +1,5 @@
-// A small grpcurl: lists, describes and calls what a server has, without a proto file. All it knows of the service it
-// learns from the server itself, by gRPC reflection.
+// A small grpcurl: lists, describes and calls a server's services without a proto file. It learns everything about them
+// from the server itself, by gRPC reflection.
 //
 //   node dist/examples/api/by-reflection.js 127.0.0.1:4800
 //   node dist/examples/api/by-reflection.js 127.0.0.1:4800 ballast.v1.CoordinatorService
@@ -9,7 +9,7 @@ import * as grpc from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
 
-// grpc.reflection.v1, as far as it is needed here.
+// The part of grpc.reflection.v1 that is needed here.
 const reflection = protobuf.parse(`
   syntax = "proto3";
   message Request { oneof request { string file_containing_symbol = 4; string list_services = 7; } }
@@ -53,7 +53,7 @@ try {
   client.close();
 }
 
-/** One question to the server's reflection. */
+/** One request to the server's reflection. */
 async function ask(question: object): Promise<ReflectionResponse> {
   const [Request, Response] = [reflection.lookupType('Request'), reflection.lookupType('Response')];
   const stream = client.makeBidiStreamRequest(
@@ -96,7 +96,7 @@ function describe(root: protobuf.Root, name: string): string[] {
   });
 }
 
-/** The answers of a method, as plain objects with the proto's own field names. */
+/** The responses of a method, as plain objects with the proto's own field names. */
 async function* call(root: protobuf.Root, serviceName: string, methodName: string): AsyncGenerator<unknown> {
   const rpc = root.lookupService(serviceName).methods[methodName];
   if (!rpc) throw new Error(`${serviceName} has no method ${methodName}`);
@@ -106,14 +106,14 @@ async function* call(root: protobuf.Root, serviceName: string, methodName: strin
   const path = `/${serviceName}/${methodName}`;
   const encode = (message: protobuf.Message) => Buffer.from(takes.encode(message).finish());
   const decode = (bytes: Buffer) => toJson(gives, gives.decode(bytes)) as object;
-  // A call with one answer is, on the wire, a stream of one.
+  // On the wire, a call with one response is a stream of one.
   yield* client.makeServerStreamRequest(path, encode, decode, request, metadata);
 }
 
 // Protobuf's JSON form has a plain object for a map and for a google.protobuf.Struct. In descriptors a map is a list of
 // entries with key and value, and a Struct is a message with a map.
 
-/** What `type.fromObject` takes for a value of JSON. */
+/** Converts a JSON value into the form that `type.fromObject` accepts. */
 function fromJson(type: protobuf.Type, value: unknown): unknown {
   const object =
     type.fullName === STRUCT ? { fields: mapValues(value as object, toStructValue) } : (value as object);
@@ -126,7 +126,7 @@ function fromJson(type: protobuf.Type, value: unknown): unknown {
   });
 }
 
-/** The value of JSON for a decoded message. */
+/** Converts a decoded message into a JSON value. */
 function toJson(type: protobuf.Type, message: protobuf.Message): unknown {
   return plain(type, type.toObject(message, { longs: Number, enums: String, bytes: String }));
 }
@@ -151,7 +151,7 @@ function isEntry({ name, options }: protobuf.Type): boolean {
   return name.endsWith('Entry') && options?.['map_entry'] === true;
 }
 
-/** `value` with those of its fields converted that hold messages. */
+/** `value` with its message fields converted. */
 function mapFields(
   type: protobuf.Type,
   value: object,
@@ -171,7 +171,7 @@ function mapValues(object: object, convert: (value: unknown) => unknown): Record
   return Object.fromEntries(Object.entries(object).map(([name, value]) => [name, convert(value)]));
 }
 
-/** A google.protobuf.Value that holds a value of JSON. */
+/** A google.protobuf.Value that holds a JSON value. */
 function toStructValue(value: unknown): object {
   if (value === null) return { null_value: 0 };
   if (Array.isArray(value)) return { list_value: { values: value.map(toStructValue) } };

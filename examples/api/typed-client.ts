@@ -1,6 +1,6 @@
 // Trains a classifier on a coordinator: a typed client that submits a run, watches it through broken connections, and
-// fetches the model. It uses @grpc/grpc-js, @grpc/proto-loader and the types that proto-loader-gen-types makes of the proto
-// (README.md beside this file has the command); nothing of Ballast itself.
+// fetches the model. It uses @grpc/grpc-js, @grpc/proto-loader and the types that proto-loader-gen-types generates from
+// the proto (the command is in README.md beside this file), and nothing of Ballast itself.
 //
 //   node dist/examples/api/typed-client.js 127.0.0.1:4800 run.json photos photos.safetensors
 import { createHash } from 'node:crypto';
@@ -19,7 +19,7 @@ import type { Status__Output } from '../../gen/google/rpc/Status.ts';
 import type { Struct } from '../../gen/google/protobuf/Struct.ts';
 import type { Value } from '../../gen/google/protobuf/Value.ts';
 
-// The options that the types were made with.
+// The options with which the types were generated.
 const options = {
   ...{ longs: Number, enums: String, defaults: true, oneofs: true },
   includeDirs: [process.env['BALLAST_PROTO'] ?? 'proto'],
@@ -52,7 +52,7 @@ try {
   client.close();
 }
 
-/** A call with one answer as a promise. A repeated request_id makes no second run, so this may be tried again. */
+/** A unary call as a promise. A repeated request_id creates no second run, so the call may be retried. */
 function createRun(request: CreateRunRequest): Promise<Run__Output> {
   return new Promise((resolve, reject) => {
     client.createRun(request, metadata, { deadline: Date.now() + 30_000 }, (error, run) =>
@@ -61,7 +61,7 @@ function createRun(request: CreateRunRequest): Promise<Run__Output> {
   });
 }
 
-/** Prints what happens until the run has ended. A broken stream goes on after the last event seen. */
+/** Prints the run's events until it has ended. A broken stream resumes after the last event seen. */
 async function watch(api: CoordinatorServiceClient, name: string): Promise<void> {
   let next = 1;
   for (;;) {
@@ -84,7 +84,7 @@ async function watch(api: CoordinatorServiceClient, name: string): Promise<void>
   }
 }
 
-/** Fetches the model; what came of it already is not sent again. */
+/** Downloads the model; a broken download resumes where it stopped. */
 async function getModel(api: CoordinatorServiceClient, name: string, path: string): Promise<void> {
   const parts: Uint8Array[] = [];
   let offset = 0;
@@ -99,7 +99,7 @@ async function getModel(api: CoordinatorServiceClient, name: string, path: strin
       }
       const file = Buffer.concat(parts);
       if (createHash('sha256').update(file).digest('hex') !== digest)
-        throw new Error('the model came damaged');
+        throw new Error('the downloaded model is damaged');
       writeFileSync(`${path}.part`, file);
       return renameSync(`${path}.part`, path);
     } catch (error) {
@@ -109,7 +109,7 @@ async function getModel(api: CoordinatorServiceClient, name: string, path: strin
   }
 }
 
-/** What the server says of an error for programs: google.rpc.ErrorInfo, in the status's details. */
+/** The part of an error that is meant for programs: google.rpc.ErrorInfo, in the status's details. */
 function errorInfoOf(error: grpc.ServiceError): ErrorInfo__Output | undefined {
   const [encoded] = error.metadata.get('grpc-status-details-bin');
   if (!(encoded instanceof Buffer)) return undefined;

@@ -1,5 +1,5 @@
-// Follows a run on NATS until it ends, from its first event on: node subscribe.mjs nats://127.0.0.1:4222 STREAM
-// `ballast run --nats` and `ballast coordinator` print the name of the stream. docs/events.md has topics and payloads.
+// Follows a run on NATS from its first event until it ends: node subscribe.mjs nats://127.0.0.1:4222 STREAM `ballast
+// run --nats` and `ballast coordinator` print the name of the stream. docs/events.md has topics and payloads.
 import { AckPolicy, connect, JSONCodec, nanos } from 'nats';
 
 const [url, stream] = process.argv.slice(2);
@@ -22,7 +22,7 @@ for await (const message of await consumer.consume()) {
     topic,
     topic === 'epoch.finished' ? `loss ${payload.trainLoss.toFixed(3)}` : '',
   );
-  // Events before `run.replaced` are of an earlier run of the folder.
+  // Events before `run.replaced` belong to an earlier run in the folder.
   if (topic === 'run.finished' || topic === 'run.cancelled') break;
 }
 await connection.close();

@@ -133,7 +133,7 @@ class Client:
                     raise
                 time.sleep(1)
         if hashlib.sha256(content).hexdigest() != digest:
-            sys.exit(f"{name}: the model came damaged")
+            sys.exit(f"{name}: the downloaded model is damaged")
         write_whole(path, content)
 
     def synthesize(self, name, class_name, count, seed):
