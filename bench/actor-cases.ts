@@ -1,4 +1,4 @@
-/** What the actor benchmarks compare, named as in Ray's own microbenchmark: our side, and what the peer is asked for. */
+/** The cases of the actor benchmarks, named as in Ray's own microbenchmark: our side, and the peer's command. */
 import type { Isolation } from '../actors/status/status.ts';
 import type { BenchSystem } from './actor-system.ts';
 import { callFor } from './call-service.ts';
@@ -7,26 +7,26 @@ import type { CallHandle, Work } from './call-service.ts';
 export interface ActorCase {
   readonly metric: string;
   readonly unit: string;
-  /** Smallest ratio that is wanted; null for none. */
+  /** Smallest ratio wanted; null for none. */
   readonly goal: number | null;
-  /** Ours, a second. */
+  /** Our rate per second. */
   ours(system: BenchSystem): Promise<number>;
   readonly theirs: { readonly run: string; readonly with: object };
 }
 
-/** Time for which each side works in a round. */
+/** Duration of each side's turn in a round. */
 const WORK_MS = 1000;
-/** Calls at the same time where many are under way. */
+/** Calls in flight in the concurrent cases. */
 const IN_FLIGHT = 1000;
-/** Size of the argument, where there is one. */
+/** Size of the argument, if there is one. */
 const ARGUMENT_BYTES = 1024;
-/** Actors made at once: as many as a node keeps threads ready for, and more than that. Ray starts two a second. */
+/** Actors created at once: as many as a node keeps threads ready for, and more than that. Ray starts two a second. */
 const CREATED = 8;
 const CREATED_MANY = 32;
 
 const rate = ({ count, seconds }: Work) => count / seconds;
 
-/** A second's calls from this process to so many actors. */
+/** Calls per second from this process to this many actors. */
 function calls(
   actors: number,
   inFlight: number,
@@ -41,7 +41,7 @@ function calls(
   };
 }
 
-/** A second's calls from so many actors to so many others. */
+/** Calls per second from this many actors to this many others. */
 function clientCalls(clients: number, actors: number): Pick<ActorCase, 'unit' | 'ours' | 'theirs'> {
   return {
     unit: 'calls/s',

@@ -38,7 +38,7 @@ export class BenchSystem {
     return new BenchSystem(folder, await startNode({ runDir: folder, log: silentLog }));
   }
 
-  /** So many actors in processes of their own, all of them answering; they stay. */
+  /** Actors in separate processes, all of them answering; they stay. */
   async actors(count: number): Promise<CallHandle[]> {
     while (this.#actors.length < count) this.#actors.push(await this.#system.spawn(callType));
     await Promise.all(this.#actors.map((actor) => actor.call({})));
@@ -46,8 +46,8 @@ export class BenchSystem {
   }
 
   /**
-   * Spawns actors at once and calls each once. Ends them and lets the node make threads ready again, which is not
-   * measured, and over before the other side's turn.
+   * Spawns actors at once and calls each once. Then ends them and lets the node replenish its spare threads,
+   * unmeasured, before the other side's turn.
    */
   async create(count: number, isolation: Isolation): Promise<Work> {
     const startMs = performance.now();
@@ -70,9 +70,9 @@ export class BenchSystem {
 }
 
 export interface StartTimes {
-  /** Seconds from nothing until actors can be made. */
+  /** Seconds from the start until actors can be created. */
   readonly ready: number;
-  /** Seconds from nothing until an actor has answered. */
+  /** Seconds from the start until an actor has answered. */
   readonly answered: number;
 }
 
@@ -90,7 +90,7 @@ export async function timeStart(program: string, args: readonly string[]): Promi
   return { ready: seconds[0]!, answered: seconds[1]! };
 }
 
-/** A fresh system of ours, in a process of its own. */
+/** Starts a fresh system of ours, in a separate process. */
 export async function timeOwnStart(): Promise<StartTimes> {
   const folder = await mkdtemp(join(tmpdir(), 'ballast-bench-'));
   try {

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- actors`: the actor runtime against Ray on the same machine, in turns, both warmed up, the same
- * message sizes and the same number of calls under way.
+ * `npm run bench -- actors`: compares the actor runtime with Ray on the same machine, in turns, both warmed up, with
+ * the same message sizes and the same number of calls in flight.
  *
  *   ratio   ours / theirs (rates), theirs / ours (times), median over rounds; above 1 we are faster
  *   spread  smallest and largest ratio of a round
@@ -30,7 +30,7 @@ export interface ActorRow {
   readonly goal: number | null;
 }
 
-/** Ray of this run; null where there is none. */
+/** Ray of this run; null if there is none. */
 interface Ray {
   readonly name: string;
   readonly python: string;
@@ -78,12 +78,12 @@ async function findRay(): Promise<Ray | null> {
   return null;
 }
 
-/** One thing of Ray's, which starts it at first. */
+/** One case of Ray's, which starts Ray at first use. */
 function askRay(ray: Ray, request: { readonly run: string; readonly with: object }) {
   return ray.peer.ask({ ...request, cpus: cpus().length });
 }
 
-/** Fresh processes each, so before the Ray of the other benchmarks has begun. */
+/** Fresh processes each, so they run before the Ray of the other benchmarks starts. */
 async function measureStart(ray: Ray | null, rounds: number): Promise<ActorRow[]> {
   const ours: StartTimes[] = [];
   const theirs: StartTimes[] = [];
@@ -130,7 +130,7 @@ async function measureCases(
   }
 }
 
-/** A rate that the peer told, or the sum of several callers' rates. */
+/** A rate reported by the peer, or the sum of several callers' rates. */
 function rateOf(answer: Record<string, unknown>): number {
   const works = (answer['results'] ?? [answer]) as { count: number; seconds: number }[];
   return works.reduce((sum, { count, seconds }) => sum + count / seconds, 0);

@@ -1,6 +1,6 @@
 /**
- * A cluster on a virtual clock, for bench/autoscale.ts: runs that come, wait for their turn, and go through epochs of
- * synthesis (shards that workers make) and training (during which the run has no backlog); workers that take a while to
+ * A cluster on a virtual clock, for bench/autoscale.ts. Runs arrive, wait for their turn, and go through epochs of
+ * synthesis (shards that workers make) and training (during which the run has no backlog). Workers take a while to
  * start, and finish their shard before they leave. One tick is a second. Nothing is random.
  */
 
@@ -8,39 +8,39 @@ export interface RunPlan {
   readonly arrivalSeconds: number;
   readonly epochs: number;
   readonly imagesPerEpoch: number;
-  /** Of one worker. */
+  /** Rate of one worker. */
   readonly imageSeconds: number;
   readonly trainSeconds: number;
 }
 
 export interface ClusterSettings {
   readonly runs: readonly RunPlan[];
-  /** Workers at the beginning, ready at once. */
+  /** Initial workers, ready at once. */
   readonly workers: number;
-  /** From the wish for a worker until it takes shards: a machine, an image, a process. */
+  /** Time from the request for a worker until it takes shards: a machine, an image, a process. */
   readonly startSeconds: number;
   readonly shardImages: number;
   readonly maxRuns: number;
-  /** How many workers there shall be, asked every `everySeconds`. */
+  /** The wanted number of workers, asked every `everySeconds`. */
   readonly scaler: Scaler;
-  /** Ends no sooner, so that what is wasted afterwards counts. */
+  /** Shortest simulation, so that resources wasted afterwards count. */
   readonly untilSeconds: number;
 }
 
 export interface Scaler {
   readonly everySeconds: number;
-  /** `backlog`: worker-seconds that wait or are being made, for each run that goes on, by its number. */
+  /** `backlog`: worker-seconds of waiting and running shards, for each active run by its number. */
   scale(seconds: number, replicas: number, backlog: ReadonlyMap<number, number>): number;
 }
 
 export interface Outcome {
-  /** From a run's arrival to its end. */
+  /** Time from a run's arrival to its end. */
   readonly runSeconds: readonly number[];
-  /** Of all workers, from the wish to the end. */
+  /** Time of all workers, from request to end. */
   readonly gpuSeconds: number;
-  /** Of these, making images. */
+  /** Part of it spent making images. */
   readonly busySeconds: number;
-  /** Changes of the wish. */
+  /** Number of changes of the wanted number. */
   readonly changes: number;
   readonly mostWorkers: number;
 }
@@ -55,7 +55,7 @@ interface Run {
   readonly id: number;
   readonly plan: RunPlan;
   epoch: number;
-  /** Shards of the epoch that nobody has; that somebody has. */
+  /** Shards of the epoch that no worker has, and that some worker has. */
   waiting: number;
   underWay: number;
   /** When training ends; null during synthesis. */
@@ -63,7 +63,7 @@ interface Run {
   endSeconds: number | null;
 }
 
-/** Longest time that is simulated: a policy that never finishes is an error. */
+/** Longest simulated time: a policy that never finishes is an error. */
 const LIMIT_SECONDS = 14 * 86_400;
 
 /** @throws Error when the runs do not end. */
@@ -106,7 +106,7 @@ function finishShards(workers: readonly Worker[], now: number): void {
   }
 }
 
-/** Lets runs begin, train and end. Gives those that go on. */
+/** Starts, trains and ends runs. Returns the active ones. */
 function advanceRuns(runs: readonly Run[], now: number, settings: ClusterSettings): Run[] {
   for (const run of runs) {
     if (run.epoch === 0 || run.endSeconds !== null || run.waiting + run.underWay > 0) continue;
@@ -140,14 +140,14 @@ function backlogOf(active: readonly Run[], { shardImages }: ClusterSettings): Ma
   );
 }
 
-/** Adds workers, or lets some go: first those that have not started, then the youngest, as a ReplicaSet does. */
+/** Adds workers, or removes some: first those that have not started, then the youngest, as a ReplicaSet does. */
 function resize(workers: Worker[], staying: readonly Worker[], wanted: number, readySeconds: number): void {
   for (let count = staying.length; count < wanted; count++) workers.push(newWorker(readySeconds));
   const going = staying.toSorted((a, b) => b.readySeconds - a.readySeconds);
   for (const worker of going.slice(0, Math.max(0, staying.length - wanted))) worker.isLeaving = true;
 }
 
-/** Every idle worker takes a shard of the run that has fewest under way. */
+/** Gives every idle worker a shard of the run with the fewest in progress. */
 function handOut(
   workers: readonly Worker[],
   active: readonly Run[],

@@ -1,6 +1,6 @@
 /**
- * The chart's policy of autoscaling as numbers. Read from its values, so that what is simulated is what is deployed; what
- * the simulation does not know is refused.
+ * The chart's autoscaling policy as numbers, read from its values, so that the simulation runs the deployed policy.
+ * Settings that the simulation cannot model are refused.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,17 +36,17 @@ const schema = z.object({
 });
 
 export interface AutoscalePolicy {
-  /** Of the HorizontalPodAutoscaler that KEDA makes: it never goes below one. */
+  /** Minimum of KEDA's HorizontalPodAutoscaler: it never goes below one. */
   readonly hpa: HpaPolicy;
-  /** 0: KEDA itself takes the last worker away, and brings the first. */
+  /** 0: KEDA itself removes the last worker, and starts the first. */
   readonly leastWorkers: number;
-  /** From when nothing waits until the last worker goes. */
+  /** Delay between an empty backlog and the removal of the last worker. */
   readonly cooldownSeconds: number;
-  /** The metric is the largest value of so many seconds, for each run. */
+  /** The metric is the largest value of this many seconds, for each run. */
   readonly windowSeconds: number;
 }
 
-/** @throws UserError for values that the simulation does not understand. */
+/** @throws UserError for values that the simulation does not model. */
 export function readAutoscalePolicy(
   text = readFileSync(join(packageRoot(), VALUES), 'utf8'),
 ): AutoscalePolicy {

@@ -1,11 +1,11 @@
 /**
  * `npm run bench -- autoscale`: bursts of runs on a simulated cluster (autoscale-cluster.ts), scaled by the policy of
- * k8s/chart/values.yaml as it is deployed, against clusters of a fixed size. A virtual clock: it takes seconds, and says
- * nothing of how fast a card is.
+ * k8s/chart/values.yaml as it is deployed, against clusters of a fixed size. It uses a virtual clock: it takes seconds,
+ * and says nothing about the speed of a card.
  *
  *   drain     from the first run of a burst until the last one's end, the mean of the bursts
- *   GPU-hours from the wish for a worker until it has gone; wasted: those in which it made no image
- *   changes   of the number of workers that is asked for
+ *   GPU-hours from the request for a worker until it has gone; wasted: those in which it made no image
+ *   changes   of the wanted number of workers
  */
 import { parseArgs } from 'node:util';
 import { type AutoscalePolicy, readAutoscalePolicy } from './autoscale-policy.ts';
@@ -17,14 +17,14 @@ const MAX_RUNS = 4;
 const BURST_SECONDS = 8 * 3600;
 const BURSTS = 3;
 
-/** Runs of a burst: so many, a minute apart. */
+/** Runs per burst, one minute apart. */
 interface Workload {
   readonly name: string;
   readonly runs: number;
   readonly plan: Omit<RunPlan, 'arrivalSeconds'>;
 }
 
-/** Seconds of synthesis of an epoch, for one worker: 100, 800 and 3,200. */
+/** Seconds of synthesis per epoch for one worker: 100, 800 and 3,200. */
 const WORKLOADS: readonly Workload[] = [
   { name: 'small', runs: 6, plan: { epochs: 20, imagesPerEpoch: 1000, imageSeconds: 0.1, trainSeconds: 30 } },
   {
@@ -39,7 +39,7 @@ const WORKLOADS: readonly Workload[] = [
   },
 ];
 
-/** A pod on a machine that is there; a machine that must be bought first. */
+/** A pod on an existing machine, or on a machine that must be provisioned first. */
 const STARTS = [
   { name: 'warm', seconds: 30 },
   { name: 'cold', seconds: 240 },
@@ -74,7 +74,7 @@ export function autoscale(args: readonly string[]): Promise<void> {
 
 type Cluster = readonly [name: string, workers: number, scaler: () => Scaler];
 
-/** The policy; what it would be with one worker always; without what keeps it steady; clusters that never change. */
+/** The policy; the policy with at least one worker; the policy without damping; clusters of a fixed size. */
 function clustersOf(policy: AutoscalePolicy): Cluster[] {
   const { hpa, leastWorkers } = policy;
   const hasty: AutoscalePolicy = {
@@ -92,7 +92,7 @@ function clustersOf(policy: AutoscalePolicy): Cluster[] {
   ];
 }
 
-/** Prometheus looks as often as the autoscaler does; for each run it keeps the largest value of the window. */
+/** Prometheus is queried as often as the autoscaler runs; for each run it keeps the largest value of the window. */
 export function autoscaler({ hpa, windowSeconds, leastWorkers, cooldownSeconds }: AutoscalePolicy): Scaler {
   const samples: { readonly seconds: number; readonly backlog: ReadonlyMap<number, number> }[] = [];
   let memory = NO_MEMORY;
@@ -108,7 +108,7 @@ export function autoscaler({ hpa, windowSeconds, leastWorkers, cooldownSeconds }
       const metric = [...largest.values()].reduce((sum, value) => sum + value, 0);
       if (metric > 0) activeSeconds = seconds;
       if (leastWorkers === 0 && metric === 0 && seconds - activeSeconds >= cooldownSeconds) return 0;
-      if (replicas === 0) return 1; // KEDA brings the first; from there on the HorizontalPodAutoscaler decides
+      if (replicas === 0) return 1; // KEDA starts the first; from then on the HorizontalPodAutoscaler decides
       const decision = decide(hpa, memory, { seconds, replicas, metric });
       memory = decision.memory;
       return decision.replicas;
@@ -116,7 +116,7 @@ export function autoscaler({ hpa, windowSeconds, leastWorkers, cooldownSeconds }
   };
 }
 
-/** Bursts one after another; each begins after its time, or as soon as the one before it is done. */
+/** Bursts one after another; each starts after its time, or as soon as the previous one is done. */
 function measure(
   { name, runs, plan }: Workload,
   start: (typeof STARTS)[number],

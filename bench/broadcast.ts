@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- broadcast`: one object to N machines, which are processes with stores of their own here. Ours, where
- * receivers get it from each other, against N pulls from the one source; and, for one machine, N processes that read the
- * file. In turns.
+ * `npm run bench -- broadcast`: sends one object to N machines, simulated by processes with separate stores. It
+ * compares our broadcast, where receivers get the object from each other, with N pulls from one source, and, on one
+ * machine, with N processes that read the file. In turns.
  *
  *   ratio   seconds of N separate pulls / ours, median over rounds; above 1 we are faster
  *   spread  smallest and largest ratio of a round
@@ -21,12 +21,12 @@ export interface BroadcastRow {
   readonly receivers: number;
   /** Seconds until the last receiver has the bytes, median. */
   readonly seconds: number;
-  /** Bytes received by all, a second. */
+  /** Bytes received by all, per second. */
   readonly bytesPerSecond: number;
   readonly separateSeconds: number;
   readonly ratio: number;
   readonly spread: readonly [number, number];
-  /** As many processes of one machine. */
+  /** The same number of processes on one machine. */
   readonly sameHostSeconds: number;
   readonly sameHostBytesPerSecond: number;
 }
@@ -92,7 +92,7 @@ export async function measureBroadcast(
   }
 }
 
-/** Puts an object and has all receivers get it at once. Returns the seconds until the last one has it. */
+/** Puts an object and lets all receivers get it at once. Returns the seconds until the last one has it. */
 async function deliver(origin: Host, receivers: readonly Host[], round: number): Promise<number> {
   const { ref } = await origin.ask({
     kind: 'put',

@@ -1,4 +1,4 @@
-/** The actor of the actor benchmarks: answers calls, or makes them. */
+/** The actor of the actor benchmarks: it answers calls, or makes them. */
 import type { ActorRuntime } from '../actors/actor/hosted-actor.ts';
 import { serveActor } from '../actors/serve.ts';
 import { callFor, callType, workFor } from './call-service.ts';
@@ -6,7 +6,7 @@ import type { CallServiceClient, CallServiceHandlers, Work, WorkRequest } from '
 
 const OK = Buffer.from('ok');
 const SMALL = new Uint8Array(8).fill(7);
-/** Small objects put before they are freed together. */
+/** Small objects that are put before they are freed together. */
 const PUTS = 100;
 
 async function work({ objects, system }: ActorRuntime, request: Required<WorkRequest>): Promise<Work> {
@@ -36,7 +36,7 @@ async function work({ objects, system }: ActorRuntime, request: Required<WorkReq
 
 await serveActor<CallServiceClient, CallServiceHandlers>({
   service: callType.service,
-  objectCacheBytes: 0, // what was put or got before must not answer for the store
+  objectCacheBytes: 0, // clears the cache, so that earlier puts and gets do not bypass the store
   start: (runtime) => ({
     handlers: { call: () => ({ value: OK }), work: (request) => work(runtime, request) },
   }),

@@ -1,4 +1,4 @@
-/** The service that the actor benchmarks call, and the work that its callers do. */
+/** The service that the actor benchmarks call, and the callers' workload. */
 import { join } from 'node:path';
 import type * as grpc from '@grpc/grpc-js';
 import type { ActorHandle } from '../actors/system/handle.ts';
@@ -21,7 +21,7 @@ export interface WorkRequest {
   milliseconds: number;
 }
 
-/** What was done in a time. */
+/** The work done in a time. */
 export interface Work {
   count: number;
   seconds: number;
@@ -52,7 +52,7 @@ export const callType: ActorType<CallServiceClient, CallServiceHandlers> = {
 
 export type CallHandle = ActorHandle<CallServiceClient>;
 
-/** Does `batch`, which is `size` things, over and over. */
+/** Repeats `batch`, which counts as `size` operations. */
 export async function workFor(
   milliseconds: number,
   size: number,
@@ -73,7 +73,7 @@ export interface CallOptions {
   readonly value?: Uint8Array;
 }
 
-/** Calls actors in turn, `inFlight` calls at once, and waits for all of them before the next so many. */
+/** Calls actors in turn, `inFlight` calls at once, and waits for all of them before the next batch. */
 export function callFor(actors: readonly CallHandle[], options: CallOptions): Promise<Work> {
   const { inFlight, milliseconds, value } = options;
   const request = value === undefined ? {} : { value };

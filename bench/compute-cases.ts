@@ -1,4 +1,4 @@
-/** The networks and inputs of `npm run bench -- compute`: what both sides run, and how ours runs it. */
+/** The networks and inputs of `npm run bench -- compute`, and how our side runs them. */
 import { classifierConfigSchema } from '../config/classifier-config.ts';
 import { synthesisConfigSchema } from '../config/synthesis-config.ts';
 import { DEFAULT_UNET, initUNet, unet } from '../models/unet.ts';
@@ -20,18 +20,18 @@ import { foldIn, keyFromSeed, normal, uniform } from '../tensor/random.ts';
 import type { Tensor4D } from '../tensor/tf.ts';
 import { specOf } from '../tensor/tree.ts';
 
-/** One thing to measure. */
+/** One case. */
 export interface ComputeCase {
   readonly name: string;
   /** What `perSecond` counts: images or steps. */
   readonly unit: string;
   /** Units of one run. */
   readonly units: number;
-  /** What the peer needs to build the same. */
+  /** What the peer needs to build the same network. */
   readonly settings: object;
   /** Weights and inputs, for the peer. */
   readonly tensors: ArrayMap;
-  /** Compiles; `run` gives what the peer's `check` writes. */
+  /** Compiles the case; `run` returns the same values as the peer's `check`. */
   prepare(): Promise<PreparedCase>;
 }
 
@@ -53,7 +53,7 @@ function drawn(stream: string, shape: readonly number[], scale = 1): NdArray {
   return { dtype: 'float32', shape, data: values.map((value) => value * scale) };
 }
 
-/** The zero-initialised layers would hide errors: give every parameter a value. */
+/** Gives every parameter a value, because zero-initialised layers would hide errors. */
 function filled(params: ArrayMap): ArrayMap {
   return Object.fromEntries(
     Object.entries(params).map(([name, array]) => [
@@ -114,7 +114,7 @@ function prepared(compiled: Compiled, run: PreparedCase['run']): PreparedCase {
   return { flops: flops ?? 0, compileSeconds, run, dispose: () => compiled.dispose() };
 }
 
-/** Runs a training step again and again on its own results. */
+/** Runs a training step repeatedly on its own results. */
 function training(
   compiled: Compiled & {
     run(

@@ -1,8 +1,8 @@
-/** One line of the benchmark of computing. */
+/** One line of the compute benchmark. */
 
 export interface ComputeRow {
   readonly metric: string;
-  /** Units a second. */
+  /** Units per second. */
   readonly ours: number;
   readonly theirs: number | null;
   readonly unit: string;

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- compute`: our compiled steps against PyTorch eager, the same networks on one thread each, in turns.
- * Outputs from the same weights must agree before anything is timed.
+ * `npm run bench -- compute`: compares our compiled steps with eager PyTorch: the same networks, on one thread each, in
+ * turns. Outputs from the same weights must agree before anything is timed.
  *
  *   ratio      their seconds / ours, median over rounds; above 1 we are faster
  *   spread     smallest and largest ratio of a round
@@ -54,7 +54,7 @@ export async function compute(args: readonly string[]): Promise<void> {
   }
 }
 
-/** Hands weights and inputs over; returns the peer's version. */
+/** Passes weights and inputs to the peer; returns its version. */
 async function loadPeer(peer: Peer, cases: readonly ComputeCase[], folder: string): Promise<string> {
   for (const { name, tensors } of cases)
     await writeFile(join(folder, `${name}.safetensors`), encodeSafetensors(tensors));
@@ -119,7 +119,7 @@ async function secondsOf(item: PreparedCase, times: number): Promise<number[]> {
   return seconds;
 }
 
-/** Both sides must compute the same thing, or their speeds mean nothing. */
+/** Both sides must compute the same results, or their speeds mean nothing. */
 function requireEqual(name: string, ours: NdArray, theirs: NdArray): void {
   const worst = Array.from(ours.data).reduce((most, value, i) => {
     const difference = Math.abs(value - theirs.data[i]!) / Math.max(1, Math.abs(value));

@@ -1,9 +1,10 @@
 /**
- * How far two sets of images lie apart in the features of a network, row-major [n, d] each:
+ * Distances between two sets of images in the features of a network, row-major [n, d] each:
  *
  *   Fréchet distance   ‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2·(Σ₁^½ Σ₂ Σ₁^½)^½)                        (Heusel et al. 1706.08500)
  *   precision          share of the second set inside the ball of some image of the first to its k-th nearest neighbour
- *   recall             the same with the sets exchanged                                     (Kynkäänniemi et al. 1904.06991)
+ *   recall             the same with the sets exchanged                                     (Kynkäänniemi et al.
+ *   1904.06991)
  *   coverage           share of unseen images that lie nearer to some image of the set than to any training image
  *
  * The Fréchet distance of small sets is biased upwards: compare only distances of sets of equal sizes.

@@ -1,4 +1,4 @@
-/** An independent classifier as a judge of images: what it says of them, and the features that it says it from. */
+/** An independent classifier that judges images: its predictions, and the features behind them. */
 import { preprocess } from '../data/preprocess.ts';
 import { classifierFeatures, featureCount } from '../models/classifier.ts';
 import type { ClassifierModel, LoadedModel } from '../models/model-file.ts';

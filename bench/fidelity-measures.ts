@@ -1,15 +1,18 @@
 /**
- * What `bench -- fidelity` measures of a set of images, against unseen real images that nothing was trained on.
+ * The measures of `bench -- fidelity` for a set of images, against real images on which nothing was trained.
  *
- *   all, tail      share that the judge gives the intended class; tail: of the classes below `tailBelow` training images
+ *   all, tail      share that the judge gives the intended class; tail: of the classes below `tailBelow` training
+ *   images
  *   distance       mean over the set of the least root-mean-square pixel difference to a training image, [0, 2]
- *   coverage       share of unseen tail images that lie nearer, in the judge's features, to an image of the set made for the
- *                  tail than to any training image of the tail: to be read beside that of the anchors' augmentations and of
+ *   coverage       share of unseen tail images that lie nearer, in the judge's features, to an image of the set made
+ *   for the
+ *                  tail than to any training image of the tail: to be read beside that of the anchors' augmentations
+ *                  and of
  *                  as many fresh real images
  *   frechet, precision, recall
  *                  in the judge's features, the mean over classes (feature-distances.ts), as many images on both sides
  *
- * Each of them for each class, too; null where it cannot be known.
+ * Each is also computed per class; null if it is undefined.
  */
 import type { Dataset, ImageSet } from '../data/dataset.ts';
 import { classCounts } from '../services/classifier-trainer/epoch-order.ts';
@@ -19,10 +22,10 @@ import type { Judge as FeatureJudge } from './feature-judge.ts';
 import { nearestDistances } from './neighbours.ts';
 import { bytesOf } from '../data/images.ts';
 
-/** What is asked of a judge. */
+/** The required functions of a judge. */
 type Judge = Pick<FeatureJudge, 'classes' | 'features'>;
 
-/** Images of a class on each side, at least: one and its three neighbours. */
+/** Minimum number of images of a class on each side: one and its three neighbours. */
 const LEAST_IMAGES = 4;
 
 export interface Batch {
@@ -39,7 +42,7 @@ export interface ClassMeasures {
   readonly frechet: number | null;
   readonly precision: number | null;
   readonly recall: number | null;
-  /** Null, too, for a class that is not of the tail. */
+  /** Also null for a class outside the tail. */
   readonly coverage: number | null;
 }
 
@@ -61,7 +64,7 @@ interface Seen {
   readonly features: Features;
 }
 
-/** What sets of images are measured against: unseen real images, the training images, and a judge. */
+/** The reference of all measures: unseen real images, the training images, and a judge. */
 export class Reference {
   readonly #dataset: Dataset;
   readonly #judge: Judge;
@@ -124,7 +127,7 @@ export class Reference {
     };
   }
 
-  /** For each unseen image of the tail whether the set's images of the tail cover it. */
+  /** Whether the set's tail images cover each unseen image of the tail. */
   #covered(made: Seen): { readonly label: number; readonly isCovered: boolean }[] {
     const unseenTail = Array.from(this.#unseen.labels).filter(this.#isTail);
     const near = isNearer(
@@ -173,7 +176,7 @@ function share<T>(items: readonly T[], is: (item: T) => boolean): number | null 
   return items.length === 0 ? null : items.filter(is).length / items.length;
 }
 
-/** Of those that are known. */
+/** Over the known values. */
 function mean(values: ArrayLike<number | null>): number | null {
   const known = Array.from(values).filter((value) => value !== null);
   return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) / known.length;

@@ -1,8 +1,8 @@
-/** The ways to make images that `bench -- fidelity` compares. */
+/** The methods of generating images that `bench -- fidelity` compares. */
 
 export interface FidelitySetting {
   readonly name: string;
-  /** Null: the anchors themselves, flipped and shifted, no diffusion at all. */
+  /** Null: the anchors themselves, flipped and shifted, without diffusion. */
   readonly synthesis: object | null;
   /** Guided by the classifier that was also trained on noised images. */
   readonly noiseAware?: boolean;

@@ -1,8 +1,8 @@
 /**
- * `npm run bench -- fidelity`: how faithful, how new and how real synthetic images are, for every way to make them
- * (fidelity-settings.ts) with one prior and one classifier. Fidelity alone can be had by copying, so beside it stand
- * other measures (fidelity-measures.ts), the augmented anchors, and fresh real images. All are measured against real images
- * that nothing was trained on: of development, else of validation, never of test.
+ * `npm run bench -- fidelity`: measures how faithful, new and realistic synthetic images are, for each generation
+ * method (fidelity-settings.ts) with one prior and one classifier. Copying alone can achieve fidelity, so the table
+ * also has other measures (fidelity-measures.ts), the augmented anchors, and fresh real images. All are measured
+ * against real images on which nothing was trained: development images, otherwise validation images, never test images.
  */
 import { parseArgs } from 'node:util';
 import { readFile } from 'node:fs/promises';
@@ -38,11 +38,11 @@ const SHARD_SIZE = 32;
 const HEAD_STEPS = 450;
 const COLUMNS = ['all', 'tail', 'distance', 'coverage', 'Fréchet', 'precision', 'recall'] as const;
 
-/** What the settings share. */
+/** The common inputs of the settings. */
 interface Studio {
   readonly dataset: Dataset;
   readonly perClass: number;
-  /** Files by name: `prior`, `anchors`, and what guides: `classifier`, `noise-aware`, `head`. */
+  /** Files by name: `prior`, `anchors`, and the guides: `classifier`, `noise-aware`, `head`. */
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
@@ -112,7 +112,7 @@ function wholeNumber(flag: string, text: string): number {
   throw new UserError(`fidelity: --${flag} is '${text}'; it must be a whole number of at least 1`);
 }
 
-/** Test is not for choosing. */
+/** Test images are not for choosing. */
 function unseenImages({ development, validation }: Dataset): Batch {
   const real = development ?? validation;
   if (real === null)
@@ -150,7 +150,7 @@ async function accuracyOf(judge: Judge, { images, labels }: Batch): Promise<numb
   return given.filter((label, i) => label === labels[i]).length / labels.length;
 }
 
-/** Loads what the settings need; the head on the prior's features is trained here, after the classifier. */
+/** Loads what the settings need; trains the head on the prior's features here, after the classifier. */
 async function openStudio(
   dataset: Dataset,
   perClass: number,
@@ -255,7 +255,7 @@ function tableRow(row: Measures & { readonly name: string }): string {
   return `| ${[name, ...numbers, percent(precision), percent(recall)].join(' | ')} |`;
 }
 
-/** One measure of every class, for every way to make images; a column of its own for each class that has it. */
+/** One measure per class, for every generation method; a separate column for each class that has it. */
 function classTable(
   measure: 'coverage' | 'frechet',
   classes: readonly string[],

@@ -1,12 +1,12 @@
 /**
- * What a HorizontalPodAutoscaler decides, as a pure function: an external metric with `AverageValue`, tolerance,
+ * The decision of a HorizontalPodAutoscaler, as a pure function: an external metric with `AverageValue`, tolerance,
  * stabilisation windows and scaling policies.
  *
- *   desired = ⌈metric ÷ target⌉,   unless |1 − metric ÷ (target · replicas)| ≤ tolerance: then as many as there are
+ *   desired = ⌈metric ÷ target⌉,   unless |1 − metric ÷ (target · replicas)| ≤ tolerance: then unchanged
  *
- * Source: kubernetes/kubernetes, pkg/controller/podautoscaler: GetExternalPerPodMetricReplicas of replica_calculator.go;
- * stabilizeRecommendationWithBehaviors and convertDesiredReplicasWithBehaviorRate of horizontal.go. Written anew, for one
- * metric that always answers.
+ * Source: kubernetes/kubernetes, pkg/controller/podautoscaler: GetExternalPerPodMetricReplicas of
+ * replica_calculator.go; stabilizeRecommendationWithBehaviors and convertDesiredReplicasWithBehaviorRate of
+ * horizontal.go. Written independently, for one metric that is always available.
  */
 
 export interface ScalingPolicy {
@@ -24,7 +24,7 @@ export interface ScalingRules {
 export interface HpaPolicy {
   readonly minReplicas: number;
   readonly maxReplicas: number;
-  /** Of the metric, for each replica. */
+  /** Target of the metric per replica. */
   readonly target: number;
   readonly scaleUp: ScalingRules;
   readonly scaleDown: ScalingRules;
@@ -35,22 +35,22 @@ interface Timed {
   readonly replicas: number;
 }
 
-/** What the controller remembers between its rounds. */
+/** The controller's state between its rounds. */
 export interface HpaMemory {
-  /** What the metric alone asked for. */
+  /** Recommendation of the metric alone. */
   readonly recommendations: readonly Timed[];
-  /** Changes that were made: replicas more (above 0) or fewer. */
+  /** Changes made: added (above 0) or removed replicas. */
   readonly events: readonly Timed[];
 }
 
 export const NO_MEMORY: HpaMemory = { recommendations: [], events: [] };
 
-/** Of the controller, unless it is started with another. */
+/** Default of the controller. */
 export const TOLERANCE = 0.1;
-/** Between two rounds. */
+/** Time between two rounds. */
 export const SYNC_SECONDS = 15;
 
-/** One round: how many replicas there shall be, and what to remember. */
+/** One round: the number of replicas, and the new state. */
 export function decide(
   policy: HpaPolicy,
   memory: HpaMemory,
@@ -76,7 +76,7 @@ export function decide(
   };
 }
 
-/** What the metric asks for. */
+/** Recommendation of the metric. */
 function recommend(target: number, current: number, metric: number): number {
   const ratio = metric / (target * current);
   return Math.abs(1 - ratio) <= TOLERANCE ? current : Math.ceil(metric / target);
@@ -88,7 +88,7 @@ interface Wish {
   readonly wanted: number;
 }
 
-/** Upwards the lowest recommendation of the window counts, downwards the highest. */
+/** Scaling up uses the lowest recommendation of the window, scaling down the highest. */
 function stabilize(
   { scaleUp, scaleDown }: HpaPolicy,
   past: readonly Timed[],
@@ -100,7 +100,7 @@ function stabilize(
   return isUp ? Math.min(wanted, ...recent) : Math.max(wanted, ...recent);
 }
 
-/** Policies limit the change within their periods, changes in the other direction taken back. */
+/** Policies limit the change within their periods, after changes in the other direction are undone. */
 function limitRate(
   { scaleUp, scaleDown, minReplicas, maxReplicas }: HpaPolicy,
   events: readonly Timed[],

@@ -14,7 +14,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   ...{ actors, autoscale, broadcast, compute, data, fidelity, scale },
 };
 
-process.env['BALLAST_GRAPH_CACHE'] = 'off'; // compiling is measured too
+process.env['BALLAST_GRAPH_CACHE'] = 'off'; // compilation is measured too
 
 try {
   const [name = '', ...args] = process.argv.slice(2);

@@ -10,7 +10,7 @@ export function nearestDistances(from: Uint8Array, to: Uint8Array, size: number)
   });
 }
 
-/** Squared distance, or any number above `bound` once it is passed. */
+/** Squared distance, or any number above `bound` once it exceeds that. */
 function squared(a: Uint8Array, i: number, b: Uint8Array, j: number, size: number, bound: number): number {
   let sum = 0;
   for (let k = 0; k < size; k += 28) {

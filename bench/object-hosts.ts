@@ -1,4 +1,4 @@
-/** Processes that stand for machines, or for processes of one, in the object benchmarks. */
+/** Processes that simulate machines, or processes of one machine, in the object benchmarks. */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import type { HostAnswer, HostRequest, HostSettings } from './object-process.ts'
 
 const PROCESS = fileURLToPath(new URL('./object-process.js', import.meta.url));
 
-/** One process, asked one thing at a time. */
+/** One process, which handles one request at a time. */
 export class Host {
   readonly #child: ChildProcess;
   /** host:port of its node. */
@@ -46,7 +46,7 @@ async function ask(child: ChildProcess, request: HostRequest): Promise<HostAnswe
   }
 }
 
-/** Hosts whose stores lie side by side in shared memory. */
+/** Hosts whose stores are next to each other in shared memory. */
 export class HostGroup {
   readonly #folder: string;
   readonly #hosts: Host[] = [];

@@ -1,6 +1,6 @@
 /**
- * A process of the object benchmarks. It has a node of its own, as a machine would, with folders of its own; or, given a
- * node's address, it is one of several processes on that node. Does what each message asks, then answers.
+ * A process of the object benchmarks. It has its own node and folders, like a machine; or, given a node's address, it
+ * is one of several processes on that node. It executes each message, then answers.
  *
  * `raw-serve` and `raw-pull` are the peer of a remote get: the same chunks over a plain gRPC stream with the same
  * window, from memory to nowhere, neither stored nor verified.
@@ -23,11 +23,11 @@ import { silentLog } from '../common/log.ts';
 
 export interface HostSettings {
   readonly name: string;
-  /** host:port of the node to use; null makes one here. */
+  /** host:port of the node to use; null creates one here. */
   readonly nodeAddress: string | null;
-  /** Folder that gets folders of the store. */
+  /** Folder in which the store creates its folders. */
   readonly folder: string;
-  /** Uploads of one object at a time; Infinity makes every receiver pull from the origin. */
+  /** Concurrent uploads of one object; Infinity makes every receiver pull from the origin. */
   readonly uploadsPerNode: number;
 }
 
@@ -49,7 +49,7 @@ export interface HostAnswer {
   readonly seconds: number;
   readonly address?: string;
   readonly ref?: ObjectRef;
-  /** Of these seconds, those that verifying took; null where nothing is verified. */
+  /** Part of these seconds spent on verification; null if nothing is verified. */
   readonly digestSeconds?: number;
   readonly bytes?: number;
 }
@@ -73,7 +73,7 @@ async function open({ name, nodeAddress, folder, uploadsPerNode }: HostSettings)
     serving.dispatcher.addService(objectService, node.handlers());
     serving.server.expose(objectService);
   }
-  // No cache: what a process put or got before must not answer for the store.
+  // No cache: earlier puts and gets of this process must not bypass the store.
   store = new ObjectStore({
     owner: `${name}/1`,
     nodeAddress: address,
@@ -90,7 +90,7 @@ function fill(sizeBytes: number, seed: number): Uint8Array {
   return content;
 }
 
-/** Reads a byte of every page, as the peer does: what is mapped only is not read yet. */
+/** Reads a byte of every page, as the peer does, because mapping alone reads nothing. */
 function touchPages(bytes: Uint8Array): number {
   let sum = 0;
   for (let offset = 0; offset < bytes.byteLength; offset += 4096) sum += bytes[offset]!;
@@ -167,7 +167,7 @@ async function perform(request: HostRequest): Promise<Omit<HostAnswer, 'seconds'
   }
 }
 
-/** Does one request at a time; `seconds` is its time without preparing bytes. */
+/** Handles one request at a time; `seconds` is its time without preparing bytes. */
 async function answer(request: HostRequest): Promise<HostAnswer> {
   if (request.kind === 'put') fill(request.sizeBytes, request.seed);
   if (request.kind === 'digest') fill(request.sizeBytes, 0);

@@ -1,24 +1,24 @@
-/** What object stores do in a second: between two processes of a machine, and between two machines. */
+/** Throughput of object stores: between two processes of a machine, and between two machines. */
 import type { ObjectRef } from '../actors/objects/object-ref.ts';
 import { HostGroup } from './object-hosts.ts';
 import type { Host } from './object-hosts.ts';
 import { median } from './statistics.ts';
 
 export interface ObjectRates {
-  /** Bytes a second of `put` alone. */
+  /** Bytes per second of `put` alone. */
   readonly put: number;
-  /** `put` in one process, then `get` in another of the same machine. */
+  /** `put` in one process, then `get` in another on the same machine. */
   readonly putAndRead: number;
-  /** SHA-256 alone, as it is made of what leaves the machine. */
+  /** SHA-256 alone, as computed for objects that leave the machine. */
   readonly digest: number;
 }
 
 export interface PullRates {
-  /** `get` of an object of another machine: stored, verified and read. Bytes a second. */
+  /** `get` of an object from another machine: stored, verified and read. Bytes per second. */
   readonly pull: number;
-  /** The same without the time that SHA-256 took. */
+  /** The same without the time spent on SHA-256. */
   readonly pullWithoutDigest: number;
-  /** A plain gRPC stream of the same chunks, from memory to nowhere. */
+  /** A plain gRPC stream of the same chunks, from memory, discarded on arrival. */
   readonly rawStream: number;
   /** `pull` over `rawStream`, median of rounds. */
   readonly ratio: number;
@@ -52,7 +52,7 @@ export interface SameHostRound {
   readonly digest: number;
 }
 
-/** Two processes of one node, which is a third. The first rounds, with cold files, are not to be counted. */
+/** Two processes of one node, which is a third. The first rounds, with cold files, do not count. */
 export function eachSameHostRound(
   sizeBytes: number,
   rounds: number,
@@ -72,7 +72,7 @@ export function eachSameHostRound(
   });
 }
 
-/** What two processes of one machine reach. */
+/** Throughput of two processes on one machine. */
 export async function measureSameHost(sizeBytes: number, rounds: number): Promise<ObjectRates> {
   const counted: SameHostRound[] = [];
   await eachSameHostRound(sizeBytes, rounds, (round, isCounted) => {

@@ -1,4 +1,7 @@
-/** A peer in Python that benchmarks are measured against in the same run; named by BALLAST_PEER_PYTHON, else left out. */
+/**
+ * A Python peer against which benchmarks are measured in the same run; BALLAST_PEER_PYTHON names it, otherwise it is
+ * left out.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -11,7 +14,7 @@ export interface Peer {
   close(): Promise<void>;
 }
 
-/** The interpreter; null, with a line on stderr that says what it has to have, where none is named. */
+/** The interpreter; if none is named, null, and a line on stderr that lists its required packages. */
 export function peerPython(needs: string): string | null {
   const python = process.env['BALLAST_PEER_PYTHON'];
   if (python !== undefined && python !== '') return python;
@@ -24,7 +27,7 @@ export function peerScript(script: string): string {
   return join(packageRoot(), 'bench', 'peer', script);
 }
 
-/** Starts a script of bench/peer; null, with a line on stderr, where no interpreter is named. */
+/** Starts a script of bench/peer; null, with a line on stderr, if no interpreter is named. */
 export function startPeer(script: string, needs = 'PyTorch and safetensors'): Peer | null {
   const python = peerPython(needs);
   if (python === null) return null;

@@ -1,4 +1,7 @@
-/** A crew in memory for the scale benchmark: workers that sleep for each shard, one after another, and a trainer that counts. */
+/**
+ * An in-memory crew for the scale benchmark: workers that sleep for each shard, one after another, and a trainer that
+ * counts.
+ */
 import { loadService } from '../actors/proto/protos.ts';
 import { ownWorkers } from '../coordinator/crew/crew.ts';
 import type { Crew, LinkStatus, TrainerHandle, WorkerHandle } from '../coordinator/crew/crew.ts';
@@ -15,17 +18,17 @@ const ALIVE: LinkStatus = { state: 'alive', incarnation: 1, reason: 'serving' };
 
 export interface ScaleSettings {
   readonly workers: number;
-  /** Time of a shard, from three quarters of it to five quarters, evenly spread. */
+  /** Mean time of a shard; times are uniform from three quarters to five quarters of it. */
   readonly shardMs: number;
-  /** One in so many shards loses its worker's process, which restarts; Infinity for none. */
+  /** One shard in this many loses its worker's process, which restarts; Infinity for none. */
   readonly deathEvery: number;
 }
 
 export interface ScaleCrew {
   readonly crew: Crew;
-  /** Times that the trainer took each shard. */
+  /** How often the trainer received each shard. */
   readonly committed: ReadonlyMap<number, number>;
-  /** Milliseconds from a worker's answer until its next order came. */
+  /** Milliseconds between a worker's answer and its next order. */
   readonly latenciesMs: readonly number[];
   readonly deaths: () => number;
 }
@@ -34,7 +37,7 @@ class Lost extends Error {
   readonly code = 'UNAVAILABLE';
 }
 
-/** One worker: a queue of its own, as long as its process lives. */
+/** One worker, with its own queue, as long as its process lives. */
 class SleepingWorker {
   readonly name: string;
   readonly handle: WorkerHandle;
@@ -51,7 +54,7 @@ class SleepingWorker {
     this.name = `diffusion-worker-${index}`;
     this.#settings = settings;
     this.#latenciesMs = latenciesMs;
-    this.#shards = index; // so that not all die at the same shard
+    this.#shards = index; // staggered, so that not all die at the same shard
     this.handle = { synthesizeShard: (request) => this.#make(METHOD.requestSerialize(request)) };
   }
 

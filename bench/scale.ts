@@ -24,7 +24,7 @@ import type { ScaleSettings } from './scale-crew.ts';
 const WORKERS = [8, 32, 128, 512];
 const SHARD_MS = 5000;
 const SHARD_IMAGES = 16;
-/** Shards for each worker, with their time; and in all, without. */
+/** Shards per worker in the timed case, and in total in the untimed one. */
 const SHARDS_PER_WORKER = 5;
 const CAPACITY_SHARDS = 10_000;
 const DEATH_EVERY = 50;
@@ -38,7 +38,7 @@ export interface ScaleRow {
   readonly latencyMs: { readonly p50: number; readonly p99: number };
   readonly deaths: number;
   readonly redone: number;
-  /** Shards a second. */
+  /** Shards per second. */
   readonly capacity: number;
 }
 
@@ -62,7 +62,7 @@ export async function scale(args: readonly string[]): Promise<void> {
   if (values.json) console.log(JSON.stringify({ name: 'scale', shardSeconds: SHARD_MS / 1000, results }));
 }
 
-/** One epoch from its plan to its last shard. @throws Error when a shard is lost or doubled. */
+/** One epoch from its plan to its last shard. @throws Error when a shard is lost or duplicated. */
 async function runEpoch(
   settings: ScaleSettings,
   shardCount: number,

@@ -1,4 +1,7 @@
-/** A fresh system that starts, spawns an actor and calls it: prints a line when it is ready, another when it is answered. */
+/**
+ * Starts a fresh system, spawns an actor and calls it. Prints a line when the system is ready, and another when the
+ * actor has answered.
+ */
 import { ChannelPool } from '../actors/calls/channels.ts';
 import { startNode } from '../actors/node/node.ts';
 import { ActorSystem } from '../actors/system/system.ts';

@@ -1,4 +1,7 @@
-/** Does synthesis scale over cores? Two processes that sample, one thread each, against one of them alone, in turns. */
+/**
+ * Measures how synthesis scales over cores: two processes that sample, one thread each, against one of them alone, in
+ * turns.
+ */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,7 +13,7 @@ import { median } from './statistics.ts';
 const PROCESS = fileURLToPath(new URL('./sampling-process.js', import.meta.url));
 const BATCHES = 3;
 
-/** The row's `theirs` is one process alone, its ratio how many times as much two make; 2 is linear. */
+/** The row's `theirs` is one process alone, and its ratio the speed of two relative to it; 2 is linear. */
 export async function measureTwoWorkers(rounds: number, peak: number): Promise<ComputeRow> {
   const start = performance.now();
   const children = [fork(PROCESS), fork(PROCESS)] as const;
@@ -40,7 +43,7 @@ export async function measureTwoWorkers(rounds: number, peak: number): Promise<C
   }
 }
 
-/** Images a second of the children at work at the same time: the sum of their own rates. */
+/** Images per second of the children working at the same time: the sum of their rates. */
 async function rateOf(children: readonly ChildProcess[]): Promise<number> {
   const rates = children.map(async (child) => {
     let seconds = 0;

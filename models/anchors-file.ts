@@ -1,7 +1,6 @@
 /**
- * What workers need of the training images, as one safetensors file: `images` uint8 [n, h, w, c] to start from, and,
- * where class-mean guidance asks for them (models/lda.ts), `offsets` [classes, d] and `covariance` [d, d]. Whoever
- * reads one does not trust it.
+ * The training data that workers need, as one safetensors file: `images` uint8 [n, h, w, c] to start from, and, for
+ * class-mean guidance (models/lda.ts), `offsets` [classes, d] and `covariance` [d, d]. Readers do not trust it.
  */
 import { UserError } from '../common/errors.ts';
 import { float32 } from '../tensor/array.ts';
@@ -29,7 +28,7 @@ export function encodeAnchors({ images, statistics }: Anchors, size: ImageSize):
   });
 }
 
-/** Throws UserError when the file does not hold images of this size, or its statistics are of another. */
+/** Throws UserError when the file does not hold images of this size, or its statistics belong to another size. */
 export function decodeAnchors(bytes: Uint8Array, size: ImageSize): Anchors {
   const { images, offsets, covariance } = decodeSafetensors(bytes, 'the anchors').arrays;
   const { height, width, channels } = size;

@@ -1,7 +1,7 @@
 /**
- * Attention over the positions of an image (Vaswani et al. 1706.03762) without its whole matrix of weights in memory: heads
- * are taken in groups, and the queries of a head in chunks, so that no more than `MOST_WEIGHTS` weights are held at a time. A
- * query's weights are complete within its chunk, so that nothing but the order of the work changes.
+ * Attention over the positions of an image (Vaswani et al. 1706.03762) without its whole matrix of weights in memory:
+ * heads are taken in groups, and the queries of a head in chunks, so that no more than `MOST_WEIGHTS` weights are held
+ * at a time. A query's weights are complete within its chunk, so only the order of the work changes.
  */
 import tf from '../tensor/tf.ts';
 import type { Tensor3D } from '../tensor/tf.ts';
@@ -32,7 +32,7 @@ export function attend(
   return joined(groups, 0);
 }
 
-/** [0, total) in pieces of `most`: first place and length of each. */
+/** Splits [0, total) into pieces of at most `most`: start and length of each. */
 function spans(total: number, most: number): [first: number, count: number][] {
   return Array.from({ length: Math.ceil(total / most) }, (_, i) => [
     i * most,

@@ -1,12 +1,12 @@
 /**
- * Batch normalisation (Ioffe and Szegedy 1502.03167) as PyTorch has it: ε = 1e-5, running statistics with momentum 0.1 and
+ * Batch normalisation (Ioffe and Szegedy 1502.03167) as in PyTorch: ε = 1e-5, running statistics with momentum 0.1 and
  * the unbiased variance. A layer has `weight` γ, `bias` β, `running_mean` and `running_var`, [c] each.
  *
  *   running statistics   y = γ·(x − m)/√(v + ε) + β, linear in x: folded into the convolution before it
  *   batch statistics     y = γ·(x − μ)·r + β with μ, σ² over the batch's real rows, r = 1/√(σ² + ε);
  *                        m ← 0.9·m + 0.1·μ, v ← 0.9·v + 0.1·σ²·N/(N − 1)
  *
- * Rows of padding have no part in μ and σ²: a padded batch gives what the same rows give without padding.
+ * Padding rows are excluded from μ and σ²: a padded batch gives the same results as the same rows without padding.
  */
 import { conv2d } from '../tensor/ops.ts';
 import tf from '../tensor/tf.ts';
@@ -17,13 +17,13 @@ import type { Parameters } from './parameters.ts';
 const EPSILON = 1e-5;
 const MOMENTUM = 0.1;
 
-/** A pass over a batch whose own statistics normalise it. */
+/** A pass over a batch that is normalised by its own statistics. */
 export interface BatchStatistics {
   /** 1 for a real row, 0 for padding: [n]. */
   readonly mask: Tensor1D;
-  /** Whether a layer takes the batch's statistics; the others keep to their running ones. */
+  /** Whether a layer uses the batch's statistics; the others use their running ones. */
   isMeasured(layer: string): boolean;
-  /** Called once a layer with its new running statistics. */
+  /** Called once per layer with its new running statistics. */
   update(statistics: Readonly<Record<string, Tensor>>): void;
 }
 
@@ -72,7 +72,7 @@ interface Normalized {
   /** [1, c, 1, 1]. */
   readonly mean: Tensor;
   readonly variance: Tensor;
-  /** Values of each channel that were measured, a scalar. */
+  /** Number of measured values per channel, a scalar. */
   readonly count: Tensor;
 }
 
@@ -120,7 +120,7 @@ function normalize(x: Tensor4D, scale: Tensor1D, bias: Tensor1D, mask: Tensor1D)
   return { y, count, mean: owned(found.mean!), variance: owned(found.variance!) };
 }
 
-/** A kept tensor as one of the scope that runs. */
+/** Moves a kept tensor into the running scope. */
 export function owned(kept: Tensor): Tensor {
   const own = tf.clone(kept);
   kept.dispose();

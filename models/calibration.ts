@@ -1,6 +1,6 @@
 /**
- * Temperature scaling (Guo et al. 1706.04599): one number T that divides all logits, chosen so that held-out images are
- * likeliest. It changes how sure a classifier is and never what it says.
+ * Temperature scaling (Guo et al. 1706.04599): one number T that divides all logits, chosen to maximise the likelihood
+ * of held-out images. It changes a classifier's confidence, never its decision.
  */
 import type { Rows } from './metrics.ts';
 
@@ -9,8 +9,8 @@ const GOLDEN = (Math.sqrt(5) - 1) / 2;
 const STEPS = 60;
 
 /**
- * T in [0.05, 20] of the least mean negative log-likelihood of `labels` under softmax(logits / T), by golden-section
- * search over log T, in which the likelihood has one optimum. Float64.
+ * The T in [0.05, 20] with the least mean negative log-likelihood of `labels` under softmax(logits / T), found by
+ * golden-section search over log T, where the likelihood has one optimum. Float64.
  */
 export function fitTemperature(logits: Rows, labels: ArrayLike<number>): number {
   const lossAt = (logT: number) => scaledNll(logits, labels, Math.exp(logT));

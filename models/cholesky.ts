@@ -1,6 +1,6 @@
 /** Symmetric positive definite systems, in float64 and in place; matrices are row-major [d, d]. */
 
-/** The lower triangle becomes L with L·Lᵀ = matrix; the upper one is left as it was. */
+/** The lower triangle becomes L with L·Lᵀ = matrix; the upper one is unchanged. */
 export function choleskyInPlace(matrix: Float64Array, d: number): void {
   for (let i = 0; i < d; i++)
     for (let j = 0; j <= i; j++) {

@@ -1,4 +1,4 @@
-/** Weights of classes in the loss from their image counts; each list has mean 1. */
+/** Class weights of the loss, from image counts; each list has mean 1. */
 
 /** w_c ∝ 1/n_c. A class without images counts as one. */
 export function inverseFrequencyWeights(counts: readonly number[]): number[] {

@@ -1,11 +1,13 @@
 /**
- * Classifiers: a ResNet of resnet.ts, or a small residual network with group normalisation (He et al. 1512.03385; Wu and He
- * 1803.08494): its batches never mix, so an image's logits do not depend on its neighbours or on padding.
+ * Classifiers: a ResNet of resnet.ts, or a small residual network with group normalisation (He et al. 1512.03385; Wu
+ * and He
+ * 1803.08494): it never mixes the images of a batch, so an image's logits do not depend on its neighbours or on
+ *      padding.
  *
  *   3×3 stem → stages (each after the first halves the resolution) → global average → linear head
  *
- * Images come in [−1, 1]; the normalisation that a network was trained with is a part of it, so that training, evaluation,
- * guidance and exports cannot differ in it.
+ * Images are in [−1, 1]; the normalisation with which a network was trained is part of the network, so training,
+ * evaluation, guidance and exports cannot differ in it.
  */
 import { UserError } from '../common/errors.ts';
 import type { ArrayMap } from '../tensor/array.ts';
@@ -28,7 +30,10 @@ interface CommonConfig {
   readonly classes: number;
   /** (v − mean)/deviation of values v in [0, 1], one number a channel; absent: images stay in [−1, 1]. */
   readonly normalization?: Normalization;
-  /** Logits are this times the cosine between features and each class's weights; absent: a linear head with a bias. */
+  /**
+   * Logits are this number times the cosine between features and each class's weights; absent: a linear head with a
+   * bias.
+   */
   readonly cosineScale?: number;
 }
 
@@ -59,7 +64,7 @@ interface Block {
   readonly stride: number;
 }
 
-/** Of ImageNet's images; a grey image takes the means of the three. */
+/** Means and deviations of ImageNet's images; a grey image takes the mean of the three channels. */
 export function imageNetNormalization(channels: number): Normalization {
   return channels === 3
     ? { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] }
@@ -76,7 +81,7 @@ export function headOf(config: ClassifierConfig): string {
   return isSmall(config) ? 'head' : RESNET_HEAD;
 }
 
-/** How many numbers the head sees of an image. */
+/** Number of features that the head receives per image. */
 export function featureCount(config: ClassifierConfig): number {
   if (isSmall(config)) return config.widths.at(-1)!;
   return resNetShapes(config.architecture, config)[`${RESNET_HEAD}.weight`]![1]!;
@@ -97,7 +102,7 @@ function needsProjection({ inputs, outputs, stride }: Block): boolean {
   return inputs !== outputs || stride !== 1;
 }
 
-/** New parameters, by PyTorch-style names. Throws UserError for a configuration that cannot work. */
+/** New parameters, by PyTorch-style names. Throws UserError for an invalid configuration. */
 export function initClassifier(config: ClassifierConfig, key: Key): ArrayMap {
   if (!isSmall(config)) return initResNet(resNetShapes(config.architecture, config), key);
   requireConfig(config);
@@ -118,7 +123,10 @@ export function initClassifier(config: ClassifierConfig, key: Key): ArrayMap {
   return init.arrays;
 }
 
-/** What the head sees: x [n, c, h, w] in [−1, 1] → [n, last width]. `batch`: see batch-norm.ts; the small network has none. */
+/**
+ * The features that the head receives: x [n, c, h, w] in [−1, 1] → [n, last width]. `batch`: see batch-norm.ts; the
+ * small network ignores it.
+ */
 export function features(
   config: ClassifierConfig,
   params: Parameters,
@@ -162,7 +170,7 @@ export function classify(
   return tf.mul(tf.matMul(withUnitRows(seen), weights, false, true), config.cosineScale);
 }
 
-/** Each row divided by its length. */
+/** Divides each row by its length. */
 function withUnitRows(rows: Tensor2D): Tensor2D {
   const squares = tf.sum(tf.square(rows), -1, true);
   return tf.div(rows, tf.sqrt(tf.add(squares, 1e-12)));
@@ -177,7 +185,10 @@ export const classifierForward = named(
     }),
 );
 
-/** What the head sees, as a function for `compile`: distances between sets of images are taken there. */
+/**
+ * The features that the head receives, as a function for `compile`: distances between sets of images are measured
+ * there.
+ */
 export const classifierFeatures = named(
   'classifierFeatures',
   (config: ClassifierConfig) =>

@@ -1,4 +1,7 @@
-/** The networks that a prior can have: our U-Net, or one imported from diffusers. Everything that differs between them. */
+/**
+ * The networks that a prior can have: Ballast's U-Net, or one imported from diffusers, and everything that differs
+ * between them.
+ */
 import type { Tensor, Tensor2D, Tensor4D } from '../tensor/tf.ts';
 import type { Parameters } from './parameters.ts';
 import { discreteLevels, linearBetas } from './schedule.ts';
@@ -29,8 +32,9 @@ export function featureCount(network: DenoiserNetwork): number {
 }
 
 /**
- * What the network knows of a noised image: means over the whole and over each quarter of the lowest level, before and
- * (where there is something) after the middle, and the mean of the highest level. x [n, c, h, w] → [n, `featureCount`].
+ * Features that the network extracts from a noised image: means over the whole and over each quarter of the lowest
+ * level, before and (where there is something) after the middle, and the mean of the highest level. x [n, c, h, w] →
+ * [n, `featureCount`].
  */
 export function networkFeatures(
   network: DenoiserNetwork,
@@ -50,12 +54,15 @@ export function networkFeatures(
   );
 }
 
-/** The latest time that the network has seen: sampling from noise starts there. */
+/** The latest time on which the network was trained: sampling from noise starts there. */
 export function latestTime(network: DenoiserNetwork): number {
   return isImported(network) ? trainingTimes(network.noise).at(-1)! : 1;
 }
 
-/** The steps of DDPM that the released sampler visits: the network's own, or linear β for one that knows all times. */
+/**
+ * The DDPM steps that the released sampler visits: the network's own, or those of linear β for a network trained on all
+ * times.
+ */
 export function ddpmLevels(network: DenoiserNetwork): NoiseLevel[] {
   return isImported(network) ? trainingLevels(network.noise) : discreteLevels(linearBetas());
 }

@@ -1,6 +1,6 @@
 /**
- * What samplers and guidance know of a network: a `Denoiser` maps a noised image and its level to the estimate x̂0 of
- * the clean image. Networks that predict noise or velocity are adapted to it here.
+ * The interface between samplers, guidance and a network: a `Denoiser` maps a noised image and its level to the
+ * estimate x̂0 of the clean image. Networks that predict noise or velocity are adapted to it here.
  *
  *   x_t = a·x0 + s·ε,   v = a·ε − s·x0  (Salimans and Ho 2202.00512)
  *   x̂0 = x̂0            from an image
@@ -10,7 +10,7 @@
 import tf from '../tensor/tf.ts';
 import type { Tensor, Tensor4D } from '../tensor/tf.ts';
 
-/** What the network puts out. */
+/** The quantity that the network predicts. */
 export type Prediction = 'epsilon' | 'x0' | 'v';
 
 /** Time in [0, 1], signal and noise: scalars for the whole batch, or [n, 1, 1, 1] tensors with one value per image. */
@@ -42,7 +42,7 @@ export function toX0(prediction: Prediction, output: Tensor4D, x: Tensor4D, { a,
   }
 }
 
-/** What the network should put out for x_t = a·x0 + s·ε. */
+/** The training target of the network for x_t = a·x0 + s·ε. */
 export function targetOf(prediction: Prediction, x0: Tensor4D, noise: Tensor4D, { a, s }: Level): Tensor4D {
   switch (prediction) {
     case 'x0':

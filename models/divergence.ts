@@ -1,4 +1,4 @@
-/** Training that diverged: which tensor is the first that holds a number that is not finite. */
+/** Diagnoses training that diverged: finds the first tensor with a number that is not finite. */
 import type { ArrayMap, NdArray } from '../tensor/array.ts';
 import { compile } from '../tensor/compile.ts';
 import type { EngineOptions } from '../tensor/program.ts';
@@ -13,7 +13,7 @@ export function notFinite(arrays: ArrayMap): string[] {
     .map(([name]) => name);
 }
 
-/** A sentence about parameters, moving average or optimiser memory that are not finite; null where all are. */
+/** A sentence about parameters, moving average or optimiser memory that are not finite; null if all are. */
 export function brokenState({ params, buffers, average, optimizer }: TrainingState<NdArray>): string | null {
   const slots = Object.entries(optimizer).map(
     ([slot, arrays]) => [`optimiser's ${slot} of`, arrays] as const,
@@ -27,8 +27,8 @@ export function brokenState({ params, buffers, average, optimizer }: TrainingSta
 }
 
 /**
- * Why a step from `state` gave a loss or a norm that is not finite: a broken parameter, else a broken gradient, in the
- * order of the forward pass. `gradientsOf` is compiled for this.
+ * Explains why a step from `state` gave a loss or a norm that is not finite: a broken parameter, otherwise a broken
+ * gradient, in the order of the forward pass. `gradientsOf` is compiled for this.
  */
 export async function explainDivergence<Batch extends Readonly<Record<string, NdArray>>>(
   gradientsOf: (inputs: {

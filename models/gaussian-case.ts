@@ -1,6 +1,6 @@
 /**
- * For tests: a case whose denoiser and classifier are known in closed form, x0 ~ N(mean, diag(variance)) and linear
- * class scores W·x + b, sampled with the tensors' code.
+ * For tests: a case with a closed-form denoiser and classifier, x0 ~ N(mean, diag(variance)) and linear class scores
+ * W·x + b, sampled with the tensors' code.
  */
 import tf from '../tensor/tf.ts';
 import type { Tensor2D, Tensor4D } from '../tensor/tf.ts';
@@ -19,7 +19,7 @@ export interface GaussianCase {
   readonly W: readonly (readonly number[])[];
   readonly b: readonly number[];
   readonly labels: readonly number[];
-  /** One image after the other. */
+  /** The images one after the other. */
   readonly x: readonly number[];
   readonly shape: readonly [number, number, number, number];
 }

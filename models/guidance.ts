@@ -1,25 +1,26 @@
 /**
- * Guidance as a wrapper of the denoiser that returns a denoiser: samplers never hear of classifiers. With y the wanted
+ * Guidance wraps a denoiser and returns a denoiser, so samplers know nothing about classifiers. With y the wanted
  * class, w the strength, d the number of values of an image, and x_t = a·x0 + s·ε:
  *
  *   released-noisy   g = ∇_{x_t} log p(y | x_t);   ε' = ε − s·w·g                    (Dhariwal and Nichol 2105.05233)
  *   released-x0      g = ∇_{x̂0} log p(y | x̂0)/a with ε held constant;   ε' = ε − s·w·g
  *                    in both x̂0' = (x_t − s·ε')/a = x̂0 + w·(s²/a)·g; unbounded as a → 0
  *   normalized       x̂0 = clip(x̂0);   g = ∇_{x̂0} f(x̂0);   x̂0' = clip(x̂0 + w·√d·g/‖g‖), norm per image
- *   prior-features   g = ∇_{x_t} f(x_t), f from a classifier of noised images (models/prior-head.ts); then as normalized
+ *   prior-features   g = ∇_{x_t} f(x_t), f from a classifier of noised images (models/prior-head.ts); then as
+ *   normalized
  *   none             x̂0' = x̂0
  *
  * Two options of the normalised rule keep g from stamping the classifier's own textures on images: g as the mean over
  * copies x̂0 + σ·n with drawn noise n (SmoothGrad, Smilkov et al. 1706.03825), and g blurred by a 5×5 binomial kernel.
  *
  * x̂0 is detached: the denoiser itself is never differentiated. f is the objective of the chosen direction (below); the
- * released rules always ascend plain log p. `clip` bounds the released rules' and the unguided x̂0 before the
- * gradient, and ε then follows from the bounded x̂0; x̂0' is not bounded again, as in the released code.
+ * released rules always ascend plain log p. `clip` bounds the released rules' and the unguided x̂0 before the gradient,
+ * and ε then follows from the bounded x̂0; x̂0' is not bounded again, as in the released code.
  *
  * Directions: `confident` ascends the softened log-probability log(e^{τ1 z_y}/Σ_j e^{τ2 z_j}) (EluCD, 2310.11311).
  * `hard` ascends the entropy of softmax(z) (feedback-guided synthesis, 2310.00158; Deliberate Practice, 2502.15588)
- * while y is the likeliest class, and log p(y) where it is not: our prior knows no classes, so nothing else would
- * keep the image in its class. `mixed` is `confident` for the even and `hard` for the odd places of the batch.
+ * while y is the likeliest class, and log p(y) where it is not: the prior knows no classes, so nothing else would keep
+ * the image in its class. `mixed` is `confident` for the even and `hard` for the odd places of the batch.
  */
 import { conv2d } from '../tensor/ops.ts';
 import tf from '../tensor/tf.ts';
@@ -34,7 +35,7 @@ export interface GuidanceConfig {
   readonly rule: GuidanceRule;
   /** Whether x̂0 is bounded to [−1, 1] before the gradient; `normalized` always does, before and after. */
   readonly clip: boolean;
-  /** τ1, τ2 of the `normalized` and `prior-features` rules; they share the next two as well. */
+  /** τ1, τ2 of the `normalized` and `prior-features` rules, which also share the next two options. */
   readonly softening: readonly [number, number];
   /** Direction of the `normalized` rule. */
   readonly direction: GuidanceDirection;
@@ -43,15 +44,15 @@ export interface GuidanceConfig {
 }
 
 export interface GuidanceInputs {
-  /** [n, k]: the wanted class of each image. */
+  /** [n, k]: the target class of each image. */
   readonly labelsOneHot: Tensor2D;
   /** Strength w at this step, a scalar; see `guidanceStrength`. */
   readonly weight: Scalar;
-  /** What is added to x̂0 for each noised copy whose gradient the `normalized` rule averages: [copies·n, c, h, w]. */
+  /** Noise added to x̂0 for each copy whose gradient the `normalized` rule averages: [copies·n, c, h, w]. */
   readonly copyNoise?: Tensor4D | undefined;
 }
 
-/** Images [n, c, h, w] at a level → logits [n, k]. Images must not influence each other's logits. */
+/** Images [n, c, h, w] at a level → logits [n, k]. An image must not influence another one's logits. */
 export type LogitsOf = (x: Tensor4D, level: Level) => Tensor2D;
 
 /** The guided denoiser. */
@@ -103,7 +104,7 @@ function gradientOf(
   return tf.grad((images: Tensor) => tf.sum<Scalar>(objective(logitsOf(images as Tensor4D))))(x) as Tensor4D;
 }
 
-/** The gradient that the `normalized` rule follows: averaged and blurred as the options say. */
+/** The gradient that the `normalized` rule follows: averaged and blurred as configured. */
 function smoothGradient(
   logitsOf: (x: Tensor4D) => Tensor2D,
   { direction, softening, lowPass, labelsOneHot, copyNoise }: GuidanceConfig & GuidanceInputs,
@@ -139,7 +140,7 @@ function bounded(x: Tensor4D, clip: boolean): Tensor4D {
   return clip ? tf.clipByValue(x, -1, 1) : x;
 }
 
-/** √d·g/‖g‖ per image: root mean square 1; a gradient that is (as good as) zero stays zero. */
+/** √d·g/‖g‖ per image: root mean square 1; a gradient of (nearly) zero becomes zero. */
 export function unitStep(g: Tensor4D): Tensor4D {
   const [, c, height, width] = g.shape;
   const squaredNorm = tf.sum(tf.square(g), [1, 2, 3], true);
@@ -160,7 +161,7 @@ export function softenedLogProbability(
   return tf.sum(tf.mul(labelsOneHot, terms), -1);
 }
 
-/** What the `normalized` rule ascends, per image: [n, k] → [n]. */
+/** The objective that the `normalized` rule ascends, per image: [n, k] → [n]. */
 export function objectiveOf(
   direction: GuidanceDirection,
   logits: Tensor2D,
@@ -194,7 +195,7 @@ function hardObjective(logits: Tensor2D, labelsOneHot: Tensor2D): Tensor1D {
 /** 1 where no class has a larger logit than the label's, else 0: [n]; its gradient is zero. */
 function isLikeliest(logits: Tensor2D, labelsOneHot: Tensor2D): Tensor1D {
   const choose = tf.customGrad((z, save) => {
-    (save as (tensors: Tensor[]) => void)([z as Tensor2D]); // eager engines free what is not saved for the gradient
+    (save as (tensors: Tensor[]) => void)([z as Tensor2D]); // eager engines free tensors that are not saved for the gradient
     const wanted = tf.sum(tf.mul(labelsOneHot, z as Tensor2D), -1);
     return {
       value: tf.cast(tf.greaterEqual(wanted, tf.max(z as Tensor2D, -1)), 'float32'),

@@ -1,5 +1,5 @@
 /**
- * One sampling step as a single function, ready for `compile`: denoiser, guidance's classifier gradient and the
+ * One sampling step as a single function for `compile`: denoiser, the classifier gradient of guidance, and the
  * sampler's update. Everything that changes from step to step is an input, so one compiled graph serves all steps.
  */
 import { named } from '../tensor/named.ts';
@@ -39,11 +39,11 @@ export interface GuidedInputs<Leaf = Tensor> extends SamplingInputs<Leaf> {
   readonly classifier: Readonly<Record<string, Leaf>>;
   /** Scalar: strength at this step (`guidanceStrength`). */
   readonly weight: Leaf;
-  /** [n, k]: the wanted class of each image. */
+  /** [n, k]: the target class of each image. */
   readonly labelsOneHot: Leaf;
-  /** Shift of each image's x̂0 along its class mean (models/lda.ts), like x; left out for none. */
+  /** Shift of each image's x̂0 along its class mean (models/lda.ts), like x; absent for none. */
   readonly shift?: Leaf | undefined;
-  /** Noise of the copies whose gradients are averaged, [copies·n, c, h, w]; left out for none. */
+  /** Noise of the copies whose gradients are averaged, [copies·n, c, h, w]; absent for none. */
   readonly copyNoise?: Leaf | undefined;
 }
 
@@ -86,9 +86,9 @@ export const samplingStep = named(
 
 /**
  * Guided step of a prior and a classifier; `classifier` is null for rule `prior-features`, whose `inputs.classifier` is
- * the head on the prior's features. With rule `none` the classifier, weight and labels are not used. Where the classifier
- * takes images of another size or other channels, `seen` is that: it sees x̂0 resized, and its gradient comes back through
- * the resize.
+ * the head on the prior's features. With rule `none` the classifier, weight and labels are not used. If the classifier
+ * takes images of another size or other channels, `seen` is that shape: the classifier receives x̂0 resized, and its
+ * gradient is backpropagated through the resize.
  */
 export const guidedStep = named(
   'guidedStep',

@@ -1,6 +1,6 @@
 /**
- * Class-mean guidance from linear discriminant statistics: what the labels say about an image when every class is a
- * Gaussian of its own mean μ_y and one shared covariance Σ. With x_t = a·x0 + s·ε,
+ * Class-mean guidance from linear discriminant statistics: the information of a label about an image when every class
+ * is a Gaussian with mean μ_y and one shared covariance Σ. With x_t = a·x0 + s·ε,
  *
  *   E[x0 | x_t, y] − E[x0 | x_t] = s²·(a²Σ + s²I)⁻¹·(μ_y − μ̄)
  *
@@ -17,7 +17,7 @@
 import { choleskyInPlace, solveInPlace } from './cholesky.ts';
 import type { NoiseLevel } from './schedule.ts';
 
-/** Values of the largest image whose covariance is taken as it is. */
+/** Values of the largest image whose covariance is computed at full resolution. */
 export const MOST_VALUES = 1024;
 /** Added to the diagonal of Σ. */
 export const RIDGE = 0.01;

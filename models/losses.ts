@@ -12,11 +12,11 @@ export interface ExampleWeights {
   readonly mask?: Tensor1D;
   /** [n]: each row's weight, not part of the divisor, so that λ = 0.5 on synthetic rows halves their pull. */
   readonly weights?: Tensor1D;
-  /** What the sum is divided by, where the rows are part of a larger batch: its `rowCount`. */
+  /** The divisor of the sum, if the rows are part of a larger batch: its `rowCount`. */
   readonly divisor?: Scalar;
 }
 
-/** How many rows are real, 1 at least. */
+/** The number of real rows, at least 1. */
 export function rowCount(mask: Tensor1D): Scalar {
   return tf.maximum(tf.sum(mask), 1);
 }
@@ -45,7 +45,7 @@ export function crossEntropy(
   return weightedMean(perImage, options);
 }
 
-/** How a classifier's logits are held against labels. */
+/** How a classifier's logits are compared with labels. */
 export type ClassifierLoss =
   | { readonly kind: 'cross-entropy' }
   /** (1 − p)^γ·CE (Lin et al. 1708.02002). */
@@ -65,7 +65,7 @@ export function focalLoss(
 ): Scalar {
   const adjusted = options.adjustment === undefined ? logits : tf.add(logits, options.adjustment);
   const logP = tf.logSoftmax(adjusted) as Tensor2D;
-  // The distance from 1 is kept above 0, where a power below 1 has no slope.
+  // The distance from 1 is kept above 0, because a power below 1 has no slope there.
   const far = tf.maximum(tf.sub(1, tf.exp(logP)), 1e-6);
   const factor = gamma === 1 ? far : gamma === 2 ? tf.mul(far, far) : tf.exp(tf.mul(gamma, tf.log(far)));
   const perImage: Tensor1D = tf.neg(tf.sum(tf.mul(labels, tf.mul(factor, logP)), -1));

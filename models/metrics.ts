@@ -1,8 +1,8 @@
 /**
- * Quality of a classifier on a split, in plain float64 from probabilities and labels. Averages over classes leave out
- * classes for which a quantity cannot be known (recall of a class without images, AUC of one without negatives), as
+ * Quality of a classifier on a split, in plain float64 from probabilities and labels. Averages over classes exclude
+ * classes for which a quantity is undefined (recall of a class without images, AUC of one without negatives), as
  * scikit-learn does; precision and F1 of a class that is never predicted count as 0, those of a class without images
- * are left out.
+ * are excluded.
  */
 
 /** Assignable to the records' `Metrics`. All but `count`, `mcc`, `quadraticKappa`, `nll` and `confusion` lie in [0, 1]; mcc and kappa in [−1, 1]. */
@@ -11,7 +11,7 @@ export interface ClassificationMetrics {
   readonly accuracy: number;
   readonly balancedAccuracy: number;
   readonly tailRecall: number | null;
-  /** Of the classes that have images. */
+  /** Averaged over classes that have images. */
   readonly worstRecall: number;
   readonly nll: number;
   readonly macroPrecision: number;
@@ -34,20 +34,23 @@ export interface ClassificationMetrics {
 
 export type ConfusionCell = readonly [truth: number, predicted: number, images: number];
 
-/** Classes of a matrix that is written in full: one of 10,000 classes has a hundred million counts, almost all of them 0. */
+/**
+ * Largest number of classes whose matrix is written in full: for 10,000 classes it has a hundred million counts, almost
+ * all of them 0.
+ */
 const MOST_DENSE = 100;
 /** About a megabyte as JSON. */
 const MOST_CELLS = 60_000;
 
-/** What was predicted for images of which class, counted: what all measures of hits are made of. */
+/** Counts of predictions by true class, from which all hit-based measures are computed. */
 export interface Tally {
   /** Images of each class. */
   readonly actual: Float64Array;
-  /** Images that were taken for each class. */
+  /** Images predicted as each class. */
   readonly predicted: Float64Array;
-  /** Images of each class that were taken for it. */
+  /** Images of each class that were predicted correctly. */
   readonly hits: Float64Array;
-  /** Pairs that occur, by true class, then by predicted one. */
+  /** Pairs that occur, by true class, then by predicted class. */
   readonly cells: readonly ConfusionCell[];
 }
 
@@ -59,7 +62,8 @@ export interface Rows {
 
 /**
  * All metrics of `probabilities` [n, k] for `labels` [n] in 0 … k − 1. `trainCounts` [k] are the training images of
- * each class, which name it many-, medium- or few-shot, and of the tail when they are below `tailBelow`. Throws RangeError where sizes or labels do not fit.
+ * each class, which decide whether it is many-, medium- or few-shot, and whether it belongs to the tail (below
+ * `tailBelow`). Throws RangeError when sizes or labels do not match.
  */
 export function classificationMetrics(
   probabilities: Rows,
@@ -115,7 +119,10 @@ export function argmaxRows({ values, columns }: Rows): Int32Array {
   });
 }
 
-/** Counts of `labels` and `predicted`, both in 0 … classes − 1. Takes memory by the pairs that occur, not by classes². */
+/**
+ * Counts of `labels` and `predicted`, both in 0 … classes − 1. Its memory grows with the pairs that occur, not with
+ * classes².
+ */
 export function tallyOf(labels: ArrayLike<number>, predicted: ArrayLike<number>, classes: number): Tally {
   const [actual, given, hits] = Array.from({ length: 3 }, () => new Float64Array(classes)) as [
     Float64Array,
@@ -152,13 +159,13 @@ function shownConfusion({
   return { confusion };
 }
 
-/** Mean of −ln p(label), in nats; probabilities below 1e-12 count as that. 0 without images. */
+/** Mean of −ln p(label), in nats; probabilities below 1e-12 count as 1e-12. 0 without images. */
 export function negativeLogLikelihood({ values, columns }: Rows, labels: ArrayLike<number>): number {
   const logs = Array.from(labels, (label, row) => -Math.log(Math.max(values[row * columns + label]!, 1e-12)));
   return mean(logs) ?? 0;
 }
 
-/** Share of each class's images that were recognised; null for a class without images. */
+/** Share of each class's images that were predicted correctly; null for a class without images. */
 export function recalls({ actual, hits }: Tally): (number | null)[] {
   return Array.from(actual, (images, c) => (images === 0 ? null : hits[c]! / images));
 }
@@ -182,9 +189,10 @@ export function matthewsCorrelation({ actual, predicted, hits }: Tally): number 
 }
 
 /**
- * Measures of how each class's probability ranks its own images against all others, null without images on either side:
- * the area under the ROC curve, and the largest share of its images that a threshold finds while at least `specificity`
- * of the others stay below. For a class of P images among n this takes O(n log P).
+ * Ranking measures of each class's probability, of its own images against all others; null without images on either
+ * side:
+ * the area under the ROC curve, and the largest share of its images above a threshold while at least `specificity` of
+ * the others stay below. For a class of P images among n this takes O(n log P).
  */
 export function rankMeasures(
   { values, columns }: Rows,
@@ -201,14 +209,17 @@ export function rankMeasures(
     const counts =
       own.length === 0 || others === 0 ? null : countOthers({ values, columns }, labels, label, own);
     areas.push(counts && counts.won / (own.length * others));
-    // What lies strictly above the threshold is taken for the class; as many others as may be.
+    // Images strictly above the threshold are assigned to the class, up to the allowed number of others.
     const allowed = Math.floor((1 - specificity) * others + 1e-9);
     sensitivityAt90.push(counts && counts.atLeast.filter((above) => above <= allowed).length / own.length);
   });
   return { aucOvr: mean(areas.filter((area) => area !== null)), areas, sensitivityAt90 };
 }
 
-/** `won`: pairs of an own and another image in which the own one scores more, ties half. `atLeast`: others that score no less than each of `own`. */
+/**
+ * `won`: pairs of an own and another image in which the own one scores higher, ties half. `atLeast`: others that score
+ * no less than each of `own`.
+ */
 function countOthers(
   { values, columns }: Rows,
   labels: ArrayLike<number>,
@@ -241,8 +252,8 @@ function position(sorted: Float64Array, value: number, orEqual: boolean): number
 }
 
 /**
- * Cohen's kappa with weights that grow with the square of the distance between classes (Cohen 1968): for labels whose
- * order means something, as grades of a disease. 0 where chance alone would be as near, as scikit-learn has it.
+ * Cohen's kappa with weights that grow with the square of the distance between classes (Cohen 1968): for ordinal
+ * labels, such as grades of a disease. 0 when chance alone would agree as well, as in scikit-learn.
  */
 export function quadraticKappa({ actual, predicted, cells }: Tally): number {
   const total = sum(actual);

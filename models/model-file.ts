@@ -1,6 +1,6 @@
 /**
- * Trained models as one self-describing safetensors file: the parameters, and in the metadata what they belong to.
- * Training states (parameters, average, optimiser slots) use the same file with longer names.
+ * Trained models as one self-describing safetensors file: the parameters, with a description of the model in the
+ * metadata. Training states (parameters, average, optimiser slots) use the same file with longer names.
  */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
@@ -15,7 +15,7 @@ import type { Prediction } from './denoiser.ts';
 import type { TrainingState } from './training-step.ts';
 import type { DenoiserNetwork } from './denoiser-network.ts';
 
-/** Larger networks than any that this code can train. */
+/** Larger than any network that this code can train. */
 const MAX_MODEL_BYTES = 2 ** 31;
 
 /** An unlabelled diffusion prior. */
@@ -25,11 +25,11 @@ export interface DenoiserModel {
   readonly prediction: Prediction;
   /** Height, width and channels of its images. */
   readonly image: ImageShape;
-  /** Digest of the images that it was trained on; null for an imported one, which does not say. */
+  /** Digest of its training images; null for an imported prior, which does not record it. */
   readonly datasetDigest: string | null;
-  /** How many of them were labelled and unlabelled, and what was left out, where unlabelled ones were used. */
+  /** Numbers of labelled, unlabelled and excluded images, if unlabelled ones were used. */
   readonly images?: object;
-  /** Optimiser steps; null for an imported one. */
+  /** Optimiser steps; null for an imported prior. */
   readonly steps: number | null;
 }
 
@@ -46,12 +46,12 @@ export interface PriorHeadModel {
   readonly kind: 'prior-head';
   /** The prior's network, whose features it reads. */
   readonly network: DenoiserNetwork;
-  /** What it sees: the prior's images. */
+  /** Its input: the prior's images. */
   readonly image: ImageShape;
-  /** What it was trained for: the data's images, which the prior's are resized to. */
+  /** The images that it was trained for: the data's images, to which the prior's are resized. */
   readonly wanted: ImageShape;
   readonly classes: readonly string[];
-  /** Steps of the classifier that it followed. */
+  /** Steps of the classifier that it imitates. */
   readonly steps: number;
 }
 
@@ -73,7 +73,7 @@ export function encodeModelFile(model: Model, params: ArrayMap): Uint8Array {
   return encodeSafetensors(params, { ballast: JSON.stringify(model) });
 }
 
-/** Reads a model of the wanted kind; `source` names it in errors. Throws UserError for another file or kind. */
+/** Reads a model of the given kind; `source` names it in errors. Throws UserError for another file or kind. */
 export function decodeModelFile<Kind extends Model['kind']>(
   bytes: Uint8Array,
   kind: Kind,
@@ -93,12 +93,12 @@ function parseModel(text: string, source: string): Model {
     const model: unknown = JSON.parse(text);
     if (typeof model === 'object' && model !== null) return model as Model;
   } catch {
-    // Told below.
+    // reported below
   }
   throw new UserError(`${source}: its description of the model is damaged`);
 }
 
-/** As `decodeModelFile`, from disk. */
+/** Like `decodeModelFile`, from disk. */
 export async function readModelFile<Kind extends Model['kind']>(
   path: string,
   kind: Kind,
@@ -123,7 +123,7 @@ export function parametersDigest(params: ArrayMap): string {
   return createHash('sha256').update(encodeSafetensors(params)).digest('hex');
 }
 
-/** A training state as a file; `metadata` says where training stood. */
+/** A training state as a file; `metadata` records the position of training. */
 export function encodeState(
   state: TrainingState<NdArray>,
   metadata: Readonly<Record<string, string>>,

@@ -1,6 +1,7 @@
 /**
- * A classifier as an ONNX file for other runtimes: from the pixels of any number of images to their classes' probabilities. The graph is the
- * one that the compiler makes of the forward pass, with the parameters built in, in operators of the ONNX standard alone.
+ * A classifier as an ONNX file for other runtimes: from the pixels of any number of images to their classes'
+ * probabilities. The graph is the compiled forward pass with the parameters built in, and uses only operators of the
+ * ONNX standard.
  */
 import type { ArrayMap } from '../tensor/array.ts';
 import { TRACED_BATCH } from '../tensor/free-batch.ts';

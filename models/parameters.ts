@@ -12,7 +12,7 @@ import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from '../tensor/tf.ts';
 
 export type Parameters = Readonly<Record<string, Tensor>>;
 
-/** Collects a new model's parameters; each is drawn from its own stream, so order of calls does not matter. */
+/** Collects a new model's parameters; each is drawn from its own stream, so the order of calls does not matter. */
 export class Initializer {
   readonly arrays: Record<string, NdArray> = {};
   readonly #key: Key;
@@ -21,7 +21,7 @@ export class Initializer {
     this.#key = key;
   }
 
-  /** Weight [out, in, size, size] of variance 2/fan-in (He et al. 2015), or zeros; with a zero bias unless told not. */
+  /** Weight [out, in, size, size] of variance 2/fan-in (He et al. 2015), or zeros; with a zero bias unless disabled. */
   conv(
     name: string,
     inputs: number,
@@ -34,7 +34,7 @@ export class Initializer {
     if (bias) this.arrays[`${name}.bias`] = zeros([outputs]);
   }
 
-  /** Weight [out, in] of variance 1/fan-in (LeCun et al. 1998); with a zero bias unless told not. */
+  /** Weight [out, in] of variance 1/fan-in (LeCun et al. 1998); with a zero bias unless disabled. */
   linear(name: string, inputs: number, outputs: number, { bias = true } = {}): void {
     this.arrays[`${name}.weight`] = this.#normal(`${name}.weight`, [outputs, inputs], Math.sqrt(1 / inputs));
     if (bias) this.arrays[`${name}.bias`] = zeros([outputs]);
@@ -48,7 +48,7 @@ export class Initializer {
     this.arrays[`${name}.bias`] = zeros([channels]);
   }
 
-  /** As `norm`, with running statistics: mean 0 and variance 1. */
+  /** Like `norm`, with running statistics: mean 0 and variance 1. */
   batchNorm(name: string, channels: number): void {
     this.norm(name, channels);
     this.arrays[`${name}.running_mean`] = zeros([channels]);
@@ -68,7 +68,7 @@ export function parameter<T extends Tensor>(params: Parameters, name: string): T
   return found as T;
 }
 
-/** Convolution with the weight and, where there is one, the bias called `name`. [n, c, h, w] → [n, o, h', w']. */
+/** Convolution with the weight and, if there is one, the bias called `name`. [n, c, h, w] → [n, o, h', w']. */
 export function convLayer(
   params: Parameters,
   name: string,
@@ -107,7 +107,7 @@ export function linearLayer(params: Parameters, name: string, x: Tensor2D): Tens
   );
 }
 
-/** How many numbers a model has. */
+/** Number of scalars in a model. */
 export function parameterCount(params: ArrayMap): number {
   return Object.values(params).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }

@@ -1,9 +1,9 @@
 /**
- * A classifier of *noised* images on the features of the frozen prior: a small head on what the U-Net's encoder sees in
- * x_t (`networkFeatures`), told the time. Trained on noised real images with the labels' and the run's classifier's
- * probabilities as targets, it estimates E[p(y | x0) | x_t], and the gradient of its logarithm at x_t is the one that
- * exact guidance by p(y | x0) needs (contrastive energy prediction, Lu et al. 2304.12824), where a classifier of clean
- * images has never seen such an input.
+ * A classifier of *noised* images on the features of the frozen prior: a small head on the features of the U-Net's
+ * encoder for x_t (`networkFeatures`) and the time. Trained on noised real images with the labels' and the run's
+ * classifier's probabilities as targets, it estimates E[p(y | x0) | x_t], and the gradient of its logarithm at x_t is
+ * the one that exact guidance by p(y | x0) requires (contrastive energy prediction, Lu et al. 2304.12824); a classifier
+ * of clean images has never seen such an input.
  *
  *   features → normalised → with sin and cos of πkt, k = 1 … 8 → 128, SiLU → classes
  */
@@ -61,7 +61,7 @@ function timeWaves(t: Tensor): Tensor2D {
 
 export interface HeadInputs<Leaf = Tensor> {
   readonly state: TrainingState<Leaf>;
-  /** The prior's parameters, which stay as they are. */
+  /** The prior's parameters, which stay fixed. */
   readonly prior: Readonly<Record<string, Leaf>>;
   /** Noised images [n, c, h, w], their times [n] and target probabilities [n, classes]. */
   readonly images: Leaf;

@@ -1,7 +1,7 @@
 /**
- * Images of one size and number of channels as those of another, where prior and classifier differ. Bilinear with
- * antialiasing, as Pillow's and PyTorch's (`interpolate(mode='bilinear', antialias=True)`): a pixel of the result is a mean of
- * the pixels under a triangle as wide as two pixels of the coarser image. Rows and columns are separate, so that a resize is
+ * Converts images between sizes and numbers of channels, when prior and classifier differ. Bilinear with antialiasing,
+ * as Pillow's and PyTorch's (`interpolate(mode='bilinear', antialias=True)`): a pixel of the result is a mean of the
+ * pixels under a triangle as wide as two pixels of the coarser image. Rows and columns are separable, so a resize is
  * two products with constant matrices: y = A_h·x·A_wᵀ, and its gradient two more.
  *
  * Grey to colour repeats the channel; colour to grey is 0.299·r + 0.587·g + 0.114·b.
@@ -30,7 +30,9 @@ export function resizeWeights(from: number, to: number): Float64Array {
   return weights;
 }
 
-/** x [n, c, h, w] → [n, shape.channels, shape.height, shape.width], with a gradient. What fits stays as it is. */
+/**
+ * x [n, c, h, w] → [n, shape.channels, shape.height, shape.width], with a gradient. A matching x is returned unchanged.
+ */
 export function resized(x: Tensor4D, { height, width, channels }: ImageShape): Tensor4D {
   const [, c, h, w] = x.shape;
   const matrix = (from: number, to: number) =>
@@ -80,7 +82,7 @@ export function isEqualShape(a: ImageShape, b: ImageShape): boolean {
   return a.height === b.height && a.width === b.width && a.channels === b.channels;
 }
 
-/** One grey plane where colour becomes grey; the image itself otherwise. */
+/** One grey plane if colour becomes grey; otherwise the image itself. */
 function withChannels(
   image: Float32Array,
   { channels, height, width }: ImageShape,
@@ -95,7 +97,7 @@ function withChannels(
 
 type Taps = readonly { readonly first: number; readonly weights: readonly number[] }[];
 
-/** The weights of each row of the matrix that are not zero. */
+/** The non-zero weights of each row of the matrix. */
 function taps(from: number, to: number): Taps {
   const matrix = resizeWeights(from, to);
   return Array.from({ length: to }, (_, row) => {

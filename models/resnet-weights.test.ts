@@ -44,7 +44,7 @@ describe('pretrainedResNet', () => {
   it.each([
     ['a value that is missing', without('layer2.0.downsample.0.weight'), 3, "it lacks 'layer2.0.downsample.0.weight'; its own names begin with 'bn1.bias'"],
     ['nothing', {}, 3, "it lacks 'conv1.weight' and 99 more; its own names begin with nothing: it is empty"],
-    ['a value too many', { ...file, 'layer1.0.conv3.weight': file['conv1.weight']! }, 3, "it holds 'layer1.0.conv3.weight', which resnet18 has not"],
+    ['a value too many', { ...file, 'layer1.0.conv3.weight': file['conv1.weight']! }, 3, "it holds 'layer1.0.conv3.weight', which resnet18 does not have"],
     ['another shape', { ...file, 'bn1.bias': file['layer2.0.bn1.bias']! }, 3, "'bn1.bias' is [128], not [64]"],
     ['images of other channels', file, 1, "'conv1.weight' is [64, 3, 7, 7], not [64, 1, 7, 7]; the file's network takes images of 3 channels: set data.channels to 3"],
     ['whole numbers', { ...file, 'bn1.bias': { dtype: 'int32', shape: [64], data: new Int32Array(64) } as const }, 3, "'bn1.bias' holds int32"],

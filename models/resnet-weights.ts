@@ -1,7 +1,7 @@
 /**
- * Weights of a ResNet from a safetensors file with torchvision's or timm's names, which are the same. What the file counts
- * (`num_batches_tracked`) is left out; a prefix that a training script put before every name goes; a head of other classes
- * is replaced. Everything else must fit, name by name and shape by shape.
+ * Weights of a ResNet from a safetensors file with torchvision's or timm's names, which are the same. Counters
+ * (`num_batches_tracked`) are ignored; a prefix that a training script put before every name is removed; a head for
+ * other classes is replaced. All other names and shapes must match.
  */
 import { UserError } from '../common/errors.ts';
 import type { ArrayMap, NdArray } from '../tensor/array.ts';
@@ -9,14 +9,14 @@ import type { Key } from '../tensor/random.ts';
 import { initResNet, RESNET_HEAD, resNetShapes } from './resnet.ts';
 import type { ResNetConfig } from './classifier.ts';
 
-/** What wrappers of PyTorch (DataParallel, Lightning and others) put before every name. */
+/** Prefixes that wrappers of PyTorch (DataParallel, Lightning and others) put before every name. */
 const PREFIXES = ['module.', 'model.', 'backbone.'];
 const UNUSED = /\.num_batches_tracked$/;
 const HEAD_PARTS = [`${RESNET_HEAD}.weight`, `${RESNET_HEAD}.bias`];
 
 export interface PretrainedResNet {
   readonly params: ArrayMap;
-  /** Classes of the file's own head, where it was replaced; null where the head is the file's. */
+  /** Classes of the file's own head, if it was replaced; otherwise null. */
   readonly replacedClasses: number | null;
 }
 
@@ -41,7 +41,7 @@ export function pretrainedResNet(
     (name) => shapes[name] === undefined && !HEAD_PARTS.includes(name),
   );
   if (unknown.length > 0)
-    throw refuse(`it holds '${unknown[0]}'${andMore(unknown)}, which ${config.architecture} has not`);
+    throw refuse(`it holds '${unknown[0]}'${andMore(unknown)}, which ${config.architecture} does not have`);
   for (const name of body) requireShape(found[name]!, name, shapes[name]!, refuse);
   const head = fittingHead(found, shapes);
   const fresh = head ?? initResNet(pick(shapes, headParts(shapes)), key);
@@ -79,7 +79,7 @@ function headParts(shapes: Readonly<Record<string, readonly number[]>>): string[
   return HEAD_PARTS.filter((name) => shapes[name] !== undefined);
 }
 
-/** The file's head, where it is one of the wanted classes. */
+/** The file's head, if it has the wanted classes. */
 function fittingHead(found: ArrayMap, shapes: Readonly<Record<string, readonly number[]>>): ArrayMap | null {
   const parts = headParts(shapes);
   const fits = parts.every((name) => found[name]?.shape.join() === shapes[name]!.join());

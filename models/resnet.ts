@@ -1,6 +1,7 @@
 /**
- * ResNet-18, -34 and -50 (He et al. 1512.03385) with batch normalisation, as torchvision and timm build them: the stride of
- * a bottleneck in its 3×3 convolution, and the same names, so that their weights fit (resnet-weights.ts).
+ * ResNet-18, -34 and -50 (He et al. 1512.03385) with batch normalisation, as torchvision and timm build them: a
+ * bottleneck has its stride in the 3×3 convolution, and the names are the same, so their weights fit
+ * (resnet-weights.ts).
  *
  *   7×7 stem, stride 2 → 3×3 maximum, stride 2 → four stages (each after the first halves the resolution)
  *   → global average → linear head `fc`
@@ -15,7 +16,7 @@ import type { BatchStatistics } from './batch-norm.ts';
 import { Initializer } from './parameters.ts';
 import type { Parameters } from './parameters.ts';
 
-/** Blocks of each stage; a bottleneck puts out four times its width. */
+/** Blocks of each stage; a bottleneck outputs four times its width. */
 const ARCHITECTURES = {
   resnet18: { blocks: [2, 2, 2, 2], isBottleneck: false },
   resnet34: { blocks: [3, 4, 6, 3], isBottleneck: false },
@@ -37,9 +38,9 @@ interface Convolution {
 }
 
 interface Block {
-  /** In order; a ReLU after each, after the last one behind the sum. */
+  /** In order; a ReLU follows each, the last one after the sum. */
   readonly path: readonly Convolution[];
-  /** Null where the block's input fits its output. */
+  /** Null if the block's input has the shape of its output. */
   readonly shortcut: Convolution | null;
 }
 
@@ -85,7 +86,7 @@ function blockOf(name: string, { inputs, width, stride, isBottleneck }: BlockSha
   return { path, shortcut: { ...names, inputs, outputs, size: 1, stride } };
 }
 
-/** What the first and the last layer depend on (`ClassifierConfig`). */
+/** The part of `ClassifierConfig` that determines the first and the last layer. */
 export interface ResNetEnds {
   readonly channels: number;
   readonly classes: number;
@@ -109,7 +110,7 @@ export function resNetShapes(
       ]),
     ),
     [`${RESNET_HEAD}.weight`]: [classes, features],
-    ...(cosineScale === undefined ? { [`${RESNET_HEAD}.bias`]: [classes] } : {}), // a cosine has none
+    ...(cosineScale === undefined ? { [`${RESNET_HEAD}.bias`]: [classes] } : {}), // a cosine head has none
   };
 }
 
@@ -117,7 +118,7 @@ const NORM_PARTS = ['weight', 'bias', 'running_mean', 'running_var'];
 
 /**
  * New values for parameters of these shapes: convolutions of variance 2/fan-in (He et al. 2015), the head of variance
- * 1/fan-in, scales and variances 1, all else 0.
+ * 1/fan-in, scales and variances 1, all others 0.
  */
 export function initResNet(shapes: Readonly<Record<string, readonly number[]>>, key: Key): ArrayMap {
   const init = new Initializer(key);
@@ -131,7 +132,9 @@ export function initResNet(shapes: Readonly<Record<string, readonly number[]>>, 
   return init.arrays;
 }
 
-/** What the head sees: x [n, c, h, w] → [n, 512 or 2048]. `batch`: normalised by its own statistics. */
+/**
+ * The features that the head receives: x [n, c, h, w] → [n, 512 or 2048]. `batch`: normalised by its own statistics.
+ */
 export function resNetFeatures(
   architecture: ResNetArchitecture,
   params: Parameters,

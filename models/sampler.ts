@@ -1,10 +1,11 @@
 /**
- * Samplers as tables: each step is a row of coefficients, worked out in float64 outside graphs, so that one graph
- * serves every sampler and every step:
+ * Samplers as tables: each step is a row of coefficients, computed in float64 outside graphs, so that one graph serves
+ * every sampler and every step:
  *
  *   x' = cX·x + cD·x̂0 + cP·x̂0_previous
  *
- * where x̂0 is the denoiser's estimate at the row's level and x̂0_previous the one of the row before (cP = 0 in the first).
+ * where x̂0 is the denoiser's estimate at the row's level and x̂0_previous the one of the row before (cP = 0 in the
+ * first).
  *
  *   ddim       x' = (s'/s)·x + (a' − a·s'/s)·x̂0                            (Song et al. 2010.02502, η = 0)
  *   dpmpp-2m   the same with x̂0 replaced by (1 + 1/2r)·x̂0 − 1/2r·x̂0_previous,
@@ -23,7 +24,7 @@ export interface SamplerStep extends NoiseLevel {
 
 /**
  * The steps through `levels`: noisiest first, s > 0 in all but the last, which is not visited (usually `CLEAN`); see
- * `uniformLevels` and `ddimLevels`. Throws RangeError for levels that are not of this kind.
+ * `uniformLevels` and `ddimLevels`. Throws RangeError for other levels.
  */
 export function samplerSteps(sampler: SamplerName, levels: readonly NoiseLevel[]): SamplerStep[] {
   requireDescending(levels);

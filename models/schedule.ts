@@ -1,21 +1,22 @@
 /**
- * Noise schedules: how much signal `a` and noise `s` an image holds at time t, x_t = a·x0 + s·ε with a² + s² = 1
- * (variance preserving). Plain float64 numbers, worked out outside graphs.
+ * Noise schedules: the signal `a` and noise `s` of an image at time t, x_t = a·x0 + s·ε with a² + s² = 1 (variance
+ * preserving). Plain float64 numbers, computed outside graphs.
  *
- *   cosine          a = cos(πt/2), s = sin(πt/2), t in [0, 1]         (Nichol and Dhariwal 2102.09672, as used by 2202.00512)
+ *   cosine          a = cos(πt/2), s = sin(πt/2), t in [0, 1]         (Nichol and Dhariwal 2102.09672, as used by
+ *   2202.00512)
  *   linear β        β from 1e-4 to 0.02 in 1000 steps, a² = Π(1 − β)   (Ho et al. 2006.11239)
  *   iDDPM cosine    β_i = min(1 − f((i+1)/n)/f(i/n), 0.999), f(t) = cos²(π/2 · (t + 0.008)/1.008)   (2102.09672)
  */
 import { UserError } from '../common/errors.ts';
 
-/** One noise level. `t` is what the denoiser is told: time in [0, 1]. */
+/** One noise level. `t` is the denoiser's time input, in [0, 1]. */
 export interface NoiseLevel {
   readonly t: number;
   readonly a: number;
   readonly s: number;
 }
 
-/** No noise left: where every sampler ends. */
+/** No noise left: the end of every sampler. */
 export const CLEAN: NoiseLevel = { t: 0, a: 1, s: 0 };
 
 /** The continuous cosine schedule; t in [0, 1]. */
@@ -76,7 +77,7 @@ export function uniformLevels(
 
 /**
  * 'ddimN' spacing (Song et al. 2010.02502): every k-th index from 0 with the smallest whole stride k that visits
- * exactly `steps` of `total`, ascending: (50, 1000) → 0, 20, …, 980. Throws UserError where there is none.
+ * exactly `steps` of `total`, ascending: (50, 1000) → 0, 20, …, 980. Throws UserError if there is none.
  */
 export function ddimIndices(steps: number, total: number): number[] {
   requireSteps(steps, total);

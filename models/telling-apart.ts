@@ -1,25 +1,25 @@
 /**
- * How well a small classifier tells two sets of images apart: a linear discriminant on their features (Fisher 1936, the
- * pooled covariance shrunk towards its diagonal), trained on four fifths and tried on the fifth that it has not seen,
- * five times over. 0.5 is a guess; near 1, the sets differ in something that has nothing to do with the class.
+ * How well a small classifier distinguishes two sets of images: a linear discriminant on their features (Fisher 1936,
+ * the pooled covariance shrunk towards its diagonal), five-fold cross-validated. 0.5 is chance; near 1, the sets differ
+ * in something unrelated to the class.
  */
 import { choleskyInPlace, solveInPlace } from './cholesky.ts';
 
 const FOLDS = 5;
-/** Of either set. */
+/** Of each set. */
 export const FEWEST_SOURCES = 2 * FOLDS;
 /** Weight of the diagonal in the pooled covariance. */
 const SHRINKAGE = 0.2;
 
-/** One set: a row of features for each image, and what it was made from (copies of one image have one source). */
+/** One set: a row of features for each image, and the image's source (copies of one image have the same source). */
 export interface LabelledRows {
   readonly rows: readonly ArrayLike<number>[];
   readonly sources: ArrayLike<number>;
 }
 
 /**
- * Mean share of either set that is recognised, in [0, 1], over images whose source was not trained on; null where a set
- * has fewer than ten sources.
+ * Mean share of each set that is recognised, in [0, 1], over images whose source was not used for training; null if a
+ * set has fewer than ten sources.
  */
 export function tellApart(first: LabelledRows, second: LabelledRows): number | null {
   const sets = [first, second].map(({ rows, sources }) => {

@@ -1,7 +1,7 @@
 /**
- * Statistics of an image's fine structure: means and standard deviations over the image of what fixed random 3×3 filters
- * see, at full and at half resolution. Untrained on purpose: it knows nothing of classes, but stripes, grids, tints and
- * grain each leave a mark, which is what tells a stamped image from a real one.
+ * Statistics of an image's fine structure: means and standard deviations over the image of the responses of fixed
+ * random 3×3 filters, at full and at half resolution. Deliberately untrained: the filters know nothing about classes,
+ * but stripes, grids, tints and grain each leave a mark, which distinguishes a stamped image from a real one.
  *
  *   x → 16 filters, ReLU → mean and deviation; → 32 filters at stride 2, ReLU → mean and deviation: 96 numbers
  */
@@ -15,7 +15,7 @@ import type { Parameters } from './parameters.ts';
 
 const FILTERS = [16, 32] as const;
 
-/** Numbers of an image. */
+/** Number of features of an image. */
 export const TEXTURE_FEATURES = 2 * (FILTERS[0] + FILTERS[1]);
 
 /** The filters for images of this many channels: always the same. */

@@ -1,6 +1,6 @@
 /**
- * One optimiser step of a model as a single function, ready for `compile`: forward pass, loss, gradients, clipping,
- * update and moving average. Randomness (noise, times) and everything that varies with the step come in as inputs.
+ * One optimiser step of a model as a single function for `compile`: forward pass, loss, gradients, clipping, update and
+ * moving average. Randomness (noise, times) and everything that varies with the step are inputs.
  */
 import { float32 } from '../tensor/array.ts';
 import type { ArrayMap, NdArray } from '../tensor/array.ts';
@@ -23,8 +23,8 @@ import { unet } from './unet.ts';
 import type { UNetConfig } from './unet.ts';
 
 /**
- * Everything that a step changes, and what it leaves: `average` is the moving average of the parameters, `buffers` is what
- * the network reads beside them and no gradient changes (frozen layers, running statistics).
+ * The state that a step changes: `average` is the moving average of the parameters; `buffers` are further inputs of the
+ * network that no gradient changes (frozen layers, running statistics).
  */
 export type TrainingState<Leaf> = {
   readonly params: Readonly<Record<string, Leaf>>;
@@ -42,11 +42,11 @@ export interface StepOptions {
   readonly optimizer: Optimizer;
   /** Largest global norm of the gradients. */
   readonly clipNorm: number;
-  /** Factors of the learning rate of single parameters; 1 for the others. */
+  /** Learning-rate factors of individual parameters; 1 for the others. */
   readonly rateFactors?: Readonly<Record<string, number>>;
 }
 
-/** A fresh state: no optimiser memory, the average equal to the parameters. */
+/** A new state: no optimiser memory, the average equal to the parameters. */
 export function initialState(
   params: ArrayMap,
   optimizer: Optimizer,
@@ -80,20 +80,23 @@ export interface StepNumbers {
 /** Rows of a batch [start, start + count). */
 type Rows = <T extends Tensor>(tensor: T) => T;
 
-/** Pixels of the images that go through a network together: then its values stay in a core's caches. */
+/** Pixels of the images that pass through a network together, few enough for a core's caches. */
 const PIXELS_TOGETHER = 2 ** 15;
 const MOST_PARTS = 4;
-/** Parts are multiples of this (see the filter's gradient in tensor/trace-convolution.ts). */
+/** Sizes of parts are multiples of this (see the filter's gradient in tensor/trace-convolution.ts). */
 const LEAST_ROWS = 8;
 
-/** Each part's forward and backward pass is done before the next. An eager engine, perhaps a GPU, takes the batch whole. */
+/**
+ * Finishes the forward and backward pass of each part before the next. An eager engine, which may be a GPU, takes the
+ * whole batch.
+ */
 function partsHere(imageShape: readonly number[]): Rows[] {
   return isTracing() ? partsOf(imageShape) : [WHOLE];
 }
 
 const WHOLE: Rows = (tensor) => tensor;
 
-/** How a batch of images [n, c, h, w] is cut. */
+/** How a batch of images [n, c, h, w] is split. */
 export function partsOf([n, , height, width]: readonly number[]): Rows[] {
   let parts = 1;
   while (
@@ -118,7 +121,7 @@ export type LossGradients = { readonly loss: Tensor; readonly gradients: TensorM
 interface PartedLoss {
   readonly parts: readonly Rows[];
   readonly lossOf: (params: TensorMap, rows: Rows) => Tensor;
-  /** Filled by the passes: new values of some buffers, kept beyond the scope of the gradients. */
+  /** Filled by the passes: new values of some buffers, which outlive the scope of the gradients. */
   readonly updated?: Readonly<Record<string, Tensor>>;
 }
 
@@ -186,7 +189,7 @@ function update(
   };
 }
 
-/** Part of the way from `from` to `to`: every optimiser's step is proportional to its learning rate. */
+/** Moves part of the way from `from` to `to`: every optimiser's step is proportional to its learning rate. */
 function slowed(from: TensorMap, to: TensorMap, factors: Readonly<Record<string, number>>): TensorMap {
   return Object.fromEntries(
     Object.entries(to).map(([name, theta]) => {
@@ -200,7 +203,7 @@ function slowed(from: TensorMap, to: TensorMap, factors: Readonly<Record<string,
 export type DenoiserBatch<Leaf> = {
   /** Images [n, c, h, w] in [−1, 1]. */
   readonly images: Leaf;
-  /** Standard normal, like the images. */
+  /** Standard normal noise, shaped like the images. */
   readonly noise: Leaf;
   /** Time, signal and noise level of each image, and its loss weight: [n]. */
   readonly t: Leaf;
@@ -265,7 +268,7 @@ export type ClassifierBatch<Leaf> = {
 
 /** How a batch-normalised classifier is trained. */
 export interface ClassifierPass {
-  /** Layers that are normalised by the batch's statistics; the others keep to their running ones. None by default. */
+  /** Layers that are normalised by the batch's statistics; the others use their running ones. None by default. */
   readonly measured?: readonly string[];
 }
 
@@ -296,7 +299,7 @@ function classifierLoss(
     if (loss.kind === 'margin') return marginLoss(logits, labels, loss.margins, options);
     return crossEntropy(logits, labels, options);
   };
-  // Statistics are of the whole batch, so it cannot be cut.
+  // Statistics cover the whole batch, so it cannot be split.
   const parts = measured.length > 0 ? [WHOLE] : partsHere(batch.images.shape);
   return { parts, lossOf, updated };
 }

@@ -1,6 +1,6 @@
 /**
  * A small U-Net that predicts noise, image or velocity from a noised image and its time (Ho et al. 2006.11239, with the
- * scale-shift time conditioning of 2102.09672). Unlabelled: it never hears of classes.
+ * scale-shift time conditioning of 2102.09672). Unlabelled: it has no class input.
  *
  *   x [n, c, h, w] → 2×2 pixels become channels → one residual block a level, halving between levels → attention at
  *   the lowest resolution → the way back, with the skips → [n, c, h, w]; the last convolution starts at zero.
@@ -59,7 +59,7 @@ function blocksOf(config: UNetConfig) {
   return { down, up, last };
 }
 
-/** New parameters, by PyTorch-style names. Throws UserError for a configuration that cannot work. */
+/** New parameters, by PyTorch-style names. Throws UserError for an invalid configuration. */
 export function initUNet(config: UNetConfig, key: Key): ArrayMap {
   requireConfig(config);
   const { channels, widths, patch } = config;
@@ -115,7 +115,9 @@ export function unet(config: UNetConfig, params: Parameters, x: Tensor4D, t: Ten
   return config.patch > 1 ? depthToSpace(h, config.patch) : h;
 }
 
-/** The way down and the middle: `skips` hold the output of every block, `middle` the last one's after attention. */
+/**
+ * The way down and the middle: `skips` holds the output of every block, `middle` that of the last one after attention.
+ */
 export function encode(config: UNetConfig, params: Parameters, x: Tensor4D, t: Tensor) {
   const [, channels, height, width] = x.shape;
   requireConfig(config);
@@ -185,7 +187,7 @@ function attention(config: UNetConfig, params: Parameters, name: string, x: Tens
   return tf.add(x, convLayer(params, `${name}.out`, mixed));
 }
 
-/** Throws UserError unless the network can take c×h×w images. */
+/** Throws UserError unless the network accepts c×h×w images. */
 export function requireImage(config: UNetConfig, channels: number, height: number, width: number): void {
   const divisor = config.patch * 2 ** (config.widths.length - 1);
   if (height % divisor !== 0 || width % divisor !== 0)

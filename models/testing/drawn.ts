@@ -1,4 +1,4 @@
-/** Numbers and parameters that test/peer/drawn.py draws too, to the bit. For tests only. */
+/** Numbers and parameters that test/peer/drawn.py draws bit for bit too. For tests only. */
 import { sizeOf } from '../../tensor/array.ts';
 import type { ArrayMap, NdArray } from '../../tensor/array.ts';
 
@@ -40,7 +40,7 @@ function scaleOf(name: string, shape: readonly number[]): [scale: number, offset
   return [0.4, name.endsWith('weight') ? 0.6 : 0];
 }
 
-/** An array's norm and its product with other drawn numbers: a wrong element shows in one of them. */
+/** An array's norm, and its product with other drawn numbers: a wrong element changes one of them. */
 export function summary(stream: number, { data, shape }: NdArray): [norm: number, product: number] {
   const other = drawn(stream, shape).data;
   let [squares, product] = [0, 0];

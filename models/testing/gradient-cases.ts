@@ -27,7 +27,7 @@ function drawn(stream: string, shape: readonly number[], scale = 1): NdArray {
   return { dtype: 'float32', shape, data };
 }
 
-/** Layers that begin at zero would hide errors: moves every parameter a little. */
+/** Moves every parameter a little, because layers that start at zero would hide errors. */
 function moved(params: ArrayMap): ArrayMap {
   return Object.fromEntries(
     Object.entries(params).map(([name, { shape, data }]) => {
@@ -62,7 +62,7 @@ export function classifierCase(config: ClassifierConfig, rows: number, size: num
   return gradientCase(classifierGradients(config), params, batch);
 }
 
-/** A denoiser that predicts velocity, with `rows` images of `size` px at levels all over the schedule. */
+/** A denoiser that predicts velocity, with `rows` images of `size` px at levels spread over the schedule. */
 export function denoiserCase(config: UNetConfig, rows: number, size: number): GradientCase {
   const params = moved(initUNet(config, key));
   const levels = Array.from({ length: rows }, (_, i) => cosineLevel((i + 0.5) / rows));
@@ -100,7 +100,7 @@ interface Results {
   readonly gradients: ArrayMap;
 }
 
-/** ‖a − b‖ / ‖b‖ of each array, by name; NaN where either holds one. Throws RangeError when names or shapes differ. */
+/** ‖a − b‖ / ‖b‖ of each array, by name; NaN if either contains one. Throws RangeError when names or shapes differ. */
 export function relativeDifferences(actual: ArrayMap, expected: ArrayMap): Record<string, number> {
   if (Object.keys(actual).sort().join() !== Object.keys(expected).sort().join())
     throw new RangeError('the arrays have other names');

@@ -1,6 +1,6 @@
 /**
- * The network of diffusers' `UNet2DModel` (Ho et al. 2006.11239 and its descendants) as plain data: what it is made of, in
- * the order of its forward pass, under diffusers' own names of parameters.
+ * The network of diffusers' `UNet2DModel` (Ho et al. 2006.11239 and its descendants) as plain data: its layers in the
+ * order of the forward pass, under diffusers' own parameter names.
  */
 
 /** β of the steps that the network was trained on. */
@@ -24,26 +24,26 @@ export interface UNet2DConfig {
   readonly downAttention: readonly boolean[];
   /** Which levels attend on the way up, lowest resolution first. */
   readonly upAttention: readonly boolean[];
-  /** What lies between: two residual blocks with or without attention, or nothing. */
+  /** The middle: two residual blocks with or without attention, or nothing. */
   readonly middle: 'attention' | 'plain' | 'none';
-  /** What the middle's sums are divided by. */
+  /** Divisor of the middle's sums. */
   readonly middleScale: number;
-  /** Features of an attention head; null for one head of all. */
+  /** Features of an attention head; null for a single head over all. */
   readonly headWidth: number | null;
-  /** Groups of every group normalisation; of the middle's attention alone, null for none. */
+  /** Groups of every group normalisation; of the middle's attention only, null for none. */
   readonly groups: number;
   readonly middleAttentionGroups: number | null;
   /** ε of every group normalisation. */
   readonly epsilon: number;
-  /** Whether time scales and shifts features, or shifts alone. */
+  /** Whether time scales and shifts features, or only shifts them. */
   readonly scaleShift: boolean;
-  /** Pixels of zeros around the image of a halving convolution; 0: one below and to the right. */
+  /** Zero padding around the image of a halving convolution; 0: one pixel below and to the right. */
   readonly downsamplePadding: 0 | 1;
   /** Features of the time's sinusoids, cosines first where `cosineFirst`, and of the layers after them. */
   readonly timeFeatures: number;
   readonly timeWidth: number;
   readonly cosineFirst: boolean;
-  /** Subtracted from the number of frequencies where they are spread. */
+  /** Subtracted from the number of frequencies in their spacing. */
   readonly frequencyShift: number;
   readonly noise: TrainingNoise;
 }
@@ -54,7 +54,7 @@ export interface ResidualBlock {
   readonly outputs: number;
 }
 
-/** Residual blocks, each followed by attention where `attentions` has a name, then a change of resolution. */
+/** Residual blocks, each followed by attention if `attentions` has a name, then a change of resolution. */
 export interface Level {
   readonly blocks: readonly ResidualBlock[];
   readonly attentions: readonly (string | null)[];

@@ -1,7 +1,8 @@
 /**
- * diffusers' `UNet2DModel` with its default blocks, as a plain function that compiles like our own U-Net:
+ * diffusers' `UNet2DModel` with its default blocks, as a plain function that compiles like Ballast's U-Net:
  *
- *   x [n, c, h, w] → convolution → levels of residual blocks, some with attention, halving between them → two blocks with
+ *   x [n, c, h, w] → convolution → levels of residual blocks, some with attention, halving between them → two blocks
+ *   with
  *   attention → the way back, where each block takes one skip → convolution → [n, c, h, w]
  */
 import { conv2d, silu, upsampleConv2d } from '../../tensor/ops.ts';
@@ -13,7 +14,7 @@ import type { Parameters } from '../parameters.ts';
 import { layoutOf } from './config.ts';
 import type { Level, ResidualBlock, UNet2DConfig } from './config.ts';
 
-/** What every layer needs. */
+/** The common inputs of all layers. */
 interface Scope {
   readonly config: UNet2DConfig;
   readonly params: Parameters;
@@ -21,7 +22,9 @@ interface Scope {
   readonly time: Tensor2D;
 }
 
-/** The network's raw output, shaped like x; `steps` are training steps, perhaps fractional: a scalar, or one per image. */
+/**
+ * The network's raw output, shaped like x; `steps` are training steps, possibly fractional: a scalar, or one per image.
+ */
 export function unet2d(config: UNet2DConfig, params: Parameters, x: Tensor4D, steps: Tensor): Tensor4D {
   const { skips, middle, scope } = encode(config, params, x, steps);
   let h = middle;
@@ -33,7 +36,7 @@ export function unet2d(config: UNet2DConfig, params: Parameters, x: Tensor4D, st
   return convLayer(params, 'conv_out', silu(norm(scope, 'conv_norm_out', h)));
 }
 
-/** The way down and the middle: `skips` hold what the way back takes, `lowest` the last of them. */
+/** The way down and the middle: `skips` holds the inputs of the way back, `lowest` the last of them. */
 export function encode(config: UNet2DConfig, params: Parameters, x: Tensor4D, steps: Tensor) {
   const scope: Scope = { config, params, time: silu(embedTime(config, params, steps)) };
   const { down, middle: between } = layoutOf(config);

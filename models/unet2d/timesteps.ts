@@ -1,7 +1,7 @@
 /**
- * The steps that an imported network was trained on, and how they lie on our time. A network knows noise by the index of a
- * step; samplers know it by the time t of the cosine schedule (models/schedule.ts). The level of step i is that of its ᾱ_i, and
- * between two steps the index is interpolated.
+ * Converts between the training steps of an imported network and Ballast's time. A network identifies noise by the
+ * index of a step; samplers identify it by the time t of the cosine schedule (models/schedule.ts). The level of step i
+ * is that of its ᾱ_i, and between two steps the index is interpolated.
  */
 import tf from '../../tensor/tf.ts';
 import type { Tensor } from '../../tensor/tf.ts';
@@ -25,12 +25,12 @@ function betasOf({ schedule, firstBeta, lastBeta, steps }: TrainingNoise): numbe
   }
 }
 
-/** The level of every step, the least noisy first. */
+/** The level of every step, least noisy first. */
 export function trainingLevels(noise: TrainingNoise): NoiseLevel[] {
   return discreteLevels(betasOf(noise));
 }
 
-/** Our time of every step: ascending, in (0, 1). */
+/** Ballast's time of every step: ascending, in (0, 1). */
 export function trainingTimes(noise: TrainingNoise): number[] {
   return trainingLevels(noise).map(cosineTime);
 }
