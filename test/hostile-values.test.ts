@@ -95,7 +95,7 @@ const REFUSED: readonly (readonly [what: string, call: () => unknown, answer: Re
   ['get nothing', () => objects.get(any(undefined)), /^undefined is not a reference/],
   ['get text', () => objects.get(any('abc')), /^abc is not a reference/],
   ['get, id', () => objects.get(ref({ id: '../../etc/passwd' })), /the id is malformed/],
-  ['get, digest', () => objects.get(ref({ digest: 'abc' })), /no SHA-256/],
+  ['get, digest', () => objects.get(ref({ digest: 'abc' })), /not a SHA-256/],
   ['get, size', () => objects.get(ref({ sizeBytes: -1 })), /is not a reference/],
   ['get, size bigint', () => objects.get(ref({ sizeBytes: 5n })), /is not a reference/],
   ['get, deadline', () => objects.get(ref({}), { deadlineMs: NaN }), /^deadlineMs = NaN/],
