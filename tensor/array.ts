@@ -1,6 +1,6 @@
 /**
- * `NdArray`: a plain, engine-free array in row-major order, the only form in which tensors cross module, thread
- * and process borders. tfjs tensors live only inside traced functions.
+ * `NdArray`: a plain, engine-free array in row-major order, the only form in which tensors cross module, thread and
+ * process boundaries. tfjs tensors exist only inside traced functions.
  */
 
 export type DType = 'float32' | 'int32' | 'bool' | 'uint8';

@@ -1,15 +1,16 @@
 /**
- * Convolutions in ONNX Runtime's blocked layout. Its CPU kernels convolve fastest on channels in blocks ([n, c/b, h, w, b],
- * b = 8 or 16 by processor) and its optimiser goes there by itself, but only where weights are constants. In training
- * they are inputs; so we write the operators of its `com.microsoft.nchwc` domain ourselves:
+ * Convolutions in ONNX Runtime's blocked layout. Its CPU kernels convolve fastest on channels in blocks ([n, c/b, h, w,
+ * b], b = 8 or 16 by processor) and its optimiser chooses that layout by itself, but only for constant weights. In
+ * training they are inputs, so this module writes the operators of its `com.microsoft.nchwc` domain:
  *
  *   Conv(x, W)  →  ReorderOutput(Conv_b(blocked x, blocked W))
  *
- * with operands from blocked-operands.ts. In a filter's gradient the rows of the "filter" are as long as the image's, and
- * the output is as small as a filter: columns are padded beforehand, since the kernel takes padded ones one by one.
+ * with operands from blocked-operands.ts. In a filter's gradient the rows of the "filter" are as long as the image's,
+ * and the output is as small as a filter: columns are padded beforehand, because the kernel handles padded ones one by
+ * one.
  *
- * The domain is not documented for use from outside. So it is used only after `findBlockSize` has seen it give right
- * results in this process, on this processor; otherwise convolutions stay as they are.
+ * The domain is not documented for external use. It is used only after `findBlockSize` has verified its results in this
+ * process, on this processor; otherwise convolutions are unchanged.
  */
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { BLOCKED_DOMAIN, BlockedOperands } from './blocked-operands.ts';
@@ -20,8 +21,8 @@ import type { OnnxGraph, OnnxNode } from './onnx.ts';
 const BLOCK_SIZES = [8, 16];
 
 /**
- * Replaces every convolution that `operandsOf` describes (null: leave it) and whose channels are multiples of `block`.
- * Nodes that only the replaced ones read stay in the list.
+ * Replaces every convolution that `operandsOf` describes (null: leave it unchanged) and whose channels are multiples of
+ * `block`. Nodes that only the replaced ones read stay in the list.
  */
 export function blockConvolutions(
   nodes: readonly OnnxNode[],
@@ -73,7 +74,7 @@ function padsOf({ attributes: { pads } }: OnnxNode): Shape4 {
 
 let found: Promise<number | null> | undefined;
 
-/** The block size with which blocked convolutions give right results here, or null; looked for once. */
+/** The block size with which blocked convolutions give correct results here, or null; determined once. */
 export function findBlockSize(): Promise<number | null> {
   found ??= (async () => {
     for (const block of BLOCK_SIZES) if (await givesRightResults(block)) return block;

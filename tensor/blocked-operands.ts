@@ -1,17 +1,20 @@
 /**
- * How images and weights get into ONNX Runtime's blocked layout (blocked-convolution.ts), b numbers to a block:
+ * Converts images and weights into ONNX Runtime's blocked layout (blocked-convolution.ts), b numbers per block:
  *
  *   image    X [n, c, h, w]        → [n, c/b, h, w, b]                         ReorderInput
- *   weights  W [o, i, kh, kw]      → [o/b, i/b, kh, kw, b(i), b(o)]            ReorderInput, and blocks of b change places
- *   turned   Wᵀ by 180° [i, o, …]  → [i/b, o/b, kh, kw, b(o), b(i)]            from W's blocks: ReorderInput, rows gathered
+ *   weights  W [o, i, kh, kw]      → [o/b, i/b, kh, kw, b(i), b(o)]            ReorderInput, and blocks of b change
+ *   places
+ *   turned   Wᵀ by 180° [i, o, …]  → [i/b, o/b, kh, kw, b(o), b(i)]            from W's blocks: ReorderInput, rows
+ *   gathered
  *
  * For a filter's gradient, batch and channels change places (trace-convolution.ts), and so:
  *
- *   image    Xᵀ [c, n, h, w]       → [c, n/b, h, w, b]                         ReorderInput, then whole images change places
+ *   image    Xᵀ [c, n, h, w]       → [c, n/b, h, w, b]                         ReorderInput, then whole images change
+ *   places
  *   weights  Eᵀ [o, n, h, w]       → [o/b, n/b, h, w, b(n), b(o)]              from the blocked form of E
  *
- * ReorderInput transposes b rows at a time, many times faster than Transpose moves single numbers; what is left to
- * Transpose are rows of at least b numbers.
+ * ReorderInput transposes b rows at a time, many times faster than Transpose moves single numbers; Transpose then moves
+ * only rows of at least b numbers.
  */
 import type { ConvolutionOperands, Shape4 } from './convolution-operands.ts';
 import type { OnnxNode, OnnxTensor } from './onnx.ts';
@@ -36,7 +39,7 @@ export class BlockedOperands {
     this.#block = block;
   }
 
-  /** Says that `name` is there in blocked layout already. */
+  /** Records that `name` exists in blocked layout already. */
   remember(name: string, blocked: string): void {
     this.#blocked.set(name, blocked);
   }

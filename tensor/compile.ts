@@ -1,7 +1,7 @@
 /**
- * `compile(fn, signature)`: what jit is to JAX, for TensorFlow.js. A plain tfjs function over trees of tensors becomes
- * an executable over trees of plain arrays; gradients taken inside it (tf.grads and the like) and whole optimiser
- * steps become part of it. Shapes are fixed by the signature.
+ * `compile(fn, signature)`: the equivalent of JAX's jit for TensorFlow.js. A plain tfjs function over trees of tensors
+ * becomes an executable over trees of plain arrays; gradients taken inside it (tf.grads and the like) and whole
+ * optimiser steps become part of it. Shapes are fixed by the signature.
  */
 import { UserError } from '../common/errors.ts';
 import type { NdArray } from './array.ts';
@@ -30,7 +30,7 @@ export type TensorsOf<S> = S extends { shape: readonly number[] }
   ? Tensor
   : { readonly [K in keyof S]: TensorsOf<S[K]> };
 
-/** The arrays that a tree of tensors becomes. */
+/** The arrays that correspond to a tree of tensors. */
 export type ArraysOf<T> = T extends Tensor ? NdArray : { readonly [K in keyof T]: ArraysOf<T[K]> };
 
 /** The arrays that `run` takes for a signature. */
@@ -44,11 +44,13 @@ export interface Executable<S, R> {
    * Calls must not overlap. Result arrays belong to the caller.
    */
   run(inputs: FeedsOf<S>): Promise<ArraysOf<R>>;
-  /** Name of the compiled graph: equal functions and signatures give equal digests. Null where the engine compiles nothing. */
+  /**
+   * Name of the compiled graph: equal functions and signatures give equal digests. Null if the engine compiles nothing.
+   */
   readonly digest: string | null;
   /** Floating-point operations of one run's convolutions and matrix products (a multiply-add is two); null like `digest`. */
   readonly flops: number | null;
-  /** Seconds that tracing and building took, or reading what was built before. */
+  /** Seconds spent on tracing and building, or on reading an earlier build. */
   readonly compileSeconds: number;
   /** Whether the graph came from the cache on disk (graph-cache.ts) instead of being compiled. */
   readonly wasCached: boolean;
@@ -56,13 +58,13 @@ export interface Executable<S, R> {
 }
 
 export interface CompileOptions<C> extends Partial<EngineOptions> {
-  /** Further arguments of the function whose values are built into the graph; `run` does not take them. */
+  /** Further arguments of the function, whose values are built into the graph; `run` does not take them. */
   readonly constants?: C;
   /** One of common/engine-names.ts; `onnxruntime` by default. */
   readonly engine?: string;
 }
 
-/** Compiles `fn`. Throws UserError for an unknown engine or a tfjs kernel that the compiler has no rule for. */
+/** Compiles `fn`. Throws UserError for an unknown engine, or a tfjs kernel without a rule in the compiler. */
 export async function compile<
   const S extends Signature,
   R extends TensorTree,
@@ -75,7 +77,7 @@ export async function compile<
   const start = performance.now();
   if (engine !== 'onnxruntime' && device !== 'auto')
     throw new UserError(
-      `device ${device}: is one of the engine onnxruntime; ${engine} finds its device by itself`,
+      `device ${device}: only the engine onnxruntime takes a device; ${engine} finds its own`,
     );
   const argumentForm: Tree<TensorSpec | NdArray> = { ...signature, ...constants };
   const leaves = flatten(argumentForm, isLeaf);

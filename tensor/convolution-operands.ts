@@ -1,4 +1,4 @@
-/** What the blocked layout must know of a convolution: where its operands come from, and how they were rearranged. */
+/** Describes the operands of a convolution for the blocked layout: their sources, and how they were rearranged. */
 import { isConstant, producer } from './graph-value.ts';
 import type { GraphNode, Value } from './graph-value.ts';
 
@@ -9,7 +9,7 @@ export interface ConvolutionOperands {
   readonly image: { readonly source: string; readonly isSwapped: boolean; readonly shape: Shape4 };
   /**
    * The weights [o, i, kh, kw]. `plain`: `source` itself; `swapped`: `source` [i, o, kh, kw] with its leading axes
-   * swapped; `turned`: the same, turned by 180° too.
+   * swapped; `turned`: the same, also rotated by 180°.
    */
   readonly weights: {
     readonly source: string;
@@ -18,7 +18,7 @@ export interface ConvolutionOperands {
   };
 }
 
-/** The operands of a convolution whose weights change from run to run; null for any other node. */
+/** The operands of a convolution whose weights change between runs; null for any other node. */
 export function trainableConvolution({ op, inputs }: GraphNode): ConvolutionOperands | null {
   const [x, w] = inputs as [Value, Value];
   if (op !== 'Conv' || isConstant(w)) return null;
@@ -36,7 +36,7 @@ function sourceOfWeights(w: Value): Pick<ConvolutionOperands['weights'], 'source
   return turned === null ? { source: w.name, form: 'plain' } : { source: turned.name, form: 'turned' };
 }
 
-/** What `value` is with its two leading axes swapped; null for any other value. */
+/** The source of `value` if it is one with its two leading axes swapped; otherwise null. */
 function unswapped(value: Value): Value | null {
   const swap = producer(value, 'Transpose');
   if (swap === undefined) return null;
@@ -44,7 +44,7 @@ function unswapped(value: Value): Value | null {
   return ints.join() === '1,0,2,3' ? swap.inputs[0]! : null;
 }
 
-/** What `value` is, swapped and then with both of its last axes reversed (`reverse`); null for any other value. */
+/** The source of `value` if it is one swapped, and then with both last axes reversed (`reverse`); otherwise null. */
 function unturned(value: Value): Value | null {
   const [x, , , axes, steps] = producer(value, 'Slice')?.inputs ?? [];
   const spatial = [2, 3].filter((axis) => value.shape[axis]! > 1);

@@ -1,8 +1,8 @@
 /**
- * The `onnxruntime` engine: traces the function into one ONNX graph and runs it with onnxruntime-node, on a GPU where
- * onnxruntime-device.ts finds one, else on the CPU. Graphs of named functions are kept on disk as they are after
- * optimisation (graph-cache.ts); read from there they give the same bits.
- * `run` blocks its thread for the whole graph, so services call it from a worker thread.
+ * The `onnxruntime` engine: traces the function into one ONNX graph and runs it with onnxruntime-node, on a GPU if
+ * onnxruntime-device.ts finds one, otherwise on the CPU. Optimised graphs of named functions are kept on disk
+ * (graph-cache.ts); read from there, they give the same bits. `run` blocks its thread for the whole graph, so services
+ * call it from a worker thread.
  */
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { createRequire } from 'node:module';
@@ -32,7 +32,7 @@ async function build(
   { threads, device: wanted = 'auto' }: EngineOptions,
 ): Promise<RunnableProgram> {
   const device = await findDevice(wanted);
-  const cache = device.isGpu ? null : graphCache(); // what is optimised for a GPU was never tried
+  const cache = device.isGpu ? null : graphCache(); // graphs optimised for a GPU have never been tested
   const key = cache === null ? null : graphKey(program, `onnxruntime ${version}`, threads);
   if (cache === null || key === null) {
     const { bytes, facts } = await traceFor(device, program);
@@ -43,7 +43,7 @@ async function build(
   );
 }
 
-/** The kept graph, which is optimised already; null where there is none that works. */
+/** The kept, already optimised graph; null if there is none that works. */
 async function load(
   cache: GraphCache,
   key: GraphKey,
@@ -76,7 +76,7 @@ async function buildAndKeep(
     await cache.keep(key, { identity: program.identity!, ...facts, form: program.form() }, path);
     return runnable(session, facts);
   } catch (thrown) {
-    const session = await createSession(bytes, device, threads); // throws as well, unless writing was what failed
+    const session = await createSession(bytes, device, threads); // throws as well, unless only the writing failed
     await cache.abandon(path, thrown);
     return runnable(session, facts);
   }
@@ -88,7 +88,7 @@ async function traceFor(
   { isGpu }: Device,
   { fn, inputs }: Program,
 ): Promise<{ bytes: Uint8Array; facts: TraceFacts }> {
-  const block = isGpu ? null : await findBlockSize(); // the blocked layout is for processors only
+  const block = isGpu ? null : await findBlockSize(); // the blocked layout is only for CPUs
   const { bytes, usedInputs, flops } = trace(fn, inputs, block);
   return { bytes, facts: { digest: modelDigest(bytes), usedInputs, flops } };
 }
@@ -106,7 +106,7 @@ function createSession(
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
     logSeverityLevel: 3,
-    // Denormals come up in optimiser moments and cost a hundredfold; zero is as good.
+    // Denormals occur in optimiser moments and cost a hundredfold; zero is as good.
     extra: { session: { set_denormal_as_zero: '1' } },
     ...(process.env['BALLAST_ORT_PROFILE']
       ? { enableProfiling: true, profileFilePrefix: process.env['BALLAST_ORT_PROFILE'] }

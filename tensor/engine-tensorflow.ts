@@ -1,10 +1,10 @@
 /**
- * The `tensorflow` engine: runs the function operation by operation on TensorFlow through tfjs-node, on a GPU where the
- * package and the machine have one. Nothing is compiled. Both packages are optional and found when the engine is first
- * used (tensorflow-binding.ts); docs/gpu.md tells how to get one that runs.
+ * The `tensorflow` engine: runs the function operation by operation on TensorFlow through tfjs-node, on a GPU if the
+ * package and the machine have one. Nothing is compiled. Both packages are optional and searched for at first use
+ * (tensorflow-binding.ts); docs/gpu.md explains how to install one.
  *
  * Constants are uploaded once; other inputs and all outputs cross between JavaScript and TensorFlow in each run.
- * tfjs-node works in the first thread of a process that loads it and in no other: one engine thread a process.
+ * tfjs-node works only in the first thread of a process that loads it: one engine thread per process.
  */
 import type { NdArray, TypedArray } from './array.ts';
 import type { Engine, EngineOptions, Program, RunnableProgram } from './program.ts';
@@ -18,10 +18,10 @@ export const tensorFlowEngine: Engine = {
   build,
 };
 
-/** Throws UserError where no tfjs-node loads. The process keeps the thread count of the first program. */
+/** Throws UserError if no tfjs-node loads. The process keeps the thread count of the first program. */
 async function build({ inputs, fn }: Program, { threads }: EngineOptions): Promise<RunnableProgram> {
   const { activate } = await loadTensorFlow(threads);
-  // A copy, because the upload waits for the first use, and the caller may write to the array before.
+  // A copy, because the upload happens at first use, and the caller may write to the array before.
   const constants = new Map(
     inputs.flatMap(({ name, shape, dtype, constant }) =>
       constant ? [[name, activate(() => tf.tensor(constant.slice(), [...shape], dtype))] as const] : [],
@@ -50,7 +50,7 @@ async function build({ inputs, fn }: Program, { threads }: EngineOptions): Promi
   };
 }
 
-/** Runs `body` and frees every tensor that it made. */
+/** Runs `body` and frees every tensor that it created. */
 function inScope<T>(body: () => T): T {
   tf.engine().startScope();
   try {
@@ -60,7 +60,7 @@ function inScope<T>(body: () => T): T {
   }
 }
 
-/** Values of the results. TensorFlow's are copies; an input that is a result untouched is still the caller's array. */
+/** Values of the results. TensorFlow's are copies; an input that is returned unchanged is still the caller's array. */
 function collect(
   results: Readonly<Record<string, Tensor>>,
   passedIn: ReadonlySet<TypedArray>,

@@ -1,7 +1,7 @@
 /**
- * Engines: what runs a compiled function. `onnxruntime` traces it to one ONNX graph; `tensorflow` runs it operation by
- * operation on TensorFlow, for GPUs; `reference` does so on tfjs's own JavaScript backend, slowly, as the oracle that
- * others are compared with.
+ * Engines run compiled functions. `onnxruntime` traces it to one ONNX graph; `tensorflow` runs it operation by
+ * operation on TensorFlow, for GPUs; `reference` does so on tfjs's own JavaScript backend, slowly, as the reference for
+ * the others.
  */
 import type { EngineName } from '../common/engine-names.ts';
 import { UserError } from '../common/errors.ts';

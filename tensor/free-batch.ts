@@ -1,7 +1,7 @@
 /**
- * A graph that was traced for one batch size, for any. The size of the trace is a number that nothing else in the graph is a
- * multiple of, so that every place that depends on it can be told: extents of inputs and outputs get a name, a Reshape to
- * shapes with it takes -1 there. Nothing else that depends on it can be freed.
+ * Generalises a graph that was traced for one batch size to any size. The size of the trace is a number of which
+ * nothing else in the graph is a multiple, so that every place that depends on it can be identified: extents of inputs
+ * and outputs get a name, and a Reshape gets -1 there. Other dependencies on it cannot be generalised.
  */
 import type { OnnxGraph, OnnxNode, OnnxTensor } from './onnx.ts';
 
@@ -9,7 +9,7 @@ import type { OnnxGraph, OnnxNode, OnnxTensor } from './onnx.ts';
 export const TRACED_BATCH = 1_000_003;
 const NAME = 'batch';
 
-/** The graph for any batch size. @throws Error where a node other than a Reshape depends on the batch's size. */
+/** The graph for any batch size. @throws Error if a node other than a Reshape depends on the batch's size. */
 export function withFreeBatch(graph: OnnxGraph): OnnxGraph {
   const fixed = new Map(graph.initializers.filter(holdsBatch).map((tensor) => [tensor.name, tensor]));
   const free = new Map([...fixed].map(([name, tensor]) => [name, freed(tensor)]));

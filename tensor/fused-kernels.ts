@@ -1,12 +1,14 @@
 /**
- * Kernels of our own beside tfjs's: operations that ONNX Runtime has as one node (or for which a hand-derived gradient
- * is much cheaper than the composed one). Each is defined by a composition of tfjs operations, which the eager
- * backends run, and by its gradient; the tracer (trace-kernels.ts) has a rule that emits the single node.
+ * Additional tfjs kernels, for operations that ONNX Runtime has as one node (or whose hand-derived gradient is much
+ * cheaper than the composed one). Each is defined by a composition of tfjs operations, which the eager backends run,
+ * and by its gradient; the tracer (trace-kernels.ts) has a rule that emits the single node.
  *
  *   Silu(x)          = x · sigmoid(x)                                                     (Elfwing et al. 2017)
- *   GroupNorm(x)     = γ·x̂ + β per channel, x̂ = (x − mean)/√(var + ε) over each group of channels (Wu and He 1803.08494);
+ *   GroupNorm(x)     = γ·x̂ + β per channel, x̂ = (x − mean)/√(var + ε) over each group of channels (Wu and He
+ *   1803.08494);
  *                      also gives x̂ [n, c, h, w] and 1/√(var + ε) [n, groups, 1] for its gradient
- *   MaxPool2D(x)     = the largest value of each window of an image [n, c, h, w]; MaxPool2DGrad gives each window's dy to
+ *   MaxPool2D(x)     = the largest value of each window of an image [n, c, h, w]; MaxPool2DGrad adds each window's dy
+ *   to
  *                      the first place that holds it
  */
 import tf from './tf.ts';
@@ -17,7 +19,7 @@ export const GROUP_NORM = 'GroupNorm';
 export const MAX_POOL = 'MaxPool2D';
 export const MAX_POOL_GRADIENT = 'MaxPool2DGrad';
 
-/** Backends that run operations one by one; the tracing backend has rules of its own. */
+/** Backends that run operations one by one; the tracing backend has its own rules. */
 const EAGER_BACKENDS = ['cpu', 'tensorflow'];
 
 type Inputs = Readonly<Record<string, Tensor>>;
@@ -31,7 +33,7 @@ function defineKernel(
     tf.registerKernel({
       kernelName,
       backendName,
-      // tfjs hands tensors to kernels and accepts tensors back; its declared type says only TensorInfo.
+      // tfjs passes tensors to kernels and accepts tensors back; its declared type says only TensorInfo.
       kernelFunc: ({ inputs, attrs }) =>
         tf.tidy(() => compose(inputs as unknown as Inputs, (attrs ?? {}) as Attributes)),
     });
@@ -66,7 +68,7 @@ tf.registerGradient({
   kernelName: GROUP_NORM,
   inputsToSave: ['scale'],
   outputsToSave: [false, true, true],
-  // Whole-image work is one product, two sums and the last line; everything else has one number a channel:
+  // Whole-image work is one product, two sums and the last line; everything else has one number per channel:
   //   P = Σ_hw dy, Q = Σ_hw dy·x̂ (per image and channel);  dβ = Σ_n P, dγ = Σ_n Q
   //   dx = (γ·dy − mean_g(γ·dy) − x̂·mean_g(γ·dy·x̂))·r,  with mean_g(γ·dy) = Σ_{c∈g} γ·P / m and likewise for Q
   gradFunc: (dys, [scale, normalized, inverseDeviation], attributes) => {
@@ -90,10 +92,12 @@ tf.registerGradient({
   },
 });
 
-/** What `MaxPool2D` takes: square windows of `size`, every `stride` pixels, of the image with `pad` pixels around it. */
+/**
+ * Parameters of `MaxPool2D`: square windows of `size`, every `stride` pixels, of the image with `pad` pixels around it.
+ */
 export type MaxPoolAttributes = { readonly size: number; readonly stride: number; readonly pad: number };
 
-/** tfjs pools [n, h, w, c] images alone. */
+/** tfjs pools only [n, h, w, c] images. */
 const TO_NHWC = [0, 2, 3, 1];
 const TO_NCHW = [0, 3, 1, 2];
 

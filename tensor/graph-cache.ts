@@ -1,12 +1,12 @@
 /**
- * Compiled graphs on disk, so that a process compiles nothing that one before it has compiled. A folder of files, one
- * a graph, named by what it depends on (graph-key.ts):
+ * Compiled graphs on disk, so that a process compiles nothing that an earlier one has compiled. The cache is a folder
+ * with one file per graph, named by its dependencies (graph-key.ts):
  *
  *   SHA-256 of the rest, hex ⏎ facts as JSON ⏎ the optimised ONNX model
  *
- * Many processes may use the folder at once: files appear whole, by renaming, and one that was damaged or removed is
- * compiled again. The folder is bounded; what was used longest ago goes first. Where nothing can be written, graphs
- * are compiled as if there were no cache, and one line of the log says why.
+ * Many processes may use the folder at once: files are written atomically, by renaming, and a damaged or removed graph
+ * is compiled again. The folder has a size limit; the least recently used graphs are removed first. If nothing can be
+ * written, graphs are compiled as if there were no cache, and one line of the log says why.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
@@ -19,12 +19,12 @@ import type { ResultForm } from './program.ts';
 import type { GraphKey } from './graph-key.ts';
 
 const DEFAULT_LIMIT_BYTES = 2 ** 30;
-/** Graphs with values built in are of one epoch of one run: they may not push out the others. */
+/** Graphs with built-in values serve one epoch of one run: they must not evict the others. */
 const VALUES_SHARE = 0.5;
 const STALE_MS = 3_600_000;
 const NEWLINE = 10;
 
-/** Facts kept beside a model. */
+/** Facts stored with a model. */
 export interface GraphFacts {
   /** The function's identity, for people. */
   readonly identity: string;
@@ -92,7 +92,7 @@ export class GraphCache {
     }
   }
 
-  /** A path at which ONNX Runtime may write its model for `keep`; null where nothing can be written. Never throws. */
+  /** A path at which ONNX Runtime may write its model for `keep`; null if nothing can be written. Never throws. */
   async reserve(): Promise<string | null> {
     if (!this.#isWritable) return null;
     const path = join(this.#folder, `${randomUUID()}.tmp`);
@@ -106,7 +106,7 @@ export class GraphCache {
     }
   }
 
-  /** Takes over the model at `path`, which `reserve` gave, and removes what is too much. Never throws. */
+  /** Takes over the model at `path`, which came from `reserve`, and removes graphs beyond the limits. Never throws. */
   async keep(key: GraphKey, facts: GraphFacts, path: string): Promise<void> {
     try {
       await writeFile(path, encode({ facts, model: await readFile(path) }));
@@ -117,13 +117,13 @@ export class GraphCache {
     }
   }
 
-  /** Gives up a path that `reserve` gave, and writing altogether, for this reason. Never throws. */
+  /** Gives up a path from `reserve`, and all further writing, for this reason. Never throws. */
   async abandon(path: string, reason: unknown): Promise<void> {
     this.#giveUp(reason);
     await rm(path, { force: true }).catch(() => undefined);
   }
 
-  /** Removes a graph that turned out to be of no use. Never throws. */
+  /** Removes a graph that turned out to be unusable. Never throws. */
   async forget(key: GraphKey): Promise<void> {
     await rm(this.#path(key), { force: true }).catch(() => undefined);
   }
@@ -142,7 +142,7 @@ export class GraphCache {
 
   #giveUp(error: unknown): void {
     if (this.#isWritable)
-      this.#log.warn('graphs are compiled anew: their cache cannot be used', { folder: this.#folder, error });
+      this.#log.warn('graphs are compiled again: their cache cannot be used', { folder: this.#folder, error });
     this.#isWritable = false;
   }
 }
@@ -163,7 +163,7 @@ function encode({ facts, model }: KeptGraph): Uint8Array[] {
   return [Buffer.from(`${sha256(...rest)}\n`), ...rest];
 }
 
-/** Null unless the file is as it was written. */
+/** Null if the file is damaged. */
 function decode(bytes: Buffer): KeptGraph | null {
   const first = bytes.indexOf(NEWLINE);
   const rest = bytes.subarray(first + 1);
@@ -184,8 +184,8 @@ function sha256(...parts: Uint8Array[]): string {
 let shared: GraphCache | null | undefined;
 
 /**
- * The cache of this process: in BALLAST_GRAPH_CACHE, else in `ballast/graphs` of the user's cache folder. Null when the
- * variable is `off`.
+ * The cache of this process: in BALLAST_GRAPH_CACHE, otherwise in `ballast/graphs` of the user's cache folder. Null
+ * when the variable is `off`.
  */
 export function graphCache(): GraphCache | null {
   if (shared === undefined) {
@@ -196,7 +196,7 @@ export function graphCache(): GraphCache | null {
   return shared;
 }
 
-/** Null for a user without a home, as containers may have. */
+/** Null for a user without a home, which containers may have. */
 function defaultFolder(): string | null {
   const base = process.env['XDG_CACHE_HOME'] ?? '';
   try {

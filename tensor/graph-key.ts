@@ -1,9 +1,9 @@
 /**
  * Names of compiled graphs in the cache: a digest of everything that a compiled graph depends on.
  *
- *   - the function (named.ts), its arguments' names, shapes and types, and the values that are built in;
+ *   - the function (named.ts), its arguments' names, shapes and types, and the built-in values;
  *   - the code that traces it: every file of tensor/, models/ and common/, the versions of tfjs and of Node (its Math);
- *   - what ONNX Runtime optimises for: its version, the threads, and the processor with its features.
+ *   - the target of ONNX Runtime's optimisation: its version, the threads, and the processor with its features.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ const CODE_FILE = /(?<!\.test|\.d)\.[jt]s$/;
 export interface GraphKey {
   /** SHA-256, hex. */
   readonly digest: string;
-  /** Whether values are built into the graph: it then serves one version of the weights only. */
+  /** Whether values are built into the graph, which then serves only one version of the weights. */
   readonly holdsValues: boolean;
 }
 
@@ -50,7 +50,7 @@ export function graphKey(
 
 let code: string | undefined;
 
-/** Digest of the files that say how a function becomes a graph. */
+/** Digest of the files that determine how a function becomes a graph. */
 function codeDigest(): string {
   return (code ??= sha256(
     JSON.stringify(
@@ -66,7 +66,7 @@ function codeDigest(): string {
 
 let processorName: string | undefined;
 
-/** The processor's model and, where the system tells them, its features: virtual machines hide some. */
+/** The processor's model and, if the system reports them, its features: virtual machines hide some. */
 function processor(): string {
   return (processorName ??= `${process.platform} ${process.arch} ${cpus()[0]?.model ?? ''} ${features()}`);
 }

@@ -1,4 +1,4 @@
-/** How many graphs this thread has compiled and read from the cache, for the records of a run and its metrics. */
+/** Counts the graphs that this thread has compiled and read from the cache, for a run's records and metrics. */
 
 export interface GraphTotals {
   readonly compiled: number;
@@ -17,7 +17,7 @@ export function countGraph(wasCached: boolean, seconds: number): void {
     : { ...totals, compiled: compiled + 1, compileSeconds: compileSeconds + seconds };
 }
 
-/** Since the thread began. */
+/** Since the thread started. */
 export function graphTotals(): GraphTotals {
   return totals;
 }

@@ -37,7 +37,7 @@ export function equalShapes(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
 }
 
-/** Is it the same in every run? */
+/** Whether it is the same in every run. */
 export function isConstant({ source }: Value): boolean {
   if (source.kind === 'node') return source.node.inputs.every(isConstant);
   return source.kind !== 'input';

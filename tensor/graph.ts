@@ -3,7 +3,7 @@
  *
  * - equal nodes on equal inputs are one node (common sub-expressions);
  * - a constant filled with one value stays a `splat` and becomes bytes only where an operator needs a full tensor;
- * - transposes and reshapes that follow each other merge, those that change nothing vanish;
+ * - consecutive transposes and reshapes merge, and those without effect vanish;
  * - nodes that no output needs are left out of the file.
  *
  * It knows ONNX operators, not tfjs: trace-kernels.ts translates.
@@ -60,7 +60,7 @@ export class GraphBuilder {
     return value.source.kind === 'splat' ? value.source.value : undefined;
   }
 
-  /** Adds a node (or finds its equal) and gives its outputs. Splat inputs are written out in full. */
+  /** Adds a node (or finds its equal) and returns its outputs. Splat inputs are written out in full. */
   node(op: string, inputs: readonly Value[], attributes: Attributes, outputs: readonly ValueType[]): Value[] {
     const full = inputs.map((input) => this.materialize(input));
     const key = JSON.stringify([op, full.map((input) => input.name), attributes]);
@@ -110,10 +110,11 @@ export class GraphBuilder {
   }
 
   /**
-   * The ONNX file, without the nodes that no output needs; the names of the inputs that it reads; and the floating-point
-   * operations of its convolutions and matrix products (a multiply-add counts two), the bulk of the work. With a `block`
-   * size, convolutions whose weights are no constants are written in the blocked layout (blocked-convolution.ts);
-   * `standard` takes operators of the ONNX standard alone (standard-operators.ts), and any batch (free-batch.ts).
+   * The ONNX file, without the nodes that no output needs; the names of the inputs that it reads; and the
+   * floating-point operations of its convolutions and matrix products (a multiply-add counts two), the bulk of the
+   * work. With a `block` size, convolutions with non-constant weights are written in the blocked layout
+   * (blocked-convolution.ts); `standard` uses only operators of the ONNX standard (standard-operators.ts), and allows
+   * any batch size (free-batch.ts).
    */
   encode(block: number | null | 'standard'): { bytes: Uint8Array; usedInputs: string[]; flops: number } {
     const outputs = this.outputs.map(({ name, value }) => ({ name, value: this.materialize(value) }));
@@ -185,7 +186,7 @@ function withoutUnread(nodes: readonly OnnxNode[], results: readonly string[]): 
     inputs.forEach((name) => read.add(name));
     return true;
   });
-  // Told that nobody reads the places, ONNX Runtime pools in its blocked layout.
+  // Without the index output, ONNX Runtime pools in its blocked layout.
   const trimmed = needed.map((node) =>
     node.op === 'MaxPool' && !read.has(node.outputs[1]!)
       ? { ...node, outputs: node.outputs.slice(0, 1) }
@@ -215,7 +216,7 @@ function flopsOf({ op, inputs, outputs, attributes }: GraphNode): number {
   }
 }
 
-/** Does the permutation leave the elements in memory order (it moves only axes of extent 1)? */
+/** Whether the permutation leaves the elements in memory order (it moves only axes of extent 1). */
 function keepsOrder(permutation: readonly number[], shape: Shape): boolean {
   const moved = permutation.filter((axis) => shape[axis] !== 1);
   return moved.every((axis, i) => i === 0 || axis > moved[i - 1]!);

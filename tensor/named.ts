@@ -1,9 +1,10 @@
 /**
- * Builders whose results say what they are, so that a graph compiled from one is found again by another process
- * (graph-cache.ts). `named('f', build)` is `build`, except that `identityOf(build(…))` is the name with the arguments.
+ * Builders whose results carry an identity, so that another process finds the graph compiled from one (graph-cache.ts).
+ * `named('f', build)` is `build`, except that `identityOf(build(…))` is the name with the arguments.
  *
- * An identity is only as good as its builder: the result must depend on the arguments and on code under tensor/ and
- * models/ alone, the folders whose digest is part of every key (graph-key.ts). The linter lets no other folder use this.
+ * An identity is only as good as its builder: the result must depend only on the arguments and on code under tensor/
+ * and models/, the folders whose digest is part of every key (graph-key.ts). The linter allows no other folder to use
+ * this.
  */
 
 /** Weak, and not a property of the result: a changed copy of a named thing has no identity. */
@@ -21,12 +22,14 @@ export function named<Args extends readonly unknown[], Result extends object>(
   };
 }
 
-/** Name and arguments of what a named builder made; null for anything else, also when an argument has no text. */
+/** Name and arguments of a named builder's result; null for anything else, or when an argument has no text form. */
 export function identityOf(value: object): string | null {
   return identities.get(value) ?? null;
 }
 
-/** Plain data as text, different for different values; null where it holds an unnamed function or an object with a class. */
+/**
+ * Plain data as text, different for different values; null if it holds an unnamed function or an object with a class.
+ */
 function textOf(value: unknown): string | null {
   if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value);
   if (typeof value === 'string') return JSON.stringify(value);

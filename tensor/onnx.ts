@@ -82,7 +82,7 @@ const ModelProto = root.lookupType('ModelProto');
 const ELEMENT_TYPE = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 } as const;
 export type OnnxDType = keyof typeof ELEMENT_TYPE;
 
-/** An operator attribute; integers and floats are told apart by their wrapper, as 1 could be either. */
+/** An operator attribute; a wrapper distinguishes integers from floats, because 1 could be either. */
 export type OnnxAttribute =
   | { readonly int: number }
   | { readonly float: number }
@@ -143,7 +143,7 @@ export function encodeModel(graph: OnnxGraph): Uint8Array {
   }).finish();
 }
 
-/** The file with entries added to its metadata: parts of a protobuf message may simply follow each other. */
+/** The file with entries added to its metadata: parts of a protobuf message may simply be concatenated. */
 export function withMetadata(file: Uint8Array, entries: Readonly<Record<string, string>>): Uint8Array {
   const metadataProps = Object.entries(entries).map(([key, value]) => ({ key, value }));
   return Buffer.concat([file, ModelProto.encode({ metadataProps }).finish()]);

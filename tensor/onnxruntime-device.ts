@@ -1,9 +1,9 @@
 /**
- * Where ONNX Runtime computes in this process. Its CUDA libraries do not come with the npm package (docs/gpu.md). Where
- * they were put beside its binding, a small graph is run on the GPU, once, and the CPU serves when that fails. The GPU is
- * the first that CUDA_VISIBLE_DEVICES shows: one process a GPU.
+ * Chooses the device on which ONNX Runtime computes in this process. The npm package does not include its CUDA
+ * libraries (docs/gpu.md). If they are beside its binding, a small graph is run once on the GPU, and the CPU is used if
+ * that fails. The GPU is the first one in CUDA_VISIBLE_DEVICES: one process per GPU.
  *
- * What happens after a successful probe was not run: no GPU was at hand.
+ * The code after a successful probe has not been tested, for lack of a GPU.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -30,7 +30,7 @@ const CUDA: Device = {
 
 const found = new Map<DeviceName, Promise<Device>>();
 
-/** The device of this process; looked for once. @throws UserError where a device that is named does not work. */
+/** The device of this process; determined once. @throws UserError if a requested device does not work. */
 export function findDevice(name: DeviceName = 'auto'): Promise<Device> {
   const known = found.get(name);
   if (known !== undefined) return known;
@@ -67,7 +67,7 @@ async function demand(device: Device, needs: string): Promise<Device> {
   }
 }
 
-/** CUDA or the CPU, where CUDA's libraries, if any, lie in `folder`. */
+/** CUDA or the CPU, given that CUDA's libraries, if any, are in `folder`. */
 export async function probeDevice(folder: string): Promise<Device> {
   if (process.platform !== 'linux' || !existsSync(join(folder, 'libonnxruntime_providers_cuda.so')))
     return CPU;

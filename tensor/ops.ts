@@ -22,16 +22,16 @@ export function conv2d(
 /** Above and below the image, or to its left and right. */
 type Pads = readonly [before: number, after: number];
 
-/** Spelt out per axis: with a single number for the padding tfjs takes the kernel's height for its width. */
+/** Given per axis: with a single number for the padding, tfjs uses the kernel's height for its width. */
 function padded(x: Tensor4D, weight: Tensor4D, stride: number, rows: Pads, columns: Pads): Tensor4D {
   const kernel = tf.transpose(weight, [2, 3, 1, 0]);
   return tf.conv2d(x, kernel, stride, [[0, 0], [0, 0], [...rows], [...columns]], 'NCHW', 1, 'floor'); // prettier-ignore
 }
 
 /**
- * Nearest-neighbour doubling of height and width, then a 3×3 convolution: x [n, c, h, w], weight [o, c, 3, 3],
- * bias [o] → [n, o, 2h, 2w]. Copied pixels meet sums of taps: the outputs with the same parities of row and column are a
- * 2×2 convolution of x itself, so that four of them do with 4/9 of the multiplications.
+ * Nearest-neighbour doubling of height and width, then a 3×3 convolution: x [n, c, h, w], weight [o, c, 3, 3], bias [o]
+ * → [n, o, 2h, 2w]. Taps on copied pixels can be summed: the outputs with the same parities of row and column are a 2×2
+ * convolution of x itself, so four of them need only 4/9 of the multiplications.
  */
 export function upsampleConv2d(x: Tensor4D, weight: Tensor4D, bias: Tensor1D): Tensor4D {
   const [o, c] = weight.shape;
@@ -43,10 +43,10 @@ export function upsampleConv2d(x: Tensor4D, weight: Tensor4D, bias: Tensor1D): T
   return interleave([quarter(0, 0), quarter(0, 1), quarter(1, 0), quarter(1, 1)]);
 }
 
-/** Which taps of a row of three fall on each of the two pixels that an even (odd) output sees. */
+/** Which taps of a row of three fall on each of the two pixels under an even (odd) output. */
 const TAPS = [[[0], [1, 2]], [[0, 1], [2]]] as const; // prettier-ignore
 
-/** [9, 4]: 1 where tap (i, j) of 3×3 falls on pixel (a, b) of the 2×2 that outputs of parities (r, s) see. */
+/** [9, 4]: 1 where tap (i, j) of 3×3 falls on pixel (a, b) of the 2×2 under outputs of parities (r, s). */
 function sumsOfTaps(r: 0 | 1, s: 0 | 1): number[][] {
   const meets = (taps: readonly number[], tap: number) => Number(taps.includes(tap));
   return Array.from({ length: 9 }, (_, tap) =>
@@ -116,8 +116,10 @@ export function avgPoolGlobal(x: Tensor4D): Tensor2D {
 }
 
 /**
- * The largest value of each window of `size`×`size` pixels, `stride` apart, of an image with `pad` pixels of −∞ around it:
- * x [n, c, h, w] → [n, c, ⌊(h + 2·pad − size)/stride⌋ + 1, …]. Equal values: the first takes the gradient, as in PyTorch.
+ * The largest value of each window of `size`×`size` pixels, `stride` apart, of an image with `pad` pixels of −∞ around
+ * it:
+ * x [n, c, h, w] → [n, c, ⌊(h + 2·pad − size)/stride⌋ + 1, …]. Of equal values the first receives the gradient, as in
+ * PyTorch.
  */
 export function maxPool2d(
   x: Tensor4D,

@@ -1,9 +1,9 @@
 /**
- * Optimisers as pure functions inside a compiled step: `init` makes the state, `update` maps (parameters, gradients,
- * state, scalars) to new parameters and state. What changes with the step but not with the data (learning rate, bias
- * corrections) is computed outside, in double precision, and fed as `scalars`, so one graph serves every step.
+ * Optimisers as pure functions inside a compiled step: `init` creates the state, `update` maps (parameters, gradients,
+ * state, scalars) to new parameters and state. Values that change with the step but not with the data (learning rate,
+ * bias corrections) are computed outside, in double precision, and fed as `scalars`, so one graph serves every step.
  *
- *   SGD   m ← μ m + g + λ θ;  θ ← θ − η m                                       (heavy ball, as PyTorch's)
+ *   SGD   m ← μ m + g + λ θ;  θ ← θ − η m                                       (heavy ball, as in PyTorch)
  *   AdamW m ← β₁ m + (1−β₁) g;  v ← β₂ v + (1−β₂) g²;
  *         θ ← θ − η λ θ − η (m / c₁) / (√(v / c₂) + ε),  cᵢ = 1 − βᵢᵗ            (Loshchilov and Hutter 1711.05101)
  *
@@ -108,8 +108,8 @@ export function movingAverage(average: TensorMap, params: TensorMap, decay: Tens
 }
 
 /**
- * Maps with the names of `params`, whose vectors (biases, scales) are joined into one, and back: what is done to each
- * parameter alone is then done to all vectors at once, with hundreds of small operations fewer.
+ * Maps the names of `params` to a form in which all vectors (biases, scales) are joined into one, and back:
+ * per-parameter operations are then done on all vectors at once, which saves hundreds of small operations.
  */
 export function vectorsJoined(params: TensorMap): {
   readonly join: (map: TensorMap) => TensorMap;
@@ -139,7 +139,7 @@ export const cosineSchedule: Schedule = (step, total) => 0.5 * (1 + Math.cos((Ma
 
 export const constantSchedule: Schedule = () => 1;
 
-/** A tenth for each passed fraction of the run (the paper's steps: 60, 120, 180 of 200 epochs). */
+/** A tenth after each given fraction of the run (the paper's steps: 60, 120, 180 of 200 epochs). */
 export const stepSchedule: Schedule = (step, total) =>
   [0.3, 0.6, 0.9].reduce((factor, fraction) => (step - 1 >= fraction * total ? factor / 10 : factor), 1);
 

@@ -9,9 +9,9 @@ import type { Tree } from './tree.ts';
 export interface Program {
   readonly inputs: readonly TraceInput[];
   readonly fn: (tensors: Tensor[]) => Readonly<Record<string, Tensor>>;
-  /** What `fn` is (named.ts); null: nobody can tell, so what is built from it is not kept. */
+  /** The identity of `fn` (named.ts); null if it is unknown, in which case compiled results are not kept. */
   readonly identity: string | null;
-  /** Form of the function's result; known once `fn` was called. */
+  /** Form of the function's result; known once `fn` has been called. */
   form(): ResultForm;
 }
 
@@ -25,9 +25,9 @@ export interface ResultName {
 export interface RunnableProgram {
   /** Runs with one array per non-constant input, by name. Not re-entrant. */
   run(feeds: Readonly<Record<string, NdArray>>): Promise<Record<string, NdArray>>;
-  /** SHA-256 of the compiled graph, or null where the engine compiles nothing. */
+  /** SHA-256 of the compiled graph, or null if the engine compiles nothing. */
   readonly digest: string | null;
-  /** Floating-point operations of a run's convolutions and matrix products; null where nothing is compiled. */
+  /** Floating-point operations of a run's convolutions and matrix products; null if nothing is compiled. */
   readonly flops: number | null;
   /** Form of the result, when the program was built without calling its `fn`. */
   readonly keptForm?: ResultForm;
@@ -37,13 +37,16 @@ export interface RunnableProgram {
 export interface EngineOptions {
   /** Threads inside one operator; results are bit-equal only between runs with equal thread counts. */
   readonly threads: number;
-  /** Of `onnxruntime`; `auto` by default. */
+  /** Device of `onnxruntime`; `auto` by default. */
   readonly device?: DeviceName | undefined;
 }
 
 export interface Engine {
   readonly name: string;
-  /** What it is, for the records of a run: engine, version and device. May load it, and then throws as `build` does. */
+  /**
+   * Description for the records of a run: engine, version and device. May load the engine, and then throws as `build`
+   * does.
+   */
   describe(options: EngineOptions): Promise<string>;
   build(program: Program, options: EngineOptions): Promise<RunnableProgram>;
 }

@@ -1,9 +1,9 @@
 /**
- * Counter-based random numbers: randomness is an argument, never ambient. Philox4x32-10 (Salmon, Moraes, Dror
- * and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011) maps (key, counter) to 128 random bits, so any
- * value of any stream can be drawn anywhere, in any order, by any process, with the same result.
+ * Counter-based random numbers: randomness is an argument, never ambient. Philox4x32-10 (Salmon, Moraes, Dror and Shaw,
+ * "Parallel random numbers: as easy as 1, 2, 3", SC 2011) maps (key, counter) to 128 random bits, so any value of any
+ * stream can be drawn anywhere, in any order, by any process, with the same result.
  *
- * A `Key` is 64 bits. `foldIn` derives keys; a derived key is never drawn from and folded at once by convention:
+ * A `Key` is 64 bits. `foldIn` derives keys; by convention, a key is either drawn from or folded, never both:
  * fold first (stream name, epoch, image id), draw last. Not for cryptography.
  */
 

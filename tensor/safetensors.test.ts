@@ -65,8 +65,8 @@ describe('safetensors', () => {
   });
 
   it.each([
-    ['a header that is a list', [], 'its header is no JSON object'],
-    ['metadata that are none', { __metadata__: [] }, 'its header is no JSON object'],
+    ['a header that is a list', [], 'its header is not a JSON object'],
+    ['metadata that are none', { __metadata__: [] }, 'its header is not a JSON object'],
     ['an entry that is null', { a: null }, "describes no array under 'a'"],
     ['an entry without a place', { a: { dtype: 'U8', shape: [4] } }, "describes no array under 'a'"],
     ['a negative extent', { a: bytesAt(0, 4, [-1]) }, "describes no array under 'a'"],

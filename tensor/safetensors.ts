@@ -1,8 +1,8 @@
 /**
  * Safetensors files (github.com/huggingface/safetensors): eight bytes of header length, a JSON header with each array's
- * type, shape and place, then the bytes. Arrays are written in name order, so equal contents give equal files. A file
- * that is read must hold what its header says, without gaps or overlaps. Half-precision numbers of other programs' files
- * are read as float32, 64-bit counts as int32.
+ * type, shape and offsets, then the bytes. Arrays are written in name order, so equal contents give equal files. A file
+ * must match its header, without gaps or overlaps. Half-precision numbers of other programs' files are read as float32,
+ * 64-bit counts as int32.
  */
 import { UserError } from '../common/errors.ts';
 import { sizeOf } from './array.ts';
@@ -10,7 +10,7 @@ import type { ArrayMap, DType, NdArray, TypedArray } from './array.ts';
 
 const FORMAT_NAME = { float32: 'F32', int32: 'I32', uint8: 'U8', bool: 'BOOL' } as const;
 const ELEMENT_SIZE = { F32: 4, I32: 4, U8: 1, BOOL: 1, F16: 2, BF16: 2, I64: 8 } as const;
-/** Types that become one of ours. */
+/** Types that are converted to one of ours. */
 const WIDENED = { F16: fromHalf, BF16: fromBfloat, I64: fromInt64 } as const;
 const MAX_HEADER_BYTES = 16 * 1024 * 1024;
 
@@ -20,7 +20,7 @@ interface Entry {
   readonly data_offsets: readonly [number, number];
 }
 
-/** The file's bytes; `metadata` are free text entries of the header. */
+/** The file's bytes; `metadata` holds free-text entries of the header. */
 export function encodeSafetensors(
   arrays: ArrayMap,
   metadata: Readonly<Record<string, string>> = {},
@@ -74,7 +74,7 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** An array's entry in the header, if it has the form. */
+/** An array's entry in the header, if it is well-formed. */
 function toEntry(name: string, value: unknown, source: string): Entry {
   const entry = (value ?? {}) as Partial<Record<keyof Entry, unknown>>;
   const { shape, data_offsets: offsets } = entry;
@@ -88,7 +88,7 @@ function toEntry(name: string, value: unknown, source: string): Entry {
   throw new UserError(`${source}: the header describes no array under '${name.slice(0, 100)}'`);
 }
 
-/** The arrays must fill the file, one after another: else a small one could stand for much memory. */
+/** The arrays must fill the file, one after another; otherwise a small file could claim much memory. */
 function checkPlaces(places: readonly (readonly [number, number])[], bytes: number, source: string): void {
   let end = 0;
   for (const [from, to] of [...places].sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
@@ -113,7 +113,7 @@ function readHeader(file: Uint8Array, source: string): { header: Record<string, 
   } catch (cause) {
     throw new UserError(`${source}: not a safetensors file (its header is not JSON)`, { cause });
   }
-  throw damaged('its header is no JSON object');
+  throw damaged('its header is not a JSON object');
 }
 
 function isGroup(value: unknown): value is Record<string, unknown> {
@@ -124,12 +124,12 @@ function readEntry(file: Uint8Array, start: number, name: string, entry: Entry, 
   const { dtype: format, shape } = entry;
   if (!Object.hasOwn(ELEMENT_SIZE, format))
     throw new UserError(
-      `${source}: array '${name}' has type ${format}; only ${Object.keys(ELEMENT_SIZE).join(', ')} are read`,
+      `${source}: array '${name}' has type ${format}; only ${Object.keys(ELEMENT_SIZE).join(', ')} are supported`,
     );
   const [from, to] = entry.data_offsets;
   if (to - from !== sizeOf(shape) * ELEMENT_SIZE[format])
     throw new UserError(`${source}: array '${name}' is damaged or the file is cut short`);
-  // A copy, so that it is aligned and the file may be dropped (a Buffer's slice would be a view).
+  // A copy, so that it is aligned and the file's memory can be freed (a Buffer's slice would be a view).
   const bytes = Uint8Array.from(file.subarray(start + from, start + to));
   if (isWidened(format)) return { shape, ...WIDENED[format](bytes) };
   const dtype = (Object.keys(FORMAT_NAME) as DType[]).find((key) => FORMAT_NAME[key] === format)!;
@@ -158,7 +158,7 @@ function fromBfloat(bytes: Uint8Array): Elements {
   return { dtype: 'float32', data: new Float32Array(bits.buffer) };
 }
 
-/** Beyond 32 bits the nearest int32. */
+/** Integers beyond 32 bits become the nearest int32. */
 function fromInt64(bytes: Uint8Array): Elements {
   const bound = (value: bigint) => Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, Number(value)));
   return { dtype: 'int32', data: Int32Array.from(new BigInt64Array(bytes.buffer), bound) };

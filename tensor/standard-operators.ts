@@ -1,7 +1,7 @@
-/** Writes ONNX Runtime's own operators in those of the ONNX standard, for files that other runtimes shall read. */
+/** Rewrites ONNX Runtime's own operators in those of the ONNX standard, for files that other runtimes will read. */
 import type { OnnxNode } from './onnx.ts';
 
-/** The nodes with none of another domain than ONNX's. @throws Error for an operator that has no such form here. */
+/** The nodes, using only ONNX's own domain. @throws Error for an operator without such a form. */
 export function standardOperators(nodes: readonly OnnxNode[]): OnnxNode[] {
   return nodes.flatMap((node) => {
     if (node.domain === '') return [node];
@@ -17,7 +17,7 @@ const STANDARD_FORMS: Readonly<Record<string, (node: OnnxNode) => OnnxNode[]>> =
     standard('Sigmoid', [x], [`${y}:gate`]),
     standard('Mul', [x, `${y}:gate`], [y]),
   ],
-  /** A product of two matrices, either of them transposed. */
+  /** A product of two matrices, either of which may be transposed. */
   FusedMatMul: ({ inputs, outputs, attributes }) => [standard('Gemm', inputs, outputs, attributes)],
 };
 

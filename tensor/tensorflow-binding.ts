@@ -1,7 +1,7 @@
 /**
- * Finds and loads tfjs-node, the binding of TensorFlow to tfjs, once in a process: `@tensorflow/tfjs-node-gpu` where it
- * loads, else `@tensorflow/tfjs-node`. Importing one makes it tfjs's backend; that is undone here, so that other
- * engines and plain tfjs code do not notice.
+ * Finds and loads tfjs-node, the binding of TensorFlow to tfjs, once per process: `@tensorflow/tfjs-node-gpu` if it
+ * loads, otherwise `@tensorflow/tfjs-node`. Importing one makes it tfjs's backend; this module undoes that, so other
+ * engines and plain tfjs code are unaffected.
  */
 import { createRequire } from 'node:module';
 import util from 'node:util';
@@ -14,7 +14,7 @@ export const PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] a
 const BACKEND = 'tensorflow';
 
 export interface TensorFlow {
-  /** Package, version of package and library, and what it computes on. */
+  /** Package, versions of package and library, and the device. */
   readonly description: string;
   /** Runs `body`, which must be synchronous, with TensorFlow as tfjs's backend. */
   readonly activate: <T>(body: () => T) => T;
@@ -29,8 +29,8 @@ interface TfjsNode {
 let loaded: Promise<TensorFlow> | undefined;
 
 /**
- * TensorFlow with `threads` threads inside one operation. The first call decides for the process; so do
- * TF_NUM_INTRAOP_THREADS and TF_NUM_INTEROP_THREADS where they are set. Throws UserError where neither package loads.
+ * TensorFlow with `threads` threads inside one operation. The first call decides for the process;
+ * TF_NUM_INTRAOP_THREADS and TF_NUM_INTEROP_THREADS take precedence. Throws UserError if neither package loads.
  */
 export function loadTensorFlow(threads: number): Promise<TensorFlow> {
   return (loaded ??= load(threads));
@@ -53,16 +53,16 @@ async function load(threads: number): Promise<TensorFlow> {
 function prepareProcess(threads: number): void {
   process.env['TF_NUM_INTRAOP_THREADS'] ??= String(threads);
   process.env['TF_NUM_INTEROP_THREADS'] ??= '1';
-  // Trainer and workers share a GPU: none may take all of its memory at once.
+  // Trainer and workers share a GPU: none of them may reserve all of its memory.
   process.env['TF_FORCE_GPU_ALLOW_GROWTH'] ??= 'true';
-  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2'; // errors, without the greeting
-  // tfjs-node 4.22 calls these; newer versions of Node warn of them, or have them no more.
+  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2'; // only errors, without the greeting
+  // tfjs-node 4.22 calls these; newer versions of Node warn about them, or no longer have them.
   const legacy = util as unknown as Record<string, unknown>;
   legacy['isNullOrUndefined'] = (value: unknown) => value === null || value === undefined;
   legacy['isArray'] = Array.isArray;
 }
 
-/** The first of the packages that loads. Throws UserError with every package's reason when none does. */
+/** The first package that loads. Throws UserError with every package's reason if none does. */
 export async function importFirst(
   names: readonly string[],
 ): Promise<{ readonly name: string; readonly module: TfjsNode }> {
@@ -118,7 +118,7 @@ function forgetBackend(): void {
   if (tf.findBackendFactory(BACKEND)) tf.removeBackend(BACKEND);
 }
 
-/** Takes effect before it returns: none of our backends starts asynchronously. */
+/** Takes effect before it returns: no backend here starts asynchronously. */
 function setBackend(name: string): void {
   void tf.setBackend(name);
 }

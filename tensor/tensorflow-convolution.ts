@@ -1,7 +1,7 @@
 /**
- * Convolution kernels for tfjs's `tensorflow` backend, in place of tfjs-node's own. Those hand NCHW images to
- * TensorFlow as they are, which its CPU kernels do not take; give strides in NHWC's order; and know no explicit padding
- * in gradients. Here NCHW stays NCHW on a GPU, and is transposed to NHWC and back on the CPU.
+ * Convolution kernels for tfjs's `tensorflow` backend, replacing tfjs-node's own. Those pass NCHW images to TensorFlow
+ * unchanged, which its CPU kernels do not support; pass strides in NHWC's order; and do not support explicit padding in
+ * gradients. Here NCHW stays NCHW on a GPU, and is transposed to NHWC and back on the CPU.
  *
  * Filters are [kh, kw, in, out] in both layouts.
  */
@@ -23,7 +23,7 @@ interface Attribute {
   readonly value: number | string | boolean | readonly number[];
 }
 
-/** Attributes of tfjs's convolution kernels; the gradients' have the shape that they cannot see. */
+/** Attributes of tfjs's convolution kernels; those of gradients include the shape that cannot be inferred. */
 interface ConvolutionAttributes {
   readonly strides: number | [number, number];
   readonly pad: Parameters<typeof tf.backend_util.computeConv2DInfo>[4];
@@ -64,7 +64,7 @@ function register(
   tf.registerKernel({
     kernelName,
     backendName: 'tensorflow',
-    // tfjs hands tensors to kernels; its declared type says only TensorInfo.
+    // tfjs passes tensors to kernels; its declared type says only TensorInfo.
     kernelFunc: ({ inputs, attrs }): TensorInfo =>
       tf.tidy(() =>
         compute(
@@ -75,7 +75,10 @@ function register(
   });
 }
 
-/** How one convolution runs: the layout that the device takes, the ways there and back, and the operation itself. */
+/**
+ * How one convolution runs: the layout that the device supports, the conversions to it and back, and the operation
+ * itself.
+ */
 function convolution(
   backend: TensorFlowBackend,
   { strides, pad, dataFormat, dimRoundingMode, dilations = 1 }: ConvolutionAttributes,

@@ -1,6 +1,6 @@
 /**
- * The one door to TensorFlow.js. Its CommonJS build registers every kernel gradient (tfjs-core alone does not) and
- * reaches ESM only as a default export.
+ * The only import of TensorFlow.js. Its CommonJS build registers every kernel gradient (tfjs-core alone does not) and
+ * is available to ESM only as a default export.
  */
 import tf from '@tensorflow/tfjs';
 

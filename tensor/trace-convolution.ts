@@ -3,7 +3,7 @@
  * filters are [kh, kw, c, o], and its NHWC images are transposed on the way in and out (transposes that meet cancel).
  *
  * Gradients, with Y = X ∗ W:
- *   dX, stride 1: dY convolved with W turned by 180° and its channel axes swapped; stride 2: four such convolutions
+ *   dX, stride 1: dY convolved with W rotated by 180° and its channel axes swapped; stride 2: four such convolutions
  *   (trace-strided-gradient.ts); else the transposed convolution;
  *   dW: X convolved with dY, batch and channels swapped, or a matrix product with copies of X (`filterGradient`).
  */
@@ -77,7 +77,7 @@ function attributesOf(info: Conv2DInfo, pads: readonly number[]) {
   };
 }
 
-/** dX for stride 1: a convolution of dY by the turned filter; null when the padding rules it out. */
+/** dX for stride 1: a convolution of dY by the rotated filter; null when the padding rules it out. */
 function inputGradientAsConvolution(
   graph: GraphBuilder,
   dy: Value,
@@ -125,13 +125,13 @@ function range(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i);
 }
 
-/** a · bᵀ with the batch inside the inner axis, so that one large product does all images. */
+/** a · bᵀ with the batch inside the inner axis, so that one large product handles all images. */
 function rowProduct(graph: GraphBuilder, a: Value, b: Value): Value {
   const attributes = { transA: { int: 0 }, transB: { int: 1 } };
   return graph.apply('Gemm', [a, b], attributes, { shape: [a.shape[0]!, b.shape[0]!], dtype: a.dtype });
 }
 
-/** Channels and images that the blocked layout takes together on any processor. */
+/** Channels and images per block on any processor. */
 const LEAST_BLOCK = 8;
 
 /** dW [kh, kw, c, o] = Σ_{n, y, x} dY[n, o, y, x] · X[n, c, stride·y + i − top, stride·x + j − left]. */
@@ -147,7 +147,7 @@ function filterGradient(graph: GraphBuilder, x: Value, dy: Value, info: Conv2DIn
 }
 
 /**
- * dW is X convolved with dY once batch and channels change places: images X [c, n, H, W], filters dY [o, n, h', w'] as
+ * dW is X convolved with dY after batch and channels are swapped: images X [c, n, H, W], filters dY [o, n, h', w'] as
  * large as the output, dilated by the stride. The blocked layout does this without copies of X.
  */
 function filterGradientAsConvolution(graph: GraphBuilder, x: Value, dy: Value, info: Conv2DInfo): Value {
@@ -162,7 +162,7 @@ function filterGradientAsConvolution(graph: GraphBuilder, x: Value, dy: Value, i
   return graph.transpose(gradient, [2, 3, 0, 1]);
 }
 
-/** The same with dY as the images and X as the filters, for stride 1: dW, turned by 180°. */
+/** The same with dY as the images and X as the filters, for stride 1: dW, rotated by 180°. */
 function turnedFilterGradient(graph: GraphBuilder, x: Value, dy: Value, info: Conv2DInfo): Value {
   const { filterHeight, filterWidth, padInfo } = info;
   const pads = [
@@ -226,7 +226,7 @@ function patches(graph: GraphBuilder, images: Value, info: Conv2DInfo): Value[] 
   );
 }
 
-/** The pooled image, and the place in x, counted through all its elements, that each of its values is from. */
+/** The pooled image, and for each of its values the flat index of its element in x. */
 function maxPool(graph: GraphBuilder, x: Value, { size, stride, pad }: MaxPoolAttributes): [Value, Value] {
   const [n, c, height, width] = x.shape as Rank4;
   const pooled = (extent: number) => Math.floor((extent + 2 * pad - size) / stride) + 1;
@@ -240,7 +240,7 @@ function maxPool(graph: GraphBuilder, x: Value, { size, stride, pad }: MaxPoolAt
   return graph.node('MaxPool', [x], attributes, types) as [Value, Value];
 }
 
-/** dX: each dY added at its value's place. Windows overlap, so a place may take several. */
+/** dX: each dY added at its value's index. Windows overlap, so an element may receive several. */
 function maxPoolGradient(graph: GraphBuilder, dy: Value, x: Value, attributes: MaxPoolAttributes): Value {
   const [, places] = maxPool(graph, x, attributes);
   const all = { shape: [sizeOf(x.shape)], dtype: x.dtype };

@@ -70,8 +70,8 @@ function applyBinary(graph: GraphBuilder, op: string, a: Value, b: Value, dtype:
 }
 
 /**
- * One node over two inputs that broadcast. A scalar against axes that end in 1, as those of a 1×1 filter, would be taken
- * element by element: there the other operand is flattened.
+ * One node over two inputs that broadcast. ONNX Runtime would handle a scalar against axes that end in 1, as of a 1×1
+ * filter, element by element: the other operand is flattened instead.
  */
 function elementwise(graph: GraphBuilder, op: string, a: Value, b: Value, type: ValueType): Value {
   const isOneRow = type.shape.length > 1 && type.shape.at(-1) === 1;
@@ -82,7 +82,7 @@ function elementwise(graph: GraphBuilder, op: string, a: Value, b: Value, type: 
   return graph.reshape(graph.apply(op, [flatA!, flatB!], {}, { ...type, shape: [size] }), type.shape);
 }
 
-/** Conv(x, w) + bias [1, c, 1, 1] as the convolution's own bias; null where the sum is no such thing. */
+/** Conv(x, w) + bias [1, c, 1, 1] as the convolution's own bias; null for any other sum. */
 function addBias(graph: GraphBuilder, a: Value, b: Value): Value | null {
   const convolution = producer(a, 'Conv');
   if (convolution === undefined || convolution.inputs.length !== 2) return null;
@@ -91,7 +91,7 @@ function addBias(graph: GraphBuilder, a: Value, b: Value): Value | null {
   return graph.apply('Conv', [...convolution.inputs, bias], convolution.attributes, a);
 }
 
-/** A splat that only broadcasts against `other` needs no more than its scalar. */
+/** A splat that only broadcasts against `other` is passed as a scalar. */
 function asScalar(graph: GraphBuilder, value: Value, other: Value): Value {
   const splat = graph.splatOf(value);
   if (splat === undefined) return value;
@@ -374,7 +374,7 @@ function pieces(graph: GraphBuilder, x: Value, axis: number, sizes: readonly num
   });
 }
 
-/** Every tfjs kernel that the compiler knows. */
+/** Every tfjs kernel that the compiler supports. */
 export const KERNEL_RULES: Readonly<Record<string, KernelRule>> = {
   ...ELEMENTWISE,
   ...REDUCTIONS,

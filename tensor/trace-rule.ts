@@ -17,7 +17,7 @@ export function rule<A>(
 
 const { broadcast_util: broadcasting } = tf;
 
-/** Batched matrix product; leading axes broadcast. Transposed operands ride in the product, uncopied. */
+/** Batched matrix product; leading axes broadcast. Transposed operands are passed to the product without a copy. */
 export function matMul(
   graph: GraphBuilder,
   a: Value,

@@ -1,5 +1,6 @@
 /**
- * A rewrite of the tracer: what normalisation layers and their gradients do with a number per channel, in one pass.
+ * A rewrite rule of the tracer: it merges the per-channel operations of normalisation layers and their gradients into
+ * one pass.
  *
  *   x · scale + shift                       one BatchNormalization with mean 0, variance 1 and ε = 0
  *   (x · scale₁ + shift₁) · scale₂ + shift₂   the same, with scale₁·scale₂ and shift₁·scale₂ + shift₂
@@ -10,8 +11,8 @@ import type { Value } from './graph-value.ts';
 import tf from './tf.ts';
 
 /**
- * `product` + `shift` in one pass; null where the sum is no such thing. Scale and shift are [1, c, 1, 1], or [n, c, 1, 1]:
- * then the images' channels stand side by side as those of one image.
+ * `product` + `shift` in one pass; null for any other sum. Scale and shift are [1, c, 1, 1], or [n, c, 1, 1]:
+ * then the images' channels are arranged side by side as those of one image.
  */
 export function scaleAndShift(graph: GraphBuilder, product: Value, shift: Value): Value | null {
   const factors = producer(product, 'Mul')?.inputs;
@@ -32,7 +33,7 @@ function perChannel(graph: GraphBuilder, op: 'Add' | 'Mul', a: Value, b: Value):
   return graph.apply(op, [a, b], {}, { shape, dtype: a.dtype });
 }
 
-/** What the values made by `normalization` are made of. */
+/** The operands of the values made by `normalization`. */
 const scaledAndShifted = new WeakMap<Value, { x: Value; scale: Value; shift: Value }>();
 
 function normalization(graph: GraphBuilder, x: Value, scale: Value, shift: Value): Value {

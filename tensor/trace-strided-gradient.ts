@@ -1,11 +1,11 @@
 /**
  * The tracer's rule for a stride-2 convolution's gradient by its image. Pixels of dX whose row and column have the same
- * parities see the same taps of W, so each quarter of dX is a stride-1 convolution of dY, several times as fast as the
- * transposed convolution. Rows, with k taps and `top` rows of padding (columns alike):
+ * parities depend on the same taps of W, so each quarter of dX is a stride-1 convolution of dY, several times as fast
+ * as the transposed convolution. Rows, with k taps and `top` rows of padding (columns alike):
  *
  *   dX[2p + r] = Σ_m W[i₀ + 2m] · dY[p + d − m],   i₀ = (r + top) mod 2,  d = (r + top − i₀)/2,  m < (k − i₀)/2
  *
- * The quarters are interleaved at last. A sum of two such gradients, as at a shortcut, is taken quarter by quarter.
+ * Finally the quarters are interleaved. A sum of two such gradients, as at a shortcut, is computed quarter by quarter.
  */
 import type { GraphBuilder } from './graph.ts';
 import { equalShapes } from './graph-value.ts';
@@ -21,7 +21,7 @@ type Quarters = readonly (Value | null)[];
 
 const PARITIES = [0, 1] as const;
 
-/** What the values made by `interleave` are made of. */
+/** The operands of the values made by `interleave`. */
 const quartersOf = new WeakMap<Value, Quarters>();
 
 /** dX [n, c, h, w] from dY [n, o, h', w'] and the filter [c, o, kh, kw]; null unless stride is 2 and the image even. */
@@ -107,7 +107,7 @@ function interleave(graph: GraphBuilder, quarters: Quarters, shape: Shape, dtype
   return whole;
 }
 
-/** a + b where both are interleaved quarters; null where they are not. */
+/** a + b if both are interleaved quarters; otherwise null. */
 export function sumOfQuarters(graph: GraphBuilder, a: Value, b: Value): Value | null {
   const [left, right] = [quartersOf.get(a), quartersOf.get(b)];
   if (left === undefined || right === undefined || !equalShapes(a.shape, b.shape)) return null;

@@ -2,7 +2,7 @@
  * Tracing: runs a tfjs function once on a backend that computes nothing; each kernel (forward, and backward as tfjs's
  * own automatic differentiation calls them) appends ONNX nodes to a graph.
  *
- * A traced function must not read tensor values (`dataSync`), and its control flow may depend on shapes alone.
+ * A traced function must not read tensor values (`dataSync`), and its control flow may depend only on shapes.
  */
 import { UserError } from '../common/errors.ts';
 import type { TypedArray } from './array.ts';
@@ -41,7 +41,7 @@ class TraceBackend extends tf.KernelBackend {
       .dataId;
   }
 
-  /** A tensor made outside the trace enters it as a constant. */
+  /** A tensor created outside the trace enters it as a constant. */
   override move(dataId: DataId, values: BackendValues, shape: number[], dtype: DataType): void {
     this.values.set(
       dataId,
@@ -121,7 +121,7 @@ function withTraceBackend<T>(graph: GraphBuilder, body: () => T): T {
   }
 }
 
-/** Is a function being traced? Else it runs on an eager engine, operation by operation. */
+/** Whether a function is being traced; otherwise an eager engine runs it, operation by operation. */
 export function isTracing(): boolean {
   return backend.graph !== undefined;
 }
@@ -130,13 +130,13 @@ export interface TraceInput {
   readonly name: string;
   readonly shape: Shape;
   readonly dtype: TfDType;
-  /** Given: the input is a constant of the graph. */
+  /** If set, the input is a constant of the graph. */
   readonly constant?: TypedArray;
 }
 
 /**
- * Traces `fn`, called with one tensor per input in order; its named results become the graph's outputs.
- * Returns the ONNX file and the inputs that it reads; `block` is the block size of convolutions (`GraphBuilder.encode`).
+ * Traces `fn`, called with one tensor per input in order; its named results become the graph's outputs. Returns the
+ * ONNX file and its inputs; `block` is the block size of convolutions (`GraphBuilder.encode`).
  */
 export function trace(
   fn: (tensors: Tensor[]) => Readonly<Record<string, Tensor>>,

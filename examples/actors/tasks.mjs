@@ -19,14 +19,14 @@ console.log('one', await ballast.run(square, 3));
 const ordered = [];
 for await (const result of map([3, 1, 2], (number) => ballast.run(square, number))) ordered.push(result);
 console.log('in order', ordered.join(' '));
-await Promise.all([0, 0, 0].map((ms) => ballast.run(wait, ms))); // starts all three threads
+const calls = [() => ballast.run(wait, 3000), () => ballast.run(square, 1)];
 const unordered = [];
-for await (const ms of mapUnordered([3000, 1], (ms) => ballast.run(wait, ms))) unordered.push(ms);
+for await (const result of mapUnordered(calls, (call) => call())) unordered.push(result);
 console.log('as they end', unordered.join(' '));
 
 // Takes the first of several calls.
-const calls = [ballast.run(wait, 3000), ballast.run(wait, 1)];
-const { done, pending } = await waitSome(calls, { count: 1 });
+const running = calls.map((call) => call());
+const { done, pending } = await waitSome(running, { count: 1 });
 console.log('first', await done[0], 'pending', pending.length);
-await Promise.all(calls);
+await Promise.all(running);
 await ballast.close();

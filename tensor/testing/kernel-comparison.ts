@@ -1,4 +1,4 @@
-/** How a kernel is tested: its output and gradients on one engine are compared with another's. */
+/** Tests a kernel: compares its output and gradients on one engine with another's. */
 import { expect } from 'vitest';
 import type { DeviceName } from '../../common/engine-names.ts';
 import { float32, sizeOf } from '../array.ts';
@@ -12,9 +12,9 @@ export interface Case {
   readonly fn: (x: Tensor, y: Tensor) => Tensor;
   readonly x: readonly number[];
   readonly y?: readonly number[];
-  /** Maps standard normal inputs into the function's domain (default: as they are). */
+  /** Maps standard normal inputs into the function's domain (by default unchanged). */
   readonly domain?: (value: number) => number;
-  /** No gradient: comparisons and the like. */
+  /** No gradient, as for comparisons. */
   readonly forwardOnly?: boolean;
 }
 

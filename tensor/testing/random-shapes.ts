@@ -20,7 +20,7 @@ export class RandomShapes {
     return choices[this.int(0, choices.length - 1)]!;
   }
 
-  /** Between `lowest` and four axes of extents up to 6; at most 200 values. */
+  /** A shape of `lowest` to four axes with extents up to 6; at most 200 values. */
   shape(lowest = 0): number[] {
     const rank = this.int(lowest, 4);
     for (;;) {
@@ -34,7 +34,7 @@ export class RandomShapes {
     return shape.slice(this.int(0, shape.length)).map((extent) => this.oneOf([1, extent, extent]));
   }
 
-  /** Some axes of a shape, one at least, in order; it has one at least. */
+  /** Some axes of a shape, at least one, in order; the shape has at least one. */
   axes(shape: readonly number[]): number[] {
     const some = [...shape.keys()].filter(() => this.oneOf([true, false]));
     return some.length > 0 ? some : [this.axis(shape)];

@@ -1,8 +1,11 @@
-/** Tests that need the `tensorflow` engine: run where a tfjs-node package is installed, skipped by name elsewhere. */
+/**
+ * Tests that need the `tensorflow` engine: they run if a tfjs-node package is installed, and are otherwise skipped by
+ * name.
+ */
 import { it } from 'vitest';
 import { isInstalled, PACKAGES } from '../tensorflow-binding.ts';
 
-/** An installed package that does not load makes its tests fail, with the reason. */
+/** A package that is installed but does not load makes its tests fail, with the reason. */
 export const isTensorFlowInstalled = PACKAGES.some(isInstalled);
 
 export function itOnTensorFlow(name: string, body: () => Promise<void>): void {
