@@ -1,9 +1,9 @@
-/** Dividing a whole number among shares, as seats among parties: quotas of images, places of an epoch. */
+/** Divides a whole number among shares, like seats among parties: quotas of images, places of an epoch. */
 
 /**
  * Whole numbers in proportion to `weights` (not negative, some positive), each in [floor, cap], that sum to `total`
- * exactly, or come as near as the limits allow. Method of largest remainder; equal remainders go to the lower index.
- * A class that a limit holds gives its share to the others, in proportion.
+ * exactly, or as closely as the limits allow. Largest-remainder method; ties go to the lower index. A class at a limit
+ * passes the difference on to the others, in proportion.
  */
 export function apportion(
   weights: readonly number[],
@@ -44,7 +44,7 @@ function clampShares(weights: readonly number[], total: number, lowest: number, 
 }
 
 function largestRemainder(shares: readonly number[], total: number, highest: number): number[] {
-  const whole = shares.map((share) => Math.floor(share + 1e-9)); // 3 may come as 2.9999999996
+  const whole = shares.map((share) => Math.floor(share + 1e-9)); // 3 may appear as 2.9999999996
   let left = total - whole.reduce((sum, n) => sum + n, 0);
   const order = shares
     .map((share, c) => ({ c, remainder: share - whole[c]! }))

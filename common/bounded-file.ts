@@ -1,6 +1,6 @@
 /**
- * Reads whole files that others made, up to a limit: never more memory than that, and never a wait for a file that is
- * none (a pipe, a socket, a device).
+ * Reads whole files from untrusted sources, up to a limit: it never uses more memory than that, and never waits for a
+ * pipe, socket or device.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -21,18 +21,18 @@ export async function readBounded(path: string, maxBytes: number): Promise<Buffe
   }
 }
 
-/** Its first bytes, at most `count`. @throws as `readBounded`, but system errors as they are. */
+/** Its first bytes, at most `count`. @throws as `readBounded`, but system errors unchanged. */
 export function readStart(path: string, count: number, maxBytes: number): Promise<Buffer> {
   return withBoundedFile(path, maxBytes, (file, size) => readAll(file, Math.min(size, count)));
 }
 
-/** Calls `work` with a regular file that is open meanwhile. @throws UserError as `readBounded`; system errors as they are. */
+/** Calls `work` with an open regular file. @throws UserError as `readBounded`; system errors unchanged. */
 export async function withBoundedFile<T>(
   path: string,
   maxBytes: number,
   work: (file: FileHandle, size: number) => Promise<T>,
 ): Promise<T> {
-  // Without O_NONBLOCK the opening of a pipe waits until somebody writes to it.
+  // Without O_NONBLOCK, opening a pipe waits for a writer.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const stats = await file.stat();
@@ -47,7 +47,7 @@ export async function withBoundedFile<T>(
   }
 }
 
-/** The content of the file, at most `size` bytes: growth during the reading has no effect. */
+/** The content of the file, at most `size` bytes: growth while reading has no effect. */
 async function readAll(file: FileHandle, size: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafeSlow(size);
   let at = 0;

@@ -1,8 +1,8 @@
 /**
- * Paths that others name (a client of the API), confined to declared folders: what is reached must really lie in one of
- * them, after every symbolic link. A caller that asks for a path outside gets the same answer whether it exists or not.
+ * Confines paths from clients of the API to declared folders: after all symbolic links are resolved, the target must be
+ * inside one of them. A client that names a path outside gets the same answer whether it exists or not.
  *
- * Not covered: somebody who can write into those folders and puts links there between this check and the reading.
+ * Not covered: an attacker who can write into those folders and adds links between this check and the read.
  */
 import { realpathSync } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
@@ -10,14 +10,14 @@ import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { UserError } from './errors.ts';
 import { clippedText } from './plain-text.ts';
 
-/** Most entries looked at in a folder with all that it holds; a larger one is refused. */
+/** Maximum number of entries examined in a folder and its subfolders; a larger folder is refused. */
 export const MAX_TREE_ENTRIES = 20_000_000;
-/** Deeper than readers of images go. */
+/** Deeper than readers of images descend. */
 const MAX_TREE_DEPTH = 32;
 
 /**
- * The real path of what `path` names: absolute, or relative to one of `roots` (the first that has it). `field` begins
- * messages. @throws UserError for what lies outside, or is not there.
+ * The real path of `path`: absolute, or relative to one of `roots` (the first that has it). `field` begins messages.
+ * @throws UserError for a path outside, or one that does not exist.
  */
 export async function confinePath(path: string, roots: readonly string[], field: string): Promise<string> {
   const realRoots = await realRootsOf(roots);
@@ -42,7 +42,7 @@ function candidates(path: string, roots: readonly string[]): string[] {
   return isAbsolute(path) ? [resolve(path)] : roots.map((root) => resolve(root, path));
 }
 
-/** The real path; for one that is not there, that of the innermost folder on its way that is. */
+/** The real path; for a missing one, that of its innermost existing folder. */
 async function realPart(path: string): Promise<{ readonly real: string; readonly isThere: boolean }> {
   for (let part = path; ; part = dirname(part)) {
     const real = await realOrNull(part);
@@ -52,7 +52,7 @@ async function realPart(path: string): Promise<{ readonly real: string; readonly
 }
 
 /**
- * The same, and everything in it if it is a folder: no link in it leads out of `roots` or round in a circle.
+ * The same, and for a folder also everything in it: no link in it may lead out of `roots` or into a cycle.
  * @throws UserError naming the link.
  */
 export async function confineTree(path: string, roots: readonly string[], field: string): Promise<string> {
@@ -73,7 +73,7 @@ class TreeWalk {
     this.#field = field;
   }
 
-  /** `above`: real paths of the folder and of those that it lies in; `name`: its path from where the walk began. */
+  /** `above`: real paths of the folder and of its ancestors; `name`: its path from the start of the walk. */
   async visit(folder: string, above: readonly string[], name: string): Promise<void> {
     if (this.#seen.has(folder)) return;
     this.#seen.add(folder);
@@ -102,13 +102,16 @@ class TreeWalk {
   }
 }
 
-/** Whether `path` is `folder` or lies in it; both are absolute. */
+/** Whether `path` is `folder` or inside it; both are absolute. */
 export function isWithin(folder: string, path: string): boolean {
   const between = relative(folder, path);
   return between === '' || (between !== '..' && !between.startsWith(`..${sep}`) && !isAbsolute(between));
 }
 
-/** A real path in one of `roots` as `confinePath` takes it, relative to its root. Others stay as they are. */
+/**
+ * A real path inside one of `roots`, relative to that root, in the form that `confinePath` accepts. Other paths are
+ * unchanged.
+ */
 export function pathWithin(path: string, roots: readonly string[]): string {
   if (!isAbsolute(path)) return path;
   const root = roots.map(realSync).find((real) => isWithin(real, path));
@@ -116,7 +119,7 @@ export function pathWithin(path: string, roots: readonly string[]): string {
   return relative(root, path) || (root === realSync(roots[0]!) ? '.' : path);
 }
 
-/** The real path; of one that is not there, the path itself. */
+/** The real path; for a missing file, the path itself. */
 function realSync(path: string): string {
   try {
     return realpathSync(path);

@@ -1,6 +1,6 @@
 /**
- * Errors that people see. A `UserError` is somebody's mistake, not ours: it prints as one line (what was wrong,
- * where, what to do) and never as a stack trace.
+ * Errors for people. A `UserError` is a user's mistake, not a defect: it prints as one line (the problem, its place,
+ * the remedy) and never as a stack trace.
  */
 
 export class UserError extends Error {
@@ -24,8 +24,8 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or folder; check the path',
   ENOTDIR: 'a part of this path is a file where a folder is needed; check the path',
   EISDIR: 'is a folder where a file is needed; check the path',
-  EROFS: 'lies on a file system that may only be read; choose another place',
-  ELOOP: 'its links lead round in a circle; remove them',
+  EROFS: 'is on a read-only file system; choose another place',
+  ELOOP: 'its links form a cycle; remove them',
   ENAMETOOLONG: 'the path is too long for this file system; choose a shorter one',
   EMFILE: 'too many files are open; raise the limit (ulimit -n)',
   ENFILE: 'too many files are open on this machine; close some programs',
@@ -35,7 +35,7 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   EBUSY: 'is in use by another program; close it',
 };
 
-/** An error of the file system as a user's error that names the path; others as they are. */
+/** Converts a file system error into a user's error that names the path; other errors are unchanged. */
 export function readableError(thrown: unknown, path?: string): Error {
   const error = toError(thrown);
   const code = errorCode(error);

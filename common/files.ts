@@ -1,6 +1,6 @@
 /**
- * Files that stay whole: a reader sees the old or the new content, never half of it. A full disk, a missing
- * permission and a read-only volume are the user's to mend, so they become a `UserError` that names the path.
+ * Atomic file writes: a reader sees the old or the new content, never a part of it. The user can fix a full disk, a
+ * missing permission and a read-only volume, so these become a `UserError` that names the path.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -16,11 +16,11 @@ const ADVICE: Readonly<Record<string, string>> = {
   EPERM: 'operation not permitted: choose a folder that you may write to',
   EROFS: 'the file system is read-only: choose another folder',
   ENOTDIR: 'a part of the path is a file, not a folder',
-  EEXIST: 'something else of that name is in the way',
+  EEXIST: 'something else with that name already exists',
   EISDIR: 'the path is a folder, not a file',
 };
 
-/** The error to throw when writing `path` failed: a `UserError` where the user can help, else `thrown` itself. */
+/** The error to throw when writing `path` failed: a `UserError` if the user can fix it, otherwise `thrown` itself. */
 export function writeFailure(path: string, thrown: unknown): unknown {
   const advice = ADVICE[errorCode(thrown) ?? ''];
   return advice === undefined ? thrown : new UserError(`Cannot write ${path}: ${advice}.`, { cause: thrown });
@@ -34,7 +34,7 @@ async function orWriteFailure<T>(path: string, work: () => Promise<T>): Promise<
   }
 }
 
-/** Makes a folder and its parents. @throws UserError when the user can help. */
+/** Creates a folder and its parents. @throws UserError when the user can fix the cause. */
 export async function ensureDirectory(path: string): Promise<void> {
   await orWriteFailure(path, () => mkdir(path, { recursive: true }));
 }
@@ -55,8 +55,8 @@ async function writeSynced(
 }
 
 /**
- * Replaces `path` by `content` at once: written beside it, synced, renamed. Makes missing folders; leaves nothing
- * behind when it fails. @throws UserError when the user can help.
+ * Replaces `path` by `content` atomically: writes it to a temporary file, syncs and renames it. Creates missing
+ * folders; leaves nothing behind when it fails. @throws UserError when the user can fix the cause.
  */
 export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
@@ -72,13 +72,13 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
   });
 }
 
-/** File systems without hard links answer one of these. */
+/** Errors of file systems without hard links. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
 /**
- * Creates `path` with `content` unless there is one: of all who try, one gets true, and a reader sees the whole content
- * or no file. Where the file system has no hard links a crash may leave half a file. `mode` is its permissions, less the
- * umask. @throws UserError as above.
+ * Creates `path` with `content` unless it exists: of all concurrent callers, one gets true, and a reader sees the whole
+ * content or no file. On a file system without hard links a crash may leave a partial file. `mode` is its permissions,
+ * less the umask. @throws UserError as above.
  */
 export async function writeFileExclusive(path: string, content: string, mode = 0o666): Promise<boolean> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
@@ -109,7 +109,7 @@ export async function appendLine(path: string, line: string): Promise<void> {
   });
 }
 
-/** Of files as they are now: another text when one of them was changed, replaced, made or removed. */
+/** A fingerprint of files: it changes when one of them is changed, replaced, created or removed. */
 export function versionOf(paths: readonly string[]): string {
   return paths
     .map((path) => {

@@ -1,4 +1,4 @@
-/** JSON that a file should hold: damage is one line with the file and what to do. */
+/** JSON files: a damaged one gives a one-line error with the file and a remedy. */
 import { UserError } from './errors.ts';
 
 /** The value in a file's text. @throws UserError naming the file; `remedy` ends the message. */

@@ -1,6 +1,6 @@
 /**
- * Log lines for machines: one JSON object a line on stderr, `{time, level, message, …fields}`. Never throws: a log
- * that cannot be written (closed pipe, full disk) must not end the work that it tells of.
+ * Structured log lines: one JSON object per line on stderr, `{time, level, message, …fields}`. Never throws: a log that
+ * cannot be written (closed pipe, full disk) must not interrupt the work.
  */
 
 import { writeSync } from 'node:fs';
@@ -18,7 +18,7 @@ export interface Log {
 }
 
 export interface LogOptions {
-  /** Least level written. */
+  /** Lowest level written. */
   readonly level?: LogLevel;
   readonly fields?: LogFields;
   /** Receives each line with its newline; stderr by default. */
@@ -33,7 +33,7 @@ function writeToStderr(line: string): void {
   try {
     writeSync(STDERR, line);
   } catch {
-    // Nowhere left to tell.
+    // There is nowhere left to report it.
   }
 }
 

@@ -1,4 +1,4 @@
-/** Where this package is installed: the nearest folder upwards that holds its package.json. */
+/** Where this package is installed: the nearest ancestor folder that contains its package.json. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -30,7 +30,7 @@ export function packageVersion(): string {
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
-/** The folder of built JavaScript, which child processes and worker threads are started from. */
+/** The folder of built JavaScript, from which child processes and worker threads are started. */
 export function distRoot(): string {
   return join(packageRoot(), 'dist');
 }

@@ -1,20 +1,20 @@
-/** Files with secrets, and folders: whether others on this machine could have read or changed them. */
+/** Checks whether other users of this machine could have read or changed files with secrets, and folders. */
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { errorCode, toError, UserError } from './errors.ts';
 
-/** Permission bits of everybody who is neither the owner nor of the group. */
+/** Permission bits of all users except the owner and the group. */
 const OTHERS = 0o007;
 const MAX_SECRET_BYTES = 2 ** 20;
 
 /**
- * The bytes of a file that only its owner, this user or root, and its group can read. @throws UserError that names the
- * file and says what to do.
+ * The bytes of a file that only its owner (this user or root) and its group can read. @throws UserError that names the
+ * file and the remedy.
  */
 export function readPrivateFile(path: string, maxBytes = MAX_SECRET_BYTES): Buffer {
   try {
-    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK); // a pipe would wait for its writer
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK); // opening a pipe would wait for its writer
     try {
-      checkPrivate(path, fstatSync(file), maxBytes); // of what is open: nobody can exchange it now
+      checkPrivate(path, fstatSync(file), maxBytes); // stats of the open file: nobody can exchange it now
       return readFileSync(file);
     } finally {
       closeSync(file);
@@ -42,13 +42,13 @@ function checkPrivate(path: string, found: Stats, maxBytes: number): void {
   if (found.size > maxBytes) throw new UserError(`${path}: it is larger than ${maxBytes} bytes`);
 }
 
-/** Whether what a user owns may be relied on: this user, or root. Where there are no users, everybody. */
+/** Whether files of a user can be trusted: this user, or root; all users on systems without users. */
 function isTrusted(uid: number): boolean {
   const own = process.geteuid?.();
   return own === undefined || uid === own || uid === 0;
 }
 
-/** @throws UserError for a folder that is there and belongs to another user, who could exchange what is written there. */
+/** @throws UserError for a folder that belongs to another user, who could exchange its files. */
 export function refuseForeignFolder(path: string): void {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined || isTrusted(found.uid)) return;

@@ -1,28 +1,28 @@
 /**
- * Rate limits by token buckets: a bucket holds up to `burst` tokens, gets `ratePerSecond` new ones, and every call takes
- * one. Pure but for the map of `RateLimiter`; the time is an argument.
+ * Rate limits by token buckets: a bucket holds up to `burst` tokens, gains `ratePerSecond` new ones per second, and
+ * every call takes one. Pure except for the map of `RateLimiter`; the time is an argument.
  */
 
 export interface RateLimit {
-  /** Calls a second, in the long run. */
+  /** Calls per second, in the long run. */
   readonly ratePerSecond: number;
   /** Calls at once, at least 1. */
   readonly burst: number;
 }
 
 export interface Bucket {
-  /** Tokens that it held at `atMs`. */
+  /** Tokens at `atMs`. */
   readonly tokens: number;
   readonly atMs: number;
 }
 
 export interface Taken {
   readonly bucket: Bucket;
-  /** 0 when a token was taken, else how long until there is one. */
+  /** 0 when a token was taken, otherwise the time until there is one. */
   readonly waitMs: number;
 }
 
-/** Takes one token. `bucket` null: a new one, which is full. A clock that went back adds nothing. */
+/** Takes one token. `bucket` null: a new, full bucket. A clock that went back adds nothing. */
 export function takeToken(bucket: Bucket | null, limit: RateLimit, nowMs: number): Taken {
   const { ratePerSecond, burst } = limit;
   const before = bucket ?? { tokens: burst, atMs: nowMs };
@@ -37,7 +37,9 @@ export function takeToken(bucket: Bucket | null, limit: RateLimit, nowMs: number
 export class RateLimiter {
   readonly #buckets = new Map<string, Bucket>();
 
-  /** Counts a call of `name`: 0 when it may go on, else the milliseconds after which another may. Null: no limit. */
+  /**
+   * Counts a call of `name`: 0 when it is allowed, otherwise the milliseconds until the next one is. Null: no limit.
+   */
   take(name: string, limit: RateLimit | null, nowMs: number): number {
     if (limit === null) {
       this.#buckets.delete(name);

@@ -180,12 +180,12 @@ describe('refused', () => {
     [
       'one token twice',
       `tokens: [{name: a, ${digest}, scopes: [read]}, {name: b, ${digest}, scopes: [admin]}]`,
-      'a and b have one token',
+      'a and b have the same token',
     ],
     [
       'one name twice',
       `tokens: [{name: a, ${digest}, scopes: [read]}, {name: a, sha256: ${sha256('u')}, scopes: [read]}]`,
-      'a and a have one name',
+      'a and a have the same name',
     ],
     [
       'aliases that unfold',

@@ -1,20 +1,20 @@
 /**
- * The tokens that a public API accepts, from a file: JSON or YAML, a list of names with what each may do.
+ * The tokens that a public API accepts, from a file: JSON or YAML, a list of names with their permissions.
  *
  *   tokens:
  *     - name: ci                    # in logs and metrics
  *       sha256: 4bf6…               # hex digest of the token, as `ballast token new` prints it
  *       scopes: [submit]            # read; submit, which includes read; admin, which includes both
- *       ratePerSecond: 5            # optional, with burst: how many calls it may make
+ *       ratePerSecond: 5            # optional, with burst: rate limit of its calls
  *       burst: 20
  *       expires: 2027-01-31T00:00:00Z   # optional; refused from then on
  *     - name: dashboard
- *       tokenFile: dashboard.token  # in place of sha256: a file that holds the token
+ *       tokenFile: dashboard.token  # instead of sha256: a file that holds the token
  *       scopes: [read]
  *
  * The file never holds a token itself. Files that everybody on the machine can read or change are refused. The file is
- * looked at again as it changes, so that tokens can be revoked in a running process; while it cannot be read, or holds a
- * mistake, the last good list stays in force and the mistake is told once.
+ * reread when it changes, so tokens can be revoked in a running process; while it is unreadable or invalid, the last
+ * valid list stays in force, and the error is reported once.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
@@ -37,11 +37,11 @@ const INCLUDES: Readonly<Record<Scope, readonly Scope[]>> = {
 
 export interface ApiToken {
   readonly name: string;
-  /** Those that it was given, with those that they include. */
+  /** Its scopes, including implied ones. */
   readonly scopes: ReadonlySet<Scope>;
-  /** Null: as many calls as it likes. */
+  /** Null: no rate limit. */
   readonly limit: RateLimit | null;
-  /** When it ends, milliseconds since 1970; null for never. */
+  /** Expiry, milliseconds since 1970; null for never. */
   readonly expiresMs: number | null;
 }
 
@@ -80,36 +80,36 @@ interface KnownToken extends ApiToken {
   readonly digest: Buffer;
 }
 
-/** Whether a token may do what needs `scope`. */
+/** Whether a token grants `scope`. */
 export function allows(token: ApiToken, scope: Scope): boolean {
   return token.scopes.has(scope);
 }
 
-/** Whether a token has ended, `nowMs` since 1970. */
+/** Whether a token has expired, `nowMs` since 1970. */
 export function hasExpired({ expiresMs }: ApiToken, nowMs: number): boolean {
   return expiresMs !== null && expiresMs <= nowMs;
 }
 
-/** A new random token, and the digest that stands for it in a tokens file. */
+/** A new random token, and its digest for a tokens file. */
 export function newToken(): { readonly token: string; readonly sha256: string } {
   const token = TOKEN_PREFIX + randomBytes(TOKEN_BYTES).toString('base64url');
   return { token, sha256: digestOf(token).toString('hex') };
 }
 
-/** The token that `authorization: Bearer TOKEN` shows; null for anything else. */
+/** The token in `authorization: Bearer TOKEN`; null for anything else. */
 export function bearerToken(authorization: unknown): string | null {
   if (typeof authorization !== 'string') return null;
   return /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? null;
 }
 
 export interface ApiTokensOptions {
-  /** Hears of a file that became unreadable or wrong, once for each change. */
+  /** Called when the file becomes unreadable or invalid, once for each change. */
   readonly onProblem?: (problem: Error) => void;
-  /** Milliseconds on any clock that does not go back. */
+  /** Milliseconds on any monotonic clock. */
   readonly now?: () => number;
 }
 
-/** The tokens of a file, as it is now. */
+/** The tokens of a file, in their present state. */
 export class ApiTokens {
   readonly #path: string;
   readonly #options: ApiTokensOptions;
@@ -128,7 +128,7 @@ export class ApiTokens {
     this.#checkedMs = this.#now();
   }
 
-  /** Reads the file. @throws UserError that names the file and what is wrong with it. */
+  /** Reads the file. @throws UserError that names the file and the problem. */
   static open(path: string, options: ApiTokensOptions = {}): ApiTokens {
     return new ApiTokens(path, options);
   }
@@ -139,7 +139,10 @@ export class ApiTokens {
     return this.#known.map(({ name }) => name);
   }
 
-  /** The rights of a token; null for an unknown one. Takes equally long wherever the token stands in the file. */
+  /**
+   * The permissions of a token; null for an unknown one. The duration does not depend on the token's position in the
+   * file.
+   */
   find(token: string): ApiToken | null {
     this.#refresh();
     const digest = digestOf(token);
@@ -203,7 +206,7 @@ function tokenIn(file: string): string {
 
 function parseTokens(text: string, path: string): z.output<typeof fileSchema>['tokens'] {
   const document = parseDocument(text, { prettyErrors: false, logLevel: 'silent' });
-  // The text that the parser or the schema found may be a token, written here by mistake: it is not repeated.
+  // The text that the parser or the schema found may be a token that was pasted here by mistake, so it is not repeated.
   if (document.errors.length > 0) throw new UserError(`${path}: it is neither valid YAML nor JSON`);
   const result = fileSchema.safeParse(valuesOf(document, path));
   if (result.success) return result.data.tokens;
@@ -215,7 +218,7 @@ function parseTokens(text: string, path: string): z.output<typeof fileSchema>['t
   throw new UserError(`${path}: ${field || 'the file'}: ${reasonOf(issue)}`);
 }
 
-/** @throws UserError for a document that unfolds into far more than it seems. */
+/** @throws UserError for a document whose aliases expand to far more than its size. */
 function valuesOf(document: Document, path: string): unknown {
   try {
     return document.toJS();
@@ -247,7 +250,8 @@ function refuseTwice(
   const seen = new Map<string, string>();
   for (const token of known) {
     const before = seen.get(of(token));
-    if (before !== undefined) throw new UserError(`${path}: ${before} and ${token.name} have one ${what}`);
+    if (before !== undefined)
+      throw new UserError(`${path}: ${before} and ${token.name} have the same ${what}`);
     seen.set(of(token), token.name);
   }
 }

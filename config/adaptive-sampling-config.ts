@@ -1,4 +1,6 @@
-/** How per-class accuracy becomes a quota of synthetic images per class (coordinator/epoch/adaptive-sampling.ts). */
+/**
+ * How per-class accuracy determines the quota of synthetic images per class (coordinator/epoch/adaptive-sampling.ts).
+ */
 import { z } from 'zod';
 
 export const adaptiveSamplingConfigSchema = z
@@ -11,17 +13,17 @@ export const adaptiveSamplingConfigSchema = z
     /** T of `softmax`; smaller gives more to the worst classes. */
     temperature: z.number().gt(0).max(1000).default(0.5),
     /**
-     * Whose accuracy is read: that of the `train` images, which saturates in small classes, or of fresh `variants` of
-     * them, which no run trains on: anchors noised as for synthesis and denoised without guidance, for each making anew.
+     * Images whose accuracy is used: the `train` images, which saturates in small classes, or fresh `variants` of them,
+     * on which no run trains: anchors noised as for synthesis and denoised without guidance, at each synthesis.
      */
     measure: z.enum(['train', 'variants']).default('train'),
     /** Variants of each class. */
     variants: z.int().min(1).max(100_000).default(32),
-    /** Weight of the past in the moving average of accuracy; 0 forgets it. */
+    /** Weight of the past in the moving average of accuracy; 0 ignores the past. */
     smoothing: z.number().min(0).lt(1).default(0.5),
-    /** Fewest images of a class an epoch. */
+    /** Minimum images of a class per epoch. */
     floor: z.int().min(0).default(0),
-    /** Most images of a class an epoch; null for no limit. */
+    /** Maximum images of a class per epoch; null for no limit. */
     cap: z.int().min(1).nullable().default(null),
   })
   .check((ctx) => {

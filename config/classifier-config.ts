@@ -3,18 +3,27 @@ import { z } from 'zod';
 
 export const classifierConfigSchema = z
   .strictObject({
-    /** `small`: as `widths`, `blocksPerStage` and `groups` say. The others are torchvision's, for images from about 64 px. */
+    /**
+     * `small`: built from `widths`, `blocksPerStage` and `groups`. The others are torchvision's, for images from about
+     * 64 px.
+     */
     network: z.enum(['small', 'resnet18', 'resnet34', 'resnet50']).default('small'),
     /**
-     * Weights of a ResNet to start from, a safetensors file with torchvision's or timm's names. A head of other classes is
+     * Initial weights of a ResNet, a safetensors file with torchvision's or timm's names. A head for other classes is
      * replaced by a new one. null: new weights.
      */
     weights: z.string().min(1).nullable().default(null),
-    /** How pixels are scaled for the network: `imagenet` by the mean and deviation of ImageNet, `none` to [−1, 1]; null: `imagenet` for a ResNet. */
+    /**
+     * Scaling of pixels for the network: `imagenet` by the mean and deviation of ImageNet, `none` to [−1, 1]; null:
+     * `imagenet` for a ResNet.
+     */
     normalization: z.enum(['imagenet', 'none']).nullable().default(null),
-    /** Batch normalisation of a ResNet while it trains: by each batch's statistics, or by the running ones, which then stay. */
+    /**
+     * Batch normalisation of a ResNet in training: by each batch's statistics, or by the running ones, which then stay
+     * fixed.
+     */
     batchNorm: z.enum(['training', 'frozen']).default('training'),
-    /** Layers that do not train, by their names or the beginning of these (`conv1`, `layer1`, `layer2.0`). */
+    /** Layers that do not train, by name or prefix (`conv1`, `layer1`, `layer2.0`). */
     freeze: z.array(z.string().min(1)).default([]),
     /** Factor of the learning rate for all layers but the head. */
     backboneRate: z.number().min(0).max(1).default(1),
@@ -24,7 +33,7 @@ export const classifierConfigSchema = z
     blocksPerStage: z.int().min(1).max(64).default(1),
     /** Groups of each normalisation; divides every width. */
     groups: z.int().min(1).default(8),
-    /** Also train on noised images x_t, so that guidance may trust gradients there (costs a second forward pass). */
+    /** Also trains on noised images x_t, so that guidance can trust gradients there (costs a second forward pass). */
     noiseAware: z.boolean().default(false),
   })
   .check((ctx) => {

@@ -8,5 +8,8 @@ import { DEVICE_NAMES, ENGINE_NAMES } from '../common/engine-names.ts';
  */
 export const engineSchema = z.enum(ENGINE_NAMES).default('onnxruntime');
 
-/** Where the engine `onnxruntime` computes: `cuda` needs CUDA's libraries (docs/gpu.md); `auto` takes it where it works, else the CPU. */
+/**
+ * Device of the engine `onnxruntime`: `cuda` needs CUDA's libraries (docs/gpu.md); `auto` uses it if it works,
+ * otherwise the CPU.
+ */
 export const deviceSchema = z.enum(DEVICE_NAMES).default('auto');

@@ -8,7 +8,7 @@ import type { FieldPath, Locate } from './validation.ts';
 /** Bytes of a configuration file. */
 const MAX_CONFIG_BYTES = 2 ** 20;
 
-/** A user's configuration, and the place of each of its fields. */
+/** A user's configuration, and the position of each of its fields. */
 export interface ConfigSource {
   readonly values: PlainObject;
   readonly locate: Locate;
@@ -40,7 +40,7 @@ export function parseConfigText(text: string, path: string): ConfigSource {
   return { values, locate: (field) => place(path, lines, document.contents, field) };
 }
 
-/** @throws UserError for aliases that unfold into far more than was written. */
+/** @throws UserError for aliases that expand to far more than the text. */
 function valuesOf(document: Document, path: string): unknown {
   try {
     return document.toJS() ?? {};
@@ -49,7 +49,7 @@ function valuesOf(document: Document, path: string): unknown {
   }
 }
 
-/** `flags` (from the command line) on top of a file, or alone. */
+/** `flags` (from the command line) merged over a file, or alone. */
 export function layerFlags(file: ConfigSource | null, flags: PlainObject): ConfigSource {
   if (!file) return { values: flags, locate: () => 'command line' };
   return {

@@ -1,4 +1,4 @@
-/** Layers of configuration: what lies above wins, field by field; lists are replaced whole. */
+/** Layers of configuration: the upper layer wins, field by field; lists are replaced whole. */
 
 export type PlainObject = Readonly<Record<string, unknown>>;
 
@@ -18,7 +18,7 @@ export function nested(path: readonly string[], value: unknown): PlainObject {
   return path.reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as PlainObject;
 }
 
-/** Whether the field at `path` is written in `values`, or lies inside one that is. */
+/** Whether `values` sets the field at `path`, or a field that contains it. */
 export function isWritten(values: PlainObject, path: readonly (string | number)[]): boolean {
   let current: unknown = values;
   for (const part of path) {

@@ -1,6 +1,6 @@
 /**
- * A method is a name made of presets joined by `+`; it resolves to independent axes. `iois+logit-adjust` makes
- * images as `iois` does and trains with the loss of `logit-adjust`. Combinations without sense are refused.
+ * A method is a name made of presets joined by `+`; it resolves to independent axes. `iois+logit-adjust` makes images
+ * like `iois` and trains with the loss of `logit-adjust`. Nonsensical combinations are refused.
  */
 import { UserError } from '../common/errors.ts';
 import { isPlainObject, mergeConfig, type PlainObject } from './merge.ts';
@@ -11,7 +11,7 @@ export type SamplingAxis = 'natural' | 'class-balanced' | 'square-root' | 'progr
 
 /** The parts of a method, one field per independent choice. */
 export interface MethodAxes {
-  /** Where the epoch's extra images come from. */
+  /** Source of the epoch's extra images. */
   readonly synthesis: SynthesisAxis;
   /** τ of logit adjustment: cross-entropy of z + τ log π; 0 is plain cross-entropy. */
   readonly logitAdjustment: number;
@@ -21,7 +21,7 @@ export interface MethodAxes {
 
 interface Preset {
   readonly axes: Partial<MethodAxes>;
-  /** Stands for its own defaults of the run's configuration, under what the user writes. */
+  /** Its own defaults in the run's configuration, overridden by the user's settings. */
   readonly defaults?: Readonly<Record<string, unknown>>;
 }
 
@@ -63,7 +63,7 @@ const PRESETS: Readonly<Record<string, Preset>> = {
   mixup: { axes: {}, defaults: { training: { mixing: { kind: 'mixup', alpha: 0.2 } } } },
   'balanced-mixup': { axes: {}, defaults: { training: { mixing: { kind: 'balanced', alpha: 0.1 } } } },
   randaugment: { axes: {}, defaults: { training: { augmentation: 'randaugment' } } },
-  // Draws as the data is, then, for the head, classes evenly: it joins no other sampling.
+  // Draws in the data's proportions, and evenly by class for the head: it cannot be combined with another sampling.
   crt: { axes: { sampling: 'natural' }, defaults: { training: { headRetraining: 0.3 } } },
   'self-distillation': { axes: {}, defaults: { training: { labels: { real: 'soft' } } } },
   'pseudo-labels': { axes: {}, defaults: { training: { labels: { archive: 'soft' } } } },
@@ -74,12 +74,12 @@ const PRESETS: Readonly<Record<string, Preset>> = {
   finish: { axes: {}, defaults: { training: { finish: 0.3 } } },
 };
 
-/** Names that a method is made of. */
+/** Preset names of which a method consists. */
 export const PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
 
 /**
- * The axes of a method's name. Throws UserError for an unknown preset (naming the known), one given twice, two
- * presets that set the same axis, and `erm` joined to anything.
+ * The axes of a method's name. Throws UserError for an unknown preset (listing the known ones), a repeated one, two
+ * presets that set the same axis, and `erm` combined with anything.
  */
 export function resolveMethod(method: string): MethodAxes {
   const names = presetNames(method);
@@ -106,7 +106,7 @@ export function resolveMethod(method: string): MethodAxes {
   return axes;
 }
 
-/** Fields that two of the presets give a default for, with those two. */
+/** Fields for which two of the presets give a default, with those two. */
 function* sharedDefaults(names: readonly string[]): Generator<[field: string, presets: [string, string]]> {
   const setBy = new Map<string, string>();
   for (const name of names)
@@ -130,7 +130,7 @@ export function canonicalMethod(method: string): string {
   return PRESET_NAMES.filter((name) => names.includes(name)).join('+');
 }
 
-/** Configuration that a method's presets stand for, to lie under what the user writes. */
+/** The configuration defaults of a method's presets, to be overridden by the user's settings. */
 export function methodDefaults(method: string): Readonly<Record<string, unknown>> {
   resolveMethod(method);
   return presetNames(method)

@@ -1,6 +1,6 @@
 /**
- * The whole configuration of one run, validated once at the border: a file, flags or a gRPC request go in, a complete
- * `RunConfig` with every default filled in comes out. Its JSON is the run folder's config.json.
+ * The whole configuration of one run, validated once at the boundary: it turns a file, flags or a gRPC request into a
+ * complete `RunConfig` with every default filled in. Its JSON is the run folder's config.json.
  */
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
@@ -27,26 +27,26 @@ export const runConfigSchema = z.strictObject({
   prior: z.string().min(1).nullable().default(null),
   /** An independent classifier that judges class fidelity each epoch; null for none. */
   judge: z.string().min(1).nullable().default(null),
-  /** Seed of everything random. */
+  /** Seed of all random numbers. */
   seed: z.int().min(0).default(1),
-  /** Diffusion workers. Does not change results. */
+  /** Number of diffusion workers. It does not change results. */
   workers: z.int().min(1).max(4096).default(2),
-  /** Compute threads of each process. Changes low bits of results. */
+  /** Compute threads of each process. They change low bits of results. */
   threads: z.int().min(1).max(1024).default(1),
   engine: engineSchema,
   device: deviceSchema,
   /** The run folder. */
   out: z.string().min(1).default('runs/run'),
-  /** A NATS server for events, `nats://host:4222`; null keeps them inside this machine. */
+  /** A NATS server for events, `nats://host:4222`; null keeps them on this machine. */
   eventsUrl: z.string().min(1).nullable().default(null),
 });
 
 export type RunConfig = z.output<typeof runConfigSchema>;
 
 /**
- * A complete configuration from what a user wrote. The method's own defaults lie under the input; `out` defaults to
- * `runs/<method>-seed<seed>`. Throws UserError that names the field, its value and what is allowed; `locate` says
- * where a field was written.
+ * A complete configuration from what a user wrote. The input overrides the method's own defaults; `out` defaults to
+ * `runs/<method>-seed<seed>`. Throws UserError that names the field, its value and the allowed values; `locate` returns
+ * the place where a field was written.
  */
 export function parseRunConfig(input: unknown, locate: Locate = () => 'configuration'): RunConfig {
   if (typeof input !== 'object' || input === null || Array.isArray(input))
@@ -69,7 +69,7 @@ export function synthesizes({ method, synthesis }: Pick<RunConfig, 'method' | 's
   return makesImages(resolveMethod(method)) && synthesis.budget > 0;
 }
 
-/** Whether a run draws real images again in the place of made ones, by the same quotas. */
+/** Whether a run repeats real images instead of making synthetic ones, by the same quotas. */
 export function replays({ method, synthesis }: Pick<RunConfig, 'method' | 'synthesis'>): boolean {
   return resolveMethod(method).synthesis === 'replay' && synthesis.budget > 0;
 }
@@ -95,7 +95,7 @@ export function resolvePaths(config: RunConfig, base: string): RunConfig {
   };
 }
 
-/** The ways in which a run makes up for how unequal the classes are; the effects of two would add up. */
+/** The ways in which a run compensates for class imbalance; the effects of two would add up. */
 function priorCorrections({ method, training }: RunConfig): string[] {
   const { sampling, logitAdjustment } = resolveMethod(method);
   const { classWeights, postHocAdjustment, headRetraining } = training;

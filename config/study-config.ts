@@ -1,6 +1,6 @@
 /**
- * A study file: rows (methods with their settings) over paired seeds on the same data. What all rows share stands in
- * `settings`; a row's own settings, then a seed's, lie on top. Every setting of a run may be written there.
+ * A study file: rows (methods with their settings) over paired seeds on the same data. `settings` are common to all
+ * rows; a row's own settings, then a seed's, override them. Every setting of a run is allowed there.
  */
 import { z } from 'zod';
 
@@ -12,7 +12,7 @@ const name = z.string().regex(/^[\p{L}\p{N}][\p{L}\p{N} .,+=()-]{0,60}$/u);
 const rowSchema = z.strictObject({
   /** Names the row in tables: letters, digits, spaces and .,+=()- */
   name,
-  /** Settings of its runs, on top of the study's. */
+  /** Settings of its runs, which override the study's. */
   settings,
 });
 
@@ -23,11 +23,11 @@ export const STOP_MEASURES = [
 ] as const;
 
 const stopSchema = z.strictObject({
-  /** Seeds after which it is decided. */
+  /** Number of seeds after which the decision is made. */
   afterSeeds: z.int().min(1).max(1000).default(2),
-  /** A row goes on if it beats all rows of `against` in one of these measures, with every one of those seeds. */
+  /** A row continues if it beats all rows of `against` in one of these measures, with every one of those seeds. */
   measures: z.array(z.enum(STOP_MEASURES)).min(1).default(['tailRecall', 'nll']),
-  /** Rows to be beaten, which themselves go on as the ceiling does; null: the reference. */
+  /** Rows to beat, which always continue, as the ceiling does; null: the reference. */
   against: z.array(z.string().min(1)).min(1).nullable().default(null),
 });
 
@@ -35,27 +35,27 @@ const seedSchema = z.union([
   z.int().min(0),
   z.strictObject({
     seed: z.int().min(0),
-    /** Settings of this seed's runs, in every row: another draw of the tail, for instance. */
+    /** Settings of this seed's runs, in every row: another draw of the tail, for example. */
     settings,
   }),
 ]);
 
 export const studyConfigSchema = z
   .strictObject({
-    /** Heads the report; null: the file's name. */
+    /** Title of the report; null: the file's name. */
     title: z.string().min(1).nullable().default(null),
     /** Settings that all runs share. */
     settings,
     rows: z.array(rowSchema).min(1).max(1000),
     /** Runs of each row. Rows are compared pair by pair, seed by seed. */
     seeds: z.array(seedSchema).min(1).max(1000),
-    /** Name of the row that the others are compared with; null: the first. */
+    /** Name of the row with which the others are compared; null: the first. */
     reference: z.string().min(1).nullable().default(null),
-    /** Name of the row with perfect images (data.fresh), of whose gain the others recover a share; null: none. */
+    /** Name of the row with perfect images (data.fresh); the others recover a share of its gain; null: none. */
     ceiling: z.string().min(1).nullable().default(null),
     /**
-     * Rows that say what real images bring: the name of each, and how many more real images of each tail class it has
-     * (data.fresh; 0 for a row without). Every other row's score is then also given in such images. null: none.
+     * Rows that show the value of real images: the name of each, and how many additional real images it has per tail
+     * class (data.fresh; 0 for a row without). Every other row's score is then also given in such images. null: none.
      */
     worth: z
       .record(z.string(), z.int().min(0))
@@ -76,7 +76,7 @@ export const studyConfigSchema = z
     out: z.string().min(1),
     /** Folder of the runs, which studies may share; null: `runs/` inside `out`. */
     runs: z.string().min(1).nullable().default(null),
-    /** Keep finished runs of equal settings, data and engine that another version of the code made. */
+    /** Keeps finished runs of equal settings, data and engine, even if another version of the code made them. */
     acceptOtherCode: z.boolean().default(false),
   })
   .check((ctx) => {

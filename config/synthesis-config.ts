@@ -1,12 +1,12 @@
-/** How synthetic images are made: how many, from where, by which sampler and which guidance (models/guidance). */
+/** How synthetic images are made: their number, starting point, sampler and guidance (models/guidance). */
 import { z } from 'zod';
 
 export const guidanceConfigSchema = z
   .strictObject({
     /**
      * `normalized`: a step of fixed length along the gradient at the detached x̂0. `released-noisy`, `released-x0`: the
-     * two variants of the authors' code. `prior-features`: the normalised step along the gradient at x_t of a head on the
-     * prior's features, which is trained on noised images for each making. `none`: unguided.
+     * two variants of the authors' code. `prior-features`: the normalised step along the gradient at x_t of a head on
+     * the prior's features, which is trained on noised images at each synthesis. `none`: unguided.
      */
     rule: z
       .enum(['normalized', 'prior-features', 'released-noisy', 'released-x0', 'none'])
@@ -21,9 +21,11 @@ export const guidanceConfigSchema = z
     interval: z.tuple([z.number().min(0).max(1), z.number().min(0).max(1)]).default([0.2, 0.8]),
     /** τ1, τ2 of the softened log-probability log(e^{τ1 z_y} / Σ_j e^{τ2 z_j}). */
     softening: z.tuple([z.number().gt(0), z.number().gt(0)]).default([1, 0.5]),
-    /** `confident` ascends log p(y|x); `hard` ascends the entropy while y is the likeliest class; `mixed` alternates. */
+    /**
+     * `confident` ascends log p(y|x); `hard` ascends the entropy while y is the most likely class; `mixed` alternates.
+     */
     direction: z.enum(['confident', 'hard', 'mixed']).default('confident'),
-    /** λ of the shift along class means (models/lda.ts), which comes before the rule's own step; 0 is off. */
+    /** λ of the shift along class means (models/lda.ts), which precedes the rule's own step; 0 is off. */
     lda: z.number().min(0).max(10).default(0),
     /** Noised copies of x̂0 whose gradients the normalised rule averages; 0 takes the gradient at x̂0 itself. */
     copies: z.int().min(0).max(16).default(0),
@@ -44,20 +46,20 @@ export const guidanceConfigSchema = z
   });
 
 export const synthesisConfigSchema = z.strictObject({
-  /** N: synthetic images an epoch. Counts toward every method's optimiser steps. */
+  /** N: synthetic images per epoch. They count toward every method's optimiser steps. */
   budget: z.int().min(0).max(10_000_000).default(600),
-  /** Images of one unit of work; fixed, so that results do not depend on the number of workers. */
+  /** Images per unit of work; fixed, so that results do not depend on the number of workers. */
   shardSize: z.int().min(1).max(4096).default(32),
   /** `anchored` starts from a noised real image of the class, `noise` from pure noise. */
   start: z.enum(['anchored', 'noise']).default('anchored'),
   /** t in (0, 1] to which an anchor is noised; `noise` always starts at 1. */
   startTime: z.number().gt(0).max(1).default(0.6),
   /**
-   * First share of the epochs, rounded to whole ones, that train on real images alone, so that what guides has learnt
+   * First share of the epochs, rounded to whole ones, that train only on real images, so that the guide has learnt
    * before images are made.
    */
   after: z.number().min(0).max(0.9).default(0),
-  /** Epochs from one making of images to the next; until then the images stay. As many as the run has: made once. */
+  /** Epochs between two syntheses; the images stay in between. As many as the run has: made once. */
   every: z.int().min(1).max(100_000).default(1),
   /**
    * `anchored` start times in order, each for an equal part of the epochs that train on synthetic images (diverse first,
@@ -74,7 +76,7 @@ export const synthesisConfigSchema = z.strictObject({
 export type GuidanceConfig = z.output<typeof guidanceConfigSchema>;
 export type SynthesisConfig = z.output<typeof synthesisConfigSchema>;
 
-/** Epochs before the first that makes images. */
+/** Epochs before the first synthesis. */
 export function epochsBefore({ after }: Pick<SynthesisConfig, 'after'>, epochs: number): number {
   return Math.round(after * epochs);
 }

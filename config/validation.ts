@@ -1,6 +1,6 @@
 /**
- * Turns a failed zod check into one line that a person can act on: the field's path, the value found, and what is
- * allowed; for an unknown field also the nearest known name. Knows nothing of any particular configuration.
+ * Turns a failed zod check into one line that a user can act on: the field's path, its value, and the allowed values;
+ * for an unknown field also the nearest known name. It is independent of any particular configuration.
  */
 import { z } from 'zod';
 import { UserError } from '../common/errors.ts';
@@ -8,14 +8,14 @@ import { UserError } from '../common/errors.ts';
 /** A place in a configuration: `['synthesis', 'guidance', 'interval', 0]`. */
 export type FieldPath = readonly (string | number)[];
 
-/** Says where a field was written, for example `run.yaml:12`; used as the start of the message. */
+/** Returns where a field was written, for example `run.yaml:12`; used as the start of the message. */
 export type Locate = (path: FieldPath) => string;
 
 const SHOWN_LENGTH = 60;
 
 /**
- * Parses `input` by `schema`. Throws UserError for the first problem (and says how many more there are), beginning
- * with `locate(path)`, or with `configuration` without it.
+ * Parses `input` by `schema`. Throws UserError for the first problem (with the number of further ones), beginning with
+ * `locate(path)`, or with `configuration` without it.
  */
 export function parseStrict<Schema extends z.ZodType>(
   schema: Schema,
@@ -85,7 +85,7 @@ function showValue(value: unknown): string {
   return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}…` : text;
 }
 
-/** The schema that rules the field at `path`; undefined where the path leaves what is known. */
+/** The schema of the field at `path`; undefined if the path leaves the known fields. */
 function schemaAt(schema: z.core.$ZodType | undefined, path: FieldPath): z.core.$ZodType | undefined {
   return path.reduce<z.core.$ZodType | undefined>((current, part) => {
     const inner = unwrap(current);
@@ -98,7 +98,7 @@ function schemaAt(schema: z.core.$ZodType | undefined, path: FieldPath): z.core.
   }, schema);
 }
 
-/** Without the wrappers that change no rule: optional, nullable, default, prefault. */
+/** The schema without wrappers that change no rule: optional, nullable, default, prefault. */
 function unwrap(schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined {
   let current = schema;
   while (

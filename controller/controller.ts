@@ -1,7 +1,7 @@
 /**
- * Keeps runs as SynthesisRun objects say, and the objects' status as the runs are. It remembers nothing: what it does follows
- * from the object and the run as they are when it looks, and every step can be repeated, so it may be killed at any moment, and
- * two of them do no harm.
+ * Keeps runs as SynthesisRun objects describe them, and the objects' status up to date. It stores nothing: its actions
+ * follow from the present object and run, and every step can be repeated, so it may be killed at any moment, and two
+ * controllers do not conflict.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { plainText } from '../common/plain-text.ts';
@@ -20,12 +20,14 @@ export interface ControllerOptions {
   readonly api: RunApi;
   readonly objects: ObjectStore;
   readonly log: Log;
-  /** Told when objects can be seen, and when they cannot. */
+  /** Called when objects become visible, and when they cannot be listed. */
   readonly onReady: (isReady: boolean) => void;
 }
 
 const AT_ONCE = 8;
-/** Every object is looked at so often at least: a run may be resumed or deleted without a word to the controller. */
+/**
+ * Maximum interval between two looks at an object: a run may be resumed or deleted without notice to the controller.
+ */
 const LOOK_EVERY_MS = 60_000;
 
 export class Controller {
@@ -38,7 +40,7 @@ export class Controller {
   readonly #timer: NodeJS.Timeout;
   #toldProblem: string | null = null;
 
-  /** Begins at once. */
+  /** Starts at once. */
   constructor(options: ControllerOptions) {
     const { api, objects, log } = options;
     this.#options = options;
@@ -49,7 +51,7 @@ export class Controller {
       onFailure: (name, thrown, attempt) => {
         const problem = plainText(toError(thrown).message);
         if (attempt === 1 && !this.#stop.signal.aborted)
-          log.warn('an object could not be served; it is tried again', { object: name, problem });
+          log.warn('an object could not be processed; trying again', { object: name, problem });
       },
     });
     this.#runs = new RunWatches(api, (name) => this.#queue.add(name));
@@ -62,7 +64,7 @@ export class Controller {
     }, LOOK_EVERY_MS);
   }
 
-  /** Resolves when it does nothing any more. Runs go on. */
+  /** Resolves when it has stopped. Runs continue. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#stop.abort(new Error('the controller ends'));
@@ -80,7 +82,7 @@ export class Controller {
     onReady(problem === null);
   }
 
-  /** Brings one object a step further. */
+  /** Advances one object by one step. */
   async #look(name: string): Promise<void> {
     const { objects, log } = this.#options;
     const object = await objects.get(name);
@@ -115,7 +117,10 @@ export class Controller {
     }
   }
 
-  /** Asks the coordinator. Why there is no run yet is written to the object's status. @throws what the asking throws */
+  /**
+   * Calls the coordinator. The reason for a missing run is written to the object's status. @throws the error of the
+   * call
+   */
   async #orTell<Value>(object: SynthesisRun, ask: (client: RunClient) => Promise<Value>): Promise<Value> {
     try {
       return await ask(this.#client);
@@ -138,7 +143,7 @@ function isOver({ metadata, status }: SynthesisRun): boolean {
   return !isHeld && (metadata.deletionTimestamp !== undefined || status?.phase === 'Succeeded');
 }
 
-/** Whether the object says it already. */
+/** Whether the object's status is up to date. */
 function isTold({ status }: SynthesisRun, now: Status): boolean {
   return isDeepStrictEqual(status ?? {}, JSON.parse(JSON.stringify(now, withoutNulls)));
 }

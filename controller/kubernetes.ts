@@ -1,5 +1,5 @@
 /**
- * The API server, as the controller needs it: objects of one namespace, read, watched, and written back. The library loads
+ * The controller's interface to the API server: reads, watches and writes objects of one namespace. The library loads
  * slowly, so this file is imported only by a controller that starts.
  */
 import {
@@ -15,25 +15,25 @@ import { toError, UserError } from '../common/errors.ts';
 import { FINALISER, GROUP, PLURAL, type Status, type SynthesisRun, VERSION } from './synthesis-run.ts';
 
 export interface ObjectWatch {
-  /** Names of the objects that are there. */
+  /** Names of the present objects. */
   names(): readonly string[];
   stop(): Promise<void>;
 }
 
 export interface ObjectStore {
   readonly namespace: string;
-  /** Null where it is not there. */
+  /** Null if it does not exist. */
   get(name: string): Promise<SynthesisRun | null>;
   writeStatus(object: SynthesisRun, status: Status): Promise<void>;
-  /** Sets or takes the finaliser. @throws Error where the object has changed since it was read. */
+  /** Sets or removes the finaliser. @throws Error if the object has changed since it was read. */
   writeHold(object: SynthesisRun, isHeld: boolean): Promise<void>;
   watch(listeners: ObjectListeners): ObjectWatch;
 }
 
 export interface ObjectListeners {
-  /** An object came, changed or went. */
+  /** An object was added, changed or removed. */
   readonly onChange: (name: string) => void;
-  /** Objects are listed and watched (true), or cannot be, for the time being. */
+  /** Objects are listed and watched (true), or temporarily cannot be. */
   readonly onConnection: (problem: string | null) => void;
 }
 
@@ -41,7 +41,7 @@ const NO_CLUSTER = 'http://localhost:8080';
 const RETRY_MS = 5000;
 const NOT_FOUND = 404;
 
-/** The store of `namespace`, or of the one that the cluster's credentials name. @throws UserError where no cluster is named. */
+/** The store of `namespace`, or of the one in the cluster's credentials. @throws UserError if no cluster is named. */
 export function openObjects(namespace: string | undefined): ObjectStore {
   const config = new KubeConfig();
   try {
@@ -54,7 +54,7 @@ export function openObjects(namespace: string | undefined): ObjectStore {
       },
     );
   }
-  // Where it finds nothing the library falls back to this address.
+  // The library falls back to this address when it finds no configuration.
   if ((config.getCurrentCluster()?.server ?? NO_CLUSTER) === NO_CLUSTER)
     throw new UserError(
       'no cluster: set KUBECONFIG to a file with a current context, or run in a pod with a service account',
@@ -132,7 +132,7 @@ class ClusterObjects implements ObjectStore {
 
 const MERGE = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
 
-/** Awaits `request`; null where the object does not exist (any more). @throws Error in one line. */
+/** Awaits `request`; null if the object does not exist (any more). @throws Error in one line. */
 async function unlessGone<Value>(request: () => Promise<Value>): Promise<Value | null> {
   try {
     return await request();
@@ -142,7 +142,7 @@ async function unlessGone<Value>(request: () => Promise<Value>): Promise<Value |
   }
 }
 
-/** The library's errors have whole answers as messages; the server's own sentence is within. */
+/** The library's errors contain whole responses as messages, which include the server's own sentence. */
 function describe(thrown: unknown): string {
   const { body } = thrown as { body?: unknown };
   const text = typeof body === 'string' ? sentenceIn(body) : null;

@@ -1,17 +1,18 @@
-/** The controller's next step for an object: a pure function of the object and its run as they are now. It is asked
+/**
+ * The controller's next step for an object: a pure function of the object and its run as they are now. It is called
  * again
- * after each step, so that a controller that ends between two steps goes on where it was.
+ * after each step, so a controller that ends between two steps continues where it was.
  */
 import type { Run__Output } from '../gen/ballast/v1/Run.ts';
 import { FINALISER, type SynthesisRun } from './synthesis-run.ts';
 
 /**
- * `hold` and `release` set and take the finaliser; `create`, `cancel` and `resume` act on the run; `settled` waits for a change
- * of either.
+ * `hold` and `release` set and remove the finaliser; `create`, `cancel` and `resume` act on the run; `settled` waits
+ * for a change of either.
  */
 export type Step = 'hold' | 'create' | 'cancel' | 'resume' | 'release' | 'settled';
 
-/** `run` is null where the coordinator knows none. */
+/** `run` is null if the coordinator has none. */
 export function nextStep(object: SynthesisRun, run: Run__Output | null): Step {
   const { metadata, spec } = object;
   const isHeld = metadata.finalizers?.includes(FINALISER) ?? false;
@@ -33,18 +34,18 @@ export function isGoingOn({ state }: Run__Output): boolean {
   return state === 'STATE_QUEUED' || state === 'STATE_RUNNING';
 }
 
-/** Whether the controller stopped the run, or is about to, because of `suspend`; others may cancel it too. */
+/** Whether the controller stopped the run, or is about to, because of `suspend`; other clients may cancel it too. */
 export function wasSuspended({ status }: SynthesisRun): boolean {
   const condition = status?.conditions?.find(({ type }) => type === 'Suspended');
   return condition?.status === 'True' || condition?.reason === 'Suspending';
 }
 
-/** Whether the run was made: one that is gone since is not made again. */
+/** Whether the run was created: a run that has been deleted is not created again. */
 export function wasMade({ status }: SynthesisRun): boolean {
   return (status?.run ?? null) !== null;
 }
 
-/** Whether the coordinator refused what the object says now. */
+/** Whether the coordinator refused the object's present spec. */
 export function wasRefused({ metadata, status }: SynthesisRun): boolean {
   const accepted = status?.conditions?.find(({ type }) => type === 'Accepted');
   return accepted?.status === 'False' && accepted.observedGeneration === metadata.generation;

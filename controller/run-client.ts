@@ -1,4 +1,4 @@
-/** The coordinator, as the controller asks it; its refusals as problems that an object's status can tell of. */
+/** The controller's client of the coordinator; it reports refusals as problems for an object's status. */
 import { CallError } from '../actors/base/call-errors.ts';
 import type { StatusName } from '../actors/base/status-codes.ts';
 import type { Calls } from '../actors/proto/protos.ts';
@@ -10,20 +10,20 @@ import { belongsTo, createRequestOf, runNameOf, type SynthesisRun } from './synt
 
 export type RunApi = Calls<CoordinatorServiceClient>;
 
-/** CancelRun answers when the run has stopped, which may take a step of a sampler. */
+/** CancelRun returns when the run has stopped, which may take one sampler step. */
 const DEADLINE_MS = 60_000;
 
 export class RunClient {
   readonly #api: RunApi;
   readonly #options: { readonly deadlineMs: number; readonly signal: AbortSignal };
 
-  /** `signal` ends calls that go on. */
+  /** `signal` cancels calls in progress. */
   constructor(api: RunApi, signal: AbortSignal) {
     this.#api = api;
     this.#options = { deadlineMs: DEADLINE_MS, signal };
   }
 
-  /** The object's run; null where there is none. @throws CallError */
+  /** The object's run; null if there is none. @throws CallError */
   async find(object: SynthesisRun): Promise<Run__Output | null> {
     try {
       const run = await this.#api.getRun({ name: runNameOf(object) }, this.#options);
@@ -44,7 +44,10 @@ export class RunClient {
     await this.#api.cancelRun({ name: runNameOf(object) }, this.#options);
   }
 
-  /** The wish is that of one version of the object: repeated, it resumes no second time. @throws CallError */
+  /**
+   * The request id belongs to one version of the object: repeated, it does not resume the run a second time. @throws
+   * CallError
+   */
   async resume(object: SynthesisRun): Promise<void> {
     const { uid, generation } = object.metadata;
     const request = { name: runNameOf(object), requestId: `synthesisrun/${uid}/${generation}` };
@@ -64,7 +67,7 @@ const PASSING: Partial<Record<StatusName, string>> = {
   PERMISSION_DENIED: 'TokenRefused',
 };
 
-/** Null for what is no failure of a call. */
+/** Null if it is not a failed call. */
 export function problemOf(thrown: unknown): Problem | null {
   if (!(thrown instanceof CallError)) return null;
   const final = FINAL[thrown.code];

@@ -1,8 +1,8 @@
-/** Follows the runs that go on: whatever is told of one says that its object must be looked at. */
+/** Follows active runs: any event of a run triggers a look at its object. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunApi } from './run-client.ts';
 
-/** Before a stream that ended is opened again, where its run goes on. */
+/** Delay before an ended stream is reopened, if its run is still active. */
 const PAUSE_MS = 2000;
 
 export class RunWatches {
@@ -10,7 +10,7 @@ export class RunWatches {
   readonly #onEvent: (object: string) => void;
   readonly #watches = new Map<string, { readonly run: string; readonly stop: AbortController }>();
 
-  /** `onEvent` gets the name of the object whose run tells something. */
+  /** `onEvent` receives the name of the object whose run has an event. */
   constructor(api: RunApi, onEvent: (object: string) => void) {
     this.#api = api;
     this.#onEvent = onEvent;
@@ -34,7 +34,7 @@ export class RunWatches {
     for (const object of [...this.#watches.keys()]) this.leave(object);
   }
 
-  /** A stream that breaks is no failure: the object is looked at, and the next one goes on behind the last event. */
+  /** A broken stream is not a failure: the object is examined, and the next stream continues after the last event. */
   async #watch(object: string, run: string, signal: AbortSignal): Promise<void> {
     let next = 1;
     while (!signal.aborted) {
@@ -45,7 +45,7 @@ export class RunWatches {
           this.#onEvent(object);
         }
       } catch {
-        // The look at the object says what is wrong.
+        // The look at the object reports the problem.
       }
       if (signal.aborted) return;
       this.#onEvent(object);

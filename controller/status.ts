@@ -1,21 +1,21 @@
-/** The status of an object: what `kubectl get`, `describe` and `wait` show of its run. */
+/** The status of an object, as shown by `kubectl get`, `describe` and `wait`. */
 import { fromTimestamp } from '../coordinator/api/struct.ts';
 import type { Run__Output } from '../gen/ballast/v1/Run.ts';
 import { isGoingOn, wasMade, wasRefused, wasSuspended } from './next-step.ts';
 import type { Condition, Phase, Status, StatusMetrics, SynthesisRun } from './synthesis-run.ts';
 
-/** Why the coordinator did not take the run, or cannot be asked. */
+/** Why the coordinator refused the run, or cannot be reached. */
 export interface Problem {
-  /** One word, as `ConfigInvalid`. */
+  /** One word, such as `ConfigInvalid`. */
   readonly reason: string;
   readonly message: string;
-  /** Whether asking again is of no use as long as the object says the same. */
+  /** Whether a retry is useless until the object changes. */
   readonly isFinal: boolean;
 }
 
 type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>;
 
-/** `run` is null where the coordinator knows none, `problem` where it took the run or was not asked yet. */
+/** `run` is null if the coordinator has none, `problem` if it accepted the run or was not asked yet. */
 export function statusOf(
   object: SynthesisRun,
   run: Run__Output | null,
@@ -97,7 +97,7 @@ function suspendedOf(object: SynthesisRun, phase: Phase): Verdict {
   return { status: 'False', reason: wasSuspended(object) ? 'Resumed' : 'NotSuspended', message };
 }
 
-/** The time of a condition is that of its last change of status. */
+/** A condition's time is that of its last change of status. */
 function conditionOf(
   { metadata, status }: SynthesisRun,
   type: Condition['type'],
@@ -127,7 +127,7 @@ function metricsOf({ test, validation }: Run__Output): StatusMetrics | null {
   };
 }
 
-/** To four places, as tables show them. */
+/** To four decimal places, as in tables. */
 function rounded(rate: number): number {
   return Math.round(rate * 1e4) / 1e4;
 }

@@ -1,6 +1,6 @@
 /**
- * The custom resource `SynthesisRun` (k8s/chart/crds), and the run that belongs to an object: its id and its request follow
- * from the object's name and uid alone, so a controller that forgets everything still finds the run that it made.
+ * The custom resource `SynthesisRun` (k8s/chart/crds), and the run that belongs to an object: its id and its request
+ * follow only from the object's name and uid, so a controller without any memory still finds the run that it created.
  */
 import { toStruct } from '../coordinator/api/struct.ts';
 import type { CreateRunRequest } from '../gen/ballast/v1/CreateRunRequest.ts';
@@ -10,10 +10,10 @@ import type { Run__Output } from '../gen/ballast/v1/Run.ts';
 export const GROUP = 'ballast.internal';
 export const VERSION = 'v1alpha1';
 export const PLURAL = 'synthesisruns';
-/** An object has it while its run may be going on, so that deleting the object cancels the run first. */
+/** An object has it while its run may be active, so that deleting the object first cancels the run. */
 export const FINALISER = `${GROUP}/run`;
 
-/** Labels of the run that say whose it is. */
+/** Labels of the run that identify its object. */
 const UID_LABEL = `${GROUP}/uid`;
 const NAMESPACE_LABEL = `${GROUP}/namespace`;
 
@@ -29,7 +29,7 @@ export interface Condition {
   readonly observedGeneration: number;
 }
 
-/** Rates from 0 to 1; null where they were not measured. */
+/** Rates from 0 to 1; null if they were not measured. */
 export interface StatusMetrics {
   readonly split: 'validation' | 'test';
   readonly accuracy: number;
@@ -39,7 +39,7 @@ export interface StatusMetrics {
   readonly worstRecall: number | null;
 }
 
-/** A field that is null is not there. */
+/** A null field is absent. */
 export interface Status {
   readonly observedGeneration: number;
   readonly run: string | null;
@@ -54,7 +54,7 @@ export interface Status {
   readonly conditions: readonly Condition[];
 }
 
-/** An object as the API server gives it, which has checked it against the schema. */
+/** An object as the API server returns it, which has validated it against the schema. */
 export interface SynthesisRun {
   readonly metadata: {
     readonly name: string;
@@ -76,13 +76,13 @@ export interface SynthesisRun {
 
 const MAX_STEM = 50;
 
-/** `runs/photos-1f0c2a9b` of an object `photos`: objects of one name that follow each other have runs of their own. */
+/** `runs/photos-1f0c2a9b` of an object `photos`: successive objects of one name have different runs. */
 export function runNameOf({ metadata: { name, uid } }: SynthesisRun): string {
   const stem = name.replaceAll('.', '-').slice(0, MAX_STEM);
   return `runs/${/^[a-z]/.test(stem) ? '' : 'run-'}${stem}-${uid.slice(0, 8)}`;
 }
 
-/** The request for the object's run; a repeated request makes no second one. */
+/** The request for the object's run; repeating it creates no second run. */
 export function createRequestOf(object: SynthesisRun): CreateRunRequest {
   const { metadata, spec } = object;
   const own = { [UID_LABEL]: metadata.uid, [NAMESPACE_LABEL]: metadata.namespace };
@@ -95,7 +95,7 @@ export function createRequestOf(object: SynthesisRun): CreateRunRequest {
   };
 }
 
-/** Whether a run was made for this very object. */
+/** Whether a run was created for this object. */
 export function belongsTo({ labels }: Run__Output, { metadata }: SynthesisRun): boolean {
   return labels[UID_LABEL] === metadata.uid;
 }

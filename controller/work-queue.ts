@@ -1,13 +1,13 @@
 /**
- * Work by key, as controllers do it: a key is worked on by one at a time; one that is added meanwhile is worked on once more;
- * one whose work fails is tried again later, each time after a longer wait.
+ * Work by key, as controllers do it: each key is processed once at a time; a key added meanwhile is processed once
+ * more; a key whose work fails is retried after increasing delays.
  */
 
 export interface WorkQueueOptions {
-  /** Keys that are worked on at once. */
+  /** Keys that are processed at once. */
   readonly atOnce: number;
   readonly work: (key: string) => Promise<void>;
-  /** Told of each failure; `attempt` counts from 1. */
+  /** Called at each failure; `attempt` counts from 1. */
   readonly onFailure: (key: string, thrown: unknown, attempt: number) => void;
 }
 
@@ -31,7 +31,7 @@ export class WorkQueue {
     this.#begin();
   }
 
-  /** Resolves when no work goes on; what waits is left. */
+  /** Resolves when no work is in progress; waiting keys are dropped. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#waiting.clear();

@@ -37,7 +37,7 @@ export function coordinatorHandlers(
   };
 }
 
-/** Events as they come; throws what the run threw once they are all out. */
+/** Events as they arrive; throws the run's error after all of them. */
 async function* streamRun(
   request: DriveRequest__Output,
   runtime: ActorRuntime,
@@ -89,7 +89,7 @@ async function openFolder(
 ): Promise<RunConfig> {
   if (resume) {
     const stored = await folder.readConfig();
-    // The data may lie elsewhere now: the loop compares its content with what the run began with.
+    // The data may have moved: the loop compares its content with the data at the run's start.
     const { data } = configJson === '' ? stored : parseRunConfig(parseJson(configJson));
     return { ...stored, data, out: folder.dir };
   }

@@ -65,7 +65,7 @@ export interface CoordinatorOptions {
   readonly tokens: ApiTokens | null;
   readonly confine: Confine;
   readonly showPath: ShowPath;
-  /** Where else runs tell of their events; null for nowhere. */
+  /** Where runs also publish their events; null for nowhere. */
   readonly mirror: EventMirror | null;
   /** How long events stay there after a run's end, milliseconds. */
   readonly keepEventsMs: number;
@@ -87,7 +87,7 @@ export interface Coordinator {
 /** @throws UserError when the folder cannot be used, or the API not be served there. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   const { node, registry, log, maxRuns, workerLabels, workerResources, tokens, confine, showPath } = options;
-  const security = new SecurityFiles(process.env, { log: null }); // the node tells of wrong ones
+  const security = new SecurityFiles(process.env, { log: null }); // the node reports invalid ones
   const transport = new ChannelPool({ security });
   const system = new ActorSystem({ node, transport, log });
   const objects = new ObjectStore({

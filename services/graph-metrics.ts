@@ -1,4 +1,7 @@
-/** Metrics of compiled graphs, the same for every service that computes: how many, and the seconds until they could run. */
+/**
+ * Metrics of compiled graphs, the same for every service that computes: their number, and the seconds until they could
+ * run.
+ */
 import { Counter } from 'prom-client';
 import type { Registry } from 'prom-client';
 import type { GraphTotals } from '../tensor/graph-totals.ts';
@@ -20,10 +23,10 @@ export class GraphMetrics {
       help: 'Time until graphs were ready, seconds.',
       ...common,
     });
-    this.update(this.#counted); // both sources are there from the start, as zeros
+    this.update(this.#counted); // both sources exist from the start, as zeros
   }
 
-  /** Takes over what the compute thread has counted since it began. */
+  /** Adds the compute thread's counts since its start. */
   update(totals: GraphTotals): void {
     const before = this.#counted;
     this.#graphs.inc({ source: 'compiled' }, totals.compiled - before.compiled);

@@ -142,7 +142,10 @@ export class GraphCache {
 
   #giveUp(error: unknown): void {
     if (this.#isWritable)
-      this.#log.warn('graphs are compiled again: their cache cannot be used', { folder: this.#folder, error });
+      this.#log.warn('graphs are compiled again: their cache cannot be used', {
+        folder: this.#folder,
+        error,
+      });
     this.#isWritable = false;
   }
 }

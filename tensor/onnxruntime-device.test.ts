@@ -42,5 +42,7 @@ it.each(['cuda'] as const)('refuses %s by name where it does not work, with the 
 it('is one of the engine onnxruntime', async () => {
   const x = { shape: [], dtype: 'float32' } as const;
   const compiled = compile(({ x }) => ({ x }), { x }, { engine: 'reference', device: 'cuda' });
-  await expect(compiled).rejects.toThrow('device cuda: only the engine onnxruntime takes a device; reference finds');
+  await expect(compiled).rejects.toThrow(
+    'device cuda: only the engine onnxruntime takes a device; reference finds',
+  );
 });

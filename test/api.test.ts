@@ -339,7 +339,7 @@ describe('a coordinator', () => {
     });
     const run = await ended(api, name);
     expect(run.state).toBe('STATE_FAILED');
-    expect(run.reason).toMatch(/knows images of 16×16×1, the data has 20×20×1/);
+    expect(run.reason).toMatch(/was trained on images of 16×16×1, the data has 20×20×1/);
     expect(readFileSync(join(runsDir, 'broken', 'run.json'), 'utf8')).toContain('"failed"');
   });
 

@@ -1,11 +1,11 @@
-/** Waiting for what comes when it comes: on a busy machine that is later. */
+/** Waits for a condition in tests, however long a busy machine takes. */
 import { vi } from 'vitest';
 
-/** Above what the slowest machine needs. A test that lasts so long fails anyway, and tells what it waited for. */
+/** Longer than the slowest machine needs. A test that takes this long fails anyway, with the last failed condition. */
 const PATIENCE_MS = 60_000;
 const POLL_MS = 25;
 
-/** Calls `check` until it passes, and gives its value. @throws its last error, when it did not for a minute */
+/** Calls `check` until it passes, and returns its value. @throws its last error if it did not pass within a minute */
 export function eventually<Value>(check: () => Value | Promise<Value>): Promise<Value> {
   return vi.waitFor(check, { timeout: PATIENCE_MS, interval: POLL_MS });
 }

@@ -107,7 +107,7 @@ function* detailsOf({ reason, metadata = {}, retryAfterMs }: ApiErrorFacts, mess
   }
 }
 
-/** Whether a status tells programs its cause already. */
+/** Whether a status already tells programs its cause. */
 export function hasDetails(metadata: grpc.Metadata | null | undefined): boolean {
   return (metadata?.get(DETAILS_KEY).length ?? 0) > 0;
 }

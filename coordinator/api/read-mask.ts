@@ -1,6 +1,6 @@
 /**
- * Read masks (google.aip.dev/157): the fields of a message that a request wants. A path is a field's name, or goes into a
- * message or a map by dots, as `test.accuracy` or `labels.team`; `*` stands for all.
+ * Read masks (google.aip.dev/157): the fields of a message that a request asks for. A path is a field's name, with dots
+ * for fields of messages and maps, as in `test.accuracy` or `labels.team`; `*` stands for all.
  */
 import protobuf from 'protobufjs';
 import { loadRoot } from '../../actors/proto/proto-root.ts';
@@ -42,7 +42,7 @@ function keysOf(type: protobuf.Type, parts: readonly string[], path: string): st
   if (rest.length === 0) return [field.name];
   if (field.resolve() instanceof protobuf.MapField) return [field.name, rest.join('.')];
   if (!(field.resolvedType instanceof protobuf.Type) || field.repeated) throw unknownPath(path);
-  // Within a Struct lie names of its own, which no type knows.
+  // A Struct contains arbitrary names, which no type describes.
   if (field.resolvedType.fullName.startsWith('.google.protobuf.')) throw unknownPath(path);
   return [field.name, ...keysOf(field.resolvedType, rest, path)];
 }

@@ -70,7 +70,7 @@ export function resultMethods(lookup: RunLookup): Methods {
   };
 }
 
-/** @throws ApiError for a run that has not ended well: it has no `what`. */
+/** @throws ApiError for a run that has not succeeded, and so has no `what`. */
 function finished(record: RunRecord, what: string): RunRecord {
   if (record.state === 'succeeded') return record;
   const message = `${runName(record.id)} has no ${what}: it is ${record.state}`;

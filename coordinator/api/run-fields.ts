@@ -3,7 +3,7 @@ import type { Metrics } from '../../report/records.ts';
 import type { RunFacts } from '../runs/run-facts.ts';
 import { RUN_STATES, type RunRecord } from '../runs/run-record.ts';
 
-/** A run with what its folder tells of it. */
+/** A run with the facts from its folder. */
 export interface RunView {
   readonly record: RunRecord;
   readonly facts: RunFacts;

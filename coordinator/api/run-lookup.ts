@@ -1,4 +1,4 @@
-/** The run that a request names, its folder, and what the folder tells of it. */
+/** The run that a request names, its folder, and the facts in it. */
 import { RunFolder } from '../records/run-folder.ts';
 import { type RunFacts, RunFactsCache } from '../runs/run-facts.ts';
 import type { RunManager } from '../runs/run-manager.ts';
@@ -18,7 +18,7 @@ export class RunLookup {
     this.#facts = new RunFactsCache(dirOf);
   }
 
-  /** The run of a name, as `runs/a`. @throws ApiError for what is no name, or no run's. */
+  /** The run with a name such as `runs/a`. @throws ApiError for an invalid name, or one without a run. */
   run(name: string, field = 'name'): RunRecord {
     const id = parseRunName(name, field);
     const record = this.#runs.get(id);

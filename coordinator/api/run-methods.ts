@@ -99,7 +99,7 @@ function runExists({ id }: RunRecord): ApiError {
   });
 }
 
-/** The run that this request made, now or before. @throws ApiError when it asked for something else then. */
+/** The run that this request created, now or earlier. @throws ApiError when the earlier request differed. */
 function sameWish(asked: RunRecord, made: RunRecord): RunRecord {
   if (asked.request?.digest === made.request?.digest) return made;
   throw new ApiError({

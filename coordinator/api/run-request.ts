@@ -13,8 +13,8 @@ const LABEL = /^[A-Za-z0-9]([\w./-]{0,61}[A-Za-z0-9])?$/;
 const WEIGHTS = { least: 0.01, most: 100 };
 
 /**
- * Resolves a path of a configuration to one on this machine; `field` begins messages. @throws UserError for one that lies
- * elsewhere.
+ * Resolves a path of a configuration to one on this machine; `field` begins messages. @throws UserError for a path
+ * outside the allowed folders.
  */
 export type Confine = (path: string, field: string) => Promise<string>;
 

@@ -121,7 +121,7 @@ export class ApiServer {
           apiCall.signal.throwIfAborted();
           if (!call.write(method.responseSerialize(message))) await drained(call, apiCall.signal);
         }
-        apiCall.signal.throwIfAborted(); // a source that ended for that has not come to its end
+        apiCall.signal.throwIfAborted(); // a source that was aborted has not reached its end
         return () => call.end();
       }).then((end) => (typeof end === 'function' ? end() : call.emit('error', end)));
   }

@@ -1,6 +1,6 @@
 /**
- * Images on demand: a studio (studios.ts) has the run's data and classifier; shards are made by the workers of all runs,
- * in turn with them. What is asked for counts as backlog from the first moment, whether or not there is a worker.
+ * Images on demand: a studio (studios.ts) has the run's data and classifier; the workers of all runs make the shards,
+ * in turn with those of runs. Requested images count as backlog from the start, whether or not there is a worker.
  */
 import sharp from 'sharp';
 import { AsyncQueue } from '../../actors/base/async-queue.ts';

@@ -11,7 +11,7 @@ import type { ObjectRef__Output } from '../../gen/ballast/v1/ObjectRef.ts';
 export type TrainerHandle = Calls<ClassifierTrainerServiceClient>;
 export type WorkerHandle = Calls<DiffusionWorkerServiceClient>;
 
-/** Where an actor is in its life; `dead` is for good. */
+/** An actor's life-cycle state; `dead` is permanent. */
 export interface LinkStatus {
   readonly state: 'pending' | 'alive' | 'restarting' | 'dead';
   /** Number of its process, from 1. */
@@ -22,7 +22,7 @@ export interface LinkStatus {
   readonly mistake?: string | null;
 }
 
-/** An actor that somebody else keeps alive. */
+/** An actor that another owner keeps alive. */
 export interface ActorLink<Handle> {
   readonly name: string;
   /** Reaches the living process, whichever it is. */
@@ -42,15 +42,17 @@ export interface WorkerSource {
   readonly share: WorkerShare | null;
 }
 
-/** A run's turn at workers that others want too. */
+/** A run's turn at workers that other runs want too. */
 export interface WorkerShare {
   /** Shards that wait for a worker now. */
   want(shards: number): void;
-  /** The worker for a shard of so many images; undefined while others come first, or no worker has room. */
+  /** The worker for a shard of this many images; undefined while others come first, or no worker has room. */
   take(images: number): string | undefined;
   /** A taken worker is done with its shard, well or not. */
   made(worker: string): void;
-  /** The trainer holds a taken worker's shard, or nobody wants it any more. Once for each `take`, after `made`. */
+  /**
+   * The trainer holds a taken worker's shard, or nobody needs it any more. Called once for each `take`, after `made`.
+   */
   settled(worker: string): void;
   /** Calls the listener when `take` may succeed, until the returned function is called; the run then wants nothing. */
   onRoom(listener: () => void): () => void;
@@ -73,7 +75,9 @@ export class TrainerLost extends Error {
   override readonly name = 'TrainerLost';
 }
 
-/** Resolves with the status once the actor is alive. Rejects when it is dead for good, or with the signal's reason. */
+/**
+ * Resolves with the status once the actor is alive. Rejects when it has died permanently, or with the signal's reason.
+ */
 export function whenAlive<Handle>(link: ActorLink<Handle>, signal: AbortSignal): Promise<LinkStatus> {
   return when(link, signal, (status) => {
     if (status.state === 'dead') throw deadError(link.name, status);

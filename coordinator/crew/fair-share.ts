@@ -1,8 +1,9 @@
 /**
- * Which of several runs gets the next free worker: start-time fair queueing (Goyal, Vin, Cheng 1996). Each run has a
- * virtual time that grows by what it is given, in worker-seconds, over its weight; whoever wants a worker and has the
- * least comes next. A run that comes back after a time without wishes begins at the least virtual time of those that
- * wait: it has saved up nothing, and owes nothing. No run starves: all others overtake it. Pure.
+ * Decides which of several runs gets the next free worker: start-time fair queueing (Goyal, Vin, Cheng 1996). Each run
+ * has a virtual time that grows by the worker-seconds that it receives, divided by its weight; of the runs that want a
+ * worker, the one with the least virtual time is next. A run that returns after an idle period starts at the least
+ * virtual time of the waiting runs: it has accumulated neither credit nor debt. No run starves, because all others
+ * overtake it. Pure.
  */
 
 export interface Claim {
@@ -17,7 +18,7 @@ export interface Claim {
 /** By run. */
 export type Claims = ReadonlyMap<string, Claim>;
 
-/** With a run that wants nothing yet. */
+/** Adds a run that wants nothing yet. */
 export function enter(claims: Claims, run: string, weight: number): Claims {
   return new Map(claims).set(run, { weight, virtualTime: 0, wants: 0 });
 }
@@ -28,7 +29,7 @@ export function leave(claims: Claims, run: string): Claims {
   return left;
 }
 
-/** With a run that wants workers for so many shards. */
+/** Sets how many shards a run wants workers for. */
 export function want(claims: Claims, run: string, wants: number): Claims {
   const claim = claims.get(run)!;
   if (claim.wants === wants) return claims;
@@ -37,14 +38,14 @@ export function want(claims: Claims, run: string, wants: number): Claims {
   return new Map(claims).set(run, { ...claim, wants, virtualTime });
 }
 
-/** With a run that was given a worker for one shard of so many worker-seconds. */
+/** Records that a run was given a worker for one shard of this many worker-seconds. */
 export function charge(claims: Claims, run: string, seconds: number): Claims {
   const claim = claims.get(run)!;
   const virtualTime = claim.virtualTime + seconds / claim.weight;
   return new Map(claims).set(run, { ...claim, virtualTime, wants: Math.max(0, claim.wants - 1) });
 }
 
-/** The run that comes next, the first by name among equals; null when none wants a worker. */
+/** The next run, the first by name among equals; null when none wants a worker. */
 export function next(claims: Claims): string | null {
   let first: string | null = null;
   for (const [run, claim] of claims) {

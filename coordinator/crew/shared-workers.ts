@@ -10,7 +10,7 @@ const CREDITS = 2;
 
 interface Member {
   readonly link: ActorLink<WorkerHandle>;
-  /** Shards that it was given and has not made. */
+  /** Shards that it has received and not finished. */
   load: number;
   /** Shards that it was given and that no trainer holds. */
   unsettled: number;
@@ -128,7 +128,7 @@ export class SharedWorkers {
     return best;
   }
 
-  /** Lets the run whose turn it is try again. Not at once: whoever calls this is in the midst of something. */
+  /** Lets the next run try again. Deferred, because the caller is in the middle of an operation. */
   #wakeNext(asking: string | null = null): void {
     const run = next(this.#claims);
     if (run !== null && run !== asking) queueMicrotask(() => this.#wakes.get(run)?.());

@@ -15,7 +15,7 @@ import type { SharedWorkers } from './shared-workers.ts';
 
 /** How often the nodes are looked at. */
 const LOOK_MS = 500;
-/** Wait before a node on which a worker died for good gets another. */
+/** Wait before a node on which a worker died permanently gets another. */
 const PENALTY_MS = 30_000;
 
 export interface WorkerPoolOptions {
@@ -83,7 +83,7 @@ export class WorkerPool {
     }
   }
 
-  /** Parts with workers that died for good, and with those of nodes that drain or are gone. */
+  /** Releases workers that died permanently, and those of nodes that are draining or gone. */
   #letGo(nodes: readonly NodeStatus[]): void {
     const states = new Map(nodes.map(({ nodeId, state }) => [nodeId, state]));
     for (const worker of this.#workers.values()) {

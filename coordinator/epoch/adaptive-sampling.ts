@@ -43,9 +43,9 @@ export function readsAccuracy(rule: AdaptiveSamplingOptions['rule']): boolean {
 }
 
 /**
- * The quota of each class for the next epoch, and the state after it. Quotas sum to `budget` exactly, save by the
- * `released` rule (whose floor() loses up to one image a class) and where floor or cap make it impossible (then as
- * near as they allow). Throws RangeError for accuracies outside [0, 1] or of another length than `classCounts`.
+ * The quota of each class for the next epoch, and the state after it. Quotas sum to `budget` exactly, except under the
+ * `released` rule (whose floor() loses up to one image per class) and when floor or cap make that impossible (then as
+ * closely as they allow). Throws RangeError for accuracies outside [0, 1] or of another length than `classCounts`.
  */
 export function decideQuota(input: QuotaInput): QuotaDecision {
   const { options, budget, classCounts, accuracy, state } = input;

@@ -26,13 +26,13 @@ export interface RunInput {
   readonly metrics: RunMetrics;
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
-  /** Aborting it cancels the run: the last complete epoch's checkpoint stands. */
+  /** Aborting it cancels the run: the last complete epoch's checkpoint is kept. */
   readonly signal: AbortSignal;
   /** Facts of the coordinator's own process, for environment.json and the report. */
   readonly environment: Readonly<Record<string, string>>;
   /** Draws report.html and its pictures. */
   readonly renderReport: (dir: string, report: RunReport) => Promise<unknown>;
-  /** How long a lost call waits to hear that the trainer's process died. */
+  /** How long a lost call waits for the report that the trainer's process died. */
   readonly autopsyMs?: number;
 }
 
@@ -48,7 +48,7 @@ const AUTOPSY_MS = 5000;
 interface Progress {
   /** After the last complete epoch. */
   state: RunState;
-  /** Whether the start was told of. */
+  /** Whether the start has been reported. */
   isTold: boolean;
 }
 
@@ -121,7 +121,7 @@ async function openTrainer(
   return opened;
 }
 
-/** Whether the run goes on with the same data at another place (`--resume` with `--data`). */
+/** Whether the run continues with the same data at another place (`--resume` with `--data`). */
 function hasMovedData(kept: RunConfig, now: RunConfig): boolean {
   return JSON.stringify(kept.data) !== JSON.stringify(now.data);
 }
@@ -212,7 +212,7 @@ async function drawReport({ renderReport, folder }: RunInput, report: RunReport)
   }
 }
 
-/** Which classes had synthetic images that were told from real ones too well, when last they were made. */
+/** The classes whose synthetic images were too easily distinguished from real ones at the last synthesis. */
 function imageWarnings(
   classes: readonly string[],
   records: readonly EpochRecord[],

@@ -152,7 +152,7 @@ export class RunMetrics {
     if (guidedBy !== null) this.#all.staleness.set({ run: this.#run }, step - guidedBy);
   }
 
-  /** Images are asked for whose making has not begun. */
+  /** Requested images whose synthesis has not started. */
   imagesAsked(images: number): void {
     this.#all.backlogSeconds.set({ run: this.#run }, images * this.#all.imageSeconds);
   }

@@ -103,8 +103,7 @@ export function createSchedule(
 }
 
 /**
- * The schedule after something happened. An answer to an assignment that no longer stands (its worker died, the shard
- * went elsewhere) changes nothing.
+ * The schedule after an event. An answer to an outdated assignment (its worker died, the shard moved) changes nothing.
  */
 export function advance(schedule: Schedule, event: ScheduleEvent, nowMs: number): Schedule {
   switch (event.type) {
@@ -261,7 +260,7 @@ function release(
   return { ...after, returned, redone: schedule.redone + indices.length };
 }
 
-/** A shard in another state, with so many more attempts. */
+/** A shard in another state, with additional attempts. */
 function move(schedule: Schedule, index: number, current: ShardState, attempts = 0): Schedule {
   const before = schedule.shards.at(index)!;
   const counts = { ...schedule.counts };

@@ -1,6 +1,6 @@
 /**
- * From quotas to units of work: an epoch's ordered image list, cut into shards of a fixed size. Pure, and blind to the
- * number of workers, so that the same seed gives the same images whoever makes them.
+ * From quotas to units of work: an epoch's ordered image list, cut into shards of a fixed size. Pure, and independent
+ * of the number of workers, so that the same seed gives the same images on any of them.
  */
 import { foldIn, integers, keyFromSeed } from '../../tensor/random.ts';
 
@@ -26,7 +26,9 @@ export interface ShardPlanInput {
   readonly epoch: number;
   /** Images of each class. */
   readonly quota: readonly number[];
-  /** Upper bound of every epoch's images (the budget): epoch e's ids lie in [(e − 1)·stride, e·stride) from `firstId`. */
+  /**
+   * Upper bound of every epoch's images (the budget): epoch e's ids are in [(e − 1)·stride, e·stride) from `firstId`.
+   */
   readonly idStride: number;
   /** 0 by default; keeps the ids of another kind of images apart. */
   readonly firstId?: number;

@@ -1,6 +1,6 @@
 /**
- * Has an epoch's shards made: the effects around scheduler.ts. Sends assignments to the workers, hands made shards to
- * the trainer as they come, follows the workers' lives, and ends when the trainer holds every shard.
+ * Executes an epoch's synthesis: the effects around scheduler.ts. It sends assignments to the workers, passes finished
+ * shards to the trainer as they arrive, follows the workers' states, and ends when the trainer holds every shard.
  */
 import { setMaxListeners } from 'node:events';
 import { toError, UserError } from '../../common/errors.ts';
@@ -233,7 +233,7 @@ class EpochSynthesis {
     this.#wake();
   }
 
-  /** Whether the event changed anything; tells of every shard that it made pending again. */
+  /** Whether the event changed anything; reports every shard that it made pending again. */
   #advance(event: ScheduleEvent): boolean {
     const { clock, metrics } = this.#tools;
     const before = this.#schedule;
@@ -293,7 +293,7 @@ class EpochSynthesis {
     throw new Error(`Epoch ${this.#job.epoch}: no diffusion worker is left (${reasons})`);
   }
 
-  /** After a failed epoch: images that lie with workers and that nobody will pull. */
+  /** After a failed epoch: frees images on workers that nobody will pull. */
   #releaseUncommitted(): void {
     for (const { current } of this.#schedule.shards)
       if (current.state === 'made') this.#tools.crew.release(current.batch as ObjectRef__Output);

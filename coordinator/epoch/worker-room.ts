@@ -5,7 +5,7 @@
 
 export type WorkerRoom = readonly (readonly string[])[];
 
-/** A room for workers that may hold so many unfinished shards, without any worker. */
+/** A room without workers, each of which may hold this many unfinished shards. */
 export function emptyRoom(creditsPerWorker: number): WorkerRoom {
   return new Array<readonly string[]>(creditsPerWorker).fill([]);
 }

@@ -1,4 +1,4 @@
-/** Digests of a checkpoint's files, made when it is committed and compared before anything goes on from it. */
+/** Digests of a checkpoint's files, computed when it is committed and verified before a run continues from it. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -21,7 +21,7 @@ export async function digestFiles(dir: string): Promise<FileDigests> {
   return Object.fromEntries(digests);
 }
 
-/** The first file that is missing or holds other bytes than it should; null where all are as they were. */
+/** The first file that is missing or has changed; null if all are intact. */
 export async function findDamaged(dir: string, digests: FileDigests): Promise<string | null> {
   for (const [path, digest] of Object.entries(digests)) {
     const now = await digestFile(join(dir, path)).catch((thrown: unknown) => {

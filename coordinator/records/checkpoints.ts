@@ -1,13 +1,14 @@
 /**
- * `checkpoints/`: who holds the run, and which epochs are committed. Two coordinators may work in one folder for a
- * while (one was paused, its node was lost, its volume was mounted twice); what keeps them from harm:
+ * `checkpoints/`: the holder of the run, and its committed epochs. Two coordinators may work in one folder for a while
+ * (one was paused, its node was lost, its volume was mounted twice); these rules prevent damage:
  *
- * - Nobody writes where another may: each attempt at an epoch has a folder of its own, `epoch-003.<token>-<n>/`.
- * - An epoch is committed by creating `epoch-003.json` in full and exclusively (`link`): one wins, for good. Commits are
+ * - No two writers share a path: each attempt at an epoch has a separate folder, `epoch-003.<token>-<n>/`.
+ * - An epoch is committed by creating `epoch-003.json` in full and exclusively (`link`): one wins, permanently. Commits
+ *   are
  *   never removed, so a writer that slept for ten epochs still finds that it lost.
- * - `holder.json` names the coordinator that began last. The others stop at their next check.
+ * - `holder.json` names the coordinator that started last. The others stop at their next check.
  *
- * A run's epochs are the same bit for bit whoever does them, so that a lost race costs nothing but its own folder.
+ * A run's epochs are the same bit for bit on every coordinator, so a lost race costs only its own folder.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
@@ -122,8 +123,8 @@ export class Checkpoints {
   }
 
   /**
-   * Folder of the trainer's half of a committed epoch, to go on from. @throws UserError where a file of the checkpoint is
-   * not as it was committed.
+   * Folder of the trainer's half of a committed epoch, to continue from. @throws UserError if a file of the checkpoint
+   * has changed since its commit.
    */
   async trainerDir(epoch: number): Promise<string> {
     const last = await this.lastCommit();
@@ -199,7 +200,7 @@ export class Checkpoints {
   }
 }
 
-/** Whether a commit file says what it should; its folder lies beside it and nowhere else. */
+/** Whether a commit file is valid, with its folder beside it. */
 function isCommit(value: object, epoch: number): value is Commit {
   const { epoch: of, folder, weightsDigest, files = {} } = value as Partial<Commit>;
   return (

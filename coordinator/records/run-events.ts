@@ -1,6 +1,6 @@
 /**
- * Tells what happens in a run: `RunEvent`s to whoever called Run (live views), and facts worth keeping to the event
- * bus. Progress within an epoch is not kept.
+ * Publishes the events of a run: `RunEvent`s to the caller of Run (live views), and lasting facts to the event bus.
+ * Progress within an epoch is not kept.
  */
 import type { EventBus, EventPayload } from '../../actors/control/event-bus.ts';
 import { UserError } from '../../common/errors.ts';
@@ -26,11 +26,11 @@ interface ShardFact {
 export interface RunEvents {
   emit(event: RunEvent): void;
   publish(fact: BusFact): void;
-  /** Resolves when all events so far are stored. Rejects when one could not be for want of disk space. */
+  /** Resolves when all events so far are stored. Rejects when one could not be stored for lack of disk space. */
   flush(): Promise<void>;
 }
 
-/** Sends events to `onEvent` at once and to the bus in order. A bus that fails is told of in the log, once. */
+/** Sends events to `onEvent` at once and to the bus in order. A failing bus is logged once. */
 export function createRunEvents(bus: EventBus, onEvent: (event: RunEvent) => void, log: Log): RunEvents {
   let stored: Promise<unknown> = Promise.resolve();
   let failure: UserError | null = null;

@@ -1,14 +1,17 @@
 /**
- * The run folder: every path in it, and how its records are written, so that a writer who was replaced without knowing
- * cannot leave them wrong:
+ * The run folder: every path in it, and how its records are written, so that a writer that was replaced without its
+ * knowledge cannot corrupt them:
  *
  * - `checkpoints/`: exclusive commits (checkpoints.ts). Everything else follows from them.
- * - `metrics.jsonl`: always rewritten as a whole from the committed state; whoever wrote it looks afterwards whether more
+ * - `metrics.jsonl`: always rewritten as a whole from the committed state; whoever wrote it looks afterwards whether
+ *   more
  *   has been committed meanwhile, and then writes it again.
- * - `grids/`, `model/`: replaced at once, by the same bytes whoever writes them; the model's digest is compared with the
+ * - `grids/`, `model/`: replaced at once, by the same bytes whoever writes them; the model's digest is compared with
+ *   the
  *   last commit's.
  * - `report.json`: created exclusively, once, from the committed records.
- * - `config.json`, `classes.json`: the same whoever writes them. `environment.json`: only by the holder; of two starts in one instant a line may be lost.
+ * - `config.json`, `classes.json`: the same whoever writes them. `environment.json`: only by the holder; of two starts
+ *   in one instant a line may be lost.
  * - `events.jsonl` has one writer, the node; opening it again leaves an earlier writer with a file that has no name
  *   (actors/control/event-log.ts).
  */
@@ -91,7 +94,7 @@ export class RunFolder {
     if (text === null) return [];
     const names = parseJson(text, path, ANEW);
     if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names;
-    throw new UserError(`${path} is damaged: it is no list of names; ${ANEW}`);
+    throw new UserError(`${path} is damaged: it is not a list of names; ${ANEW}`);
   }
 
   /** Whether a run began here. */
@@ -122,8 +125,8 @@ export class RunFolder {
   }
 
   /**
-   * Commits `state.epoch`, whose trainer half lies in the attempt's folder; then brings metrics.jsonl up to date and
-   * removes old checkpoints. Resolves with the committed state. @throws Replaced
+   * Commits `state.epoch`, whose trainer half is in the attempt's folder; then updates metrics.jsonl and removes old
+   * checkpoints. Resolves with the committed state. @throws Replaced
    */
   async commitEpoch(state: RunState, folder: string, weightsDigest: string): Promise<RunState> {
     const committed = await this.checkpoints.commit(state, folder, weightsDigest);
@@ -153,7 +156,7 @@ export class RunFolder {
     await writeFileAtomic(path, pretty({ starts: [...starts, entry] }));
   }
 
-  /** Finishes the run; where another has done so already, its report stands and is returned. */
+  /** Finishes the run; if another coordinator has done so already, its report is kept and returned. */
   async writeReport(report: RunReport): Promise<RunReport> {
     const isFirst = await writeFileExclusive(this.reportPath, pretty(report));
     return isFirst ? report : ((await this.readReport()) ?? report);

@@ -20,7 +20,7 @@ export interface EventRetentionOptions {
 
 export class EventRetention {
   readonly #options: EventRetentionOptions;
-  /** When a run ended whose events are gone, by run: one that is resumed ends anew. */
+  /** When a run ended whose events are gone, by run; a resumed run ends again later. */
   readonly #removed = new Map<string, string>();
   #living: Periodic | null = null;
 

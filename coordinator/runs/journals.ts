@@ -1,6 +1,6 @@
 /**
- * Each run's stored events (`events.jsonl`), opened once for whoever writes or reads them at the same time, and closed
- * after the last; and its progress, which is told to those who listen and not stored.
+ * Each run's stored events (`events.jsonl`), opened once for all concurrent writers and readers, and closed after the
+ * last; and its progress, which goes to listeners and is not stored.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ export class Journals {
   /** Closings under way, by run. */
   readonly #closing = new Map<string, Promise<void>>();
 
-  /** `onTell` hears of all runs. */
+  /** `onTell` receives those of all runs. */
   constructor(
     dirOf: (run: string) => string,
     onTell: (run: string, event: RunEvent) => void = () => undefined,

@@ -32,7 +32,7 @@ export interface ExecutionOptions {
   /** Labels of the nodes that trainers run on; they have the runs' folders and data. */
   readonly trainerLabels: Labels;
   readonly dirOf: (run: string) => string;
-  /** Where else runs tell of their events (NATS); null for nowhere. */
+  /** Where runs also publish their events (NATS); null for nowhere. */
   readonly mirror: EventMirror | null;
   readonly log: Log;
 }
@@ -45,9 +45,9 @@ const FIRST_WAIT_MS = 1000;
 const LOOK_MS = 1000;
 
 /**
- * Does the run, and again from its last complete epoch when something breaks that the run is not to blame for (nodes that
- * are lost together, a registry that was away). @throws UserError for what whoever made the run can mend; the last error
- * when it breaks time after time in one epoch.
+ * Executes the run, and repeats it from its last complete epoch after failures that the run did not cause (nodes lost
+ * together, a registry that was unreachable). @throws UserError for causes that the run's creator can fix; the last
+ * error when it fails repeatedly in one epoch.
  */
 export async function executeRun(
   record: RunRecord,

@@ -58,7 +58,7 @@ async function readFacts(folder: RunFolder): Promise<RunFacts> {
   return { lastEpoch: records.at(-1) ?? null, result, classes };
 }
 
-/** Of files, as they are now: a text that changes with them, and when the newest was changed. */
+/** A fingerprint of files that changes with them, and when the newest was changed. */
 async function timesOf(paths: readonly string[]): Promise<{ version: string; newestMs: number }> {
   const found = await Promise.all(
     paths.map((path) =>

@@ -1,6 +1,6 @@
 /**
- * The runs of a coordinator: accepts them, does so many at once, oldest first, and keeps their records. What it was at
- * when it ended (however it did), it takes up again when it starts.
+ * The runs of a coordinator: it accepts them, executes a limited number at once, oldest first, and keeps their records.
+ * After a restart, for whatever reason, it continues the runs that were in progress.
  */
 import { toError, UserError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
@@ -44,7 +44,7 @@ export class RunManager {
     this.#options = options;
   }
 
-  /** Reads the runs that are there, and goes on with those that have not ended. */
+  /** Reads the existing runs, and continues those that have not ended. */
   async start(): Promise<void> {
     const { store, log, onChange } = this.#options;
     for (const record of await store.readAll(log)) {
@@ -57,7 +57,7 @@ export class RunManager {
     this.#fill();
   }
 
-  /** Stops the runs that go on; they are taken up again at the next start. */
+  /** Stops active runs, which continue at the next start. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     const active = [...this.#active.values()];
@@ -119,10 +119,10 @@ export class RunManager {
     return this.#known(id);
   }
 
-  /** Deletes a run with its folder. Resolves to false, and changes nothing, for one that has not ended. */
+  /** Deletes a run with its folder. Resolves to false, without changes, if it has not ended. */
   async delete(id: string): Promise<boolean> {
     if (!hasEnded(this.#known(id))) return false;
-    await this.#active.get(id)?.done; // it has ended, and tells of it still
+    await this.#active.get(id)?.done; // it has ended, and is still publishing its end
     const record = this.#records.get(id);
     if (record === undefined) return true;
     if (!hasEnded(record)) return false;
@@ -141,7 +141,7 @@ export class RunManager {
     return this.#records.get(id)!;
   }
 
-  /** Starts as many of the waiting runs as may go on. */
+  /** Starts as many of the waiting runs as allowed. */
   #fill(): void {
     if (this.#isStopping) return;
     const waiting = this.list()
@@ -211,7 +211,7 @@ export class RunManager {
     }
   }
 
-  /** Never rejects: the record counts, the event only tells of it. */
+  /** Never rejects: the record is decisive, the event only announces it. */
   async #publishState({ id, state, reason }: RunRecord): Promise<void> {
     try {
       await this.#options.journals.use(id, (bus) => bus.publish(`state.${state}`, { state, reason }));

@@ -43,7 +43,7 @@ export function encodeRecord(record: RunRecord): string {
   return `${JSON.stringify({ format: FORMAT, ...record }, null, 2)}\n`;
 }
 
-/** @throws UserError, naming the file, for a text that is no record of this version. */
+/** @throws UserError, naming the file, if the text is not a record of this version. */
 export function decodeRecord(text: string, path: string): RunRecord {
   let value: unknown;
   try {

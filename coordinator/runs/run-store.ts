@@ -24,7 +24,7 @@ export class RunStore {
     return join(this.#root, id);
   }
 
-  /** All runs. One whose record cannot be read is told of in the log and left alone. */
+  /** All runs. A run whose record cannot be read is logged and left alone. */
   async readAll(log: Log): Promise<RunRecord[]> {
     refuseForeignFolder(this.#root);
     await ensureDirectory(this.#root);

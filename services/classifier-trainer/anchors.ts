@@ -10,10 +10,10 @@ import type { ImageShape } from '../../models/model-file.ts';
 import { isEqualShape, resizedValues } from '../../models/resize.ts';
 import { foldIn, keyFromSeed, permutation } from '../../tensor/random.ts';
 
-/** Of the images that workers get to start from. */
+/** Bytes of the images from which workers start. */
 const ANCHOR_BYTES = 2 ** 28;
 
-/** A line for the user where prior and data differ in size. */
+/** A line for the user if prior and data differ in size. */
 export function resizeWarning(prior: ImageShape | null, data: ImageShape): string[] {
   if (prior === null || isEqualShape(prior, data)) return [];
   const text = ({ height, width, channels }: ImageShape) => `${height}×${width}×${channels}`;
@@ -21,8 +21,8 @@ export function resizeWarning(prior: ImageShape | null, data: ImageShape): strin
 }
 
 /**
- * The anchors, of the size that the prior makes, and their statistics where guidance asks for them; and their classes, or
- * none where every training image is one.
+ * The anchors, at the size of the prior's images, with their statistics if guidance needs them; and their classes, or
+ * none if every training image is an anchor.
  */
 export function anchorsFile(
   dataset: Dataset,
@@ -48,8 +48,8 @@ export function anchorsFile(
 }
 
 /**
- * The training images that workers get: ascending indices, null for all. Where all would be more than ANCHOR_BYTES, each
- * class gives equally many at most, drawn by a fixed key, so that small classes keep all of theirs.
+ * The training images that workers get: ascending indices, null for all. If all would exceed ANCHOR_BYTES, every class
+ * gets the same maximum number, drawn by a fixed key, so that small classes keep all of theirs.
  */
 export function chooseAnchors(
   labels: Int32Array,
@@ -75,7 +75,7 @@ function sizeOf({ height, width, channels }: ImageShape): number {
   return height * width * channels;
 }
 
-/** Images of another size, one by one, so that no more than one is there as floating-point numbers. */
+/** Resizes images one by one, so that no more than one exists in floating point. */
 export function anchorsOfSize(
   images: Images,
   indices: readonly number[],

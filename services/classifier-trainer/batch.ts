@@ -27,18 +27,18 @@ export interface BatchOptions {
   readonly shape: Shape;
   readonly classes: number;
   readonly batchSize: number;
-  /** null: images as they are. */
+  /** null: images unchanged. */
   readonly augmentation: Augmentation | null;
-  /** Each image a second time as a·x + s·noise at a time drawn evenly from [0, 1]. */
+  /** Adds each image a second time, as a·x + s·noise at a time drawn uniformly from [0, 1]. */
   readonly noiseAware: boolean;
   /** Added to the logits: [k]. */
   readonly adjustment: readonly number[];
   /** Weight of each class's loss, [k]; a soft label's is the mean over its probabilities. */
   readonly classWeights: readonly number[];
   readonly mixing: Mixing | null;
-  /** With balanced mixing: whom each place is mixed with. */
+  /** With balanced mixing: the partner of each place. */
   readonly partners: Int32Array | null;
-  /** Labels the first `count` examples anew, as they come out of augmentation; null keeps their own. */
+  /** Relabels the first `count` examples after augmentation; null keeps their own labels. */
   readonly relabel: { readonly count: number; readonly label: LabelImages } | null;
   /** Key of the epoch. */
   readonly key: Key;

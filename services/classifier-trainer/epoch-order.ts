@@ -1,7 +1,7 @@
 /**
- * Which examples an epoch trains on, in which order: pure, and keyed. Examples are numbered real first (0 … R − 1), then
- * the epoch's synthetic images (R … R + N − 1). Every method fills the same number of places, so that all take equally
- * many optimiser steps.
+ * The examples of an epoch and their order: a pure, keyed function. Examples are numbered real first (0 … R − 1), then
+ * the epoch's synthetic images (R … R + N − 1). Every method fills the same number of places, so all take the same
+ * number of optimiser steps.
  */
 import { apportion } from '../../common/apportion.ts';
 import { classMembers } from '../../data/long-tail.ts';
@@ -15,16 +15,21 @@ export interface EpochOrderInput {
   readonly syntheticLabels: Int32Array;
   readonly classes: number;
   /**
-   * `natural`: every example once, what is left of the places filled with further passes over the real images.
-   * `class-balanced`, `square-root`, `progressive` (from ∝ n_c to ∝ 1, evenly over the epochs): each place draws a class with P(c) ∝ 1 or √n_c, then one of its examples, real or
-   * synthetic, each equally often.
+   * `natural`: every example once, and the remaining places filled with further passes over the real images.
+   * `class-balanced`, `square-root`, `progressive` (from ∝ n_c to ∝ 1, evenly over the epochs): each place draws a
+   * class with P(c) ∝ 1 or √n_c, then one of its examples, real or synthetic, all equally often.
    */
   readonly sampling: 'natural' | 'class-balanced' | 'square-root' | 'progressive';
-  /** Of the run; `progressive` moves from the first to the last. */
+  /** Epochs of the run; `progressive` moves from the first to the last. */
   readonly epochs: number;
-  /** Largest share of a drawn class's places for its synthetic images; up to it, and for null, both are drawn alike. */
+  /**
+   * Largest share of synthetic images among a drawn class's places; up to it, and for null, real and synthetic ones are
+   * drawn alike.
+   */
   readonly syntheticShare: number | null;
-  /** Real images of each class that are drawn again beside the natural pass: the matched control of synthesis. */
+  /**
+   * Number of real images of each class drawn again in addition to the natural pass: the matched control of synthesis.
+   */
   readonly replay: readonly number[];
   /** Places of the epoch. */
   readonly places: number;
@@ -53,7 +58,7 @@ function naturalOrder({
   const members = classMembers(realLabels, classes);
   const replayKey = foldIn(key, 'replay', epoch);
   replay.forEach((count, label) => pool.push(...passes(members[label]!, count, replayKey, label)));
-  // Methods with fewer examples than places go on with further passes over the real images.
+  // Methods with fewer examples than places continue with further passes over the real images.
   for (let pass = 0; pool.length < places; pass++) {
     const order = permutation(foldIn(key, 'pass', epoch, pass), real);
     pool.push(...order.subarray(0, places - pool.length));
@@ -95,7 +100,7 @@ function classShares(
 
 /**
  * `count` examples: each class gets its share of the weights (largest remainder), filled by keyed passes over its
- * examples, so that each is seen equally often.
+ * examples, so that each is used equally often.
  */
 function drawByClass(labels: Int32Array, weights: readonly number[], count: number, key: Key): number[] {
   const members = classMembers(labels, weights.length);
@@ -103,8 +108,8 @@ function drawByClass(labels: Int32Array, weights: readonly number[], count: numb
 }
 
 /**
- * The same, with at most `syntheticShare` of each class's places for its synthetic images, those from `real` on: without
- * the bound, a rare class would learn from its few real images too seldom.
+ * The same, with at most `syntheticShare` of each class's places for its synthetic images, which are numbered from
+ * `real`: without the bound, a rare class would use its few real images too rarely.
  */
 function drawByShare(
   labels: Int32Array,

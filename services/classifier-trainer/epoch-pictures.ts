@@ -1,7 +1,7 @@
 /**
- * Pictures of an epoch's synthetic images in `grids/`: the images, a row a class (`epoch-003.png`); the training image
- * nearest to each, in the same place (`epoch-003-nearest.png`); and, once a run, real images of each class (`real.png`).
- * A `.json` beside a picture says where in it each image is. The same run draws the same bytes.
+ * Pictures of an epoch's synthetic images in `grids/`: the images, one row per class (`epoch-003.png`); the training
+ * image nearest to each, in the same place (`epoch-003-nearest.png`); and, once per run, real images of each class
+ * (`real.png`). A `.json` beside a picture gives the position of each image. The same run draws the same bytes.
  */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -14,9 +14,9 @@ import { gridIndex, type PngGrid, pngGrid } from '../../report/pictures/png-grid
 import type { KeptImages } from './kept-images.ts';
 import { type Nearest, NearestImages } from './nearest-images.ts';
 
-/** Images of a class. */
+/** Images per class. */
 const COLUMNS = 12;
-/** Of a picture at most, about. */
+/** Approximate maximum per picture. */
 const MOST_PIXELS = 40_000_000;
 
 export class EpochPictures {
@@ -28,7 +28,7 @@ export class EpochPictures {
     this.#nearest = new NearestImages(dataset.train, dataset, dataset.classes.length);
   }
 
-  /** Draws the epoch's images to `path`, `….png`, and what belongs beside them to the same folder. */
+  /** Draws the epoch's images to `path`, `….png`, and the related files to the same folder. */
   async draw({ images, labels, ids }: KeptImages, path: string): Promise<void> {
     const { classes, height } = this.#dataset;
     const members = classMembers(labels, classes.length);
@@ -94,7 +94,7 @@ export class EpochPictures {
 
 const countOf = ({ length }: readonly number[]) => length;
 
-/** The classes to draw: all, or of those with synthetic images the `most` that have the fewest training images. */
+/** The classes to draw: all, or, of those with synthetic images, the `most` with the fewest training images. */
 export function gridClasses(trained: readonly number[], made: readonly number[], most: number): number[] {
   const all = [...trained.keys()];
   if (all.length <= most) return all;

@@ -1,4 +1,4 @@
-/** An epoch of training from a run's configuration: which examples it takes in which order, and who makes batches of them. */
+/** An epoch of training from a run's configuration: its examples in their order, and the maker of batches. */
 import type { MethodAxes } from '../../config/method.ts';
 import { actsIn, retrainsHead } from '../../config/training-config.ts';
 import type { TrainingConfig } from '../../config/training-config.ts';
@@ -14,13 +14,13 @@ import { epochOrder } from './epoch-order.ts';
 import { joinLabels } from './examples.ts';
 import type { Examples } from './examples.ts';
 
-/** The images that an epoch trains on beside the real ones. */
+/** The epoch's images in addition to the real ones. */
 export interface EpochExtras {
   /** Pseudo-labelled images that count as real ones. */
   readonly archive?: Examples;
-  /** Labels real images anew, as augmentation leaves them. */
+  /** Relabels real images after augmentation. */
   readonly relabel?: LabelImages;
-  /** Real images of each class that are drawn again. */
+  /** Number of real images of each class drawn again. */
   readonly replay?: readonly number[];
 }
 

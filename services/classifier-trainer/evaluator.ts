@@ -25,7 +25,7 @@ export interface ScaledMetrics {
 
 export interface Evaluated {
   readonly metrics: ClassificationMetrics & ScaledMetrics;
-  /** Those behind the metrics. */
+  /** The probabilities behind the metrics. */
   readonly probabilities: Rows;
 }
 
@@ -35,7 +35,7 @@ export interface EvaluatorOptions {
   readonly choice: EngineChoice;
   /** Training images of each class. */
   readonly counts: readonly number[];
-  /** The same as metrics call a class by. */
+  /** The same sizes, by which the metrics group classes. */
   readonly shotCounts: readonly number[];
   readonly tailBelow: number;
   /** τ of post-hoc logit adjustment; 0 is off. */
@@ -53,7 +53,10 @@ export class Evaluator {
     this.#predictor = new Predictor(options.model, options.choice);
   }
 
-  /** The values that predict: post-hoc logit adjustment is part of the head's bias. One object as long as `params` is. */
+  /**
+   * The values used for prediction: post-hoc logit adjustment is part of the head's bias. The object is cached per
+   * `params`.
+   */
   served(params: ArrayMap): ArrayMap {
     const { postHocAdjustment, counts, model } = this.#options;
     if (postHocAdjustment === 0) return params;
@@ -90,7 +93,10 @@ export class Evaluator {
     return { values, columns: this.#options.model.classes.length };
   }
 
-  /** Of temperature scaling, fitted on the validation images; null for images to train on, and without any. */
+  /**
+   * Temperature from temperature scaling, fitted on the validation images; null for training images, and without
+   * validation images.
+   */
   async #temperature(
     params: ArrayMap,
     set: ImageSet,

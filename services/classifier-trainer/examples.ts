@@ -1,4 +1,4 @@
-/** Labelled images as training takes them, whether real, synthetic or from the archive. */
+/** Labelled images in the form that training takes, whether real, synthetic or from the archive. */
 
 import { joinImages, pickImages } from '../../data/images.ts';
 import type { Images } from '../../data/images.ts';
@@ -8,11 +8,11 @@ export interface Examples {
   readonly images: Images;
   /** Class of each, by which it is drawn. */
   readonly labels: Int32Array;
-  /** Probabilities [n, k] to learn in place of the class; null: the class itself. */
+  /** Probabilities [n, k] as targets instead of the class; null: the class itself. */
   readonly soft: Float32Array | null;
 }
 
-/** One after the other. Where some have soft labels, those of the others are one-hot rows. */
+/** Concatenates parts. If some have soft labels, the labels of the others become one-hot rows. */
 export function joinExamples(parts: readonly Examples[], classes: number): Examples {
   const filled = parts.filter(({ labels }) => labels.length > 0);
   if (filled.length === 1) return filled[0]!;
@@ -36,8 +36,8 @@ export function joinLabels(parts: readonly Int32Array[]): Int32Array {
 }
 
 /**
- * Unlabelled images under the labels that a labeller gave them, [n, k]: each is drawn as its likeliest class. With a
- * `threshold`, only those whose likeliest class has at least that probability, and that class alone as their label.
+ * Unlabelled images with the labels [n, k] of a labeller: each is drawn as its most likely class. With a `threshold`,
+ * only those whose most likely class has at least that probability, with that class as their only label.
  */
 export function pseudoLabelled(
   images: Images,

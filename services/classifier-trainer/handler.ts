@@ -1,4 +1,7 @@
-/** The classifier trainer's service: objects in and out on the network thread, everything heavy in the compute thread. */
+/**
+ * The classifier trainer's service: moves objects in and out on the network thread, and does all heavy work in the
+ * compute thread.
+ */
 import { AsyncQueue } from '../../actors/base/async-queue.ts';
 import type { ComputeThread } from '../../actors/compute/compute-thread.ts';
 import type { Implementation } from '../../actors/proto/protos.ts';
@@ -34,7 +37,7 @@ export function trainerHandlers(
   thread: ComputeThread<TrainerOperations>,
 ): Implementation<ClassifierTrainerServiceHandlers, CallContext> {
   const metrics = new TrainerMetrics(registry);
-  /** After every operation that may have needed a new graph. */
+  /** Called after every operation that may have needed a new graph. */
   const countGraphs = async () => metrics.graphs.update(await thread.call('graphTotals', undefined));
 
   return {

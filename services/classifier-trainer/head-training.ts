@@ -1,7 +1,7 @@
 /**
- * Trains the head on the prior's features (models/prior-head.ts) that guides a making of images: from nothing each time,
- * on noised real images, keyed by the run and the classifier's step alone, so that it is no part of any checkpoint.
- * Targets are halfway between an image's label and what the classifier says of it: the head follows the classifier.
+ * Trains the head on the prior's features (models/prior-head.ts) that guides one synthesis: from scratch each time, on
+ * noised real images, keyed only by the run and the classifier's step, so no checkpoint contains it. Targets are
+ * halfway between an image's label and the classifier's output: the head follows the classifier.
  */
 import { UserError } from '../../common/errors.ts';
 import { augmentBatch } from '../../data/augment.ts';
@@ -26,7 +26,7 @@ import type { EngineChoice } from './predictor.ts';
 const BATCH = 64;
 const LEARNING_RATE = 2e-3;
 const WEIGHT_DECAY = 0.01;
-/** Times are drawn from [0, this): at noise alone there is nothing to see. */
+/** Times are drawn from [0, this): pure noise carries no information. */
 const LATEST = 0.95;
 
 export interface HeadJob {
@@ -43,7 +43,7 @@ export interface HeadJob {
   readonly choice: EngineChoice;
 }
 
-/** The trained head as a model file. Throws UserError when the loss is no number. */
+/** The trained head as a model file. Throws UserError when the loss is not a number. */
 export async function trainHead(job: HeadJob): Promise<Uint8Array> {
   const { dataset, prior, steps, key } = job;
   const { network, image } = prior.model;

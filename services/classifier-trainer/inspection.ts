@@ -1,6 +1,7 @@
 /**
- * Whether an epoch's synthetic images can be told from real ones of their class (models/telling-apart.ts), by the fine
- * structure that guidance stamps on them (models/texture-features.ts). Both sides are augmented as for training.
+ * Measures whether an epoch's synthetic images can be distinguished from real ones of their class
+ * (models/telling-apart.ts), by the fine structure that guidance stamps on them (models/texture-features.ts). Both
+ * sides are augmented as for training.
  */
 import { augmentBatch } from '../../data/augment.ts';
 import type { Dataset, ImageSet } from '../../data/dataset.ts';
@@ -15,7 +16,7 @@ import type { Key } from '../../tensor/random.ts';
 import type { EngineChoice } from './predictor.ts';
 import type { Examples } from './examples.ts';
 
-/** Images of either side that are looked at, of each class. */
+/** Images examined per class on each side. */
 const LOOKED_AT = 100;
 
 type FeaturesOf = (images: Uint8Array) => Promise<Float32Array>;

@@ -1,5 +1,5 @@
 /**
- * `ballast judge train`: an independent classifier, trained on real images alone, that says whether a synthetic image
+ * `ballast judge train`: trains an independent classifier, only on real images, that decides whether a synthetic image
  * shows its intended class. Give it more (or balanced) data than the run trains on: a judge that learnt from the same
  * few tail images shares the guiding classifier's blind spots.
  */
@@ -18,9 +18,9 @@ export const judgeConfigSchema = z.strictObject({
   data: dataConfigSchema,
   classifier: classifierConfigSchema.prefault({}),
   training: trainingConfigSchema.prefault({}),
-  /** Seed of everything random. */
+  /** Seed of all random numbers. */
   seed: z.int().min(0).default(0),
-  /** Compute threads. Changes low bits of results. */
+  /** Compute threads. They change low bits of results. */
   threads: z.int().min(1).default(1),
   engine: engineSchema,
   device: deviceSchema,
@@ -45,7 +45,7 @@ export async function trainJudge(
   const dataset = await loadDataset(config.data);
   if (dataset.test === null)
     throw new UserError(
-      `${config.data.source}: has no test images; name some with --test, a judge must prove itself`,
+      `${config.data.source}: has no test images; name some with --test, because a judge must be tested`,
     );
   const training = await ClassifierTraining.create(
     { ...config, method: 'erm', synthesis: { budget: 0 } },

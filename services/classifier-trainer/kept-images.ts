@@ -20,7 +20,7 @@ export interface EpochShards {
   readonly shards: Shards;
 }
 
-/** All images in shard order, whatever order the shards came in. */
+/** All images in shard order, whatever the order of arrival. */
 export function joined(shards: Shards): KeptImages {
   const ordered = [...shards].sort(([a], [b]) => a - b).map(([, shard]) => shard);
   return {
@@ -30,7 +30,7 @@ export function joined(shards: Shards): KeptImages {
   };
 }
 
-/** All shards of `epoch` as one file; they must all have the same size of image. */
+/** All shards of `epoch` as one file; all must have the same image size. */
 export function encodeShards(epoch: number, shards: Shards): Uint8Array {
   const ordered = [...shards].sort(([a], [b]) => a - b);
   const arrays: Record<string, Parameters<typeof encodeSafetensors>[0][string]> = {};
@@ -52,7 +52,7 @@ export function decodeShards(bytes: Uint8Array, source: string): EpochShards {
     const index = name.slice(0, -'.images'.length);
     const [images, labels, ids] = ['images', 'labels', 'ids'].map((part) => arrays[`${index}.${part}`]?.data);
     if (!(images instanceof Uint8Array && labels instanceof Int32Array && ids instanceof Int32Array))
-      throw new UserError(`${source} is damaged: shard ${index} is not whole; resume from an earlier epoch`);
+      throw new UserError(`${source} is damaged: shard ${index} is incomplete; resume from an earlier epoch`);
     shards.set(Number(index), { images, labels, ids });
   }
   if (!Number.isInteger(epoch) || shards.size === 0)

@@ -1,7 +1,7 @@
 /**
- * An independent labeller: one or more classifiers of the run's own network, trained on the real images alone with other
- * randomness and class-balanced over-sampling, then frozen. It gives soft labels, and never guides the making of images.
- * It is trained once, before the run's first step, and lies in every checkpoint.
+ * An independent labeller: one or more classifiers of the run's own network, trained on the real images alone with
+ * other randomness and class-balanced over-sampling, then frozen. It provides soft labels, and never guides synthesis.
+ * It is trained once, before the run's first step, and is part of every checkpoint.
  */
 import { trainingConfigSchema } from '../../config/training-config.ts';
 import type { TrainingConfig } from '../../config/training-config.ts';
@@ -58,7 +58,7 @@ export class Labeller {
     return new Labeller(files, config);
   }
 
-  /** From `encode`'s file. Throws UserError naming `source` for another. */
+  /** Decodes `encode`'s file. Throws UserError naming `source` for another file. */
   static decode(bytes: Uint8Array, source: string, choice: { engine: string; threads: number }): Labeller {
     const { arrays } = decodeSafetensors(bytes, source);
     const files = Object.keys(arrays)
@@ -86,7 +86,7 @@ export class Labeller {
   }
 }
 
-/** The run's optimiser and augmentation, and none of its special treatment. */
+/** The run's optimiser and augmentation, without its special treatments. */
 function plainTraining(training: TrainingConfig, steps: number): TrainingConfig {
   const { batchSize, optimizer, learningRate, momentum, weightDecay, schedule, clipNorm } = training;
   const { augmentation, cropScale, verticalFlip, colorJitter, randAugment } = training;

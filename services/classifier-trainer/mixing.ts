@@ -1,6 +1,6 @@
 /**
  * Mixing of examples: mixup (Zhang et al. 1710.09412) with λ ~ Beta(α, α) and a partner from the same batch, and
- * Balanced-MixUp (Galdran et al. 2109.09850) with λ ~ Beta(α, 1) of a class-balanced partner. One λ for a batch.
+ * Balanced-MixUp (Galdran et al. 2109.09850) with λ ~ Beta(α, 1) of a class-balanced partner. One λ per batch.
  */
 import { foldIn, uniform } from '../../tensor/random.ts';
 import type { Key } from '../../tensor/random.ts';
@@ -16,7 +16,10 @@ export function drawShare({ kind, alpha }: Mixing, key: Key): number {
   return drawSymmetricBeta(alpha, key);
 }
 
-/** Beta(α, α) by Jöhnk's rule (1964): X = U^{1/α}, Y = V^{1/α}, taken when X + Y ≤ 1, is X / (X + Y). In logarithms. */
+/**
+ * Beta(α, α) by Jöhnk's rule (1964): X = U^{1/α}, Y = V^{1/α}, accepted when X + Y ≤ 1, gives X / (X + Y). In
+ * logarithms.
+ */
 export function drawSymmetricBeta(alpha: number, key: Key): number {
   for (let attempt = 0; ; attempt++) {
     const x = Math.log(drawUniform(foldIn(key, attempt, 0))) / alpha;
@@ -32,7 +35,7 @@ function drawUniform(key: Key): number {
   return Math.max(uniform(key, 1)[0]!, 2 ** -25);
 }
 
-/** (1 − share)·own + share·partner[order], row by row; both hold equally many rows. */
+/** (1 − share)·own + share·partner[order], row by row; both have the same number of rows. */
 export function mixRows(
   own: Float32Array,
   partner: Float32Array,

@@ -1,6 +1,6 @@
 /**
- * The training image nearest to a synthetic one: the quickest way to see an image that was only copied. Distance is the
- * root mean square difference of pixels, in [0, 1], as they are: nothing is shifted, turned or flipped.
+ * The training image nearest to a synthetic one: the quickest way to detect a copied image. Distance is the root mean
+ * square difference of pixels, in [0, 1], without shifts, rotations or flips.
  */
 import type { ImageSet } from '../../data/dataset.ts';
 import type { Images } from '../../data/images.ts';
@@ -13,26 +13,26 @@ export interface Nearest {
   readonly distance: number;
 }
 
-/** An image that is asked about: its position among those given, and the class that it was made for. */
+/** A queried image: its position among the given images, and its intended class. */
 export interface Asked {
   readonly index: number;
   readonly label: number;
 }
 
-/** Images are compared at this side, pixels, or less; the distance told is that of whole images. */
+/** Images are compared at this side, pixels, or less; the reported distance is that of whole images. */
 const THUMB_SIDE = 16;
-/** Pixels averaged for one of a thumbnail, along each axis. */
+/** Pixels averaged per thumbnail pixel, along each axis. */
 const SAMPLES = 4;
-/** Above so many comparisons each image is compared with the training images of its own class alone. */
+/** Above this number of comparisons, each image is compared only with training images of its own class. */
 const MOST_PAIRS = 4_000_000;
-/** Pixels between two looks at whether a comparison is lost already. */
+/** Pixels between two checks whether a comparison can stop. */
 const BLOCK = 64;
 
 export class NearestImages {
   readonly #set: Pick<ImageSet, 'images' | 'labels'>;
   readonly #shape: ImageShape;
   readonly #members: readonly (readonly number[])[];
-  /** Of the training images, made at the first question. */
+  /** Thumbnails of the training images, made at the first query. */
   #thumbs: Uint8Array | undefined;
 
   constructor(set: Pick<ImageSet, 'images' | 'labels'>, shape: ImageShape, classes: number) {
@@ -41,7 +41,7 @@ export class NearestImages {
     this.#members = classMembers(set.labels, classes);
   }
 
-  /** For each image asked about, of `images` [n, h, w, c], its nearest training image; of equals the first. */
+  /** The nearest training image of each queried image of `images` [n, h, w, c]; of equals the first. */
   find(images: Uint8Array, asked: readonly Asked[]): Nearest[] {
     this.#thumbs ??= thumbnails(this.#set.images, [...this.#set.labels.keys()], this.#shape);
     const own = thumbnails(
@@ -58,7 +58,7 @@ export class NearestImages {
     });
   }
 
-  /** Its own class first: what is found there makes most other comparisons short. */
+  /** Searches its own class first: a close match makes most other comparisons short. */
   #search(thumb: Uint8Array, own: readonly number[], looksAtAll: boolean): number {
     const best = { index: own[0] ?? 0, distance: Infinity };
     for (const index of own) this.#compare(thumb, index, best);

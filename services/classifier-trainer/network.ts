@@ -1,5 +1,5 @@
 /**
- * The network that a configuration names: its form, its first values, and which of them train, how fast. Weights are read
+ * The configured network: its architecture, its initial values, and which of them train, how fast. Weights are read
  * from their file here.
  */
 import { readBounded } from '../../common/bounded-file.ts';
@@ -30,11 +30,11 @@ export interface NetworkValues {
 }
 
 export interface OpenedNetwork extends NetworkValues {
-  /** A note for the user about the weights; null where there is nothing to say. */
+  /** A note for the user about the weights; null if there is nothing to report. */
   readonly note: string | null;
 }
 
-/** The form of the network for images of so many channels and classes. */
+/** The architecture for images with this many channels and classes. */
 export function networkOf(settings: ClassifierSettings, size: NetworkSize): ClassifierConfig {
   const { network, widths, blocksPerStage, groups } = settings;
   const normalization = settings.normalization ?? (network === 'small' ? 'none' : 'imagenet');
@@ -47,7 +47,7 @@ export function networkOf(settings: ClassifierSettings, size: NetworkSize): Clas
     : { ...common, architecture: network };
 }
 
-/** Reads and draws the network's first values. @throws UserError for weights or names of layers that do not fit. */
+/** Reads and draws the network's initial values. @throws UserError for weights or names of layers that do not match. */
 export async function openNetwork(
   settings: ClassifierSettings,
   size: NetworkSize,
@@ -72,7 +72,7 @@ export async function openNetwork(
   };
 }
 
-/** A head drawn anew, to be trained alone: all the rest of `values` is frozen, statistics of normalisation included. */
+/** A newly drawn head, to be trained alone: all other `values` are frozen, including normalisation statistics. */
 export function headAlone(network: ClassifierConfig, values: ArrayMap, key: Key): NetworkValues {
   const isHead = (name: string) => name.startsWith(`${headOf(network)}.`);
   const some = (all: ArrayMap, wanted: boolean) =>
@@ -108,7 +108,7 @@ async function readWeights(path: string): Promise<Uint8Array> {
   }
 }
 
-/** Names of all values of the layers that `freeze` names, or whose names begin so. */
+/** Names of all values of the layers that `freeze` names, or whose names begin with one of its entries. */
 function frozenNames(freeze: readonly string[], names: readonly string[]): ReadonlySet<string> {
   const frozen = freeze.flatMap((layer) => {
     const own = names.filter((name) => name.startsWith(`${layer}.`) || name === layer);
@@ -124,7 +124,7 @@ function frozenNames(freeze: readonly string[], names: readonly string[]): Reado
   return set;
 }
 
-/** Batch normalisations that train, by name; a frozen layer keeps its statistics too. */
+/** Batch normalisations that train, by name; a frozen layer also keeps its statistics. */
 function measuredLayers(names: readonly string[], frozen: ReadonlySet<string>): string[] {
   const suffix = '.running_mean';
   const statistics = names.filter((name) => name.endsWith(suffix) && !frozen.has(name));

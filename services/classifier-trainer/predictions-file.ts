@@ -11,17 +11,17 @@ export interface Predictions {
   readonly probabilities: ArrayLike<number>;
 }
 
-/** Probabilities in one file, which is then about 200 MB. */
+/** Maximum number of probabilities in one file, which is then about 200 MB. */
 const MOST_PROBABILITIES = 20_000_000;
 
-/** Why a split has no such file; null where it has one. */
+/** Why a split has no such file; null if it has one. */
 export function refusePredictions(split: string, images: number, classes: number): string | null {
   if (images * classes <= MOST_PROBABILITIES) return null;
   const needed = (images * classes).toLocaleString('en');
   return `predictions-${split}.csv will be left out: ${images} images of ${classes} classes make ${needed} probabilities, above ${MOST_PROBABILITIES.toLocaleString('en')}`;
 }
 
-/** Probabilities have seven significant digits, as many as float32 holds. Lines end as RFC 4180 says. */
+/** Probabilities have seven significant digits, as many as float32 holds. Lines end as RFC 4180 requires. */
 export function encodePredictions({ ids, labels, classes, probabilities }: Predictions): string {
   const lines = [['image', 'label', ...classes].map(quoted).join()];
   ids.forEach((id, row) => {

@@ -29,7 +29,7 @@ export class Predictor {
     this.#choice = choice;
   }
 
-  /** The forward pass with these parameters built in, which is faster by more than compiling takes. */
+  /** The forward pass with these parameters built in; it saves more time than the compilation takes. */
   async #forward(params: ArrayMap): Promise<Forward> {
     if (this.#compiled?.params === params) return this.#compiled.forward;
     await this.#compiled?.dispose();
@@ -70,7 +70,7 @@ export class Predictor {
     return all;
   }
 
-  /** The likeliest class of each image. */
+  /** The most likely class of each image. */
   async classes(params: ArrayMap, images: Images): Promise<Int32Array> {
     const values = await this.logits(params, images);
     return argmaxRows({ values, columns: this.#model.classes.length });

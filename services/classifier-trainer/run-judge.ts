@@ -1,4 +1,4 @@
-/** The independent classifier that says which synthetic images of a run show their intended class. */
+/** The independent classifier that decides which synthetic images of a run show their intended class. */
 import { UserError } from '../../common/errors.ts';
 import type { RunConfig } from '../../config/run-config.ts';
 import type { Dataset } from '../../data/dataset.ts';
@@ -12,7 +12,7 @@ export interface RunJudge {
   readonly predictor: Predictor;
 }
 
-/** Reads the judge that the run names; null without one. @throws UserError for one of other classes or another size. */
+/** Reads the run's judge; null without one. @throws UserError if its classes or image size differ. */
 export async function openJudge(
   { judge, engine, device, threads }: RunConfig,
   dataset: Dataset,
@@ -33,15 +33,15 @@ const NAMES_SHOWN = 10;
 function judgeMismatch({ image, classes }: ClassifierModel, dataset: Dataset): string {
   const sizeOf = ({ height, width, channels }: ClassifierModel['image']) => `${height}×${width}×${channels}`;
   if (sizeOf(image) !== sizeOf(dataset))
-    return `it knows images of ${sizeOf(image)}, the data has ${sizeOf(dataset)}`;
+    return `it was trained on images of ${sizeOf(image)}, the data has ${sizeOf(dataset)}`;
   const [own, others] = [new Set(classes), new Set(dataset.classes)];
   const list = (names: readonly string[]) =>
     names.slice(0, NAMES_SHOWN).join(', ') + (names.length > NAMES_SHOWN ? `, … (${names.length})` : '');
   const onlyJudge = classes.filter((name) => !others.has(name));
   const onlyData = dataset.classes.filter((name) => !own.has(name));
   const parts = [
-    ...(onlyJudge.length > 0 ? [`the judge alone knows ${list(onlyJudge)}`] : []),
-    ...(onlyData.length > 0 ? [`the data alone has ${list(onlyData)}`] : []),
+    ...(onlyJudge.length > 0 ? [`only the judge has ${list(onlyJudge)}`] : []),
+    ...(onlyData.length > 0 ? [`only the data has ${list(onlyData)}`] : []),
   ];
-  return parts.length > 0 ? parts.join(', ') : `its classes stand in another order (${list(classes)})`;
+  return parts.length > 0 ? parts.join(', ') : `its classes are in another order (${list(classes)})`;
 }

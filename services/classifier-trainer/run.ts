@@ -53,12 +53,12 @@ export interface OpenedRun {
   readonly environment: Readonly<Record<string, string>>;
   /** Files to publish for the workers; null for methods that make no images. */
   readonly anchors: Uint8Array | null;
-  /** Class of each anchor; empty where every training image is one. */
+  /** Class of each anchor; empty if every training image is an anchor. */
   readonly anchorLabels: readonly number[];
   readonly prior: Uint8Array | null;
 }
 
-/** An epoch as the coordinator describes it. */
+/** The coordinator's description of an epoch. */
 export interface EpochRequest {
   readonly epoch: number;
   /** The epoch whose synthetic images it trains on; 0 for none. */
@@ -71,12 +71,12 @@ export interface EpochRequest {
 
 export type SplitName = 'train' | 'validation' | 'test' | 'development' | 'variants';
 
-/** A shard's safetensors file, and what it is for. */
+/** A shard's safetensors file, and its purpose. */
 export interface ShardBatch {
   readonly epoch: number;
   readonly shardIndex: number;
   readonly batch: Uint8Array;
-  /** Whether its images are to be measured, not trained on. */
+  /** Whether its images are to be measured instead of used for training. */
   readonly variants: boolean;
 }
 
@@ -86,7 +86,7 @@ export class TrainerRun {
   readonly #judge: RunJudge | null;
   /** Shards of the epoch in work, by position. */
   #shards: EpochShards = { epoch: 0, shards: new Map() };
-  /** Of the measurement that was last begun. */
+  /** Shards of the latest measurement. */
   #variants: EpochShards = { epoch: 0, shards: new Map() };
   readonly #soft: SoftLabels | null;
   readonly #pictures: EpochPictures;
@@ -144,7 +144,7 @@ export class TrainerRun {
         engine: await engineNamed(engine).describe({ threads, device }),
         processor: cpus()[0]?.model.trim() ?? 'unknown',
         threads: String(threads),
-        graphs: describeTotals(graphTotals()), // of training; those with weights built in come later
+        graphs: describeTotals(graphTotals()), // those of training; graphs with built-in weights come later
       },
       anchors: anchors?.bytes ?? null,
       anchorLabels: anchors?.labels ?? [],
@@ -152,7 +152,9 @@ export class TrainerRun {
     };
   }
 
-  /** Metrics of a split; what the classifier says of each of its images goes to `predictionsPath`, unless that is empty. */
+  /**
+   * Metrics of a split; the classifier's output for each image is written to `predictionsPath`, unless that is empty.
+   */
   async evaluate(
     split: SplitName,
     predictionsPath: string,
@@ -200,7 +202,7 @@ export class TrainerRun {
     });
   }
 
-  /** Keeps a shard for its epoch; the first shard of a new epoch forgets the old ones. */
+  /** Keeps a shard for its epoch; the first shard of a new epoch discards the old ones. */
   addShard({ epoch, shardIndex, batch, variants }: ShardBatch): number {
     const { images, classes, imageIds } = decodeSafetensors(batch, `shard ${shardIndex}`).arrays;
     if (images === undefined || classes === undefined || imageIds === undefined)
@@ -214,13 +216,13 @@ export class TrainerRun {
     return classes.data.length;
   }
 
-  /** Images that were kept for later epochs, where there are any. */
+  /** Images kept for later epochs, if any. */
   async #restoreImages(path: string): Promise<void> {
     if (!existsSync(path)) return;
     this.#shards = decodeShards(await readFile(path), path);
   }
 
-  /** The shards of an epoch; asked for another one, the last is forgotten. */
+  /** The shards of an epoch; the first request for another epoch discards them. */
   #shardsOf(epoch: number): Shards {
     if (epoch !== this.#shards.epoch) this.#shards = { epoch, shards: new Map() };
     return this.#shards.shards;
@@ -231,13 +233,13 @@ export class TrainerRun {
     return this.#variants.shards;
   }
 
-  /** The epoch's synthetic images in shard order, whatever order they came in. */
+  /** The epoch's synthetic images in shard order, whatever the order of arrival. */
   #synthetic(epoch: number): KeptImages {
     return joined(this.#shardsOf(epoch));
   }
 
   /**
-   * One epoch on the real images and those that `imagesEpoch` made, of which every shard must be there; 0 for none. Both
+   * Trains one epoch on the real images and those of `imagesEpoch`, all of whose shards must be here; 0 for none. Both
    * callbacks may throw to cancel.
    */
   async trainEpoch(
@@ -257,7 +259,7 @@ export class TrainerRun {
     return this.#training.stepsOf(epoch);
   }
 
-  /** Images of each intended class, and those that the judge gives that class. */
+  /** Images of each intended class, and those that the judge assigns to that class. */
   async judgeEpoch(epoch: number): Promise<{ images: number[]; faithful: number[] }> {
     if (this.#judge === null) throw new UserError('judge: the run names no judge');
     const { images, labels } = this.#synthetic(epoch);
@@ -267,7 +269,7 @@ export class TrainerRun {
     return { images: classCounts(labels, classes), faithful: classCounts(right, classes) };
   }
 
-  /** For each class how well its synthetic images of the epoch are told from real ones (inspection.ts). */
+  /** How well each class's synthetic images of the epoch are distinguished from real ones (inspection.ts). */
   async inspectEpoch(epoch: number): Promise<(number | null)[]> {
     const { seed, engine, threads } = this.#config;
     const key = foldIn(keyFromSeed(seed), 'inspection', epoch);

@@ -1,6 +1,6 @@
 /**
- * The labeller at work in one run: trained before the first epoch that needs it, asked for the labels of synthetic
- * images, of real ones and of the archive as `training.labels` says. Labels of images that stay are made once.
+ * The labeller of one run: it is trained before the first epoch that needs it, and labels synthetic images, real images
+ * and the archive as `training.labels` says. Labels of images that do not change are computed once.
  */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -18,7 +18,7 @@ import type { Preparation } from '../../report/records.ts';
 const PROGRESS_EVERY = 10;
 
 export interface EpochLabels {
-  /** Probabilities [n, k] of the synthetic images; null where they keep their intended class. */
+  /** Probabilities [n, k] of the synthetic images; null if they keep their intended class. */
   readonly synthetic: Float32Array | null;
   readonly extras: EpochExtras;
 }
@@ -28,7 +28,7 @@ export class SoftLabels {
   readonly #dataset: Dataset;
   #labeller: Labeller | undefined;
   #archive: Examples | undefined;
-  /** Labels of the synthetic images last asked for. */
+  /** Labels of the most recently labelled synthetic images. */
   #made: { readonly imagesEpoch: number; readonly soft: Float32Array } | undefined;
 
   constructor(config: RunConfig, dataset: Dataset) {
@@ -36,7 +36,7 @@ export class SoftLabels {
     this.#dataset = dataset;
   }
 
-  /** From a checkpoint; one that was written before the labeller was trained has no such file. */
+  /** From a checkpoint; one written before the labeller was trained has no such file. */
   async restore(path: string): Promise<void> {
     if (existsSync(path)) this.#labeller = Labeller.decode(await readFile(path), path, this.#config);
   }

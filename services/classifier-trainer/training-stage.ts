@@ -1,7 +1,8 @@
 /**
- * A stage of a run's training: which values of the network train, by which compiled step, over which of the run's steps. A run
- * has one stage, or, with `training.headRetraining`, two (cRT, Kang et al. 1910.09217): the whole network, and then a head drawn
- * anew on the frozen rest. Each stage is a training of its own: fresh optimiser memory, a whole schedule of the learning rate.
+ * A stage of a run's training: the values of the network that train, their compiled step, and the run's steps that it
+ * covers. A run has one stage, or, with `training.headRetraining`, two (cRT, Kang et al. 1910.09217): the whole
+ * network, and then a head drawn anew on the frozen rest. Each stage is independent: it has new optimiser memory, and a
+ * whole learning-rate schedule.
  */
 import type { TrainingConfig } from '../../config/training-config.ts';
 import { headEpochs, stepsBy } from '../../config/training-config.ts';
@@ -25,7 +26,7 @@ import { specOf } from '../../tensor/tree.ts';
 import type { NetworkValues } from './network.ts';
 import type { EngineChoice } from './predictor.ts';
 
-/** Steps of the run, from 0: those before a stage, and those that it takes. */
+/** Steps of the run, from 0: those before a stage, and those of the stage. */
 export interface StageSpan {
   readonly before: number;
   readonly steps: number;
@@ -56,7 +57,7 @@ export interface Stage {
   dispose(): Promise<void>;
 }
 
-/** Of a run of `total` steps: the stage of the whole network, and that of the head alone, which may have none. */
+/** The stages of a run of `total` steps: that of the whole network, and that of the head alone, which may have none. */
 export function stageSpans(training: TrainingConfig, total: number): { whole: StageSpan; head: StageSpan } {
   const { epochs } = training;
   const before = stepsBy(epochs - headEpochs(training), epochs, total);

@@ -1,6 +1,6 @@
 /**
  * A classifier in training on one data set: epochs over real and synthetic images, evaluation, checkpoints. All
- * randomness is keyed by run seed, epoch and place, so an epoch done again from its checkpoint gives the same bits.
+ * randomness is keyed by run seed, epoch and position, so an epoch repeated from its checkpoint gives the same bits.
  */
 import { UserError } from '../../common/errors.ts';
 import { resolveMethod } from '../../config/method.ts';
@@ -36,7 +36,7 @@ export type TrainerConfig = Pick<
 > & {
   readonly synthesis: Pick<RunConfig['synthesis'], 'budget'>;
   readonly data: Pick<RunConfig['data'], 'tailBelow'>;
-  /** Keys another stream of randomness from the same seed; the run's own without it. */
+  /** Selects another random stream of the same seed; the run's own without it. */
   readonly stream?: string;
 };
 
@@ -88,7 +88,7 @@ export class ClassifierTraining {
     });
   }
 
-  /** Compiles the graphs and initialises the network. Throws UserError for a network that cannot work. */
+  /** Compiles the graphs and initialises the network. Throws UserError for an invalid network. */
   static async create(config: TrainerConfig, dataset: Dataset): Promise<ClassifierTraining> {
     const { height, width, channels, classes } = dataset;
     const { training, classifier, synthesis, engine, device, threads } = config;
@@ -116,7 +116,7 @@ export class ClassifierTraining {
     });
   }
 
-  /** All values of the network, those that do not train included; one object as long as they stay. */
+  /** All values of the network, including those that do not train; one object for as long as they stay the same. */
   get params(): ArrayMap {
     this.#params ??= { ...this.#state.buffers, ...this.#state.params };
     return this.#params;
@@ -132,8 +132,9 @@ export class ClassifierTraining {
   }
 
   /**
-   * One epoch over the real images, `synthetic` and `extras`. `onStep` hears of each step and may throw to cancel; the state is
-   * then in mid-epoch and only `restore` makes it good again. Throws UserError when the loss is no number.
+   * One epoch over the real images, `synthetic` and `extras`. `onStep` is called after each step and may throw to
+   * cancel; the state is then in mid-epoch and only `restore` repairs it. Throws UserError when the loss is not a
+   * number.
    */
   async trainEpoch(
     epoch: number,
@@ -166,7 +167,7 @@ export class ClassifierTraining {
     return stepsBy(epoch, epochs, this.totalSteps) - stepsBy(epoch - 1, epochs, this.totalSteps);
   }
 
-  /** Examples of an epoch of so many steps: whole batches, or, where an epoch is a pass, real images and budget. */
+  /** Examples of an epoch of this many steps: whole batches, or, if an epoch is one pass, real images and budget. */
   #places(steps: number): number {
     const { training, synthesis } = this.#parts.config;
     return training.steps === null
@@ -174,7 +175,7 @@ export class ClassifierTraining {
       : steps * training.batchSize;
   }
 
-  /** The stage of the head alone, unless it has begun: what is learnt so far stays, under a new head. */
+  /** Starts the stage of the head alone, unless it has started: learnt values stay, under a new head. */
   async #beginHead(): Promise<void> {
     const { config, model, stageOptions } = this.#parts;
     const { head } = stageSpans(config.training, this.totalSteps);
@@ -235,7 +236,7 @@ export class ClassifierTraining {
     return { ...this.#parts.model, steps: this.step };
   }
 
-  /** Everything that `restore` needs. Throws UserError for a state that is not finite: the last good one stays. */
+  /** Everything that `restore` needs. Throws UserError for a state that is not finite, so the last good one stays. */
   checkpoint(): Uint8Array {
     const broken = brokenState(this.#state);
     if (broken !== null) throw this.#diverged(this.step, broken);

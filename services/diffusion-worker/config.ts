@@ -19,15 +19,15 @@ export function parseSynthesis(json: string): SynthesisConfig {
   return parseStrict(synthesisConfigSchema, value, () => 'synthesis_json');
 }
 
-/** The released rules belong to the DDPM with a linear β schedule; with them x̂0 is not bounded. */
+/** The released rules belong to the DDPM with a linear β schedule; they do not bound x̂0. */
 export function isReleased({ guidance }: SynthesisConfig): boolean {
   return guidance.rule === 'released-noisy' || guidance.rule === 'released-x0';
 }
 
 /**
- * Noise levels that the sampler visits, noisiest first. Released guidance from noise takes the authors' DDIM subset of
- * DDPM's steps; everything else is evenly spaced on the cosine schedule from the start time, or from the latest time that
- * the prior knows.
+ * Noise levels that the sampler visits, noisiest first. Released guidance from noise uses the authors' DDIM subset of
+ * DDPM's steps; all other levels are evenly spaced on the cosine schedule from the start time, or from the latest time
+ * on which the prior was trained.
  */
 export function samplingLevels(synthesis: SynthesisConfig, prior: DenoiserNetwork): NoiseLevel[] {
   const { start, startTime, steps } = synthesis;

@@ -1,4 +1,7 @@
-/** The diffusion worker's service: pulls what a shard names, has it made in the compute thread, keeps the batch. */
+/**
+ * The diffusion worker's service: pulls a shard's objects, lets the compute thread generate the images, and stores the
+ * batch.
+ */
 import type { ActorRuntime } from '../../actors/actor/hosted-actor.ts';
 import type { CallContext } from '../../actors/calls/call.ts';
 import type { Implementation } from '../../actors/proto/protos.ts';
@@ -74,7 +77,7 @@ export function workerHandlers(
   };
 }
 
-/** Checks that a request names all that it needs. Throws UserError naming the field. */
+/** Checks that a request is complete. Throws UserError naming the field. */
 function readRequest(request: SynthesizeShardRequest__Output): {
   job: ShardJob;
   refs: ObjectRef__Output[];

@@ -1,7 +1,7 @@
 /**
- * Makes the images of a shard: noise or noised anchors in, sampler steps with guidance, bytes out. Runs in the compute
- * thread. An image depends on its item, the run's seed and the named objects alone, never on its neighbours: every
- * graph runs at the full shard size, padded.
+ * Generates the images of a shard: noise or noised anchors in, sampler steps with guidance, bytes out. Runs in the
+ * compute thread. An image depends only on its item, the run's seed and the named objects, never on its neighbours:
+ * every graph runs at the full shard size, padded.
  */
 import type { SynthesisConfig } from '../../config/synthesis-config.ts';
 import type { DeviceName } from '../../common/engine-names.ts';
@@ -65,7 +65,10 @@ interface CompiledStep {
   dispose(): Promise<void>;
 }
 
-/** Objects kept, those used last: a shard needs the prior, the anchors and one version of the weights. */
+/**
+ * Maximum number of kept objects, most recently used: a shard needs the prior, the anchors and one version of the
+ * weights.
+ */
 const OBJECTS_KEPT = 4;
 
 export class Synthesizer {
@@ -73,7 +76,7 @@ export class Synthesizer {
   #step: CompiledStep | undefined;
   #shifts: LevelShifts | undefined;
 
-  /** Whether the object is held, so that the caller sends each once. To ask is to use: it then outlives those not asked for. */
+  /** Whether the object is held, so that the caller sends each only once. Asking counts as use. */
   holds(digest: string): boolean {
     const bytes = this.#objects.get(digest);
     if (bytes === undefined) return false;
@@ -92,7 +95,7 @@ export class Synthesizer {
   }
 
   /**
-   * The shard's images [n, h, w, c], of the data's size. `onStep` is called between sampler steps and may throw to
+   * The shard's images [n, h, w, c], at the data's size. `onStep` is called between sampler steps and may throw to
    * cancel.
    */
   async synthesize(job: ShardJob, onStep: () => void): Promise<{ images: Uint8Array; shape: number[] }> {
@@ -125,7 +128,7 @@ export class Synthesizer {
     };
   }
 
-  /** The guide: the classifier, or the head on the features of this very prior. */
+  /** The guide: the classifier, or the head on the features of the same prior. */
   #guide(job: ShardJob, prior: DenoiserModel): LoadedModel<GuideModel> {
     const kind = job.synthesis.guidance.rule === 'prior-features' ? 'prior-head' : 'classifier';
     const guide = decodeModelFile(this.#object(job.weights), kind, 'the weights that guide');
@@ -141,7 +144,7 @@ export class Synthesizer {
 
   /**
    * The step for this prior and these weights. Both are built into the graph: its convolutions then run a third faster
-   * than with weights as inputs, for a tenth of a second of compiling an epoch.
+   * than with weights as inputs, for a tenth of a second of compilation per epoch.
    */
   async #compiled(
     job: ShardJob,
@@ -205,7 +208,7 @@ export class Synthesizer {
     const key = keyFromSeed(job.runSeed);
     job.items.forEach(({ imageId, anchorIndex }, i) => {
       const noise = normal(foldIn(key, 'noise', imageId), size);
-      const scale = anchorIndex < 0 ? 1 : s; // from noise alone the first level is noise, whatever its a
+      const scale = anchorIndex < 0 ? 1 : s; // from pure noise the first level is noise, whatever its a
       for (let k = 0; k < size; k++) x.data[i * size + k] = scale * noise[k]!;
       if (anchorIndex < 0) return;
       if (anchors === null)
@@ -222,7 +225,7 @@ export class Synthesizer {
     return x;
   }
 
-  /** Null without them. Worked out once for each kind of shard. */
+  /** Null without class statistics. Computed once for each kind of shard. */
   #classShifts(
     job: ShardJob,
     { image }: DenoiserModel,
@@ -268,7 +271,7 @@ function copyNoise({ runSeed, items, synthesis }: ShardJob, step: number, shape:
 
 type GuideModel = ClassifierModel | PriorHeadModel;
 
-/** A head reads the features of one prior, which sees images of one size; a classifier sees images resized. */
+/** A head reads the features of one prior, which has one image size; a classifier receives resized images. */
 function requireFit(prior: DenoiserModel, guide: GuideModel): void {
   if (guide.kind === 'classifier') return;
   if (JSON.stringify(guide.network) !== JSON.stringify(prior.network))

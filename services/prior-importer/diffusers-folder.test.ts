@@ -191,7 +191,7 @@ describe('a folder that cannot be taken', () => {
     [
       'odd groups',
       { norm_num_groups: 3 },
-      /block_out_channels holds 8, which is no multiple of norm_num_groups \(3\)/,
+      /block_out_channels holds 8, which is not a multiple of norm_num_groups \(3\)/,
     ],
     [
       'odd heads',
@@ -224,7 +224,7 @@ describe('a folder that cannot be taken', () => {
     const read = (changed: ArrayMap) => readDiffusersFolder(savedFolder(config, DDPM, changed));
     await expect(read(without(first))).rejects.toThrow(`it lacks '${first}'`);
     await expect(read({ ...arrays, more: zeros([1]) })).rejects.toThrow(
-      "it holds 'more', which the network has not",
+      "it holds 'more', which the network does not have",
     );
     await expect(read({ ...arrays, [first]: zeros([3]) })).rejects.toThrow(`'${first}' is [3], not [`);
     const whole: NdArray = {

@@ -1,6 +1,6 @@
 /**
- * A diffusion prior from a folder that diffusers saved: a `UNet2DModel`, alone (`config.json`, weights) or in a pipeline
- * (`unet/` and `scheduler/` below it). Only safetensors are read: a pickled file may run code.
+ * A diffusion prior from a folder that diffusers saved: a `UNet2DModel`, alone (`config.json`, weights) or in a
+ * pipeline (`unet/` and `scheduler/` below it). Only safetensors are read, because a pickled file may run code.
  */
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -28,13 +28,13 @@ const SCHEDULER = 'scheduler_config.json';
 const MAX_WEIGHTS_BYTES = 2 ** 31;
 
 export interface ImportOptions {
-  /** The scheduler's file where the folder has none, or another than its own. */
+  /** The scheduler's file, if the folder has none, or another one is to be used. */
   readonly scheduler?: string;
-  /** Side of the images, where the network's configuration names none. */
+  /** Side of the images, if the network's configuration names none. */
   readonly imageSize?: number;
 }
 
-/** Reads the folder. @throws UserError that names the file, and the field or array, for anything that cannot be taken. */
+/** Reads the folder. @throws UserError that names the file, and the field or array that cannot be imported. */
 export async function readDiffusersFolder(
   dir: string,
   options: ImportOptions = {},
@@ -66,7 +66,7 @@ export async function readDiffusersFolder(
   };
 }
 
-/** @throws UserError where `dir` is no folder; `asked` is what the user named. */
+/** @throws UserError if `dir` is not a folder; `asked` is the path that the user named. */
 async function namesIn(dir: string, asked = dir): Promise<string[]> {
   try {
     return await readdir(dir);
@@ -136,7 +136,7 @@ const FORMER: Readonly<Record<string, string>> = {
 };
 const FORMER_NAME = /^(.*\.attentions\.\d+)\.(query|key|value|proj_attn)\.(weight|bias)$/;
 
-/** The arrays under their present names, checked one by one. */
+/** The arrays under their present names, each of them checked. */
 function paramsOf(network: UNet2DConfig, arrays: ArrayMap, source: string): ArrayMap {
   const found = new Map(Object.entries(arrays).map(([name, array]) => [presentName(name), array]));
   const shapes = unet2dShapes(network);
@@ -145,7 +145,9 @@ function paramsOf(network: UNet2DConfig, arrays: ArrayMap, source: string): Arra
   if (missing.length > 0) throw refuse(`it lacks '${missing[0]!}'${andMore(missing)}`);
   const unknown = [...found.keys()].filter((name) => shapes[name] === undefined);
   if (unknown.length > 0)
-    throw refuse(`it holds '${unknown[0]!.slice(0, 100)}'${andMore(unknown)}, which the network has not`);
+    throw refuse(
+      `it holds '${unknown[0]!.slice(0, 100)}'${andMore(unknown)}, which the network does not have`,
+    );
   return Object.fromEntries(
     Object.entries(shapes).map(([name, shape]) => [name, fitted(found.get(name)!, name, shape, refuse)]),
   );
@@ -156,7 +158,7 @@ function presentName(name: string): string {
   return attention === undefined ? name : `${attention}.${FORMER[part!]!}.${kind!}`;
 }
 
-/** A linear layer over pixels [out, in] is taken as the 1×1 convolution that it is. */
+/** A linear layer over pixels [out, in] is equivalent to a 1×1 convolution. */
 function fitted(
   array: NdArray,
   name: string,

@@ -1,12 +1,13 @@
 /**
- * `config.json` and `scheduler_config.json` of diffusers as a network of ours. Fields that say nothing of the network (dropout,
- * how a scheduler samples) are passed over; whatever would make another network than we have is refused by name.
+ * `config.json` and `scheduler_config.json` of diffusers as a network of Ballast. Fields that do not affect the network
+ * (dropout, sampling options of a scheduler) are ignored; fields that would give an unsupported network are refused by
+ * name.
  */
 import { z } from 'zod';
 import type { Prediction } from '../../models/denoiser.ts';
 import type { TrainingNoise, UNet2DConfig } from '../../models/unet2d/config.ts';
 
-/** A field with few values that we have; missing and null stand for the first. */
+/** A field with few supported values; missing and null stand for the first. */
 function only<const Value extends string | number | boolean | null>(first: Value, ...others: Value[]) {
   const known: readonly Value[] = [first, ...others];
   const listed = known
@@ -125,18 +126,18 @@ export function networkOf(fields: UNet2DFields, noise: TrainingNoise): UNet2DCon
   };
 }
 
-/** What is wrong between the fields; null where they fit each other. */
+/** The inconsistency between the fields; null if they are consistent. */
 export function misfitOf(fields: UNet2DFields): string | null {
   const widths = fields.block_out_channels;
   const levelCount = widths.length;
   for (const name of ['down_block_types', 'up_block_types'] as const)
     if (fields[name].length !== levelCount)
-      return `${name} has ${fields[name].length} entries, block_out_channels ${levelCount}; they must be as many`;
+      return `${name} has ${fields[name].length} entries, block_out_channels ${levelCount}; the numbers must be equal`;
   if (fields.in_channels !== fields.out_channels)
     return `out_channels is ${fields.out_channels}, in_channels ${fields.in_channels}; a network that also puts out variances is not supported`;
   const ungrouped = widths.find((width) => width % fields.norm_num_groups !== 0);
   if (ungrouped !== undefined)
-    return `block_out_channels holds ${ungrouped}, which is no multiple of norm_num_groups (${fields.norm_num_groups})`;
+    return `block_out_channels holds ${ungrouped}, which is not a multiple of norm_num_groups (${fields.norm_num_groups})`;
   if (widths[0]! < 4) return `block_out_channels begins with ${widths[0]!}; it must be at least 4`;
   const head = fields.attention_head_dim;
   const attending = attendingWidths(fields);

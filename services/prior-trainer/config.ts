@@ -9,18 +9,17 @@ export const priorConfigSchema = z
     data: dataConfigSchema,
     /** Folders, CSV, NPZ or IDX files of images without labels, trained on too; validation and test images are left out. */
     unlabelled: z.array(z.string().min(1)).default([]),
-    /** Whether the images of `data.source` are trained on; false: `unlabelled` alone. */
+    /** Whether to train on the images of `data.source`; false: only on `unlabelled`. */
     labelled: z.boolean().default(true),
     /**
-     * How often labelled images are seen: each as often as the next, or their classes by P(c) ∝ √n_c or 1. A long tail is
-     * hardly learnt when it is seen as it is. The network itself never hears of labels; unlabelled images are seen once
-     * an epoch.
+     * Sampling of labelled images: uniform over images, or their classes by P(c) ∝ √n_c or 1. A long tail is hardly
+     * learnt with uniform sampling. The network itself has no label input; unlabelled images are used once per epoch.
      */
     sampling: z.enum(['natural', 'square-root', 'class-balanced']).default('natural'),
     denoiser: denoiserConfigSchema.prefault({}),
     /** Optimiser steps. */
     steps: z.int().min(1).default(4000),
-    /** Images of one step. */
+    /** Images per step. */
     batchSize: z.int().min(1).default(64),
     /** Peak of a cosine schedule that ends at zero. */
     learningRate: z.number().positive().default(1e-3),
@@ -30,11 +29,11 @@ export const priorConfigSchema = z
     weightDecay: z.number().min(0).default(0.01),
     /** Largest norm of the whole gradient. */
     clipNorm: z.number().positive().default(1),
-    /** Decay of the moving average of the weights, which is what is kept. */
+    /** Decay of the moving average of the weights, which is the result. */
     averageDecay: z.number().min(0).lt(1).default(0.999),
-    /** Seed of everything random. */
+    /** Seed of all random numbers. */
     seed: z.int().min(0).default(0),
-    /** Compute threads. Changes low bits of results. */
+    /** Compute threads. They change low bits of results. */
     threads: z.int().min(1).default(1),
     engine: engineSchema,
     device: deviceSchema,

@@ -18,17 +18,17 @@ export interface PriorImages extends Shape {
   /** [count, height, width, channels]. */
   readonly images: Images;
   readonly count: number;
-  /** Classes of the labelled images, which come first. Only the drawing of training batches may read them. */
+  /** Classes of the labelled images, which come first. Only the sampling of training batches may read them. */
   readonly labels: Int32Array;
   /** Digest of the images. */
   readonly digest: string;
-  /** Where they came from; null when all are labelled. */
+  /** Their origins; null when all are labelled. */
   readonly origin: ImageOrigin | null;
-  /** Doubts about the data, one line each. */
+  /** Warnings about the data, one line each. */
   readonly warnings: readonly string[];
 }
 
-/** Images by where they came from; kept in the prior's metadata. */
+/** Numbers of images by origin; kept in the prior's metadata. */
 export interface ImageOrigin {
   readonly labelled: number;
   readonly unlabelled: UnlabelledCounts & { readonly skipped: number };
@@ -98,7 +98,7 @@ function digestOf(head: string, images: Images): string {
   return hash.digest('hex');
 }
 
-/** One line for a person. */
+/** One line for people. */
 export function describeOrigin({ count, labels, origin }: PriorImages): string {
   if (!origin) {
     const archived = count - labels.length;

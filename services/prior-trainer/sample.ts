@@ -23,10 +23,10 @@ export interface SampleOptions {
   readonly steps?: number;
 }
 
-/** Pixels of the images that are drawn together: as many as a whole picture of small ones, and one of 256 × 256. */
+/** Pixels of the images that are drawn together: a whole picture of small ones, or one of 256 × 256. */
 const PIXELS_TOGETHER = 2 ** 16;
 
-/** `count` images as bytes [count, h, w, c]; image i depends on (seed, i) alone. */
+/** `count` images as bytes [count, h, w, c]; image i depends only on (seed, i). */
 export async function samplePrior(
   { model, params }: LoadedModel<DenoiserModel>,
   { count, seed, threads, engine, device, steps = 20 }: SampleOptions,
@@ -71,7 +71,7 @@ export function scalarsOf({ t, a, s, cX, cD, cP }: SamplerStep) {
   return { t: scalar(t), a: scalar(a), s: scalar(s), cX: scalar(cX), cD: scalar(cD), cP: scalar(cP) };
 }
 
-/** Writes the images as a PNG, eight a row. */
+/** Writes the images as a PNG, eight per row. */
 export async function writeSampleGrid(path: string, images: Uint8Array, image: ImageShape): Promise<void> {
   const count = images.length / (image.height * image.width * image.channels);
   const rows = Array.from({ length: Math.ceil(count / 8) }, (_, row) =>

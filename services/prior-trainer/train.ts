@@ -2,9 +2,9 @@
  * `ballast prior train`: the loop around PriorTraining and its folder.
  *
  *   config.json               the resolved settings
- *   checkpoint.safetensors    where training stands; resuming needs nothing else
- *   train.jsonl               a line per report: step, mean loss, images a second
- *   samples/step-000500.png   what the average of the weights draws
+ *   checkpoint.safetensors    the state of training; resuming needs nothing else
+ *   train.jsonl               one line per report: step, mean loss, images per second
+ *   samples/step-000500.png   samples of the averaged weights
  *   prior.safetensors         the result, once all steps are done
  */
 import { existsSync } from 'node:fs';
@@ -34,11 +34,11 @@ export interface PriorTrainOptions {
   readonly resume: boolean;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: PriorProgress) => void;
-  /** Called once, before the first step: which images are trained on, and doubts about them. */
+  /** Called once, before the first step, with the composition of the training images, and warnings about them. */
   readonly onImages?: (line: string, warnings: readonly string[]) => void;
 }
 
-/** Where a prior's folder keeps what. */
+/** Paths in a prior's folder. */
 export function priorFiles(dir: string) {
   return {
     config: join(dir, 'config.json'),
@@ -49,7 +49,10 @@ export function priorFiles(dir: string) {
   };
 }
 
-/** Trains to the end, or to the next step after `signal` aborts (the checkpoint then stands). Returns whether it finished. */
+/**
+ * Trains to the end, or to the next step after `signal` aborts (the checkpoint is then kept). Returns whether it
+ * finished.
+ */
 export async function trainPrior(
   config: PriorConfig,
   out: string,
@@ -99,9 +102,9 @@ async function runSteps(
       const { model, average } = training;
       const samples = await samplePrior({ model, params: average }, { count: GRID_IMAGES, seed: config.seed, threads: config.threads, engine: config.engine, device: config.device }); // prettier-ignore
       await writeSampleGrid(files.sample(step), samples, model.image);
-      since = performance.now(); // the rate is that of training
+      since = performance.now(); // the rate covers training only
     }
-    await new Promise(setImmediate); // lets signals in
+    await new Promise(setImmediate); // lets signal handlers run
   }
 }
 

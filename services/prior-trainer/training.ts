@@ -1,6 +1,6 @@
 /**
- * Trains an unlabelled denoiser, step by step. All randomness is keyed by the step, so training that was interrupted
- * and resumed from a checkpoint ends with the same weights, bit for bit, as training that was not.
+ * Trains an unlabelled denoiser, step by step. All randomness is keyed by the step, so training that is interrupted and
+ * resumed from a checkpoint ends with the same weights, bit for bit, as uninterrupted training.
  */
 import { UserError } from '../../common/errors.ts';
 import { augmentBatch } from '../../data/augment.ts';
@@ -67,7 +67,7 @@ export class PriorTraining {
     };
   }
 
-  /** Compiles the step and initialises the network. Throws UserError when the images do not fit it. */
+  /** Compiles the step and initialises the network. Throws UserError when the images do not match it. */
   static async create(config: PriorConfig, dataset: PriorImages): Promise<PriorTraining> {
     const { height, width, channels } = dataset;
     const { prediction, ...shape } = config.denoiser;
@@ -97,7 +97,7 @@ export class PriorTraining {
     });
   }
 
-  /** The moving average of the weights: what is kept. */
+  /** The moving average of the weights, which is the result. */
   get average(): ArrayMap {
     return this.#state.average;
   }
@@ -169,7 +169,7 @@ export class PriorTraining {
     return order;
   }
 
-  /** Everything that `restore` needs. Throws UserError for a state that is not finite: the last good one stays. */
+  /** Everything that `restore` needs. Throws UserError for a state that is not finite, so the last good one stays. */
   checkpoint(): Uint8Array {
     const broken = brokenState(this.#state);
     if (broken !== null) throw this.#diverged(this.step, broken);
@@ -184,7 +184,7 @@ export class PriorTraining {
   }
 }
 
-/** Which images an epoch sees, in which order: as many as there are, labelled ones by `sampling`. */
+/** The images of an epoch and their order: as many as there are, labelled ones by `sampling`. */
 export function imageOrder(
   { count, labels }: Pick<PriorImages, 'count' | 'labels'>,
   sampling: PriorConfig['sampling'],

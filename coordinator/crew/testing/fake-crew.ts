@@ -16,7 +16,7 @@ export const CLASSES = ['boot', 'bag', 'coat'];
 export const TRAIN_LABELS = [0, 0, 0, 0, 0, 0, 1, 1, 1, 2];
 
 export const sha = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex');
-/** Lets everything that is ready go on. */
+/** Runs everything that is ready. */
 export const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 class Unavailable extends Error {
@@ -52,7 +52,7 @@ export class FakeActor<Handle extends object> implements ActorLink<Handle> {
     return () => this.#listeners.delete(listener);
   }
 
-  /** SIGKILL, then a restart unless told otherwise. */
+  /** SIGKILL, then a restart unless disabled. */
   async kill(restart = true): Promise<void> {
     const { incarnation } = this.#status;
     this.#life.abort(new Unavailable(`${this.name}: its process ended`));
@@ -252,7 +252,7 @@ export function fakeCrew(workerCount: number): FakeCrew {
   };
 }
 
-/** A mistake of the user's, as a service tells it. */
+/** A user's mistake, as a service reports it. */
 export function userMistake(message: string): never {
   throw new UserError(message);
 }
