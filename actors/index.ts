@@ -34,6 +34,7 @@ export type {
   ActorSpec,
   ActorState,
   ActorStatus,
+  GroupStrategy,
   Isolation,
   Lifetime,
   NodeApi,
@@ -45,6 +46,7 @@ export type {
 
 export { ActorSystem } from './system/system.ts';
 export type { ActorSystemOptions, GangMember } from './system/system.ts';
+export type { PlacementGroup, PlacementGroupOptions } from './system/placement-group.ts';
 export type { SpawnOptions } from './system/actor-type.ts';
 export type { ActorHandle } from './system/handle.ts';
 export type { ActorType } from './system/actor-type.ts';

@@ -53,6 +53,14 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     'cards 0 1',
     'pooled 0',
   ],
+  'placement-groups.js': [
+    'card 0',
+    'task 49',
+    'waits for room: bundle lab-0: gpu (asks for 1, 0 of 1 free)',
+    'bundle lab-1 lacks gpu (asks for 1, has 0).',
+    'true',
+    'left 2',
+  ],
   'placement.mjs': [
     'same true',
     'found true',

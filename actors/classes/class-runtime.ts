@@ -10,8 +10,9 @@ import type { ObjectStore, PutOptions } from '../objects/objects.ts';
 import type { CallOptions } from '../proto/protos.ts';
 import { ActorPool } from '../pools/pool.ts';
 import type { PoolOptions } from '../pools/pool.ts';
-import type { ActorStatus } from '../status/status.ts';
+import type { ActorStatus, Resources } from '../status/status.ts';
 import type { SpawnOptions } from '../system/actor-type.ts';
+import type { PlacementGroup, PlacementGroupOptions } from '../system/placement-group.ts';
 import type { ActorSystem } from '../system/system.ts';
 import { keptDuring, spreadMethods, withRetries } from './class-handle.ts';
 import type { ListCalls } from './class-handle.ts';
@@ -42,7 +43,8 @@ export class ClassRuntime {
   readonly system: ActorSystem;
   /** Bulk bytes by reference. */
   readonly objects: ObjectStore;
-  readonly #pools = new Map<TaskFunction, ActorPool<unknown>>();
+  /** By bundle; '' for none. */
+  readonly #pools = new Map<TaskFunction, Map<string, ActorPool<unknown>>>();
   readonly #endCounting: () => void;
 
   constructor(system: ActorSystem, objects: ObjectStore) {
@@ -104,13 +106,33 @@ export class ClassRuntime {
     };
   }
 
+  /**
+   * Holds room for actors and tasks that come later, in bundles: for all of them or none, now or when there is room.
+   * @throws UserError for what can never be placed.
+   */
+  placementGroup(
+    bundles: readonly Resources[],
+    options: PlacementGroupOptions = {},
+  ): Promise<PlacementGroup> {
+    return this.system.placementGroup(bundles, options);
+  }
+
   /** Runs a task in one of its processes, as soon as one is free. @throws what the task throws. */
   run<Args extends unknown[], Result>(
     run: (...args: Args) => Result,
     ...args: Args
   ): Promise<Awaited<Result>> {
+    return this.runIn('', run, ...args);
+  }
+
+  /** Runs a task in a bundle of a placement group, whose room its processes take. @throws as `run` */
+  runIn<Args extends unknown[], Result>(
+    bundle: string,
+    run: (...args: Args) => Result,
+    ...args: Args
+  ): Promise<Awaited<Result>> {
     const { retries, retryOn, deadlineMs = Infinity } = taskOptions(run);
-    const calls = this.#taskPool(run).calls as unknown as ListCalls;
+    const calls = this.#taskPool(run, bundle).calls as unknown as ListCalls;
     const options = { deadlineMs, ...(retries && { retries }), ...(retryOn && { retryOn }) };
     return keptDuring(args, () =>
       withRetries((left) => calls.run!(args, left) as Promise<Awaited<Result>>, options),
@@ -158,13 +180,15 @@ export class ClassRuntime {
   /** Ends the processes of its tasks. */
   async close(): Promise<void> {
     this.#endCounting();
-    const pools = [...this.#pools.values()];
+    const pools = [...this.#pools.values()].flatMap((ofTask) => [...ofTask.values()]);
     this.#pools.clear();
     await Promise.all(pools.map((pool) => pool.close()));
   }
 
-  #taskPool(run: TaskFunction): ActorPool<unknown> {
-    const existing = this.#pools.get(run);
+  #taskPool(run: TaskFunction, bundle: string): ActorPool<unknown> {
+    const ofTask = this.#pools.get(run) ?? new Map<string, ActorPool<unknown>>();
+    this.#pools.set(run, ofTask);
+    const existing = ofTask.get(bundle);
     if (existing !== undefined) return existing;
     const {
       max = availableParallelism(),
@@ -175,8 +199,9 @@ export class ClassRuntime {
       ...spawn
     } = taskOptions(run);
     const limits = { min: 0, max, creditsPerMember: 1, stragglerFactor: 0, ...spawn };
-    const pool = new ActorPool<unknown>(this.system, registeredClass(run).type, limits);
-    this.#pools.set(run, pool);
+    const where = bundle === '' ? {} : { bundle };
+    const pool = new ActorPool<unknown>(this.system, registeredClass(run).type, { ...limits, ...where });
+    ofTask.set(bundle, pool);
     return pool;
   }
 

@@ -103,7 +103,7 @@ export class Cluster implements NodeApi {
   async #inTurn<Result>(specs: readonly ActorSpec[], accept: () => Promise<Result>): Promise<Result> {
     for (const spec of specs) {
       checkSpec(spec);
-      resolveEntry(spec.entry, this.#options.entryRoots);
+      resolveEntry(spec, this.#options.entryRoots);
     }
     const keys = specs.flatMap(({ actorId, name, namespace }) => [
       `id ${actorId}`,
@@ -194,7 +194,7 @@ export class Cluster implements NodeApi {
     const { nodeId, supervisor, entryRoots } = this.#options;
     checkSpec(spec); // it may come from another node
     if (this.#state !== 'alive') throw new CallError('UNAVAILABLE', `node ${nodeId} takes no new actors`);
-    const status = supervisor.place(spec, { ...arrival, entry: resolveEntry(spec.entry, entryRoots) });
+    const status = supervisor.place(spec, { ...arrival, entry: resolveEntry(spec, entryRoots) });
     this.#options.peers?.announce(this.ownStatus);
     return status;
   }

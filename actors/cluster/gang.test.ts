@@ -27,6 +27,7 @@ class Nodes {
   gang(homes: readonly Home[], seen = () => this.statuses()): Gang {
     return new Gang(homes, {
       nodes: seen,
+      rule: () => null,
       claim: async (nodeId, claims, holdMs) => {
         await Promise.resolve();
         this.rooms[nodeId]!.claim(claims, holdMs);
@@ -69,7 +70,7 @@ class Nodes {
 
 function members(prefix: string, ...cpus: number[]): Home[] {
   return cpus.map((cpu, i) => {
-    const asks = { resources: { cpu }, labels: {}, placement: 'pack', near: null };
+    const asks = { resources: { cpu }, labels: {}, placement: 'pack', near: null, group: null };
     return newHome({ actorId: `${prefix}${i}`, ...asks } as unknown as ActorSpec);
   });
 }

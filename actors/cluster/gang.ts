@@ -1,14 +1,16 @@
 /**
- * Actors that start together or not at all. Their nodes first hold room for all of them, in the order of node ids: of
- * two gangs that compete, one gets the first node, and the other holds nothing that the first could wait for. A gang
- * that does not find room for all members holds nothing.
+ * Actors, or bundles of a placement group, that start together or not at all. Their nodes first hold room for all of
+ * them, in the order of node ids: of two gangs that compete, one gets the first node, and the other holds nothing that
+ * the first could wait for. A gang that does not find room for all members holds nothing.
  */
 
 import { toError } from '../../common/errors.ts';
 import { CallError } from '../base/call-errors.ts';
+import { wholeOf } from './home.ts';
 import type { Home, StartsTogether } from './home.ts';
 import type { Claim } from '../supervisor/node-room.ts';
 import { placeGang } from './placement.ts';
+import type { GroupRule } from './placement.ts';
 import type { NodeStatus } from '../status/status.ts';
 
 /** Longer than it takes to start all members once all nodes hold their room. */
@@ -16,6 +18,8 @@ const HOLD_MS = 30_000;
 
 export interface GangOptions {
   readonly nodes: () => readonly NodeStatus[];
+  /** How they have to lie; null for anyhow. */
+  readonly rule: () => GroupRule | null;
   /** Holds room on a node. @throws CallError when it has none, or cannot be reached. */
   readonly claim: (nodeId: string, claims: readonly Claim[], holdMs: number) => Promise<void>;
   readonly giveBack: (nodeId: string, actorIds: readonly string[]) => Promise<void>;
@@ -60,10 +64,10 @@ export class Gang implements StartsTogether {
     const failed = (await Promise.allSettled(placing)).find(({ status }) => status === 'rejected');
     const wasEnded = this.#isEnded();
     this.#state = 'placed';
-    if (wasEnded) this.end('its gang was stopped');
+    if (wasEnded) this.end(`its ${this.#whole} was stopped`);
     else if (failed?.status === 'rejected') {
       await this.#giveBackAll(chosen);
-      this.end(`its gang did not start: ${toError(failed.reason).message}`);
+      this.end(`its ${this.#whole} did not start: ${toError(failed.reason).message}`);
     }
   }
 
@@ -81,6 +85,10 @@ export class Gang implements StartsTogether {
     for (const home of this.homes) if (home.status.state !== 'dead') this.#options.end(home, reason);
   }
 
+  get #whole(): string {
+    return wholeOf(this.homes[0]!.spec);
+  }
+
   #isEnded(): boolean {
     return this.#state === 'ended';
   }
@@ -94,10 +102,11 @@ export class Gang implements StartsTogether {
     const specs = this.homes.map(({ spec }) => spec);
     for (const refused = new Set<string>(); ;) {
       const nodes = this.#options.nodes().filter(({ nodeId }) => !refused.has(nodeId));
-      const chosen = placeGang(specs, nodes);
+      const chosen = placeGang(specs, nodes, this.#options.rule());
       if (!Array.isArray(chosen)) {
         const because = chosen.kind === 'node' ? '' : chosen.because;
-        for (const home of this.homes) this.#options.wait(home, `waits for room with its gang: ${because}`);
+        const reason = `waits for room with its ${this.#whole}: ${because}`;
+        for (const home of this.homes) this.#options.wait(home, reason);
         return null;
       }
       const refusing = await this.#claimOn(chosen);

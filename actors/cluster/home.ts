@@ -28,6 +28,11 @@ export interface Home {
   gang: StartsTogether | null;
 }
 
+/** What its members make up, in a word. */
+export function wholeOf({ group }: Pick<ActorSpec, 'group'>): string {
+  return group === null ? 'gang' : 'placement group';
+}
+
 /** Creates the record of an actor that is on no node; `status` is its last known status, if any. */
 export function newHome(spec: ActorSpec, status = initialStatus(spec, 1), savedState: unknown = null): Home {
   return {

@@ -8,10 +8,11 @@ import { UserError } from '../../common/errors.ts';
 import { CallError } from '../base/call-errors.ts';
 import { type ClusterView, newer } from './cluster-view.ts';
 import { Gang } from './gang.ts';
-import { type Home, newHome } from './home.ts';
+import { type Home, newHome, wholeOf } from './home.ts';
 import type { NodeDirectory } from './node-directory.ts';
 import type { Claim } from '../supervisor/node-room.ts';
-import { place, placeGang } from './placement.ts';
+import { chooseNode, ruleOf } from './bundles.ts';
+import { placeGang } from './placement.ts';
 import { decideRestart } from '../status/restart-policy.ts';
 import type { ActorSpec, ActorStatus, NodeStatus } from '../status/status.ts';
 import { initialStatus } from '../supervisor/supervised.ts';
@@ -57,7 +58,7 @@ export class Homes {
     const { view } = this.#options;
     await this.#awaitLeaving(spec);
     this.#refuseTaken(spec);
-    const choice = place(spec, view.nodes());
+    const choice = chooseNode(spec, view.nodes(), view.actors());
     if (choice.kind === 'infeasible') {
       throw new UserError(`Actor ${spec.actorId} cannot be placed: ${choice.because}.`);
     }
@@ -74,9 +75,12 @@ export class Homes {
       await this.#awaitLeaving(spec);
       this.#refuseTaken(spec);
     }
-    const choice = placeGang(specs, view.nodes());
+    refuseTakenGroup(specs[0]!, view.actors());
+    const choice = placeGang(specs, view.nodes(), ruleOf(specs, view.actors()));
     if (!Array.isArray(choice) && choice.kind === 'infeasible') {
-      throw new UserError(`A gang of ${specs.length} cannot be placed: ${choice.because}.`);
+      const { group } = specs[0]!;
+      const what = group === null ? `A gang of ${specs.length}` : `Placement group ${group}`;
+      throw new UserError(`${what} cannot be placed: ${choice.because}.`);
     }
     const homes: Home[] = [];
     try {
@@ -85,18 +89,20 @@ export class Homes {
       for (const home of homes) this.endWaiting(home);
       throw thrown;
     }
-    await new Gang(homes, this.#gangOptions()).tryPlace();
+    await this.#newGang(homes).tryPlace();
     return homes.map((home) => view.find(home.spec.actorId) ?? home.status);
   }
 
-  #gangOptions(): ConstructorParameters<typeof Gang>[1] {
+  #newGang(homes: readonly Home[]): Gang {
+    const specs = homes.map(({ spec }) => spec);
     const { view, nodeId: ownId, peers } = this.#options;
     const claim = async (nodeId: string, claims: readonly Claim[], holdMs: number) => {
       if (nodeId === ownId) this.#options.claimHere(claims, holdMs);
       else await peers!.claim(nodeId, claims, holdMs);
     };
-    return {
+    return new Gang(homes, {
       nodes: () => view.nodes(),
+      rule: () => ruleOf(specs, view.actors()),
       claim,
       giveBack: (nodeId, ids) =>
         claim(
@@ -109,9 +115,9 @@ export class Homes {
       end: (home, reason) => {
         home.isStopped = true;
         if (home.nodeId === null) this.endWaiting(home, reason);
-        else this.#end(home.spec.actorId, 'its gang');
+        else this.#end(home.spec.actorId, `its ${wholeOf(home.spec)}`);
       },
-    };
+    });
   }
 
   async #enter(spec: ActorSpec): Promise<Home> {
@@ -132,7 +138,8 @@ export class Homes {
     home.nodeId = null;
     this.#settle(home, { state: 'dead', reason });
     this.#release(home.spec);
-    home.gang?.end(`its gang did not start: ${home.spec.actorId} was ${reason}`);
+    if (home.spec.group !== null) this.placeWaiting(); // ends those that were to be in the bundle
+    home.gang?.end(`its ${wholeOf(home.spec)} did not start: ${home.spec.actorId} was ${reason}`);
   }
 
   /** Stops starting and moving actors. */
@@ -165,8 +172,11 @@ export class Homes {
     const { actorId, incarnation, state, reason } = status;
     const gang = this.#homes.get(actorId)?.gang;
     if (state === 'alive') gang?.born(actorId);
-    else if (state === 'dead') gang?.end(`its gang did not start: ${actorId} is dead, ${reason}`);
+    else if (state === 'dead')
+      gang?.end(`its ${wholeOf(status)} did not start: ${actorId} is dead, ${reason}`);
     if (state === 'dead') this.#onDead(status);
+    else if (state === 'alive' && status.group !== null)
+      this.placeWaiting(); // those that are to be in the bundle
     else if (state === 'restarting') this.#endOwned(`${actorId}/${incarnation}`);
   }
 
@@ -176,6 +186,7 @@ export class Homes {
       for (const home of this.#homes.values()) {
         if (home.nodeId === nodeId) this.#move(home, `node ${nodeId} is lost (${because ?? '?'})`);
       }
+      this.#gatherBundles();
       this.#endOrphans(nodeId);
       void this.#adoptDetached(nodeId);
     }
@@ -190,6 +201,7 @@ export class Homes {
         this.#homes.delete(home.spec.actorId); // another node has taken it over
       else if (home.nodeId === nodeId) this.#move(home, because);
     }
+    this.#gatherBundles();
     this.placeWaiting();
     setTimeout(() => {
       this.#adoptStranded(because).catch((thrown: unknown) => {
@@ -246,11 +258,14 @@ export class Homes {
   }
 
   async #tryPlace(home: Home): Promise<void> {
+    const { view } = this.#options;
     const { spec } = home;
     for (const refused = new Set<string>(); ;) {
-      const nodes = this.#options.view.nodes().filter(({ nodeId }) => !refused.has(nodeId));
+      const nodes = view.nodes().filter(({ nodeId }) => !refused.has(nodeId));
       if (home.isStopped || home.nodeId !== null) return;
-      const choice = place(spec, nodes);
+      const choice = chooseNode(spec, nodes, view.actors());
+      if (choice.kind === 'infeasible' && spec.bundle !== null)
+        return this.endWaiting(home, `stopped: ${choice.because}`);
       if (choice.kind !== 'node') return this.#wait(home, `waits for room: ${choice.because}`);
       try {
         await this.#placeOn(home, choice.nodeId);
@@ -340,6 +355,7 @@ export class Homes {
         if (home.nodeId === lostNodeId || home.nodeId === null)
           this.#move(home, `node ${lostNodeId} is lost`);
       }
+      this.#gatherBundles();
       this.placeWaiting();
     } catch (thrown) {
       log.error('detached actors could not be taken over', { from: lostNodeId, error: thrown });
@@ -370,10 +386,28 @@ export class Homes {
     home.status = { ...home.status, incarnation: home.status.incarnation + 1 };
   }
 
+  /** Bundles that have lost their nodes get new ones as they got the first: all of a group, or none. */
+  #gatherBundles(): void {
+    const lost = [...this.#homes.values()].filter(
+      ({ spec, nodeId, gang, status }) =>
+        spec.group !== null && nodeId === null && gang === null && status.state !== 'dead',
+    );
+    for (const group of new Set(lost.map(({ spec }) => spec.group)))
+      this.#newGang(lost.filter(({ spec }) => spec.group === group));
+  }
+
   #settle(home: Home, change: Partial<ActorStatus>): void {
     home.status = { ...home.status, ...change };
     this.#options.view.publish(home.status);
   }
+}
+
+/** @throws UserError when a placement group has bundles already. */
+function refuseTakenGroup({ group }: ActorSpec, actors: readonly ActorStatus[]): void {
+  if (group !== null && actors.some((other) => other.group === group && other.state !== 'dead'))
+    throw new UserError(
+      `Placement group '${group}' is there already: choose another id, or remove it first.`,
+    );
 }
 
 /** @throws UserError when two actors of a gang have the same id or name. */

@@ -1,10 +1,10 @@
-// Placement and a node's room against models: all ways to place a gang, and cards as numbers.
+// Placement and a node's room against models: all ways to place a gang or a placement group, and cards as numbers.
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { NodeStatus, Resources } from '../status/status.ts';
 import { NodeRoom } from '../supervisor/node-room.ts';
 import { place, placeGang } from './placement.ts';
-import type { PlacementAsk } from './placement.ts';
+import type { GroupRule, PlacementAsk } from './placement.ts';
 
 const cores = fc.nat(4);
 const zone = fc.constantFrom('a', 'b');
@@ -58,17 +58,31 @@ function ways(count: number, on: readonly NodeStatus[]): NodeStatus[][] {
   return ways(count - 1, on).flatMap((rest) => on.map((node) => [...rest, node]));
 }
 
+/** Whether members lie as they have to, with the others of their group on `held`. */
+function isTogether(chosen: readonly NodeStatus[], held: readonly string[]): boolean {
+  const on = new Set(chosen.map(({ nodeId }) => nodeId));
+  return on.size === 1 && (held.length === 0 || held.includes([...on][0]!));
+}
+
+function isApart(chosen: readonly NodeStatus[], held: readonly string[]): boolean {
+  const on = new Set(chosen.map(({ nodeId }) => nodeId));
+  return on.size === chosen.length && held.every((nodeId) => !on.has(nodeId));
+}
+
 function canPlace(
   asks: readonly PlacementAsk[],
   all: readonly NodeStatus[],
   which: 'free' | 'total',
+  lies: (chosen: readonly NodeStatus[]) => boolean = () => true,
 ): boolean {
   const open = all.filter(({ state }) => state === 'alive');
   const isAllowed = (chosen: readonly NodeStatus[]) =>
     asks.every(
       ({ labels }, i) => labels['zone'] === undefined || labels['zone'] === chosen[i]!.labels['zone'],
     );
-  return ways(asks.length, open).some((chosen) => isAllowed(chosen) && fits(asks, chosen, which));
+  return ways(asks.length, open).some(
+    (chosen) => isAllowed(chosen) && fits(asks, chosen, which) && lies(chosen),
+  );
 }
 
 it('places one actor where it fits, near what it is near to, and says when it never can', () => {
@@ -99,6 +113,37 @@ it('places a gang if there is any way to, and only then', () => {
     }
   });
   fc.assert(property, { seed: 13, numRuns: 300 });
+});
+
+it('places the bundles of a group as its strategy says: all or none, the strict ones never otherwise', () => {
+  const rule: fc.Arbitrary<GroupRule> = fc.record({
+    strategy: fc.constantFrom(
+      'pack' as const,
+      'spread' as const,
+      'strict-pack' as const,
+      'strict-spread' as const,
+    ),
+    held: fc.constantFrom([], ['n0'], ['n1']),
+  });
+  const bundles = fc.array(ask, { minLength: 1, maxLength: 4 });
+  const property = fc.property(bundles, nodes, rule, (asks, all, { strategy, held }) => {
+    const isStrict = strategy.startsWith('strict');
+    const lies = (chosen: readonly NodeStatus[]) =>
+      strategy.endsWith('pack') ? isTogether(chosen, held) : isApart(chosen, held);
+    const placement = placeGang(asks, all, { strategy, held });
+    if (Array.isArray(placement)) {
+      const chosen = placement.map((id) => all.find(({ nodeId }) => nodeId === id)!);
+      expect(fits(asks, chosen, 'free')).toBe(true);
+      chosen.forEach((node, i) => expect(canPlace([asks[i]!], [node], 'free')).toBe(true));
+      // The others make do only where it cannot be as it should.
+      expect(lies(chosen)).toBe(isStrict || canPlace(asks, all, 'free', lies));
+    } else {
+      const needed = isStrict ? lies : undefined;
+      expect(canPlace(asks, all, 'free', needed)).toBe(false);
+      expect(placement.kind).toBe(canPlace(asks, all, 'total', needed) ? 'wait' : 'infeasible');
+    }
+  });
+  fc.assert(property, { seed: 13, numRuns: 500 });
 });
 
 it('never gives a card, or anything else, twice', () => {
@@ -155,3 +200,58 @@ function attempt<Result>(take: () => Result): Result | null {
     return null;
   }
 }
+
+it('never gives more of a bundle than it holds, and gives it back when all in it have ended', () => {
+  const command = fc.record({
+    kind: fc.constantFrom('take', 'leave', 'leave bundle', 'take bundle'),
+    actorId: fc.constantFrom('a', 'b', 'c', 'd'),
+    cpu: fc.nat(3),
+    gpu: fc.constantFrom(0, 0.25, 0.5, 1),
+  });
+  const property = fc.property(
+    fc.constantFrom({ cpu: 3, gpu: 2 }, { cpu: 2, gpu: 0.5 }),
+    fc.array(command, { maxLength: 30 }),
+    (holds, commands) => {
+      const room = new NodeRoom('n', { cpu: 4, gpu: 3 });
+      room.take({ actorId: 'first', resources: { gpu: 0.75 } }); // so that the bundle's cards are not the first ones
+      const inside = new Map<string, { cpu: number; gpu: number; gpuIds: readonly number[] }>();
+      let cards = room.take({ actorId: 'bundle', resources: holds });
+      let state: 'here' | 'leaving' | 'gone' = 'here';
+      const left = (name: 'cpu' | 'gpu') =>
+        [...inside.values()].reduce<number>((rest, actor) => rest - actor[name], holds[name]);
+      for (const { kind, actorId, cpu, gpu } of commands) {
+        if (kind === 'take' && !inside.has(actorId)) {
+          const claim = { actorId, resources: { cpu, gpu }, bundle: 'bundle' };
+          if (state !== 'here') expect(() => room.take(claim)).toThrow('node n has no bundle bundle');
+          else {
+            const isEnough = cpu <= left('cpu') && gpu <= left('gpu');
+            const gpuIds = attempt(() => room.take(claim));
+            if (!isEnough) expect(gpuIds).toBeNull();
+            // Parts of cards may not fit though their sum does.
+            else if (gpu === 0) expect(gpuIds).toEqual([]);
+            if (gpuIds !== null) inside.set(actorId, { cpu, gpu, gpuIds });
+          }
+        } else if (kind === 'leave' && inside.delete(actorId)) {
+          room.leave(actorId);
+          if (state === 'leaving' && inside.size === 0) state = 'gone';
+        } else if (kind === 'leave bundle' && state === 'here') {
+          room.leave('bundle');
+          state = inside.size === 0 ? 'gone' : 'leaving';
+        } else if (kind === 'take bundle' && state !== 'here') {
+          const taken = attempt(() => room.take({ actorId: 'bundle', resources: holds }));
+          expect(taken !== null).toBe(state === 'gone');
+          if (taken !== null) [cards, state] = [taken, 'here'];
+        }
+        const isHeld = state !== 'gone';
+        const usedGpu = 0.75 + (isHeld ? holds.gpu : 0);
+        expect(room.free).toEqual({ cpu: 4 - (isHeld ? holds.cpu : 0), gpu: 3 - usedGpu });
+        for (const { gpuIds } of inside.values()) expect(cards).toEqual(expect.arrayContaining([...gpuIds]));
+        for (const card of cards) {
+          const users = [...inside.values()].filter(({ gpuIds }) => gpuIds.includes(card));
+          expect(users.reduce((sum, user) => sum + user.gpu, 0)).toBeLessThanOrEqual(1);
+        }
+      }
+    },
+  );
+  fc.assert(property, { seed: 13, numRuns: 300 });
+});

@@ -1,13 +1,13 @@
 /** Chooses the node for an actor: a pure function of the known nodes. */
 
 import { amountOf, minus, shortfalls } from '../status/resources.ts';
-import type { Labels, NodeStatus, PlacementStrategy, Resources } from '../status/status.ts';
+import type { GroupStrategy, Labels, NodeStatus, Resources } from '../status/status.ts';
 
 export interface PlacementAsk {
   readonly resources: Resources;
   /** Labels that the node must have. */
   readonly labels: Labels;
-  readonly placement: PlacementStrategy;
+  readonly placement: GroupStrategy;
   /** host:port of the node that is preferred when it has room; null for none. */
   readonly near: string | null;
 }
@@ -37,6 +37,24 @@ export function place(ask: PlacementAsk, nodes: readonly NodeStatus[]): Placemen
   return { kind: 'node', nodeId: (near ?? best(ask, ready)).nodeId };
 }
 
+/** How the members of a gang lie to each other, and to those of their group that have a place already. */
+export interface GroupRule {
+  readonly strategy: GroupStrategy;
+  /** Nodes that others of the group are on. */
+  readonly held: readonly string[];
+}
+
+/** On one node, on a node each, or anywhere. */
+type Layout = 'at once' | 'on one node' | 'on different nodes';
+
+/** The layouts that are tried, one after the other. */
+const LAYOUTS: Readonly<Record<GroupStrategy, readonly Layout[]>> = {
+  pack: ['on one node', 'at once'],
+  spread: ['on different nodes', 'at once'],
+  'strict-pack': ['on one node'],
+  'strict-spread': ['on different nodes'],
+};
+
 /**
  * Maximum steps of the search for a gang's nodes. With more members than usually fit it is cut short, and the gang
  * waits.
@@ -44,30 +62,52 @@ export function place(ask: PlacementAsk, nodes: readonly NodeStatus[]): Placemen
 const MAX_STEPS = 500;
 
 /**
- * Nodes for all of `asks`, one each in their order, or for none of them. Infeasible if they would not fit even on idle
- * nodes.
+ * Nodes for all of `asks`, one each in their order, or for none of them; `rule` binds the bundles of a group. Infeasible
+ * if they would not fit even on idle nodes.
  */
-export function placeGang(asks: readonly PlacementAsk[], nodes: readonly NodeStatus[]): Placement | string[] {
+export function placeGang(
+  asks: readonly PlacementAsk[],
+  nodes: readonly NodeStatus[],
+  rule: GroupRule | null = null,
+): Placement | string[] {
   for (const ask of asks) {
     const placement = place(ask, nodes);
     if (placement.kind === 'infeasible') return placement;
   }
   const taking = nodes.filter(({ state }) => state === 'alive');
-  const chosen = fitAll(asks, taking);
-  if (Array.isArray(chosen)) return chosen;
-  const empty = fitAll(
-    asks,
-    taking.map((node) => ({ ...node, free: node.total })),
-  );
-  if (empty !== 'none')
-    return { kind: 'wait', because: `${asks.length} at once: ${sumReason(asks, taking, 'free')}` };
-  return { kind: 'infeasible', because: `${asks.length} at once: ${sumReason(asks, taking, 'total')}` };
+  const layouts = rule === null ? (['at once'] as const) : LAYOUTS[rule.strategy];
+  const held = rule?.held ?? [];
+  for (const layout of layouts) {
+    const chosen = fitAll(asks, taking, layout, held);
+    if (Array.isArray(chosen)) return chosen;
+  }
+  const layout = layouts.at(-1)!;
+  const empty = taking.map((node) => ({ ...node, free: node.total }));
+  const canWait = fitAll(asks, empty, layout, held) !== 'none';
+  const [kind, which] = canWait ? (['wait', 'free'] as const) : (['infeasible', 'total'] as const);
+  return { kind, because: `${asks.length} ${layout}: ${sumReason(asks, taking, which)}` };
+}
+
+/** Nodes that are open to a member, when the group's others are on `held`. */
+function openNodes(
+  nodes: readonly NodeStatus[],
+  layout: Layout,
+  held: readonly string[],
+): readonly NodeStatus[] {
+  if (layout === 'at once' || held.length === 0) return nodes;
+  return nodes.filter(({ nodeId }) => held.includes(nodeId) === (layout === 'on one node'));
 }
 
 /**
  * Backtracks: each choice counts what the earlier ones take. The hardest to place, with the fewest nodes, goes first.
  */
-function fitAll(asks: readonly PlacementAsk[], nodes: readonly NodeStatus[]): string[] | 'none' | 'unknown' {
+function fitAll(
+  asks: readonly PlacementAsk[],
+  nodes: readonly NodeStatus[],
+  layout: Layout,
+  held: readonly string[],
+): string[] | 'none' | 'unknown' {
+  if (layout === 'on different nodes' && asks.length > openNodes(nodes, layout, held).length) return 'none';
   const able = (ask: PlacementAsk) =>
     nodes.filter((node) => nowReason(ask, node) === null && fitsEver(ask, node)).length;
   const order = asks.map((ask, index) => ({ ask, index, able: able(ask) })).sort((a, b) => a.able - b.able);
@@ -76,7 +116,8 @@ function fitAll(asks: readonly PlacementAsk[], nodes: readonly NodeStatus[]): st
   const fit = (at: number, left: readonly NodeStatus[]): boolean => {
     const next = order[at];
     if (next === undefined) return true;
-    for (let open = left; steps++ < MAX_STEPS;) {
+    const before = order.slice(0, at).map(({ index }) => chosen[index]!);
+    for (let open = openNodes(left, layout, [...held, ...before]); steps++ < MAX_STEPS;) {
       const placement = place(next.ask, open);
       if (placement.kind !== 'node') return false;
       const { nodeId } = placement;
@@ -146,7 +187,7 @@ function nowReason({ resources }: PlacementAsk, { free, total }: NodeStatus): st
 }
 
 function best({ placement }: PlacementAsk, nodes: readonly NodeStatus[]): NodeStatus {
-  const direction = placement === 'pack' ? -1 : 1;
+  const direction = placement === 'pack' || placement === 'strict-pack' ? -1 : 1;
   const [first] = [...nodes].sort(
     (a, b) =>
       direction * (fullness(a) - fullness(b)) ||

@@ -10,6 +10,7 @@ import { clippedText } from '../../common/plain-text.ts';
 import { shown } from '../base/checks.ts';
 import { checkJsonSize, encodeJson } from '../base/json-value.ts';
 import {
+  isGroupStrategy,
   isIsolation,
   isLifetime,
   isPlacementStrategy,
@@ -31,7 +32,7 @@ export function checkSpec(spec: ActorSpec): void {
   checkName('Actor id', actorId);
   if (name !== null) checkName('Actor name', name);
   checkName('Namespace', namespace);
-  const where = `Actor ${actorId}`;
+  const where = spec.group === null ? `Actor ${actorId}` : `Bundle ${actorId}`;
   for (const field of ['type', 'entry', 'serviceName', 'near', 'owner'] as const) {
     const text: unknown = spec[field];
     if (text === null && (field === 'near' || field === 'owner')) continue;
@@ -43,6 +44,7 @@ export function checkSpec(spec: ActorSpec): void {
   checkResources(where, spec.resources);
   checkLabels(where, spec.labels);
   checkChoices(where, spec);
+  checkGroup(where, spec);
   checkNumbers(where, spec);
   checkVariables(where, spec.env);
   encodeJson(spec.args, `${where}, arguments`, MAX_ARGS_BYTES);
@@ -58,10 +60,16 @@ export function checkSpec(spec: ActorSpec): void {
 /** Maximum number of actors in a gang. */
 const MAX_GANG = 1000;
 
-/** @throws UserError for actors that cannot be requested in one message. */
+/** @throws UserError for actors that cannot be requested in one message, or cannot start together. */
 export function checkGang(specs: readonly ActorSpec[]): void {
   if (specs.length > MAX_GANG) {
     throw new UserError(`A gang of ${specs.length} actors: at most ${MAX_GANG} start together.`);
+  }
+  const inBundle = specs.find(({ bundle }) => bundle !== null);
+  if (inBundle !== undefined) {
+    throw new UserError(
+      `Actor ${inBundle.actorId}, bundle: a gang finds its own room; spawn actors of a placement group one by one.`,
+    );
   }
   checkJsonSize(JSON.stringify(specs), `A gang of ${specs.length} actors`, MAX_STATE_BYTES);
 }
@@ -110,13 +118,26 @@ function entriesOf(where: string, field: string, record: object): [string, unkno
   return entries;
 }
 
-function checkChoices(where: string, { isolation, lifetime, placement }: ActorSpec): void {
+function checkChoices(where: string, { isolation, lifetime, placement, group }: ActorSpec): void {
   const refuse = (field: string, value: unknown, choices: string) => {
     throw new UserError(`${where}, ${field} = ${shown(value)}: choose ${choices}.`);
   };
-  if (!isIsolation(isolation)) refuse('isolation', isolation, "'process' or 'thread'");
+  const isBundle = group !== null;
+  if (!isIsolation(isolation) || (isolation === 'none') !== isBundle)
+    refuse('isolation', isolation, isBundle ? "'none'" : "'process' or 'thread'");
   if (!isLifetime(lifetime)) refuse('lifetime', lifetime, "'owner' or 'detached'");
-  if (!isPlacementStrategy(placement)) refuse('placement', placement, "'pack' or 'spread'");
+  if (isBundle && !isGroupStrategy(placement))
+    refuse('strategy', placement, "'pack', 'spread', 'strict-pack' or 'strict-spread'");
+  if (!isBundle && !isPlacementStrategy(placement)) refuse('placement', placement, "'pack' or 'spread'");
+}
+
+function checkGroup(where: string, { group, bundle, resources }: ActorSpec): void {
+  if (bundle !== null) checkName(`${where}, bundle`, bundle);
+  if (group === null) return;
+  checkName('Placement group', group);
+  if (bundle !== null) throw new UserError(`${where}: a bundle lies in no other bundle.`);
+  if (Object.values(resources).every((amount) => amount === 0))
+    throw new UserError(`${where}: name a resource that it holds, and how much.`);
 }
 
 function checkNumbers(where: string, { mailbox, restart }: ActorSpec): void {
@@ -163,8 +184,12 @@ function checkName(what: string, name: unknown): void {
     throw new UserError(`${what} '${shown(name)}': use 1 to 63 letters, digits, '-' and '_'.`);
 }
 
-/** Absolute path of an entry module. @throws UserError when it lies outside the folders that this node runs. */
-export function resolveEntry(entry: string, roots: readonly string[]): string {
+/**
+ * Absolute path of an actor's entry module; empty for a bundle, which runs nothing. @throws UserError when it lies outside
+ * the folders that this node runs.
+ */
+export function resolveEntry({ entry, isolation }: ActorSpec, roots: readonly string[]): string {
+  if (isolation === 'none') return '';
   const path = resolve(distRoot(), entry);
   const isInside = (root: string) => {
     const inner = relative(root, path);

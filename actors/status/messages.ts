@@ -21,11 +21,11 @@ import type {
   ActorSpec,
   ActorState,
   ActorStatus,
+  GroupStrategy,
   Isolation,
   Lifetime,
   NodeState,
   NodeStatus,
-  PlacementStrategy,
 } from './status.ts';
 
 const NO_EXIT_CODE = -1;
@@ -48,6 +48,7 @@ const NODE_STATES = {
 const ISOLATIONS = {
   process: 'ISOLATION_PROCESS',
   thread: 'ISOLATION_THREAD',
+  none: 'ISOLATION_NONE',
 } as const satisfies Record<Isolation, Isolation__Output>;
 
 const LIFETIMES = {
@@ -58,7 +59,9 @@ const LIFETIMES = {
 const STRATEGIES = {
   pack: 'PLACEMENT_STRATEGY_PACK',
   spread: 'PLACEMENT_STRATEGY_SPREAD',
-} as const satisfies Record<PlacementStrategy, PlacementStrategy__Output>;
+  'strict-pack': 'PLACEMENT_STRATEGY_STRICT_PACK',
+  'strict-spread': 'PLACEMENT_STRATEGY_STRICT_SPREAD',
+} as const satisfies Record<GroupStrategy, PlacementStrategy__Output>;
 
 /** The key whose value is `message`; `otherwise` for an unset one. */
 function keyOf<Key extends string>(names: Record<Key, string>, message: string, otherwise: Key): Key {
@@ -95,6 +98,8 @@ export function statusToMessage(status: ActorStatus): StatusMessage {
     gpuIds: [...status.gpuIds],
     owner: status.owner ?? '',
     lifetime: LIFETIMES[status.lifetime],
+    group: status.group ?? '',
+    bundle: status.bundle ?? '',
   };
 }
 
@@ -113,6 +118,8 @@ export function statusFromMessage(message: ActorStatus__Output | null): ActorSta
     isolation: keyOf(ISOLATIONS, message.isolation, 'process'),
     owner: orNull(message.owner),
     lifetime: keyOf(LIFETIMES, message.lifetime, 'owner'),
+    group: orNull(message.group),
+    bundle: orNull(message.bundle),
   };
 }
 
@@ -136,6 +143,8 @@ export function specToMessage(spec: ActorSpec): SpecMessage {
     name: spec.name ?? '',
     near: spec.near ?? '',
     owner: spec.owner ?? '',
+    group: spec.group ?? '',
+    bundle: spec.bundle ?? '',
     placement: STRATEGIES[spec.placement],
     lifetime: LIFETIMES[spec.lifetime],
     isolation: ISOLATIONS[spec.isolation],
@@ -156,6 +165,8 @@ export function specFromMessage(message: ActorSpec__Output | null): ActorSpec {
     namespace: message.namespace === '' ? 'default' : message.namespace,
     near: orNull(message.near),
     owner: orNull(message.owner),
+    group: orNull(message.group),
+    bundle: orNull(message.bundle),
     placement: keyOf(STRATEGIES, message.placement, 'pack'),
     lifetime: keyOf(LIFETIMES, message.lifetime, 'owner'),
     isolation: keyOf(ISOLATIONS, message.isolation, 'process'),

@@ -79,7 +79,7 @@ export function release(ledger: Ledger, holder: string): Ledger {
 /** Whole cards that nobody uses; for part of one, the fullest card with room. Null when there are none. */
 function chooseGpus({ total, held }: Ledger, amount: number): number[] | null {
   if (amount === 0) return [];
-  const used = new Array<number>(Math.floor(total.gpu ?? 0)).fill(0);
+  const used = new Array<number>(Math.ceil(total.gpu ?? 0)).fill(0);
   for (const { resources, gpuIds } of held.values()) {
     for (const id of gpuIds) used[id] = (used[id] ?? 0) + Math.min(1, resources.gpu ?? 0);
   }

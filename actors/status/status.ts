@@ -21,19 +21,26 @@ export const DEFAULT_RESTART_POLICY: RestartPolicy = {
   maxBackoffMs: 10_000,
 };
 
-/** Where an actor runs: in its own process, or in a thread of a process that the node's light actors share. */
+/**
+ * Where an actor runs: in its own process, or in a thread of a process that the node's light actors share. A bundle runs
+ * nowhere: it holds room on its node for actors.
+ */
 export type Isolation = (typeof ISOLATIONS)[number];
-const ISOLATIONS = ['process', 'thread'] as const;
+const ISOLATIONS = ['process', 'thread', 'none'] as const;
 /** Who ends an actor: its owner, by ending, or nobody. */
 export type Lifetime = (typeof LIFETIMES)[number];
 const LIFETIMES = ['owner', 'detached'] as const;
 /** Which of several nodes takes an actor: the fullest that has room, or the emptiest. */
 export type PlacementStrategy = (typeof PLACEMENT_STRATEGIES)[number];
 const PLACEMENT_STRATEGIES = ['pack', 'spread'] as const;
+/** How the bundles of a placement group lie to each other; the strict ones wait where the others make do. */
+export type GroupStrategy = (typeof GROUP_STRATEGIES)[number];
+const GROUP_STRATEGIES = [...PLACEMENT_STRATEGIES, 'strict-pack', 'strict-spread'] as const;
 
 export const isIsolation = isOneOf(ISOLATIONS);
 export const isLifetime = isOneOf(LIFETIMES);
 export const isPlacementStrategy = isOneOf(PLACEMENT_STRATEGIES);
+export const isGroupStrategy = isOneOf(GROUP_STRATEGIES);
 
 function isOneOf<Choice extends string>(choices: readonly Choice[]): (value: unknown) => value is Choice {
   return (value): value is Choice => (choices as readonly unknown[]).includes(value);
@@ -79,7 +86,12 @@ export interface ActorSpec {
   readonly resources: Resources;
   /** Labels that its node must have. */
   readonly labels: Labels;
-  readonly placement: PlacementStrategy;
+  /** Of a bundle: the strategy of its group. */
+  readonly placement: GroupStrategy;
+  /** The placement group that it is a bundle of; null for an actor. */
+  readonly group: string | null;
+  /** Id of the bundle whose room it takes; null for none. */
+  readonly bundle: string | null;
   /** host:port of the preferred node if there is room (where an object is held); null for any. */
   readonly near: string | null;
   readonly lifetime: Lifetime;
@@ -96,6 +108,8 @@ export interface ActorSpec {
 
 /** The reason of a healthy actor. */
 export const SERVING = 'serving';
+/** Why a bundle is. */
+export const HOLDS_ROOM = 'holds room';
 
 /** The reason of an actor that is alive but unresponsive: methods that have held its thread since a time, ISO 8601. */
 export function busyReason(methods: readonly string[], since: string): string {
@@ -128,7 +142,11 @@ export interface ActorStatus {
   readonly name: string | null;
   readonly namespace: string;
   readonly isolation: Isolation;
-  /** Resources that it holds on its node. */
+  /** The placement group that it is a bundle of; null for an actor. */
+  readonly group: string | null;
+  /** Id of the bundle whose room it takes; null for none. */
+  readonly bundle: string | null;
+  /** Resources that it holds on its node, or in its bundle. */
   readonly resources: Resources;
   /** Graphics cards assigned to it. */
   readonly gpuIds: readonly number[];

@@ -1,4 +1,7 @@
-/** Who holds a node's resources: actors that are here, and temporarily actors that will arrive with their gang. */
+/**
+ * Who holds a node's resources: actors that are here, bundles and the actors in them, and temporarily actors that will
+ * arrive with their gang.
+ */
 
 import { CallError } from '../base/call-errors.ts';
 import { acquire, createLedger, freeResources, release, shortfalls } from '../status/resources.ts';
@@ -9,6 +12,8 @@ import type { Resources } from '../status/status.ts';
 export interface Claim {
   readonly actorId: string;
   readonly resources: Resources;
+  /** The bundle whose room it takes; none by default. */
+  readonly bundle?: string | null;
 }
 
 export class NodeRoom {
@@ -16,6 +21,10 @@ export class NodeRoom {
   #ledger: Ledger;
   /** Deadlines of claims whose actors have not arrived, by actor. */
   readonly #claims = new Map<string, NodeJS.Timeout>();
+  /** What the actors in a bundle hold of it, for bundles that have any. */
+  readonly #inside = new Map<string, Ledger>();
+  /** Bundles that have ended before the actors in them. */
+  readonly #leaving = new Set<string>();
 
   constructor(nodeId: string, total: Resources) {
     this.#nodeId = nodeId;
@@ -48,16 +57,43 @@ export class NodeRoom {
 
   /**
    * The actor has arrived. Returns its cards. @throws CallError RESOURCE_EXHAUSTED when it claimed nothing and has no
-   * room.
+   * room, FAILED_PRECONDITION when its bundle is not here.
    */
   take(claim: Claim): readonly number[] {
+    const { bundle = null } = claim;
+    if (bundle !== null) return this.#takeInside(bundle, claim);
     if (!this.#endClaim(claim.actorId)) this.#acquire(claim);
     return this.#ledger.held.get(claim.actorId)?.gpuIds ?? [];
   }
 
-  /** The actor has ended. */
+  /** The actor has ended. A bundle gives its room back when the actors in it have ended, too. */
   leave(actorId: string): void {
-    this.#ledger = release(this.#ledger, actorId);
+    const within = [...this.#inside].find(([, { held }]) => held.has(actorId));
+    if (within !== undefined) this.#leaveInside(actorId, ...within);
+    else if (this.#inside.has(actorId)) this.#leaving.add(actorId);
+    else this.#ledger = release(this.#ledger, actorId);
+  }
+
+  #takeInside(bundle: string, { actorId, resources }: Claim): readonly number[] {
+    const holding = this.#ledger.held.get(bundle);
+    if (holding === undefined || this.#leaving.has(bundle))
+      throw new CallError('FAILED_PRECONDITION', `node ${this.#nodeId} has no bundle ${bundle}`);
+    const before = this.#inside.get(bundle) ?? createLedger(holding.resources);
+    const after = acquire(before, actorId, resources);
+    if (after === null) {
+      const lacks = shortfalls(resources, freeResources(before), before.total).join(', ');
+      throw new CallError('RESOURCE_EXHAUSTED', `bundle ${bundle} has no room: ${lacks}`);
+    }
+    this.#inside.set(bundle, after);
+    return after.held.get(actorId)!.gpuIds.map((card) => holding.gpuIds[card]!);
+  }
+
+  #leaveInside(actorId: string, bundle: string, inside: Ledger): void {
+    const left = release(inside, actorId);
+    this.#inside.set(bundle, left);
+    if (left.held.size > 0) return;
+    this.#inside.delete(bundle);
+    if (this.#leaving.delete(bundle)) this.leave(bundle);
   }
 
   #endClaim(actorId: string): boolean {
@@ -66,7 +102,7 @@ export class NodeRoom {
   }
 
   #acquire({ actorId, resources }: Claim): void {
-    const ledger = acquire(this.#ledger, actorId, resources);
+    const ledger = this.#leaving.has(actorId) ? null : acquire(this.#ledger, actorId, resources);
     if (ledger === null) {
       const lacks = shortfalls(resources, this.free, this.#ledger.total).join(', ');
       throw new CallError('RESOURCE_EXHAUSTED', `node ${this.#nodeId} has no room: ${lacks}`);

@@ -36,8 +36,9 @@ export interface Supervised {
 /** The status before its first process has reported. */
 export function initialStatus(spec: ActorSpec, incarnation: number): ActorStatus {
   const { actorId, type, serviceName, name, namespace, isolation, resources, owner, lifetime } = spec;
+  const { group, bundle } = spec;
   return {
-    ...{ actorId, type, serviceName, name, namespace, isolation, resources, owner, lifetime },
+    ...{ actorId, type, serviceName, name, namespace, isolation, resources, owner, lifetime, group, bundle },
     incarnation,
     pid: null,
     address: null,

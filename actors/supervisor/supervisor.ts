@@ -10,10 +10,11 @@ import type { Log } from '../../common/log.ts';
 import type { ActorListen } from '../status/actor-environment.ts';
 import type { ActorProcess, ActorProcessOptions, ProcessEnd } from './actor-process.ts';
 import { CallError } from '../base/call-errors.ts';
+import { holdRoom } from './bundle.ts';
 import { MAX_TIMER_MS } from '../base/limits.ts';
 import { NodeRoom } from './node-room.ts';
 import { decideRestart } from '../status/restart-policy.ts';
-import { busyReason, DEFAULT_GRACE_MS, SERVING } from '../status/status.ts';
+import { busyReason, DEFAULT_GRACE_MS, HOLDS_ROOM, SERVING } from '../status/status.ts';
 import type { Beat } from '../base/activity.ts';
 import type { ActorSpec, ActorStatus, Resources } from '../status/status.ts';
 import { StatusFeed } from '../status/status-feed.ts';
@@ -80,15 +81,21 @@ export class Supervisor {
     return this.room.free;
   }
 
-  /** Actors that are not dead. */
+  /** Actors that are not dead, without bundles. */
   get liveCount(): number {
-    return [...this.#actors.values()].filter(({ status }) => status.state !== 'dead').length;
+    const actors = [...this.#actors.values()];
+    return actors.filter(({ spec, status }) => status.state !== 'dead' && spec.isolation !== 'none').length;
   }
 
-  /** Starts an actor here. @throws CallError UNAVAILABLE when the node ends, RESOURCE_EXHAUSTED when it has no room. */
+  /**
+   * Starts an actor here. @throws CallError UNAVAILABLE when the node ends, RESOURCE_EXHAUSTED when it has no room,
+   * FAILED_PRECONDITION when its bundle is not here.
+   */
   place(spec: ActorSpec, arrival: Arrival): ActorStatus {
     const { nodeId } = this.#options;
     if (this.#closed) throw new CallError('UNAVAILABLE', `node ${nodeId} is stopping`);
+    if (spec.bundle !== null && !this.#holdsBundle(spec.bundle))
+      throw new CallError('FAILED_PRECONDITION', `node ${nodeId} has no bundle ${spec.bundle}`);
     const gpuIds = this.room.take(spec);
     const actor: Supervised = {
       spec,
@@ -143,12 +150,13 @@ export class Supervisor {
     return join(this.#options.runDir, 'logs', `${actorId}.log`);
   }
 
-  /** SIGTERM, then SIGKILL after `graceMs`. Resolves when the process is gone. */
+  /** SIGTERM, then SIGKILL after `graceMs`. Resolves when the process is gone, and with a bundle the actors in it. */
   async stop(actorId: string, graceMs = DEFAULT_GRACE_MS): Promise<void> {
     const actor = this.#get(actorId);
     actor.stopping.abort();
+    const inside = this.#livingIn(actorId).map(({ spec }) => this.stop(spec.actorId, graceMs));
     const timer = this.#terminate(actor, graceMs);
-    await actor.life;
+    await Promise.all([actor.life, ...inside]);
     clearTimeout(timer);
   }
 
@@ -254,6 +262,17 @@ export class Supervisor {
     await Promise.all(actors.map(({ life }) => life));
   }
 
+  #holdsBundle(actorId: string): boolean {
+    const bundle = this.#actors.get(actorId);
+    const isServing = bundle?.status.state === 'alive' && !bundle.stopping.signal.aborted;
+    return isServing && bundle.spec.isolation === 'none';
+  }
+
+  #livingIn(bundle: string): Supervised[] {
+    const actors = [...this.#actors.values()];
+    return actors.filter(({ spec, status }) => spec.bundle === bundle && status.state !== 'dead');
+  }
+
   #terminate(actor: Supervised, graceMs: number): NodeJS.Timeout | undefined {
     const { process } = actor;
     process?.signal('SIGTERM');
@@ -304,42 +323,47 @@ export class Supervisor {
   }
 
   async #runProcess(actor: Supervised): Promise<ProcessEnd> {
-    const { spec, status } = actor;
     actor.killReason = null;
     actor.missedBeats = 0;
     actor.isBusy = false;
-    const { actorId, type, args, mailbox } = spec;
-    const { incarnation, gpuIds } = status;
-    const { listen } = this.#options;
-    const restart = actor.lastEnd === null ? null : { state: actor.savedState, reason: actor.lastEnd };
-    const gpus: Record<string, string> =
-      gpuIds.length === 0
-        ? {}
-        : { CUDA_VISIBLE_DEVICES: gpuIds.join(','), NVIDIA_VISIBLE_DEVICES: gpuIds.join(',') };
+    const isBundle = actor.spec.isolation === 'none';
     try {
-      actor.process = this.#options.startProcess(spec, {
-        entry: actor.entry,
-        env: { ...spec.env, ...gpus },
-        logPath: this.logPath(actorId),
-        onBeat: (beat) => this.#onBeat(actor, beat),
-        environment: {
-          ...{ actorId, type, incarnation, args, mailbox, restart },
-          nodeAddress: this.#nodeAddress,
-          runDir: this.#options.runDir,
-          ...(listen === undefined ? {} : { listen }),
-        },
-      });
+      actor.process = isBundle ? holdRoom() : this.#startProcess(actor);
     } catch (thrown) {
       return { exitCode: null, exitSignal: null, lastLogLines: [], startError: toError(thrown) };
     }
-    this.#update(actor, { pid: actor.process.pid });
-    const end = await actor.process.ended;
+    const { pid, ended } = actor.process;
+    this.#update(actor, isBundle ? { state: 'alive', reason: HOLDS_ROOM } : { pid });
+    const end = await ended;
     actor.process = null;
     return end;
   }
 
+  #startProcess(actor: Supervised): ActorProcess {
+    const { spec, status, entry, savedState: state, lastEnd } = actor;
+    const { actorId, type, args, mailbox } = spec;
+    const { incarnation, gpuIds } = status;
+    const { listen, runDir } = this.#options;
+    const restart = lastEnd === null ? null : { state, reason: lastEnd };
+    const cards = gpuIds.join(',');
+    return this.#options.startProcess(spec, {
+      entry,
+      env: {
+        ...spec.env,
+        ...(cards === '' ? {} : { CUDA_VISIBLE_DEVICES: cards, NVIDIA_VISIBLE_DEVICES: cards }),
+      },
+      logPath: this.logPath(actorId),
+      onBeat: (beat) => this.#onBeat(actor, beat),
+      environment: {
+        ...{ actorId, type, incarnation, args, mailbox, restart, runDir, nodeAddress: this.#nodeAddress },
+        ...(listen === undefined ? {} : { listen }),
+      },
+    });
+  }
+
   #bury(actor: Supervised, end: ProcessEnd, reason: string): void {
     this.room.leave(actor.spec.actorId);
+    for (const { spec } of this.#livingIn(actor.spec.actorId)) void this.stop(spec.actorId);
     const { movesBecause } = actor;
     const state = movesBecause === null ? 'dead' : 'restarting';
     this.#update(actor, { ...endFacts(end), state, reason: movesBecause ?? reason });
@@ -356,7 +380,8 @@ export class Supervisor {
   /** Counts missed ticks, not time, so that nobody is killed when the node itself was paused. */
   #checkBeats(): void {
     for (const actor of this.#actors.values()) {
-      if (actor.status.state !== 'alive' || ++actor.missedBeats <= MAX_MISSED_BEATS) continue;
+      if (actor.status.state !== 'alive' || actor.spec.isolation === 'none') continue;
+      if (++actor.missedBeats <= MAX_MISSED_BEATS) continue;
       const seconds = (MAX_MISSED_BEATS * (this.#options.heartbeatMs ?? HEARTBEAT_MS)) / 1000;
       actor.killReason = `gave no sign of life for ${seconds} s: it was stopped, or the system suspended it`;
       actor.process?.signal('SIGKILL');

@@ -61,6 +61,8 @@ export interface SpawnOptions {
   readonly placement?: PlacementStrategy;
   /** host:port of the preferred node if there is room, for example an object's holder. */
   readonly near?: string;
+  /** Id of a bundle of a placement group, whose room it takes and whose node it is on; ends with the bundle. */
+  readonly bundle?: string;
   /** `owner` (the default) ends it with the actor that spawned it; `detached` lets it live. */
   readonly lifetime?: Lifetime;
   /** Calls that it answers at the same time; 1 by default: one after another, in order. */

@@ -5,12 +5,14 @@ import { ActorDirectory } from './directory.ts';
 import { actorHandle } from './handle.ts';
 import type { ActorHandle } from './handle.ts';
 import type { ActorType, SpawnOptions } from './actor-type.ts';
+import { bundleSpecs, PlacementGroup } from './placement-group.ts';
+import type { PlacementGroupOptions } from './placement-group.ts';
 import { checkGang, checkSpec } from '../status/actor-spec.ts';
 import { encodeJson } from '../base/json-value.ts';
 import { checkMilliseconds } from '../base/checks.ts';
 import { DEFAULT_RESTART_POLICY, MAX_ARGS_BYTES } from '../status/status.ts';
 import { DEFAULT_MAILBOX } from '../base/mailbox.ts';
-import type { ActorSpec, ActorStatus, NodeApi } from '../status/status.ts';
+import type { ActorSpec, ActorStatus, NodeApi, Resources } from '../status/status.ts';
 import type { StatusListener } from '../status/status-feed.ts';
 import { ActorError, CallError } from '../base/call-errors.ts';
 import type { CallOptions } from '../proto/protos.ts';
@@ -81,10 +83,28 @@ export class ActorSystem {
     const specs = list.map(({ type, ...options }) =>
       specOf(type, { ...type.defaults, ...options }, this.#options.owner ?? null),
     );
-    checkGang(specs);
-    for (const status of await this.node.spawnGang(specs)) this.#directory.add(status);
+    await this.#startTogether(specs);
     const handles = list.map(({ type }, i) => this.handle(type, specs[i]!.actorId));
     return handles as { readonly [Index in keyof Clients]: ActorHandle<Clients[Index]> };
+  }
+
+  /**
+   * Holds room for actors that are spawned later, in bundles: for all of them or none, now or when there is room. Resolves
+   * when the group is accepted. It ends with the actor that made it, unless it is detached. @throws as `spawn`
+   */
+  async placementGroup(
+    bundles: readonly Resources[],
+    options: PlacementGroupOptions = {},
+  ): Promise<PlacementGroup> {
+    const specs = bundleSpecs(bundles, options, this.#options.owner ?? null);
+    for (const spec of specs) checkSpec(spec);
+    await this.#startTogether(specs);
+    return new PlacementGroup(this, specs);
+  }
+
+  async #startTogether(specs: readonly ActorSpec[]): Promise<void> {
+    checkGang(specs);
+    for (const status of await this.node.spawnGang(specs)) this.#directory.add(status);
   }
 
   /** The living actor of a name; null when there is none. */
@@ -173,6 +193,8 @@ function specOf<Client, Handlers>(
     labels: options.labels ?? {},
     placement: options.placement ?? 'pack',
     near: options.near ?? null,
+    group: null,
+    bundle: options.bundle ?? null,
     lifetime: options.lifetime ?? 'owner',
     owner,
     mailbox: {

@@ -35,6 +35,8 @@ const ACTOR: ActorStatus = {
   name: null,
   namespace: 'default',
   isolation: 'process',
+  group: null,
+  bundle: null,
   resources: { cpu: 1, gpu: 1 },
   gpuIds: [1],
   owner: 'coordinator/1',
@@ -75,6 +77,21 @@ it('shows actors, and why one does not serve', () => {
     '  memory',
     '',
   ]);
+});
+
+it('shows the bundles of placement groups, and who is in one', () => {
+  const bundle: ActorStatus = { ...ACTOR, actorId: 'g-0', isolation: 'none', group: 'g', owner: null };
+  const lost: ActorStatus = { ...bundle, actorId: 'g-1', state: 'pending', nodeId: null, reason: 'waits' };
+  const inside: ActorStatus = { ...ACTOR, bundle: 'g-0' };
+  expect(actorTable([bundle, inside], NOW_MS).split('\n')).toEqual([
+    'ACTOR    STATE  NODE   INC  IN              RESOURCES     GPUS  OWNER           AGE',
+    'g-0      alive  gpu-1    2  bundle          cpu 1, gpu 1  1                    60 s',
+    'trainer  alive  gpu-1    2  process in g-0  cpu 1, gpu 1  1     coordinator/1  60 s',
+    '',
+  ]);
+  const text = statusText({ nodes: [NODE], actors: [bundle, lost, inside], objects: [] }, NOW_MS);
+  expect(text).toContain('1 actor: 1 alive\n1 placement group of 2 bundles: 1 alive, 1 pending\n0 objects\n');
+  expect(text).toMatch(/Not serving:\n\n.*\ng-1 .*\n {2}waits\n$/);
 });
 
 it('shows objects with their holders', () => {

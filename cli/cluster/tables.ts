@@ -50,7 +50,7 @@ export function actorTable(actors: readonly ActorStatus[], nowMs: number): strin
     { title: 'STATE', text: ({ state }) => state },
     { title: 'NODE', text: ({ nodeId }) => nodeId ?? '' },
     { title: 'INC', text: ({ incarnation }) => String(incarnation), alignsRight: true },
-    { title: 'IN', text: ({ isolation }) => isolation },
+    { title: 'IN', text: placeOf },
     { title: 'RESOURCES', text: ({ resources }) => formatResources(resources) },
     { title: 'GPUS', text: ({ gpuIds }) => gpuIds.join(',') },
     { title: 'OWNER', text: ownerOf },
@@ -74,23 +74,42 @@ export function objectTable(objects: readonly ObjectRow[]): string {
 
 /** How a cluster is, in a few lines; whatever is not as it should be has its reason. */
 export function statusText({ nodes, actors, objects }: ClusterView, nowMs: number): string {
-  const states = ['alive', 'pending', 'restarting', 'dead'] as const;
-  const counts = states
-    .map((state) => ({ state, count: actors.filter((actor) => actor.state === state).length }))
-    .filter(({ count }) => count > 0)
-    .map(({ state, count }) => `${count} ${state}`);
   const bytes = objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const free = formatFree(sumOf(nodes.map((node) => node.free)), sumOf(nodes.map((node) => node.total)));
   const unwell = actors.filter(({ state }) => state !== 'alive');
   const lines = [
     `${counted(nodes.length, 'node')}; free: ${free}`,
-    `${counted(actors.length, 'actor')}${counts.length === 0 ? '' : `: ${counts.join(', ')}`}`,
+    countedByState(
+      actors.filter(({ group }) => group === null),
+      'actor',
+    ),
+    ...groupLines(actors.filter(({ group, state }) => group !== null && state !== 'dead')),
     `${counted(objects.length, 'object')}${objects.length === 0 ? '' : `, ${formatBytes(bytes)}`}`,
     '',
     nodeTable(nodes),
   ];
   const rest = unwell.length === 0 ? '' : `\nNot serving:\n\n${actorTable(unwell, nowMs)}`;
   return lines.join('\n') + rest;
+}
+
+function countedByState(actors: readonly ActorStatus[], noun: string): string {
+  const counts = (['alive', 'pending', 'restarting', 'dead'] as const)
+    .map((state) => ({ state, count: actors.filter((actor) => actor.state === state).length }))
+    .filter(({ count }) => count > 0)
+    .map(({ state, count }) => `${count} ${state}`);
+  return `${counted(actors.length, noun)}${counts.length === 0 ? '' : `: ${counts.join(', ')}`}`;
+}
+
+function groupLines(bundles: readonly ActorStatus[]): string[] {
+  if (bundles.length === 0) return [];
+  const groups = new Set(bundles.map(({ group }) => group));
+  return [`${counted(groups.size, 'placement group')} of ${countedByState(bundles, 'bundle')}`];
+}
+
+/** `process`, `thread in group-0`; `bundle` for what runs nowhere. */
+function placeOf({ isolation, bundle }: ActorStatus): string {
+  if (isolation === 'none') return 'bundle';
+  return bundle === null ? isolation : `${isolation} in ${bundle}`;
 }
 
 /** Why an actor does not serve; empty for one that does. */
