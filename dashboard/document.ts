@@ -1,6 +1,7 @@
 /**
- * The HTML around the page: served live, or as one file with its data inside, which opens from disk and asks the network
- * for nothing. Scripts and styles run only by their digests or from the server itself; nothing else can be injected.
+ * The HTML around the page: served live, or as one file with its data inside, which opens from disk and makes no
+ * network requests. Scripts and styles run only by their digests or from the server itself; nothing else can be
+ * injected.
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -31,7 +32,7 @@ export async function readPageAssets(): Promise<PageAssets> {
   }
 }
 
-/** Policy of the live page: itself alone; no inline script, no frame around it. */
+/** Policy of the live page: only its own resources; no inline script, no frame around it. */
 export const LIVE_POLICY = [
   "default-src 'none'",
   "script-src 'self'",

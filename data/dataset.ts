@@ -1,7 +1,7 @@
 /**
  * `loadDataset`: from a configuration to decoded train, validation and test images. The steps, in order: read the
- * source, make the long tail, part off what is held out (parts.ts), decode what is used. What the configuration says decides
- * everything; the same configuration and files give the same bytes.
+ * source, make the long tail, part off what is held out (parts.ts), decode what is used. The result depends only on
+ * configuration and files: the same ones give the same bytes.
  */
 import { createHash } from 'node:crypto';
 import { basename, resolve } from 'node:path';

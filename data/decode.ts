@@ -1,7 +1,7 @@
 /**
- * From `Pixels` to bytes [n, height, width, channels], several images at once. Results come in input order whatever
- * the order of decoding. Files of a large set are decoded into the image cache, once, and what does not fit into memory is
- * read from there. Refused: what is no picture of pixels, and images and sets beyond limits.ts.
+ * From `Pixels` to bytes [n, height, width, channels], several images at once. Results come in input order whatever the
+ * order of decoding. Files of a large set are decoded once into the image cache, and images that do not fit into memory
+ * are read from there. Refused: files that are not raster images, and images and sets beyond limits.ts.
  */
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
@@ -78,7 +78,7 @@ interface DecodeJob {
   readonly onProgress: (progress: DecodeProgress) => void;
 }
 
-/** Null where there is no folder for it, or none can be made and the images fit into memory. */
+/** Null if there is no folder for it, or none can be created and the images fit into memory. */
 async function openCache(wanted: Wanted, count: number): Promise<ImageCache | null> {
   const root = imageCacheFolder();
   const size = wanted.height * wanted.width * wanted.channels;

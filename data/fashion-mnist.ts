@@ -1,7 +1,7 @@
 /**
- * Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, MIT licence): 60,000 train and 10,000 test images, 28 × 28 grey,
- * ten classes. Looked for where the user says, where Debian's `dataset-fashion-mnist` puts it and in the cache;
- * else fetched into the cache and its content checked by SHA-256.
+ * Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, MIT licence): 60,000 train and 10,000 test images, 28 × 28 grey, ten
+ * classes. It is searched for in the user's folders, where Debian's `dataset-fashion-mnist` puts it, and in the cache;
+ * otherwise it is downloaded into the cache and verified by SHA-256.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, rename, writeFile } from 'node:fs/promises';

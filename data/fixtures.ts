@@ -76,7 +76,7 @@ export interface ZipMember {
   readonly flags?: number;
 }
 
-/** Bytes of a ZIP archive that says what it is told to say. */
+/** Bytes of a ZIP archive with given header fields. */
 export function zipBytes(members: readonly ZipMember[]): Buffer {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];

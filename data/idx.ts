@@ -53,7 +53,7 @@ export function isIdxFolder(folder: string): boolean {
   try {
     return imageFiles(folder).some(({ split }) => split === 'train');
   } catch {
-    return false; // there is no such folder, or it may not be read: told by those who need it
+    return false; // the folder does not exist, or is unreadable: callers that need it report that
   }
 }
 
@@ -92,7 +92,7 @@ export async function readIdxFolder(folder: string, names: readonly string[] | n
   };
 }
 
-/** The files of images of the one data set that lies in `folder`, one a split. */
+/** The files of the only data set in `folder`, one per split. */
 function trainSet(folder: string): IdxFile[] {
   const files = imageFiles(folder);
   const sets = new Set(files.filter(({ split }) => split === 'train').map(({ set }) => set));
@@ -100,7 +100,7 @@ function trainSet(folder: string): IdxFile[] {
     throw new UserError(`${folder}: no ${IDX_FILES.trainImages}[.gz] here; name the folder that holds it`);
   if (sets.size > 1)
     throw new UserError(
-      `${folder}: holds several IDX data sets (${[...sets].map((set) => set || 'one without a name').join(', ')}); move the files of one into a folder of its own`,
+      `${folder}: holds several IDX data sets (${[...sets].map((set) => set || 'one without a name').join(', ')}); move the files of one into a separate folder`,
     );
   const inSet = files.filter(({ set }) => sets.has(set));
   return (['train', 'validation', 'test'] as const).flatMap((split) => {

@@ -32,7 +32,7 @@ export async function decodeOwn(file: string, format: 'bmp' | 'pnm'): Promise<Ra
   return format === 'bmp' ? decodeBmp(bytes, MAX_IMAGE_PIXELS) : decodePnm(bytes, MAX_IMAGE_PIXELS);
 }
 
-/** The values of a file of more than 8 bits as they are stored, upright: [height, width, channels]. */
+/** The stored values of a file with more than 8 bits, upright: [height, width, channels]. */
 export async function decodeDeep(
   file: string,
   channels: number,

@@ -1,4 +1,4 @@
-/** Paths of image files under a folder, for those who need no layout. */
+/** Paths of image files under a folder, for callers that need no layout. */
 import { imagesOf, readTree } from './layout/tree.ts';
 
 export { isFolder } from './layout/tree.ts';

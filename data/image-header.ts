@@ -1,7 +1,7 @@
 /**
- * Looks at the first bytes of an image file before a decoder does: it must be a file, not too large, and begin as a
- * picture of pixels does. What else the decoder could read is refused: SVG is a program that draws and names other
- * files. Formats that are known but cannot be decoded are named, with a remedy.
+ * Checks the first bytes of an image file before a decoder reads it: it must be a regular file, not too large, with the
+ * signature of a raster image. Other formats that the decoder could read are refused: an SVG is a program that draws
+ * and names other files. Known formats that cannot be decoded are named, with a remedy.
  */
 import { readStart } from '../common/bounded-file.ts';
 import { readableError, toError, UserError } from '../common/errors.ts';
@@ -38,7 +38,7 @@ export async function checkImageFile(file: string): Promise<ImageFormat> {
   if (format !== null) return format;
   const known = KNOWN.find(([pattern]) => pattern.test(start));
   if (known) throw new Error(`unsupported image format: ${known[1]}`);
-  throw new Error('unsupported image format: it is no JPEG, PNG, WebP, TIFF, GIF, AVIF, BMP or PNM');
+  throw new Error('unsupported image format: it is not a JPEG, PNG, WebP, TIFF, GIF, AVIF, BMP or PNM');
 }
 
 /** Whether `file` begins as a picture does, also one that cannot be decoded. False for what cannot be read. */

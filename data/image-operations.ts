@@ -43,7 +43,7 @@ export function contrasted(image: Uint8Array, { channels }: Shape, factor: numbe
   return blended(image, factor, () => mean);
 }
 
-/** factor·v + (1 − factor)·(grey of the pixel); a grey image stays as it is. */
+/** factor·v + (1 − factor)·(grey of the pixel); a grey image is unchanged. */
 export function saturated(image: Uint8Array, { channels }: Shape, factor: number): Uint8Array {
   return blended(image, factor, (i) => greyOf(image, channels, i - (i % channels)));
 }
@@ -131,7 +131,10 @@ function blended(image: Uint8Array, factor: number, other: (index: number) => nu
   });
 }
 
-/** Changes values channel by channel, as `ruleOf` says of its histogram; null leaves a channel as it is. */
+/**
+ * Changes values channel by channel, by the rule that `ruleOf` derives from its histogram; null leaves a channel
+ * unchanged.
+ */
 function byChannel(
   image: Uint8Array,
   channels: number,

@@ -1,7 +1,7 @@
 /**
- * Decoded images [n, height, width, channels], row-major bytes 0..255, one after the other: in memory, which a Uint8Array
- * is, or somewhere else, from where they are read by need (cache/packed-images.ts). What `subarray` gives may be shared
- * and is not to be written to.
+ * Decoded images [n, height, width, channels], row-major bytes 0..255, one after the other: in memory (a Uint8Array),
+ * or elsewhere and read on demand (cache/packed-images.ts). Results of `subarray` may be shared and must not be written
+ * to.
  */
 
 export interface Images {
@@ -21,7 +21,7 @@ export function* chunksOf(images: Images): Generator<Uint8Array> {
     yield images.subarray(from, Math.min(images.length, from + CHUNK_BYTES));
 }
 
-/** Several sets of images as one. What is in memory and small is copied; of what is not, `subarray` is passed on. */
+/** Several sets of images as one. Small sets in memory are copied; for the others, `subarray` is forwarded. */
 export function joinImages(parts: readonly Images[]): Images {
   const filled = parts.filter(({ length }) => length > 0);
   if (filled.length === 1) return filled[0]!;
@@ -54,7 +54,7 @@ export function gatherImages(images: Images, indices: ArrayLike<number>, size: n
   return bytes;
 }
 
-/** The images at `indices`, each of `size` bytes, as a set of their own: copied where they are in memory. */
+/** The images at `indices`, each of `size` bytes, as a separate set: copied if they are in memory. */
 export function pickImages(images: Images, indices: readonly number[], size: number): Images {
   if (images instanceof Uint8Array) return gatherImages(images, indices, size);
   return {

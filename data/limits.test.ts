@@ -333,7 +333,7 @@ describe('images', () => {
           file,
           '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><image href="/etc/passwd"/></svg>',
         ),
-      /unsupported image format: it is no JPEG/,
+      /unsupported image format: it is not a JPEG/,
     ],
     [
       'a pipe',
@@ -367,7 +367,7 @@ describe('folders of images', () => {
     mkdirSync(join(folder.path, 'a'));
     symlinkSync('..', join(folder.path, 'a', 'up'));
     expect(await refusal(() => listImages(folder.path))).toBe(
-      'DIR/a/up: is a link to a folder that it lies in; remove it',
+      'DIR/a/up: is a link to a folder that contains it; remove it',
     );
   });
 

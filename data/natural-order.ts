@@ -5,7 +5,7 @@ export function compareNames(a: string, b: string): number {
   for (let i = 0; i < Math.min(partsA.length, partsB.length); i++) {
     const partA = partsA[i]!;
     const partB = partsB[i]!;
-    // Odd parts are the digits. Equal numbers written differently (2, 02) are told apart at the end.
+    // Odd parts are the digits. Equal numbers with different spelling (2, 02) are distinguished at the end.
     if (i % 2 === 1 && Number(partA) !== Number(partB)) return Number(partA) - Number(partB);
     if (i % 2 === 0 && partA !== partB) return partA < partB ? -1 : 1;
   }

@@ -1,7 +1,7 @@
 /**
  * NPY, NumPy's array file (format versions 1 to 3, numpy.lib.format): magic, header length, a Python dict with dtype,
- * order and shape, then the values. Read here: booleans, integers and floats of either byte order, fixed texts, in C or
- * Fortran order. Refused, by name and with the remedy: everything else.
+ * order and shape, then the values. Supported: booleans, integers and floats of either byte order, fixed-length
+ * strings, in C or Fortran order. Everything else is refused by name, with a remedy.
  */
 import { UserError } from '../common/errors.ts';
 import { MAX_NPY_HEADER_BYTES } from './limits.ts';

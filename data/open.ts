@@ -1,4 +1,4 @@
-/** Finds the reader of a source: by the configured format, else by what lies at the path. */
+/** Finds the reader of a source: by the configured format, otherwise by the content of the path. */
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { readStart } from '../common/bounded-file.ts';
@@ -22,7 +22,7 @@ export async function openSource(config: DataConfig, places: Places): Promise<So
   return openPath(config, config.source, 'data.source');
 }
 
-/** The test images at `path` (its test split where it has one, else all), with labels in terms of `classes`. */
+/** The test images at `path` (its test split if it has one, otherwise all), with labels in terms of `classes`. */
 export async function openTest(
   config: DataConfig,
   path: string,
@@ -83,7 +83,10 @@ async function openFolder(config: DataConfig, path: string): Promise<Source> {
   );
 }
 
-/** A file is known by how it begins: NPZ is a zip, a picture is no data set, all else should be a table. */
+/**
+ * A file is recognised by its first bytes: an NPZ is a zip, an image is not a data set, everything else should be a
+ * table.
+ */
 async function openFile(config: DataConfig, path: string): Promise<Source> {
   const { format } = config;
   if (format === 'npz' || (format === 'auto' && (/\.npz$/i.test(path) || (await isZip(path)))))

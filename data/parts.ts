@@ -124,7 +124,7 @@ class UnusedPool {
     return this.#take(chooseBalanced(train.labels, this.#free, classes.length, limit, key));
   }
 
-  /** `ratio` images for each of `counts`; null takes what is left. Throws UserError where there are too few. */
+  /** `ratio` images for each of `counts`; null takes the rest. Throws UserError if there are too few. */
   takeLike(counts: readonly number[], ratio: number | null, key: Key): Items {
     if (ratio === null) return this.#take(this.#free);
     const wanted = counts.map((count) => Math.round(count * ratio));

@@ -1,11 +1,12 @@
 /**
- * RandAugment (Cubuk et al. 1909.13719) with torchvision's fourteen operations and scale of magnitudes, 0 … 30: N operations
- * drawn with replacement, all of the same magnitude M, each with a drawn sign where it has one. At M = 9 of an image of
- * W × H pixels:
+ * RandAugment (Cubuk et al. 1909.13719) with torchvision's fourteen operations and scale of magnitudes, 0 … 30: N
+ * operations drawn with replacement, all of the same magnitude M, each with a random sign if it has one. At M = 9 of an
+ * image of W × H pixels:
  *
- *   shear ±0.09    translate ±⌊0.136·W⌋ or ±⌊0.136·H⌋    rotate ±9°    brightness, colour, contrast, sharpness × (1 ± 0.27)
+ *   shear ±0.09    translate ±⌊0.136·W⌋ or ±⌊0.136·H⌋    rotate ±9°    brightness, colour, contrast, sharpness × (1 ±
+ *   0.27)
  *   posterise to 7 bits    solarise from 178.5    auto-contrast    equalise    identity
- * The result of an operation is Pillow's (image-operations.ts). Colour leaves a grey image as it is.
+ * The result of an operation is Pillow's (image-operations.ts). Colour leaves a grey image unchanged.
  */
 import { foldIn, integers, type Key } from '../tensor/random.ts';
 import type { Shape } from './decode.ts';
@@ -67,7 +68,7 @@ function pixels(share: number, extent: number): number {
   return Math.trunc(share * MAX_TRANSLATION * extent);
 }
 
-/** Names and signs of the operations that a key stands for. */
+/** Names and signs of the operations that a key selects. */
 export function drawOperations(count: number, key: Key): { name: string; sign: 1 | -1 }[] {
   const names = Object.keys(OPERATIONS);
   const drawn = integers(foldIn(key, 'operations'), count, names.length);

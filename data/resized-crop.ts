@@ -17,7 +17,7 @@ interface Part {
   readonly width: number;
 }
 
-/** The part of a height × width image that a key stands for; whole pixels. */
+/** The part of a height × width image that a key selects; whole pixels. */
 export function chooseCrop(
   { height, width }: Pick<Shape, 'height' | 'width'>,
   [low, high]: readonly [number, number],
@@ -71,7 +71,7 @@ interface Tap {
   readonly weight: number;
 }
 
-/** Where each of `count` pixels lies between the pixels of a part; its edges are repeated. */
+/** The position of each of `count` pixels between the pixels of a part; its edges are repeated. */
 function taps(start: number, extent: number, count: number): Tap[] {
   return Array.from({ length: count }, (_, i) => {
     const place = Math.min(extent - 1, Math.max(0, ((i + 0.5) * extent) / count - 0.5));

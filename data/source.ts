@@ -29,7 +29,7 @@ export type Pixels =
 export interface Items {
   readonly labels: Int32Array;
   readonly ids: readonly string[];
-  /** Images of one group belong together (one lesion, one patient); null: every image stands alone. */
+  /** Images of one group belong together (one lesion, one patient); null: every image is independent. */
   readonly groups: readonly string[] | null;
   readonly pixels: Pixels;
 }
@@ -78,8 +78,8 @@ export function classesOf(labels: readonly (string | number)[]): string[] {
 }
 
 /**
- * Labels as positions in `classes`. Throws UserError for a number that is no whole one of at least 0, an empty text,
- * and a label that is no class. `where` names the array in the message.
+ * Labels as positions in `classes`. Throws UserError for a number that is not a whole number of at least 0, an empty
+ * text, and a label that is not a class. `where` names the array in the message.
  */
 export function positionsOf(
   labels: readonly (string | number)[],
@@ -98,7 +98,7 @@ export function positionsOf(
   });
 }
 
-/** Ids of images that have no name of their own: `train/000012`. */
+/** Ids of images without their own names: `train/000012`. */
 export function numberedIds(split: string, count: number): string[] {
   return Array.from({ length: count }, (_, i) => `${split}/${String(i).padStart(6, '0')}`);
 }

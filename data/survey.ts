@@ -1,6 +1,7 @@
 /**
- * Looks at all images before they are decoded: sizes, colour, depth, pages, and how much a crop would take. What one
- * image decides for all (colour, the scale of 16-bit values) is judged over all of them, whatever their order.
+ * Examines all images before they are decoded: sizes, colour, depth, pages, and how much a crop would remove.
+ * Properties common to all images (colour, the scale of 16-bit values) are decided over all of them, whatever their
+ * order.
  */
 import sharp from 'sharp';
 import { toError, UserError } from '../common/errors.ts';
@@ -39,7 +40,7 @@ interface Info extends Shape {
 }
 
 const CONCURRENT = 8;
-/** A crop that takes more than this share of an image is told. */
+/** A crop that removes more than this share of an image is reported. */
 const MUCH_LOST = 0.2;
 
 type Settings = Pick<DataConfig, 'imageSize' | 'channels' | 'resize'>;

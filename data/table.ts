@@ -50,13 +50,13 @@ function decodeText(file: string, bytes: Buffer): { text: string; notes: string[
   try {
     return { text: textOf(bytes, 'utf-8'), notes: [] };
   } catch {
-    // No UTF-8: told below.
+    // Not UTF-8: reported below.
   }
   if (bytes.includes(0))
-    throw new UserError(`${file}: is no CSV file: it holds zero bytes; give a table of text`);
+    throw new UserError(`${file}: is not a CSV file: it holds zero bytes; give a table of text`);
   return {
     text: textOf(bytes, 'windows-1252'),
-    notes: [`${file} is no UTF-8; read as Windows-1252: check the accents of its class names`],
+    notes: [`${file} is not UTF-8; read as Windows-1252: check the accents of its class names`],
   };
 }
 
@@ -127,8 +127,8 @@ function count(text: string, mark: string): number {
 }
 
 /**
- * The position of a column: the one named `name`, else the first of `usual` (plain names) that the table has; null
- * when none is. Throws UserError that lists the columns when `name` is not among them.
+ * The position of a column: the one named `name`, otherwise the first of `usual` (plain names) in the table; null when
+ * there is none. Throws UserError that lists the columns when `name` is not among them.
  */
 export function findColumn(
   table: Table,

@@ -167,7 +167,7 @@ function asItems({ pixels, ids }: Opened): Items {
   return { pixels, ids, labels: new Int32Array(ids.length), groups: null };
 }
 
-/** Whether an image lies in a folder that is named after the validation or test split. */
+/** Whether an image is in a folder named after the validation or test split. */
 function isHeldOut(id: string): boolean {
   const split = id.includes('/') ? splitOfName(id.split('/')[0]!) : null;
   return split === 'validation' || split === 'test';

@@ -1,4 +1,4 @@
-/** The evaluation that represents a finished run: test, else development, else validation. */
+/** The evaluation that represents a finished run: test, otherwise development, otherwise validation. */
 import type { Metrics, RunReport } from './records.ts';
 
 export interface FinalResult {

@@ -9,7 +9,7 @@ export interface Metrics {
   readonly accuracy: number;
   /** Mean of the per-class recalls. */
   readonly balancedAccuracy: number;
-  /** Mean recall of the tail: classes with fewer than `data.tailBelow` train images; null where there are none. */
+  /** Mean recall of the tail: classes with fewer than `data.tailBelow` train images; null if there are none. */
   readonly tailRecall: number | null;
   /** The lowest recall of a class that has images. */
   readonly worstRecall: number;
@@ -22,7 +22,7 @@ export interface Metrics {
   readonly aucOvr: number;
   /** Expected calibration error, 15 equal-width bins. */
   readonly ece: number;
-  /** The same, and NLL, after temperature scaling fitted on validation images; absent where there are none. */
+  /** The same, and NLL, after temperature scaling fitted on validation images; absent if there are none. */
   readonly eceScaled?: number;
   readonly nllScaled?: number;
   /** That temperature. */
@@ -46,7 +46,7 @@ export interface Metrics {
 /** Share of synthetic images that the independent judge gives the intended class. */
 export interface Fidelity {
   readonly all: number;
-  /** Over the tail classes (fewer than 200 training images); null where there are none. */
+  /** Over the tail classes (fewer than 200 training images); null if there are none. */
   readonly tail: number | null;
   /** Null for a class that got no images. */
   readonly perClass: readonly (number | null)[];
@@ -87,7 +87,7 @@ export interface RunReport {
   readonly classes: readonly string[];
   readonly classCounts: readonly number[];
   readonly optimizerSteps: number;
-  /** Of the independent labeller, beside the run's own; absent where there is none. */
+  /** Steps of the independent labeller, in addition to the run's own; absent if there is none. */
   readonly labellerSteps?: number;
   readonly workers: number;
   readonly syntheticImages: number;
@@ -99,20 +99,23 @@ export interface RunReport {
   readonly test: Metrics | null;
   /** On the images held out to choose by; absent unless the run is scored on them. */
   readonly development?: Metrics;
-  /** Images left out because they could not be read, as `file: reason`; absent when there are none. */
+  /** Unreadable images that were left out, as `file: reason`; absent when there are none. */
   readonly skippedImages?: readonly string[];
-  /** Doubts about the data, one line each; absent when there are none. */
+  /** Warnings about the data, one line each; absent when there are none. */
   readonly dataWarnings?: readonly string[];
-  /** Doubts about the synthetic images, one line each; absent when there are none. */
+  /** Warnings about the synthetic images, one line each; absent when there are none. */
   readonly imageWarnings?: readonly string[];
   /** Why report.html or a picture is missing; absent when all were drawn. */
   readonly drawingWarning?: string;
 }
 
-/** From here on a share of images told apart is a warning: guidance stamps, or the prior draws, what real images lack. */
+/**
+ * Share of distinguished images from which a warning is given: guidance stamps, or the prior draws, structure that real
+ * images lack.
+ */
 export const TOLD_APART = 0.9;
 
-/** Classes whose synthetic images of an epoch are told from real ones too well. */
+/** Classes whose synthetic images of an epoch are too easily distinguished from real ones. */
 export function classesToldApart({ toldApart }: EpochRecord): number[] {
   return [...(toldApart ?? []).keys()].filter((label) => (toldApart![label] ?? 0) > TOLD_APART);
 }

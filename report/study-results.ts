@@ -40,7 +40,7 @@ export interface StudyEpoch {
   readonly epoch: number;
   readonly optimizerSteps: number;
   readonly trainLoss: number;
-  /** On validation images; null where there are none. */
+  /** On validation images; null if there are none. */
   readonly balancedAccuracy: number | null;
   /** Share of synthetic images that the judge gives their intended class; null without a judge or images. */
   readonly fidelity: number | null;
@@ -51,7 +51,7 @@ export interface StudyRunResult {
   readonly row: string;
   readonly pair: number;
   readonly seed: number;
-  /** Run folder, relative to the study's; empty where there is none. */
+  /** Run folder, relative to the study's; empty if there is none. */
   readonly dir: string;
   /** `dropped`: its row was out by the study's stop rule before this run began. */
   readonly status: 'finished' | 'failed' | 'missing' | 'dropped';
@@ -81,7 +81,7 @@ export interface StudyDifference {
   readonly mean: number;
   /** 95%, Student's t; null for one pair. */
   readonly interval: Interval | null;
-  /** Sign-flip permutation test; null where there are none or too many pairs. */
+  /** Sign-flip permutation test; null if there are no pairs, or too many. */
   readonly p: number | null;
   /** Holm's correction over all rows and primary measures; null for the others. */
   readonly holmP: number | null;
@@ -96,7 +96,7 @@ export interface StudyRow {
   readonly differences: readonly StudyDifference[];
   /**
    * Share of the headroom that the row recovers: its mean gain in balanced accuracy over the reference, through the
-   * ceiling's; null without a ceiling, for both of these rows, and where the ceiling is no higher than the reference.
+   * ceiling's; null without a ceiling, for both of these rows, and if the ceiling is not above the reference.
    */
   readonly recovered: number | null;
   /**
@@ -111,13 +111,16 @@ export interface StudyRow {
 export interface StudyResults {
   readonly format: 1;
   readonly title: string;
-  /** Images that runs are scored on; null: each run on test, else development, else validation. */
+  /** Images on which runs are scored; null: each run on test, otherwise development, otherwise validation. */
   readonly split: 'development' | 'test' | null;
   /** Row that the others are compared with. */
   readonly reference: string;
   /** Row of what perfect images would give; null where the study has none. */
   readonly ceiling: string | null;
-  /** Rows that say what real images bring, with their number of more images a tail class; null where there are none. */
+  /**
+   * Rows that show the value of real images, with their number of additional images per tail class; null if there are
+   * none.
+   */
   readonly worth: Readonly<Record<string, number>> | null;
   readonly classes: readonly string[];
   readonly classCounts: readonly number[];
@@ -226,7 +229,7 @@ function shareOf(gain: number | null, headroom: number | null): number | null {
   return gain === null || headroom === null || headroom <= 0 ? null : gain / headroom;
 }
 
-/** Balanced accuracy of the rows that say what real images bring, as far as they are measured. */
+/** Balanced accuracy of the rows that show the value of real images, as far as they have been measured. */
 function realImagesCurve(
   rows: readonly Pick<StudyRow, 'name' | 'means'>[],
   worth: Readonly<Record<string, number>>,

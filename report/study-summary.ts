@@ -18,7 +18,7 @@ export function differenceIn(row: StudyRow, measure: StudyMeasure): StudyDiffere
 /** Measures whose paired tests are shown. */
 export const TESTED_MEASURES = ['balancedAccuracy', 'tailRecall', 'worstRecall', 'nll'] as const;
 
-/** '+2.0 [−0.5, +4.5] p 0.250/0.500': mean, interval, p of sign flips and after Holm; without pairs, the mean alone. */
+/** '+2.0 [−0.5, +4.5] p 0.250/0.500': mean, interval, p of sign flips and after Holm; without pairs, only the mean. */
 export function testedDifference(row: StudyRow, measure: StudyMeasure): string {
   const one = differenceIn(row, measure);
   if (one === undefined) return NO_VALUE;

@@ -30,7 +30,7 @@ export interface TableOptions {
 
 interface Column {
   readonly head: string;
-  /** 0 stays; larger ones go first when there is no room. */
+  /** 0 stays; columns with larger numbers are dropped first when there is no room. */
   readonly dispensable: number;
   readonly cells: readonly string[];
 }

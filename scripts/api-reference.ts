@@ -103,7 +103,7 @@ function typeOf(field: protobuf.Field): string {
     : linkTo(field.type, field.parent);
 }
 
-/** A link to the section of a type of the API; others by name alone. */
+/** A link to the section of a type of the API; the plain name of any other type. */
 function linkTo(type: string, scope: protobuf.NamespaceBase | null = null): string {
   const isOwn = /^[A-Z]/.test(type);
   if (!isOwn) return `\`${type.replace(/^google\.protobuf\./, '')}\``;

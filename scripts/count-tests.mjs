@@ -1,5 +1,5 @@
-// Sums vitest's JSON reports into one line: `N passed, N failed`, with `, N skipped` where there are any.
-// A missing report, a file that failed outside its tests and a run that failed outside its files count as one failure each.
+// Sums vitest's JSON reports into one line: `N passed, N failed`, with `, N skipped` if there are any. A missing
+// report, a file that failed outside its tests and a run that failed outside its files count as one failure each.
 import { readFileSync } from 'node:fs';
 
 const total = { passed: 0, failed: 0, skipped: 0 };

@@ -1,6 +1,6 @@
 /**
- * Documents with generated parts. A part lies between `<!-- generated: name -->` and `<!-- end -->`; the rest is
- * written by hand. `make docs` writes the parts again, and a unit test fails when one is stale.
+ * Documents with generated parts. A generated part is between `<!-- generated: name -->` and `<!-- end -->`; the rest
+ * is written by hand. `make docs` regenerates the parts, and a unit test fails when one is stale.
  */
 import { readFileSync } from 'node:fs';
 import prettier from 'prettier';

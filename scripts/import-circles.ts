@@ -18,7 +18,7 @@ export function importsOf(root: string, files: readonly string[]): Map<string, s
   );
 }
 
-/** One circle, its files in the order of their imports; null where there is none. */
+/** One cycle, its files in the order of their imports; null if there is none. */
 export function findCircle(imports: ReadonlyMap<string, readonly string[]>): string[] | null {
   const isDone = new Set<string>();
   const visit = (file: string, path: readonly string[]): string[] | null => {

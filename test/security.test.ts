@@ -242,7 +242,7 @@ describe('data that somebody else made', () => {
       /^error: \S+4\.png: cannot be decoded \(is not a file but a pipe, socket or device/,
     );
     symlinkSync('..', join(folder, 'b', 'up'));
-    expectRefusal(await data(folder), /^error: \S+b\/up\S*: is a link to a folder that it lies in/);
+    expectRefusal(await data(folder), /^error: \S+b\/up\S*: is a link to a folder that contains it/);
   });
 
   it('a configuration that unfolds without end', async () => {

@@ -51,7 +51,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   TOKEN_MISSING: `: give --token-file FILE, or set ${API_TOKEN_KEY}`,
 };
 
-/** Why there is no answer of a coordinator. */
+/** Why the coordinator did not answer. */
 function unanswered(error: CallError, address: string): string {
   switch (error.code) {
     case 'UNAVAILABLE':

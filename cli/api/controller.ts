@@ -80,7 +80,7 @@ async function openNamespace(namespace: string | undefined): Promise<ControllerO
   return (await import('../../controller/kubernetes.ts')).openObjects(namespace);
 }
 
-/** TLS and token files are read again as they are renewed. */
+/** TLS and token files are reread when they are renewed. */
 function apiEnvironment({ tokenFile }: ControllerFlags): NodeJS.ProcessEnv {
   return { ...process.env, [TOKEN_KEY]: tokenFile ?? process.env[API_TOKEN_KEY] };
 }

@@ -96,7 +96,7 @@ async function startGuest(settings: CoordinatorSettings, host: Host): Promise<Gu
   }
 }
 
-/** Where the API asks for tokens, so does the page; else the link holds the user's own. */
+/** If the API requires tokens, so does the page; otherwise the link holds the user's own. */
 async function coordinatorPage(
   port: number,
   { runsDir }: CoordinatorSettings,

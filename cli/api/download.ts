@@ -21,7 +21,10 @@ export interface Download {
 
 const NUMBER_WIDTH = 5;
 
-/** Downloads a run's model; a broken stream goes on where it ended. @throws UserError when what came is not what was sent. */
+/**
+ * Downloads a run's model; a broken stream resumes where it ended. @throws UserError when the received file differs
+ * from the one sent.
+ */
 export function downloadModel(
   api: Api,
   { name, format, path }: { readonly name: string; readonly format: ModelFormat; readonly path: string },

@@ -1,4 +1,4 @@
-/** Streams that go on after their connection broke. */
+/** Streams that resume after their connection broke. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CallError } from '../../actors/base/call-errors.ts';
 import { isLost } from './client.ts';

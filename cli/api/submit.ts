@@ -1,6 +1,6 @@
 /**
- * `ballast submit`: gives a coordinator a run to do. The configuration goes as it is written: paths are the server's, and
- * the server says what is wrong with a field, which is then named with its place in the file.
+ * `ballast submit`: submits a run to a coordinator. The configuration is sent as written: paths are the server's, and
+ * the server reports invalid fields, which are then named with their place in the file.
  */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';

@@ -106,7 +106,7 @@ function tookOf(started: string | null, ended: string): string {
   return started === null ? '' : `, after ${duration((Date.parse(ended) - Date.parse(started)) / 1000)}`;
 }
 
-/** Long texts go on in further lines. */
+/** Long texts continue on further lines. */
 function hanging(text: string): string {
   const [first = '', ...others] = indented(text);
   return [first.trim(), ...others.map((line) => `          ${line}`)].join('\n');

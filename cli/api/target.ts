@@ -1,6 +1,6 @@
 /**
- * Which coordinator a command calls, and how it shows who it is: `--server` or BALLAST_SERVER, a token that a file holds,
- * TLS files that the environment names. A token never stands on a command line, where other users see it.
+ * The coordinator that a command calls, and its credentials: `--server` or BALLAST_SERVER, a token in a file, TLS files
+ * named by the environment. A token is never on a command line, where other users could see it.
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';

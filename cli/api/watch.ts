@@ -28,7 +28,9 @@ const COLUMNS = 100;
 /** Between the end of a stream and the next, where the run was resumed meanwhile. */
 const PAUSE_MS = 500;
 
-/** Shows a run until it ends. @throws UserError when it ends badly; Interrupted at Ctrl-C, which ends the watching alone. */
+/**
+ * Shows a run until it ends. @throws UserError when it ends badly; Interrupted at Ctrl-C, which ends only the watching.
+ */
 export async function watchToEnd(api: Api, options: WatchOptions): Promise<void> {
   const { name, context, isJson } = options;
   const interrupts = listenForInterrupts(() => undefined);

@@ -1,6 +1,6 @@
 /**
- * How a command ends when something went wrong: what a person reads on stderr, and the exit code. A user's mistake is
- * one line; anything else is a message, a log to read, and a stack only with BALLAST_DEBUG=1.
+ * How a failed command ends: its message on stderr, and its exit code. A user's mistake is one line; anything else is a
+ * message, a log to read, and a stack only with BALLAST_DEBUG=1.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ export class RunFailed extends Error {
   }
 }
 
-/** The command was stopped by a signal, cleanly; `message` says how to go on. */
+/** The command was stopped by a signal, cleanly; `message` says how to continue. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
   readonly exitCode: number;
@@ -76,7 +76,7 @@ export function describeFailure(
 /** Writes a stack where no run folder is at hand; returns the path, or says that it could not. */
 export function writeTemporaryLog(text: string): string {
   try {
-    // A new folder that only this user can enter: in a shared one somebody else may have laid a link of that name.
+    // A new folder that only this user can enter: in a shared one, another user may have created a link with that name.
     const path = join(mkdtempSync(join(tmpdir(), 'ballast-error-')), 'error.log');
     writeFileSync(path, `${text}\n`, { flag: 'wx', mode: 0o600 });
     return path;

@@ -9,7 +9,7 @@ const FETCH_TIMEOUT_MS = 2000;
 
 type PageSource = Pick<Node, 'nodeId' | 'list' | 'registry'>;
 
-/** A registry whose page is gathered anew at each request. An actor that does not answer in time is left out. */
+/** A registry whose page is collected at each request. An actor that does not answer in time is left out. */
 export class MergedRegistry extends Registry {
   readonly #node: () => PageSource | null;
 

@@ -17,7 +17,7 @@ export interface TextStream {
 export interface SinkOptions {
   /** One RunEvent a line. */
   readonly json: boolean;
-  /** Name of the run, put before each line (or into each JSON object) where several go on at once. */
+  /** Name of the run, prefixed to each line (or added to each JSON object) when several run at once. */
   readonly label?: string;
 }
 

@@ -11,7 +11,7 @@ export interface RunServices {
   readonly onNode: (node: Node | null) => void;
 }
 
-/** The port that a flag names; null where it was not given. Throws UserError for what is no port. */
+/** The port that a flag names; null without the flag. Throws UserError for an invalid port. */
 export function parsePort(text: string | undefined, flag = '--metrics-port'): number | null {
   if (text === undefined) return null;
   const port = text === '' ? NaN : Number(text);

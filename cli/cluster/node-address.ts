@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { UserError } from '../../common/errors.ts';
 import { readNodeFile } from './node-file.ts';
 
-/** host:port; a host of IPv6 stands in brackets. */
+/** host:port; an IPv6 host is in brackets. */
 const ADDRESS = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/;
 const MAX_PORT = 65_535;
 

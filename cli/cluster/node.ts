@@ -63,7 +63,7 @@ export function addNodeFlags(command: Command): void {
 
 /** A further task of a node's process. */
 export interface Guest {
-  /** Lines for whoever started it. */
+  /** Lines for the user who started it. */
   readonly lines: readonly string[];
   /** Ends it; the node drains afterwards. */
   close(): Promise<void>;
@@ -77,7 +77,7 @@ export interface Host {
   readonly log: Log;
 }
 
-/** Runs a node until it is told to end, with a guest, whose start may fail the command. */
+/** Runs a node until it is stopped, with a guest, whose start may fail the command. */
 export async function nodeCommand(
   flags: NodeFlags,
   context: CommandContext,

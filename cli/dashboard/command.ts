@@ -1,4 +1,4 @@
-/** `ballast dashboard`: the page of a folder of runs, while they go on and afterwards. */
+/** `ballast dashboard`: the page of a folder of runs, live and afterwards. */
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';

@@ -55,7 +55,7 @@ async function showData(source: string, command: Command, context: CommandContex
   if (picture !== undefined && !json) stdout.write(`picture: ${picture}\n`);
 }
 
-/** How far the decoding is, on a line of its own for each part of the data that takes long. */
+/** Progress of decoding, on a separate line for each part of the data that takes long. */
 function decodingLine(out: CommandContext['stderr']): {
   update(progress: DecodeProgress): void;
   close(): void;
@@ -79,7 +79,7 @@ function decodingLine(out: CommandContext['stderr']): {
   };
 }
 
-/** A line about the image cache, where there is anything in it. */
+/** A line about the image cache, if it holds anything. */
 async function describeCache(): Promise<string> {
   const folder = imageCacheFolder();
   const packs = folder === null ? [] : await listPacks(folder);

@@ -109,7 +109,7 @@ async function runTrain(command: Command, { cwd, stdout, stderr }: CommandContex
   }
 }
 
-/** Adds --unlabelled. When nothing names labelled data, the unlabelled images are trained on alone. */
+/** Adds --unlabelled. Without labelled data, training uses only the unlabelled images. */
 function withUnlabelled(command: Command, cwd: string): (values: PlainObject) => PlainObject {
   const { unlabelled } = command.opts<{ unlabelled?: string[] }>();
   return (values) => {

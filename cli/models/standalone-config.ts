@@ -1,4 +1,4 @@
-/** Configuration of a command that is no run: a file, with flags on top, by the command's own schema. */
+/** Configuration of a command other than a run: a file, overridden by flags, by the command's own schema. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { z } from 'zod';

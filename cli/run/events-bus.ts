@@ -13,10 +13,10 @@ const KEEP_MS = 86_400_000;
 
 export interface RunBusOptions {
   readonly runDir: string;
-  /** Null for the folder alone. */
+  /** Null for the folder only. */
   readonly natsUrl: string | null;
   readonly metrics: Registry;
-  /** Whether the run goes on: else events of the folder's earlier runs end with `run.replaced`. */
+  /** Whether the run continues; otherwise events of the folder's earlier runs end with `run.replaced`. */
   readonly resume: boolean;
 }
 

@@ -29,7 +29,7 @@ export interface ExecuteOptions {
   /** Continue what the folder holds. */
   readonly resume: boolean;
   readonly natsUrl: string | null;
-  /** The cluster whose nodes make images too; null to stay alone. */
+  /** The cluster whose nodes also make images; null for none. */
   readonly cluster?: ClusterChoice | null;
   /** Stops the run cleanly. */
   readonly signal: AbortSignal;
@@ -58,8 +58,8 @@ const READY_DEADLINE_MS = 60_000;
 const HEARTBEAT_KEY = 'BALLAST_HEARTBEAT_MS';
 
 /**
- * Resolves when the run is finished, or cancelled by the signal. Throws UserError for what the user can mend, and
- * RunFailed with the place of the logs for everything else.
+ * Resolves when the run is finished, or cancelled by the signal. Throws UserError for causes that the user can fix, and
+ * RunFailed with the place of the logs for all others.
  */
 export async function executeRun(options: ExecuteOptions): Promise<RunEnd> {
   const runDir = options.config.out;

@@ -88,7 +88,7 @@ async function count(path: string, own: Omit<Holder, 'beat'>, beatMs: number): P
   };
 }
 
-/** Whether the holder goes on to count, or another has the lock by now. */
+/** Whether the holder still counts, or another process has the lock by now. */
 async function counts(path: string, { beat, pid, host }: Holder, options: LockOptions): Promise<boolean> {
   const { beatMs = BEAT_MS, silenceMs = SILENCE_MS } = options;
   for (const endMs = performance.now() + silenceMs; performance.now() < endMs;) {
@@ -100,7 +100,7 @@ async function counts(path: string, { beat, pid, host }: Holder, options: LockOp
   return false;
 }
 
-/** Removes a lock whose holder is gone, and no other: of two who try, one may already hold the next lock. */
+/** Removes a lock whose holder is gone, and no other: of two concurrent callers, one may already hold the next lock. */
 async function removeLeft(path: string, gone: Holder | null): Promise<void> {
   const aside = `${path}.${randomUUID()}.tmp`;
   try {
@@ -119,7 +119,7 @@ function encode({ pid, host, beat }: Holder): string {
   return `${JSON.stringify({ pid, host, beat: String(beat).padStart(BEAT_DIGITS, '0') })}\n`;
 }
 
-/** Null where there is no lock, or none that says who has it. */
+/** Null if there is no lock, or none that names its holder. */
 async function holderIn(path: string): Promise<Holder | null> {
   try {
     const { pid, host, beat } = JSON.parse(await readFile(path, 'utf8')) as Partial<

@@ -26,13 +26,13 @@ export interface StudyJob {
   /** Runs of the first `afterSeeds` seeds are all done before `isOut` is asked of the others; null: never. */
   readonly stop: {
     readonly afterSeeds: number;
-    /** Why a row is out; null when it goes on. */
+    /** Why a row was dropped; null when it continues. */
     readonly isOut: (row: string) => string | null;
   } | null;
   /** Runs at a time. */
   readonly parallel: number;
   readonly natsUrl: string | null;
-  /** The cluster whose nodes make images too; null to stay alone. */
+  /** The cluster whose nodes also make images; null for none. */
   readonly cluster: ClusterChoice | null;
   readonly json: boolean;
   /** Whether a run's folder is emptied where it holds another run. */
@@ -41,7 +41,7 @@ export interface StudyJob {
   readonly onEnding: (run: StudyRun, ending: RunEnding) => Promise<void>;
 }
 
-/** Resolves when every run has ended. Throws Interrupted when it was told to stop. */
+/** Resolves when every run has ended. Throws Interrupted when it was stopped. */
 export async function executeStudy(
   job: StudyJob,
   services: RunServices,

@@ -11,8 +11,9 @@ import {
 export type StopRule = NonNullable<StudyConfig['stop']>;
 
 /**
- * Why `name` is out; null when it goes on: as a row to be beaten, as one of more real images, or because in one of the rule's
- * measures it beats every row of `against` with each of the first `afterSeeds` seeds. A run without a score beats none.
+ * Why `name` is dropped. Null when it continues: as a row to beat, as one of additional real images, or because in one
+ * of the rule's measures it beats every row of `against` with each of the first `afterSeeds` seeds. A run without a
+ * score beats none.
  */
 export function whyDropped(rule: StopRule, results: StudyResults, name: string): string | null {
   const rivals = rule.against ?? [results.reference];

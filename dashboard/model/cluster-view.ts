@@ -9,7 +9,7 @@ export interface ClusterView {
 export interface ClusterRow {
   readonly name: string;
   readonly state: string;
-  /** Why it waits, or died; empty where there is nothing to say. */
+  /** Why it waits, or died; empty if there is nothing to report. */
   readonly reason: string;
   /** Further facts in their order. */
   readonly facts: Readonly<Record<string, string>>;

@@ -26,7 +26,7 @@ const MISSING = ['ENOENT', 'ENOTDIR', 'EACCES', 'EISDIR'];
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Of what the events alone tell. */
+/** From the events alone. */
 export interface Told {
   readonly started: EventLine | null;
   readonly last: EventLine | null;
@@ -43,7 +43,7 @@ async function orNull<T>(work: () => Promise<T>): Promise<T | null> {
 
 export const readText = (dir: string, name: string) => orNull(() => readFile(join(dir, name), 'utf8'));
 
-/** An object of a JSON file; null where there is none. */
+/** An object of a JSON file; null if there is none. */
 export async function readJson(dir: string, name: string): Promise<Json | null> {
   const value = await orNull(async () => JSON.parse(await readFile(join(dir, name), 'utf8')) as unknown);
   return typeof value === 'object' && value !== null ? (value as Json) : null;

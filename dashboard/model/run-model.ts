@@ -1,6 +1,7 @@
-/** The page's model of a run: made from the run's folder on the server, sent to the browser, and put inside
+/**
+ * The page's model of a run: derived from the run's folder on the server, sent to the browser, and embedded in
  * report.html.
- * A run is told in updates; the first one tells everything. Plain JSON; rates lie in [0, 1], times are ISO 8601.
+ * A run is sent in updates; the first one is complete. Plain JSON; rates are in [0, 1], times are ISO 8601.
  */
 import type { ConfusionCells } from '../../report/charts/confusion-chart.ts';
 
@@ -25,7 +26,7 @@ export interface RunFacts {
   readonly method: string;
   readonly seed: number | null;
   readonly state: RunState;
-  /** Why it is in this state, for people; empty where there is nothing to add. */
+  /** The reason for this state, for people; empty if there is nothing to add. */
   readonly reason: string;
   readonly classes: readonly string[];
   /** Training images of each class. */
@@ -152,7 +153,7 @@ export interface Progress {
 }
 
 export interface RunUpdate {
-  /** Whether it replaces all that was told before. */
+  /** Whether it replaces everything sent before. */
   readonly isWhole: boolean;
   readonly facts: RunFacts | null;
   readonly epochs: EpochColumns;
@@ -222,7 +223,7 @@ export function appendHistory(to: ClassHistory, more: ClassHistory): void {
   }
 }
 
-/** Numbers that a history of so many classes may hold for each measure. */
+/** Maximum numbers in a history over classes, for each measure. */
 const HISTORY_NUMBERS = 120_000;
 
 /** Epochs that a history keeps. */

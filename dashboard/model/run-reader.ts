@@ -1,4 +1,4 @@
-/** One run folder, read again as it grows; tells the page what is new since it was last told. */
+/** Reads one run folder again as it grows, and sends the page what is new since the last update. */
 import { join } from 'node:path';
 import { versionOf } from '../../common/files.ts';
 import type { EpochRecord } from '../../report/records.ts';
@@ -22,13 +22,13 @@ import {
 } from './run-model.ts';
 import { isEventLine, slimEvent, spansOf } from './spans.ts';
 
-/** Events and spans that the page is told of; older ones stay in the folder. */
+/** Events and spans sent to the page; older ones stay in the folder. */
 const MOST_EVENTS = 1000;
 const MOST_SPANS = 3000;
 /** The facts are looked at again after so long even if no file changed: a dead process changes none. */
 const FACTS_AGE_MS = 5000;
 
-/** How much of a run somebody has been told. */
+/** How much of a run a client has received. */
 export interface Cursor {
   generation: number;
   epochs: number;
@@ -154,7 +154,7 @@ export class RunReader {
     return this.#columns;
   }
 
-  /** Of somebody who knows nothing yet. */
+  /** The state of a client that has received nothing yet. */
   newCursor(): Cursor {
     return { generation: -1, epochs: 0, events: 0, spans: 0, facts: -1, progress: 0 };
   }

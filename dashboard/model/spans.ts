@@ -6,7 +6,7 @@ const numberIn = (payload: EventLine['payload'], name: string) =>
 const textIn = (payload: EventLine['payload'], name: string) =>
   typeof payload[name] === 'string' ? payload[name] : '?';
 
-/** An event is told when something is done; its seconds say since when it was going on. */
+/** An event is reported at the end of an activity; its seconds give the start. */
 export function spansOf({ topic, time, payload }: EventLine): WorkSpan[] {
   const toMs = Date.parse(time);
   if (Number.isNaN(toMs)) return [];

@@ -108,7 +108,7 @@ class Box implements ChartBox {
   }
 }
 
-/** A figure whose chart `make` gives anew each time; null hides it. */
+/** A figure whose chart `make` builds again each time; null hides it. */
 export function chartBox(make: (theme: ChartTheme) => Chart | null): ChartBox {
   return new Box(make);
 }

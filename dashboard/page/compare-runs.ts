@@ -1,4 +1,4 @@
-/** Runs of the list side by side: each told once, then put together as a study of one row a method. */
+/** Runs of the list side by side: each is loaded once, then they are combined into a study with one row per method. */
 import {
   compareRows,
   emptyResult,

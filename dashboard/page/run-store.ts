@@ -63,7 +63,7 @@ export class RunStore {
     this.#tell(news);
   }
 
-  /** The result where there is one, else the last epoch's on validation. */
+  /** The result if there is one, otherwise the last epoch's on validation. */
   get evaluation(): Evaluation | null {
     return this.facts?.evaluations[0] ?? this.latest;
   }

@@ -1,4 +1,4 @@
-/** Tables that a click on a column's head sorts, and that are drawn anew without losing focus or place. */
+/** Tables that a click on a column's head sorts, and that are redrawn without losing focus or scroll position. */
 import { button, h } from './dom.ts';
 
 export interface Sorting<Key extends string> {

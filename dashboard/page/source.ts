@@ -60,7 +60,7 @@ export function post<Answer>(path: string, value: object, method = 'POST'): Prom
   return ask(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) });
 }
 
-/** `./` first: a part that is `.` alone would be taken out of an address. */
+/** `./` first: a segment that is only `.` would be removed from an address. */
 const pathPart = (id: string) => encodeURIComponent(`./${id}`);
 export const runPath = (id: string) => `/api/runs/${pathPart(id)}`;
 

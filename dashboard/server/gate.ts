@@ -21,7 +21,7 @@ export class PageGate {
     this.#tokens = tokens;
   }
 
-  /** Servers on other ports of the host have cookies of their own. */
+  /** Servers on other ports of the host have separate cookies. */
   usePort(port: number): void {
     this.#cookie = `ballast-${port}`;
   }

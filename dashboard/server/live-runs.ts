@@ -1,4 +1,4 @@
-/** Runs that somebody looks at: each is read again as its folder changes, once for all who look. */
+/** Runs with viewers: each is read again when its folder changes, once for all viewers. */
 import type { Log } from '../../common/log.ts';
 import type { RunEvent } from '../../report/records.ts';
 import type { RunFolders } from '../model/run-list.ts';
@@ -29,7 +29,7 @@ export class LiveRuns {
     this.#timers = [repeat(() => this.#lookAll(), LOOK_MS), repeat(() => this.#tellLists(), LIST_MS)];
   }
 
-  /** Tells a stream of the run, all of it first. @throws UserError when there is no such run */
+  /** Sends a stream the updates of the run, all of it first. @throws UserError when there is no such run */
   async watch(id: string, open: () => EventStream): Promise<void> {
     const dir = await this.#folders.dirOf(id);
     let watched = this.#watched.get(dir);
@@ -85,7 +85,7 @@ export class LiveRuns {
 
   #send({ reader, streams }: Watched): void {
     for (const [stream, cursor] of streams) {
-      if (!stream.isReady) continue; // it is told with the next look
+      if (!stream.isReady) continue; // the next update includes it
       const update = reader.update(cursor);
       if (update !== null) stream.send(update);
     }

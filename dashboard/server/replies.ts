@@ -78,7 +78,7 @@ export class EventStream {
     });
   }
 
-  /** Whether everything that was sent is on its way: who reads slowly gets fewer, larger updates. */
+  /** Whether everything sent is on its way: a slow reader gets fewer, larger updates. */
   get isReady(): boolean {
     return this.isOpen && !this.#response.writableNeedDrain;
   }

@@ -37,7 +37,7 @@ export interface DashboardOptions {
   readonly token: string | null;
   readonly tokens?: ApiTokens | null;
   readonly actions?: RunActions | null;
-  /** Nodes, actors and objects, where there is a cluster. */
+  /** Nodes, actors and objects, if there is a cluster. */
   readonly cluster?: ((runDir: string | null) => Promise<ClusterView | null>) | null;
   readonly log: Log;
 }

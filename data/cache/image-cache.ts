@@ -23,7 +23,7 @@ const DEFAULT_LIMIT_BYTES = 64 * 2 ** 30;
 /** A file of an unfinished pack that nobody has written to for so long belongs to a process that died. */
 const STALE_MS = 3_600_000;
 
-/** What is in the cache of one way of decoding, and a writer for more. */
+/** The cached images of one decoding configuration, and a writer for more. */
 export class ImageCache {
   readonly #folder: string;
   readonly #size: number;
@@ -173,15 +173,15 @@ export async function listPacks(root: string): Promise<PackFile[]> {
   return (await Promise.all(files)).filter((file) => file !== null);
 }
 
-/** What BALLAST_IMAGE_CACHE_GIB says, else 64 GiB. */
+/** The value of BALLAST_IMAGE_CACHE_GIB, otherwise 64 GiB. */
 export function limitBytes(): number {
   const gibibytes = Number(process.env['BALLAST_IMAGE_CACHE_GIB'] ?? '');
   return gibibytes > 0 ? gibibytes * 2 ** 30 : DEFAULT_LIMIT_BYTES;
 }
 
 /**
- * The folder of the cache: BALLAST_IMAGE_CACHE, else `ballast/images` of the user's cache folder. Null when the variable
- * is `off`, and for a user without a home, as containers may have.
+ * The folder of the cache: BALLAST_IMAGE_CACHE, otherwise `ballast/images` of the user's cache folder. Null when the
+ * variable is `off`, and for a user without a home, which containers may have.
  */
 export function imageCacheFolder(): string | null {
   const chosen = process.env['BALLAST_IMAGE_CACHE'] ?? '';

@@ -5,7 +5,7 @@
 import { openSync, readSync } from 'node:fs';
 import type { Images } from '../images.ts';
 
-/** Where an image lies: which pack, and its position there. */
+/** The place of an image: its pack, and its position there. */
 export interface Place {
   /** Path of the pack's images. */
   readonly pack: string;

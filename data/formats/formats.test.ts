@@ -42,7 +42,7 @@ it.each([
 it.each([
   ['cut off', () => decodePnm(Buffer.from('P5 2 2 255\n\x01'), 100), 'cut off'],
   ['too large', () => decodePnm(Buffer.from('P5 200 200 255\n'), 100), 'exceeds pixel limit'],
-  ['without numbers', () => decodePnm(Buffer.from('P5 x'), 100), 'no number'],
+  ['without numbers', () => decodePnm(Buffer.from('P5 x'), 100), 'something other than a number'],
   ['a cut BMP', () => decodeBmp(bmp(24, [], [1]), 100), 'BMP is cut off'],
   [
     'a BMP of a colour too many',

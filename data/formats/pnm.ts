@@ -41,11 +41,11 @@ class Tokens {
     let value = 0;
     let digits = 0;
     for (; this.#digit() !== null; this.at++, digits++) value = value * 10 + this.#digit()!;
-    if (digits === 0 || digits > 9) throw new Error('PNM is cut off, or holds what is no number');
+    if (digits === 0 || digits > 9) throw new Error('PNM is cut off, or holds something other than a number');
     return value;
   }
 
-  /** The next digit alone, as P1 has it. */
+  /** The next single digit, for P1. */
   digit(): number {
     this.#skip();
     const digit = this.#digit();

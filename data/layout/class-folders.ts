@@ -1,7 +1,7 @@
 /**
  * ImageFolder: `<class>/*.jpg`, `train/<class>/*.jpg` beside other splits, or `<class>/train/*.jpg`. Classes are the
- * folders that train has, in natural order. A file or folder that is no part of this is named and counted, and never
- * changes what the others mean.
+ * folders that train has, in natural order. Files and folders outside this layout are named and counted, and never
+ * change the meaning of the others.
  */
 import { UserError } from '../../common/errors.ts';
 import { compareNames } from '../natural-order.ts';
@@ -48,7 +48,7 @@ export function splitFolders(top: Folder): Map<SplitName, Folder[]> | null {
   return found.has('train') ? found : null;
 }
 
-/** `<class>/train/*.jpg`: each folder holds folders named after splits, and nothing else that counts. */
+/** `<class>/train/*.jpg`: each folder holds folders named after splits, and nothing else of relevance. */
 export function splitsInClasses(top: Folder): ClassFolder[] | null {
   const classes = top.folders.filter(({ imageCount }) => imageCount > 0);
   const isSplit = ({ folders, images }: Folder) =>
@@ -123,7 +123,7 @@ export function readClassFolders(
 
 /** Entries of `top` that are not used: loose images, other folders, other files. */
 export function unusedIn(top: Folder, used: readonly Folder[], where: string): Unused[] {
-  const loose = unusedFiles(top.images, 'image', `it lies beside the ${where}`);
+  const loose = unusedFiles(top.images, 'image', `it is beside the ${where}`);
   const folders = top.folders.filter((folder) => !used.includes(folder) && folder.imageCount > 0);
   const idle = folders.map(({ name, imageCount }) => ({
     what: `${imageCount} images in ${name}/`,

@@ -84,7 +84,7 @@ export interface Columns {
 
 type Options = DataConfig['csv'];
 
-/** Throws UserError that asks for what cannot be told. */
+/** Throws UserError that asks for the undecidable columns. */
 export function chooseColumns(table: Table, options: Options, images: ImageIndex): Columns {
   const id = chooseId(table, options, images) ?? askFor(table, 'image names', 'data.csv.idColumn (--csv-id)');
   const notes: string[] = [];
@@ -114,7 +114,10 @@ function askFor(table: Table, what: string, field: string): never {
   throw new UserError(`${table.file}: ${advice}`);
 }
 
-/** The named column, else of those with usual names the first whose values name images, else the one whose values do. */
+/**
+ * The named column; otherwise the first column with a usual name whose values name images; otherwise the only column
+ * whose values do.
+ */
 export function chooseId(table: Table, options: Options, images: ImageIndex): number | null {
   if (options.idColumn !== null) return findColumn(table, options.idColumn, [], 'data.csv.idColumn');
   const plain = table.columns.map(plainName);
@@ -203,7 +206,7 @@ function saySame(table: Table, a: number, b: number): boolean {
   });
 }
 
-/** The named column, else of the usual ones that with the largest groups (a patient rather than a lesion). */
+/** The named column; otherwise, of the usual ones, the one with the largest groups (a patient rather than a lesion). */
 export function chooseGroup(table: Table, { groupColumn }: Options, notes: string[]): number | null {
   if (groupColumn === NONE) return null;
   if (groupColumn !== null) return findColumn(table, groupColumn, [], 'data.csv.groupColumn');
@@ -217,7 +220,7 @@ export function chooseGroup(table: Table, { groupColumn }: Options, notes: strin
   return bySize[0] ?? null;
 }
 
-/** The named column, else the one of the usual ones whose values are splits. */
+/** The named column; otherwise the one of the usual ones whose values are splits. */
 export function chooseSplit(table: Table, { splitColumn }: Options, notes: string[]): Columns['split'] {
   if (splitColumn === NONE) return null;
   if (splitColumn !== null) {

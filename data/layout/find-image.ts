@@ -1,8 +1,8 @@
 /**
- * Finds the image that a row of a table names, among the images of one folder and nowhere else: by its path or its
- * bare name, each with or without ending, in Unicode NFC, with `/` or `\`. Lists that were written elsewhere begin
- * their paths with folders that are not here (`/home/ann/proj/images/a.png`, `../images/a.png`): a beginning that all
- * such rows share is dropped.
+ * Finds the image that a row of a table names, only among the images of one folder: by its path or its bare name, each
+ * with or without extension, in Unicode NFC, with `/` or `\`. Paths in lists from other machines begin with folders
+ * that do not exist here (`/home/ann/proj/images/a.png`, `../images/a.png`): a prefix common to all such rows is
+ * dropped.
  */
 import { extname } from 'node:path';
 import { UserError } from '../../common/errors.ts';
@@ -38,7 +38,7 @@ export class ImageIndex {
     }
   }
 
-  /** Candidates for a cleaned name; the exact path alone where there is one. */
+  /** Candidates for a cleaned name; only the exact path if it exists. */
   candidates(name: string): readonly FoundImage[] {
     const exact = this.#exact.get(name);
     return exact ? [exact] : (this.#byName.get(name) ?? []);

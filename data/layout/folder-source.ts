@@ -64,7 +64,7 @@ export async function readFolder(root: string, options: Options, readings: Readi
   return readings.folders ? readClasses(place) : null;
 }
 
-/** Goes down while all that is there lies in one folder. */
+/** Descends while a folder contains only one folder. */
 async function findTop(whole: Folder): Promise<Pick<Place, 'top' | 'tables' | 'evidence'>> {
   let top = whole;
   const tables: Table[] = [];
@@ -112,7 +112,10 @@ async function readSplitTables(place: Place, splits: Map<SplitName, Folder[]>): 
   if (!parts.some(({ split }) => split === 'train')) return null;
   unused.push(...unusedTables(place, []));
   return readTables(parts, place.images, place.options, {
-    evidence: [...place.evidence, `a table lies in each of ${parts.map(({ prefix }) => prefix).join(', ')}`],
+    evidence: [
+      ...place.evidence,
+      `there is a table in each of ${parts.map(({ prefix }) => prefix).join(', ')}`,
+    ],
     unused,
     junk: place.whole.junkCount,
   });
@@ -188,7 +191,7 @@ function readClasses(place: Place): Source {
     );
   const named = folders.filter(({ name }) => splitOfName(name) !== null).map(({ name }) => name);
   const doubts = named.map(
-    (name) => `folder ${name}/ is read as a class, not as a split: no train/ with classes lies beside it`,
+    (name) => `folder ${name}/ is read as a class, not as a split: there is no train/ with classes beside it`,
   );
   const unused = [...unusedIn(top, folders.map(({ folder }) => folder), 'class folders'), ...unusedTables(place, [])]; // prettier-ignore
   const evidence = [...place.evidence, `${folders.length} folders of images`];
@@ -294,7 +297,7 @@ function unusedTables(place: Place, used: readonly Table[]): Unused[] {
   );
 }
 
-/** Groups by path from a `manifest.csv` at the root; an empty cell makes the image a group of its own. */
+/** Groups by path from a `manifest.csv` at the root; an empty cell puts the image into a separate group. */
 function groupsOf({ root, tables, images, options }: Place): Groups | null {
   const manifest = tables.find(({ file }) => nameOf(file) === MANIFEST);
   if (!manifest) return null;

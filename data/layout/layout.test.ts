@@ -84,8 +84,8 @@ describe('split folders', () => {
     const root = await put(...images(2, 'train/a', 'train/b', 'test/a'), 'train/montage.png', 'x.png', 'old/1.png'); // prettier-ignore
     expect(await read(root, NONE)).toEqual([['a', 'b'], 4, 0, 2]);
     expect(await warnings(root)).toEqual([
-      '1 image (montage.png) is not used: it lies beside the class folders of train/',
-      '1 image (x.png) is not used: it lies beside the split folders',
+      '1 image (montage.png) is not used: it is beside the class folders of train/',
+      '1 image (x.png) is not used: it is beside the split folders',
       '1 images in old/ is not used: the folder is none of the split folders',
       'test has no image of b',
     ]);
@@ -182,7 +182,7 @@ describe('columns', () => {
     const file = await rows('image,MEL,NV,UNK', '1,1.0,0.0,0.0', '2,0.0,1.0,0.0', '3,1,0,0');
     const { classes, layout } = await load({ source: file, ...NONE });
     expect(classes).toEqual(['MEL', 'NV']);
-    expect(layout.evidence).toContain("column 'UNK' has no row of its own: it is no class");
+    expect(layout.evidence).toContain("column 'UNK' is the class of no row: it is not a class");
   });
 
   it('several labels an image are refused, or left out', async () => {

@@ -1,4 +1,4 @@
-/** How a source was understood, and on what evidence: what a person is told before anything is trained on it. */
+/** The interpretation of a source, and its evidence, shown to the user before training. */
 
 export interface Unused {
   /** Files, with the first name. */
@@ -25,7 +25,7 @@ export function simpleLayout(kind: Layout['kind'], ...evidence: string[]): Layou
   return { kind, evidence, columns: null, unused: [], junk: 0, doubts: [] };
 }
 
-/** One line on files that are not used. Null when there are none. */
+/** One line on unused files. Null when there are none. */
 export function unusedFiles(
   files: readonly { readonly name: string }[],
   noun: string,

@@ -36,7 +36,7 @@ export function splitOfName(name: string): SplitName | null {
   return words.length === 1 ? (SPLIT_WORDS.get(words[0]!) ?? null) : null;
 }
 
-/** The one split that occurs among the words of a file's name (`ISIC_2019_Training_GroundTruth.csv`); else null. */
+/** The only split among the words of a file's name (`ISIC_2019_Training_GroundTruth.csv`); otherwise null. */
 export function splitWithinName(name: string): SplitName | null {
   const found = new Set(wordsOf(name).flatMap((word) => SPLIT_WORDS.get(word) ?? []));
   return found.size === 1 ? [...found][0]! : null;
@@ -50,7 +50,7 @@ function wordsOf(name: string): string[] {
     .filter((word) => word !== '');
 }
 
-/** A column's name as it is compared: NFC, lower case, words joined by `_`. */
+/** A column's name in the form used for comparison: NFC, lower case, words joined by `_`. */
 export function plainName(name: string): string {
   return name
     .normalize('NFC')

@@ -16,8 +16,8 @@ export function isOne(value: string): boolean {
 }
 
 /**
- * Positions of the class columns; null when there are none. `taken` are columns that hold something else. Rows without
- * a 1 are allowed, a tenth at most. Throws UserError where rows have several.
+ * Positions of the class columns; null when there are none. `taken` are columns with another meaning. At most a tenth
+ * of the rows may have no 1. Throws UserError when rows have several.
  */
 export function findOneHot(table: Table, taken: readonly (number | null | undefined)[]): number[] | null {
   const runs = binaryRuns(table, taken);

@@ -1,6 +1,6 @@
 /**
- * Images that tables list: one row an image, so that HAM10000_metadata.csv (image_id, dx, lesion_id), APTOS's train.csv
- * (id_code, diagnosis) and ISIC's one-hot ground truth load as they are. Every row is read, or counted and named.
+ * Images listed in tables, one row per image: HAM10000_metadata.csv (image_id, dx, lesion_id), APTOS's train.csv
+ * (id_code, diagnosis) and ISIC's one-hot ground truth load unchanged. Every row is read, or counted and named.
  */
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { UserError } from '../../common/errors.ts';
@@ -19,7 +19,7 @@ export interface TablePart {
   readonly table: Table;
   /** The images that it may name. */
   readonly images: ImageIndex;
-  /** The split of all its rows; null: as its split column says, else train. */
+  /** The split of all its rows; null: its split column decides, otherwise train. */
   readonly split: SplitName | null;
   /** Put before ids, so that those of several parts differ. */
   readonly prefix: string;
@@ -36,8 +36,8 @@ interface Entry {
 type Options = Pick<DataConfig, 'csv' | 'onBadImage'>;
 
 /**
- * Reads all rows of `parts`. `all`: the images that lie about, to say which no row names. Throws UserError with file
- * and line for what cannot be read as it is; a row without its image or label is left out where the options say so.
+ * Reads all rows of `parts`. `all`: all images found, to report those that no row names. Throws UserError with file and
+ * line for an unreadable row; a row without its image or label is skipped if the options say so.
  */
 export function readTables(
   parts: readonly TablePart[],
@@ -167,7 +167,7 @@ class RowReader {
     };
   }
 
-  /** False when an equal row stands above. */
+  /** False if an equal row precedes it. */
   #add(entry: Entry, where: string): boolean {
     const before = this.#rows.get(entry.file);
     if (before === undefined) {
@@ -189,7 +189,7 @@ function likelyFolder(file: string, id: string): string {
   return isAbsolute(path) || path.startsWith('..') ? resolve(dirname(file), path) : 'DIR';
 }
 
-/** Whether a label is several joined by `|`: one of the parts stands alone or in another label, too. */
+/** Whether a label consists of several joined by `|`: one of the parts also occurs alone or in another label. */
 function severalLabels(labels: readonly string[]): (label: string) => boolean {
   const holders = new Map<string, number>();
   for (const label of new Set(labels))
@@ -228,7 +228,10 @@ function describeColumns(
       ...(group !== null && { groups: name(group) }),
       ...(split !== null && { splits: name(split.index) }),
     },
-    notes: [...notes, ...empty.map((index) => `column ${name(index)} has no row of its own: it is no class`)],
+    notes: [
+      ...notes,
+      ...empty.map((index) => `column ${name(index)} is the class of no row: it is not a class`),
+    ],
   };
 }
 

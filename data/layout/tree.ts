@@ -1,7 +1,7 @@
-/** The content of a folder, read once: folders, images, tables and archives, in one order on every machine, and
- * counts of everything else. Where the name does not tell, content decides whether a file is an image. Links are
- * followed,
- * but not round in a circle. Refused: more images or folders than limits.ts allows, folders that may not be read.
+/**
+ * The content of a folder, read once: folders, images, tables and archives, in the same order on every machine, and
+ * counts of everything else. If the name does not tell, content decides whether a file is an image. Links are followed,
+ * but not in cycles. Refused: more images or folders than limits.ts allows, and unreadable folders.
  */
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
@@ -44,7 +44,7 @@ export interface FoundImage {
   readonly file: string;
 }
 
-/** Reads all that lies under `root`. Throws UserError for what may not be read, circles, and beyond the limits. */
+/** Reads everything under `root`. Throws UserError for unreadable folders, cycles, and sets beyond the limits. */
 export async function readTree(root: string): Promise<Folder> {
   return new Walk(root).visit(root, '', []);
 }
@@ -70,7 +70,7 @@ class Walk {
     this.#root = root;
   }
 
-  /** `above`: real paths of the folders that it lies in. */
+  /** `above`: real paths of its ancestor folders. */
   async visit(path: string, name: string, above: readonly string[]): Promise<Folder> {
     const real = await readable(path, () => realpath(path));
     this.#check(path, real, above);
@@ -102,7 +102,7 @@ class Walk {
 
   #check(path: string, real: string, above: readonly string[]): void {
     if (above.includes(real))
-      throw new UserError(`${path}: is a link to a folder that it lies in; remove it`);
+      throw new UserError(`${path}: is a link to a folder that contains it; remove it`);
     const ways = (this.#waysTo.get(real) ?? 0) + 1;
     this.#waysTo.set(real, ways);
     if (ways > MAX_WAYS_TO_FOLDER)
@@ -110,7 +110,7 @@ class Walk {
     if (++this.#folders > MAX_FOLDERS)
       throw new UserError(`${this.#root}: has more than ${MAX_FOLDERS} folders`);
     if (above.length > MAX_DEPTH)
-      throw new UserError(`${path}: lies more than ${MAX_DEPTH} folders deep in ${this.#root}; move it up`);
+      throw new UserError(`${path}: is more than ${MAX_DEPTH} folders deep in ${this.#root}; move it up`);
   }
 }
 

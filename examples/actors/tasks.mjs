@@ -14,6 +14,7 @@ const wait = task(
 
 const ballast = await start();
 console.log('one', await ballast.run(square, 3));
+await ballast.run(wait, 0); // starts its first thread
 
 // Runs over a list, several calls at the same time: results in its order, or as the calls finish.
 const ordered = [];

@@ -16,7 +16,7 @@ import { type ChartTheme, seriesColour } from './theme.ts';
 
 export interface BarSeries {
   readonly name: string;
-  /** One per category; null where there is none. */
+  /** One per category; null if there is none. */
   readonly values: readonly (number | null)[];
   readonly intervals?: readonly (Interval | null)[];
 }

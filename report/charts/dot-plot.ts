@@ -16,7 +16,7 @@ export interface DotRow {
   readonly name: string;
   /** One per seed. */
   readonly values: readonly number[];
-  /** NaN where there is none. */
+  /** NaN if there is none. */
   readonly mean: number;
   readonly interval: Interval | null;
 }

@@ -1,4 +1,7 @@
-/** A matrix as colours: classes over epochs, or a confusion matrix. Cells are few or many; names stand where there is room. */
+/**
+ * A matrix as colours: classes over epochs, or a confusion matrix. It has few or many cells; names are shown if there
+ * is room.
+ */
 import {
   axisStyle,
   baseOption,
@@ -18,7 +21,7 @@ export interface HeatMap {
   /** [column, row, value]; what is left out is blank. */
   readonly cells: readonly (readonly [column: number, row: number, value: number])[];
   readonly kind: NumberKind;
-  /** Largest value of the scale; by default 1 for rates, else the largest cell. */
+  /** Largest value of the scale; by default 1 for rates, otherwise the largest cell. */
   readonly most?: number;
   /** Tells of a cell in place of 'row, column: value'. */
   readonly tell?: (column: number, row: number, value: number) => string;
@@ -29,7 +32,7 @@ export interface HeatMap {
   readonly rowHeight?: number;
 }
 
-/** Names along the x axis turn where there are more columns than this. */
+/** Names along the x axis are rotated if there are more columns than this. */
 const UPRIGHT_COLUMNS = 8;
 
 export function heatMap(map: HeatMap, theme: ChartTheme): Chart {

@@ -17,7 +17,7 @@ import { type ChartTheme, seriesColour, seriesDash } from './theme.ts';
 
 export interface LineSeries {
   readonly name: string;
-  /** One per entry of `x`; null or NaN where there is none. */
+  /** One per entry of `x`; null or NaN if there is none. */
   readonly values: readonly (number | null)[];
   /** Index of its colour; its position when absent. */
   readonly colour?: number;

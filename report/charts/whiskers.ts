@@ -10,7 +10,7 @@ export interface BarPlace {
   readonly barPx: number;
 }
 
-/** One rule a category; null leaves it out. Without `place` it lies in the middle. */
+/** One rule per category; null leaves it out. Without `place` it is in the middle. */
 export function horizontalWhiskers(
   intervals: readonly (Interval | null)[],
   theme: ChartTheme,

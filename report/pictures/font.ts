@@ -1,7 +1,7 @@
 /**
- * The font of pictures: DejaVu Sans, which comes with Ballast, so that pictures look the same where a machine has no fonts
- * at all. libvips, which draws text and SVG for sharp, is told of the file once; letters that the font lacks are taken from
- * the machine's fonts.
+ * The font of pictures: DejaVu Sans, which comes with Ballast, so that pictures look the same on a machine without
+ * fonts. The file is registered once with libvips, which draws text and SVG for sharp; letters missing from the font
+ * come from the machine's fonts.
  */
 import { createRequire } from 'node:module';
 import sharp from 'sharp';

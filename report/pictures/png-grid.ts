@@ -58,7 +58,7 @@ export function gridLayout(grid: PngGrid): GridLayout {
   };
 }
 
-/** Where the images of a grid are, for whoever cuts them out again. */
+/** The positions of the images in a grid, so that they can be cut out again. */
 export interface GridIndex {
   /** Size of an image, pixels. */
   readonly width: number;

@@ -16,7 +16,7 @@ type Started = Extract<RunEvent, { readonly type: 'started' }>;
 
 const STAGE = 11;
 const FIXED_LINES = 9;
-/** Below so many columns classes are listed without bars. */
+/** Below this number of columns, classes are listed without bars. */
 const NARROWEST_TABLE = 40;
 
 function stageLine(

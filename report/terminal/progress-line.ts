@@ -27,7 +27,7 @@ function factsText({ done, total, unit, rate, loss }: ProgressFacts): string {
   return parts.join(', ');
 }
 
-/** The line as text of at most `columns`; a bar stands in it where there is room. */
+/** The line as text of at most `columns`; it contains a bar if there is room. */
 export function formatProgress(facts: ProgressFacts, columns: number, paint: Paint): string {
   const text = factsText(facts);
   const label = plainText(facts.label);
@@ -53,7 +53,7 @@ export interface ProgressLine {
   close(): void;
 }
 
-/** The rate is that of the last so many milliseconds. */
+/** The rate covers the last milliseconds of this number. */
 const WINDOW_MS = 20_000;
 const PLAIN_INTERVAL_MS = 10_000;
 

@@ -40,7 +40,7 @@ export function noProgress(nowMs: number): RunProgress {
   };
 }
 
-/** States of actors that nobody needs to hear of. */
+/** States of actors that need no report. */
 const CALM = new Set([
   'pending',
   'starting',

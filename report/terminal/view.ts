@@ -60,7 +60,7 @@ function liveView(out: TextOutput, options: TerminalOptions): TerminalView {
     block.draw(runFrame(progress, { columns, rows }, paint, clock()));
   };
   const redraw = redrawer(draw, clock);
-  // Time goes on where no event comes.
+  // Time passes even without events.
   const ticking = setInterval(() => {
     if (progress.started !== null && progress.end === null) redraw.request();
   }, TICK_MS).unref();

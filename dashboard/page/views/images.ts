@@ -25,7 +25,7 @@ export function imagesView(store: RunStore, source: Source, id: string): View {
   const element = section(
     'images',
     'Images',
-    'What the diffusion model made for each class. Use the arrow keys on the slider to go through the epochs.',
+    'Images that the diffusion model made for each class. Use the arrow keys on the slider to go through the epochs.',
     h('div', { class: 'bar' }, labelled('Epoch', slider), output, labelled('Class', filter), nearestField),
     note,
     holder,

@@ -69,7 +69,7 @@ export function runsPage(mayAct: boolean): RunsPage {
     const more = matching.length > MOST_ROWS ? `; the first ${MOST_ROWS} are shown, filter for others` : '';
     told.textContent =
       list.runs.length === 0
-        ? 'There is no run here yet. `ballast run` makes one.'
+        ? 'There is no run here yet. Start one with `ballast run`.'
         : `${plural(matching.length, 'run')}${isNarrowed}${more}${list.isCut ? '. Not all folders were looked into: there are too many' : ''}`;
     keepFocus(holder, () =>
       replace(
