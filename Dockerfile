@@ -1,12 +1,12 @@
 # syntax=docker/dockerfile:1.7
 # Images of Ballast: docker build --target ballast -t ballast/ballast:0.1.0 .
 #
-#   ballast           coordinator, trainer, controller, and diffusion workers on the processor
+#   ballast           coordinator, trainer, controller, and diffusion workers on the CPU
 #   ballast-cuda      diffusion workers on NVIDIA cards, by ONNX Runtime (CUDA 12, cuDNN 9)
 #   ballast-tfjs-gpu  the same by @tensorflow/tfjs-node-gpu (TensorFlow 2.9, CUDA 11, cuDNN 8)
 #
-# Base images are those of k8s/versions.env; scripts/release-images.sh tells the digests of what it built. All run as user
-# 10001 with a read-only root: /tmp, /dev/shm and the folders that flags name must be writable (k8s/chart).
+# Base images are those of k8s/versions.env; scripts/release-images.sh prints the digests of the built images. All run
+# as user 10001 with a read-only root: /tmp, /dev/shm and the folders that flags name must be writable (k8s/chart).
 
 ARG NODE_IMAGE=node:24.22.3-bookworm
 ARG DEBIAN_IMAGE=debian:bookworm-20260918-slim

@@ -1,4 +1,4 @@
-# What a newcomer and a CI machine call. Every step is quick when there is nothing to do.
+# Commands for contributors and CI. Every step finishes quickly when there is nothing to do.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -67,10 +67,10 @@ const PRODUCT = Object.keys(MAY_IMPORT);
 /** Graphs of named functions are found again by a digest of tensor/ and models/: code elsewhere may not name any. */
 const NAMED = {
   regex: '/tensor/named\\.ts$',
-  message: 'A named function must lie in models/ or tensor/ (tensor/named.ts).',
+  message: 'A named function must be in models/ or tensor/ (tensor/named.ts).',
 };
 
-/** What no file of this top folder may import. */
+/** Folders that no file of this top-level folder may import. */
 function forbiddenFolders(folder) {
   const allowed = MAY_IMPORT[folder];
   const files = allowed.filter((path) => path.endsWith('.ts'));
@@ -89,8 +89,8 @@ function restrictImports(files, patterns, ignores = []) {
 }
 
 /**
- * `aboveOf` gives the files beside the rooms that a room may not import. A path climbs to the rooms in as many steps as its
- * file lies deep, since a room may have the name of a top folder.
+ * `aboveOf` returns the files beside the rooms that a room may not import. A path climbs to the rooms in as many steps
+ * as its file is deep, because a room may have the name of a top-level folder.
  */
 function roomsOf(folder, rooms, aboveOf) {
   const depths = [
@@ -144,7 +144,7 @@ export default tseslint.config(
     },
   },
   {
-    // What comes from outside is matched in time that grows with its length, and no faster.
+    // Matching text from outside must take time linear in its length.
     files: PRODUCT.map((folder) => `${folder}/**/*.ts`),
     ignores: ['**/*.test.ts', '**/testing/**'],
     plugins: { regexp },

@@ -75,7 +75,7 @@ export function processMetrics(): readonly Metric[] {
 
 function metricsIn(registry: Registry): Metric[] {
   return registry.getMetricsAsArray().map((metric) => {
-    // prom-client keeps these in the object, and tells of them only in parts of its types.
+    // prom-client keeps these in the object, but declares only some of them in its types.
     const { name, type, help, labelNames } = metric as unknown as Metric & { readonly labelNames: string[] };
     return { name, type, help, labels: labelNames };
   });

@@ -11,7 +11,7 @@ export interface Exposition {
   readonly samples: readonly Sample[];
 }
 
-/** @throws Error for a line that is no sample. */
+/** @throws Error for a line that is not a sample. */
 export function parseExposition(text: string): Exposition {
   const types = new Map<string, string>();
   const samples: Sample[] = [];

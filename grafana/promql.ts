@@ -31,7 +31,7 @@ export function fillVariables(
   });
 }
 
-/** @throws Error for what is no PromQL; `expr` has no variables any more. */
+/** @throws Error if it is not PromQL; `expr` no longer has variables. */
 export function parseQuery(expr: string): ParsedQuery {
   const selectors: Selector[] = [];
   const grouping: string[] = [];

@@ -1,4 +1,4 @@
-/** Every PromQL expression of this repository, with where it stands: panels, rules, autoscalers. */
+/** Every PromQL expression of this repository, with its place: panels, rules, autoscalers. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readDashboards } from './panel-files.ts';
@@ -55,7 +55,7 @@ function names(pattern: RegExp, text: string): string[] {
   return [...text.matchAll(pattern)].map(([, name]) => name!);
 }
 
-/** What the autoscaler of k8s/chart asks for, over all namespaces and installations; none where there is no chart. */
+/** The queries of the autoscaler of k8s/chart, over all namespaces and installations; none if there is no chart. */
 function autoscalerQueries(folder: string): Query[] {
   const file = join(folder, 'chart', 'files', 'backlog.promql');
   if (!existsSync(file)) return [];

@@ -1,7 +1,7 @@
 /**
  * Graphics cards, by NVIDIA's DCGM exporter with its `dcp-metrics-included.csv` (the default of its Helm chart). A MIG
- * slice has GPU_I_ID and GPU_I_PROFILE; utilisation as nvidia-smi counts it (DCGM_FI_DEV_GPU_UTIL) does not exist there,
- * so the share of time in which the graphics engine was active stands for it.
+ * slice has GPU_I_ID and GPU_I_PROFILE; utilisation as reported by nvidia-smi (DCGM_FI_DEV_GPU_UTIL) does not exist
+ * there, so the active share of the graphics engine is used instead.
  */
 import { type Dashboard, type Variable } from './panels.ts';
 

@@ -1,8 +1,8 @@
 import { withMatchers } from '../scope.ts';
 
 /**
- * Dashboards as short descriptions, and Grafana 11's JSON of them. What every panel must have (title, description, unit,
- * data source by variable, place on the grid) is asked for or added here, so that no panel can lack it.
+ * Dashboards as short descriptions, and Grafana 11's JSON of them. Everything that a panel must have (title,
+ * description, unit, data source by variable, place on the grid) is required or added here, so no panel can lack it.
  */
 
 export interface Query {
@@ -20,7 +20,7 @@ export interface Threshold {
 export interface Panel {
   readonly kind: 'timeseries' | 'stat' | 'bargauge' | 'table';
   readonly title: string;
-  /** What it shows, what is normal, what a deviation means. */
+  /** What it shows, its normal values, and the meaning of a deviation. */
   readonly description: string;
   /** A unit id of Grafana's. */
   readonly unit: string;
@@ -48,7 +48,7 @@ export interface Variable {
   readonly name: string;
   readonly label: string;
   readonly query: string;
-  /** What "All" stands for; by default every value that there is. `.*` matches series without the label too. */
+  /** Value of "All"; by default every existing value. `.*` also matches series without the label. */
   readonly all?: string;
 }
 
@@ -73,7 +73,7 @@ export const NODE: Variable = {
   query: 'label_values(ballast_build_info, instance)',
 };
 
-/** What tells installations apart. Prometheus gives these labels on Kubernetes; where there is none, `.*` matches. */
+/** Labels that distinguish installations. Prometheus adds these labels on Kubernetes; elsewhere, `.*` matches. */
 const INSTALLATION: readonly Variable[] = [
   ['cluster', 'Cluster'] as const,
   ['namespace', 'Namespace'] as const,

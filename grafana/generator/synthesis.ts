@@ -1,4 +1,4 @@
-/** Making images: what is asked for, who makes it, how fast, and what has to be made again. */
+/** Synthesis: the requested images, the workers, their speed, and the repeated work. */
 import { type Dashboard, RUN } from './panels.ts';
 
 const PER_WORKER =

@@ -19,7 +19,7 @@ const LEFT = 58;
 const BOTTOM = 18;
 const LEGEND_LINE = 15;
 
-/** What stands in a panel's frame. */
+/** The content of a panel's frame. */
 export function drawPanel(panel: PanelJson, series: readonly NamedSeries[], area: Area): string {
   if (panel.type === 'table') return drawTable(panel, series);
   if (series.length === 0) return '<p class="none">No data</p>';

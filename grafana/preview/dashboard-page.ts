@@ -1,4 +1,7 @@
-/** A dashboard as one HTML page, drawn from what a Prometheus answers now. It stands in for a Grafana that is not at hand. */
+/**
+ * A dashboard as one HTML page, drawn from a Prometheus server's present answers. It replaces a Grafana where none is
+ * available.
+ */
 import type { PanelJson, ParsedDashboard } from '../panel-files.ts';
 import { fillVariables } from '../promql.ts';
 import type { VariableValues } from '../queries.ts';

@@ -50,7 +50,7 @@ function scaled(value: number, scale: Scale, decimals?: number): string {
   return digits(value / factor, decimals) + suffix;
 }
 
-/** Three significant digits unless told, without trailing zeros. */
+/** Three significant digits by default, without trailing zeros. */
 function digits(value: number, decimals?: number): string {
   if (decimals !== undefined) return value.toFixed(decimals);
   const size = Math.abs(value);

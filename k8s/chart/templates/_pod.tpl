@@ -1,4 +1,4 @@
-{{/* What every pod of Ballast has in common. Each takes a dict with "root" and what it names. */}}
+{{/* The common parts of every pod of Ballast. Each template takes a dict with "root" and its parameters. */}}
 
 {{- define "ballast.podSecurity" -}}
 runAsNonRoot: true
