@@ -38,8 +38,8 @@ it('precision and recall are shares inside the balls of the other set', () => {
 });
 
 it('coverage asks what is nearer: the set, or the images that are trained on', () => {
-  // Unseen 0, 4, 9 and 20. Training 1 and 10, the set 3.5 and 30: only 4 (0.5 against 3) lies nearer to the set; for 20 both
-  // are 10 away, which is not nearer.
+  // Unseen 0, 4, 9 and 20. Training 1 and 10, the set 3.5 and 30: only 4 (0.5 against 3) is nearer to the set; for 20
+  // both are 10 away, which is not nearer.
   const [unseen, training] = [features([0], [4], [9], [20]), features([1], [10])];
   expect(isNearer(unseen, features([3.5], [30]), training)).toEqual([false, true, false, false]);
   expect(isNearer(unseen, training, training)).toEqual([false, false, false, false]);

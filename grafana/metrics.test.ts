@@ -24,7 +24,7 @@ function familyOf(series: string, metrics: readonly Metric[]): Metric | undefine
   );
 }
 
-/** Labels of a series, by whoever exports it; undefined for a name that nobody exports. */
+/** Labels of a series, by its exporter; undefined for a name that no exporter has. */
 function labelsOf(series: string): ReadonlySet<string> | undefined {
   const withTarget = (labels: Iterable<string>) => new Set([...TARGET_LABELS, 'le', ...labels]);
   const own = familyOf(series, [...exported, ...processMetrics()]);

@@ -23,7 +23,8 @@ describe('tellApart', () => {
   });
 
   it('is not fooled by copies of a few images: what it is tried on has other sources', () => {
-    // 20 sources a side of one distribution, each 30 times: whoever knew a copy would be right every time
+    // 20 sources per side from one distribution, each 30 times: a classifier that recognised copies would always be
+    // right
     const copies = (seed: number) => {
       const { rows } = rowsOf(20, 0, seed);
       const copied = rows.flatMap((row) => Array<number[]>(30).fill(row));

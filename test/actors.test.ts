@@ -57,7 +57,7 @@ async function countAll(messages: AsyncIterable<{ value: number }>): Promise<num
   return last;
 }
 
-/** What a promise was rejected with. */
+/** The rejection reason of a promise. */
 async function failure(work: Promise<unknown>): Promise<ActorError> {
   const thrown: unknown = await work.then(
     () => new Error('it did not fail'),

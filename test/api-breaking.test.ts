@@ -11,7 +11,7 @@ const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   scripts: Record<string, string>;
 };
 
-/** What `check:breaking` says of the protos after `edit` of the public API's file. */
+/** The output of `check:breaking` for the protos after `edit` of the public API's file. */
 function check(edit: (text: string) => string): { code: number | null; output: string } {
   const folder = newFolder('protos');
   cpSync(join(ROOT, 'proto'), join(folder, 'proto'), { recursive: true });

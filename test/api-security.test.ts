@@ -1,5 +1,5 @@
-// Somebody tries to get into the public API: without a token, with one that may too little, with paths that lead elsewhere,
-// with what is no message. Each is refused in one clear line, and the coordinator goes on.
+// Attacks on the public API: without a token, with insufficient scopes, with paths that lead elsewhere, with invalid
+// messages. Each is refused in one clear line, and the coordinator keeps working.
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';

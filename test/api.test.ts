@@ -88,7 +88,7 @@ describe('a coordinator', () => {
       epoch: EPOCHS,
       classes: ['cross', 'disc', 'square'],
     });
-    expect(run.config?.fields['prior']?.stringValue).toBe('prior.safetensors'); // not where it lies on the server
+    expect(run.config?.fields['prior']?.stringValue).toBe('prior.safetensors'); // not its path on the server
     expect(run.weightsDigest).toBe(readReport(reference.dir).weightsDigest);
     expect(readMetrics(join(runsDir, 'first'))).toEqual(readMetrics(reference.dir));
     expect(run.test?.balancedAccuracy).toBe(readReport(reference.dir).test!.balancedAccuracy);

@@ -30,7 +30,7 @@ const folder = mkdtempSync(join(tmpdir(), 'ballast-closed-'));
 let node: Node;
 let owner: ChannelPool;
 let system: ActorSystem;
-/** As whoever reaches the port and has no token, or makes one up. */
+/** As a caller without a token, or with an invented one. */
 const strangers = {
   nobody: new ChannelPool({ security: { tls: null, token: null } }),
   guesser: new ChannelPool({ security: { tls: null, token: 'guess' } }),

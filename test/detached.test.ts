@@ -49,7 +49,7 @@ describe.each([
       ...(nats === null ? [] : join_('')),
     ]);
     const after = through(again);
-    // It goes on, or its node, which was without a control plane, starts it again.
+    // It continues, or its node, which was without a control plane, starts it again.
     await eventually(async () => {
       const found = await after.find(echo, 'keeper');
       expect(found?.actorId).toBe(begun.actorId);

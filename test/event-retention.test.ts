@@ -1,5 +1,5 @@
-// Events of a coordinator's runs on a real NATS server: kept while a run goes on and for a while afterwards, then
-// nothing. Their folders keep them.
+// Events of a coordinator's runs on a real NATS server: kept during a run and for some time afterwards, then removed.
+// Their folders keep them.
 import { join } from 'node:path';
 import { connect, type NatsConnection } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -46,7 +46,7 @@ afterAll(async () => {
   expect(await node.cli.ended).toMatchObject({ code: 0, stderr: '' });
 });
 
-/** As the owner of the node: whoever has no token gets no further than the door (closed-ports.test.ts). */
+/** As the owner of the node: a caller without a token is refused at once (closed-ports.test.ts). */
 function shownToken(): RawHeaders {
   return { authorization: `Bearer ${readFileSync(ownTokenFile(), 'utf8').trim()}` };
 }

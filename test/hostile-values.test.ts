@@ -1,5 +1,5 @@
-// Every public function of the actor library is given values that it cannot take: each answers with one clear line, at
-// once, and goes on working. Limits of size are the same on every path.
+// Calls every public function of the actor library with invalid values: each answers with one clear line, at once, and
+// keeps working. Size limits are the same on every path.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,7 +80,7 @@ const spawn = (options: object) => system.spawn(echo, { restart: { maxRestarts: 
 const ref = (change: object) =>
   any({ id: 'a/b', sizeBytes: 1, digest: 'a'.repeat(64), holders: [], ...change });
 
-/** What each call answers: the beginning of its one line. */
+/** The expected answer of each call: the beginning of its one line. */
 const REFUSED: readonly (readonly [what: string, call: () => unknown, answer: RegExp])[] = [
   // Values that are no values of the kind.
   ['put text', () => objects.put(any('abc')), /^put of abc: give it bytes/],

@@ -1,6 +1,7 @@
-// What the chart starts is started: every container of every choice of values as a process of this machine, with its rendered
-// command line and environment. It must pass the probes that the manifest gives it, be seen by the cluster, and end with
-// 0 at SIGTERM or by its hook, within its grace period. No container engine and no GPU: the CPU engine, whatever the image.
+// Starts everything that the chart starts: every container of every set of values as a process of this machine, with
+// its rendered command line and environment. It must pass the probes in the manifest, be visible to the cluster, and
+// end with 0 at SIGTERM or by its hook, within its grace period. No container engine and no GPU: the CPU engine,
+// whatever the image.
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -228,7 +229,7 @@ function probesOf({
   return spec.containers[0]!;
 }
 
-/** What a client of the API shows. */
+/** The credentials of a client of the API. */
 function clientFiles({ secrets }: Place): TlsFiles {
   const files = secrets['ballast-api-client-tls']!;
   const file = (key: string) => Buffer.from(files[key] ?? '');

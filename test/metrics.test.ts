@@ -1,4 +1,4 @@
-// One /metrics page for all processes of a run, read while the run goes on.
+// One /metrics page for all processes of a run, read during the run.
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { Cli } from './support/cli.ts';

@@ -1,5 +1,5 @@
-// Two nodes on machines of their own whose cables are cut: calls wait and run once, lost actors end before they go on
-// elsewhere, and who comes back goes on.
+// Two nodes on separate machines whose connection is cut: calls wait and run once, lost actors end before they continue
+// elsewhere, and a node that returns resumes.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

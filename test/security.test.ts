@@ -36,7 +36,7 @@ function expectRefusal({ code, stdout, stderr }: CliEnd, line: RegExp): void {
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
 }
 
-/** What a caller hears who lists the nodes with what `environment` gives; `nowMs` for one whose clock is wrong. */
+/** The error of a caller that lists the nodes with the files in `environment`; `nowMs` for one whose clock is wrong. */
 async function attempt(address: string, environment: Environment, nowMs?: number): Promise<string> {
   const pool = new ChannelPool({ security: readSecurity(environment, nowMs) });
   try {

@@ -1,5 +1,5 @@
-// What a node does with the actors that are started through it, alone, as gangs or in the bundles of placement groups,
-// against a model of its room: real cluster and supervisor, processes in memory.
+// Compares a node's handling of actors that are started through it, alone, as gangs or in the bundles of placement
+// groups, with a model of its room: real cluster and supervisor, processes in memory.
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
@@ -81,7 +81,7 @@ interface Member {
   readonly bundle?: string | null;
 }
 
-/** What should be: who runs, who waits in which order, who is dead. */
+/** The expected state: which actors run, which wait in which order, which are dead. */
 class Model {
   readonly actors = new Map<string, Modelled>();
 
@@ -261,7 +261,7 @@ class Comparison {
   async #spawnIn(what: Command & { kind: 'in' }): Promise<void> {
     const model = this.#model;
     const bundle = model.actors.get(what.bundle);
-    if (bundle === undefined) return; // it would wait for good
+    if (bundle === undefined) return; // it would wait forever
     const spawning = this.#cluster.spawn(specOf(what, null));
     const isNever = !model.isLiving(what.bundle) || what.cpu > bundle.cpu;
     if (model.isLiving(what.id) || isNever)

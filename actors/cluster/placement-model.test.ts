@@ -14,7 +14,7 @@ const ask: fc.Arbitrary<PlacementAsk> = fc.record({
   placement: fc.constantFrom('pack' as const, 'spread' as const),
   near: fc.constantFrom(null, 'n0:1', 'n1:1'),
 });
-/** Nodes as they are: what is free is no more than there is. */
+/** Consistent nodes: the free amounts do not exceed the totals. */
 const nodes: fc.Arbitrary<NodeStatus[]> = fc
   .array(
     fc.record({
@@ -155,7 +155,7 @@ it('never gives a card, or anything else, twice', () => {
   });
   const property = fc.property(fc.array(command, { maxLength: 30 }), (commands) => {
     const room = new NodeRoom('n', { cpu: 4, gpu: 2 });
-    /** Who holds what: an actor that is here, or one that is to come. */
+    /** Holders of resources: an actor that is here, or one that is expected. */
     const held = new Map<string, { resources: Resources; isHere: boolean; gpuIds: readonly number[] }>();
     for (const { kind, actorId, cpu, gpu } of commands) {
       const resources = { cpu, gpu };

@@ -38,7 +38,7 @@ interface ModelLease {
   endsMs: number;
 }
 
-/** What the registry says it holds, and a model of it; each command is done to both, and must say the same. */
+/** The registry's content, and a model of it; each command is applied to both, and must give the same result. */
 class Comparison {
   readonly clock = new ManualClock();
   readonly store = new EmbeddedStore(this.clock);

@@ -147,7 +147,7 @@ describe('the runs of a coordinator', () => {
     expect([await manager.delete('a'), await manager.delete('b')]).toEqual([false, false]);
     going.get('a')!.end(FINISHED);
     await until(() => statesOf(manager)['a'] === 'succeeded');
-    // All at once: while it tells of its end, and twice.
+    // All at once: while it reports its end, and twice.
     expect(await Promise.all([manager.delete('a'), manager.delete('a')])).toEqual([true, true]);
     expect(manager.get('a')).toBeUndefined();
     expect(await readdir(dir)).toEqual(['b']);

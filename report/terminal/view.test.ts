@@ -49,7 +49,7 @@ function collector(columns?: number): {
   };
 }
 
-/** What stands on the screen after `written`: cursor up and erasing understood, colours dropped. */
+/** The content of the screen after `written`: cursor-up and erase sequences applied, colours dropped. */
 function screen(written: string): string[] {
   const lines: string[] = [''];
   let row = 0;

@@ -1,4 +1,4 @@
-// A few seeded schedules of faults over real runs; `npm run chaos -- --minutes 15` goes on for as long as one likes.
+// A few seeded schedules of faults over real runs; `npm run chaos -- --minutes 15` continues for any length of time.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** What must hold of a run when it has ended, whatever happened to it. Every broken promise is one line. */
+/** The invariants of an ended run, whatever happened to it. Each violation is one line. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';

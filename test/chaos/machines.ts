@@ -78,7 +78,7 @@ export class Machines {
     return actorsOf(this.#node.dir);
   }
 
-  /** What is left of the run here, a line each, when the leases of killed commands are over; ends the node. */
+  /** Remains of the run here, one line each, after the leases of killed commands have expired; ends the node. */
   async end(): Promise<string[]> {
     const registry = await openNatsRegistry({ url: this.nats.url, cluster: 'default' });
     let left = await this.#left(registry);

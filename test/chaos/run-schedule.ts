@@ -33,7 +33,7 @@ export interface Outcome {
   /** By name, how often each fault was done to a living process. */
   readonly survived: ReadonlyMap<string, number>;
   readonly resumes: number;
-  /** What could not be tried here, and why. */
+  /** Faults that could not be tried here, and why. */
   readonly skipped: readonly string[];
   /** Empty when every promise was kept. */
   readonly violations: readonly string[];
@@ -142,7 +142,7 @@ class ChaosRun {
     }
   }
 
-  /** What of the run is left on its second machine, if it has one. */
+  /** Remains of the run on its second machine, if it has one. */
   async leftElsewhere(): Promise<string[]> {
     return (await this.#machines?.end()) ?? [];
   }

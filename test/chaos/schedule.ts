@@ -1,4 +1,4 @@
-/** What goes wrong in one run, and when: a pure function of a seed. */
+/** The faults of one run, and their times: a pure function of a seed. */
 import type { FaultOptions } from '../../actors/calls/transport/faults.ts';
 
 export const ACTORS = [

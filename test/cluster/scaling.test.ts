@@ -24,7 +24,7 @@ import { newFolder } from '../support/suite.ts';
 
 const CLUSTER_FIXTURES = join(import.meta.dirname, '..', 'fixtures', 'cluster');
 const BUDGET = 144;
-/** What an image is taken to need before one was made. */
+/** The assumed time of an image before one was made. */
 const FIRST_IMAGE_SECONDS = 0.5;
 const BACKLOG = /^ballast_synthesis_backlog_seconds\{.*\} (\S+)$/gm;
 const IMAGE_SECONDS = /^ballast_synthesis_image_seconds(?:\{.*\})? (\S+)$/gm;

@@ -88,7 +88,7 @@ export async function newPage(context: BrowserContext, problems: string[] = []):
   return page;
 }
 
-/** What axe finds against a page, one line each. */
+/** The violations that axe finds on a page, one line each. */
 export async function violations(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
   const found = await page.evaluate(

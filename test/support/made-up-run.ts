@@ -42,7 +42,7 @@ export async function addEpoch(dir: string, epoch: number, run: MadeUpRun): Prom
   await appendFile(join(dir, 'metrics.jsonl'), `${JSON.stringify(madeUpEpoch(epoch, run))}\n`);
 }
 
-/** Writes the folder of a run that goes on for as long as `run.lock` is young. */
+/** Writes the folder of a run that counts as active while `run.lock` is recent. */
 export async function writeMadeUpRun(dir: string, run: MadeUpRun): Promise<void> {
   await mkdir(dir, { recursive: true });
   const classes = Array.from({ length: run.classes }, (_, label) => `class ${label}`);

@@ -13,7 +13,7 @@ const SPAN = 8000;
 const held: string[] = [];
 process.on('exit', () => held.forEach((turn) => rmSync(turn, { recursive: true, force: true })));
 
-/** The first port that the system gives to whoever asks for any (Linux); 32768 by default. */
+/** The first port that the system assigns to callers that ask for any (Linux); 32768 by default. */
 function firstGivenAway(): number {
   try {
     return Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s/)[0]);

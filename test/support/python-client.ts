@@ -17,7 +17,7 @@ export interface End {
 /** Why it cannot run here; null when it can. */
 export const missingPython: string | null = missingModules(MODULES);
 
-/** What the interpreter lacks of these modules; null for nothing. */
+/** Those of these modules that the interpreter lacks; null for none. */
 export function missingModules(modules: readonly string[]): string | null {
   if (PEER_PYTHON === '') return 'BALLAST_PEER_PYTHON is not set';
   const { status, stderr } = spawnSync(PEER_PYTHON, ['-c', `import ${modules.join(', ')}`], {

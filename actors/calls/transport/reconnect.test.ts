@@ -1,4 +1,4 @@
-// What calls do when their connection breaks, on a network in memory that loses exactly what a test wants lost.
+// Calls whose connection breaks, on an in-memory network that loses exactly the frames that a test chooses.
 import { EventEmitter } from 'node:events';
 import type * as grpc from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -38,7 +38,7 @@ class Side extends EventEmitter implements FrameDuplex {
     return true;
   }
 
-  /** What was held back arrives after all. */
+  /** Delivers the frames that were held back. */
   release(): void {
     for (const frame of this.#held.splice(0)) this.#arrive(frame);
   }

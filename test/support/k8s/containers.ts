@@ -19,7 +19,7 @@ import type { KubeObject, Workload } from './objects.ts';
 
 const USER = 10001;
 const HEALTH_PORT = 4701;
-/** What `scripts/make-images.sh` makes where there is no Docker. */
+/** The output of `scripts/make-images.sh` without Docker. */
 export const IMAGE_ROOT = join(
   process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'),
   'ballast',

@@ -14,7 +14,7 @@ const SERVERS =
   process.env['BALLAST_CONTROL_PLANE'] ??
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'ballast', 'control-plane');
 
-/** Why there is no API server here; null where there is one. */
+/** Why there is no API server here; null if there is one. */
 export function whyNoApiServer(): string | null {
   for (const server of ['etcd', 'kube-apiserver'])
     if (!existsSync(join(SERVERS, server))) return `${server} is not built: test/cluster-k8s/build.sh`;

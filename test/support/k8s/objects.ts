@@ -77,7 +77,7 @@ export function render(choice: Choice, flags: readonly string[] = []): KubeObjec
   return objects;
 }
 
-/** The objects of a YAML text. @throws Error for what is no YAML. */
+/** The objects of a YAML text. @throws Error if it is not YAML. */
 export function readObjects(text: string): KubeObject[] {
   return parseAllDocuments(text, { strict: true, uniqueKeys: true }).flatMap((document) => {
     if ('errors' in document && document.errors.length > 0) throw document.errors[0]!;
