@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { count, decimal, duration, percent, percentMark, plural, points } from './format.ts';
+import { count, decimal, duration, percent, percentMark, perSecond, plural, points } from './format.ts';
 
 test('rates, differences and counts read as people write them', () => {
   expect(percent(0.7874)).toBe('78.7%');
@@ -12,6 +12,10 @@ test('rates, differences and counts read as people write them', () => {
     '10 classes',
     '2 seeds',
   ]);
+});
+
+test('rates a second have decimals where they are few', () => {
+  expect([412.3, 9.996, 9.3, 0.03, null].map(perSecond)).toEqual(['412', '10', '9.30', '0.03', '–']);
 });
 
 test('durations choose their unit and never say 60 s', () => {

@@ -37,6 +37,11 @@ export function count(value: number | null | undefined): string {
   return isMissing(value) ? NO_VALUE : Math.round(value).toLocaleString('en-US');
 }
 
+/** How many a second, with decimals where they are few: 412.3 → '412', 9.3 → '9.30', 0.03 → '0.03'. */
+export function perSecond(rate: number | null | undefined): string {
+  return isMissing(rate) || rate >= 9.995 ? count(rate) : rate.toFixed(2);
+}
+
 /** Seconds as '4.2 s', '3 min 05 s' or '1 h 02 min'. */
 export function duration(seconds: number | null | undefined): string {
   if (isMissing(seconds)) return NO_VALUE;

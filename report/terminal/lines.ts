@@ -2,7 +2,7 @@
 
 import { plainText } from '../../common/plain-text.ts';
 import { finalResult } from '../final-result.ts';
-import { count, decimal, duration, percent, plural } from '../format.ts';
+import { count, decimal, duration, percent, perSecond, plural } from '../format.ts';
 import { classesToldApart } from '../records.ts';
 import type { EpochRecord, Preparation, RunEvent, RunReport } from '../records.ts';
 import { isTrouble } from './run-progress.ts';
@@ -23,7 +23,9 @@ function epochLine(record: EpochRecord, epochs: number | null, left: number | nu
   const parts = [`epoch ${record.epoch}${epochs === null ? '' : `/${epochs}`}: ${qualityLine(record)}`];
   if (record.syntheticImages > 0) {
     const rate =
-      record.synthesisSeconds > 0 ? ` (${count(record.syntheticImages / record.synthesisSeconds)}/s)` : '';
+      record.synthesisSeconds > 0
+        ? ` (${perSecond(record.syntheticImages / record.synthesisSeconds)}/s)`
+        : '';
     parts.push(
       `${plural(record.syntheticImages, 'synthetic image')} in ${duration(record.synthesisSeconds)}${rate}`,
     );
@@ -61,7 +63,7 @@ export function troubleLine(event: Extract<RunEvent, { readonly type: 'actor' }>
 export function preparationRate({ activity, done, total, seconds }: Preparation): string {
   const rate = done / seconds;
   const left = done < total ? `, ${duration((total - done) / rate)} left` : '';
-  return `${count(Math.round(rate))} ${UNITS[activity]}/s${left}`;
+  return `${perSecond(rate)} ${UNITS[activity]}/s${left}`;
 }
 
 const UNITS = { decoding: 'images', labelling: 'steps' } as const;

@@ -1,7 +1,7 @@
 /** One line about one long job (training a prior, a judge): how far, how fast, how well, how long still. */
 
 import { plainText } from '../../common/plain-text.ts';
-import { count, decimal, duration, NO_VALUE } from '../format.ts';
+import { count, decimal, duration, NO_VALUE, perSecond } from '../format.ts';
 import { liveBlock, type TextOutput } from './live-block.ts';
 import type { TerminalOptions } from './view.ts';
 import { bar, fitColumns, painter, type Paint, wantsColour } from './text.ts';
@@ -20,7 +20,7 @@ export interface ProgressFacts {
 
 function factsText({ done, total, unit, rate, loss }: ProgressFacts): string {
   const parts = [`${count(done)}/${count(total)} ${unit}`];
-  if (rate !== null) parts.push(`${rate < 10 ? decimal(rate, 2) : count(rate)} ${unit}/s`);
+  if (rate !== null) parts.push(`${perSecond(rate)} ${unit}/s`);
   if (loss !== null) parts.push(`loss ${decimal(loss, 4)}`);
   const left = rate !== null && rate > 0 ? duration((total - done) / rate) : NO_VALUE;
   if (done < total) parts.push(`${left} left`);
@@ -53,7 +53,7 @@ export interface ProgressLine {
   close(): void;
 }
 
-/** The rate covers the last milliseconds of this number. */
+/** Window over which the rate is measured. */
 const WINDOW_MS = 20_000;
 const PLAIN_INTERVAL_MS = 10_000;
 
