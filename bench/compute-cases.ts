@@ -27,7 +27,7 @@ export interface ComputeCase {
   readonly unit: string;
   /** Units of one run. */
   readonly units: number;
-  /** What the peer needs to build the same network. */
+  /** The peer's description of the same network. */
   readonly settings: object;
   /** Weights and inputs, for the peer. */
   readonly tensors: ArrayMap;

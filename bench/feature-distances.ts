@@ -3,8 +3,7 @@
  *
  *   Fréchet distance   ‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2·(Σ₁^½ Σ₂ Σ₁^½)^½)                        (Heusel et al. 1706.08500)
  *   precision          share of the second set inside the ball of some image of the first to its k-th nearest neighbour
- *   recall             the same with the sets exchanged                                     (Kynkäänniemi et al.
- *   1904.06991)
+ *   recall             the same with the sets exchanged                                     (Kynkäänniemi et al. 1904.06991)
  *   coverage           share of unseen images that lie nearer to some image of the set than to any training image
  *
  * The Fréchet distance of small sets is biased upwards: compare only distances of sets of equal sizes.
@@ -63,7 +62,7 @@ export function precisionRecall(
   return { precision: shareInside(made, real, k), recall: shareInside(real, made, k) };
 }
 
-/** For each of `unseen`, whether it lies nearer to some row of `set` than to every row of `training`. */
+/** For each of `unseen`, whether it is nearer to some row of `set` than to every row of `training`. */
 export function isNearer(unseen: Features, set: Features, training: Features): boolean[] {
   const [points, made, known] = [rowsOf(unseen), rowsOf(set), rowsOf(training)];
   const least = (point: Float64Array, rows: readonly Float64Array[]) =>

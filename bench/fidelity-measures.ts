@@ -1,13 +1,10 @@
 /**
  * The measures of `bench -- fidelity` for a set of images, against real images on which nothing was trained.
  *
- *   all, tail      share that the judge gives the intended class; tail: of the classes below `tailBelow` training
- *   images
+ *   all, tail      share that the judge gives the intended class; tail: of the classes below `tailBelow` training images
  *   distance       mean over the set of the least root-mean-square pixel difference to a training image, [0, 2]
- *   coverage       share of unseen tail images that lie nearer, in the judge's features, to an image of the set made
- *   for the
- *                  tail than to any training image of the tail: to be read beside that of the anchors' augmentations
- *                  and of
+ *   coverage       share of unseen tail images that lie nearer, in the judge's features, to an image of the set made for the
+ *                  tail than to any training image of the tail: to be read beside that of the anchors' augmentations and of
  *                  as many fresh real images
  *   frechet, precision, recall
  *                  in the judge's features, the mean over classes (feature-distances.ts), as many images on both sides

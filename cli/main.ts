@@ -22,7 +22,7 @@ async function main(): Promise<number> {
 }
 
 process.umask(PRIVATE_UMASK);
-// `ballast … | head` closes the pipe early; that is nobody's failure.
+// `ballast … | head` closes the pipe early; that is not a failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) =>
   process.exit(error.code === 'EPIPE' ? EXIT.ok : 1),
 );

@@ -38,8 +38,8 @@ const DESCRIPTION =
   'gradients makes the images that it still gets wrong.';
 
 /**
- * The program with the command `wanted`, or with all of them when there is none of that name; parsing throws
- * CommanderError in place of ending the process.
+ * The program with the command `wanted`, or with all commands if none has that name; parsing throws CommanderError
+ * instead of ending the process.
  */
 export async function createProgram(context: CommandContext, wanted: string | undefined): Promise<Command> {
   const program = new Command('ballast')

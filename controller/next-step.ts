@@ -1,6 +1,5 @@
 /**
- * The controller's next step for an object: a pure function of the object and its run as they are now. It is called
- * again
+ * The controller's next step for an object: a pure function of the object and its run as they are now. It is called again
  * after each step, so a controller that ends between two steps continues where it was.
  */
 import type { Run__Output } from '../gen/ballast/v1/Run.ts';

@@ -4,7 +4,7 @@ import type { RunManager } from './runs/run-manager.ts';
 import { RUN_STATES } from './runs/run-record.ts';
 import type { SharedWorkers } from './crew/shared-workers.ts';
 
-/** Counts runs and workers whenever somebody asks. */
+/** Counts runs and workers at each scrape. */
 export function watchRuns(
   registry: Registry,
   runs: Pick<RunManager, 'list'>,

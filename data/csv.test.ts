@@ -89,7 +89,7 @@ describe('CSV columns', () => {
     expect(data.classes).toEqual(['bad', 'good']);
     expect([...data.train.labels]).toEqual([1, 0]);
     expect(data.validation!.groups).toEqual(['p3']);
-    expect(data.test!.groups).toEqual(['w']); // an empty group: the image stands alone
+    expect(data.test!.groups).toEqual(['w']); // an empty group: the image is independent
   });
 
   it('missing by name: the columns there are', async () => {

@@ -179,7 +179,7 @@ describe('NPZ', () => {
     ],
     [
       'members that share their bytes',
-      // The labels' header is that of the images, whose values are no labels.
+      // The labels' header is that of the images, whose values are not labels.
       (archive, directory) =>
         void archive.writeUInt32LE(0, archive.indexOf('PK\x01\x02', directory + 1) + 42),
       'train_labels.npy',

@@ -16,7 +16,7 @@ export interface Npy {
 
 /** As many as NumPy had until version 2. */
 const MAX_RANK = 32;
-/** Characters of a text; longer ones are no labels. */
+/** Maximum characters of a text; longer ones are not labels. */
 const MAX_TEXT = 4096;
 
 type ReadValue = (view: DataView, offset: number, little: boolean) => number;

@@ -3,8 +3,7 @@
  * operations drawn with replacement, all of the same magnitude M, each with a random sign if it has one. At M = 9 of an
  * image of W × H pixels:
  *
- *   shear ±0.09    translate ±⌊0.136·W⌋ or ±⌊0.136·H⌋    rotate ±9°    brightness, colour, contrast, sharpness × (1 ±
- *   0.27)
+ *   shear ±0.09    translate ±⌊0.136·W⌋ or ±⌊0.136·H⌋    rotate ±9°    brightness, colour, contrast, sharpness × (1 ± 0.27)
  *   posterise to 7 bits    solarise from 178.5    auto-contrast    equalise    identity
  * The result of an operation is Pillow's (image-operations.ts). Colour leaves a grey image unchanged.
  */

@@ -42,7 +42,7 @@ export function rangeOf(values: ArrayLike<number>, where: string): Range {
   return { min, max };
 }
 
-/** The scale for values within `range`. `isFloat`: they are no whole numbers by type. */
+/** The scale for values within `range`. `isFloat`: their type is floating-point. */
 export function chooseScale({ min, max }: Range, isFloat: boolean): Scale {
   if (min > max) return BYTES;
   if (min >= 0 && max <= 1 && max > 0)

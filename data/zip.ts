@@ -64,7 +64,7 @@ async function unpack(zip: ZipFile, entry: Entry): Promise<Buffer> {
 
 /**
  * Gives yauzl a file that stays open for its owner. yauzl's own reader passes any offset that an archive names to
- * `fs.read`, which throws where nobody can catch it when the offset is above 2^53.
+ * `fs.read`, which throws an uncatchable error when the offset is above 2^53.
  */
 class FileReader extends RandomAccessReader {
   readonly #file: FileHandle;

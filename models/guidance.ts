@@ -6,8 +6,7 @@
  *   released-x0      g = ∇_{x̂0} log p(y | x̂0)/a with ε held constant;   ε' = ε − s·w·g
  *                    in both x̂0' = (x_t − s·ε')/a = x̂0 + w·(s²/a)·g; unbounded as a → 0
  *   normalized       x̂0 = clip(x̂0);   g = ∇_{x̂0} f(x̂0);   x̂0' = clip(x̂0 + w·√d·g/‖g‖), norm per image
- *   prior-features   g = ∇_{x_t} f(x_t), f from a classifier of noised images (models/prior-head.ts); then as
- *   normalized
+ *   prior-features   g = ∇_{x_t} f(x_t), f from a classifier of noised images (models/prior-head.ts); then as normalized
  *   none             x̂0' = x̂0
  *
  * Two options of the normalised rule keep g from stamping the classifier's own textures on images: g as the mean over

@@ -101,7 +101,7 @@ describe('large images', () => {
     );
     expect(statistics.block).toBe(2);
     const shift = classShifts(statistics, { a: 0, s: 1 }, 1).subarray(0, 64);
-    // offset of class 0: half its mean; blocks of two pixels have means (2j + ½)/64, pixel x lies at (x + ½)/2 − ½
+    // offset of class 0: half its mean; blocks of two pixels have means (2j + ½)/64, pixel x is at (x + ½)/2 − ½
     const expected = (x: number) => (0.5 * Math.min(62.5, Math.max(0.5, x))) / 64;
     [0, 1, 2, 31, 62, 63].forEach((x) => expect(shift[x]).toBeCloseTo(expected(x), 6));
   });

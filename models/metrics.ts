@@ -189,8 +189,7 @@ export function matthewsCorrelation({ actual, predicted, hits }: Tally): number 
 }
 
 /**
- * Ranking measures of each class's probability, of its own images against all others; null without images on either
- * side:
+ * Ranking measures of each class's probability, of its own images against all others; null without images on either side:
  * the area under the ROC curve, and the largest share of its images above a threshold while at least `specificity` of
  * the others stay below. For a class of P images among n this takes O(n log P).
  */

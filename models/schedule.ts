@@ -2,8 +2,7 @@
  * Noise schedules: the signal `a` and noise `s` of an image at time t, x_t = a·x0 + s·ε with a² + s² = 1 (variance
  * preserving). Plain float64 numbers, computed outside graphs.
  *
- *   cosine          a = cos(πt/2), s = sin(πt/2), t in [0, 1]         (Nichol and Dhariwal 2102.09672, as used by
- *   2202.00512)
+ *   cosine          a = cos(πt/2), s = sin(πt/2), t in [0, 1]         (Nichol and Dhariwal 2102.09672, as used by 2202.00512)
  *   linear β        β from 1e-4 to 0.02 in 1000 steps, a² = Π(1 − β)   (Ho et al. 2006.11239)
  *   iDDPM cosine    β_i = min(1 − f((i+1)/n)/f(i/n), 0.999), f(t) = cos²(π/2 · (t + 0.008)/1.008)   (2102.09672)
  */

@@ -129,7 +129,10 @@ export interface StudyResults {
   readonly warnings: readonly string[];
 }
 
-/** Whether a row has real images that nobody has, so that it competes with no other: the ceiling, or `worth` above 0. */
+/**
+ * Whether a row has real images that are not available in practice, so that it competes with no other: the ceiling, or
+ * `worth` above 0.
+ */
 export function hasMoreRealImages(
   { ceiling, worth }: Pick<StudyResults, 'ceiling' | 'worth'>,
   name: string,

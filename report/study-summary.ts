@@ -75,7 +75,7 @@ function verdict(difference: StudyDifference | undefined, reference: string): st
   return `, ${size} (${range} over ${plural(differences.length, 'paired seed')}: ${clear})`;
 }
 
-/** The result in one sentence; rows of real images that nobody has do not compete. */
+/** The result in one sentence; rows with unavailable real images do not compete. */
 export function studySentence(results: StudyResults): string {
   const { rows, reference } = results;
   const competing = rows.filter(({ name }) => !hasMoreRealImages(results, name));

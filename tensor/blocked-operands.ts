@@ -2,15 +2,12 @@
  * Converts images and weights into ONNX Runtime's blocked layout (blocked-convolution.ts), b numbers per block:
  *
  *   image    X [n, c, h, w]        → [n, c/b, h, w, b]                         ReorderInput
- *   weights  W [o, i, kh, kw]      → [o/b, i/b, kh, kw, b(i), b(o)]            ReorderInput, and blocks of b change
- *   places
- *   turned   Wᵀ by 180° [i, o, …]  → [i/b, o/b, kh, kw, b(o), b(i)]            from W's blocks: ReorderInput, rows
- *   gathered
+ *   weights  W [o, i, kh, kw]      → [o/b, i/b, kh, kw, b(i), b(o)]            ReorderInput, and blocks of b change places
+ *   turned   Wᵀ by 180° [i, o, …]  → [i/b, o/b, kh, kw, b(o), b(i)]            from W's blocks: ReorderInput, rows gathered
  *
  * For a filter's gradient, batch and channels change places (trace-convolution.ts), and so:
  *
- *   image    Xᵀ [c, n, h, w]       → [c, n/b, h, w, b]                         ReorderInput, then whole images change
- *   places
+ *   image    Xᵀ [c, n, h, w]       → [c, n/b, h, w, b]                         ReorderInput, then whole images change places
  *   weights  Eᵀ [o, n, h, w]       → [o/b, n/b, h, w, b(n), b(o)]              from the blocked form of E
  *
  * ReorderInput transposes b rows at a time, many times faster than Transpose moves single numbers; Transpose then moves

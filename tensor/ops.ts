@@ -116,8 +116,7 @@ export function avgPoolGlobal(x: Tensor4D): Tensor2D {
 }
 
 /**
- * The largest value of each window of `size`×`size` pixels, `stride` apart, of an image with `pad` pixels of −∞ around
- * it:
+ * The largest value of each window of `size`×`size` pixels, `stride` apart, of an image with `pad` pixels of −∞ around it:
  * x [n, c, h, w] → [n, c, ⌊(h + 2·pad − size)/stride⌋ + 1, …]. Of equal values the first receives the gradient, as in
  * PyTorch.
  */

@@ -1,5 +1,6 @@
-// An actor may compute for longer than signs of life may stay away; what hangs, who was killed and which calls wait for each
-// other is told; what an actor started ends with it. Real processes and threads: what the fixture prints.
+// Actors may compute for longer than heartbeats may be missing. Reports name the actors that hang, that were killed,
+// and the calls that wait for each other; processes that an actor started end with it. Real processes and threads: the
+// output of the fixture.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';

@@ -232,7 +232,7 @@ describe('embedded event bus', () => {
   });
 });
 
-/** Every event of a subscription, as it comes. */
+/** Every event of a subscription, as it arrives. */
 function follow(bus: EventBus): { readonly events: BusEvent[]; stop(): Promise<void> } {
   const events: BusEvent[] = [];
   const controller = new AbortController();

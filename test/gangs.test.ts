@@ -122,7 +122,7 @@ it('an actor that is stopped while it waits gives its name back to the whole clu
   await expect(again()).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
   await first.stop(waiting.actorId);
   expect(await stateOf(waiting.actorId)).toBe('dead');
-  const named = await eventually(again); // the registry hears of it a moment later
+  const named = await eventually(again); // the registry learns it a moment later
   await named.say({});
   for (const { actorId } of [named, ...gang]) await second.stop(actorId);
 });

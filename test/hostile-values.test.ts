@@ -82,7 +82,7 @@ const ref = (change: object) =>
 
 /** The expected answer of each call: the beginning of its one line. */
 const REFUSED: readonly (readonly [what: string, call: () => unknown, answer: RegExp])[] = [
-  // Values that are no values of the kind.
+  // Invalid values of the kind.
   ['put text', () => objects.put(any('abc')), /^put of abc: give it bytes/],
   ['put a number', () => objects.put(any(Infinity)), /^put of Infinity: give it bytes/],
   ['put an object', () => objects.put(any(cyclic)), /^put of an object: give it bytes/],

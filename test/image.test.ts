@@ -44,7 +44,7 @@ describe('scripts/release-images.sh', () => {
   beforeAll(() => void (bin = mkdtempSync(join(tmpdir(), 'ballast-release-'))));
   afterAll(() => rmSync(bin, { recursive: true }));
 
-  /** A `docker` that does as it is told, in place of the real one: no engine is needed to see what the script refuses. */
+  /** A scripted `docker` that replaces the real one: no engine is needed to see which calls the script refuses. */
   const release = (docker: string) => {
     writeFileSync(join(bin, 'docker'), `#!/bin/sh\n${docker}\n`, { mode: 0o755 });
     return spawnSync(script, ['registry.example.com/team', 'ballast'], {

@@ -39,8 +39,8 @@ describe.skipIf(missing !== null).each(CHOICES)(
   missing === null ? 'values %s' : `values %s (skipped: ${missing})`,
   (choice) => {
     const objects = missing === null ? render(choice) : [];
-    // The coordinator first: where NATS has accounts, nobody else may make the registry.
-    // The controller needs an API server: test/cluster-k8s.
+    // The coordinator first: if NATS has accounts, no other role may create the registry. The controller needs an API
+    // server: test/cluster-k8s.
     const servers = workloadsOf(objects).filter(
       ({ name, object }) => object.kind !== 'Pod' && !name.endsWith('-controller'),
     );

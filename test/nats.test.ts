@@ -11,7 +11,7 @@ import { hasNats, type NatsServer, startNats, stopNats } from './support/nats.ts
 import { EPOCHS, jsonLines, newFolder, readReport, referenceRun, runArgs } from './support/suite.ts';
 import { readFileSync } from 'node:fs';
 
-/** No test of ours, and nobody without root, listens on this port. */
+/** No test, and no process without root, listens on this port. */
 const NOBODY_LISTENS = 'nats://127.0.0.1:1';
 
 const why = hasNats ? '' : ' (skipped: no nats-server on the PATH; `make test` installs it)';

@@ -15,7 +15,7 @@ import { BUDGET, newFolder, SHARD_SIZE, shapesData, shapesPrior } from './suppor
 const browser = findBrowser();
 const WAIT = { timeout: 120_000 };
 
-/** The suite's tiny run, as somebody would paste it. */
+/** The suite's tiny run, as a user would paste it. */
 async function configuration(epochs: number): Promise<string> {
   return JSON.stringify({
     method: 'iois',

@@ -1,6 +1,6 @@
 /**
- * The page while things happen: how soon it tells them, how much of them it bears, and how large it is. The server is in
- * this process, so that what happens and what is seen are told by one clock.
+ * The live page: how soon it shows events, how many of them it can handle, and its size. The server is in this process,
+ * so that events and their display are timed by one clock.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -78,7 +78,7 @@ describe.skipIf(browser === null)('the page of a run that goes on (skipped: no c
     await first.getByRole('link', { name: 'run', exact: true }).waitFor();
     const bytes = await first.evaluate<number>(BYTES_SENT);
     await fresh.close();
-    // Waiting for a busy machine is not the page's doing, so the time on the clock is told, not judged.
+    // Waits on a busy machine are not the page's fault, so the wall-clock time is reported, not judged.
     console.log(
       `first paint after ${paintMs.toFixed(0)} ms, ${computed.toFixed(2)} s computed, ${bytes} bytes`,
     );
@@ -154,7 +154,7 @@ describe.skipIf(browser === null)('the page of a run that goes on (skipped: no c
     const chosen = page.getByRole('button', { name: 'class 77', exact: true });
     await chosen.hover();
     await page.mouse.down();
-    await toldAndSeen(); // a button that were made anew now would miss the click
+    await toldAndSeen(); // a button that was recreated now would miss the click
     await page.mouse.up();
     expect(await chosen.getAttribute('aria-pressed')).toBe('true');
     await page.close();

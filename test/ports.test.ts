@@ -1,4 +1,4 @@
-// Ports that tests keep for programs that must be told theirs.
+// Ports that tests reserve for programs that must be given theirs.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';

@@ -75,7 +75,7 @@ class Watched {
     }
   }
 
-  /** Resolves when exactly this has been told since the last call. */
+  /** Resolves when exactly this has been reported since the last call. */
   async tells(...expected: string[]): Promise<void> {
     await until(`${expected.join(', ')} after ${this.told.join(', ')}`, () =>
       this.told.length >= expected.length ? true : null,

@@ -1,5 +1,5 @@
-// Certificates are renewed under running processes, as kubelet and cert-manager do it: a coordinator, a node, their actors
-// and the API go on, new connections use the new ones, and nobody needs the old ones any more.
+// Certificates are renewed under running processes, as kubelet and cert-manager do it: a coordinator, a node, their
+// actors and the API keep working, new connections use the new certificates, and the old ones are no longer needed.
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'node:tls';

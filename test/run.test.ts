@@ -147,7 +147,7 @@ describe('a run', () => {
     expect(html).toContain('data:image/png;base64,');
     for (const name of SHAPE_CLASSES) expect(html).toContain(name);
     const [, data = ''] = /<script type="application\/json" id="data">(.*?)<\/script>/s.exec(html) ?? [];
-    expect(JSON.parse(data)).toBeTypeOf('object'); // NaN and undefined are no JSON
+    expect(JSON.parse(data)).toBeTypeOf('object'); // NaN and undefined are not JSON
     // The page's own program and a picture's letters may spell anything.
     const words = html
       .replaceAll(/<(script|style)\b[^>]*>.*?<\/\1>/gs, '')

@@ -53,7 +53,7 @@ async function attempt(address: string, environment: Environment, nowMs?: number
   }
 }
 
-/** Whether health is told to somebody without certificate and token. */
+/** Whether health answers a caller without certificate and token. */
 async function health(address: string, service = ''): Promise<string> {
   const pool = new ChannelPool({ security: { tls: null, token: null } });
   try {

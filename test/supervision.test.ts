@@ -65,7 +65,7 @@ describe('a group', () => {
     const { group, ids } = await groupOf(strategy, { strategy });
     await kill(ids[1]!);
     await eventually(async () => expect(await incarnations(ids)).toBe(expected));
-    await delay(500); // nobody starts a second time
+    await delay(500); // no child starts a second time
     expect(await incarnations(ids)).toBe(expected);
     await group.stop();
     expect(await states(ids)).toEqual(['dead', 'dead', 'dead']);

@@ -53,7 +53,7 @@ export class ActorError extends CallError {
   }
 }
 
-/** Who can fix a failed call: the user, code that handles the status, or whoever reads the process's log. */
+/** The party that can fix a failed call: the user, code that handles the status, or a reader of the process's log. */
 export type FailureKind = 'user' | 'status' | 'internal';
 
 /** A failed call as the wire carries it. */

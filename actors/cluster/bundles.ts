@@ -1,11 +1,13 @@
-/** What placement groups change about the choice of a node: where their bundles lie, and actors that are to be in one. */
+/**
+ * Placement groups in the choice of a node: constraints on the places of their bundles, and on actors inside a bundle.
+ */
 
 import { lackingLabels, place, placeGang } from './placement.ts';
 import type { GroupRule, Placement } from './placement.ts';
 import { minus, shortfalls } from '../status/resources.ts';
 import type { ActorSpec, ActorStatus, NodeStatus } from '../status/status.ts';
 
-/** Chooses a node for one actor, or for one bundle; `actors` is what is known of all. */
+/** Chooses a node for one actor, or for one bundle; `actors` are all known ones. */
 export function chooseNode(
   spec: ActorSpec,
   nodes: readonly NodeStatus[],
@@ -17,7 +19,7 @@ export function chooseNode(
   return Array.isArray(chosen) ? { kind: 'node', nodeId: chosen[0]! } : chosen;
 }
 
-/** How bundles have to lie, beside those of their group that have a place; null for actors. */
+/** Constraints on a bundle from the members of its group that have a place already; null for actors. */
 export function ruleOf(specs: readonly ActorSpec[], actors: readonly ActorStatus[]): GroupRule | null {
   const { group, placement: strategy } = specs[0]!;
   if (group === null) return null;
@@ -27,7 +29,7 @@ export function ruleOf(specs: readonly ActorSpec[], actors: readonly ActorStatus
   return { strategy, held: held.filter((nodeId) => nodeId !== null) };
 }
 
-/** The node of the bundle that an actor is to be in, if there is room in it. */
+/** The node of the bundle that an actor asks for, if there is room in it. */
 function placeInBundle(
   id: string,
   { resources, labels }: ActorSpec,
@@ -36,7 +38,7 @@ function placeInBundle(
 ): Placement {
   const bundle = actors.find(({ actorId }) => actorId === id);
   if (bundle === undefined) return { kind: 'wait', because: `no node has bundle ${id}` };
-  if (bundle.group === null) return { kind: 'infeasible', because: `${id} is an actor, and no bundle` };
+  if (bundle.group === null) return { kind: 'infeasible', because: `${id} is an actor, not a bundle` };
   if (bundle.state === 'dead') return { kind: 'infeasible', because: `bundle ${id} was removed` };
   const node = nodes.find(({ nodeId, state }) => nodeId === bundle.nodeId && state === 'alive');
   const never = [

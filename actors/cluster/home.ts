@@ -28,7 +28,7 @@ export interface Home {
   gang: StartsTogether | null;
 }
 
-/** What its members make up, in a word. */
+/** The kind of group that its members form, in a word. */
 export function wholeOf({ group }: Pick<ActorSpec, 'group'>): string {
   return group === null ? 'gang' : 'placement group';
 }

@@ -162,7 +162,7 @@ function sumOf(actors: readonly { readonly cpu: number }[]): number {
   return actors.reduce((total, actor) => total + actor.cpu, 0);
 }
 
-/** A process that ends when it is told to. */
+/** A process that ends when asked to. */
 class FakeProcess implements ActorProcess {
   readonly pid = 1;
   readonly ended: Promise<ProcessEnd>;

@@ -6,7 +6,7 @@
 import { UserError } from '../../common/errors.ts';
 import type { RegistryChange, RegistryEntry } from './registry.ts';
 
-/** What a watcher has reported, and how a new listing differs from it. */
+/** The state reported to a watcher, and its difference from a new listing. */
 export class WatchView {
   readonly #told = new Map<string, RegistryEntry>();
   /** Keys seen in the listing in progress; null after it. */
@@ -56,7 +56,8 @@ export class WatchView {
 }
 
 /**
- * Watches until the signal is aborted. `pause` waits before attempt `attempt + 1` (from 1, anew after each success).
+ * Watches until the signal is aborted. `pause` waits before attempt `attempt + 1` (from 1, and again from 1 after each
+ * success).
  * @throws UserError from the store
  */
 export async function* resumedWatch(

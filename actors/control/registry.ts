@@ -65,8 +65,7 @@ export interface WriteOptions {
 }
 
 /**
- * Every operation throws CallError UNAVAILABLE within its deadline (5 s by default) when the registry cannot be
- * reached:
+ * Every operation throws CallError UNAVAILABLE within its deadline (5 s by default) when the registry cannot be reached:
  * the write may still have happened. Writes under a lease that is lost, or whose name a later lease has taken for the
  * same key, throw CallError FAILED_PRECONDITION. Invalid keys, prefixes and values throw UserError.
  */

@@ -1,4 +1,4 @@
-// Asks a server what it serves, as grpcurl does, and calls a method with nothing but what it was told.
+// Asks a server for its services, as grpcurl does, and calls a method with only that information.
 import * as grpc from '@grpc/grpc-js';
 import protoLoader from '@grpc/proto-loader';
 import descriptor from 'protobufjs/ext/descriptor/index.js';

@@ -23,7 +23,7 @@ export interface ActorListen {
   readonly advertisedHost?: string;
 }
 
-/** What a restarted actor knows of its predecessor. */
+/** A restarted actor's information about its predecessor. */
 export interface Restart {
   /** The last value that a predecessor saved; null when none did. */
   readonly state: unknown;
@@ -70,7 +70,7 @@ export function isActorProcess(): boolean {
 }
 
 /**
- * What the node passed to this process. Processes that it starts itself are not actors, so the variable is removed.
+ * The environment that the node passed to this process. Processes that it starts itself are not actors, so the variable is removed.
  * @throws UserError when no node started it.
  */
 export function readActorEnvironment(): ActorEnvironment {

@@ -27,7 +27,7 @@ export const DEFAULT_RESTART_POLICY: RestartPolicy = {
  */
 export type Isolation = (typeof ISOLATIONS)[number];
 const ISOLATIONS = ['process', 'thread', 'none'] as const;
-/** Who ends an actor: its owner, by ending, or nobody. */
+/** The party that ends an actor: its owner, by ending, or nobody. */
 export type Lifetime = (typeof LIFETIMES)[number];
 const LIFETIMES = ['owner', 'detached'] as const;
 /** Which of several nodes takes an actor: the fullest that has room, or the emptiest. */
@@ -95,7 +95,7 @@ export interface ActorSpec {
   /** host:port of the preferred node if there is room (where an object is held); null for any. */
   readonly near: string | null;
   readonly lifetime: Lifetime;
-  /** Who started it, as `actor/incarnation`; null for a program that is not an actor. */
+  /** Its spawner, as `actor/incarnation`; null for a program that is not an actor. */
   readonly owner: string | null;
   readonly mailbox: MailboxLimits;
   readonly isolation: Isolation;

@@ -1,4 +1,4 @@
-/** What a bundle of a placement group has instead of a process: it holds its room until it is told to end. */
+/** A bundle of a placement group on a node. It has no process, and holds its room until it is removed. */
 
 import type { ActorProcess, ProcessEnd } from './actor-process.ts';
 

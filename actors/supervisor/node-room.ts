@@ -1,6 +1,6 @@
 /**
- * Who holds a node's resources: actors that are here, bundles and the actors in them, and temporarily actors that will
- * arrive with their gang.
+ * The holders of a node's resources: actors that are here, bundles and the actors in them, and temporarily actors that
+ * will arrive with their gang.
  */
 
 import { CallError } from '../base/call-errors.ts';
@@ -21,9 +21,9 @@ export class NodeRoom {
   #ledger: Ledger;
   /** Deadlines of claims whose actors have not arrived, by actor. */
   readonly #claims = new Map<string, NodeJS.Timeout>();
-  /** What the actors in a bundle hold of it, for bundles that have any. */
+  /** Amounts that actors hold inside a bundle, for bundles that contain any. */
   readonly #inside = new Map<string, Ledger>();
-  /** Bundles that have ended before the actors in them. */
+  /** Bundles that ended before the actors in them. */
   readonly #leaving = new Set<string>();
 
   constructor(nodeId: string, total: Resources) {
@@ -66,7 +66,7 @@ export class NodeRoom {
     return this.#ledger.held.get(claim.actorId)?.gpuIds ?? [];
   }
 
-  /** The actor has ended. A bundle gives its room back when the actors in it have ended, too. */
+  /** The actor has ended. A bundle releases its room when the actors in it have ended too. */
   leave(actorId: string): void {
     const within = [...this.#inside].find(([, { held }]) => held.has(actorId));
     if (within !== undefined) this.#leaveInside(actorId, ...within);

@@ -60,7 +60,7 @@ export class Supervisor {
   readonly #actors = new Map<string, Supervised>();
   readonly #feed = new StatusFeed();
   readonly #monitor: NodeJS.Timeout;
-  /** Who holds this node's resources. */
+  /** The holders of this node's resources. */
   readonly room: NodeRoom;
   #nodeAddress = '';
   #closed = false;

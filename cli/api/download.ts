@@ -102,7 +102,7 @@ function damaged(what: string, how: string): UserError {
   return new UserError(`${what} came damaged (${how}); nothing was kept, try again`);
 }
 
-/** Writes `CLASS-00001.png` and so on into `dir` as they come; resolves to their paths. */
+/** Writes `CLASS-00001.png` and so on into `dir` as they arrive; resolves to their paths. */
 export async function* downloadImages(
   api: Api,
   request: SynthesizeRequest,

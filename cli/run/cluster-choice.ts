@@ -18,7 +18,7 @@ export interface ClusterFlags {
   readonly host?: string;
 }
 
-/** null without --join. Throws UserError for a URL that is none. */
+/** null without --join. Throws UserError for an invalid URL. */
 export function chosenCluster({ join, host }: ClusterFlags): ClusterChoice | null {
   return join === undefined ? null : { join: parseJoin(join), host: host ?? LOOPBACK };
 }

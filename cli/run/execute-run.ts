@@ -1,4 +1,6 @@
-/** Does one run: a node in this process, a coordinator on it, its events as they come. Leaves no process behind. */
+/**
+ * Executes one run: a node in this process, a coordinator on it, its events as they arrive. Leaves no process behind.
+ */
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ActorError } from '../../actors/base/call-errors.ts';

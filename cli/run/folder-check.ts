@@ -1,4 +1,7 @@
-/** Whether a folder may become a run's: nobody's files are ever overwritten unasked, and never files that no run wrote. */
+/**
+ * Decides whether a folder may become a run's: files are never overwritten without a flag, and files that no run wrote
+ * never at all.
+ */
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';

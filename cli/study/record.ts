@@ -1,4 +1,4 @@
-/** Results of a study as they come: results.json and results.csv are written again after every run. */
+/** Results of a study while it runs: results.json and results.csv are rewritten after every run. */
 import { join, relative, sep } from 'node:path';
 import { writeFileAtomic } from '../../common/files.ts';
 import { writeStudyPage } from '../../dashboard/report.ts';

@@ -36,7 +36,9 @@ function factsOf({ code, details }: End): ApiErrorFacts {
   return { code: name, reason: name, message: details ?? name };
 }
 
-/** INVALID_ARGUMENT and not RESOURCE_EXHAUSTED: the same request will never do, so nobody may try it again. */
+/**
+ * INVALID_ARGUMENT instead of RESOURCE_EXHAUSTED: the same request can never succeed, so a client must not retry it.
+ */
 export function requestTooLarge(): ApiError {
   return new ApiError({
     code: 'INVALID_ARGUMENT',

@@ -93,7 +93,7 @@ describe('a text as long as a request', () => {
       try {
         parseRunFilter(part.repeat(2048 / part.length));
       } catch {
-        // most are no filters
+        // most are not valid filters
       }
       expect(spentMs(start), JSON.stringify(part)).toBeLessThan(100);
     }

@@ -56,7 +56,7 @@ export class Studios {
     return { studio: kept.studio, release: () => this.#letGo(record.id, kept) };
   }
 
-  /** Ends those that nobody uses; resolves when their processes have ended. */
+  /** Ends unused ones; resolves when their processes have ended. */
   async giveWay(): Promise<void> {
     const idle = [...this.#kept].filter(([, { users }]) => users === 0);
     for (const [run, { timer }] of idle) {
@@ -95,7 +95,7 @@ export class Studios {
     }, KEEP_MS).unref();
   }
 
-  /** Ends what nobody uses. Never rejects. */
+  /** Ends unused ones. Never rejects. */
   async #close({ studio, users }: Kept): Promise<void> {
     if (users > 0) return;
     try {

@@ -3,8 +3,7 @@
  * (one was paused, its node was lost, its volume was mounted twice); these rules prevent damage:
  *
  * - No two writers share a path: each attempt at an epoch has a separate folder, `epoch-003.<token>-<n>/`.
- * - An epoch is committed by creating `epoch-003.json` in full and exclusively (`link`): one wins, permanently. Commits
- *   are
+ * - An epoch is committed by creating `epoch-003.json` in full and exclusively (`link`): one wins, permanently. Commits are
  *   never removed, so a writer that slept for ten epochs still finds that it lost.
  * - `holder.json` names the coordinator that started last. The others stop at their next check.
  *
@@ -136,7 +135,7 @@ export class Checkpoints {
     return join(dir, 'trainer');
   }
 
-  /** Removes the checkpoints that are no longer kept, and what attempts left that never came to a commit. */
+  /** Removes the checkpoints that are no longer kept, and the remains of attempts that were never committed. */
   async prune(epoch: number): Promise<void> {
     const kept = new Set<string>();
     for (let e = Math.max(1, epoch - KEPT_CHECKPOINTS + 1); e <= epoch; e++)

@@ -3,11 +3,9 @@
  * knowledge cannot corrupt them:
  *
  * - `checkpoints/`: exclusive commits (checkpoints.ts). Everything else follows from them.
- * - `metrics.jsonl`: always rewritten as a whole from the committed state; whoever wrote it looks afterwards whether
- *   more
+ * - `metrics.jsonl`: always rewritten as a whole from the committed state; whoever wrote it looks afterwards whether more
  *   has been committed meanwhile, and then writes it again.
- * - `grids/`, `model/`: replaced at once, by the same bytes whoever writes them; the model's digest is compared with
- *   the
+ * - `grids/`, `model/`: replaced at once, by the same bytes whoever writes them; the model's digest is compared with the
  *   last commit's.
  * - `report.json`: created exclusively, once, from the committed records.
  * - `config.json`, `classes.json`: the same whoever writes them. `environment.json`: only by the holder; of two starts

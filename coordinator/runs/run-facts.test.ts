@@ -19,7 +19,7 @@ beforeEach(async () => {
 afterEach(() => rm(root, { recursive: true }));
 
 const dirOf = (run: string) => join(root, run);
-/** Of somebody who looks long after the last change. */
+/** As seen long after the last change. */
 const later = () => new RunFactsCache(dirOf, () => Date.now() + LATER_MS);
 
 /** Commits an epoch; gives the file with the coordinator's half. */

@@ -1,7 +1,7 @@
-/** Facts about a run that lists show beside its record, read from its folder: kept in memory for as long as the
- * folder is as it
- * was. The folder alone is the truth: its times are asked every time, which costs three looks in place of reading a file
- * that grows with every epoch.
+/**
+ * Facts about a run that lists show in addition to its record, read from its folder. They stay in memory until the
+ * folder changes. Only the folder counts: its times are checked for every list, which costs three calls instead of
+ * reading a file that grows with every epoch.
  */
 import { stat } from 'node:fs/promises';
 import { errorCode } from '../../common/errors.ts';

@@ -25,7 +25,7 @@ function recordOf(id: string, second = 0): RunRecord {
   return { id, state: 'queued', reason: '', config, weight: 1, labels: {}, request: null, ...times };
 }
 
-/** A manager whose runs go on until they are told to end. */
+/** A manager whose runs continue until they are stopped. */
 function managerOf(maxRuns = 2) {
   const store = new RunStore(dir);
   const going = new Map<string, { end(outcome: RunOutcome): void; fail(error: Error): void }>();

@@ -126,7 +126,7 @@ export class RunManager {
     const record = this.#records.get(id);
     if (record === undefined) return true;
     if (!hasEnded(record)) return false;
-    this.#records.delete(id); // from now on nobody finds it, or resumes it
+    this.#records.delete(id); // from now on it can no longer be found or resumed
     try {
       await this.#inTurn(id, () => this.#options.store.delete(id));
     } catch (thrown) {

@@ -6,7 +6,7 @@ import { deleteDueRuns, dueRuns } from './run-retention.ts';
 const HOUR_MS = 3_600_000;
 const ALL = { maxAgeMs: Infinity, maxCount: Infinity };
 
-/** Ended so many hours after 1970; null has not ended. */
+/** Ended this many hours after 1970; null has not ended. */
 function run(id: string, endedHour: number | null, state: RunState = 'succeeded'): RunRecord {
   const endedAt = endedHour === null ? null : new Date(endedHour * HOUR_MS).toISOString();
   return { id, state: endedAt === null ? 'running' : state, endedAt } as RunRecord;

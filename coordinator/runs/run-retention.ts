@@ -1,4 +1,4 @@
-/** Deletes runs that ended long ago, or that are more than should be kept. Runs that have not ended always stay. */
+/** Deletes runs that ended long ago, or that exceed the number to keep. Runs that have not ended always stay. */
 import type { Log } from '../../common/log.ts';
 import type { RunManager } from './run-manager.ts';
 import { hasEnded, type RunRecord } from './run-record.ts';

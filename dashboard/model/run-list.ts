@@ -42,7 +42,7 @@ export class RunFolders {
     this.root = resolve(root);
   }
 
-  /** The folder of an id, inside the root whatever it says. @throws UserError when there is none. */
+  /** The folder of an id, always inside the root. @throws UserError when there is none. */
   async dirOf(id: string): Promise<string> {
     const dir = resolve(this.root, id);
     const missing = () => new UserError(`no run '${id}' here`);

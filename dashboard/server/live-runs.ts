@@ -6,7 +6,7 @@ import type { Progress } from '../model/run-model.ts';
 import { type Cursor, RunReader } from '../model/run-reader.ts';
 import type { EventStream } from './replies.ts';
 
-/** How often folders are looked at while somebody watches; an update is there well within a second. */
+/** Interval at which folders are checked while somebody watches; an update arrives well within a second. */
 const LOOK_MS = 250;
 /** How often the list of runs is. */
 const LIST_MS = 1000;

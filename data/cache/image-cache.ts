@@ -20,7 +20,7 @@ const DIGEST_BYTES = 32;
 /** A pack is finished when it is larger, so that a process that dies loses no more. */
 const PACK_BYTES = 2 ** 28;
 const DEFAULT_LIMIT_BYTES = 64 * 2 ** 30;
-/** A file of an unfinished pack that nobody has written to for so long belongs to a process that died. */
+/** A file of an unfinished pack that has not been written to for this long belongs to a process that died. */
 const STALE_MS = 3_600_000;
 
 /** The cached images of one decoding configuration, and a writer for more. */

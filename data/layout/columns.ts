@@ -1,6 +1,7 @@
 /**
- * Which columns of a table hold what. Image names are known by the images that they name, labels, groups and splits by
- * their usual names and by their values. Where two columns fit and do not say the same, nobody guesses: a UserError asks.
+ * Decides the meaning of a table's columns. Image columns are recognised by the images that they name; labels, groups
+ * and splits by their usual names and by their values. If two columns fit and disagree, nothing is guessed: a UserError
+ * asks.
  */
 import type { DataConfig } from '../../config/data-config.ts';
 import { UserError } from '../../common/errors.ts';
@@ -64,7 +65,7 @@ const SPLIT_COLUMNS = [
   ...['split', 'subset', 'partition', 'set', 'data_split', 'dataset_split', 'phase', 'usage'],
   ...['is_valid', 'is_val', 'is_validation', 'is_test', 'is_train'],
 ];
-/** The value of a column's setting that says that there is none. */
+/** The value of a column's setting for no such column. */
 const NONE = 'none';
 const SAMPLE = 500;
 

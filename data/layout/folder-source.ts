@@ -1,5 +1,4 @@
-/** Decides how to read a folder of images. Only strong evidence counts: folders named after splits, folders of images
- * as
+/** Decides how to read a folder of images. Only strong evidence counts: folders named after splits, folders of images as
  * classes, tables whose rows name the images. Where two readings fit, a UserError asks; what no reading uses is named
  * and counted.
  */

@@ -11,7 +11,7 @@ import { MAX_FOLDERS, MAX_IMAGES, MAX_WAYS_TO_FOLDER } from '../limits.ts';
 import { compareNames } from '../natural-order.ts';
 import { isJunk } from './names.ts';
 
-/** Files so named are taken for images without a look; one that is none is reported when it is decoded. */
+/** Files with these extensions are taken for images without a check; other content is reported when it is decoded. */
 const IMAGE_EXTENSIONS = new Set([
   ...['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.tif', '.tiff', '.gif', '.avif', '.bmp', '.dib'],
   ...['.pgm', '.ppm', '.pnm', '.pbm', '.heic', '.heif', '.jp2', '.j2k', '.jxl', '.dcm', '.dicom'],

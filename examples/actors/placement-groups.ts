@@ -1,4 +1,4 @@
-// Room on the nodes of a cluster, held together or not at all, for actors and tasks that come later.
+// Room on the nodes of a cluster, held together or not at all, for later actors and tasks.
 import { actor, start, task } from 'ballast/actors';
 
 class Trainer {
@@ -18,14 +18,14 @@ const square = task(
 const ballast = await start({ resources: { cpu: 4, gpu: 2 } });
 const options = { id: 'lab', strategy: 'strict-pack' } as const;
 const group = await ballast.placementGroup([{ cpu: 1, gpu: 1 }, { cpu: 2 }], options);
-await group.ready({ deadlineMs: 10_000 }); // its room is held, whether anybody is in it or not
+await group.ready({ deadlineMs: 10_000 }); // its room is held, whether or not an actor uses it
 
 const resources = { gpu: 1 };
 const trainer = await ballast.spawn(Trainer, { bundle: 'lab-0', resources });
 console.log('card', await trainer.card());
 console.log('task', await ballast.runIn('lab-1', square, 7));
 
-// Who asks for more than is left in a bundle waits; who asks for more than it holds is refused.
+// A request for more than is left in a bundle waits; a request for more than the whole bundle is refused.
 const waiting = await ballast.spawn(Trainer, { bundle: 'lab-0', resources });
 console.log(ballast.system.status(waiting.actorId)?.reason);
 await ballast

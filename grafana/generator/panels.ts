@@ -20,7 +20,7 @@ export interface Threshold {
 export interface Panel {
   readonly kind: 'timeseries' | 'stat' | 'bargauge' | 'table';
   readonly title: string;
-  /** What it shows, its normal values, and the meaning of a deviation. */
+  /** The meaning of the panel, its normal values, and the meaning of a deviation. */
   readonly description: string;
   /** A unit id of Grafana's. */
   readonly unit: string;

@@ -1,8 +1,7 @@
 /**
  * diffusers' `UNet2DModel` with its default blocks, as a plain function that compiles like Ballast's U-Net:
  *
- *   x [n, c, h, w] → convolution → levels of residual blocks, some with attention, halving between them → two blocks
- *   with
+ *   x [n, c, h, w] → convolution → levels of residual blocks, some with attention, halving between them → two blocks with
  *   attention → the way back, where each block takes one skip → convolution → [n, c, h, w]
  */
 import { conv2d, silu, upsampleConv2d } from '../../tensor/ops.ts';

@@ -1,4 +1,4 @@
-// cRT: a whole network, then a head drawn anew on the frozen rest, in one run of equal steps.
+// cRT: a whole network, then a newly drawn head on the frozen rest, in one run of equal steps.
 import { expect, it } from 'vitest';
 import { classifierConfigSchema } from '../../config/classifier-config.ts';
 import { trainingConfigSchema } from '../../config/training-config.ts';
@@ -59,7 +59,7 @@ it('trains all, then the head alone, from a new head, with classes drawn evenly'
   const head = (params: ArrayMap) => params['head.weight']!.data as Float32Array;
   expect(Math.max(...head(run.params).map((value, i) => Math.abs(value - head(joint)[i]!)))).toBeGreaterThan(
     0.1,
-  ); // drawn anew
+  ); // drawn again
   await trainOn(run, [4]);
   expect(run.step).toBe(16); // 4 epochs of 20 / 5 steps, as every method takes
 });

@@ -1,8 +1,8 @@
 /**
  * A stage of a run's training: the values of the network that train, their compiled step, and the run's steps that it
  * covers. A run has one stage, or, with `training.headRetraining`, two (cRT, Kang et al. 1910.09217): the whole
- * network, and then a head drawn anew on the frozen rest. Each stage is independent: it has new optimiser memory, and a
- * whole learning-rate schedule.
+ * network, and then a newly drawn head on the frozen rest. Each stage is independent: it has new optimiser memory, and
+ * a whole learning-rate schedule.
  */
 import type { TrainingConfig } from '../../config/training-config.ts';
 import { headEpochs, stepsBy } from '../../config/training-config.ts';

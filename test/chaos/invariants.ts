@@ -83,7 +83,7 @@ function commitsAndFolders(dir: string): string[] {
   ];
 }
 
-/** Whole lines, numbered without a gap; no epoch's end told twice, nor before the one before it. */
+/** Whole lines, numbered without a gap; each epoch's end reported once, in order. */
 function events(dir: string): string[] {
   type Line = { sequence: number; topic: string; payload: { epoch?: number } };
   const lines = jsonLines<Line>(readFileSync(join(dir, 'events.jsonl'), 'utf8'));

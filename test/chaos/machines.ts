@@ -13,7 +13,7 @@ import { TestNetwork } from '../support/network.ts';
 import { actorsOf, type ActorProcess } from '../support/processes.ts';
 import type { Cut } from './schedule.ts';
 
-/** A namespace's own addresses are no loopback, and the runtime serves only there without TLS. */
+/** A namespace's own addresses are not loopback, and the runtime serves only there without TLS. */
 const INSECURE = { BALLAST_INSECURE: '1' };
 
 /** More than the lease of the run's own node. */
@@ -32,7 +32,7 @@ export class Machines {
     this.#prefix = prefix;
   }
 
-  /** In words why there are none, where they cannot be set up. */
+  /** The reason, in words, if they cannot be set up. */
   static async start(folder: string, env: Readonly<Record<string, string>>): Promise<Machines | string> {
     if (!hasNats) return 'no two machines without a nats-server on the PATH';
     const network = TestNetwork.create(2);

@@ -190,7 +190,7 @@ class ChaosRun {
       execFileSync('mount', ['-o', 'remount,size=64m', this.#disk!]);
       this.#count('full disk');
     }
-    await this.#mending; // a command that reaches nobody refuses to start
+    await this.#mending; // a command that reaches no node refuses to start
     if (++this.resumes > MAX_RESUMES) throw new Error(`the run did not finish after ${MAX_RESUMES} resumes`);
     this.#start(['run', '--resume', this.dir, '--json', ...this.#serverArgs()]);
   }

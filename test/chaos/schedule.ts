@@ -28,7 +28,7 @@ export type Fault =
   /** The run is on two machines, and packets between them vanish, or between one of them and everybody (NATS, too). */
   | { readonly kind: 'cut'; readonly off: Cut; readonly forMs: number };
 
-/** Both go on to reach NATS when they are cut off from each other. */
+/** Both still reach NATS when they are cut off from each other. */
 export const CUTS = ['each other', 'the node', 'the run'] as const;
 export type Cut = (typeof CUTS)[number];
 

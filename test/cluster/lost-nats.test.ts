@@ -1,5 +1,5 @@
-// nats-server comes back with nothing in its store while a coordinator does a run that somebody watches: nodes announce
-// themselves again, the run ends with the weights of one that nothing happened to, and no event is lost.
+// nats-server returns with an empty store while a coordinator executes a run that a client watches: nodes announce
+// themselves again, the run ends with the weights of an undisturbed one, and no event is lost.
 import { join } from 'node:path';
 import { connect } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -166,7 +166,7 @@ function inEpoch(epoch: number): (event: RunEvent__Output) => boolean {
   return ({ synthesisProgress }) => synthesisProgress?.epoch === epoch && synthesisProgress.done >= 12;
 }
 
-/** Images that a run's trainer holds, as they come. */
+/** Images that a run's trainer holds, as they arrive. */
 function followDone(api: Api, name: string): { readonly done: number; stop(): void } {
   const stopping = new AbortController();
   const followed = { done: 0, stop: () => stopping.abort(new Error('seen enough')) };
@@ -179,7 +179,7 @@ function followDone(api: Api, name: string): { readonly done: number; stop(): vo
   return followed;
 }
 
-/** Resolves when so many workers serve. */
+/** Resolves when this many workers serve. */
 async function untilAlive(api: Api, count: number): Promise<void> {
   for (let tries = 0; ; tries++) {
     const { actors } = await api.listActors({});

@@ -23,7 +23,7 @@ const FLAGS = [
   '--disable-component-update',
 ];
 
-/** Path of the first of Chromium's usual names on the PATH; null where there is none. */
+/** Path of the first of Chromium's usual names on the PATH; null if there is none. */
 export function findBrowser(): string | null {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {

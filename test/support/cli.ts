@@ -11,7 +11,7 @@ const MAIN = join(packageRoot(), 'dist', 'cli', 'main.js');
 const PATIENCE_MS = 280_000; // below a test’s own limit, so that it tells what it waited for
 const POLL_MS = 10;
 
-/** Commands that go on; a test that timed out leaves some behind. They end their own children at SIGTERM. */
+/** Running commands; a test that timed out leaves some behind. They end their own children at SIGTERM. */
 const living = new Set<ChildProcess>();
 process.on('exit', () => living.forEach((child) => child.kill()));
 

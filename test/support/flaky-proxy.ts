@@ -1,4 +1,6 @@
-/** A way to a server that can break: cut at once, on one side, or after so many bytes, or lead to another server. */
+/**
+ * A proxy to a server that can break: cut at once, on one side, or after some bytes, or redirected to another server.
+ */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 

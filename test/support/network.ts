@@ -56,7 +56,7 @@ export class TestNetwork {
     }
   }
 
-  /** Nothing passes between two hosts; both go on to reach everybody else. */
+  /** Nothing passes between two hosts; both still reach all others. */
   cut(a: Host, b: Host): void {
     for (const [host, other] of [
       [a, b],

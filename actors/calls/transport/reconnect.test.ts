@@ -24,7 +24,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** One side of a stream. What it writes arrives at once, unless it is held back. */
+/** One side of a stream. Frames that it writes arrive at once, unless they are held back. */
 class Side extends EventEmitter implements FrameDuplex {
   other!: Side;
   isHeld = false;
@@ -132,7 +132,7 @@ function start(name: string, path = CHECK.path): CallStart {
   return { actorId: 'a', incarnation: 1, method: path, request, deadlineMs: Infinity };
 }
 
-/** Lets go on whatever needs no more than the given time. */
+/** Runs everything that needs at most the given time. */
 const pass = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
 
 function setUp() {

@@ -2,8 +2,8 @@
 
     python train.py 127.0.0.1:4800 run.json photos --class cat --out photos
 
-It submits a run, watches it through broken connections, fetches the model, and has ten images of a class made.
-README.md beside this file says how its stubs are generated.
+It submits a run, watches it through broken connections, downloads the model, and requests ten images of a class.
+README.md beside this file explains how its stubs are generated.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def train(client, args):
 
 
 def open_channel(server):
-    """With TLS where BALLAST_TLS_CA names a file; every certificate of a cluster carries the name `ballast`."""
+    """Uses TLS if BALLAST_TLS_CA names a file; every certificate of a cluster carries the name `ballast`."""
     ca = read_named("BALLAST_TLS_CA")
     if ca is None:
         return grpc.insecure_channel(server)
@@ -84,13 +84,13 @@ class Client:
         self.metadata = [("authorization", f"Bearer {token}")] if token else []
 
     def create_run(self, run_id, config):
-        """Makes the run. With a request_id a second call makes no second run, so it may be tried again."""
+        """Creates the run. With a request_id a repeated call creates no second run, so it may be retried."""
         request = api.CreateRunRequest(run_id=run_id, request_id=f"example-{run_id}")
         json_format.ParseDict(config, request.config)
         return self.stub.CreateRun(request, metadata=self.metadata, timeout=30)
 
     def watch(self, name):
-        """Prints what happens until the run has ended. A broken stream goes on after the last event seen."""
+        """Prints the run's events until it has ended. A broken stream resumes after the last event seen."""
         following = 1
         while True:
             request = api.WatchRunRequest(name=name, from_sequence=following)
@@ -117,7 +117,7 @@ class Client:
                 sys.exit(f"{name} has no model: {change.reason}")
 
     def get_model(self, name, path):
-        """Fetches the model, what came already not again, and compares its digest."""
+        """Downloads the model, resumes a broken download, and compares its digest."""
         content = bytearray()
         while True:
             request = api.GetModelRequest(
@@ -144,7 +144,7 @@ class Client:
 
 
 def error_info(error):
-    """What the server says of an error for programs: google.rpc.ErrorInfo, in the status's details.
+    """The part of an error that is meant for programs: google.rpc.ErrorInfo, in the status's details.
 
     grpcio-status has `rpc_status.from_call`, which reads the same; it is not needed for this.
     """
@@ -159,7 +159,7 @@ def error_info(error):
 
 
 def write_whole(path, content):
-    """Nobody sees half of the file."""
+    """Writes the file atomically."""
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(content)
     part.replace(path)

@@ -17,7 +17,7 @@ export function environmentOf(
   return environment;
 }
 
-/** Data of a config map; empty where there is none of that name. */
+/** Data of a config map; empty if there is none of that name. */
 export function configMapData(
   objects: readonly KubeObject[],
   name: string | undefined,

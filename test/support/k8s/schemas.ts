@@ -75,7 +75,7 @@ function checkObject(object: KubeObject, model: Model): string[] {
   try {
     model.prototype.validate.call(watched(object, '', unread));
   } catch (thrown) {
-    // Where a value is of the wrong form its fields are not looked at: the first mistake is told alone.
+    // If a value has the wrong form, its fields are not examined: only the first mistake is reported.
     return [String(thrown instanceof Error ? thrown.message : thrown)];
   }
   return [...unread]
@@ -83,7 +83,7 @@ function checkObject(object: KubeObject, model: Model): string[] {
     .map((path) => `${path}: unknown field`);
 }
 
-/** The value, with each of its fields noted in `unread` until somebody reads it. */
+/** The value, with each of its fields listed in `unread` until it is read. */
 function watched(value: unknown, path: string, unread: Set<string>): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const pathOf = (key: string) => (Array.isArray(value) ? `${path}[${key}]` : `${path}${path && '.'}${key}`);

@@ -1,4 +1,4 @@
-"""What calls bring, for numpy and pandas (`pip install ballast-client[data]`)."""
+"""Results of calls for numpy and pandas (`pip install ballast-client[data]`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def stack_images(pngs: Iterable[bytes]) -> "npt.NDArray[np.uint8]":
 
 
 def predictions_frame(csv: bytes) -> "pd.DataFrame":
-    """The CSV as a frame: a row for each image, with its label and the probability of each class."""
+    """The CSV as a frame: one row per image, with its label and the probability of each class."""
     import pandas as pd
 
     return pd.read_csv(io.BytesIO(csv))

@@ -1,4 +1,4 @@
-"""Failures of calls, with what the server says of them for programs."""
+"""Failures of calls, with the server's details for programs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _DETAILS_KEY = "grpc-status-details-bin"
 class BallastError(Exception):
     """A call that failed.
 
-    `code` is the gRPC status. `reason` is the constant of the cause, as `RUN_NOT_FOUND` (docs/api.md lists them), and
-    `metadata` has its facts, as `field` and `value`; both are empty where no coordinator answered.
+    `code` is the gRPC status. `reason` is the constant of the cause, such as `RUN_NOT_FOUND` (docs/api.md lists them), and
+    `metadata` has its facts, such as `field` and `value`; both are empty if no coordinator answered.
     """
 
     def __init__(self, code: grpc.StatusCode, message: str, reason: str, metadata: Mapping[str, str]) -> None:
@@ -26,12 +26,12 @@ class BallastError(Exception):
 
     @property
     def is_lost(self) -> bool:
-        """Whether the connection or the server went away: the same call may succeed later."""
+        """Whether the connection or the server was lost, so that the same call may succeed later."""
         return self.code is grpc.StatusCode.UNAVAILABLE
 
 
 def to_error(error: grpc.RpcError) -> BallastError:
-    """What a failed call of grpcio means, synchronous or not."""
+    """Converts a failed call of grpcio, synchronous or not."""
     call = cast("grpc.Call", error)
     info = _error_info(call.trailing_metadata())
     reason, metadata = ("", {}) if info is None else (info.reason, dict(info.metadata))

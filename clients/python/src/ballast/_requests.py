@@ -1,4 +1,4 @@
-"""What the synchronous and the asynchronous client share: where the server is, what requests say, how waits grow."""
+"""The common parts of both clients: the server's address, the requests, the waits between attempts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .v1 import coordinator_pb2 as api
 RunLike = Union[str, api.Run]
 
 UNARY_TIMEOUT_S = 60.0
-#: Of a call that may be made again.
+#: Attempts of a repeatable call.
 TRIES = 4
 #: CancelRun waits for the run's processes.
 CANCEL_TIMEOUT_S = 130.0
@@ -36,7 +36,7 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Target:
-    """A coordinator's API and what it wants to see."""
+    """A coordinator's API and its credentials."""
 
     address: str
     metadata: Tuple[Tuple[str, str], ...]
@@ -45,7 +45,7 @@ class Target:
 
 
 def target_of(address: Optional[str], token: Optional[str], token_file: Union[None, str, "os.PathLike[str]"]) -> Target:
-    """By arguments, else by `BALLAST_SERVER`, `BALLAST_API_TOKEN_FILE` and `BALLAST_TLS_CA`, `_CERT` and `_KEY`."""
+    """From arguments, otherwise from `BALLAST_SERVER`, `BALLAST_API_TOKEN_FILE` and `BALLAST_TLS_CA`, `_CERT` and `_KEY`."""
     server = address or os.environ.get("BALLAST_SERVER")
     if not server:
         raise ValueError("no address: give HOST:PORT of a coordinator's API, or set BALLAST_SERVER")
@@ -59,7 +59,7 @@ def target_of(address: Optional[str], token: Optional[str], token_file: Union[No
     credentials = grpc.ssl_channel_credentials(
         authority, _read_named("BALLAST_TLS_KEY"), _read_named("BALLAST_TLS_CERT")
     )
-    # Every certificate of a cluster carries this name, whatever its address is.
+    # Every certificate of a cluster carries this name, whatever its address.
     names = (("grpc.ssl_target_name_override", "ballast"), ("grpc.default_authority", "ballast"))
     return Target(server, metadata, credentials, names)
 
@@ -70,14 +70,14 @@ def _read_named(variable: str) -> Optional[bytes]:
 
 
 def run_name(run: RunLike) -> str:
-    """`runs/photos` of a run, its name, or its id."""
+    """The name `runs/photos` from a run, its name, or its id."""
     if isinstance(run, api.Run):
         return run.name
     return run if run.startswith("runs/") else f"runs/{run}"
 
 
 def new_id() -> str:
-    """A name for a wish, so that a call that is made again does nothing twice."""
+    """An id for a request, so that a repeated call has no second effect."""
     return str(uuid.uuid4())
 
 
@@ -113,7 +113,7 @@ def choice(table: Mapping[str, Any], name: str, what: str) -> Any:
 
 
 def waits() -> Iterator[float]:
-    """Seconds to wait before each further try."""
+    """Seconds to wait before each retry."""
     wait = FIRST_WAIT_S
     while True:
         yield wait
@@ -122,7 +122,7 @@ def waits() -> Iterator[float]:
 
 @dataclass
 class Download:
-    """A file as it comes, checked against what every chunk says of the whole."""
+    """A file in transfer, checked against the size and digest in every chunk."""
 
     content: bytearray
     sha256: str = ""
@@ -144,7 +144,7 @@ class Download:
 
 
 def write_whole(path: "os.PathLike[str]", content: bytes) -> None:
-    """Nobody sees half of the file."""
+    """Writes the file atomically."""
     target = pathlib.Path(path)
     part = target.with_name(f".{target.name}.part")
     part.write_bytes(content)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """The API of a coordinator. Methods raise `BallastError`; streams go on where a lost connection broke them."""
+    """The API of a coordinator. Methods raise `BallastError`; streams resume where a lost connection broke them."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Client:
         token: Optional[str] = None,
         token_file: Union[None, str, "os.PathLike[str]"] = None,
     ) -> None:
-        """Connects to HOST:PORT; the environment says what is left out (`BALLAST_SERVER`, `BALLAST_API_TOKEN_FILE`, …)."""
+        """Connects to HOST:PORT; the environment supplies omitted values (`BALLAST_SERVER`, `BALLAST_API_TOKEN_FILE`, …)."""
         target = requests.target_of(address, token, token_file)
         self._metadata = target.metadata
         if target.credentials is None:
@@ -61,13 +61,13 @@ class Client:
         labels: Optional[Mapping[str, str]] = None,
         request_id: Optional[str] = None,
     ) -> api.Run:
-        """Makes a run. `config` is as in docs/configuration.md; its paths are the server's."""
+        """Creates a run. `config` is described in docs/configuration.md; its paths are the server's."""
         request = requests.create_request(config, run_id, weight, labels, request_id)
         run: api.Run = self._again(lambda: self._unary("CreateRun", request))
         return run
 
     def get_run(self, run: RunLike, *, fields: Optional[Sequence[str]] = None) -> api.Run:
-        """A run as it is now; `fields` (as `["state", "test.accuracy"]`) says what of it."""
+        """The present state of a run; `fields` (as `["state", "test.accuracy"]`) selects fields."""
         request = api.GetRunRequest(name=run_name(run), read_mask=requests.mask_of(fields))
         found: api.Run = self._again(lambda: self._unary("GetRun", request))
         return found
@@ -75,7 +75,7 @@ class Client:
     def list_runs(
         self, filter: str = "", *, order_by: str = "", fields: Optional[Sequence[str]] = None, page_size: int = 100
     ) -> Iterator[api.Run]:
-        """Runs that a filter means, as `state = RUNNING AND test.balanced_accuracy > 0.7`; all by default."""
+        """Runs that match a filter, as `state = RUNNING AND test.balanced_accuracy > 0.7`; all by default."""
         token = ""
         while True:
             request = requests.list_request(filter, order_by, fields, page_size, token)
@@ -86,7 +86,7 @@ class Client:
                 return
 
     def watch(self, run: RunLike, *, from_sequence: int = 1, progress: bool = False) -> Iterator[api.RunEvent]:
-        """What happens in a run, from an event on (0: only what is still to come), until it ends."""
+        """The events of a run, from one on (0: only future events), until it ends."""
         following = from_sequence
         for wait in requests.waits():
             request = api.WatchRunRequest(name=run_name(run), from_sequence=following, include_progress=progress)
@@ -108,7 +108,7 @@ class Client:
         return self.get_run(run)
 
     def cancel_run(self, run: RunLike) -> api.Run:
-        """Stops a run; its complete epochs stand."""
+        """Stops a run; its complete epochs are kept."""
         request = api.CancelRunRequest(name=run_name(run))
         stopped: api.Run = self._unary("CancelRun", request, requests.CANCEL_TIMEOUT_S)
         return stopped
@@ -121,7 +121,7 @@ class Client:
         return resumed
 
     def delete_run(self, run: RunLike, *, allow_missing: bool = False) -> None:
-        """Deletes a run that has ended, with all that it made."""
+        """Deletes a run that has ended, with all its results."""
         request = api.DeleteRunRequest(name=run_name(run), allow_missing=allow_missing)
         self._unary("DeleteRun", request)
 
@@ -132,7 +132,7 @@ class Client:
         return epoch
 
     def model(self, run: RunLike, path: Optional["os.PathLike[str]"] = None, *, format: str = "safetensors") -> bytes:
-        """The classifier of a finished run, as `safetensors` or `onnx`; written to `path` too where one is given."""
+        """The classifier of a finished run, as `safetensors` or `onnx`; also written to `path` if one is given."""
         kind = requests.choice(requests.FORMATS, format, "format")
         content = self._download(
             "GetModel", lambda offset: api.GetModelRequest(name=run_name(run), format=kind, offset=offset)
@@ -142,7 +142,7 @@ class Client:
         return content
 
     def predictions_csv(self, run: RunLike, split: str = "test") -> bytes:
-        """What a finished run's classifier says of each `test` or `validation` image, as CSV."""
+        """The predictions of a finished run's classifier for each `test` or `validation` image, as CSV."""
         kind = requests.choice(requests.SPLITS, split, "split")
         return self._download(
             "GetPredictions", lambda offset: api.GetPredictionsRequest(name=run_name(run), split=kind, offset=offset)
@@ -211,7 +211,7 @@ class Client:
             raise to_error(error) from error
 
     def _again(self, call: Callable[[], Any]) -> Any:
-        """Makes a call that may be made again, a few times where the connection is lost."""
+        """Makes a repeatable call, with a few retries when the connection is lost."""
         for wait, _ in zip(requests.waits(), range(requests.TRIES - 1)):
             try:
                 return call()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class AsyncClient:
-    """The API of a coordinator. Methods raise `BallastError`; streams go on where a lost connection broke them."""
+    """The API of a coordinator. Methods raise `BallastError`; streams resume where a lost connection broke them."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class AsyncClient:
         token: Optional[str] = None,
         token_file: Union[None, str, "os.PathLike[str]"] = None,
     ) -> None:
-        """As `Client`; to be made where a loop runs."""
+        """Like `Client`; create it inside a running loop."""
         target = requests.target_of(address, token, token_file)
         self._metadata = target.metadata
         if target.credentials is None:
@@ -62,13 +62,13 @@ class AsyncClient:
         labels: Optional[Mapping[str, str]] = None,
         request_id: Optional[str] = None,
     ) -> api.Run:
-        """Makes a run. `config` is as in docs/configuration.md; its paths are the server's."""
+        """Creates a run. `config` is described in docs/configuration.md; its paths are the server's."""
         request = requests.create_request(config, run_id, weight, labels, request_id)
         run: api.Run = await self._again(lambda: self._unary("CreateRun", request))
         return run
 
     async def get_run(self, run: RunLike, *, fields: Optional[Sequence[str]] = None) -> api.Run:
-        """A run as it is now; `fields` (as `["state", "test.accuracy"]`) says what of it."""
+        """The present state of a run; `fields` (as `["state", "test.accuracy"]`) selects fields."""
         request = api.GetRunRequest(name=run_name(run), read_mask=requests.mask_of(fields))
         found: api.Run = await self._again(lambda: self._unary("GetRun", request))
         return found
@@ -76,7 +76,7 @@ class AsyncClient:
     async def list_runs(
         self, filter: str = "", *, order_by: str = "", fields: Optional[Sequence[str]] = None, page_size: int = 100
     ) -> AsyncIterator[api.Run]:
-        """Runs that a filter means, as `state = RUNNING AND test.balanced_accuracy > 0.7`; all by default."""
+        """Runs that match a filter, as `state = RUNNING AND test.balanced_accuracy > 0.7`; all by default."""
         token = ""
         while True:
             request = requests.list_request(filter, order_by, fields, page_size, token)
@@ -90,7 +90,7 @@ class AsyncClient:
     async def watch(
         self, run: RunLike, *, from_sequence: int = 1, progress: bool = False
     ) -> AsyncIterator[api.RunEvent]:
-        """What happens in a run, from an event on (0: only what is still to come), until it ends."""
+        """The events of a run, from one on (0: only future events), until it ends."""
         following = from_sequence
         for wait in requests.waits():
             request = api.WatchRunRequest(name=run_name(run), from_sequence=following, include_progress=progress)
@@ -112,7 +112,7 @@ class AsyncClient:
         return await self.get_run(run)
 
     async def cancel_run(self, run: RunLike) -> api.Run:
-        """Stops a run; its complete epochs stand."""
+        """Stops a run; its complete epochs are kept."""
         request = api.CancelRunRequest(name=run_name(run))
         stopped: api.Run = await self._unary("CancelRun", request, requests.CANCEL_TIMEOUT_S)
         return stopped
@@ -125,7 +125,7 @@ class AsyncClient:
         return resumed
 
     async def delete_run(self, run: RunLike, *, allow_missing: bool = False) -> None:
-        """Deletes a run that has ended, with all that it made."""
+        """Deletes a run that has ended, with all its results."""
         await self._unary("DeleteRun", api.DeleteRunRequest(name=run_name(run), allow_missing=allow_missing))
 
     async def epoch(self, run: RunLike, number: int) -> api.Epoch:
@@ -137,7 +137,7 @@ class AsyncClient:
     async def model(
         self, run: RunLike, path: Optional["os.PathLike[str]"] = None, *, format: str = "safetensors"
     ) -> bytes:
-        """The classifier of a finished run, as `safetensors` or `onnx`; written to `path` too where one is given."""
+        """The classifier of a finished run, as `safetensors` or `onnx`; also written to `path` if one is given."""
         kind = requests.choice(requests.FORMATS, format, "format")
         content = await self._download(
             "GetModel", lambda offset: api.GetModelRequest(name=run_name(run), format=kind, offset=offset)
@@ -147,7 +147,7 @@ class AsyncClient:
         return content
 
     async def predictions_csv(self, run: RunLike, split: str = "test") -> bytes:
-        """What a finished run's classifier says of each `test` or `validation` image, as CSV."""
+        """The predictions of a finished run's classifier for each `test` or `validation` image, as CSV."""
         kind = requests.choice(requests.SPLITS, split, "split")
         return await self._download(
             "GetPredictions", lambda offset: api.GetPredictionsRequest(name=run_name(run), split=kind, offset=offset)
@@ -220,7 +220,7 @@ class AsyncClient:
             raise to_error(error) from error
 
     async def _again(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        """Makes a call that may be made again, a few times where the connection is lost."""
+        """Makes a repeatable call, with a few retries when the connection is lost."""
         for wait, _ in zip(requests.waits(), range(requests.TRIES - 1)):
             try:
                 return await call()
