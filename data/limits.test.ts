@@ -285,7 +285,7 @@ describe('CSV', () => {
   ])('with %s', async (_what, text) => {
     write(file(), text);
     expect(await refusal(() => readTable(file()))).toBe(
-      'DIR/x.csv: one of its rows is longer than the limit of 65536 characters (a quote that is not closed?)',
+      'DIR/x.csv: one of its rows is longer than the limit of 65536 characters (an unclosed quote?)',
     );
   });
 

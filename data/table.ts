@@ -97,7 +97,7 @@ function parseRows(file: string, text: string, delimiter: string, above: number)
   } catch (error) {
     if (errorCode(error) === 'CSV_MAX_RECORD_SIZE')
       throw new UserError(
-        `${file}: one of its rows is longer than the limit of ${MAX_ROW_CHARACTERS} characters (a quote that is not closed?)`,
+        `${file}: one of its rows is longer than the limit of ${MAX_ROW_CHARACTERS} characters (an unclosed quote?)`,
       );
     throw new UserError(
       `${file}: not a well-formed CSV file (${toError(error).message}); quote fields that hold quotes or separators`,

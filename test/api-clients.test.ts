@@ -364,7 +364,7 @@ describe('mistakes', () => {
     [['watch', 'nobody'], /runs\/nobody: there is no such run/],
     [['runs', '--filter', 'state = LOST'], /filter: 'LOST': no such state; use one of QUEUED/],
     [['cancel', 'nobody'], /runs\/nobody: there is no such run/],
-    [['resume', 'first'], /runs\/first has ended well/],
+    [['resume', 'first'], /runs\/first has succeeded/],
     [['model', 'nobody', '--out', 'x'], /runs\/nobody: there is no such run/],
     [
       ['synthesize', 'first', '--class', 'cat', '--count', '1', '--out', 'x'],

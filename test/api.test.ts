@@ -370,7 +370,7 @@ describe('a coordinator', () => {
     [
       'resumeRun',
       { name: 'runs/first' },
-      'FAILED_PRECONDITION: runs/first has ended well; there is nothing to resume',
+      'FAILED_PRECONDITION: runs/first has succeeded; there is nothing to resume',
     ],
   ] as const)('refuses %s %j', async (method, request, message) => {
     const call = server.api[method] as (request: object) => Promise<unknown>;

@@ -53,7 +53,7 @@ const CANCEL_DEADLINE_MS = 130_000;
 
 export function addApiCommands(program: Command, context: CommandContext): void {
   addSubmitCommand(program, context);
-  apiCommand<WatchFlags>(program, context, 'watch <run>', 'show what happens in a run, until it ends', watch)
+  apiCommand<WatchFlags>(program, context, 'watch <run>', 'show the events of a run, until it ends', watch)
     .option('--from <sequence>', 'first event to show', '1')
     .addHelpText('after', examples('watch photos', 'watch runs/photos --json --from 120'));
   apiCommand<RunsFlags>(program, context, 'runs [run]', 'list the runs of a coordinator, or show one', runs)
@@ -70,7 +70,7 @@ export function addApiCommands(program: Command, context: CommandContext): void 
     program,
     context,
     'predictions <run>',
-    'download what a finished run’s classifier says of each image',
+    'download the predictions of a finished run’s classifier for each image',
     predictions,
   )
     .requiredOption('--out <file>', 'CSV file to write')

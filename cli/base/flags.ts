@@ -38,12 +38,12 @@ export const DATA_FLAGS: readonly Flag[] = [
   {
     flags: '--test <path>',
     path: ['data', 'test'],
-    help: 'test images, where the data has no split of its own',
+    help: 'test images, if the data has no test split',
   },
   {
     flags: '--test-fraction <x>',
     path: ['data', 'testFraction'],
-    help: 'take this share of every class as test, groups whole, where there is no test split',
+    help: 'use this share of every class as test images, whole groups, if there is no test split',
     parse: number,
   },
   {

@@ -22,7 +22,7 @@ export function addDashboardCommand(program: Command, context: CommandContext): 
     .command('dashboard')
     .summary('show runs in the browser')
     .description(
-      'Serves a page of the runs and studies in a folder, to this machine alone (127.0.0.1), and prints its link. The page ' +
+      'Serves a page of the runs and studies in a folder, only to this machine (127.0.0.1), and prints its link. The page ' +
         'follows runs in progress and shows finished ones; nothing has to be running.',
     )
     .argument('[dir]', 'folder of runs and studies, or of one', 'runs')

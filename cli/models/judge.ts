@@ -17,7 +17,7 @@ export function addJudgeCommand(program: Command, context: CommandContext): void
   const train = judge
     .command('train')
     .description(
-      'Trains a classifier on real images alone, for --judge of `ballast run`. Give it more data than the run has, or balanced data.',
+      'Trains a classifier only on real images, for --judge of `ballast run`. Give it more data than the run has, or balanced data.',
     )
     .option('--config <file>', 'YAML or JSON file with the configuration')
     .requiredOption('--out <file>', 'model file to write');

@@ -29,7 +29,7 @@ export function addPriorCommand(program: Command, context: CommandContext): void
     .requiredOption('--out <dir>', 'folder of the prior')
     .option(
       '--unlabelled <path...>',
-      'folders, CSV, NPZ or IDX files of images without labels, in addition to --data or alone',
+      'folders, CSV, NPZ or IDX files of images without labels, in addition to --data or instead of it',
     )
     .option('--resume', 'continue from the checkpoint in --out, with its own configuration');
   addConfigFlags(train, PRIOR_FLAGS);

@@ -6,7 +6,7 @@ import { parseJoin } from '../cluster/node-settings.ts';
 
 export const JOIN = new Option(
   '--join <url>',
-  'make images on the nodes of a cluster too: nats://HOST:PORT, or grpc://HOST:PORT',
+  'also make images on the nodes of a cluster: nats://HOST:PORT, or grpc://HOST:PORT',
 );
 export const HOST = new Option(
   '--host <host>',

@@ -58,7 +58,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .option('--overwrite', 'replace the run that the folder holds')
     .addOption(JOIN)
     .addOption(HOST)
-    .option('--nats <url>', 'publish events on this NATS server too (nats://host:4222)')
+    .option('--nats <url>', 'also publish events on this NATS server (nats://host:4222)')
     .option('--metrics-port <port>', 'serve Prometheus metrics of all processes of the run')
     .option('--dashboard', 'show the run in the browser while it runs; prints the link of the page')
     .option('--json', 'print one event per line, as JSON')

@@ -36,7 +36,7 @@ export function addStudyCommand(program: Command, context: CommandContext): void
     .option('--plan', 'only list the runs, and which of them exist already')
     .addOption(JOIN)
     .addOption(HOST)
-    .option('--nats <url>', 'publish events on this NATS server too (nats://host:4222)')
+    .option('--nats <url>', 'also publish events on this NATS server (nats://host:4222)')
     .option('--metrics-port <port>', 'serve Prometheus metrics of a run in progress')
     .option('--json', 'print one event per line, as JSON with the name of its run')
     .action((file: string, options: StudyOptions) => runStudy(file, options, context));

@@ -67,7 +67,7 @@ function addSharedOptions(command: Command): void {
     .option('--seeds <list>', 'seeds, separated by commas', '1')
     .option('--parallel <n>', 'runs at a time', '1')
     .option('--overwrite', 'replace runs that the folder holds')
-    .option('--nats <url>', 'publish events on this NATS server too (nats://host:4222)')
+    .option('--nats <url>', 'also publish events on this NATS server (nats://host:4222)')
     .option('--metrics-port <port>', 'serve Prometheus metrics of the run in progress')
     .option('--json', 'print one event per line, as JSON with the name of its run');
 }

@@ -74,7 +74,7 @@ export function runMethods(parts: ApiParts, lookup: RunLookup): Methods {
       const { id, state, resumeRequestId } = lookup.run(name);
       const isRepeated = requestId !== '' && requestId === resumeRequestId;
       if (state === 'succeeded' && !isRepeated) {
-        const message = `${runName(id)} has ended well; there is nothing to resume`;
+        const message = `${runName(id)} has succeeded; there is nothing to resume`;
         throw precondition('RUN_SUCCEEDED', runName(id), message);
       }
       return describe(await runs.resume(id, requestId));

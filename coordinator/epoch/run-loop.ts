@@ -224,7 +224,7 @@ function imageWarnings(
   );
   if (told.length === 0) return {};
   const line =
-    `a small classifier tells synthetic images from real ones by their fine structure: ${told.join(', ')}; ` +
+    `a small classifier distinguishes synthetic images from real ones by their fine structure: ${told.join(', ')}; ` +
     'look at the grids, and try a smaller synthesis.guidance.scale, guidance.lowPass, or a better prior';
   return { imageWarnings: [line] };
 }

@@ -280,8 +280,8 @@ describe('a damaged checkpoint is told in one line with what to do', () => {
 
 describe('a damaged file of a run folder is told in one line with what to do', () => {
   it.each([
-    ['config.json', (folder: RunFolder) => folder.readConfig(), 'start the run anew with --overwrite'],
-    ['classes.json', (folder: RunFolder) => folder.readClasses(), 'start the run anew with --overwrite'],
+    ['config.json', (folder: RunFolder) => folder.readConfig(), 'start the run again with --overwrite'],
+    ['classes.json', (folder: RunFolder) => folder.readClasses(), 'start the run again with --overwrite'],
     ['report.json', (folder: RunFolder) => folder.readReport(), 'delete it and resume the run'],
     [
       'checkpoints/holder.json',

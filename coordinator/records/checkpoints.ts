@@ -184,9 +184,9 @@ export class Checkpoints {
     const text = await readOrNull(join(this.#dir, 'latest.json'));
     if (text === null) return null;
     const path = join(this.#dir, 'latest.json');
-    const { epoch } = parseJsonObject(text, path, 'start the run anew with --overwrite');
+    const { epoch } = parseJsonObject(text, path, 'start the run again with --overwrite');
     if (typeof epoch !== 'number' || !Number.isInteger(epoch) || epoch < 1)
-      throw new UserError(`${path} is damaged: it names no epoch; start the run anew with --overwrite`);
+      throw new UserError(`${path} is damaged: it names no epoch; start the run again with --overwrite`);
     return { epoch, folder: epochName(epoch), weightsDigest: null };
   }
 

@@ -33,7 +33,7 @@ export interface EnvironmentEntry {
   readonly facts: Readonly<Record<string, string>>;
 }
 
-const ANEW = 'start the run anew with --overwrite';
+const ANEW = 'start the run again with --overwrite';
 
 export class RunFolder {
   readonly dir: string;
@@ -148,7 +148,7 @@ export class RunFolder {
   async addEnvironment(entry: EnvironmentEntry): Promise<void> {
     const path = join(this.dir, 'environment.json');
     const text = await readOrNull(path);
-    const advice = 'delete it: it tells only what the run was computed on';
+    const advice = 'delete it: it only records the machine and versions of the run';
     const known = text === null ? [] : (parseJsonObject(text, path, advice)['starts'] ?? []);
     const starts = known as readonly EnvironmentEntry[];
     await writeFileAtomic(path, pretty({ starts: [...starts, entry] }));

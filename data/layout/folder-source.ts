@@ -75,7 +75,7 @@ async function findTop(whole: Folder): Promise<Pick<Place, 'top' | 'tables' | 'e
     const isWrapper = top.images.length === 0 && inner.length === 1 && only!.folders.length > 0;
     if (!isWrapper || splitOfName(only!.name) !== null) return { top, tables, evidence };
     if (only!.folders.filter(({ imageCount }) => imageCount > 0).length < 2) return { top, tables, evidence };
-    evidence.push(`all images lie in ${only!.name}/`);
+    evidence.push(`all images are in ${only!.name}/`);
     top = only!;
   }
 }

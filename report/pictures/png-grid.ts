@@ -102,7 +102,7 @@ function check(grid: PngGrid): number {
   const size = height * width * channels;
   if (!(size > 0) || images.length % size !== 0) {
     throw new RangeError(
-      `${images.length} bytes are no whole number of ${height}×${width}×${channels} images`,
+      `${images.length} bytes are not a whole number of ${height}×${width}×${channels} images`,
     );
   }
   return images.length / size;

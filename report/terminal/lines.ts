@@ -52,7 +52,7 @@ function imagesWarning({ epochs }: RunReport): string {
   const told = last === undefined ? 0 : classesToldApart(last).length;
   return told === 0
     ? ''
-    : `; warning: synthetic images of ${plural(told, 'class')} are easily told from real ones`;
+    : `; warning: synthetic images of ${plural(told, 'class')} are easily distinguished from real ones`;
 }
 
 export function troubleLine(event: Extract<RunEvent, { readonly type: 'actor' }>): string {
