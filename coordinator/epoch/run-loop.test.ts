@@ -130,7 +130,7 @@ describe('a run', () => {
     expect(records[1]!.grid).toBe('grids/epoch-002.png');
     expect(records[1]!.toldApart).toEqual([0.5, 0.95, null]);
     const { imageWarnings } = JSON.parse(await readFile(join(dir, 'report.json'), 'utf8')) as RunReport;
-    expect(imageWarnings).toEqual([expect.stringMatching(/tells synthetic images .*: bag \(95%\);/)]);
+    expect(imageWarnings).toEqual([expect.stringMatching(/distinguishes synthetic images .*: bag \(95%\);/)]);
     for (const name of [
       'config.json',
       'report.json',
