@@ -106,7 +106,7 @@ async function measureDecoding({ folder, size, rounds, work, peer }: DecodingOpt
   };
 }
 
-/** Loads the folder in a process of its own. */
+/** Loads the folder in a separate process. */
 async function load(folder: string, size: number, cache: string): Promise<Loaded> {
   const script = join(import.meta.dirname, 'decoding-process.js');
   const env = { ...process.env, BALLAST_IMAGE_CACHE: cache };

@@ -116,8 +116,8 @@ describe('confineTree', () => {
       '../../../secret',
       'cat/s is a link that leads nowhere, or out of',
     ],
-    ['itself', 'data/photos/cat/loop', '.', 'cat/loop is a link to a folder that it lies in'],
-    ['what lies above', 'data/photos/cat/up', '..', 'cat/up is a link to a folder that it lies in'],
+    ['itself', 'data/photos/cat/loop', '.', 'cat/loop is a link to a folder that contains it'],
+    ['what lies above', 'data/photos/cat/up', '..', 'cat/up is a link to a folder that contains it'],
     ['a link to itself', 'data/photos/cat/me', 'me', 'cat/me is a link that leads nowhere'],
   ])('refuses a link to %s', async (_what, path, to, message) => {
     link(path, to);
@@ -131,7 +131,7 @@ describe('confineTree', () => {
     await expect(tree('photos')).rejects.toThrow('step/out is a link that leads nowhere, or out of');
     rmSync(join(data, 'b/out'));
     link('data/b/back', '../photos');
-    await expect(tree('photos')).rejects.toThrow('step/back is a link to a folder that it lies in');
+    await expect(tree('photos')).rejects.toThrow('step/back is a link to a folder that contains it');
   });
 
   it('looks into every folder once, however many links lead to it', async () => {

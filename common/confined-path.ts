@@ -92,8 +92,8 @@ class TreeWalk {
   async #follow(link: string, above: readonly string[], name: string): Promise<void> {
     const real = await realOrNull(link);
     if (real === null || !this.#roots.some((root) => isWithin(root, real)))
-      return this.#refuse(name, 'is a link that leads nowhere, or out of the folders that may be read');
-    if (above.includes(real)) return this.#refuse(name, 'is a link to a folder that it lies in');
+      return this.#refuse(name, 'is a link that leads nowhere, or out of the readable folders');
+    if (above.includes(real)) return this.#refuse(name, 'is a link to a folder that contains it');
     if ((await stat(real)).isDirectory()) await this.visit(real, [...above, real], name);
   }
 

@@ -1,4 +1,4 @@
-/** The coordinator of a cluster: does runs on the cluster's nodes and serves the public API, on a node of its own. */
+/** The coordinator of a cluster: executes runs on the cluster's nodes and serves the public API, on its own node. */
 import type { Registry } from 'prom-client';
 import { ChannelPool } from '../actors/calls/channels.ts';
 import type { Node } from '../actors/node/node.ts';

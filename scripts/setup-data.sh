@@ -25,7 +25,7 @@ download() {
 }
 
 work=$(mktemp -d)
-chmod 755 "$work" # apt fetches as a user of its own
+chmod 755 "$work" # apt downloads as a separate user
 trap 'rm -rf "$work"' EXIT
 if command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null &&
   (cd "$work" && download >"$work/log" 2>&1 </dev/null) &&

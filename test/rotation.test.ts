@@ -106,7 +106,7 @@ describe.skipIf(!hasOpenssl)(`renewed certificates${why}`, () => {
   });
 
   const addresses = () => [coordinator.nodeAddress, node.address];
-  /** Whether a new connection of a caller who knows one authority, and is known to it, comes about. */
+  /** Whether a caller that trusts one authority, with a certificate of it, can open a new connection. */
   const comesIn = async (caller: CertificateFiles, address: string): Promise<boolean> => {
     const pool = new ChannelPool({ security: readSecurity(caller) });
     try {

@@ -30,7 +30,7 @@ interface HostOptions {
   readonly proxy?: (address: string) => Promise<string>;
 }
 
-/** A node as on a machine of its own: server, store and folders. */
+/** A node as on a separate machine: server, store and folders. */
 async function openHost(nodeId: string, options: HostOptions = {}) {
   const { capacityBytes = 64 * MIB, proxy, nowMs = Date.now } = options;
   const folder = await mkdtemp(join(tmpdir(), 'ballast-objects-'));
@@ -391,7 +391,7 @@ describe('between nodes', () => {
   });
 });
 
-/** Passes bytes on, and cuts its first connection after so many bytes from the server. */
+/** Forwards bytes, and cuts its first connection after this many bytes from the server. */
 async function openCuttingProxy(address: string, cutAfterBytes: number): Promise<string> {
   const [host, port] = address.split(':');
   let isCut = false;

@@ -1,6 +1,6 @@
 /**
  * Trainers for images on demand. Each has published a run's data and classifier, as after the run's last complete epoch;
- * it is kept for a while after its last user, and gives way when a run begins.
+ * it is kept for a while after its last user, and is removed when a run begins.
  */
 import { openedBy } from '../epoch/preparation.ts';
 import type { OpenResult__Output } from '../../gen/ballast/v1/OpenResult.ts';

@@ -3,12 +3,12 @@
  * knowledge cannot corrupt them:
  *
  * - `checkpoints/`: exclusive commits (checkpoints.ts). Everything else follows from them.
- * - `metrics.jsonl`: always rewritten as a whole from the committed state; whoever wrote it looks afterwards whether more
+ * - `metrics.jsonl`: always rewritten as a whole from the committed state; the writer then checks whether more
  *   has been committed meanwhile, and then writes it again.
- * - `grids/`, `model/`: replaced at once, by the same bytes whoever writes them; the model's digest is compared with the
+ * - `grids/`, `model/`: replaced at once, by the same bytes from any writer; the model's digest is compared with the
  *   last commit's.
  * - `report.json`: created exclusively, once, from the committed records.
- * - `config.json`, `classes.json`: the same whoever writes them. `environment.json`: only by the holder; of two starts
+ * - `config.json`, `classes.json`: the same from any writer. `environment.json`: only by the holder; of two starts
  *   in one instant a line may be lost.
  * - `events.jsonl` has one writer, the node; opening it again leaves an earlier writer with a file that has no name
  *   (actors/control/event-log.ts).

@@ -1,4 +1,4 @@
-/** Does one run of the coordinator: a trainer of its own, a share of the workers, its folder, its events. */
+/** Executes one run of the coordinator: with its own trainer, a share of the workers, its folder, its events. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lackingLabels } from '../../actors/cluster/placement.ts';
 import type { EventBus } from '../../actors/control/event-bus.ts';

@@ -17,7 +17,7 @@ import { isAbsolute, join } from 'node:path';
 import type { Place } from './packed-images.ts';
 
 const DIGEST_BYTES = 32;
-/** A pack is finished when it is larger, so that a process that dies loses no more. */
+/** A pack is finished when it is larger, so that a process that dies loses at most that much. */
 const PACK_BYTES = 2 ** 28;
 const DEFAULT_LIMIT_BYTES = 64 * 2 ** 30;
 /** A file of an unfinished pack that has not been written to for this long belongs to a process that died. */
