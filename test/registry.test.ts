@@ -20,10 +20,12 @@ import {
   silentLog,
 } from '../actors/index.ts';
 import type { Registry, RegistryChange, RegistryEntry, RegistryOptions } from '../actors/index.ts';
+import { NatsLink } from '../actors/control/nats-connection.ts';
+import { canMark, NatsBuckets } from '../actors/control/registry-nats-buckets.ts';
 import { registryService } from '../actors/proto/runtime-services.ts';
 import { ServingProcess } from '../actors/serving/serving-process.ts';
 import { packageRoot } from '../common/package-root.ts';
-import { hasNats, startNats, type NatsServer } from './support/nats.ts';
+import { hasNats, natsVersion, startNats, type NatsServer } from './support/nats.ts';
 
 const TTL_MS = 600;
 const PATIENCE_MS = 60_000;
@@ -465,6 +467,24 @@ describe.skipIf(!hasNats)('a registry whose NATS server goes and comes back', ()
     await successor.release();
     await watched.stop();
   });
+});
+
+const hasMarkers = natsVersion !== null && canMark(natsVersion);
+const whyNoMarkers = hasMarkers ? '' : ` (skipped: takes 2.11, this is ${natsVersion ?? 'none'})`;
+
+it.skipIf(!hasMarkers)(`a NATS server announces the end of a lease${whyNoMarkers}`, async () => {
+  const link = await NatsLink.connect({ url: nats!.url });
+  const buckets = new NatsBuckets(link, { cluster: 'marked' });
+  const lease = { id: 'short', name: 'holder', ttlMs: TTL_MS, fencingToken: 1 };
+  await buckets.writeLease(lease, 0);
+  const ends = (await buckets.watchEnds(TTL_MS))!;
+  const ended = await ends.iterate()[Symbol.asyncIterator]().next();
+  expect(ended).toEqual({ done: false, value: 'short' });
+  // The marker lies there now, and is no record.
+  expect(await buckets.readLease(lease)).toBeNull();
+  expect(await buckets.liveLeases(TTL_MS)).toEqual(new Set());
+  ends.stop();
+  await link.close();
 });
 
 describe('announcers', () => {

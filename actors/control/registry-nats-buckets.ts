@@ -5,15 +5,16 @@
  *   ballast_<cluster>_lease_<ttl>  <lease id> → {name, fencingToken}; the server drops records that are not renewed for
  *                                  the bucket's time to live. One bucket for each ttl in use
  *
- * An entry is valid only while its lease's record exists. Server 2.9 does not announce that it drops one, so watchers
- * poll. Sequences begin at the stream's creation time in ms (an empty stream is purged up to there), so that a stream
- * recreated after a loss continues with larger numbers.
+ * An entry is valid only while its lease's record exists. Since 2.11 a server announces that it drops one, by a marker
+ * without content (decision 45); with older servers watchers poll. Sequences begin at the stream's creation time in ms
+ * (an empty stream is purged up to there), so that a stream recreated after a loss continues with larger numbers.
  */
 
 import type { JetStreamManager, KV, KvEntry, QueuedIterator, StreamInfo } from 'nats';
-import { StorageType } from 'nats';
+import { nanos, StorageType } from 'nats';
 import { UserError } from '../../common/errors.ts';
 import { shown } from '../base/checks.ts';
+import { forbidden } from './nats-connection.ts';
 import type { NatsLink } from './nats-connection.ts';
 import type { JsonObject, RegistryEntry } from './registry.ts';
 
@@ -43,6 +44,8 @@ export interface BucketOptions {
 /** Smaller sequences come from a stream whose numbering is not initialised yet. */
 const SMALLEST_REVISION = 1e12;
 const REQUEST_TIMEOUT_MS = 5000;
+/** How long the server keeps a marker, its minimum; watchers get it at once. */
+const MARKER_TTL_MS = 1000;
 const KEY_HEAD = 'k.';
 const TOKEN_KEY = 'token';
 
@@ -62,6 +65,17 @@ function fromKv(entry: KvEntry): StoredEntry {
     writtenMs: entry.created.getTime(),
     content: entry.operation === 'PUT' ? entry.json() : null,
   };
+}
+
+/** Whether a server of this version can mark what it drops. */
+export function canMark(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > 2 || (major === 2 && minor >= 11);
+}
+
+/** Whether it is a record, and not the marker of one that is gone. */
+function isRecord({ operation, length }: Pick<KvEntry, 'operation' | 'length'>): boolean {
+  return operation === 'PUT' && length > 0;
 }
 
 /** The entry as readers see it, once its lease is known to be alive. */
@@ -136,7 +150,7 @@ export class NatsBuckets {
   }
 
   /** The same, then later writes. `onListed` is called between the two. */
-  async watch(prefix: string, onListed: () => void): Promise<WatchedEntries> {
+  async watch(prefix: string, onListed: () => void): Promise<Watched<StoredEntry>> {
     const entries = await this.#watch(prefix, onListed);
     return { stop: () => entries.stop(), iterate: () => mapped(entries) };
   }
@@ -156,7 +170,7 @@ export class NatsBuckets {
   /** Revision of the lease's record; null when the lease has expired. */
   async readLease({ id, ttlMs }: { readonly id: string; readonly ttlMs: number }): Promise<number | null> {
     const record = await (await this.#leaseBucket(ttlMs)).get(id);
-    return record?.operation === 'PUT' ? record.revision : null;
+    return record !== null && isRecord(record) ? record.revision : null;
   }
 
   async removeLease(lease: StoredLease): Promise<void> {
@@ -164,8 +178,28 @@ export class NatsBuckets {
     if (revision !== null) await this.#deleteMessage(this.#leaseName(lease.ttlMs), revision);
   }
 
-  /** Ids of the living leases with one time to live, in one request. */
+  /** Ids of leases with one time to live, as the server announces their ends; null when it does not, to this user. */
+  async watchEnds(ttlMs: number): Promise<Watched<string> | null> {
+    if (!this.#marks) return null;
+    try {
+      const records = await (await this.#leaseBucket(ttlMs)).watch({ headers_only: true });
+      return { stop: () => records.stop(), iterate: () => endedIds(records) };
+    } catch (thrown) {
+      if (forbidden(thrown) !== null) return null;
+      throw thrown;
+    }
+  }
+
+  /** Ids of the living leases with one time to live; one request each where the server marks those that ended. */
   async liveLeases(ttlMs: number): Promise<Set<string>> {
+    const ids = await this.leaseIds(ttlMs);
+    if (!this.#marks) return ids;
+    const revisions = await Promise.all([...ids].map((id) => this.readLease({ id, ttlMs })));
+    return new Set([...ids].filter((_, i) => revisions[i] !== null));
+  }
+
+  /** The same in one request; where the server marks ended leases, it includes those that ended within a second. */
+  async leaseIds(ttlMs: number): Promise<Set<string>> {
     const bucket = this.#leaseName(ttlMs);
     const subjects = await this.#subjects(`KV_${bucket}`);
     return new Set(subjects.map((subject) => subject.slice(`$KV.${bucket}.`.length)));
@@ -212,6 +246,10 @@ export class NatsBuckets {
     return `${this.#bucket}_lease_${ttlMs}`;
   }
 
+  get #marks(): boolean {
+    return canMark(this.#link.connection.info?.version ?? '');
+  }
+
   #jetstream(): Promise<JetStreamManager> {
     const { connection } = this.#link;
     return (this.#manager ??= remembered(
@@ -227,9 +265,20 @@ export class NatsBuckets {
   #leaseBucket(ttlMs: number): Promise<KV> {
     const known = this.#leases.get(ttlMs);
     if (known !== undefined) return known;
-    const opening = this.#openBucket(this.#leaseName(ttlMs), { ttl: ttlMs });
+    const opening = this.#openLeases(this.#leaseName(ttlMs), ttlMs);
     const bucket = remembered(opening, () => this.#leases.delete(ttlMs));
     this.#leases.set(ttlMs, bucket);
+    return bucket;
+  }
+
+  async #openLeases(name: string, ttlMs: number): Promise<KV> {
+    const bucket = await this.#openBucket(name, { ttl: ttlMs });
+    if (!this.#marks) return bucket;
+    const { streams } = await this.#jetstream();
+    // The client's types lack both fields, but it passes them on.
+    const marks: object = { allow_msg_ttl: true, subject_delete_marker_ttl: nanos(MARKER_TTL_MS) };
+    // A user who may not change the stream uses it as it is; watchers poll, too.
+    await streams.update(`KV_${name}`, marks).catch(() => undefined);
     return bucket;
   }
 
@@ -254,9 +303,13 @@ export class NatsBuckets {
   }
 }
 
-export interface WatchedEntries {
+export interface Watched<Item> {
   stop(): void;
-  iterate(): AsyncIterable<StoredEntry>;
+  iterate(): AsyncIterable<Item>;
+}
+
+async function* endedIds(records: QueuedIterator<KvEntry>): AsyncGenerator<string, void, undefined> {
+  for await (const record of records) if (!isRecord(record)) yield record.key;
 }
 
 async function* mapped(entries: QueuedIterator<KvEntry>): AsyncGenerator<StoredEntry, void, undefined> {

@@ -1,6 +1,7 @@
 /**
- * One watch of the registry in NATS, until it breaks: entries as the server pushes them, and, because the server does
- * not announce expiry, polls of the living leases. Polls also detect a recreated stream.
+ * One watch of the registry in NATS, until it breaks: entries and ends of leases as the server pushes them, and polls of
+ * the living leases: frequent where the server does not announce expiry (before 2.11). Polls also detect a recreated
+ * stream.
  */
 
 import { toError } from '../../common/errors.ts';
@@ -9,11 +10,12 @@ import { CallError } from '../base/call-errors.ts';
 import type { NatsLink } from './nats-connection.ts';
 import type { RegistryChange } from './registry.ts';
 import { toEntry } from './registry-nats-buckets.ts';
-import type { NatsBuckets, StoredEntry, StoredLease, WatchedEntries } from './registry-nats-buckets.ts';
+import type { NatsBuckets, StoredEntry, StoredLease, Watched } from './registry-nats-buckets.ts';
 
 type WatchEvent =
   | { readonly kind: 'entry'; readonly entry: StoredEntry }
   | { readonly kind: 'listed' }
+  | { readonly kind: 'ended'; readonly leaseId: string }
   | { readonly kind: 'poll' }
   | { readonly kind: 'lost'; readonly reason: Error };
 
@@ -40,6 +42,8 @@ export class NatsWatch {
   /** Expired leases; they never come back. */
   readonly #dead = new Set<string>();
   readonly #startMs = performance.now();
+  /** Announcements of ended leases, by time to live; null where the server makes none. */
+  readonly #ends = new Map<number, Watched<string> | null>();
   #isListed = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -55,18 +59,19 @@ export class NatsWatch {
     const { session } = this.#link;
     const onLost = () => this.#events.push({ kind: 'lost', reason: toError(session.reason) });
     session.addEventListener('abort', onLost, { once: true });
-    let entries: WatchedEntries | null = null;
+    let entries: Watched<StoredEntry> | null = null;
     try {
       const onListed = () => this.#events.push({ kind: 'listed' });
       entries = await this.#ask(() => this.#buckets.watch(this.#prefix, onListed));
       const incarnation = await this.#ask(() => this.#buckets.incarnation());
-      void this.#pump(entries);
+      void this.#pump(entries, (entry) => ({ kind: 'entry', entry }));
       this.#schedulePoll();
       for await (const event of this.#events.iterate(signal)) yield* await this.#handle(event, incarnation);
     } finally {
       clearTimeout(this.#timer);
       session.removeEventListener('abort', onLost);
       entries?.stop();
+      for (const ends of this.#ends.values()) ends?.stop();
     }
   }
 
@@ -77,6 +82,9 @@ export class NatsWatch {
       case 'listed':
         this.#isListed = true;
         return [{ type: 'synced' }];
+      case 'ended':
+        this.#dead.add(event.leaseId);
+        return this.#expired();
       case 'poll':
         return this.#onPoll(incarnation);
       case 'lost':
@@ -98,7 +106,10 @@ export class NatsWatch {
     }
     const isNewLease = lease !== null && !this.#ttls().has(lease.ttlMs);
     this.#told.set(key, lease);
-    if (isNewLease) this.#schedulePoll();
+    if (isNewLease) {
+      await this.#followEnds(lease.ttlMs);
+      this.#schedulePoll();
+    }
     return [{ type: 'put', entry }];
   }
 
@@ -114,6 +125,11 @@ export class NatsWatch {
       if (!isSilent || this.#isOverdue()) throw thrown;
     }
     this.#schedulePoll();
+    return this.#expired();
+  }
+
+  /** The entries whose leases are over. */
+  #expired(): RegistryChange[] {
     const expired = [...this.#told].filter(([, lease]) => lease !== null && this.#dead.has(lease.id));
     for (const [key] of expired) this.#told.delete(key);
     return expired.map(([key]) => ({ type: 'expired', key }));
@@ -136,17 +152,24 @@ export class NatsWatch {
   }
 
   async #refresh(ttlMs: number): Promise<void> {
-    const alive = await this.#ask(() => this.#buckets.liveLeases(ttlMs));
+    const alive = await this.#ask(() => this.#buckets.leaseIds(ttlMs));
     this.#alive.set(ttlMs, alive);
     for (const lease of this.#told.values()) {
       if (lease?.ttlMs === ttlMs && !alive.has(lease.id)) this.#dead.add(lease.id);
     }
   }
 
-  async #pump(entries: WatchedEntries): Promise<void> {
+  async #followEnds(ttlMs: number): Promise<void> {
+    if (this.#ends.has(ttlMs)) return;
+    const ends = await this.#ask(() => this.#buckets.watchEnds(ttlMs));
+    this.#ends.set(ttlMs, ends);
+    if (ends !== null) void this.#pump(ends, (leaseId) => ({ kind: 'ended', leaseId }));
+  }
+
+  async #pump<Item>(items: Watched<Item>, toEvent: (item: Item) => WatchEvent): Promise<void> {
     let reason = this.#link.unavailable('ended a watch');
     try {
-      for await (const entry of entries.iterate()) this.#events.push({ kind: 'entry', entry });
+      for await (const item of items.iterate()) this.#events.push(toEvent(item));
     } catch (thrown) {
       reason = this.#link.unavailable('ended a watch', thrown);
     }
@@ -155,7 +178,8 @@ export class NatsWatch {
 
   #schedulePoll(): void {
     clearTimeout(this.#timer);
-    const delayMs = pollEveryMs(this.#ttls());
+    // Where the server announces expiry, polls are only for what it cannot announce.
+    const delayMs = pollEveryMs([...this.#ttls()].filter((ttlMs) => !this.#ends.get(ttlMs)));
     this.#timer = setTimeout(() => this.#events.push({ kind: 'poll' }), delayMs);
     this.#timer.unref();
   }

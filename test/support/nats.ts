@@ -1,9 +1,17 @@
-/** A real nats-server, where one is installed: started, stopped, paused, killed, and started again with or without its past. */
+/**
+ * A real nats-server, where one is installed (BALLAST_NATS_SERVER names another program than the one on the PATH): started,
+ * stopped, paused, killed, and started again with or without its past.
+ */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 
-export const hasNats = spawnSync('nats-server', ['--version']).status === 0;
+const program = process.env['BALLAST_NATS_SERVER'] ?? 'nats-server';
+const [, version = null] = /v(\d+\.\d+\.\d+)/.exec(String(spawnSync(program, ['--version']).stdout)) ?? [];
+
+/** As `2.9.10`; null where none is installed. */
+export const natsVersion = version;
+export const hasNats = natsVersion !== null;
 
 export interface NatsServer {
   readonly process: ChildProcess;
@@ -62,7 +70,7 @@ async function launch(
   env: Readonly<Record<string, string>>,
   log: string[],
 ): Promise<ChildProcess> {
-  const child = spawn('nats-server', args, { env: { ...process.env, ...env } });
+  const child = spawn(program, args, { env: { ...process.env, ...env } });
   await new Promise<void>((resolve, reject) => {
     child.stderr.on('data', (text: Buffer) => {
       log.push(text.toString());
