@@ -3,16 +3,11 @@ import type { Registry } from 'prom-client';
 import { ChannelPool } from '../actors/calls/channels.ts';
 import type { Node } from '../actors/node/node.ts';
 import { ObjectStore } from '../actors/objects/objects.ts';
-import { loadService } from '../actors/proto/protos.ts';
 import { SecurityFiles } from '../actors/security/security-files.ts';
 import type { Labels, Resources } from '../actors/status/status.ts';
 import { ActorSystem } from '../actors/system/system.ts';
 import type { Log } from '../common/log.ts';
 import type { ApiTokens } from '../common/tokens.ts';
-import type {
-  CoordinatorServiceClient,
-  CoordinatorServiceHandlers,
-} from '../gen/ballast/v1/CoordinatorService.ts';
 import type { RunActions } from '../dashboard/server/actions.ts';
 import type { RunEvent } from '../report/records.ts';
 import { Gate } from './api/access.ts';
@@ -22,6 +17,7 @@ import { pageActions } from './api/page-actions.ts';
 import type { ShowPath } from './api/resources.ts';
 import type { Confine } from './api/run-request.ts';
 import { ApiServer } from './api/server.ts';
+import { coordinatorService } from './api/service.ts';
 import { SynthesisOnDemand } from './api/synthesize.ts';
 import type { workerType } from './crew/actor-types.ts';
 import { CoordinatorMetrics } from './epoch/run-metrics.ts';
@@ -39,11 +35,6 @@ import { WorkerPool } from './crew/worker-pool.ts';
 
 /** How long an ended run's metrics can still be scraped. */
 const KEEP_METRICS_MS = 600_000;
-
-export const coordinatorService = loadService<CoordinatorServiceClient, CoordinatorServiceHandlers>(
-  'ballast/v1/coordinator.proto',
-  'ballast.v1.CoordinatorService',
-);
 
 export interface CoordinatorOptions {
   /** The node that it lives on. */

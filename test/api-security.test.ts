@@ -6,7 +6,7 @@ import * as grpc from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newToken } from '../common/tokens.ts';
 import { readErrorInfo } from '../coordinator/api/errors.ts';
-import { coordinatorService } from '../coordinator/service.ts';
+import { coordinatorService } from '../coordinator/api/service.ts';
 import { toStruct } from '../coordinator/api/struct.ts';
 import { startCoordinator, type TestCoordinator } from './support/coordinator.ts';
 import { expectLintedMetrics, hasPrometheus, MISSING } from './support/prometheus.ts';

@@ -10,7 +10,7 @@ import type { IProbe } from 'kubernetes-models/v1/Probe';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChannelPool, plainCalls } from '../actors/calls/channels.ts';
 import type { TlsFiles } from '../actors/security/security.ts';
-import { coordinatorService } from '../coordinator/service.ts';
+import { coordinatorService } from '../coordinator/api/service.ts';
 import { ended, tinyConfig } from './support/coordinator.ts';
 import { hasOpenssl, secretFiles } from './support/k8s/certificates.ts';
 import { type LocalContainer, localContainer, type Place } from './support/k8s/local-pod.ts';

@@ -15,7 +15,7 @@ import {
   TLS_KEY_KEY,
 } from '../actors/security/security.ts';
 import { Authority, type CertificateFiles, hasOpenssl } from '../actors/testing/certificates.ts';
-import { coordinatorService } from '../coordinator/service.ts';
+import { coordinatorService } from '../coordinator/api/service.ts';
 import { startTestNode, type TestNode } from './support/cluster.ts';
 import {
   type Api,

@@ -6,7 +6,7 @@ import type { Calls } from '../../actors/proto/protos.ts';
 import { UserError } from '../../common/errors.ts';
 import { plainText } from '../../common/plain-text.ts';
 import { readErrorInfo } from '../../coordinator/api/errors.ts';
-import { coordinatorService } from '../../coordinator/service.ts';
+import { coordinatorService } from '../../coordinator/api/service.ts';
 import type { CoordinatorServiceClient } from '../../gen/ballast/v1/CoordinatorService.ts';
 import type { ErrorInfo__Output } from '../../gen/google/rpc/ErrorInfo.ts';
 import { API_TOKEN_KEY, type ApiTarget, credentialsOf, metadataOf, nameOptionsOf } from './target.ts';

@@ -7,7 +7,7 @@ import { TOKEN_KEY } from '../../actors/security/security.ts';
 import { type HealthPort, serveHealth } from '../../actors/serving/health-port.ts';
 import { createLog } from '../../common/log.ts';
 import type { ControllerOptions } from '../../controller/controller.ts';
-import { coordinatorService } from '../../coordinator/service.ts';
+import { coordinatorService } from '../../coordinator/api/service.ts';
 import { API_TOKEN_KEY, type ApiFlags, readApiTarget, SERVER_KEY } from './target.ts';
 import type { CommandContext } from '../base/context.ts';
 import { listenForInterrupts } from '../base/interrupts.ts';

@@ -1,12 +1,8 @@
-/** The synthesis settings in a shard's request. */
+/** The synthesis settings in a shard's request. The network thread reads them, and loads nothing that computes. */
 import { parseStrict } from '../../config/validation.ts';
 import { synthesisConfigSchema } from '../../config/synthesis-config.ts';
 import type { SynthesisConfig } from '../../config/synthesis-config.ts';
 import { UserError } from '../../common/errors.ts';
-import { ddpmLevels, latestTime } from '../../models/denoiser-network.ts';
-import type { DenoiserNetwork } from '../../models/denoiser-network.ts';
-import type { NoiseLevel } from '../../models/schedule.ts';
-import { ddimLevels, onCosineTime, uniformLevels } from '../../models/schedule.ts';
 
 /** Parses `synthesis_json`. Throws UserError naming the field. */
 export function parseSynthesis(json: string): SynthesisConfig {
@@ -17,21 +13,4 @@ export function parseSynthesis(json: string): SynthesisConfig {
     throw new UserError('synthesis_json: not JSON', { cause });
   }
   return parseStrict(synthesisConfigSchema, value, () => 'synthesis_json');
-}
-
-/** The released rules belong to the DDPM with a linear β schedule; they do not bound x̂0. */
-export function isReleased({ guidance }: SynthesisConfig): boolean {
-  return guidance.rule === 'released-noisy' || guidance.rule === 'released-x0';
-}
-
-/**
- * Noise levels that the sampler visits, noisiest first. Released guidance from noise uses the authors' DDIM subset of
- * DDPM's steps; all other levels are evenly spaced on the cosine schedule from the start time, or from the latest time
- * on which the prior was trained.
- */
-export function samplingLevels(synthesis: SynthesisConfig, prior: DenoiserNetwork): NoiseLevel[] {
-  const { start, startTime, steps } = synthesis;
-  if (isReleased(synthesis) && start === 'noise')
-    return ddimLevels(ddpmLevels(prior), steps).map(onCosineTime);
-  return uniformLevels(Math.min(start === 'anchored' ? startTime : 1, latestTime(prior)), steps);
 }

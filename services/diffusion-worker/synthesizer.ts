@@ -22,7 +22,7 @@ import type { NdArray } from '../../tensor/array.ts';
 import { compile } from '../../tensor/compile.ts';
 import { foldIn, keyFromSeed, normal } from '../../tensor/random.ts';
 import { scalarsOf } from '../prior-trainer/sample.ts';
-import { isReleased, samplingLevels } from './config.ts';
+import { isReleased, samplingLevels } from './sampling-levels.ts';
 
 export interface ShardItem {
   readonly imageId: number;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChannelPool, plainCalls } from '../../actors/calls/channels.ts';
-import { coordinatorService } from '../../coordinator/service.ts';
+import { coordinatorService } from '../../coordinator/api/service.ts';
 import type { Status, SynthesisRun } from '../../controller/synthesis-run.ts';
 import { Cli } from '../support/cli.ts';
 import { type Api, startCoordinator, type TestCoordinator, tinyValues } from '../support/coordinator.ts';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChannelPool, plainCalls } from '../../actors/calls/channels.ts';
-import { coordinatorService } from '../../coordinator/service.ts';
+import { coordinatorService } from '../../coordinator/api/service.ts';
 import type { RunEvent__Output } from '../../gen/ballast/v1/RunEvent.ts';
 import { startTestNode, type TestNode } from '../support/cluster.ts';
 import {

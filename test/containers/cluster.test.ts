@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChannelPool, plainCalls } from '../../actors/calls/channels.ts';
-import { coordinatorService } from '../../coordinator/service.ts';
+import { coordinatorService } from '../../coordinator/api/service.ts';
 import type { Run__Output } from '../../gen/ballast/v1/Run.ts';
 import { type Api, tinyConfig } from '../support/coordinator.ts';
 import { givenSecrets } from '../support/k8s/certificates.ts';

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { ChannelPool, plainCalls } from '../../actors/calls/channels.ts';
 import type { Calls } from '../../actors/proto/protos.ts';
 import { toStruct } from '../../coordinator/api/struct.ts';
-import { coordinatorService } from '../../coordinator/service.ts';
+import { coordinatorService } from '../../coordinator/api/service.ts';
 import type { CoordinatorServiceClient } from '../../gen/ballast/v1/CoordinatorService.ts';
 import type { Run__Output } from '../../gen/ballast/v1/Run.ts';
 import type { RunEvent__Output } from '../../gen/ballast/v1/RunEvent.ts';
