@@ -1,9 +1,23 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 // `unit`: quick, in-process, beside the code it tests. `system`: real processes, run on built JavaScript; `system-alone`:
 // those that measure time or memory, or stop processes for a time. `containers`: `make containers`; `e2e`: `make e2e`.
 
 const ALONE = ['test/{memory,thread-timing}.test.ts', 'test/chaos/*.test.ts', 'test/cluster/*.test.ts'];
+
+/** System tests that take longest begin first, so that none of them ends alone; the others follow by size. */
+const LONGEST = 'api-clients run faults study bad-input designs api prior'.split(' ');
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const place = LONGEST.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
+      return place === -1 ? LONGEST.length : place;
+    };
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+  }
+}
 
 /** Of `expect.poll`; `eventually` waits as long (common/testing/eventually.ts). */
 const expectOptions = { poll: { timeout: 60_000 } };
@@ -12,11 +26,12 @@ const system = {
   expect: expectOptions,
   globalSetup: ['test/support/suite-folder.ts'],
   testTimeout: 300_000,
-  hookTimeout: 300_000, // hooks do whole runs
+  hookTimeout: 600_000, // hooks do whole runs, and wait for those that other files do
 };
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -29,8 +44,7 @@ export default defineConfig({
           include: [
             '{common,config,tensor,models,data,actors,services,coordinator,controller,cli,report,dashboard,bench,docs,scripts,grafana}/**/*.test.ts',
           ],
-          // Loading TensorFlow.js takes most of a second, several on a busy machine.
-          testTimeout: 30_000,
+          testTimeout: 120_000, // what takes a second alone takes a minute on a busy machine
           expect: expectOptions,
           env: { BALLAST_GRAPH_CACHE: 'off', BALLAST_IMAGE_CACHE: 'off' },
         },

@@ -170,7 +170,9 @@ describe("an owner's end", () => {
     await eventually(() => expect(pids.map(isRunning)).toEqual([false, false, false, false, true]));
     await delay(300);
     expect(await statusOf('child-detached')).toMatchObject({ state: 'alive', owner: 'parent/1' });
-    expect(await statusOf('grandchild')).toMatchObject({ state: 'dead', reason: 'stopped' });
+    await eventually(async () =>
+      expect(await statusOf('grandchild')).toMatchObject({ state: 'dead', reason: 'stopped' }),
+    );
     await system.stop('child-detached');
   });
 

@@ -102,7 +102,9 @@ describe('calls', () => {
     const defect = await failure(actor.fail({ kind: 'defect' }));
     expect(defect).toMatchObject({ code: 'INTERNAL', retryable: false });
     expect(`${defect.message} ${defect.stack}`).not.toContain('echo.mjs');
-    expect(await readFile(join(folder, 'logs', `${actorId}.log`), 'utf8')).toContain('echo.mjs');
+    await eventually(async () =>
+      expect(await readFile(join(folder, 'logs', `${actorId}.log`), 'utf8')).toContain('echo.mjs'),
+    );
   });
 
   it('end at their deadline, in the handler too', async () => {

@@ -218,7 +218,9 @@ describe('a node whose registry is gone', () => {
     });
     const again = await startTestNode(folder, `${prefix}-first`, flags);
     await eventually(async () => expect((await stateAt(again))?.state).toBe('alive'));
-    expect(await stateAt(joined)).toMatchObject({ state: 'alive', reason: 'takes actors' });
+    await eventually(async () =>
+      expect(await stateAt(joined)).toMatchObject({ state: 'alive', reason: 'takes actors' }),
+    );
     pool.close();
     for (const { cli } of [joined, again]) {
       cli.signal('SIGTERM');

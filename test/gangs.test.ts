@@ -77,10 +77,11 @@ it('two gangs that are started through two nodes at once never hold each other u
     });
     const loser = names[1 - winner]!;
     // The other's home alone knows of what waits there.
-    const waiting = (await systems[1 - winner]!.node.list()).filter(({ actorId }) =>
-      actorId.startsWith(loser),
-    );
-    expect(waiting.map(({ state }) => state)).toEqual(['pending', 'pending']);
+    await eventually(async () => {
+      const all = await systems[1 - winner]!.node.list();
+      const waiting = all.filter(({ actorId }) => actorId.startsWith(loser));
+      expect(waiting.map(({ state }) => state)).toEqual(['pending', 'pending']);
+    });
     expect(await isWaiting(names[winner]!)).toBe(false);
     for (const i of [0, 1]) await systems[winner]!.stop(`${names[winner]!}-${i}`);
     for (const i of [0, 1]) expect((await systems[1 - winner]!.ready(`${loser}-${i}`)).state).toBe('alive');

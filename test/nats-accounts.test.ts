@@ -134,7 +134,7 @@ describe.skipIf(!hasNats)(`NATS accounts${why}`, () => {
       });
       const denied = deniedBy(connection);
       const api = (subject: string) =>
-        connection.request(subject, '{}', { timeout: 1000 }).then(
+        connection.request(subject, '{}', { timeout: 60_000 }).then(
           () => 'allowed',
           (error: NatsError) => error.code,
         );
@@ -182,7 +182,7 @@ describe.skipIf(!hasNats)(`NATS accounts${why}`, () => {
       inboxPrefix: '_INBOX_coordinator',
     });
     const remove = (stream: string) =>
-      connection.request(`$JS.API.STREAM.DELETE.${stream}`, '{}', { timeout: 1000 }).then(
+      connection.request(`$JS.API.STREAM.DELETE.${stream}`, '{}', { timeout: 60_000 }).then(
         (answer) => answer.json<{ error?: { description: string } }>().error?.description,
         (error: NatsError) => error.code,
       );

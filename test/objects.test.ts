@@ -149,10 +149,10 @@ describe('between nodes', () => {
     const { actor: elsewhere } = await spawnEcho(thirdSystem);
     const size = 300 * MB;
     const ref = await putIn(other.actor, size);
-    expect((await here.fetch({ object: ref }, { deadlineMs: 120_000 })).text).toBe(digestOf(size));
+    expect((await here.fetch({ object: ref }, { deadlineMs: 280_000 })).text).toBe(digestOf(size));
 
     const known = { ...ref, holders: [...ref.holders, node.address] };
-    const fetching = elsewhere.fetch({ object: known }, { deadlineMs: 120_000 });
+    const fetching = elsewhere.fetch({ object: known }, { deadlineMs: 280_000 });
     await eventually(() => expect(readdirSync(third.objects.folder).join()).toContain('writing-'));
     await other.kill();
     expect((await fetching).text).toBe(digestOf(size));

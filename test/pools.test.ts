@@ -103,9 +103,9 @@ describe('a pool', () => {
   it('goes on with idempotent calls whose member is killed for good, and replaces it', async () => {
     const pool = await poolOf({ min: 2, max: 2, restart: { maxRestarts: 0 }, stragglerFactor: 0 });
     const before = (await living()).map(({ actorId }) => actorId);
-    const calls = Array.from({ length: 4 }, () => pool.calls.repeat({ text: 'done', delayMs: 500 }));
-    await delay(200);
     const [victim] = await living();
+    const calls = Array.from({ length: 4 }, () => pool.calls.repeat({ text: 'done', delayMs: 2000 }));
+    await delay(200);
     process.kill(victim!.pid!, 'SIGKILL');
     const answers = await Promise.all(calls);
     expect(answers.map(({ text }) => text)).toEqual(['done', 'done', 'done', 'done']);

@@ -57,7 +57,8 @@ async function attempt(address: string, environment: Environment, nowMs?: number
 async function health(address: string, service = ''): Promise<string> {
   const pool = new ChannelPool({ security: { tls: null, token: null } });
   try {
-    return (await plainCalls(healthService(), pool, address).check({ service }, { deadlineMs: 5000 })).status;
+    return (await plainCalls(healthService(), pool, address).check({ service }, { deadlineMs: 60_000 }))
+      .status;
   } catch (thrown) {
     return (thrown as { code: string }).code;
   } finally {

@@ -84,7 +84,9 @@ describe('calls', () => {
       message: `Actor ${actorId}: not opened`,
     });
     expect(await failure(actor.fail({ kind: 'defect' }))).toMatchObject({ code: 'INTERNAL' });
-    expect(await readFile(join(folder, 'logs', `${actorId}.log`), 'utf8')).toContain('echo.mjs');
+    await eventually(async () =>
+      expect(await readFile(join(folder, 'logs', `${actorId}.log`), 'utf8')).toContain('echo.mjs'),
+    );
   });
 
   it('are cancelled in the handler too', async () => {

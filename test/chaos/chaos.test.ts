@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newFolder, tinyRun } from '../support/suite.ts';
 import { EPOCHS, type FinishedRun } from '../support/tiny-run.ts';
-import { runSchedule } from './run-schedule.ts';
+import { PATIENCE_MS, runSchedule } from './run-schedule.ts';
 import { describe as describeSchedule, isReached, type Fault, scheduleOf } from './schedule.ts';
 
 /**
@@ -68,4 +68,5 @@ it.each(SEEDS.map((seed) => [seed, describeSchedule(scheduleOf(seed, EPOCHS))] a
     expect(violations).toEqual([]);
     expect(survived.size + skipped.length).toBeGreaterThan(0);
   },
+  PATIENCE_MS + 60_000,
 );

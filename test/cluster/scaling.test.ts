@@ -227,7 +227,7 @@ async function whenBacklog(
   for (let tries = 0; ; tries++) {
     const seconds = await metric(coordinator, BACKLOG);
     if (seconds !== null && accept(seconds)) return seconds;
-    if (tries > 100) throw new Error(`the coordinator tells of a backlog of ${seconds} s`);
+    if (tries > 600) throw new Error(`the coordinator tells of a backlog of ${seconds} s`);
     await sleep(100);
   }
 }

@@ -10,6 +10,9 @@ import type { RunEvent__Output } from '../../gen/ballast/v1/RunEvent.ts';
 import { Cli } from './cli.ts';
 import { BUDGET, EPOCHS, SHARD_SIZE, shapesData, shapesPrior } from './suite.ts';
 
+/** Below a test’s own limit. */
+const PATIENCE_MS = 280_000;
+
 export type Api = Calls<CoordinatorServiceClient>;
 
 export interface TestCoordinator {
@@ -71,7 +74,8 @@ export async function tinyValues(more: object = {}): Promise<object> {
 /** Watches a run to its end; resolves to its stored events. */
 export async function eventsOf(api: Api, name: string, fromSequence = 1): Promise<RunEvent__Output[]> {
   const events: RunEvent__Output[] = [];
-  for await (const event of api.watchRun({ name, fromSequence }, { deadlineMs: 120_000 })) events.push(event);
+  for await (const event of api.watchRun({ name, fromSequence }, { deadlineMs: PATIENCE_MS }))
+    events.push(event);
   return events;
 }
 
@@ -88,6 +92,7 @@ export async function whenEvent(
   accept: (event: RunEvent__Output) => boolean,
 ): Promise<RunEvent__Output> {
   const request = { name, fromSequence: 1, includeProgress: true };
-  for await (const event of api.watchRun(request, { deadlineMs: 120_000 })) if (accept(event)) return event;
+  for await (const event of api.watchRun(request, { deadlineMs: PATIENCE_MS }))
+    if (accept(event)) return event;
   throw new Error(`${name} ended without that event`);
 }
