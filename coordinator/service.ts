@@ -77,53 +77,19 @@ export interface Coordinator {
 
 /** @throws UserError when the folder cannot be used, or the API not be served there. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { node, registry, log, maxRuns, workerLabels, workerResources, tokens, confine, showPath } = options;
+  const { registry, log, mirror, keepEventsMs } = options;
   const security = new SecurityFiles(process.env, { log: null }); // the node reports invalid ones
-  const transport = new ChannelPool({ security });
-  const system = new ActorSystem({ node, transport, log });
-  const objects = new ObjectStore({
-    owner: `coordinator-${node.nodeId}/1`,
-    nodeAddress: node.address,
-    ...{ transport, registry },
-  });
+  const { transport, system, objects } = openRuntime(options, security);
   const metrics = new CoordinatorMetrics(registry);
   const shared = new SharedWorkers(() => metrics.imageSeconds);
-  const pool = new WorkerPool({
-    ...{ system, shared, log, labels: workerLabels, resources: workerResources },
-    ...(options.workerType === undefined ? {} : { type: options.workerType }),
-  });
-  const store = new RunStore(options.runsDir);
-  const dirOf = (run: string) => store.dirOf(run);
-  const journals = new Journals(dirOf, options.onRunEvent);
-  const { trainerLabels, mirror, keepEventsMs } = options;
-  const execution: ExecutionOptions = {
-    runtime: { system, objects, log },
-    ...{ shared, journals, metrics, trainerLabels, dirOf, mirror, log },
-  };
-  const onDemand = new SynthesisOnDemand(execution);
-  const runs = new RunManager({
-    ...{ store, journals, maxRuns, log },
-    async execute(record, signal) {
-      await onDemand.giveWay();
-      return executeRun(record, signal, execution);
-    },
-    onChange: (record) => forgetLater(record, metrics, runs, log),
-    onDeleted: (record) => forgetDeleted(record, metrics, mirror, log),
-  });
+  const pool = newWorkerPool(options, system, shared);
+  const { runs, journals, dirOf, onDemand } = newRuns(options, { system, objects, log }, shared, metrics);
   const retention = mirror && new EventRetention({ runs, mirror, keepMs: keepEventsMs, log });
-  const keepRuns = options.keepRuns ?? { maxAgeMs: Infinity, maxCount: Infinity };
   let deleting: Periodic | null = null;
   watchRuns(registry, runs, shared);
+  const { confine, showPath, node } = options;
   const methods = apiHandlers({ runs, journals, dirOf, node, onDemand, confine, showPath });
-  const apiMetrics = new ApiMetrics(registry);
-  const api = new ApiServer({
-    service: coordinatorService,
-    methods,
-    gate: tokens && new Gate(tokens, (name) => apiMetrics.rateLimited(name)),
-    log,
-    security,
-    metrics: apiMetrics,
-  });
+  const api = newApi(options, methods, security);
   pool.start();
   const close = async () => {
     await api.stop();
@@ -135,16 +101,70 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   try {
     await runs.start();
     retention?.start();
-    if (isLimited(keepRuns))
-      deleting = periodically(RETENTION_PERIOD_MS, (signal) =>
-        deleteDueRuns(runs, keepRuns, log, Date.now(), signal),
-      );
+    deleting = deleteWhenDue(runs, options);
     const apiAddress = await api.listen(options.api.host, options.api.port);
     return { apiAddress, actions: pageActions(coordinatorService, methods), close };
   } catch (thrown) {
     await close();
     throw thrown;
   }
+}
+
+/** Its way to the actors and objects of the cluster. */
+function openRuntime({ node, registry, log }: CoordinatorOptions, security: SecurityFiles) {
+  const transport = new ChannelPool({ security });
+  const system = new ActorSystem({ node, transport, log });
+  const owner = `coordinator-${node.nodeId}/1`;
+  const objects = new ObjectStore({ owner, nodeAddress: node.address, transport, registry });
+  return { transport, system, objects };
+}
+
+function newWorkerPool(options: CoordinatorOptions, system: ActorSystem, shared: SharedWorkers): WorkerPool {
+  const { log, workerLabels: labels, workerResources: resources, workerType: type } = options;
+  return new WorkerPool({ system, shared, log, labels, resources, ...(type === undefined ? {} : { type }) });
+}
+
+/** The runs of its folder, and synthesis that gives way to them. */
+function newRuns(
+  options: CoordinatorOptions,
+  runtime: ExecutionOptions['runtime'],
+  shared: SharedWorkers,
+  metrics: CoordinatorMetrics,
+) {
+  const { runsDir, maxRuns, trainerLabels, mirror, log } = options;
+  const store = new RunStore(runsDir);
+  const dirOf = (run: string) => store.dirOf(run);
+  const journals = new Journals(dirOf, options.onRunEvent);
+  const execution = { runtime, shared, journals, metrics, trainerLabels, dirOf, mirror, log };
+  const onDemand = new SynthesisOnDemand(execution);
+  const runs = new RunManager({
+    ...{ store, journals, maxRuns, log },
+    async execute(record, signal) {
+      await onDemand.giveWay();
+      return executeRun(record, signal, execution);
+    },
+    onChange: (record) => forgetLater(record, metrics, runs, log),
+    onDeleted: (record) => forgetDeleted(record, metrics, mirror, log),
+  });
+  return { runs, journals, dirOf, onDemand };
+}
+
+function newApi(
+  { tokens, registry, log }: CoordinatorOptions,
+  methods: ReturnType<typeof apiHandlers>,
+  security: SecurityFiles,
+): ApiServer {
+  const metrics = new ApiMetrics(registry);
+  const gate = tokens && new Gate(tokens, (name) => metrics.rateLimited(name));
+  return new ApiServer({ service: coordinatorService, methods, gate, log, security, metrics });
+}
+
+/** Deletes runs that have ended as its options say; null when all stay. */
+function deleteWhenDue(runs: RunManager, { keepRuns, log }: CoordinatorOptions): Periodic | null {
+  if (keepRuns === undefined || !isLimited(keepRuns)) return null;
+  return periodically(RETENTION_PERIOD_MS, (signal) =>
+    deleteDueRuns(runs, keepRuns, log, Date.now(), signal),
+  );
 }
 
 /** Removes what other stores keep of a deleted run. Never rejects. */

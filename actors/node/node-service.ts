@@ -9,12 +9,25 @@ import { nodeStatusToMessage, parseJson, specFromMessage, statusToMessage } from
 import type { Implementation } from '../proto/protos.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 
+type Methods = Implementation<NodeServiceHandlers, CallContext>;
+type ForActors = Pick<Methods, 'register' | 'saveState'>;
+type ForNodes = Pick<Methods, 'place' | 'claim' | 'watchNode'>;
+
 export function nodeHandlers(
   cluster: Cluster,
   supervisor: Supervisor,
   heartbeatMs: number,
   onDrained: () => void,
-): Implementation<NodeServiceHandlers, CallContext> {
+): Methods {
+  return {
+    ...forUsers(cluster, onDrained),
+    ...forActors(supervisor, heartbeatMs),
+    ...forNodes(cluster, supervisor),
+  };
+}
+
+/** The cluster's actors and nodes, for programs. */
+function forUsers(cluster: Cluster, onDrained: () => void): Omit<Methods, keyof (ForActors & ForNodes)> {
   return {
     async spawn({ spec }) {
       return { status: statusToMessage(await cluster.spawn(specFromMessage(spec))) };
@@ -40,6 +53,25 @@ export function nodeHandlers(
     async *watchActors(_request, { signal }) {
       for await (const status of cluster.watch(signal)) yield { status: statusToMessage(status) };
     },
+    async listNodes() {
+      return { nodes: (await cluster.listNodes()).map(nodeStatusToMessage) };
+    },
+    async drain({ graceMs }) {
+      await cluster.drain(graceMs);
+      onDrained();
+      return {};
+    },
+    async *readLog({ actorId, lastLines, follow }, { signal }) {
+      for await (const lines of cluster.readLog(actorId, { lastLines, follow }, signal)) {
+        yield { lines: [...lines] };
+      }
+    },
+  };
+}
+
+/** What the processes of actors report to their node. */
+function forActors(supervisor: Supervisor, heartbeatMs: number): ForActors {
+  return {
     register({ actorId, incarnation, address, metricsAddress }) {
       supervisor.register(actorId, incarnation, address, metricsAddress);
       return { heartbeatMs };
@@ -49,9 +81,12 @@ export function nodeHandlers(
       supervisor.saveState(actorId, incarnation, parseJson(stateJson, 'state_json'));
       return {};
     },
-    async listNodes() {
-      return { nodes: (await cluster.listNodes()).map(nodeStatusToMessage) };
-    },
+  };
+}
+
+/** What other nodes ask of this one. */
+function forNodes(cluster: Cluster, supervisor: Supervisor): ForNodes {
+  return {
     place({ spec, firstIncarnation, movedBecause, stateJson, homeNodeId }) {
       const status = cluster.placeHere(specFromMessage(spec), {
         firstIncarnation,
@@ -70,16 +105,6 @@ export function nodeHandlers(
         yield 'nodeId' in change && 'total' in change
           ? { node: nodeStatusToMessage(change) }
           : { actor: statusToMessage(change), stateJson: savedJson(supervisor.savedState(change.actorId)) };
-      }
-    },
-    async drain({ graceMs }) {
-      await cluster.drain(graceMs);
-      onDrained();
-      return {};
-    },
-    async *readLog({ actorId, lastLines, follow }, { signal }) {
-      for await (const lines of cluster.readLog(actorId, { lastLines, follow }, signal)) {
-        yield { lines: [...lines] };
       }
     },
   };

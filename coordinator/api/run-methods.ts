@@ -19,31 +19,32 @@ import { sizeOf } from './sizes.ts';
 import { checkLength, MAX_CHARACTERS } from './text-limits.ts';
 import { watchRun } from './watch.ts';
 
-type Methods = Pick<
-  Implementation<CoordinatorServiceHandlers, ApiCall>,
-  'createRun' | 'getRun' | 'listRuns' | 'watchRun' | 'cancelRun' | 'resumeRun' | 'deleteRun'
->;
+type All = Implementation<CoordinatorServiceHandlers, ApiCall>;
+type Shown = Pick<All, 'getRun' | 'listRuns' | 'watchRun'>;
+type Changed = Pick<All, 'createRun' | 'cancelRun' | 'resumeRun' | 'deleteRun'>;
 
 const PAGES = { usual: 50, most: 500 };
 
-export function runMethods(parts: ApiParts, lookup: RunLookup): Methods {
-  const { runs, journals, confine, showPath } = parts;
+export function runMethods(parts: ApiParts, lookup: RunLookup): Shown & Changed {
   const viewOf = async (record: RunRecord): Promise<RunView> => ({
     record,
     facts: await lookup.facts(record),
   });
-  const show = ({ record, facts }: RunView) => toRun(record, facts, showPath);
+  const show = ({ record, facts }: RunView) => toRun(record, facts, parts.showPath);
   const describe = async (record: RunRecord) => show(await viewOf(record));
+  return { ...showing(parts, lookup, viewOf, show), ...changing(parts, lookup, describe) };
+}
+
+function showing(
+  { runs, journals }: ApiParts,
+  lookup: RunLookup,
+  viewOf: (record: RunRecord) => Promise<RunView>,
+  show: (view: RunView) => Run,
+): Shown {
   return {
-    async createRun(request) {
-      const record = await recordOf(request, confine);
-      const made = await runs.create(record);
-      if (made === null) throw runExists(record);
-      return describe(sameWish(record, made));
-    },
     async getRun({ name, readMask: mask }) {
       const pick = readMask<Run>(mask, 'Run');
-      return pick(await describe(lookup.run(name)));
+      return pick(show(await viewOf(lookup.run(name))));
     },
     async listRuns(request) {
       const { filter, orderBy, readMask: mask } = request;
@@ -67,6 +68,21 @@ export function runMethods(parts: ApiParts, lookup: RunLookup): Methods {
       if (fromSequence < 0) throw invalidField('from_sequence', fromSequence, 'must be 0 or more');
       const current = () => runs.get(id) ?? record; // one that is deleted has ended
       return watchRun({ journals, current, fromSequence, includeProgress, signal });
+    },
+  };
+}
+
+function changing(
+  { runs, confine }: ApiParts,
+  lookup: RunLookup,
+  describe: (record: RunRecord) => Promise<Run>,
+): Changed {
+  return {
+    async createRun(request) {
+      const record = await recordOf(request, confine);
+      const made = await runs.create(record);
+      if (made === null) throw runExists(record);
+      return describe(sameWish(record, made));
     },
     cancelRun: async ({ name }) => describe(await runs.cancel(lookup.run(name).id)),
     async resumeRun({ name, requestId }) {

@@ -32,49 +32,60 @@ export function workerHandlers(
     queue = turn.catch(() => undefined);
     return turn;
   };
-
-  async function loadIntoThread(refs: readonly ObjectRef__Output[], signal: AbortSignal): Promise<void> {
-    const held = await thread.call('holds', refs.map(({ digest }) => digest)); // prettier-ignore
-    for (const [i, ref] of refs.entries()) {
-      if (held[i]) continue;
-      const bytes = await runtime.objects.get(ref, { signal });
-      await thread.call('load', { digest: ref.digest, bytes });
-    }
-  }
-
-  async function makeShard(
-    request: SynthesizeShardRequest__Output,
-    signal: AbortSignal,
-  ): Promise<SynthesizeShardResponse> {
-    signal.throwIfAborted();
-    const { job, refs, weightsVersion } = readRequest(request);
-    await loadIntoThread(refs, signal);
-    const start = performance.now();
-    const { images, shape, graphs } = await thread.call('synthesize', job, { signal });
-    const seconds = (performance.now() - start) / 1000;
-    const count = job.items.length;
-    const batch = await runtime.objects.put(
-      encodeSafetensors({
-        images: { dtype: 'uint8', shape, data: images },
-        classes: int32([count], job.items.map((item) => item.classIndex)), // prettier-ignore
-        imageIds: int32([count], job.items.map((item) => item.imageId)), // prettier-ignore
-      }),
-    );
-    metrics.graphs.update(graphs);
-    metrics.shardMade(count, seconds, weightsVersion);
-    return { batch, seconds, weightsVersion };
-  }
-
   return {
     synthesizeShard: async (request, { signal }) => {
       metrics.queued(1);
       try {
-        return await inTurn(() => makeShard(request, signal));
+        return await inTurn(() => makeShard({ objects: runtime.objects, thread, metrics }, request, signal));
       } finally {
         metrics.queued(-1);
       }
     },
   };
+}
+
+interface Maker extends Pick<ActorRuntime, 'objects'> {
+  readonly thread: ComputeThread<WorkerOperations>;
+  readonly metrics: WorkerMetrics;
+}
+
+async function makeShard(
+  { objects, thread, metrics }: Maker,
+  request: SynthesizeShardRequest__Output,
+  signal: AbortSignal,
+): Promise<SynthesizeShardResponse> {
+  signal.throwIfAborted();
+  const { job, refs, weightsVersion } = readRequest(request);
+  await loadIntoThread(objects, thread, refs, signal);
+  const start = performance.now();
+  const { images, shape, graphs } = await thread.call('synthesize', job, { signal });
+  const seconds = (performance.now() - start) / 1000;
+  const count = job.items.length;
+  const batch = await objects.put(
+    encodeSafetensors({
+      images: { dtype: 'uint8', shape, data: images },
+      classes: int32([count], job.items.map((item) => item.classIndex)), // prettier-ignore
+      imageIds: int32([count], job.items.map((item) => item.imageId)), // prettier-ignore
+    }),
+  );
+  metrics.graphs.update(graphs);
+  metrics.shardMade(count, seconds, weightsVersion);
+  return { batch, seconds, weightsVersion };
+}
+
+/** Lets the compute thread have what it does not hold yet. */
+async function loadIntoThread(
+  objects: Maker['objects'],
+  thread: Maker['thread'],
+  refs: readonly ObjectRef__Output[],
+  signal: AbortSignal,
+): Promise<void> {
+  const held = await thread.call('holds', refs.map(({ digest }) => digest)); // prettier-ignore
+  for (const [i, ref] of refs.entries()) {
+    if (held[i]) continue;
+    const bytes = await objects.get(ref, { signal });
+    await thread.call('load', { digest: ref.digest, bytes });
+  }
 }
 
 /** Checks that a request is complete. Throws UserError naming the field. */
