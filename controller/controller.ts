@@ -9,8 +9,10 @@ import { toError } from '../common/errors.ts';
 import type { Log } from '../common/log.ts';
 import type { Run__Output } from '../gen/ballast/v1/Run.ts';
 import type { ObjectStore, ObjectWatch } from './kubernetes.ts';
+import type { ControllerMetrics } from './metrics.ts';
 import { isGoingOn, nextStep, type Step, wasMade } from './next-step.ts';
 import { problemOf, type RunApi, RunClient } from './run-client.ts';
+import { eventsOf } from './run-events.ts';
 import { RunWatches } from './run-watches.ts';
 import { type Problem, statusOf } from './status.ts';
 import { FINALISER, type Status, type SynthesisRun } from './synthesis-run.ts';
@@ -20,6 +22,7 @@ export interface ControllerOptions {
   readonly api: RunApi;
   readonly objects: ObjectStore;
   readonly log: Log;
+  readonly metrics: ControllerMetrics;
   /** Called when objects become visible, and when they cannot be listed. */
   readonly onReady: (isReady: boolean) => void;
 }
@@ -42,13 +45,14 @@ export class Controller {
 
   /** Starts at once. */
   constructor(options: ControllerOptions) {
-    const { api, objects, log } = options;
+    const { api, objects, log, metrics } = options;
     this.#options = options;
     this.#client = new RunClient(api, this.#stop.signal);
     this.#queue = new WorkQueue({
       atOnce: AT_ONCE,
-      work: (name) => this.#look(name),
+      work: (name) => this.#timed(() => this.#look(name)),
       onFailure: (name, thrown, attempt) => {
+        if (problemOf(thrown)?.isFinal !== true) metrics.lookFailed(); // a refusal is its user's matter
         const problem = plainText(toError(thrown).message);
         if (attempt === 1 && !this.#stop.signal.aborted)
           log.warn('an object could not be processed; trying again', { object: name, problem });
@@ -59,8 +63,9 @@ export class Controller {
       onChange: (name) => this.#queue.add(name),
       onConnection: (problem) => this.#hearConnection(problem),
     });
+    metrics.watch(() => this.#objects.list().map(({ phase }) => phase));
     this.#timer = setInterval(() => {
-      for (const name of this.#objects.names()) this.#queue.add(name);
+      for (const { name } of this.#objects.list()) this.#queue.add(name);
     }, LOOK_EVERY_MS);
   }
 
@@ -82,9 +87,18 @@ export class Controller {
     onReady(problem === null);
   }
 
+  async #timed(look: () => Promise<void>): Promise<void> {
+    const startMs = performance.now();
+    try {
+      await look();
+    } finally {
+      this.#options.metrics.looked((performance.now() - startMs) / 1000);
+    }
+  }
+
   /** Advances one object by one step. */
   async #look(name: string): Promise<void> {
-    const { objects, log } = this.#options;
+    const { objects, log, metrics } = this.#options;
     const object = await objects.get(name);
     if (object === null || isOver(object)) return this.#runs.leave(name);
     const run = await this.#orTell(object, (client) => client.find(object));
@@ -96,6 +110,7 @@ export class Controller {
       return;
     }
     await this.#do(step, object);
+    metrics.stepTaken(step);
     log.info('object served', { object: name, step });
     this.#queue.add(name);
   }
@@ -132,8 +147,19 @@ export class Controller {
   }
 
   async #tell(object: SynthesisRun, run: Run__Output | null, problem: Problem | null): Promise<void> {
+    const { objects, log } = this.#options;
     const status = statusOf(object, run, problem, new Date().toISOString());
-    if (!isTold(object, status)) await this.#options.objects.writeStatus(object, status);
+    if (isTold(object, status)) return;
+    await objects.writeStatus(object, status);
+    for (const event of eventsOf(object, status))
+      await objects.writeEvent(object, event).catch((thrown: unknown) => {
+        const why = plainText(toError(thrown).message);
+        log.warn('an event could not be written', {
+          object: object.metadata.name,
+          reason: event.reason,
+          problem: why,
+        });
+      });
   }
 }
 

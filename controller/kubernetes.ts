@@ -2,7 +2,9 @@
  * The controller's interface to the API server: reads, watches and writes objects of one namespace. The library loads
  * slowly, so this file is imported only by a controller that starts.
  */
+import { hostname } from 'node:os';
 import {
+  CoreV1Api,
   CustomObjectsApi,
   KubeConfig,
   makeInformer,
@@ -12,11 +14,21 @@ import {
   type KubernetesObject,
 } from '@kubernetes/client-node';
 import { toError, UserError } from '../common/errors.ts';
-import { FINALISER, GROUP, PLURAL, type Status, type SynthesisRun, VERSION } from './synthesis-run.ts';
+import type { RunEvent } from './run-events.ts';
+import {
+  FINALISER,
+  GROUP,
+  KIND,
+  type Phase,
+  PLURAL,
+  type Status,
+  type SynthesisRun,
+  VERSION,
+} from './synthesis-run.ts';
 
 export interface ObjectWatch {
-  /** Names of the present objects. */
-  names(): readonly string[];
+  /** The present objects, with the phase of their last known status. */
+  list(): readonly { readonly name: string; readonly phase: Phase | undefined }[];
   stop(): Promise<void>;
 }
 
@@ -27,6 +39,8 @@ export interface ObjectStore {
   writeStatus(object: SynthesisRun, status: Status): Promise<void>;
   /** Sets or removes the finaliser. @throws Error if the object has changed since it was read. */
   writeHold(object: SynthesisRun, isHeld: boolean): Promise<void>;
+  /** Tells of an object, for `kubectl describe`. */
+  writeEvent(object: SynthesisRun, event: RunEvent): Promise<void>;
   watch(listeners: ObjectListeners): ObjectWatch;
 }
 
@@ -67,11 +81,13 @@ class ClusterObjects implements ObjectStore {
   readonly namespace: string;
   readonly #config: KubeConfig;
   readonly #api: CustomObjectsApi;
+  readonly #core: CoreV1Api;
 
   constructor(config: KubeConfig, namespace: string) {
     this.namespace = namespace;
     this.#config = config;
     this.#api = config.makeApiClient(CustomObjectsApi);
+    this.#core = config.makeApiClient(CoreV1Api);
   }
 
   async get(name: string): Promise<SynthesisRun | null> {
@@ -89,6 +105,26 @@ class ClusterObjects implements ObjectStore {
     const { name, resourceVersion } = metadata;
     const request = { ...this.#named(name), body: { metadata: { resourceVersion, finalizers } } };
     await unlessGone(() => this.#api.patchNamespacedCustomObject(request, MERGE));
+  }
+
+  /** By the older of the two kinds of events: `kubectl describe` sorts by times that only that one has. */
+  async writeEvent({ metadata }: SynthesisRun, { type, reason, note }: RunEvent): Promise<void> {
+    const { name, namespace, uid, resourceVersion } = metadata;
+    const now = new Date();
+    const body = {
+      metadata: { generateName: `${name}-`, namespace },
+      involvedObject: {
+        apiVersion: `${GROUP}/${VERSION}`,
+        kind: KIND,
+        name,
+        namespace,
+        uid,
+        resourceVersion,
+      },
+      ...{ type, reason, message: note, firstTimestamp: now, lastTimestamp: now, count: 1 },
+      source: { component: 'ballast-controller', host: hostname() },
+    };
+    await unlessGone(() => this.#core.createNamespacedEvent({ namespace, body }));
   }
 
   watch({ onChange, onConnection }: ObjectListeners): ObjectWatch {
@@ -112,7 +148,11 @@ class ClusterObjects implements ObjectStore {
     });
     void informer.start();
     return {
-      names: () => informer.list().map(({ metadata }) => metadata?.name ?? ''),
+      list: () =>
+        informer.list().map((object) => ({
+          name: object.metadata?.name ?? '',
+          phase: (object as Partial<SynthesisRun>).status?.phase,
+        })),
       async stop() {
         isStopped = true;
         clearTimeout(timer);

@@ -9,6 +9,7 @@ import type { Run__Output } from '../gen/ballast/v1/Run.ts';
 /** `.internal` is reserved for private use: nobody owns the name (docs/decisions/0036-synthesis-run.md). */
 export const GROUP = 'ballast.internal';
 export const VERSION = 'v1alpha1';
+export const KIND = 'SynthesisRun';
 export const PLURAL = 'synthesisruns';
 /** An object has it while its run may be active, so that deleting the object first cancels the run. */
 export const FINALISER = `${GROUP}/run`;
@@ -17,8 +18,11 @@ export const FINALISER = `${GROUP}/run`;
 const UID_LABEL = `${GROUP}/uid`;
 const NAMESPACE_LABEL = `${GROUP}/namespace`;
 
-export type Phase =
-  'Pending' | 'Queued' | 'Running' | 'Suspending' | 'Suspended' | 'Succeeded' | 'Failed' | 'Cancelled';
+export const PHASES = [
+  ...(['Pending', 'Queued', 'Running', 'Suspending', 'Suspended'] as const),
+  ...(['Succeeded', 'Failed', 'Cancelled'] as const),
+] as const;
+export type Phase = (typeof PHASES)[number];
 
 export interface Condition {
   readonly type: 'Accepted' | 'Suspended' | 'Succeeded' | 'Failed';

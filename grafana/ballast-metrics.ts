@@ -6,6 +6,7 @@ import { countGoneNodes, type MeasuredNode, watchNodeMetrics } from '../actors/n
 import { NodeObjectMetrics, ProcessObjectMetrics } from '../actors/objects/object-metrics.ts';
 import { RegistryMetrics } from '../actors/control/registry-metrics.ts';
 import type { NodeStatus } from '../actors/status/status.ts';
+import { ControllerMetrics } from '../controller/metrics.ts';
 import { ApiMetrics } from '../coordinator/api/metrics.ts';
 import { CoordinatorMetrics } from '../coordinator/epoch/run-metrics.ts';
 import { watchRuns } from '../coordinator/service-metrics.ts';
@@ -19,7 +20,7 @@ export interface Metric {
   readonly labels: readonly string[];
 }
 
-export type Exporter = 'process' | 'node' | 'run' | 'coordinator' | 'trainer' | 'worker';
+export type Exporter = 'process' | 'node' | 'run' | 'coordinator' | 'controller' | 'trainer' | 'worker';
 
 const NOBODY: MeasuredNode = {
   ownStatus: { total: {}, free: {} } as NodeStatus,
@@ -49,11 +50,12 @@ const REGISTER: Readonly<Record<Exporter, (registry: Registry) => void>> = {
     watchRuns(registry, { list: () => [] }, { count: () => ({ alive: 0, draining: 0, starting: 0 }) });
     new ApiMetrics(registry);
   },
+  controller: (registry) => new ControllerMetrics(registry).watch(() => []),
   trainer: (registry) => void new TrainerMetrics(registry),
   worker: (registry) => void new WorkerMetrics(registry),
 };
 
-/** Metrics by exporter: of every process of the runtime, a node, runs, `ballast coordinator`, a trainer, a diffusion worker. */
+/** Metrics by exporter: of every process of the runtime, a node, runs, `ballast coordinator`, `ballast controller`, a trainer, a diffusion worker. */
 export function ballastMetrics(): ReadonlyMap<Exporter, readonly Metric[]> {
   const exporters = Object.entries(REGISTER) as [Exporter, (registry: Registry) => void][];
   return new Map(

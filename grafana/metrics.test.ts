@@ -11,7 +11,7 @@ import { readRules } from './rules.ts';
 
 const RECORDINGS = readRules().recordings;
 const ROOT = join(import.meta.dirname, '..');
-const CODE = ['actors', 'cli', 'coordinator', 'services', 'tensor', 'models', 'data', 'common'];
+const CODE = ['actors', 'cli', 'controller', 'coordinator', 'services', 'tensor', 'models', 'data', 'common'];
 
 const exported = [...ballastMetrics().values()].flat();
 const queries = allQueries().map((query) => ({ ...query, ...parseQuery(query.expr) }));

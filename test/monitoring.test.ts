@@ -68,7 +68,10 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
       for (const name of ['runs/first', 'runs/second'])
         await whenEvent(coordinator.api, name, (event) => event.epochFinished != null);
       const texts = Object.fromEntries(
-        ['dcgm', 'keda', 'nats'].map((name) => [name, readFileSync(join(FIXTURES, `${name}.txt`), 'utf8')]),
+        ['controller', 'dcgm', 'keda', 'nats'].map((name) => [
+          name,
+          readFileSync(join(FIXTURES, `${name}.txt`), 'utf8'),
+        ]),
       );
       pages = await servePages(texts);
       prometheus = await Prometheus.start({
@@ -107,6 +110,7 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
     expect(up.map(({ metric, values }) => [metric['job'], values[0]![1]]).sort()).toEqual([
       ['ballast', 1],
       ['ballast', 1],
+      ['controller', 1],
       ['dcgm', 1],
       ['keda', 1],
       ['nats', 1],

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
 import { ChannelPool, plainCalls } from '../../actors/calls/channels.ts';
+import { createRegistry, type MetricsServer, serveMetrics } from '../../actors/calls/metrics.ts';
 import { SecurityFiles } from '../../actors/security/security-files.ts';
 import { TOKEN_KEY } from '../../actors/security/security.ts';
 import { type HealthPort, serveHealth } from '../../actors/serving/health-port.ts';
@@ -17,6 +18,8 @@ interface ControllerFlags extends ApiFlags {
   readonly namespace?: string;
   readonly healthHost: string;
   readonly healthPort?: string;
+  readonly metricsHost: string;
+  readonly metricsPort?: string;
 }
 
 const EXAMPLES = `
@@ -41,6 +44,8 @@ export function addControllerCommand(program: Command, context: CommandContext):
     )
     .option('--health-host <host>', 'address that answers probes', '127.0.0.1')
     .option('--health-port <port>', 'port that answers gRPC probes (default: none)')
+    .option('--metrics-host <host>', 'address that serves metrics', '127.0.0.1')
+    .option('--metrics-port <port>', 'serve Prometheus metrics (default: none)')
     .addHelpText('after', EXAMPLES);
   command.action(() => control(command.opts<ControllerFlags>(), context));
 }
@@ -49,9 +54,11 @@ async function control(flags: ControllerFlags, context: CommandContext): Promise
   const { stderr } = context;
   const { address } = readApiTarget(flags, process.env, context.cwd);
   const healthPort = parsePort(flags.healthPort, '--health-port');
+  const metricsPort = parsePort(flags.metricsPort);
   const log = createLog();
   const pool = new ChannelPool({ security: new SecurityFiles(apiEnvironment(flags), { log }) });
   let health: HealthPort | null = null;
+  let page: MetricsServer | null = null;
   const interrupts = listenForInterrupts((line) => stderr.write(`${line}\n`), process, {
     notice: 'Stopping; runs continue.',
   });
@@ -60,17 +67,24 @@ async function control(flags: ControllerFlags, context: CommandContext): Promise
     if (healthPort !== null)
       health = await serveHealth({ host: flags.healthHost, port: healthPort, isServing: false });
     const { Controller } = await import('../../controller/controller.ts');
+    const { ControllerMetrics } = await import('../../controller/metrics.ts');
+    const registry = createRegistry();
+    if (metricsPort !== null)
+      page = await serveMetrics(registry, { host: flags.metricsHost, port: metricsPort });
+    const metrics = new ControllerMetrics(registry);
     const controller = new Controller({
-      ...{ api: plainCalls(coordinatorService, pool, address), objects, log },
+      ...{ api: plainCalls(coordinatorService, pool, address), objects, log, metrics },
       onReady: (isReady) => health?.setServing(isReady),
     });
     const probes = health === null ? '' : `; probes are answered at ${health.address}`;
     stderr.write(`controller of namespace ${objects.namespace}, runs at ${address}${probes}\n`);
+    if (page !== null) stderr.write(`metrics: http://${page.address}/metrics\n`);
     if (!interrupts.signal.aborted) await once(interrupts.signal, 'abort');
     await controller.close();
   } finally {
     interrupts.release();
     health?.close();
+    await page?.close();
     pool.close();
   }
 }

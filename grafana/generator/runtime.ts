@@ -492,6 +492,47 @@ const controlPlane: Row = {
   ],
 };
 
+const synthesisRuns: Row = {
+  title: 'SynthesisRun objects of Kubernetes',
+  panels: [
+    {
+      kind: 'timeseries',
+      title: 'Objects by phase',
+      description:
+        'As the controller sees them. Pending for minutes: `kubectl describe` of the object says why.',
+      unit: 'none',
+      min: 0,
+      isStacked: true,
+      queries: [{ expr: 'sum by (state) (ballast_controller_objects)', legend: '{{state}}' }],
+    },
+    {
+      kind: 'timeseries',
+      title: 'Steps of the controller, last 15 minutes',
+      description:
+        'What it did for objects, and looks that failed and are repeated. More than five failures: BallastControllerFailing.',
+      unit: 'none',
+      min: 0,
+      queries: [
+        { expr: 'sum by (step) (increase(ballast_controller_steps_total[15m]))', legend: '{{step}}' },
+        { expr: 'sum(increase(ballast_controller_failures_total[15m]))', legend: 'failures' },
+      ],
+    },
+    {
+      kind: 'timeseries',
+      title: 'Time of a look at an object, p95',
+      description: 'With the step that it took: cancelling waits for the end of a sampler’s step.',
+      unit: 's',
+      min: 0,
+      queries: [
+        {
+          expr: 'histogram_quantile(0.95, sum by (le) (rate(ballast_controller_look_seconds_bucket[$__rate_interval])))',
+          legend: 'p95',
+        },
+      ],
+    },
+  ],
+};
+
 const processes: Row = {
   title: 'Processes',
   panels: [
@@ -575,5 +616,5 @@ export const runtime: Dashboard = {
   title: 'Runtime',
   description: 'Nodes, actors, calls, objects, leases, events and processes.',
   variables: [NODE],
-  rows: [now, actors, calls, api, objects, controlPlane, processes],
+  rows: [now, actors, calls, api, objects, controlPlane, synthesisRuns, processes],
 };

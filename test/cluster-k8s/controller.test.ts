@@ -18,6 +18,7 @@ const missing = whyNoApiServer() ?? whyNotRendered();
 const NAMESPACE = 'ballast';
 /** A run that nobody waits for to end by itself. */
 const MANY_EPOCHS = 500;
+const METRICS = /^metrics: (\S+)$/m;
 
 describe.skipIf(missing !== null)(
   missing === null ? 'a SynthesisRun' : `a SynthesisRun (skipped: ${missing})`,
@@ -33,10 +34,10 @@ describe.skipIf(missing !== null)(
 
     const kubectl = (...args: string[]) => server.cluster.kubectl(['-n', NAMESPACE, ...args]);
     const object = (name: string) => server.cluster.get<SynthesisRun>('-n', NAMESPACE, 'synthesisrun', name);
-    const apply = async (name: string, spec: object, more: object = {}) =>
+    const apply = async (name: string, spec: object, more: object = {}, labels: object = {}) =>
       server.cluster.apply({
         ...{ apiVersion: 'ballast.internal/v1alpha1', kind: 'SynthesisRun' },
-        metadata: { name, namespace: NAMESPACE },
+        metadata: { name, namespace: NAMESPACE, labels },
         spec: { config: await tinyValues(more), ...spec },
       });
     const patch = (name: string, spec: object) =>
@@ -55,8 +56,16 @@ describe.skipIf(missing !== null)(
     const startController = async () => {
       const token = join(folder, 'controller-token', 'token');
       const args = ['--server', coordinator.apiAddress, '--token-file', token, '--namespace', NAMESPACE];
-      controller = Cli.start(['controller', ...args], { env: { ...tls, KUBECONFIG: kubeconfig } });
-      await controller.poll('its first line', () => /^controller of/m.exec(controller.stderr));
+      const own = ['controller', ...args, '--metrics-port', '0'];
+      controller = Cli.start(own, { env: { ...tls, KUBECONFIG: kubeconfig } });
+      await controller.poll('its first lines', () => METRICS.exec(controller.stderr));
+    };
+    const metricsPage = async () => (await fetch(METRICS.exec(controller.stderr)![1]!)).text();
+    /** Reasons of the events that `kubectl describe` shows of an object, sorted: their times have whole seconds. */
+    const told = (name: string): string[] => {
+      const { output } = kubectl('describe', 'synthesisrun', name);
+      const [, list = ''] = output.split(/^Events:.*$/m);
+      return [...list.matchAll(/^ {2}(?:Normal|Warning) +(\w+) /gm)].map(([, reason]) => reason!).sort();
     };
 
     /** The files of a Secret, as a pod mounts them. */
@@ -96,7 +105,7 @@ describe.skipIf(missing !== null)(
       pool = new ChannelPool({ security: new SecurityFiles(shown, { log: null }) });
       api = plainCalls(coordinatorService, pool, coordinator.apiAddress);
       await startController();
-    }, 300_000);
+    }, 900_000);
 
     afterAll(async () => {
       for (const cli of [controller, coordinator?.cli]) cli?.signal('SIGTERM');
@@ -137,6 +146,12 @@ describe.skipIf(missing !== null)(
       expect(head.split(/\s+/)).toEqual(['NAME', 'PHASE', 'EPOCH', 'EPOCHS', 'BALANCED', 'RUN', 'AGE']);
       expect(row).toMatch(/^first +Succeeded +\d+ +\d+ +[01](\.\d+)? +runs\/first-\w{8} /);
       await until(() => object('first').metadata.finalizers === undefined); // deleting it needs no controller
+      await until(() => told('first').includes('Succeeded'));
+      expect(told('first')).toEqual(['Created', 'Started', 'Succeeded']);
+      const page = await metricsPage();
+      expect(page).toMatch(/^ballast_controller_objects\{state="Succeeded"\} 1$/m);
+      for (const step of ['hold', 'create', 'release'])
+        expect(page).toContain(`ballast_controller_steps_total{step="${step}"} 1\n`);
       expect(patch('first', { config: { method: 'replay' } })).toMatchObject({
         status: 1,
         errors: expect.stringContaining('spec.config cannot change once the run is made') as string,
@@ -151,6 +166,7 @@ describe.skipIf(missing !== null)(
         message: expect.stringContaining('training.epochs') as string,
       });
       expect(status('refused').conditions[0]).toMatchObject({ status: 'False', reason: 'ConfigInvalid' });
+      await until(() => told('refused').includes('ConfigInvalid'));
       await apply('refused', {}, { training: { epochs: 1, batchSize: 4 } });
       await waits('refused', 'condition=Succeeded');
     });
@@ -175,21 +191,39 @@ describe.skipIf(missing !== null)(
       expect(refusal({ config: {}, wieght: 2 })).toContain('unknown field "spec.wieght"');
     });
 
-    it('waits while it is suspended, stops when it is, and goes on', async () => {
-      await apply('pausing', { suspend: true }, { training: { epochs: EPOCHS + 2, batchSize: 4 } });
-      await waits('pausing', 'condition=Suspended');
-      expect(status('pausing').run).toBeUndefined();
-      patch('pausing', { suspend: false });
-      await until(() => (status('pausing').epoch ?? 0) >= 1);
-      patch('pausing', { suspend: true });
-      await waits('pausing', 'condition=Suspended');
-      const { run, epoch } = status('pausing');
-      const stopped = await api.getRun({ name: run! });
-      expect(stopped.state).toBe('STATE_CANCELLED');
-      expect(epoch).toBeLessThan(EPOCHS + 2);
-      patch('pausing', { suspend: false });
-      await waits('pausing', 'condition=Succeeded');
-      expect(status('pausing')).toMatchObject({ run, epoch: EPOCHS + 2 });
+    // Kueue's contract for a kind of its own (docs/kubernetes.md#kueue): admission sets `suspend` as the object is created, a
+    // queue clears it, sets it again to preempt, waits until nothing runs, and clears it once more.
+    it('is queued, admitted, preempted and admitted again as Kueue does it, to the weights of a calm run', async () => {
+      for (const object of QUEUE_POLICY) server.cluster.apply(object);
+      const training = { training: { epochs: 8, batchSize: 4 } };
+      const queued = { 'kueue.x-k8s.io/queue-name': 'team' };
+      // The policy is enforced a moment after it is there: objects are created until one is changed by it.
+      await until(async () => {
+        await apply('queued', {}, training, queued);
+        if (object('queued').spec.suspend === true) return true;
+        kubectl('delete', 'synthesisrun', 'queued');
+        return false;
+      });
+      await waits('queued', 'condition=Suspended');
+      expect(status('queued')).toMatchObject({ phase: 'Suspended' });
+      expect(status('queued').run).toBeUndefined();
+
+      patch('queued', { suspend: false });
+      await until(() => (status('queued').epoch ?? 0) >= 1);
+      patch('queued', { suspend: true });
+      await waits('queued', 'condition=Suspended');
+      const { run, epoch } = status('queued');
+      expect((await api.getRun({ name: run! })).state).toBe('STATE_CANCELLED'); // its quota is free
+      expect(epoch).toBeLessThan(8);
+      expect(status('queued').completionTime).toBeUndefined();
+
+      patch('queued', { suspend: false });
+      await apply('calm', {}, training);
+      for (const name of ['queued', 'calm']) await waits(name, 'condition=Succeeded');
+      expect(status('queued')).toMatchObject({ run, weightsDigest: status('calm').weightsDigest });
+      const events = ['Suspended', 'Created', 'Started', 'Suspended', 'Continued', 'Succeeded'];
+      await until(() => told('queued').length >= events.length);
+      expect(told('queued')).toEqual(events.sort());
     });
 
     it('cancels its run when it is deleted', async () => {
@@ -207,6 +241,7 @@ describe.skipIf(missing !== null)(
       await api.cancelRun({ name: status('stopped').run! });
       await waits('stopped', 'condition=Failed');
       expect(status('stopped')).toMatchObject({ phase: 'Cancelled', message: expect.any(String) as string });
+      await until(() => told('stopped').includes('Cancelled'));
     });
 
     it('has one run, however often its controller is killed', async () => {
@@ -249,6 +284,39 @@ describe.skipIf(missing !== null)(
     });
   },
 );
+
+/** In place of a queue's webhook: an object that names a queue begins suspended. */
+const QUEUE_POLICY = [
+  {
+    ...{ apiVersion: 'admissionregistration.k8s.io/v1', kind: 'MutatingAdmissionPolicy' },
+    metadata: { name: 'queue' },
+    spec: {
+      reinvocationPolicy: 'IfNeeded',
+      matchConstraints: {
+        resourceRules: [
+          {
+            ...{ apiGroups: ['ballast.internal'], apiVersions: ['*'] },
+            ...{ operations: ['CREATE'], resources: ['synthesisruns'] },
+          },
+        ],
+      },
+      matchConditions: [
+        { name: 'queued', expression: "'kueue.x-k8s.io/queue-name' in object.metadata.?labels.orValue({})" },
+      ],
+      mutations: [
+        {
+          patchType: 'ApplyConfiguration',
+          applyConfiguration: { expression: 'Object{spec: Object.spec{suspend: true}}' },
+        },
+      ],
+    },
+  },
+  {
+    ...{ apiVersion: 'admissionregistration.k8s.io/v1', kind: 'MutatingAdmissionPolicyBinding' },
+    metadata: { name: 'queue' },
+    spec: { policyName: 'queue' },
+  },
+];
 
 async function until(ask: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await ask())) await delay(100);

@@ -1,7 +1,7 @@
 // The chart's pods as containers of this machine (runc, network namespaces): coordinator, trainer, two workers and
 // NATS. A run during which a worker is killed, another drained, and then every container replaced, one after the other, ends
 // with the weights of a run that had none of it. `make containers`.
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -23,6 +23,8 @@ const missing =
   (hasNats ? null : 'nats-server is not there') ??
   (TestNetwork.isPossible() ? null : 'no network can be made');
 
+/** Of the image. */
+const USER = 10001;
 /** Long enough that every container is replaced before its end. */
 const EPOCHS = 12;
 const MINUTES = 60_000;
@@ -67,6 +69,7 @@ describe.skipIf(missing !== null)(
       mkdirSync(data);
       cpSync(await shapesData(), join(data, 'shapes'), { recursive: true });
       cpSync(await shapesPrior(), join(data, 'prior.safetensors'));
+      chownSync(join(data, 'prior.safetensors'), USER, USER); // its owner alone may read a model
       const files = cluster.secrets['ballast-api-client-tls']!;
       const tls = {
         ca: Buffer.from(files['ca.crt']!),

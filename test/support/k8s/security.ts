@@ -68,7 +68,7 @@ function checkContainer(container: IContainer, { spec }: Workload): string[] {
  */
 function checkLife(container: IContainer, graceSeconds: number): string[] {
   const { startupProbe, readinessProbe, livenessProbe, lifecycle, args = [], ports = [] } = container;
-  const isAsked = ports.some(({ name }) => name !== 'health'); // nothing must be handed over elsewhere
+  const isAsked = ports.some(({ name = '' }) => !['health', 'metrics'].includes(name)); // nothing must be handed over elsewhere
   const grace = Number(/^--grace=(\d+)$/m.exec(args.join('\n'))?.[1] ?? 0);
   const hook = lifecycle?.preStop?.exec?.command?.join(' ');
   const hookSeconds = Number(/(?:^sleep|--grace) (\d+)$/.exec(hook ?? '')?.[1] ?? (isAsked ? NaN : 0));
