@@ -145,7 +145,7 @@ describe('data', () => {
 describe('configuration', () => {
   it('run folder that another process works in', async () => {
     const dir = join(newFolder('busy'), 'run');
-    const first = Cli.start(await runArgs(dir, '--json'));
+    const first = Cli.start(await runArgs(dir, '--json', '--epochs', '500')); // longer than both attempts take
     await first.waitFor(/"type":"started"/);
     for (const second of [
       await ballast(['run', '--resume', dir]),
@@ -157,7 +157,12 @@ describe('configuration', () => {
           new RegExp(`^error: .*process ${first.pid} is working in this folder`),
         ) as string,
       });
-    expect((await first.ended).code).toBe(0); // undisturbed
+    first.interrupt();
+    const { code, stderr } = await first.ended;
+    expect({ code, stderr }).toMatchObject({
+      code: 130,
+      stderr: expect.stringContaining('Stopped') as string,
+    }); // undisturbed
   });
 
   it('learning rate with which training diverges', async () => {
