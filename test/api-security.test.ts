@@ -154,7 +154,9 @@ describe('a path of a configuration', () => {
 
   it('whose folder has a link that leads elsewhere is refused', async () => {
     const refusal = await createRun(config('linked'));
-    expect(refusal!.message).toContain('disc/out.png is a link that leads nowhere, or out of the folders');
+    expect(refusal!.message).toContain(
+      'disc/out.png is a link that leads nowhere, or out of the readable folders',
+    );
     expect(refusal!.message).not.toContain('secret');
   });
 
