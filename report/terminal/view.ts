@@ -28,17 +28,18 @@ export interface TerminalView {
 const DEFAULT_ROWS = 24;
 const TICK_MS = 1000;
 /** Between two plain lines about preparation: short ones are not worth a line. */
-const PREPARATION_EVERY_MS = 10_000;
+const PREPARATION_EVERY_S = 10;
 
 function plainView(out: TextOutput, clock: () => number): TerminalView {
   let progress = noProgress(clock());
-  let preparationToldMs = clock();
+  let toldAtSeconds = 0;
   return {
     onEvent(event, atMs = clock()) {
       progress = advance(progress, event, atMs);
       if (event.type === 'preparation') {
-        if (atMs - preparationToldMs < PREPARATION_EVERY_MS) return;
-        preparationToldMs = atMs;
+        if (event.seconds < toldAtSeconds) toldAtSeconds = 0; // another activity, or another part of the data
+        if (event.seconds - toldAtSeconds < PREPARATION_EVERY_S) return;
+        toldAtSeconds = event.seconds;
         out.write(`${preparationText(event)}\n`);
         return;
       }
