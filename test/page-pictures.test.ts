@@ -75,7 +75,7 @@ describe.skipIf(browser === null)('pictures of the page (skipped: no chromium on
   });
 
   it('a run while it trains, as frames', async () => {
-    const [epochs, name] = [6, 'shapes'];
+    const [epochs, name] = [15, 'shapes']; // enough that the page is open long before the last
     const root = newFolder('recorded');
     const args = await runArgs(join(root, name), '--epochs', String(epochs));
     const log = createLog({ level: 'error' });
