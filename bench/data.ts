@@ -14,12 +14,10 @@ import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { UserError } from '../common/errors.ts';
 import { packageRoot } from '../common/package-root.ts';
+import { watchMemory } from '../common/process-tree.ts';
 import { writeJpegFolder } from './jpeg-folder.ts';
 import { startPeer, type Peer } from './peer.ts';
-import { residentBytes } from './process-tree.ts';
 import { median } from './statistics.ts';
-
-const LOOK_EVERY_MS = 200;
 
 interface Loaded {
   readonly seconds: number;
@@ -124,37 +122,21 @@ interface TrainOptions {
   readonly out: string;
 }
 
-/** A run of cross-entropy: the largest sum of what its processes hold at a time. @throws Error with the run's own, when it fails */
+/** A run of cross-entropy: the largest sum of what its processes hold at a time. @throws Error when it fails */
 async function train({ folder, size, steps, batch, cache, out }: TrainOptions): Promise<Training> {
-  const flags = ['--method', 'erm', '--epochs', '1', '--validation', 'none', '--batch-size', String(batch)];
-  const child = spawn(
-    process.execPath,
-    [
-      ...[
-        join(packageRoot(), 'dist', 'cli', 'main.js'),
-        'run',
-        '--data',
-        folder,
-        '--image-size',
-        String(size),
-      ],
-      ...[...flags, '--set', `training.steps=${steps}`, '--out', out],
-    ],
-    {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, BALLAST_IMAGE_CACHE: cache },
-    },
-  );
-  let errors = '';
-  child.stderr.on('data', (chunk) => (errors += String(chunk)));
+  const args = [
+    ...['run', '--data', folder, '--image-size', String(size), '--validation', 'none', '--method', 'erm'],
+    ...['--epochs', '1', '--set', `training.steps=${steps}`, '--batch-size', String(batch), '--out', out],
+  ];
   const start = performance.now();
-  let peakBytes = 0;
-  const looking = setInterval(() => {
-    peakBytes = Math.max(peakBytes, residentBytes(child.pid!));
-  }, LOOK_EVERY_MS);
-  const [code] = (await once(child, 'exit').finally(() => clearInterval(looking))) as [number | null];
-  if (code !== 0) throw new Error(`the run ended with ${code}: ${errors}`);
-  return { peakBytes, seconds: (performance.now() - start) / 1000 };
+  const child = spawn(process.execPath, [join(packageRoot(), 'dist', 'cli', 'main.js'), ...args], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, BALLAST_IMAGE_CACHE: cache },
+  });
+  const memory = watchMemory(child.pid!);
+  const [code] = (await once(child, 'exit').finally(() => memory.stop())) as [number | null];
+  if (code !== 0) throw new Error(`the run ended with ${code}; its messages are above`);
+  return { peakBytes: memory.stop(), seconds: (performance.now() - start) / 1000 };
 }
 
 type Row = Awaited<ReturnType<typeof measureDecoding>> & {

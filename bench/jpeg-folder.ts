@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
+import { foldIn, integers, keyFromSeed } from '../tensor/random.ts';
 
 const SIZES = [
   [600, 450],
@@ -30,19 +31,9 @@ export async function writeJpegFolder(folder: string, count: number): Promise<vo
 async function writeJpeg(folder: string, index: number): Promise<void> {
   const [width, height] = SIZES[index % SIZES.length]!;
   const raw = { width: GRAIN, height: GRAIN, channels: 3 } as const;
-  await sharp(noise(index), { raw })
+  const noise = integers(foldIn(keyFromSeed(0), 'jpeg', index), GRAIN * GRAIN * 3, 256);
+  await sharp(Uint8Array.from(noise), { raw })
     .resize(width, height, { fit: 'fill' })
     .jpeg({ quality: QUALITY })
     .toFile(join(folder, `class-${index % CLASSES}`, `${index}.jpg`));
-}
-
-/** Bytes of a linear congruential generator (Numerical Recipes' constants). */
-function noise(seed: number): Uint8Array {
-  const bytes = new Uint8Array(GRAIN * GRAIN * 3);
-  let state = seed;
-  for (let i = 0; i < bytes.length; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    bytes[i] = state >>> 24;
-  }
-  return bytes;
 }

@@ -16,7 +16,7 @@ import { ownTokenFile } from '../actors/security/own-token.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { foldIn, keyFromSeed, uniform } from '../tensor/random.ts';
 import { startTestNode, type TestNode } from './support/cluster.ts';
-import { residentBytes } from './support/processes.ts';
+import { residentBytes } from '../common/process-tree.ts';
 import { framed, RawClient, rawBytes, type RawEnd, type RawHeaders } from './support/raw-grpc.ts';
 import { newFolder } from './support/suite.ts';
 

@@ -135,6 +135,7 @@ async function* trainEpoch(
   let recent: number[] = [];
   for await (const progress of training.progress) {
     if ('activity' in progress) {
+      if (progress.done % PROGRESS_EVERY !== 0) continue;
       tell(progress);
       yield { preparation: progress };
       continue;

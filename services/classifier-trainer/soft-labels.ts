@@ -14,9 +14,6 @@ import { Labeller } from './labeller.ts';
 import type { EpochExtras } from './epoch-plan.ts';
 import type { Preparation } from '../../report/records.ts';
 
-/** Optimiser steps between two reports. */
-const PROGRESS_EVERY = 10;
-
 export interface EpochLabels {
   /** Probabilities [n, k] of the synthetic images; null if they keep their intended class. */
   readonly synthetic: Float32Array | null;
@@ -69,8 +66,7 @@ export class SoftLabels {
     const startMs = performance.now();
     return Labeller.train(this.#config, this.#dataset, (done) => {
       const seconds = (performance.now() - startMs) / 1000;
-      if (done % PROGRESS_EVERY === 0)
-        onPreparation({ activity: 'labelling', done, total: members * steps, seconds });
+      onPreparation({ activity: 'labelling', done, total: members * steps, seconds });
     });
   }
 

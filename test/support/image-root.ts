@@ -9,7 +9,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync }
 import { join } from 'node:path';
 import { packageRoot } from '../../common/package-root.ts';
 import { imageConfig, readStages } from './k8s/dockerfile.ts';
-import { descendantsOf } from './processes.ts';
+import { descendantsOf } from '../../common/process-tree.ts';
 
 /** Why no root can be entered here; null where it can. */
 export function whyNotEntered(): string | null {

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode } from '../../common/errors.ts';
 import type { EpochRecord, RunEvent, RunReport } from '../../report/records.ts';
 import { ballast, Cli, type CliEnd } from './cli.ts';
-import { watchMemory } from './processes.ts';
+import { watchMemory } from '../../common/process-tree.ts';
 import { writeShapes } from './shapes.ts';
 
 export const EPOCHS = 3;
