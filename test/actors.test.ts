@@ -10,6 +10,7 @@ import { eventually } from '../common/testing/eventually.ts';
 import { ActorError, ActorSystem, ChannelPool, connectNode, silentLog, startNode } from '../actors/index.ts';
 import type { ActorHandle, ActorStatus, Node, SpawnOptions } from '../actors/index.ts';
 import { plainCalls } from '../actors/index.ts';
+import { spawnOwn } from '../coordinator/crew/crew-node.ts';
 import { healthService } from '../actors/serving/health.ts';
 import { ECHO_ENTRY, echo, FIXTURES } from './fixtures/actors/echo.ts';
 import type { EchoServiceClient } from './fixtures/actors/echo.ts';
@@ -232,9 +233,20 @@ describe('supervision', () => {
     expect(await pending).toMatchObject({ code: 'UNAVAILABLE' });
   });
 
+  it('ends what an earlier coordinator left under an id of a run', async () => {
+    const { echo: left, actorId } = await spawnEcho();
+    const { pid } = await left.say({ text: '' });
+    const successor = await (await spawnOwn(system, echo, { actorId })).say({ text: '' });
+    expect(successor.pid).not.toBe(pid);
+    expect(isRunning(pid)).toBe(false);
+  });
+
   it('refuses what cannot work', async () => {
     const { actorId } = await spawnEcho();
-    await expect(spawnEcho({ actorId })).rejects.toThrow(`Actor id '${actorId}' is taken`);
+    await expect(spawnEcho({ actorId })).rejects.toMatchObject({
+      code: 'ALREADY_EXISTS',
+      message: `Actor id '${actorId}' is taken: choose another, or stop that actor first.`,
+    });
     await expect(spawnEcho({ actorId: 'a/b' })).rejects.toThrow("Actor id 'a/b'");
     await expect(system.spawn({ ...echo, entry: '/etc/passwd' }, { actorId: 'x' })).rejects.toThrow(
       'lies outside',

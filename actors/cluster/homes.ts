@@ -243,7 +243,10 @@ export class Homes {
     const { view } = this.#options;
     const known = view.find(actorId);
     if (known !== undefined && known.state !== 'dead') {
-      throw new UserError(`Actor id '${actorId}' is taken: choose another, or stop that actor first.`);
+      throw new CallError(
+        'ALREADY_EXISTS',
+        `Actor id '${actorId}' is taken: choose another, or stop that actor first.`,
+      );
     }
     if (name === null) return;
     const namesake = view
@@ -402,10 +405,11 @@ export class Homes {
   }
 }
 
-/** @throws UserError when a placement group has bundles already. */
+/** @throws CallError ALREADY_EXISTS when a placement group has bundles already. */
 function refuseTakenGroup({ group }: ActorSpec, actors: readonly ActorStatus[]): void {
   if (group !== null && actors.some((other) => other.group === group && other.state !== 'dead'))
-    throw new UserError(
+    throw new CallError(
+      'ALREADY_EXISTS',
       `Placement group '${group}' is there already: choose another id, or remove it first.`,
     );
 }

@@ -181,7 +181,8 @@ export interface NodeStatus {
 export interface NodeApi {
   /**
    * Accepts an actor and starts it where there is room, now or later. @throws UserError for an invalid entry, id or
-   * name, and for resources that no node of the cluster could ever provide, saying what each lacks.
+   * name, and for resources that no node of the cluster could ever provide, saying what each lacks; CallError
+   * ALREADY_EXISTS when a living actor has the id or name.
    */
   spawn(spec: ActorSpec): Promise<ActorStatus>;
   /** Accepts actors that start together or not at all; returns statuses in their order. @throws as `spawn` */

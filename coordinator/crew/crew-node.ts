@@ -1,8 +1,10 @@
 /** The crew of a run as actors of a node: starts the trainer and the workers, follows their lives, and ends them. */
 import type { ActorRuntime } from '../../actors/actor/hosted-actor.ts';
+import { CallError } from '../../actors/base/call-errors.ts';
 import type { ActorStatus, RestartPolicy } from '../../actors/status/status.ts';
 import type { ActorSystem } from '../../actors/system/system.ts';
-import type { SpawnOptions } from '../../actors/system/actor-type.ts';
+import type { ActorType, SpawnOptions } from '../../actors/system/actor-type.ts';
+import type { ActorHandle } from '../../actors/system/handle.ts';
 import { type RunConfig, synthesizes } from '../../config/run-config.ts';
 import { actorLink } from './actor-link.ts';
 import { trainerType, workerType } from './actor-types.ts';
@@ -37,6 +39,29 @@ export async function endLeftovers(
   await Promise.all(left.map(({ actorId }) => system.stop(actorId)));
 }
 
+/** Tries to replace an actor that has the id. */
+const MAX_REPLACEMENTS = 5;
+
+/**
+ * Spawns an actor under an id that nobody else uses. A living actor with that id is a leftover that was out of sight
+ * before, because its node was cut off; it is ended first. @throws as ActorSystem.spawn
+ */
+export async function spawnOwn<Client, Handlers>(
+  system: ActorSystem,
+  type: ActorType<Client, Handlers>,
+  options: SpawnOptions & { readonly actorId: string },
+): Promise<ActorHandle<Client>> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await system.spawn(type, options);
+    } catch (thrown) {
+      const isTaken = thrown instanceof CallError && thrown.code === 'ALREADY_EXISTS';
+      if (!isTaken || tries > MAX_REPLACEMENTS) throw thrown;
+      await system.stop(options.actorId);
+    }
+  }
+}
+
 /**
  * Starts the actors that the configuration needs: a trainer, and workers, unless the run has a share of those of all
  * runs. Actors of these names that an earlier coordinator left are ended.
@@ -60,7 +85,7 @@ export async function spawnCrew(
   const workerPlace: SpawnOptions =
     place === null ? {} : { placement: 'spread', resources: { cpu: config.threads } };
   const args = { engine: config.engine, threads: config.threads };
-  const trainer = await system.spawn(trainerType, {
+  const trainer = await spawnOwn(system, trainerType, {
     actorId: trainerId,
     args,
     restart: TRAINER_RESTARTS,
@@ -68,7 +93,7 @@ export async function spawnCrew(
   });
   const workers = await Promise.all(
     workerIds.map((actorId) =>
-      system.spawn(workerType, { actorId, args, restart: WORKER_RESTARTS, ...workerPlace }),
+      spawnOwn(system, workerType, { actorId, args, restart: WORKER_RESTARTS, ...workerPlace }),
     ),
   );
   return {

@@ -10,7 +10,7 @@ import { toError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
 import { actorLink } from './actor-link.ts';
 import { workerType } from './actor-types.ts';
-import { endLeftovers, WORKER_RESTARTS } from './crew-node.ts';
+import { endLeftovers, spawnOwn, WORKER_RESTARTS } from './crew-node.ts';
 import type { SharedWorkers } from './shared-workers.ts';
 
 /** How often the nodes are looked at. */
@@ -139,7 +139,7 @@ export class WorkerPool {
     this.#workers.set(actorId, { actorId, nodeId, isLeaving: false });
     try {
       const place = { labels, resources, near: address, handsOver: true };
-      const handle = await system.spawn(type, { actorId, restart: WORKER_RESTARTS, ...place });
+      const handle = await spawnOwn(system, type, { actorId, restart: WORKER_RESTARTS, ...place });
       shared.add(actorLink(system, handle));
     } catch (thrown) {
       this.#workers.delete(actorId);
