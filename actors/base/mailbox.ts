@@ -58,9 +58,9 @@ export class Mailbox {
   /** Records that a running call has ended, and begins the next one. */
   done(call: object): void {
     this.#running.delete(call);
-    const [next] = this.#waiting;
-    if (next === undefined) return;
-    const [waiting, begin] = next;
+    const next = this.#waiting.entries().next();
+    if (next.done === true) return;
+    const [waiting, begin] = next.value;
     this.#waiting.delete(waiting);
     this.#running.add(waiting);
     begin();

@@ -49,11 +49,14 @@ function rawMethod(method: Method, handler: Handler): RawMethod {
   return { isStream: true, run };
 }
 
-/** Decodes a handler's input: its request, or its requests as they arrive. @throws CallError INVALID_ARGUMENT */
+/**
+ * Decodes a handler's input: its request, or its requests as they arrive. Reads `context.signal` only for the latter: a call
+ * creates it on demand. @throws CallError INVALID_ARGUMENT
+ */
 function decoded(
   method: Method,
   { request, requests }: RawInput,
-  { signal }: CallContext,
+  context: CallContext,
 ): object | AsyncIterable<object> {
   const decode = (bytes: Uint8Array) => {
     try {
@@ -70,6 +73,6 @@ function decoded(
   }
   if (requests === null) throw new CallError('INVALID_ARGUMENT', `${method.path} takes a stream of requests`);
   return (async function* () {
-    for await (const bytes of untilAborted(requests, signal)) yield decode(bytes);
+    for await (const bytes of untilAborted(requests, context.signal)) yield decode(bytes);
   })();
 }
