@@ -53,43 +53,38 @@ describe.skipIf(!hasNats)(`events of runs on NATS${why}`, () => {
     return found;
   };
 
-  it('go some time after its end, and a run that is resumed has them again', async () => {
-    await start(10); // long enough to look before
+  // A name that is the cluster's stream without its head: the cluster's own events must stay.
+  const runId = 'cluster-default';
+  const name = `runs/${runId}`;
+  const kept = async () => expect((await streams())['BALLAST_run-cluster-default']).toBeGreaterThan(0);
+  const gone = async () => expect(Object.keys(await streams())).toEqual(['BALLAST_cluster-default']);
+
+  it('are there after its end, and go when a coordinator starts long after', async () => {
+    await start(3600);
     const { api } = coordinator;
-    const config = await tinyConfig();
-    // A name that is the cluster's stream without its head: the cluster's own events must stay.
-    const { name } = await api.createRun({ runId: 'cluster-default', config });
+    await api.createRun({ runId, config: await tinyConfig() });
     await whenEvent(api, name, ({ synthesisProgress }) => synthesisProgress?.epoch === 1);
     await api.cancelRun({ name });
-    const atEnd = await streams();
-    expect(Object.keys(atEnd).sort()).toEqual(['BALLAST_cluster-default', 'BALLAST_run-cluster-default']);
-    expect(atEnd['BALLAST_run-cluster-default']).toBeGreaterThan(0);
-    const gone = async () => expect(Object.keys(await streams())).toEqual(['BALLAST_cluster-default']);
-    await eventually(gone);
-
-    await api.resumeRun({ name });
-    const run = await ended(api, name);
-    const afterwards = await streams();
-    expect(run.weightsDigest).toBe(readReport((await referenceRun()).dir).weightsDigest);
-    expect(afterwards['BALLAST_run-cluster-default']).toBeGreaterThan(0);
-    const kept = await eventsOf(api, name);
-    await eventually(gone);
-    expect(await eventsOf(api, name)).toEqual(kept); // from its folder
-    expect(kept.filter(({ epochFinished }) => epochFinished != null).length).toBeGreaterThan(0);
-    expect(coordinator.cli.stderr).toBe('');
+    const names = Object.keys(await streams());
+    expect(names.sort()).toEqual(['BALLAST_cluster-default', 'BALLAST_run-cluster-default']);
+    await eventually(kept);
     await stop();
+    await start(2);
+    await eventually(gone);
   });
 
-  it('go when a coordinator starts long after', async () => {
-    await start(3600);
-    const { name } = await coordinator.api.createRun({ runId: 'later', config: await tinyConfig() });
-    await ended(coordinator.api, name);
-    expect(Object.keys(await streams())).toContain('BALLAST_run-later');
-    await stop();
-    await start(0);
-    await eventually(async () => {
-      expect(Object.keys(await streams())).toEqual(['BALLAST_cluster-default']);
-    });
+  it('are there again when it is resumed, and go some time after its end', async () => {
+    const { api } = coordinator;
+    await api.resumeRun({ name });
+    await whenEvent(api, name, ({ synthesisProgress }) => synthesisProgress?.epoch === 2);
+    await eventually(kept);
+    const told = await eventsOf(api, name);
+    const { weightsDigest } = await ended(api, name);
+    expect(weightsDigest).toBe(readReport((await referenceRun()).dir).weightsDigest);
+    await eventually(gone);
+    expect(await eventsOf(api, name)).toEqual(told); // from its folder
+    expect(told.filter(({ epochFinished }) => epochFinished != null).length).toBeGreaterThan(0);
+    expect(coordinator.cli.stderr).toBe('');
     await stop();
   });
 });

@@ -5,9 +5,10 @@ import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { beforeAll, expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import type { GraphTotals } from '../tensor/graph-totals.ts';
-import { ballast, Cli } from './support/cli.ts';
-import { newFolder, runArgs } from './support/suite.ts';
+import { Cli } from './support/cli.ts';
+import { newFolder, referenceRun, runArgs } from './support/suite.ts';
 
 const FIXTURE = join(import.meta.dirname, 'fixtures', 'compile-and-run.mjs');
 /** Two classifier steps, a denoiser step, two sampling steps, a forward pass. */
@@ -41,10 +42,15 @@ it('compiles nothing in a second process, which computes the same bits as the fi
   expect(first).toMatchObject({ totals: { compiled: GRAPHS, loaded: 0 }, stderr: '' });
   expect(second).toMatchObject({ totals: { compiled: 0, loaded: GRAPHS }, stderr: '' });
   expect([first.results, second.results]).toEqual([uncached.results, uncached.results]);
-  expect(second.totals.loadSeconds).toBeLessThan(first.totals.compileSeconds);
+  const attempts = [second];
+  const quicker = await eventually(async () => {
+    const { totals } = attempts.pop() ?? (await compileAndRun(cache)); // one that was held up says nothing
+    expect(totals.loadSeconds).toBeLessThan(first.totals.compileSeconds);
+    return totals;
+  });
   const rounded = (seconds: number) => seconds.toFixed(3);
   console.log(
-    `${GRAPHS} graphs: ${rounded(first.totals.compileSeconds)} s compiled, ${rounded(second.totals.loadSeconds)} s from the cache`,
+    `${GRAPHS} graphs: ${rounded(first.totals.compileSeconds)} s compiled, ${rounded(quicker.loadSeconds)} s from the cache`,
   );
 });
 
@@ -87,16 +93,20 @@ it.skipIf(process.getuid?.() === 0)(
 );
 
 it('a second run of the same configuration compiles nothing in any process', async () => {
-  const folder = newFolder('graphs');
-  const flags = ['--epochs', '6', '--json'];
-  expect((await ballast(await runArgs(join(folder, 'first'), ...flags))).code).toBe(0);
-  const cli = Cli.start(await runArgs(join(folder, 'second'), ...flags, '--metrics-port', '0'));
+  await referenceRun(); // it left its graphs in the suite's cache
+  const dir = join(newFolder('graphs'), 'second');
+  const cli = Cli.start(await runArgs(dir, '--epochs', '100', '--json', '--metrics-port', '0'));
   const [, url] = await cli.poll('the address', () => /^metrics: (http:\S+)$/m.exec(cli.stderr));
   await cli.waitFor(/"type":"quota","epoch":3,/);
-  const metrics = await (await fetch(url!)).text();
+  const actors = ['classifier-trainer', 'diffusion-worker-0', 'diffusion-worker-1'];
+  const metrics = await eventually(async () => {
+    const page = await (await fetch(url!)).text(); // without those that were too busy to answer
+    for (const actor of actors) expect(page).toMatch(new RegExp(`^ballast_graphs_total\\{.*"${actor}"`, 'm'));
+    return page;
+  });
   cli.signal('SIGTERM');
   await cli.ended;
-  for (const actor of ['classifier-trainer', 'diffusion-worker-0', 'diffusion-worker-1']) {
+  for (const actor of actors) {
     const graphs = (source: string) =>
       [...metrics.matchAll(/^ballast_graphs_total{(.*)} (\d+)$/gm)]
         .filter(([, labels]) => labels!.includes(`"${actor}"`) && labels!.includes(`"${source}"`))
@@ -104,6 +114,6 @@ it('a second run of the same configuration compiles nothing in any process', asy
     expect({ actor, compiled: graphs('compiled') }).toEqual({ actor, compiled: [0] });
     expect(graphs('cache')[0]).toBeGreaterThanOrEqual(2);
   }
-  const environment = readFileSync(join(folder, 'second', 'environment.json'), 'utf8');
+  const environment = readFileSync(join(dir, 'environment.json'), 'utf8');
   expect(environment).toMatch(/"graphs": ?"0 compiled in 0\.00 s, 1 from the cache in \d+\.\d\d s"/);
 });

@@ -1,6 +1,7 @@
 // One /metrics page for all processes of a run, read during the run.
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { eventually } from '../common/testing/eventually.ts';
 import { Cli } from './support/cli.ts';
 import { expectLintedMetrics, hasPrometheus } from './support/prometheus.ts';
 import { BUDGET, newFolder, runArgs, SHARD_SIZE } from './support/suite.ts';
@@ -17,15 +18,22 @@ function parseMetrics(text: string): Map<string, number> {
   return samples;
 }
 
+const WORKERS = ['diffusion-worker-0', 'diffusion-worker-1'];
+
 it('serves accuracy, quotas, shards, synthesis, weights and every process', async () => {
   const dir = join(newFolder('metrics'), 'run');
   const cli = Cli.start(await runArgs(dir, '--json', '--metrics-port', '0', '--epochs', '30'));
   const [, url] = await cli.poll('the address', () => /^metrics: (http:\S+)$/m.exec(cli.stderr));
   await cli.waitFor(/"type":"quota","epoch":3,/);
-  const response = await fetch(url!);
-  const page = await response.clone().text();
-  expect(response.headers.get('content-type')).toContain('text/plain');
-  const samples = parseMetrics(await response.text());
+  const page = await eventually(async () => {
+    const response = await fetch(url!);
+    expect(response.headers.get('content-type')).toContain('text/plain');
+    const text = await response.text(); // without those that were too busy to answer
+    for (const actor of ['classifier-trainer', ...WORKERS])
+      expect(text).toMatch(new RegExp(`^process_resident_memory_bytes\\{.*actor="${actor}"`, 'm'));
+    return text;
+  });
+  const samples = parseMetrics(page);
   cli.signal('SIGTERM');
   expect((await cli.ended).code).toBe(143);
   await expect(fetch(url!)).rejects.toThrow();
@@ -61,7 +69,7 @@ it('serves accuracy, quotas, shards, synthesis, weights and every process', asyn
   expect(value('ballast_weights_version') % 26).toBe(0);
   expect([0, 26]).toContain(value('ballast_weights_staleness'));
   expect(value('ballast_trainer_steps_total', 'actor="classifier-trainer"')).toBeGreaterThanOrEqual(52);
-  for (const worker of ['diffusion-worker-0', 'diffusion-worker-1']) {
+  for (const worker of WORKERS) {
     expect(value('ballast_worker_images_total', `actor="${worker}"`)).toBeGreaterThan(0);
     value('ballast_worker_queue_depth', `actor="${worker}"`);
     expect(value('process_resident_memory_bytes', `actor="${worker}"`)).toBeGreaterThan(1e7);
