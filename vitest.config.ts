@@ -2,17 +2,17 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 // `unit`: quick, in-process, beside the code it tests. `system`: real processes, run on built JavaScript; `system-alone`:
-// those that measure time or memory, or stop processes for a time. `containers`: `make containers`; `e2e`: `make e2e`.
+// those that measure time or memory. `containers`: `make containers`; `e2e`: `make e2e`.
 
-const ALONE = ['test/{memory,thread-timing}.test.ts', 'test/chaos/*.test.ts', 'test/cluster/*.test.ts'];
+const ALONE = ['test/{memory,thread-timing}.test.ts', 'test/cluster/scaling.test.ts'];
 
 /** System tests that take longest begin first, so that none of them ends alone; the others follow by size. */
-const LONGEST = 'api-clients run faults study bad-input designs api prior'.split(' ');
+const LONGEST = 'api-clients run chaos faults study bad-input designs api prior'.split(' ');
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification) => {
-      const place = LONGEST.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
+      const place = LONGEST.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
       return place === -1 ? LONGEST.length : place;
     };
     return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
@@ -55,7 +55,7 @@ export default defineConfig({
           name: 'system',
           include: ['test/**/*.test.ts'],
           exclude: [...ALONE, 'test/containers/**', 'test/cluster-k8s/**'],
-          maxWorkers: 2, // most of their time they wait for processes
+          maxWorkers: 3, // they often wait for processes, or for a fault to end
           sequence: { groupOrder: 1 },
         },
       },

@@ -7,8 +7,8 @@ import { text } from 'node:stream/consumers';
 import { beforeAll, expect, it } from 'vitest';
 import { eventually } from '../common/testing/eventually.ts';
 import type { GraphTotals } from '../tensor/graph-totals.ts';
-import { Cli } from './support/cli.ts';
-import { newFolder, referenceRun, runArgs } from './support/suite.ts';
+import { ballast, Cli } from './support/cli.ts';
+import { newFolder, runArgs } from './support/suite.ts';
 
 const FIXTURE = join(import.meta.dirname, 'fixtures', 'compile-and-run.mjs');
 /** Two classifier steps, a denoiser step, two sampling steps, a forward pass. */
@@ -93,9 +93,10 @@ it.skipIf(process.getuid?.() === 0)(
 );
 
 it('a second run of the same configuration compiles nothing in any process', async () => {
-  await referenceRun(); // it left its graphs in the suite's cache
-  const dir = join(newFolder('graphs'), 'second');
-  const cli = Cli.start(await runArgs(dir, '--epochs', '100', '--json', '--metrics-port', '0'));
+  const folder = newFolder('graphs');
+  const flags = ['--epochs', '6', '--json'];
+  expect((await ballast(await runArgs(join(folder, 'first'), ...flags))).code).toBe(0);
+  const cli = Cli.start(await runArgs(join(folder, 'second'), ...flags, '--metrics-port', '0'));
   const [, url] = await cli.poll('the address', () => /^metrics: (http:\S+)$/m.exec(cli.stderr));
   await cli.waitFor(/"type":"quota","epoch":3,/);
   const actors = ['classifier-trainer', 'diffusion-worker-0', 'diffusion-worker-1'];
@@ -114,6 +115,6 @@ it('a second run of the same configuration compiles nothing in any process', asy
     expect({ actor, compiled: graphs('compiled') }).toEqual({ actor, compiled: [0] });
     expect(graphs('cache')[0]).toBeGreaterThanOrEqual(2);
   }
-  const environment = readFileSync(join(dir, 'environment.json'), 'utf8');
+  const environment = readFileSync(join(folder, 'second', 'environment.json'), 'utf8');
   expect(environment).toMatch(/"graphs": ?"0 compiled in 0\.00 s, 1 from the cache in \d+\.\d\d s"/);
 });
