@@ -37,7 +37,7 @@ it('precision and recall are shares inside the balls of the other set', () => {
   expect(recall).toBe(1);
 });
 
-it('coverage asks what is nearer: the set, or the images that are trained on', () => {
+it('coverage compares the distance to the set with the distance to the training images', () => {
   // Unseen 0, 4, 9 and 20. Training 1 and 10, the set 3.5 and 30: only 4 (0.5 against 3) is nearer to the set; for 20
   // both are 10 away, which is not nearer.
   const [unseen, training] = [features([0], [4], [9], [20]), features([1], [10])];

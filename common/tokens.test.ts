@@ -50,7 +50,7 @@ function refusal(content: string, mode = 0o600): string {
 }
 
 describe('a tokens file', () => {
-  it('lets in those whose digest or file it names', () => {
+  it('admits tokens whose digest or file it names', () => {
     writeTwo();
     const tokens = ApiTokens.open(path);
     expect(tokens.names).toEqual(['one', 'two']);
@@ -131,7 +131,7 @@ describe('a tokens file that changes', () => {
     expect(problems).toEqual([]);
   });
 
-  it('keeps the last good list while it holds a mistake, tells it once, and recovers', () => {
+  it('keeps the last good list while the file holds a mistake, reports it once, and recovers', () => {
     writeTwo();
     const tokens = open();
     replace('tokens.yaml', 'tokens: 5');

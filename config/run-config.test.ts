@@ -194,7 +194,7 @@ describe('configuration files', () => {
     );
   });
 
-  it('lie under the flags, whose mistakes are said to be on the command line', () => {
+  it('come after the flags, whose mistakes are attributed to the command line', () => {
     const file = parseConfigText('{\n\t"seed": 1,\n\t"synthesis": {"steps": 4}\n}', 'run.json');
     const both = layerFlags(file, { synthesis: { budget: -2 } });
     expect(both.values).toEqual({ seed: 1, synthesis: { steps: 4, budget: -2 } });

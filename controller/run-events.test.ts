@@ -38,7 +38,7 @@ const NOT_ASKED = { status: 'Unknown', reason: 'NotAsked' } as const;
 const pending = status({ run: null, phase: 'Pending' }, NOT_ASKED);
 const running = status({ phase: 'Running', epoch: 0 });
 
-it('tells of a run from its making to its end, and of nothing twice', () => {
+it('reports a run from its creation to its end, and nothing twice', () => {
   expect(told(undefined, pending)).toEqual([]);
   expect(told(pending, status())).toEqual([`Normal Created: The coordinator has made ${RUN}`]);
   expect(told(status(), running)).toEqual([`Normal Started: ${RUN} is running`]);
@@ -51,14 +51,14 @@ it('tells of a run from its making to its end, and of nothing twice', () => {
   expect(told(status(end), status(end))).toEqual([]);
 });
 
-it('tells of a run that was made and begun between two looks', () => {
+it('reports a run that was created and begun between two looks', () => {
   expect(told(pending, running).map((line) => line.split(':')[0])).toEqual([
     'Normal Created',
     'Normal Started',
   ]);
 });
 
-it('tells of a stop, and of going on', () => {
+it('reports a stop, and the continuation', () => {
   const stopped = status({ phase: 'Suspended', epoch: 4 });
   expect(told(status({ phase: 'Suspending', epoch: 4 }), stopped)).toEqual([
     `Normal Suspended: ${RUN} stopped after epoch 4 of 12`,

@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest';
 import { eventually } from '../common/testing/eventually.ts';
 import { WorkQueue } from './work-queue.ts';
 
-it('works on a key once at a time, and once more where it was added meanwhile', async () => {
+it('works on a key once at a time, and once more where it was added during the work', async () => {
   const gates: (() => void)[] = [];
   const seen: string[] = [];
   const work = (key: string) => {

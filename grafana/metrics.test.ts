@@ -85,7 +85,7 @@ it('shows or judges every metric that is exported', () => {
 });
 
 describe('queries', () => {
-  it.each(queries)('$where asks for metrics and labels that somebody exports: $expr', (query) => {
+  it.each(queries)('$where queries metrics and labels that are exported: $expr', (query) => {
     const { selectors, grouping, made, shown } = query;
     expect(selectors.length).toBeGreaterThan(0);
     const all = new Set(['value', ...made]);

@@ -42,7 +42,7 @@ describe('explainDivergence', () => {
     expect(await explain({ stem: 0 }, NaN)).toBe("the input 'x' is not finite");
   });
 
-  it('says so where only the norm is infinite', async () => {
+  it('reports an infinite norm of finite values', async () => {
     expect(await explain({ stem: 1 }, 1e30)).toContain('the sum of their squares is not');
   });
 });

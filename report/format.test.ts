@@ -30,7 +30,7 @@ test('durations choose their unit and never say 60 s', () => {
   ]);
 });
 
-test('what was not measured is a dash, never NaN', () => {
+test('a missing measure is a dash, never NaN', () => {
   for (const show of [percent, points, decimal, count, duration]) {
     expect([show(null), show(undefined), show(NaN), show(Infinity)]).toEqual(['–', '–', '–', '–']);
   }

@@ -83,7 +83,7 @@ describe('the graph cache', () => {
     expect((await readdir(folder)).sort()).toEqual(['inputs-a.graph', 'inputs-c.graph']);
   });
 
-  it('without a folder that takes files gives nothing, and says so once', async () => {
+  it('without a writable folder gives nothing, and reports it once', async () => {
     await writeFile(join(base, 'a-file'), '');
     const cache = open(undefined, join(base, 'a-file', 'graphs'));
     expect(await cache.read(key('a'))).toBeNull();
@@ -143,7 +143,7 @@ describe('graphKey', () => {
     expect(new Set([digestOf({}), ...others]).size).toBe(7);
   });
 
-  it('tells whether values are built in, and has none for a function that nobody can name', () => {
+  it('says whether values are built in, and has none for an anonymous function', () => {
     expect(graphKey(program, 'r', 1)?.holdsValues).toBe(true);
     expect(graphKey({ ...program, inputs: [input] }, 'r', 1)?.holdsValues).toBe(false);
     expect(graphKey({ ...program, identity: null }, 'r', 1)).toBeNull();

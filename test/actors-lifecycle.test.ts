@@ -88,7 +88,7 @@ describe('room', () => {
     expect(await statusOf('huge')).toBeUndefined();
   });
 
-  it('is waited for, told as a reason, and taken in order of arrival', async () => {
+  it('is awaited, shown as a reason, and taken in order of arrival', async () => {
     const seat = { resources: { seat: 1 } };
     await system.spawn(echo, { actorId: 'seat-1', ...seat });
     await system.spawn(echo, { actorId: 'seat-2', ...seat });

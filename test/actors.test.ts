@@ -125,7 +125,7 @@ describe('calls', () => {
     await eventually(async () => expect(await readFile(notePath, 'utf8')).toBe('the caller cancelled'));
   });
 
-  it('to an actor that nobody started fail at once', async () => {
+  it('to an actor that was never started fail at once', async () => {
     const unknown = await failure(system.handle(echo, 'nobody').say({ text: '' }));
     expect(unknown).toMatchObject({ code: 'NOT_FOUND', retryable: false, incarnation: 0 });
   });
@@ -213,7 +213,7 @@ describe('supervision', () => {
     await watchful.close();
   });
 
-  it('tells a wait that was too short', async () => {
+  it('reports a wait that was too short', async () => {
     const { echo: actor } = await spawnEcho();
     const early = await failure(actor.say({ text: '' }, { deadlineMs: 20 }));
     expect(early).toMatchObject({ code: 'DEADLINE_EXCEEDED', retryable: true });

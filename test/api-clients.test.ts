@@ -171,7 +171,7 @@ describe('a run', () => {
     await output('watch', once!.name);
   });
 
-  it('is cancelled and resumed; who watches learns of its end', async () => {
+  it('is cancelled and resumed; a watcher learns of its end', async () => {
     await output('submit', '--config', 'run.json', '--id', 'stopped', '--epochs', '400');
     const watching = start(['watch', 'stopped']);
     await watching.waitFor(/^epoch 1\/400/m);
@@ -281,7 +281,7 @@ describe('a connection that breaks', () => {
   });
 });
 
-describe('what a run made', () => {
+describe('the images of a run', () => {
   it('is fetched in either format', async () => {
     for (const format of ['safetensors', 'onnx']) {
       await output('model', 'first', '--format', format, '--out', `first.${format}`);
@@ -421,7 +421,7 @@ it('a token is shown out of a file, and reaches as far as its scope', async () =
 });
 
 describe.skipIf(!hasOpenssl)(`TLS${hasOpenssl ? '' : ' (skipped: no openssl)'}`, () => {
-  it('is spoken with the certificates that the environment names; others are told in a line', async () => {
+  it('uses the certificates that the environment names; reports a mismatch in one line', async () => {
     const home = newFolder('tls');
     const files = makeCertificates(home);
     const secure = await startServer(home, files);

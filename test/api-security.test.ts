@@ -106,7 +106,7 @@ describe('a caller', () => {
     expect(await call('DeleteRun', remove, bearer('admin'))).toMatchObject({ reason: 'RUN_NOT_FOUND' });
   });
 
-  it('whose token has ended is told so', async () => {
+  it('whose token has expired is told the reason', async () => {
     expect(await call('ListRuns', listRuns(), bearer('old'))).toEqual({
       code: 'UNAUTHENTICATED',
       reason: 'TOKEN_EXPIRED',
@@ -115,7 +115,7 @@ describe('a caller', () => {
     });
   });
 
-  it('that calls too often is told to wait', async () => {
+  it('that calls too often is asked to wait', async () => {
     const answers = [];
     for (let i = 0; i < 4; i++) answers.push(await call('ListRuns', listRuns(), bearer('slow')));
     expect(answers.slice(0, 2)).toEqual([null, null]);

@@ -151,7 +151,7 @@ describe('a coordinator', () => {
     );
   });
 
-  it('makes images on demand: equal for equal requests, other ones for another seed, and stops when told', async () => {
+  it('makes images on demand: equal for equal requests, different ones for another seed, and stops on request', async () => {
     const { api } = server;
     const make = async (seed: number, count = 8) => {
       const request = { run: 'runs/first', className: 'disc', count, seed };
@@ -300,7 +300,7 @@ describe('a coordinator', () => {
     expect(names).toEqual(['runs/stopped', 'runs/first']);
   });
 
-  it('tells the metrics of the report, and weights whose digest the file confirms', async () => {
+  it('reports the metrics of the report, and weights whose digest the file confirms', async () => {
     const { api, runsDir } = server;
     const run = await api.getRun({ name: 'runs/first' });
     const { macroPrecision, tailRecall, worstRecall, nll } = readReport(join(runsDir, 'first')).test!;

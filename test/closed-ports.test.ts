@@ -72,7 +72,7 @@ describe.each(Object.keys(CALLS))('%s', (what) => {
   const call = CALLS[what]!;
   const overStream = serviceCalls as unknown as typeof plainCalls;
 
-  it('answers its owner, who set nothing up', async () => {
+  it('answers its owner without any set-up', async () => {
     await expect(call(owner, plainCalls)).resolves.toBeDefined();
   });
 

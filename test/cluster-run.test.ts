@@ -35,7 +35,7 @@ it('ends with the weights of a run that was alone', async () => {
   expect(livingActors([node])).toEqual([]);
 });
 
-it('says in one line that nobody is where it shall join', async () => {
+it('reports in one line that no registry answers at the address to join', async () => {
   const end = await ballast(
     await runArgs(newFolder('nobody'), '--overwrite', '--join', 'grpc://127.0.0.1:1'),
   );

@@ -201,7 +201,7 @@ describe.each([
 });
 
 describe('a node whose registry is gone', () => {
-  it('says so, and returns when a first node serves at that address again', async () => {
+  it('reports it, and returns when a first node serves at that address again', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'ballast-registry-'));
     const prefix = `t${process.pid}head`;
     const head = await startTestNode(folder, `${prefix}-first`, ['--port', '0']);

@@ -62,7 +62,7 @@ it('cancels an operation that never returns to its event loop', async () => {
   expect(await thread.call('steps', 1)).toBe(1);
 });
 
-it('rejects pending and later calls when the thread dies, and tells it once', async () => {
+it('rejects pending and later calls when the thread dies, and reports the death once', async () => {
   const { thread, deaths } = open();
   const pending = [thread.call('die', null), thread.call('steps', 1)];
   for (const call of pending) await expect(call).rejects.toThrow('the compute thread exited with code 5');

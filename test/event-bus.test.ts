@@ -275,7 +275,7 @@ describe.skipIf(!hasNats)('a NATS server that goes and comes back', () => {
     return events.map(({ payload }) => payload.n);
   }
 
-  it('stopped, killed or paused: what is published meanwhile is stored once, and every subscriber reads it', async () => {
+  it('stopped, killed or paused: later events are stored once, and every subscriber reads them', async () => {
     const followed = follow(reader);
     let n = 0;
     const publish = () => bus.publish('n', { n: ++n });
@@ -345,13 +345,13 @@ describe('unreachable NATS', () => {
     expect(performance.now() - startMs).toBeLessThan(60_000);
   });
 
-  it('tells an address of another kind, and keeps passwords to itself', async () => {
+  it('reports an address of another kind, and shows no password', async () => {
     await expect(openNatsEventBus({ url: 'http://h:1', runId: 'r' })).rejects.toThrow('use nats://HOST:PORT');
     const opening = openNatsEventBus({ url: 'nats://me:secret@127.0.0.1:1', runId: 'r' });
     await expect(opening).rejects.toThrow(/^(?!.*secret)/);
   });
 
-  it.skipIf(!hasNats)('tells a server without JetStream', async () => {
+  it.skipIf(!hasNats)('reports a server without JetStream', async () => {
     const server = await startNats([]);
     await expect(openNatsEventBus({ url: server.url, runId: 'r' })).rejects.toThrow('nats-server -js');
     await stopNats(server);

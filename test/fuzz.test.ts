@@ -318,7 +318,7 @@ it('headers that are wrong', async () => {
   await alive();
 });
 
-it('what is not HTTP/2', async () => {
+it('bytes that are not HTTP/2', async () => {
   const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
   const sent = [
     Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),

@@ -36,7 +36,7 @@ async function abandonedWatches(): Promise<number> {
   return Number(row?.[1] ?? 0);
 }
 
-it('a link that only the node knew to be broken: the watch begins again, and nobody counts as dead', async () => {
+it('a link that only the node knew to be broken: the watch begins again, and no actor counts as dead', async () => {
   const kept = await system.spawn(echo, { actorId: 'kept' });
   const leaver = await system.spawn(echo, { actorId: 'leaver' });
   await Promise.all([kept.say({}), leaver.say({})]);

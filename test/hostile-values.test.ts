@@ -371,7 +371,7 @@ describe('a value that a function cannot take', () => {
     ).toBe(true);
   });
 
-  it('has harmed nobody', async () => {
+  it('leaves other processes unharmed', async () => {
     const handle = await spawn({ args: { text: 'ü'.repeat(100) } });
     expect(await handle.say({ text: 'still here' })).toMatchObject({ text: 'still here' });
   });

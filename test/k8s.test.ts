@@ -158,7 +158,7 @@ describe.skipIf(missing !== null)(title('autoscaling'), () => {
   const scaled = (...flags: readonly string[]) =>
     render('gpu', flags).find(({ kind }) => kind === 'ScaledObject')!.spec as ScaledSpec;
 
-  it('keeps what there is, one worker at least, when nobody knows the backlog', () => {
+  it('keeps the current workers, at least one, when the backlog is unknown', () => {
     const { fallback, triggers } = scaled();
     expect(fallback).toEqual({ failureThreshold: 4, replicas: 1, behavior: 'currentReplicasIfHigher' });
     expect(triggers[0]?.metadata.ignoreNullValues).toBe('false');
@@ -210,7 +210,7 @@ describe.skipIf(missing !== null)(title('monitoring'), () => {
     expect(watched.map(({ metadata }) => metadata.labels?.release)).toEqual(Array(4).fill('prom')); // nodes, controller, NATS, rules
   });
 
-  it('tells installations apart by the label that queries ask for', () => {
+  it('distinguishes installations by the label that queries select', () => {
     const monitors = watched.filter(({ kind }) => kind === 'PodMonitor');
     for (const { spec } of monitors) expect(JSON.stringify(spec)).toContain('"targetLabel":"installation"');
     const rules = JSON.stringify(watched.find(({ kind }) => kind === 'PrometheusRule'));

@@ -137,7 +137,7 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
     expect(empty).toEqual([]);
   });
 
-  it('is told of the quiet metrics too, and they are quiet indeed', async () => {
+  it('includes the quiet metrics, which are quiet', async () => {
     const known = await prometheus.metricNames();
     const loud: string[] = [];
     for (const name of Object.keys(QUIET)) {

@@ -192,7 +192,7 @@ describe.skipIf(!hasNats)(`NATS accounts${why}`, () => {
     await connection.close();
   });
 
-  it('nobody comes in without a password or with a wrong one, and no password is ever shown', async () => {
+  it('refuses connections without a password or with a wrong one, and shows no password', async () => {
     const wrong = { ...environment('worker'), BALLAST_NATS_PASSWORD_FILE: secretFile('wrong-guess') };
     for (const env of [wrong, {}]) {
       const end = await ballast(['node', '--join', server.url, '--dir', join(folder, 'wrong')], { env });

@@ -43,7 +43,7 @@ describe.skipIf(!hasNats)(`events on NATS${why}`, () => {
     return { name, read };
   }
 
-  it('tells there what its own file tells', async () => {
+  it('publishes there what its own file holds', async () => {
     const dir = join(newFolder('nats'), 'shapes');
     const end = await ballast(await runArgs(dir, '--nats', server.url));
     const { name, read } = await readStream();
@@ -58,7 +58,7 @@ describe.skipIf(!hasNats)(`events on NATS${why}`, () => {
     expect(readReport(dir).weightsDigest).toBe(readReport((await referenceRun()).dir).weightsDigest);
   });
 
-  it('is followed by the example, keeps its events for a day, and marks where the folder began anew', async () => {
+  it('is followed by the example, keeps its events for a day, and marks where the folder was overwritten', async () => {
     const dir = join(newFolder('nats'), 'followed');
     const args = await runArgs(dir, '--nats', server.url, '--method', 'erm', '--epochs', '1');
     const { code, stderr } = await ballast(args);

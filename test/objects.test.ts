@@ -99,7 +99,7 @@ describe('on one node', () => {
     await expect(late.fetch({ object: ref })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('what memory cannot hold goes to disk and comes back; what fits nowhere is refused with use and limit', async () => {
+  it('objects beyond memory go to disk and come back; one that fits nowhere is refused with use and limit', async () => {
     const small = await openNode('small', 10 * MB);
     const own = new ActorSystem({ node: small, transport: pool });
     const [{ actor: owner }, { actor: reader }] = [await spawnEcho(own), await spawnEcho(own)];

@@ -45,7 +45,7 @@ beforeAll(async () => {
 const ballast = (...args: string[]) => run('node', [bin, ...args], { cwd: folder, timeout: 240_000 });
 
 describe('the package', () => {
-  it('may be published, and tells what changed', () => {
+  it('may be published, and reports each change', () => {
     expect(manifest.private).toBeUndefined();
     const changes = readFileSync(join(folder, 'node_modules/ballast/CHANGELOG.md'), 'utf8');
     expect(changes).toContain(`## ${manifest.version}`);

@@ -87,7 +87,7 @@ describe.skipIf(browser === null)('the page of a run that goes on (skipped: no c
     expect(bytes).toBeLessThan(500_000);
   });
 
-  it('tells of an epoch within a second of its line in metrics.jsonl', async () => {
+  it('reports an epoch within a second of its line in metrics.jsonl', async () => {
     const run = { epochs: 3, classes: 10 };
     const { dir, page } = await open('soon', run);
     let seen: (text: string) => void = () => undefined;
@@ -133,7 +133,7 @@ describe.skipIf(browser === null)('the page of a run that goes on (skipped: no c
     await page.close();
   });
 
-  it('bears 60 updates a second: each takes less than a frame, and clicks arrive among them', async () => {
+  it('handles 60 updates a second: each takes less than a frame, and clicks arrive among them', async () => {
     const { page, busy, dashboard } = await open('often', { epochs: 200, classes: 100 });
     const steps = 120;
     let step = 0;

@@ -120,7 +120,7 @@ describe('ballast prior', () => {
 });
 
 describe('ballast judge and compare', () => {
-  it('trains a judge whose verdict stands in every epoch of a comparison', async () => {
+  it('trains a judge whose verdict is in every epoch of a comparison', async () => {
     const dir = newFolder('judge');
     const judge = join(dir, 'judge.safetensors');
     const network = ['--set', 'classifier.widths=[8,16]', '--set', 'classifier.groups=4'];

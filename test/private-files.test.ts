@@ -47,7 +47,7 @@ describe.skipIf(!canBeOthers)(`another user${why}`, () => {
     return folder;
   }
 
-  it('cannot read a run whose folder lies where he can go', async () => {
+  it('cannot read a run folder in a directory that he can enter', async () => {
     const out = join(sharedFolder(), 'run');
     const { code, stderr } = await cli(await runArgs(out, '--method', 'erm', '--epochs', '1'));
     expect(code, stderr).toBe(0);

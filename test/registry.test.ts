@@ -382,7 +382,7 @@ describe.skipIf(!hasNats)('a registry whose NATS server goes and comes back', ()
     }
   });
 
-  it('a short stop loses no lease; a watch tells what changed, and nothing twice', async () => {
+  it('a short stop loses no lease; a watch reports each change once', async () => {
     const { announcer, told, settle } = announced(registry, 'steady', 5000);
     announcer.set('nodes/steady', { n: 1 });
     await settle();

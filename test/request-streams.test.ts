@@ -125,7 +125,7 @@ describe.each(Object.entries(ways))('%s', (way, connect) => {
     expect(made).toBeLessThanOrEqual(after + 1);
   });
 
-  it('what making a request throws ends the call, in the handler too', async () => {
+  it('an error in making a request ends the call, in the handler too', async () => {
     let cause: unknown = null;
     const address = await serve(async function* (values, { signal }) {
       try {

@@ -163,7 +163,7 @@ describe.skipIf(!hasOpenssl)(`renewed certificates${why}`, () => {
     for (const server of [coordinator, node]) expect(told(server)).toEqual([]);
   });
 
-  it('that are half there, or of no use, are told of in one line and change nothing', async () => {
+  it('that are incomplete or useless are reported in one line and change nothing', async () => {
     const after = callers[1]!;
     const whole = contentOf(authorities[1]!.issue('third'));
     const seen = await servedSerial(node.address, after);

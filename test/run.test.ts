@@ -205,7 +205,7 @@ describe('a run', () => {
     await expectNoProcess(dir);
   });
 
-  it('without --json tells a person the same in plain lines; another seed replaces it with other weights', async () => {
+  it('without --json prints the same in plain lines; another seed replaces it with other weights', async () => {
     const { dir, end } = await run('plain', '--method', 'erm', '--epochs', '1');
     expect(end).toMatchObject({ code: 0, stderr: '' });
     expect(end.stdout).toMatch(/^erm seed 1: 3 classes, 54 training images, 1 epoch/m);

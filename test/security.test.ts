@@ -125,7 +125,7 @@ describe.skipIf(!hasOpenssl)(`a node with TLS${why}`, () => {
     [, healthAddress = ''] = await node.cli.waitFor(/^health: (\S+)$/m);
   });
 
-  it('lets in who has a certificate of its authority', async () => {
+  it('admits clients with a certificate of its authority', async () => {
     expect(await attempt(node.address, authority.issue('caller'))).toBe('in: alive');
   });
 
@@ -161,7 +161,7 @@ describe.skipIf(!hasOpenssl)(`a node with TLS${why}`, () => {
     expectRefusal(await start(none), /^error: BALLAST_TLS_CERT=\S+: it holds no PEM certificate/);
   });
 
-  it('tells probes its health on the health port, and nothing else', async () => {
+  it('reports its health to probes on the health port, and nothing else', async () => {
     expect(await health(healthAddress)).toBe('SERVING');
     expect(await health(healthAddress, 'liveness')).toBe('SERVING');
     expect(await attempt(healthAddress, {})).toMatch(/^UNIMPLEMENTED|^UNAVAILABLE/);

@@ -134,7 +134,7 @@ describe('a group', () => {
 });
 
 describe('a group in a group', () => {
-  it('that gives up is one failure of its parent, which starts it anew, and in the end gives up too', async () => {
+  it('that gives up is one failure of its parent, which restarts it, and in the end gives up too', async () => {
     const parent = new SupervisionGroup(system, { strategy: 'rest-for-one', maxRestarts: 1 });
     let starts = 0;
     await parent.spawn(echo, { actorId: 'first', restart });

@@ -137,7 +137,7 @@ describe('lives', () => {
     expect(await kept).toMatchObject({ text: 'kept', incarnation: 1 });
   });
 
-  it('one that exits is restarted, and its log says why', async () => {
+  it('one that exits is restarted, and its log gives the reason', async () => {
     const { echo: actor } = await spawnEcho();
     const lost = await failure(actor.fail({ kind: 'exit' }));
     expect(lost.message).toContain('exited with code 3');

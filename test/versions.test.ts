@@ -48,7 +48,7 @@ interface Image {
   readonly tag: string;
 }
 
-it('the chart refuses an older KEDA, and the documents say so', () => {
+it('the chart refuses an older KEDA, as documented', () => {
   expect(text('k8s', 'chart', 'templates', '_checks.tpl')).toContain(
     `semverCompare ">=${PINS.KEDA_MIN}.0-0"`,
   );

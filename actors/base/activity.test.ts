@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Activity, ActivityWatch } from './activity.ts';
 
-describe('what a thread is doing', () => {
+describe('the activity of a thread', () => {
   it('is seen from outside: since when it has not come back, and with which calls', () => {
     const activity = new Activity();
     let nowMs = 1000;

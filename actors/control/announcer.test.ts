@@ -4,7 +4,7 @@ import { openRegistry } from './registry-client.ts';
 import { EmbeddedStore } from './registry-embedded.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
 
-it('takes a key at first, and afterwards only what is free or its own', () => {
+it('takes a key at first, and afterwards only one that is free or its own', () => {
   const own = new Set(['l1', 'l2']);
   const under = (leaseId: string | null) => ({ key: 'a', value: {}, revision: 1, leaseId });
   expect(announceAction(under('other'), own, false)).toBe('put');

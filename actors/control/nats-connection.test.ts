@@ -36,7 +36,7 @@ it('keys keep their dots and slashes apart in NATS', () => {
   for (const key of ['a', 'a.b', 'a/b', '.', '../..']) expect(decodeKey(encodeKey(key))).toBe(key);
 });
 
-it('asks four times per shortest lease who is alive, within bounds', () => {
+it('checks four times per shortest lease which holders are alive, within bounds', () => {
   expect(pollEveryMs([])).toBe(2000);
   expect(pollEveryMs([60_000, 2000])).toBe(500);
   expect(pollEveryMs([200])).toBe(100);

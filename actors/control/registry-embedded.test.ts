@@ -46,7 +46,7 @@ describe('EmbeddedStore', () => {
     ]);
   });
 
-  it('keeps an entry that was written anew without the lease', async () => {
+  it('keeps an entry that was rewritten without the lease', async () => {
     const clock = new ManualClock();
     const store = new EmbeddedStore(clock);
     const { leaseId } = await store.grant({ name: 'l', ttlMs: 1000, aboveToken: 0 });

@@ -9,14 +9,14 @@ function put(key: string, revision: number, leaseId: string | null = null): Regi
 const synced: RegistryChange = { type: 'synced' };
 
 describe('WatchView', () => {
-  it('tells a first listing as it is', () => {
+  it('reports a first listing as it is', () => {
     const view = new WatchView();
     view.beginListing();
     const listing = [put('a', 1), put('b', 2), synced];
     expect(listing.flatMap((change) => view.apply(change))).toEqual(listing);
   });
 
-  it('tells of a new listing only what differs, and never an older value', () => {
+  it('reports only the differences of a new listing, and never an older value', () => {
     const view = new WatchView();
     view.beginListing();
     for (const change of [put('a', 1), put('b', 2), put('c', 3, 'l1'), put('d', 9), synced])
@@ -27,7 +27,7 @@ describe('WatchView', () => {
     expect(view.apply(put('d', 11))).toEqual([put('d', 11)]);
   });
 
-  it('tells a removal once, also during a listing', () => {
+  it('reports a removal once, even during a listing', () => {
     const view = new WatchView();
     view.beginListing();
     for (const change of [put('a', 1), synced]) view.apply(change);
@@ -39,7 +39,7 @@ describe('WatchView', () => {
   });
 });
 
-it('a watch that breaks off is begun anew, with growing pauses while it fails', async () => {
+it('restarts a watch that breaks off, with growing pauses while it fails', async () => {
   const controller = new AbortController();
   const sessions: (RegistryChange[] | null)[] = [[put('a', 1), synced], null, null, [put('a', 5), synced]];
   async function* open() {

@@ -41,7 +41,7 @@ const measured: MeasuredNode = {
   },
 };
 
-it('tells of the node’s cluster, resources, disks and build', async () => {
+it('reports the node’s cluster, resources, disks and build', async () => {
   const registry = new Registry();
   watchNodeMetrics(registry, measured, { node: folder, gone: join(folder, 'missing') });
   await new Promise(setImmediate);

@@ -36,7 +36,7 @@ describe('assign', () => {
     expect(Math.max(...uploads)).toBeLessThanOrEqual(2);
   });
 
-  it('takes log₃ N rounds where a round is one whole upload and nobody relays', () => {
+  it('takes log₃ N rounds where a round is one whole upload and receivers do not relay', () => {
     // Each of h holders makes two new ones a round: 1 → 3 → 9 → 27.
     const broadcast = newBroadcast('origin');
     let waiting = names(26);

@@ -65,7 +65,7 @@ describe.skipIf(!canMap)('a mapped file', () => {
     return worker.terminate();
   });
 
-  it('is unmapped when nobody has its bytes any more', async () => {
+  it('is unmapped when its bytes are no longer referenced', async () => {
     const large = 16 * 1024 * 1024;
     const file = openSync(path, 'r+');
     writeSync(file, Buffer.alloc(1), 0, 1, large - 1);

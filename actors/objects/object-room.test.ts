@@ -35,7 +35,7 @@ async function put(id: string, text: string): Promise<{ id: string; digest: stri
 }
 
 describe('reserve', () => {
-  it('says so when the disk is full, and loses nothing', async () => {
+  it('reports a full disk, and loses nothing', async () => {
     const first = await put('n/1', '12345678');
     const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
     const copying = vi.spyOn(files, 'copyToDisk').mockRejectedValue(full);

@@ -114,7 +114,7 @@ describe('receive', () => {
 });
 
 describe('Progress', () => {
-  it('lets relays wait for bytes, and tells them when no more come', async () => {
+  it('lets relays wait for bytes, and reports the end', async () => {
     const progress = new Progress();
     const waiting = progress.beyond(3);
     progress.advance(3);

@@ -80,7 +80,7 @@ function expectSame(actual: Uint8Array, expected: Uint8Array): void {
 }
 
 describe('on one node', () => {
-  it('what one process puts another reads from the file', async () => {
+  it('one process reads an object that another put from its file', async () => {
     const host = await openHost('h');
     const bytes = pattern(MIB + 1);
     const ref = await host.store.put(bytes);
@@ -132,7 +132,7 @@ describe('on one node', () => {
     ]);
   });
 
-  it('what a process put or got lately it gets back itself, not a copy', async () => {
+  it('a process gets back the object that it put or got lately, not a copy', async () => {
     const host = await openHost('h');
     const store = host.openStore('a/1', MIB);
     const bytes = pattern(10_000);
@@ -144,7 +144,7 @@ describe('on one node', () => {
     expect(await other.get(ref)).toBe(first);
   });
 
-  it('frees: the file is gone, and gets say so', async () => {
+  it('frees: the file is gone, and a get reports it', async () => {
     const host = await openHost('h');
     const ref = await host.store.put(pattern(MIB));
     await host.openStore('b/1').free([ref]);
@@ -156,7 +156,7 @@ describe('on one node', () => {
     );
   });
 
-  it('refuses references that say something else than was put, and ids that are paths', async () => {
+  it('refuses references that differ from the object, and ids that are paths', async () => {
     const host = await openHost('h');
     const ref = await host.store.put(pattern(10_000));
     const digested = await host.store.put(pattern(10), { withDigest: true });
@@ -254,7 +254,7 @@ describe('references', () => {
     expect((await host.list()).map(({ id }) => id)).toEqual([first.id]);
   });
 
-  it('of processes elsewhere are held by their node, as long as it says so', async () => {
+  it('of processes elsewhere are held by their node, as long as it renews them', async () => {
     let nowMs = 1000;
     const options = { nowMs: () => nowMs };
     const [origin, other] = [await openHost('o', options), await openHost('r', options)];

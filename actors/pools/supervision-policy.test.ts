@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { alsoRestarted, isTooIntense } from './supervision-policy.ts';
 
 describe('alsoRestarted', () => {
-  it('is nobody, those after, or all others', () => {
+  it('is no worker, the workers after it, or all others', () => {
     expect(alsoRestarted('one-for-one', 1, 3)).toEqual([]);
     expect(alsoRestarted('rest-for-one', 1, 4)).toEqual([2, 3]);
     expect(alsoRestarted('one-for-all', 1, 3)).toEqual([0, 2]);

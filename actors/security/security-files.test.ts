@@ -59,7 +59,7 @@ describe('a token file', () => {
     expect(lines.map(({ level }) => level)).toEqual(['info', 'info']);
   });
 
-  it('keeps what it held when it is emptied or taken away, and says so once for each', () => {
+  it('keeps its content when the file is emptied or removed, and reports each once', () => {
     const path = file('gone', 'only');
     const { files, pass, lines } = watched({ [TOKEN_KEY]: path });
     file('gone', '');
@@ -98,7 +98,7 @@ describe.skipIf(!hasOpenssl)('certificates', () => {
       writeFileSync(to[key], readFileSync(from[key]), { mode: 0o600 });
   };
 
-  it('are taken when all three are there, and told to those who listen', async () => {
+  it('are taken when all three are there, and listeners are notified', async () => {
     const own = {
       [TLS_CA_KEY]: join(folder, 'ca'),
       [TLS_CERT_KEY]: join(folder, 'cert'),

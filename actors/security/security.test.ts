@@ -92,7 +92,7 @@ describe.skipIf(!hasOpenssl)('TLS', () => {
     own = authority.issue('own');
   });
 
-  it('lets in who has a certificate of the same authority, and nobody else', async () => {
+  it('admits only clients with a certificate of the same authority', async () => {
     const other = new Authority(folder).issue('other');
     stub(own);
     const address = await serve();
@@ -104,7 +104,7 @@ describe.skipIf(!hasOpenssl)('TLS', () => {
     }
   });
 
-  it('refuses an own certificate that is out of its time', () => {
+  it('refuses a certificate of its own that has expired or is not valid yet', () => {
     const old = authority.issue('old', { fromDays: -2, toDays: -1 });
     expect(() => readSecurity(old)).toThrow(
       /^BALLAST_TLS_CERT=\S+old\.pem: the certificate expired on 20\S+Z: issue a new one\.$/,
@@ -169,7 +169,7 @@ describe('readSecurity', () => {
     );
   });
 
-  it('serves other hosts without TLS only where it is told to, and warns', async () => {
+  it('serves other hosts without TLS only on request, and warns', async () => {
     const lines: string[] = [];
     const log = createLog({ write: (line) => lines.push(line) });
     vi.stubEnv(INSECURE_KEY, '1');

@@ -21,7 +21,7 @@ async function serve() {
   return { health, pool, calls: plainCalls(healthService(), pool, health.address) };
 }
 
-it('tells readiness and liveness apart while the process drains', async () => {
+it('distinguishes readiness and liveness while the process drains', async () => {
   const { health, calls } = await serve();
   const check = async (service: string) => (await calls.check({ service })).status;
   expect(await Promise.all(['', 'readiness', 'liveness'].map(check))).toEqual(Array(3).fill('SERVING'));
@@ -34,7 +34,7 @@ it('tells readiness and liveness apart while the process drains', async () => {
   await expect(check('ballast.v1.CoordinatorService')).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
 
-it('tells those who watch at once, and ends when it closes', async () => {
+it('notifies watchers at once, and ends when it closes', async () => {
   const { health, calls } = await serve();
   const seen: string[] = [];
   const watching = (async () => {

@@ -28,7 +28,7 @@ it('gives an actor that comes what was claimed for it, with its own card', () =>
   expect(room.free).toEqual({ cpu: 2, gpu: 1 });
 });
 
-it('takes back what nobody came for', () => {
+it('takes back unclaimed resources', () => {
   const room = new NodeRoom('a', { cpu: 4 });
   room.claim([claim('one', 1), claim('two', 1)], 1000);
   room.giveBack(['one']);

@@ -132,7 +132,7 @@ describe('streams that break', () => {
     return items;
   }
 
-  it('are begun again, and the loss is told once', async () => {
+  it('begin again, and the loss is reported once', async () => {
     expect(await itemsOf(streams([1, 2, lost], [lost], [3, lost], [4]))).toEqual([
       1,
       2,

@@ -46,7 +46,7 @@ describe('describeFailure', () => {
   });
 });
 
-describe('the log of what was not foreseen', () => {
+describe('the log of unexpected errors', () => {
   it('is a new file that nobody else can read, whatever lies in the folder for temporary files', () => {
     const folder = mkdtempSync(join(tmpdir(), 'ballast-failure-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));

@@ -29,7 +29,7 @@ describe('listenForInterrupts', () => {
     expect(exits).toEqual([]);
   });
 
-  it('tells the command of any second signal where it wants to know', () => {
+  it('reports a second signal to a command that asks for it', () => {
     const source = Object.assign(new EventEmitter(), { exit: () => undefined });
     const said: string[] = [];
     const seconds: string[] = [];

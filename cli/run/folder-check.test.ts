@@ -47,7 +47,7 @@ describe('prepareRunFolder', () => {
 });
 
 describe('checkResumable', () => {
-  it('tells a missing folder from one that is no run', () => {
+  it('distinguishes a missing folder from one that is no run', () => {
     expect(() => checkResumable(join(dir, 'none'))).toThrow('there is no such run folder');
     expect(() => checkResumable(dir)).toThrow('it has no config.json');
   });

@@ -41,7 +41,7 @@ it('takes over from a process that is gone, and gives the folder back', async ()
   await refuseLocked(join(dir, 'not-there'));
 });
 
-it('takes over a file that names nobody', async () => {
+it('takes over a file that names no process', async () => {
   const dir = newFolder();
   writeFileSync(join(dir, LOCK_NAME), '17');
   await (

@@ -96,7 +96,7 @@ describe('errors', () => {
     });
   });
 
-  it('of a defect in an actor tells only where to find it', () => {
+  it('of a defect in an actor only says where to find it', () => {
     const message = 'cannot read /srv/secret/place';
     const lines: string[] = [];
     const log = createLog({ write: (line) => lines.push(line) });
@@ -146,7 +146,7 @@ describe('a request for a run', () => {
     expect(record.config).toMatchObject(expected);
   });
 
-  it('without a configuration is told so', async () => {
+  it('without a configuration gets the reason', async () => {
     const thrown: unknown = await recordOf({ ...request(), config: null }, confine).catch(
       (error: unknown) => error,
     );

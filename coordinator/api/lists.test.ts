@@ -125,7 +125,7 @@ describe('pages', () => {
       },
     );
 
-  it('cover everything once, also when items come and go meanwhile', async () => {
+  it('cover everything once, even when items come and go', async () => {
     const first = await pageFrom([7, 5, 1, 3], 0, '');
     expect(first.page).toEqual([1, 3]);
     const second = await pageFrom([1, 2, 5, 7], 0, first.nextPageToken);

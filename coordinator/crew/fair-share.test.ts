@@ -37,7 +37,7 @@ describe('fair shares', () => {
     expect(spent).toEqual({ slow: 300, quick: 300 });
   });
 
-  it('let nobody starve, however light', () => {
+  it('starve no run, however light', () => {
     const { got } = serve(claimsOf({ heavy: 100, light: 0.01 }), 20_000);
     expect(got['light']).toBeGreaterThanOrEqual(2);
   });

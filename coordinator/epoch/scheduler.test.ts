@@ -92,7 +92,7 @@ describe('advance', () => {
     expect(assign(again, 0).assignments).toEqual([{ shard: 2, holder: B1, attempt: 2 }]);
   });
 
-  it('ignores answers from before a death, and a death told twice', () => {
+  it('ignores answers from before a death, and a second report of a death', () => {
     const { schedule, assignments } = started(1);
     const lost = after(schedule, { type: 'worker-dead', holder: A1, reason: 'x' });
     expect(after(lost, { type: 'made', assignment: assignments[0]!, batch: 'late' })).toBe(lost);

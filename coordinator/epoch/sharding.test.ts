@@ -46,7 +46,7 @@ describe('planShards', () => {
     expect(items({ ...INPUT, seed: 4 })).not.toEqual(items(INPUT));
   });
 
-  it('starts from noise where told to', () => {
+  it('starts from noise on request', () => {
     expect(items({ ...INPUT, start: 'noise' }).every((item) => item.anchorIndex === -1)).toBe(true);
   });
 

@@ -46,7 +46,7 @@ it('many exclusive writers of one file: one wins, and the file is whole', async 
 });
 
 describe('two writers of one epoch', () => {
-  it('the holder that comes second takes the first one’s commit, and its own folder goes', async () => {
+  it('the second holder takes the first one’s commit, and its own folder is removed', async () => {
     const [early, late] = [new Checkpoints(dir, 'early'), new Checkpoints(dir, 'late')];
     await early.claim();
     await commit(early, 1, 'same', 11);
@@ -67,7 +67,7 @@ describe('two writers of one epoch', () => {
     expect(await holder.readState()).toEqual(stateAfter(1, 5));
   });
 
-  it('other weights are told of, and the commit stands', async () => {
+  it('other weights are reported, and the commit stands', async () => {
     const [first, second] = [new Checkpoints(dir, 'first'), new Checkpoints(dir, 'second')];
     await first.claim();
     await commit(first, 1, 'aaa');
@@ -166,7 +166,7 @@ describe('the folder', () => {
     expect(folders.sort()).toEqual(['epoch-002.killed-2', 'epoch-003.killed-3']);
   });
 
-  it('of an earlier version goes on, and is of this version from its next commit', async () => {
+  it('of an earlier version continues, and is of this version from its next commit', async () => {
     await mkdir(join(dir, 'epoch-002'), { recursive: true });
     await writeFile(join(dir, 'epoch-002', 'coordinator.json'), encodeRunState(stateAfter(2)));
     await writeFile(join(dir, 'latest.json'), '{"epoch":2}\n');
@@ -217,7 +217,7 @@ describe('the folder', () => {
   });
 });
 
-describe('a damaged checkpoint is told in one line with what to do', () => {
+describe('a damaged checkpoint is reported in one line with the remedy', () => {
   let checkpoints: Checkpoints;
   const fileOf = (...parts: string[]) => join(dir, 'epoch-002.one-2', ...parts);
   beforeEach(async () => {
@@ -278,7 +278,7 @@ describe('a damaged checkpoint is told in one line with what to do', () => {
   });
 });
 
-describe('a damaged file of a run folder is told in one line with what to do', () => {
+describe('a damaged file of a run folder is reported in one line with the remedy', () => {
   it.each([
     ['config.json', (folder: RunFolder) => folder.readConfig(), 'start the run again with --overwrite'],
     ['classes.json', (folder: RunFolder) => folder.readClasses(), 'start the run again with --overwrite'],

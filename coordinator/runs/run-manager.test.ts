@@ -164,7 +164,7 @@ describe('the runs of a coordinator', () => {
     await manager.stop();
   });
 
-  it('are resumed once by one request, also when they have failed again meanwhile', async () => {
+  it('are resumed once by one request, even after a second failure', async () => {
     const { manager, going } = managerOf();
     await manager.start();
     await manager.create(recordOf('a'));

@@ -45,7 +45,7 @@ describe('growing lines', () => {
 });
 
 describe('a run', () => {
-  it('is told whole, then what is new, then nothing', async () => {
+  it('is sent whole, then only the news, then nothing', async () => {
     const epochs = fakeEpochs({ epochs: 3 });
     await writeFile(join(dir, 'config.json'), '{"method":"iois","seed":4,"training":{"epochs":9}}');
     await writeFile(join(dir, 'metrics.jsonl'), lines(epochs.slice(0, 2)));

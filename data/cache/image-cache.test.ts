@@ -32,7 +32,7 @@ describe('packs', () => {
     expect([...images.subarray(4, 8)]).toEqual([1, 2, 3, 4]);
   });
 
-  it('that are damaged are as good as absent', async () => {
+  it('that are damaged count as absent', async () => {
     const cache = await ImageCache.open(folder.path, [], 4);
     const { pack } = await cache.add(digestOf(1), Uint8Array.of(1, 2, 3, 4));
     await cache.finish();

@@ -39,7 +39,7 @@ describe('a chart', () => {
     expect(inherited).toEqual([]);
   });
 
-  it('tells in a sentence what it shows, without NaN', () => {
+  it('describes itself in a sentence, without NaN', () => {
     const chart = lineChart(
       {
         ...line,

@@ -261,7 +261,7 @@ test('progress of one job: the line as text, and the rate from the clock', () =>
   ]);
 });
 
-test('unreadable images and doubts about the data are told before the run begins', () => {
+test('unreadable images and doubts about the data are reported before the run begins', () => {
   for (const isTTY of [false, true]) {
     const out = collector();
     const view = terminalView(out, { isTTY, columns: 80, clock });

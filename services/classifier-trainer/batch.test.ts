@@ -31,7 +31,7 @@ it('rows are labels, weights and a mask; a soft label has the mean weight of its
   expect([...batch.images.data]).toEqual([Math.fround(51 / 127.5 - 1), -1, 1, 0]);
 });
 
-it('real images are labelled anew as they come out of augmentation, synthetic ones are not', async () => {
+it('real images are relabelled after augmentation, synthetic ones are not', async () => {
   const label = (images: Uint8Array) =>
     Promise.resolve(
       Float32Array.from(images, (byte) => byte / 255).reduce<Float32Array>(

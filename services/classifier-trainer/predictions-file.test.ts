@@ -16,7 +16,7 @@ it('is CSV that a reader takes apart into the same names and numbers', () => {
   ]);
 });
 
-it('leaves out a file of more than twenty million probabilities, and says so', () => {
+it('leaves out a file of more than twenty million probabilities, and reports it', () => {
   expect(refusePredictions('test', 10_000, 2000)).toBeNull();
   expect(refusePredictions('test', 10_000, 10_000)).toBe(
     'predictions-test.csv will be left out: 10000 images of 10000 classes make 100,000,000 probabilities, above 20,000,000',

@@ -146,7 +146,7 @@ describe('an imported network', () => {
   ) as Record<string, Tensor>;
   const x = tensor(drawn(7, [2, 3, PIXELS, PIXELS]));
 
-  it('is told the step that belongs to our time', () => {
+  it('receives the step that belongs to our time', () => {
     const t = trainingTimes(network.noise)[300]!;
     const [ours, theirs] = [
       predict(network, params, x, tf.scalar(t)),

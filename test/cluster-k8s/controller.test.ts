@@ -158,7 +158,7 @@ describe.skipIf(missing !== null)(
       });
     });
 
-    it('tells why the coordinator refuses it, and is taken once that is mended', async () => {
+    it('reports why the coordinator refuses it, and is accepted once that is mended', async () => {
       await apply('refused', {}, { training: { epochs: -1 } });
       await waits('refused', 'condition=Failed');
       expect(status('refused')).toMatchObject({
@@ -235,7 +235,7 @@ describe.skipIf(missing !== null)(
       expect((await api.getRun({ name: run! })).state).toBe('STATE_CANCELLED');
     });
 
-    it('says so when somebody else cancels its run', async () => {
+    it('reports that another client cancelled its run', async () => {
       await apply('stopped', {}, { training: { epochs: MANY_EPOCHS, batchSize: 4 } });
       await waits('stopped', 'jsonpath={.status.phase}=Running');
       await api.cancelRun({ name: status('stopped').run! });

@@ -149,7 +149,7 @@ describe('calls on a shared stream', () => {
     expect(runs).toBe(2);
   });
 
-  it('fail at once where nobody listens, and when the incarnation is another', async () => {
+  it('fail at once on a closed port, and with another incarnation', async () => {
     const { address } = await serve({});
     const pool = open();
     await expect(check(pool, '127.0.0.1:1', 'x')).rejects.toMatchObject({ code: 'UNAVAILABLE', kind: null });

@@ -163,7 +163,7 @@ describe('a stream that stands', () => {
 });
 
 describe('after a broken connection', () => {
-  it('a call whose request was lost runs, one that runs goes on, and one whose answer was lost gets it again', async () => {
+  it('repeats a call whose request was lost, keeps a running one, and sends a lost answer again', async () => {
     const { network, callee, check } = setUp();
     const calls = [check('answer lost')];
     await pass();
@@ -204,7 +204,7 @@ describe('after a broken connection', () => {
     expect(statuses).toEqual(['SERVING', 'NOT_SERVING', 'UNKNOWN']);
   });
 
-  it('calls that were cancelled meanwhile are cancelled at the callee', async () => {
+  it('calls that were cancelled during the break are cancelled at the callee', async () => {
     const { network, callee, check } = setUp();
     const stop = new AbortController();
     const stopped = check('stopped', stop.signal);
@@ -219,7 +219,7 @@ describe('after a broken connection', () => {
     await kept;
   });
 
-  it('what comes on the old one has no effect', async () => {
+  it('messages on the old one have no effect', async () => {
     const { network, callee, check } = setUp();
     const first = check('first');
     await pass();
@@ -242,7 +242,7 @@ describe('after a broken connection', () => {
 });
 
 describe('a caller that comes back after its calls were given up', () => {
-  it('is told that they may have run; what the callee never heard of runs', async () => {
+  it('reports that they may have run; a call that never reached the callee runs', async () => {
     const { network, callee, check } = setUp();
     const early = check('answered');
     await pass();
