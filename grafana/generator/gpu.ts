@@ -18,7 +18,7 @@ const SHARE = { unit: 'percentunit', min: 0, max: 1 } as const;
 export const gpu: Dashboard = {
   name: 'gpu',
   title: 'GPU',
-  description: 'Cards and MIG slices, as the DCGM exporter sees them, and what Ballast does with them.',
+  description: 'Cards and MIG slices, as the DCGM exporter sees them, and their use by Ballast.',
   variables: [HOST],
   rows: [
     {
@@ -36,8 +36,8 @@ export const gpu: Dashboard = {
         },
         {
           kind: 'stat',
-          title: 'Given to actors',
-          description: 'Cards, or slices, that actors of Ballast have taken, of those that its nodes offer.',
+          title: 'Assigned to actors',
+          description: 'Cards or slices in use by actors of Ballast, out of those that its nodes offer.',
           unit: 'percentunit',
           width: 4,
           queries: [
@@ -85,7 +85,7 @@ export const gpu: Dashboard = {
         {
           kind: 'stat',
           title: 'Power',
-          description: 'Of all cards together.',
+          description: 'The sum over all cards.',
           unit: 'watt',
           width: 4,
           queries: [{ expr: `sum(DCGM_FI_DEV_POWER_USAGE{${N}})`, legend: 'power' }],
@@ -98,7 +98,7 @@ export const gpu: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Engine activity',
-          description: 'Share of time in which anything computed on the card or slice.',
+          description: 'Share of time with any work on the card or slice.',
           ...SHARE,
           queries: [{ expr: `DCGM_FI_PROF_GR_ENGINE_ACTIVE{${N}}`, legend: CARD }],
         },
@@ -168,7 +168,7 @@ export const gpu: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Temperature',
-          description: 'Of the processor. Above 85 °C it slows down: BallastGpuHot.',
+          description: 'Of the GPU. Above 85 °C it slows down: BallastGpuHot.',
           unit: 'celsius',
           queries: [{ expr: `DCGM_FI_DEV_GPU_TEMP{${N}}`, legend: CARD }],
           thresholds: [
@@ -186,7 +186,7 @@ export const gpu: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Power',
-          description: 'At its limit for long the card is throttled: its clock falls.',
+          description: 'A card that stays at its limit is throttled: its clock falls.',
           unit: 'watt',
           min: 0,
           queries: [{ expr: `DCGM_FI_DEV_POWER_USAGE{${N}}`, legend: CARD }],

@@ -23,8 +23,8 @@ export const method: Dashboard = {
         },
         {
           kind: 'stat',
-          title: 'Epochs in all',
-          description: 'Epochs that the run was asked for.',
+          title: 'Total epochs',
+          description: 'Epochs that the run is configured for.',
           unit: 'none',
           queries: [{ expr: 'max(ballast_epochs{run=~"$run"})', legend: 'epochs' }],
           width: 4,
@@ -41,7 +41,7 @@ export const method: Dashboard = {
         {
           kind: 'stat',
           title: 'Worst class',
-          description: 'Accuracy of the class that is recognised worst, on training images.',
+          description: 'Lowest accuracy of a class, on training images.',
           ...RATE,
           decimals: 1,
           queries: [{ expr: 'min(ballast_class_accuracy{run=~"$run"})', legend: 'accuracy' }],
@@ -60,7 +60,7 @@ export const method: Dashboard = {
         {
           kind: 'stat',
           title: 'Training loss',
-          description: 'Of the last optimiser step. It is noisy; look at its course below.',
+          description: 'Of the last optimiser step. It is noisy: its curve is below.',
           unit: 'none',
           queries: [
             { expr: 'max(ballast_trainer_loss{actor=~"($run.*-)?classifier-trainer"})', legend: 'loss' },
@@ -188,7 +188,7 @@ export const method: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Epoch in progress',
-          description: 'Steps of one. A step much longer than those before: BallastRunStalled may follow.',
+          description: 'Rises by one. A much longer epoch than before: BallastRunStalled may follow.',
           unit: 'none',
           min: 0,
           queries: [{ expr: 'ballast_epoch{run=~"$run"}', legend: 'run {{run}}' }],
@@ -196,7 +196,7 @@ export const method: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Time of the last epoch by phase',
-          description: 'Where an epoch’s time goes: making images, training, evaluating.',
+          description: 'How an epoch’s time divides into synthesis, training and evaluation.',
           unit: 's',
           min: 0,
           isStacked: true,

@@ -10,7 +10,7 @@ const N = 'instance=~"$node"';
 export const nats: Dashboard = {
   name: 'nats',
   title: 'NATS',
-  description: 'The server that carries registry and events, and how Ballast fares with it.',
+  description: 'The server that carries registry and events, and the latency that Ballast sees.',
   variables: [SERVER],
   rows: [
     {
@@ -27,7 +27,7 @@ export const nats: Dashboard = {
         {
           kind: 'stat',
           title: 'Connections',
-          description: 'Clients: each node and coordinator of Ballast has one or two.',
+          description: 'Each node and coordinator of Ballast has one or two.',
           unit: 'none',
           width: 4,
           queries: [{ expr: `sum(nats_varz_connections{${N}})`, legend: 'connections' }],
@@ -181,7 +181,7 @@ export const nats: Dashboard = {
         },
         {
           kind: 'timeseries',
-          title: 'Messages that consumers have yet to get',
+          title: 'Messages pending at consumers',
           description:
             'The most of any consumer of each stream. Growing: a subscriber is stuck (BallastEventLag).',
           unit: 'short',
@@ -209,7 +209,7 @@ export const nats: Dashboard = {
         },
         {
           kind: 'timeseries',
-          title: 'Events that subscribers have yet to get',
+          title: 'Events pending at subscribers',
           description:
             'The largest of each bus and filter. Growing: a subscriber is slow or stuck (BallastEventLag).',
           unit: 'short',

@@ -38,14 +38,14 @@ export const overview: Dashboard = {
         },
         {
           kind: 'stat',
-          title: 'Runs going on',
-          description: 'Runs that the coordinator does now; where `ballast run` is scraped alone, that one.',
+          title: 'Active runs',
+          description: 'Runs that the coordinator executes; one where only `ballast run` is scraped.',
           unit: 'none',
           queries: [{ expr: 'sum(ballast_runs{state="running"}) or count(ballast_epoch)', legend: 'runs' }],
         },
         {
           kind: 'stat',
-          title: 'Runs waiting',
+          title: 'Queued runs',
           description:
             'Runs that were accepted and wait for their turn. Normal while as many go on as `--max-runs` allows.',
           unit: 'none',
@@ -119,7 +119,7 @@ export const overview: Dashboard = {
         },
         {
           kind: 'timeseries',
-          title: 'Trouble by kind',
+          title: 'Problems by kind',
           description:
             'Events of the last five minutes that should be rare: restarted actors, lost nodes and leases, shards made again, failed calls.',
           unit: 'short',

@@ -6,12 +6,12 @@ const FAILED = 'code=~"INTERNAL|UNKNOWN|UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_E
 const WHO = '{{actor}}{{process}} {{instance}}';
 
 const now: Row = {
-  title: 'Now (green is well)',
+  title: 'Now (green: healthy)',
   panels: [
     {
       kind: 'stat',
       title: 'Actors pending',
-      description: 'Actors that wait for room. For more than 15 minutes: BallastActorPending.',
+      description: 'Actors without a node that has room. For more than 15 minutes: BallastActorPending.',
       unit: 'none',
       queries: [
         { expr: 'sum(max by (type) (ballast_actors{state="pending"})) or vector(0)', legend: 'pending' },
@@ -68,7 +68,7 @@ const now: Row = {
     },
     {
       kind: 'stat',
-      title: 'Calls that fail',
+      title: 'Failed calls',
       description:
         'Share of calls between processes that fail by no fault of the caller, of the worst method.',
       unit: 'percentunit',
@@ -134,7 +134,7 @@ const actors: Row = {
     {
       kind: 'timeseries',
       title: 'Actor restarts, last 15 minutes',
-      description: 'By type and how the process ended. One type over and over: BallastActorRestartLoop.',
+      description: 'By type and how the process ended. The same type repeatedly: BallastActorRestartLoop.',
       unit: 'short',
       min: 0,
       queries: [
@@ -164,8 +164,8 @@ const actors: Row = {
     },
     {
       kind: 'timeseries',
-      title: 'Share of resources taken',
-      description: 'By actors, of what each node offers. Everything taken and actors pending: add nodes.',
+      title: 'Share of resources in use',
+      description: 'By actors, out of each node’s total. All in use and actors pending: add nodes.',
       unit: 'percentunit',
       min: 0,
       max: 1,
@@ -208,7 +208,7 @@ const calls: Row = {
     },
     {
       kind: 'timeseries',
-      title: 'Calls that failed, per second',
+      title: 'Failed calls per second',
       description:
         'By method and status; neither callers’ mistakes nor cancelled calls. Some during restarts are normal.',
       unit: 'reqps',
@@ -231,7 +231,7 @@ const calls: Row = {
     },
     {
       kind: 'timeseries',
-      title: 'Calls that wait for their turn',
+      title: 'Waiting calls',
       description:
         'In the mailboxes of each process. Growing without end: the actor is too slow or stuck (BallastMailboxBacklog).',
       unit: 'short',
@@ -240,7 +240,7 @@ const calls: Row = {
     },
     {
       kind: 'timeseries',
-      title: 'Calls being answered',
+      title: 'Running calls',
       description: 'By each process at the moment of the scrape.',
       unit: 'short',
       min: 0,
@@ -249,7 +249,7 @@ const calls: Row = {
     {
       kind: 'timeseries',
       title: 'Cancelled calls, per second',
-      description: 'Callers that went away or changed their mind. A burst follows the cancelling of a run.',
+      description: 'Calls whose callers left or cancelled. Cancelling a run causes a burst.',
       unit: 'reqps',
       min: 0,
       queries: [
@@ -333,7 +333,7 @@ const objects: Row = {
     {
       kind: 'timeseries',
       title: 'Objects by kind',
-      description: 'Number in the stores. Growing without end: somebody puts and never frees.',
+      description: 'Number in the stores. Steady growth: objects are put and never freed.',
       unit: 'short',
       min: 0,
       isStacked: true,
@@ -357,7 +357,7 @@ const objects: Row = {
     {
       kind: 'timeseries',
       title: 'Objects put and got, per second',
-      description: 'As beside, by number.',
+      description: 'The same as a number of objects.',
       unit: 'ops',
       min: 0,
       queries: [
@@ -385,7 +385,7 @@ const objects: Row = {
     {
       kind: 'timeseries',
       title: 'Time to receive an object, p95',
-      description: 'From other nodes, verified. Nothing here where one machine does all.',
+      description: 'From other nodes, verified. Empty on a single machine.',
       unit: 's',
       min: 0,
       queries: [
@@ -414,7 +414,7 @@ const objects: Row = {
     {
       kind: 'timeseries',
       title: 'Failures of objects, last 5 minutes',
-      description: 'Puts and gets that failed, and transfers that broke off (those are tried again).',
+      description: 'Failed puts and gets, and interrupted transfers (which are retried).',
       unit: 'short',
       min: 0,
       queries: [
@@ -469,7 +469,7 @@ const controlPlane: Row = {
     },
     {
       kind: 'timeseries',
-      title: 'Events that subscribers have yet to get',
+      title: 'Events pending at subscribers',
       description:
         'The largest of each bus and filter. Growing: a subscriber is slow or stuck (BallastEventLag).',
       unit: 'short',
@@ -478,7 +478,7 @@ const controlPlane: Row = {
     },
     {
       kind: 'timeseries',
-      title: 'Events that were not published, last 5 minutes',
+      title: 'Unpublished events, last 5 minutes',
       description: 'By status. The run goes on and its folder has every event; watchers miss them.',
       unit: 'short',
       min: 0,
@@ -519,8 +519,8 @@ const synthesisRuns: Row = {
     },
     {
       kind: 'timeseries',
-      title: 'Time of a look at an object, p95',
-      description: 'With the step that it took: cancelling waits for the end of a sampler’s step.',
+      title: 'Time to reconcile an object, p95',
+      description: 'Including the step taken: cancelling waits for the end of a sampler’s step.',
       unit: 's',
       min: 0,
       queries: [
@@ -548,7 +548,7 @@ const processes: Row = {
     {
       kind: 'timeseries',
       title: 'Processor cores used',
-      description: 'By each process; the engine’s threads included.',
+      description: 'By each process, including the engine’s threads.',
       unit: 'none',
       decimals: 2,
       min: 0,
@@ -586,7 +586,7 @@ const processes: Row = {
     {
       kind: 'timeseries',
       title: 'Open files',
-      description: 'Of the limit of each process. Rising without end: connections or files are not closed.',
+      description: 'Of the limit of each process. Steady growth: connections or files are not closed.',
       unit: 'short',
       min: 0,
       queries: [{ expr: `process_open_fds{${N}}`, legend: WHO }],

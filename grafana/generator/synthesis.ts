@@ -27,9 +27,9 @@ export const synthesis: Dashboard = {
         },
         {
           kind: 'timeseries',
-          title: 'Backlog for each worker',
+          title: 'Backlog per worker',
           description:
-            'Seconds until the backlog is made by the workers that live; the largest of ten minutes is what the autoscaler reads. Above an hour: BallastBacklogHigh.',
+            'Seconds that the living workers need for the backlog; the autoscaler reads the maximum of ten minutes. Above an hour: BallastBacklogHigh.',
           unit: 's',
           min: 0,
           queries: [
@@ -72,7 +72,7 @@ export const synthesis: Dashboard = {
         },
         {
           kind: 'timeseries',
-          title: 'Worker-seconds for an image',
+          title: 'Worker-seconds per image',
           description:
             'Compute time, measured at the workers and as the coordinator averages it. It turns images into backlog.',
           unit: 's',
@@ -87,7 +87,7 @@ export const synthesis: Dashboard = {
         },
         {
           kind: 'timeseries',
-          title: 'Images made in all',
+          title: 'Total images made',
           description:
             'Since each run began here. Flat for long while it should synthesise: BallastRunStalled.',
           unit: 'short',
@@ -111,7 +111,7 @@ export const synthesis: Dashboard = {
         },
         {
           kind: 'timeseries',
-          title: 'Shards that wait for a worker',
+          title: 'Shards waiting for a worker',
           description:
             'Zero while every shard of the epoch is with a worker. High with idle workers: they are not given any.',
           unit: 'short',
@@ -120,7 +120,7 @@ export const synthesis: Dashboard = {
         },
         {
           kind: 'timeseries',
-          title: 'Shards made again, last 30 minutes',
+          title: 'Shards repeated, last 30 minutes',
           description:
             'Because a worker died or failed. A few when workers are scaled in by force; a tenth of all: BallastShardsRedone.',
           unit: 'short',
@@ -214,7 +214,7 @@ export const synthesis: Dashboard = {
         },
         {
           kind: 'timeseries',
-          title: 'Graphs made ready, last 5 minutes',
+          title: 'Graphs prepared, last 5 minutes',
           description:
             'Compiled, or read from the cache on disk. Weights are built into a worker’s graph: it compiles one for each version of them.',
           unit: 'short',
