@@ -60,6 +60,14 @@ const MAX_ATTEMPTS = 4;
 type UnaryMethod = (request: object, options: CallOptions) => Promise<object>;
 type StreamMethod = (request: object, options: CallOptions) => AsyncIterable<object>;
 
+/** A unary call of the pool. */
+interface UnaryCall {
+  readonly name: string;
+  readonly request: object;
+  readonly endMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
 export class ActorPool<Client, Handlers = unknown> {
   /** The methods of the type; each call goes to one member. */
   readonly calls: Calls<Client>;
@@ -134,10 +142,11 @@ export class ActorPool<Client, Handlers = unknown> {
 
   async #unary(name: string, mayRunTwice: boolean, request: object, options: CallOptions): Promise<object> {
     const endMs = performance.now() + effectiveDeadlineMs(options.deadlineMs ?? DEFAULT_DEADLINE_MS);
+    const call: UnaryCall = { name, request, endMs, signal: options.signal };
     const tried = new Set<string>();
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#race(name, mayRunTwice, request, options, endMs, tried);
+        return await this.#race(call, mayRunTwice, tried);
       } catch (thrown) {
         if (!isLost(thrown) || !mayRunTwice || attempt >= MAX_ATTEMPTS || this.#ended !== null) throw thrown;
       }
@@ -145,37 +154,14 @@ export class ActorPool<Client, Handlers = unknown> {
   }
 
   /** Makes a call, and a second try if the first is a straggler; the first answer wins. */
-  async #race(
-    name: string,
-    mayRunTwice: boolean,
-    request: object,
-    options: CallOptions,
-    endMs: number,
-    tried: Set<string>,
-  ): Promise<object> {
+  async #race(call: UnaryCall, mayRunTwice: boolean, tried: Set<string>): Promise<object> {
     const over = new AbortController();
-    const signal =
-      options.signal === undefined ? over.signal : AbortSignal.any([options.signal, over.signal]);
-    const run = async (except: ReadonlySet<string>) => {
-      const member = await this.#acquire(except, endMs, signal);
-      tried.add(member.actorId);
-      const startMs = performance.now();
-      try {
-        const method = (member.handle as unknown as Record<string, UnaryMethod>)[name]!;
-        const answer = await method(request, { deadlineMs: endMs - performance.now(), signal });
-        this.#remember(name, performance.now() - startMs);
-        return answer;
-      } catch (thrown) {
-        if (isLost(thrown) && !thrown.retryable) member.isUsable = false; // its end has not been reported yet
-        throw thrown;
-      } finally {
-        this.#release(member);
-      }
-    };
+    const signal = call.signal === undefined ? over.signal : AbortSignal.any([call.signal, over.signal]);
+    const run = (except: ReadonlySet<string>) => this.#attempt({ ...call, signal }, except, tried);
     const { stragglerFactor = 4 } = this.#options;
     const lateMs =
       mayRunTwice && stragglerFactor > 0
-        ? stragglerMs(this.#latestMs.get(name) ?? [], stragglerFactor)
+        ? stragglerMs(this.#latestMs.get(call.name) ?? [], stragglerFactor)
         : Infinity;
     const second = () => {
       // Only on a member that is free now: a straggler must not delay others.
@@ -186,6 +172,26 @@ export class ActorPool<Client, Handlers = unknown> {
       return await firstAnswer(run(new Set()), second, lateMs);
     } finally {
       over.abort(new CallError('CANCELLED', 'another member answered'));
+    }
+  }
+
+  /** Makes a call to one member that is not in `except`, and adds it to `tried`. */
+  async #attempt(call: UnaryCall, except: ReadonlySet<string>, tried: Set<string>): Promise<object> {
+    const { name, request, endMs, signal } = call;
+    const member = await this.#acquire(except, endMs, signal);
+    tried.add(member.actorId);
+    const startMs = performance.now();
+    try {
+      const method = (member.handle as unknown as Record<string, UnaryMethod>)[name]!;
+      const limits = { deadlineMs: endMs - performance.now(), ...(signal === undefined ? {} : { signal }) };
+      const answer = await method(request, limits);
+      this.#remember(name, performance.now() - startMs);
+      return answer;
+    } catch (thrown) {
+      if (isLost(thrown) && !thrown.retryable) member.isUsable = false; // its end has not been reported yet
+      throw thrown;
+    } finally {
+      this.#release(member);
     }
   }
 

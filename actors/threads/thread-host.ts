@@ -29,32 +29,68 @@ function beatOf(watch: ActivityWatch): Pick<RunThreadResponse, 'busyMs' | 'metho
   return { busyMs, methods: [...methods] };
 }
 
-function threadHandlers(
-  serving: ServingProcess,
-  threads: SpareThreads,
-): Implementation<ThreadHostServiceHandlers, CallContext> {
-  const { log } = serving.dispatcher;
-  const ports = new Map<string, HostPort>();
-  const keyOf = (actorId: string, incarnation: number) => `${actorId}/${incarnation}`;
+/** The threads that run actors. */
+class HostedThreads {
+  readonly #serving: ServingProcess;
+  readonly #spare: SpareThreads;
+  readonly #ports = new Map<string, HostPort>();
 
-  function startThread(entry: string, environment: ActorEnvironment, logPath: string) {
+  constructor(serving: ServingProcess, spare: SpareThreads) {
+    this.#serving = serving;
+    this.#spare = spare;
+  }
+
+  handlers(): Implementation<ThreadHostServiceHandlers, CallContext> {
+    return {
+      runThread: ({ entry, environmentJson, logPath }, { signal }) =>
+        this.#run(entry, JSON.parse(environmentJson) as ActorEnvironment, logPath, signal),
+      stopThread: ({ actorId, incarnation }) => {
+        this.#ports.get(keyOf(actorId, incarnation))?.stop();
+        return {};
+      },
+    };
+  }
+
+  /** Starts a thread and follows it: a message at its start, at every beat, and at its end. An abort kills it. */
+  async *#run(entry: string, environment: ActorEnvironment, logPath: string, signal: AbortSignal) {
+    const { worker, ended, port } = this.#start(entry, environment, logPath);
+    const messages = new AsyncQueue<RunThreadResponse>();
+    const onAbort = () => void worker.terminate();
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    messages.push({ ended: false });
+    let beating: NodeJS.Timeout | undefined;
+    port.onActivity = (watch, everyMs) => {
+      beating = setInterval(() => messages.push({ ended: false, ...beatOf(watch) }), everyMs).unref();
+    };
+    void ended.then((exitCode) => {
+      clearInterval(beating);
+      messages.push({ ended: true, exitCode: signal.aborted ? KILLED : exitCode });
+      messages.close();
+    });
+    yield* messages.iterate();
+  }
+
+  #start(entry: string, environment: ActorEnvironment, logPath: string) {
     const { actorId, incarnation } = environment;
     const path = `threads/${actorId}`;
+    const key = keyOf(actorId, incarnation);
     const { port1, port2 } = new MessageChannel();
     const data: ThreadData = {
       ...{ port: port2, environment, entry, logPath },
-      address: serving.address,
-      metricsAddress: `${serving.metricsAddress}/${path}`,
+      address: this.#serving.address,
+      metricsAddress: `${this.#serving.metricsAddress}/${path}`,
     };
-    const worker = threads.take();
+    const worker = this.#spare.take();
     worker.postMessage(data, [port2]);
-    const port = new HostPort(port1, serving, actorId);
-    const stopServing = serving.serveMetricsOf(path, () => port.metrics());
-    ports.set(keyOf(actorId, incarnation), port);
+    const port = new HostPort(port1, this.#serving, actorId);
+    const stopServing = this.#serving.serveMetricsOf(path, () => port.metrics());
+    this.#ports.set(key, port);
     const ended = new Promise<number>((resolve) => {
+      const { log } = this.#serving.dispatcher;
       worker.once('error', (error) => log.error('a thread failed', { actorId, error }));
       worker.once('exit', (code) => {
-        ports.delete(keyOf(actorId, incarnation));
+        this.#ports.delete(key);
         stopServing();
         port.close();
         resolve(code);
@@ -62,32 +98,10 @@ function threadHandlers(
     });
     return { worker, ended, port };
   }
+}
 
-  return {
-    async *runThread({ entry, environmentJson, logPath }, { signal }) {
-      const environment = JSON.parse(environmentJson) as ActorEnvironment;
-      const { worker, ended, port } = startThread(entry, environment, logPath);
-      const messages = new AsyncQueue<RunThreadResponse>();
-      const onAbort = () => void worker.terminate();
-      signal.addEventListener('abort', onAbort, { once: true });
-      if (signal.aborted) onAbort();
-      messages.push({ ended: false });
-      let beating: NodeJS.Timeout | undefined;
-      port.onActivity = (watch, everyMs) => {
-        beating = setInterval(() => messages.push({ ended: false, ...beatOf(watch) }), everyMs).unref();
-      };
-      void ended.then((exitCode) => {
-        clearInterval(beating);
-        messages.push({ ended: true, exitCode: signal.aborted ? KILLED : exitCode });
-        messages.close();
-      });
-      yield* messages.iterate();
-    },
-    stopThread({ actorId, incarnation }) {
-      ports.get(keyOf(actorId, incarnation))?.stop();
-      return {};
-    },
-  };
+function keyOf(actorId: string, incarnation: number): string {
+  return `${actorId}/${incarnation}`;
 }
 
 await serveInProcess<ThreadHostServiceClient, ThreadHostServiceHandlers>({
@@ -97,6 +111,6 @@ await serveInProcess<ThreadHostServiceClient, ThreadHostServiceHandlers>({
     const threads = new SpareThreads(THREAD_PROGRAM, (error) =>
       log.error('a spare thread failed', { error }),
     );
-    return { handlers: threadHandlers(serving, threads), onStop: () => threads.close() };
+    return { handlers: new HostedThreads(serving, threads).handlers(), onStop: () => threads.close() };
   },
 });
