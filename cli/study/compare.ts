@@ -25,7 +25,7 @@ interface CompareOptions {
   readonly json?: boolean;
 }
 
-const DEMO_METHODS = 'erm,oversample,oversample+mixup,iois+oversample+mixup+finish';
+const DEMO_METHODS = 'erm,oversample,oversample+mixup,oversample+randaugment,iois+oversample+mixup+finish';
 
 export function addCompareCommand(program: Command, context: CommandContext): void {
   const command = program
