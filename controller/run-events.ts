@@ -1,6 +1,6 @@
 /**
  * What `kubectl describe` and `kubectl events` tell of a run: the difference between two statuses of its object, as Kubernetes
- * events. Each is written once its status is, and never again: one that is lost with its controller is told by the status alone.
+ * events. Each is written once its status is, and never again: if one is lost with its controller, only the status shows it.
  */
 import { wasMade } from './next-step.ts';
 import type { Condition, Phase, Status, SynthesisRun } from './synthesis-run.ts';
@@ -22,7 +22,7 @@ export function eventsOf(object: SynthesisRun, now: Status): RunEvent[] {
   return events.flatMap((event) => (event === null ? [] : [{ ...event, note: cut(event.note) }]));
 }
 
-/** Why there is no run yet; told anew for each version of the object. */
+/** Why there is no run yet; reported again for each version of the object. */
 function problemIn({ status }: SynthesisRun, now: Status): RunEvent | null {
   const [before, accepted] = [acceptedOf(status), acceptedOf(now)];
   if (accepted === undefined || accepted.status === 'True' || accepted.reason === 'NotAsked') return null;

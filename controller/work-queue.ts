@@ -1,5 +1,5 @@
 /**
- * Work by key, as controllers do it: each key is processed once at a time; a key added meanwhile is processed once
+ * Work by key, as controllers do it: each key is processed once at a time; a key added during that is processed once
  * more; a key whose work fails is retried after increasing delays.
  */
 

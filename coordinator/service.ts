@@ -62,7 +62,7 @@ export interface CoordinatorOptions {
   readonly keepEventsMs: number;
   /** Which runs that have ended stay; all by default. */
   readonly keepRuns?: KeepRuns;
-  /** Told of everything that happens in a run, progress included. */
+  /** Called with every event of a run, including progress. */
   readonly onRunEvent?: (run: string, event: RunEvent) => void;
 }
 

@@ -65,7 +65,7 @@ export interface LoadOptions {
   readonly archive?: boolean;
   /** Side to bring images to when they have several sizes and the configuration names none; null: refuse them. */
   readonly mixedSize?: number | null;
-  /** Hears now and then how far the decoding of the images is. */
+  /** Called now and then with the progress of decoding. */
   readonly onDecode?: (progress: DecodeProgress) => void;
 }
 

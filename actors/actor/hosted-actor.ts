@@ -1,4 +1,4 @@
-/** The inputs and outputs of an actor, whichever process or thread it lives in. */
+/** The inputs and outputs of an actor, in a process or a thread. */
 
 import type { Registry } from 'prom-client';
 import type { Log } from '../../common/log.ts';

@@ -1,7 +1,7 @@
 /**
  * JSON values that travel with an actor: its arguments and its kept state. Values that JSON would silently lose or
  * change are refused, and so are values that exceed the limit of any transport (a message to another node, an entry of
- * the registry): the same on every path, whichever side checks.
+ * the registry): the same on every path, on both sides.
  */
 
 import { toError, UserError } from '../../common/errors.ts';

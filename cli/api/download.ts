@@ -1,4 +1,4 @@
-/** `ballast model`, `ballast predictions` and `ballast synthesize`: what a run made, as files. Nobody ever sees half of one. */
+/** `ballast model`, `ballast predictions` and `ballast synthesize`: a run's results as files. A file appears only when it is complete. */
 import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';

@@ -5,7 +5,7 @@ import { isLost } from './client.ts';
 
 export interface ResumeOptions {
   readonly signal: AbortSignal;
-  /** Told once each time that the connection is lost. */
+  /** Called each time that the connection is lost. */
   readonly onLost: (error: CallError) => void;
   /** How long it tries without an item before it gives up. */
   readonly patienceMs?: number;

@@ -25,7 +25,7 @@ export interface WatchOptions {
 }
 
 const COLUMNS = 100;
-/** Between the end of a stream and the next, where the run was resumed meanwhile. */
+/** Between the end of a stream and the start of the next, for a run that was resumed in between. */
 const PAUSE_MS = 500;
 
 /**

@@ -10,7 +10,7 @@ export interface Interrupts {
 }
 
 export interface InterruptOptions {
-  /** Told at the first Ctrl-C. */
+  /** Called at the first Ctrl-C. */
   readonly notice?: string;
   /** Ends the process at any second signal. By default only a second Ctrl-C does. */
   readonly onSecond?: (name: 'SIGINT' | 'SIGTERM') => void;

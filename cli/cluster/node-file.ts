@@ -44,7 +44,7 @@ function addressIn(text: string, path: string): string {
     const { address } = JSON.parse(text) as Partial<NodeFile>;
     if (typeof address === 'string') return address;
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw new UserError(`${path}: it names no node; remove it if no run is going on there`);
 }

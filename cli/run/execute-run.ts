@@ -36,9 +36,9 @@ export interface ExecuteOptions {
   /** Stops the run cleanly. */
   readonly signal: AbortSignal;
   readonly onEvent: (event: RunEvent) => void;
-  /** Told of the node while it lives (for /metrics), then null. */
+  /** Called with the node while it runs (for /metrics), then with null. */
   readonly onNode?: (node: Node | null) => void;
-  /** Hears where the events are on NATS, once they are. */
+  /** Called with the place of the events on NATS, once it exists. */
   readonly onNats?: (line: string) => void;
 }
 

@@ -1,5 +1,5 @@
 /**
- * One process to a run folder, on whichever machine: `run.lock` names the process that works in it, its host, and counts
+ * One process to a run folder, on any machine: `run.lock` names the process that works in it, its host, and counts
  * up while it lives. On the same host the process id tells whether the holder lives. On another the count does: it is
  * watched for a while, so that no two clocks are compared. A lock whose holder is gone (killed, power lost) does not count.
  *

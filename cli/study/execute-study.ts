@@ -37,7 +37,7 @@ export interface StudyJob {
   readonly json: boolean;
   /** Whether a run's folder is emptied where it holds another run. */
   readonly overwrite: boolean;
-  /** Told of each run's end, as often as there are rows that share it. */
+  /** Called at each run's end, once for each row that shares it. */
   readonly onEnding: (run: StudyRun, ending: RunEnding) => Promise<void>;
 }
 

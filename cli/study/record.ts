@@ -41,7 +41,7 @@ export class StudyRecord {
     await this.write();
   }
 
-  /** One after the other, whoever the caller is. */
+  /** One after the other for all callers. */
   async write(): Promise<StudyResults> {
     const written = this.#writing.then(async () => {
       const results = this.results();

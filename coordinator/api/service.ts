@@ -1,4 +1,4 @@
-/** The coordinator's API, for whoever calls it and for its server; loads nothing of the coordinator itself. */
+/** The coordinator's API, for its callers and for its server; loads nothing of the coordinator itself. */
 import { loadService } from '../../actors/proto/protos.ts';
 import type {
   CoordinatorServiceClient,

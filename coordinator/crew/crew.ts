@@ -25,7 +25,7 @@ export interface LinkStatus {
 /** An actor that another owner keeps alive. */
 export interface ActorLink<Handle> {
   readonly name: string;
-  /** Reaches the living process, whichever it is. */
+  /** Reaches the process that runs at the moment. */
   readonly handle: Handle;
   status(): LinkStatus;
   /** Calls the listener at each change, until the returned function is called. */

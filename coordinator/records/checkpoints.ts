@@ -222,7 +222,7 @@ function epochOf(pattern: RegExp, name: string): number | null {
   return match === null ? null : Number(match[1]);
 }
 
-/** Removes what killed writers left half written in a folder; a writer that lives still, and was replaced, fails. */
+/** Removes what killed writers left half written in a folder; a replaced writer that still runs fails. */
 export async function removeHalfWritten(dir: string): Promise<void> {
   for (const name of await namesIn(dir))
     if (/^\..*\.tmp$/.test(name)) await rm(join(dir, name), { force: true });

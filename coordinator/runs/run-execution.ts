@@ -41,7 +41,7 @@ export interface ExecutionOptions {
 const MAX_BREAKS = 5;
 /** Wait before it is taken up again; doubles. */
 const FIRST_WAIT_MS = 1000;
-/** How often a run that waits for a node to train on looks again. */
+/** How often a run without a node to train on looks for one. */
 const LOOK_MS = 1000;
 
 /**

@@ -16,9 +16,9 @@ export interface RunManagerOptions {
   readonly maxRuns: number;
   /** Does a run to its end, or until the signal is aborted. */
   readonly execute: (record: RunRecord, signal: AbortSignal) => Promise<RunOutcome>;
-  /** Told of every change; `before` is null for a new run. */
+  /** Called with every change; `before` is null for a new run. */
   readonly onChange?: (record: RunRecord, before: RunRecord | null) => void;
-  /** Told of a run that was deleted: what others keep of it goes too. Never rejects. */
+  /** Called with a deleted run, so that others delete what they keep of it. Never rejects. */
   readonly onDeleted?: (record: RunRecord) => Promise<void>;
   readonly log: Log;
 }

@@ -52,7 +52,7 @@ export async function bodyOf(request: IncomingMessage): Promise<Readonly<Record<
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
       return value as Record<string, unknown>;
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw new Refused(400, 'the request holds no JSON object');
 }

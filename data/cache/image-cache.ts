@@ -109,7 +109,7 @@ class Pack {
   }
 }
 
-/** A pack that is damaged or was removed just now is as good as absent. */
+/** A pack that is damaged or was removed just now counts as absent. */
 async function readIndex(path: string, size: number, places: Map<string, Place>): Promise<void> {
   const pack = path.replace(/index$/, 'images');
   try {

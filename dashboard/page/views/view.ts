@@ -1,4 +1,4 @@
-/** A part of the page: an element that lives, and a function that brings it up to date. */
+/** A part of the page: a live element, and a function that updates it. */
 import type { Part } from '../run-store.ts';
 
 export interface View {
