@@ -15,7 +15,7 @@ import { describeDoubts, findEqualAndConstant, type Findings } from './findings.
 import type { Wanted } from './image-decoder.ts';
 import type { Layout } from './layout/layout.ts';
 import { openSource, openTest } from './open.ts';
-import { chooseParts } from './parts.ts';
+import { chooseParts, type Parts } from './parts.ts';
 import { countClasses, pick, type Items, type SkippedImage, type Source } from './source.ts';
 import { splitTest } from './split.ts';
 import { survey, type SizeCount } from './survey.ts';
@@ -79,15 +79,9 @@ export async function loadDataset(
   places: Places = {},
   { archive: wantsArchive = false, mixedSize = null, onDecode }: LoadOptions = {},
 ): Promise<LoadedDataset> {
-  const opened = await openSource(config, { ...places, roots: [...config.roots, ...(places.roots ?? [])] });
-  checkClasses(opened, opened.train.labels, config.source);
-  const isForDevelopment = config.evaluation === 'development';
-  const outside =
-    config.test === null || isForDevelopment ? null : await openTest(config, config.test, opened.classes);
-  const whole = outside ? { ...opened, test: outside.items } : opened;
-  const source = config.testFraction === null ? whole : withTest(config, whole);
+  const source = await openWithTest(config, places);
   const splits = chooseParts(config, source);
-  const scored = isForDevelopment ? splits.development : source.test;
+  const scored = config.evaluation === 'development' ? splits.development : source.test;
   const looks = await survey([splits.train, splits.fresh, splits.validation, scored, splits.archive], config);
   const side = config.imageSize ?? (looks.sizes.length > 1 ? mixedSize : null);
   const shape: Shape = {
@@ -96,26 +90,19 @@ export async function loadDataset(
     channels: config.channels ?? looks.first.channels,
   };
   const wanted = { ...shape, resize: side === null ? null : config.resize, scale: looks.scale };
-  const skipped: SkippedImage[] = [...source.skipped, ...(outside?.skipped ?? [])];
+  const skipped: SkippedImage[] = [...source.skipped];
   const load = (items: Items | null): Promise<ImageSet | null> =>
     loadSet(config, items, wanted, { skipped, onDecode });
-  const base = (await load(splits.train))!;
-  const fresh = await load(splits.fresh);
-  const train = fresh ? joined(base, fresh) : base;
-  const validation = await load(splits.validation);
-  const test = isForDevelopment ? null : await load(scored);
-  const development = isForDevelopment ? await load(scored) : null;
+  const { train, freshCount, ...others } = await loadSplits(config, splits, scored, load);
   const archive = wantsArchive ? await load(splits.archive) : null;
   checkClasses(source, train.labels, config.source);
   checkContent(train, config.source, looks.doubts);
-  const others = { validation, test, development };
   const findings = findEqualAndConstant({ train, ...others }, source.classes);
   return {
     name: config.source === FASHION_MNIST ? FASHION_MNIST : basename(resolve(config.source)),
     classes: [...source.classes],
     ...shape,
-    ...{ train, ...others },
-    freshCount: fresh?.labels.length ?? 0,
+    ...{ train, ...others, freshCount },
     archive: archive && { images: archive.images, ids: archive.ids },
     digest: digestOf(source.classes, shape, train),
     skipped,
@@ -128,6 +115,37 @@ export async function loadDataset(
     ],
     ...{ layout: source.layout, findings, sizes: looks.sizes },
   };
+}
+
+/** Opens the data with its test images: their own, those of `config.test`, or a share of train. */
+async function openWithTest(config: DataConfig, places: Places): Promise<Source> {
+  const opened = await openSource(config, { ...places, roots: [...config.roots, ...(places.roots ?? [])] });
+  checkClasses(opened, opened.train.labels, config.source);
+  const outside =
+    config.test === null || config.evaluation === 'development'
+      ? null
+      : await openTest(config, config.test, opened.classes);
+  const whole = outside
+    ? { ...opened, test: outside.items, skipped: [...opened.skipped, ...outside.skipped] }
+    : opened;
+  return config.testFraction === null ? whole : withTest(config, whole);
+}
+
+/** Decodes the splits in order; fresh images join train. `scored` are test or development images. */
+async function loadSplits(
+  config: DataConfig,
+  splits: Pick<Parts, 'train' | 'fresh' | 'validation'>,
+  scored: Items | null,
+  load: (items: Items | null) => Promise<ImageSet | null>,
+) {
+  const base = (await load(splits.train))!;
+  const fresh = await load(splits.fresh);
+  const validation = await load(splits.validation);
+  const isForDevelopment = config.evaluation === 'development';
+  const test = isForDevelopment ? null : await load(scored);
+  const development = isForDevelopment ? await load(scored) : null;
+  const train = fresh ? joined(base, fresh) : base;
+  return { train, freshCount: fresh?.labels.length ?? 0, validation, test, development };
 }
 
 function ownValidationUnused({ validation }: DataConfig, source: Source): string[] {

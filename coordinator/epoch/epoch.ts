@@ -79,20 +79,10 @@ export async function runEpoch(state: RunState, tools: EpochTools): Promise<Done
   const saved = await crew.trainer.handle.saveCheckpoint({ dir: attempt.trainerDir }, callOptions(tools));
   const record: EpochRecord = {
     epoch,
-    optimizerSteps: trained.step,
-    trainLoss: trained.meanLoss,
-    samplingAccuracy: plan.accuracy,
-    quota: plan.quota,
-    syntheticImages: synthetic?.outcome.images ?? 0,
-    fidelity: synthetic?.fidelity ?? null,
-    ...(synthetic?.toldApart && { toldApart: synthetic.toldApart }),
-    weightsVersion: synthetic?.weightsVersion ?? trained.step,
+    ...recordOfTraining(plan, trained),
+    ...recordOfSynthesis(synthetic, trained.step),
     validation: validation.metrics,
-    synthesisSeconds: synthetic?.outcome.seconds ?? 0,
-    trainSeconds: trained.seconds,
     evaluateSeconds: plan.evaluateSeconds + validation.seconds,
-    shardsRedone: synthetic?.outcome.shardsRedone ?? 0,
-    grid: synthetic?.grid ?? null,
   };
   metrics.epochFinished(opened.classes, record);
   await events.flush();
@@ -104,6 +94,29 @@ export async function runEpoch(state: RunState, tools: EpochTools): Promise<Done
     datasetDigest: opened.datasetDigest,
   };
   return { state: after, folder: attempt.folder, weightsDigest: saved.weightsDigest };
+}
+
+function recordOfTraining(plan: Plan, { step, meanLoss, seconds }: TrainEpochResult__Output) {
+  return {
+    optimizerSteps: step,
+    trainLoss: meanLoss,
+    trainSeconds: seconds,
+    samplingAccuracy: plan.accuracy,
+    quota: plan.quota,
+  };
+}
+
+/** `step`: of the weights that would have guided. */
+function recordOfSynthesis(synthetic: Synthetic | null, step: number) {
+  return {
+    syntheticImages: synthetic?.outcome.images ?? 0,
+    fidelity: synthetic?.fidelity ?? null,
+    ...(synthetic?.toldApart && { toldApart: synthetic.toldApart }),
+    weightsVersion: synthetic?.weightsVersion ?? step,
+    synthesisSeconds: synthetic?.outcome.seconds ?? 0,
+    shardsRedone: synthetic?.outcome.shardsRedone ?? 0,
+    grid: synthetic?.grid ?? null,
+  };
 }
 
 /** Evaluates the current weights on a split, and keeps what they say of each image where a path is given. */
