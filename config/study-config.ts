@@ -6,11 +6,16 @@ import { z } from 'zod';
 
 const settings = z.record(z.string(), z.unknown()).default({});
 
-/** Characters allowed in the name of a folder and a column. */
-const name = z.string().regex(/^[\p{L}\p{N}][\p{L}\p{N} .,+=()-]{0,60}$/u);
+/** It names a folder and a column. */
+const name = z
+  .string()
+  .regex(
+    /^[\p{L}\p{N}][\p{L}\p{N} .,+=()-]{0,60}$/u,
+    'it must be 1 to 61 letters, digits, spaces and .,+=()- of which the first is a letter or digit',
+  );
 
 const rowSchema = z.strictObject({
-  /** Names the row in tables: letters, digits, spaces and .,+=()- */
+  /** Names the row in tables. */
   name,
   /** Settings of its runs, which override the study's. */
   settings,

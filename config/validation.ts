@@ -53,8 +53,8 @@ function describeIssue(schema: z.ZodType, input: unknown, issue: z.core.$ZodIssu
   if (issue.code === 'unrecognized_keys') return describeUnknown(schema, path, issue.keys, locate);
   const value = valueAt(input, path);
   const found = value === undefined ? 'is missing' : `is ${showValue(value)}`;
-  const allowed =
-    issue.code === 'custom' ? issue.message : `it must be ${describeSchema(schemaAt(schema, path))}`;
+  const isWorded = issue.code === 'custom' || issue.code === 'invalid_format';
+  const allowed = isWorded ? issue.message : `it must be ${describeSchema(schemaAt(schema, path))}`;
   return `${locate(path)}: ${formatPath(path)} ${found}; ${allowed}`;
 }
 

@@ -47,7 +47,8 @@ describe('planStudy', () => {
     [TEXT.replace('epochs: 4', 'epochs: x'), "study.yaml:4: training.epochs is 'x'"],
     [TEXT.replace('seed: 1 } }', 'sede: 1 } }'), 'study.yaml:8: unknown field data.longTail.sede'],
     [TEXT.replace('name: long', 'name: over-sampling'), 'study.yaml:7: rows[1].name is'],
-    [TEXT.replace('name: long', 'name: ../long'), 'rows[1].name'],
+    [TEXT.replace('name: long', 'name: ../long'), "rows[1].name is '../long'; it must be 1 to 61 letters"],
+    [TEXT.replace('name: long', `name: ${'long '.repeat(13)}`), 'it must be 1 to 61 letters'],
     [
       `${TEXT}worth: { over-sampling: 0, nobody: 5 }\n`,
       'worth.nobody is 5; its name must be that of a row (over-sampling, long)',
