@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { lackingLabels } from '../../actors/cluster/placement.ts';
 import type { EventBus } from '../../actors/control/event-bus.ts';
 import type { Labels } from '../../actors/status/status.ts';
-import { UserError } from '../../common/errors.ts';
+import { toError, UserError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
 import { type CrewRuntime, spawnCrew } from '../crew/crew-node.ts';
 import { describeProcess } from '../records/environment.ts';
@@ -44,15 +44,19 @@ const FIRST_WAIT_MS = 1000;
 /** How often a run without a node to train on looks for one. */
 const LOOK_MS = 1000;
 
+/** The mirror could not be opened, which is not the run's mistake: its server may be starting or overloaded. */
+class MirrorFailure extends UserError {}
+
 /**
  * Executes the run, and repeats it from its last complete epoch after failures that the run did not cause (nodes lost
- * together, a registry that was unreachable). @throws UserError for causes that the run's creator can fix; the last
- * error when it fails repeatedly in one epoch.
+ * together, a registry or a mirror that was unreachable). @throws UserError for causes that the run's creator can fix;
+ * the last error when it fails repeatedly in one epoch.
  */
 export async function executeRun(
   record: RunRecord,
   signal: AbortSignal,
   options: ExecutionOptions,
+  wait: typeof pause = pause,
 ): Promise<RunOutcome> {
   const folder = new RunFolder(options.dirOf(record.id));
   for (let breaks = 0; ;) {
@@ -63,14 +67,19 @@ export async function executeRun(
       await trainerNode(options, signal);
       return await options.journals.use(record.id, (journal) => drive(record, folder, journal, signal, options));
     } catch (thrown) {
-      if (signal.aborted || thrown instanceof UserError) throw thrown;
+      const isMistake = thrown instanceof UserError && !(thrown instanceof MirrorFailure);
+      if (signal.aborted || isMistake) throw thrown;
       breaks = (await folder.lastEpoch()) > epoch ? 1 : breaks + 1;
       if (breaks > MAX_BREAKS) throw thrown;
       const afterMs = FIRST_WAIT_MS * 2 ** (breaks - 1);
       options.log.warn('a run broke off; it is resumed', { run: record.id, breaks, afterMs, error: thrown });
-      await sleep(afterMs, null, { signal });
+      await wait(afterMs, signal);
     }
   }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return sleep(ms, undefined, { signal });
 }
 
 async function drive(
@@ -84,7 +93,7 @@ async function drive(
   const { id, weight } = record;
   const config = { ...record.config, out: folder.dir };
   const log = options.log.with({ run: id });
-  const mirror = (await options.mirror?.open(id)) ?? null;
+  const mirror = await openMirror(options.mirror, id);
   const workers = shared.join(id, weight);
   try {
     const place = { prefix: `${id}-`, labels: trainerLabels };
@@ -107,13 +116,22 @@ async function drive(
   }
 }
 
+async function openMirror(mirror: EventMirror | null, run: string): Promise<EventBus | null> {
+  try {
+    return (await mirror?.open(run)) ?? null;
+  } catch (thrown) {
+    const cause = toError(thrown);
+    throw new MirrorFailure(cause.message, { cause });
+  }
+}
+
 /** Resolves when a node is there that may train. */
 async function trainerNode({ runtime, trainerLabels, log }: ExecutionOptions, signal: AbortSignal): Promise<void> {
   for (let isTold = false; ; isTold = true) {
     const nodes = await runtime.system.node.listNodes();
     if (nodes.some(({ state, labels }) => state === 'alive' && lackingLabels(trainerLabels, labels).length === 0)) return;
     if (!isTold) log.warn('no node has the labels that trainers need', { labels: trainerLabels });
-    await sleep(LOOK_MS, null, { signal });
+    await pause(LOOK_MS, signal);
   }
 }
 
