@@ -99,10 +99,11 @@ export class Controller {
   /** Advances one object by one step. */
   async #look(name: string): Promise<void> {
     const { objects, log, metrics } = this.#options;
-    const object = await objects.get(name);
-    if (object === null || isOver(object)) return this.#runs.leave(name);
-    const run = await this.#orTell(object, (client) => client.find(object));
-    await this.#tell(object, run, null);
+    const found = await objects.get(name);
+    if (found === null || isOver(found)) return this.#runs.leave(name);
+    const run = await this.#orTell(found, (client) => client.find(found));
+    const object = await this.#tell(found, run, null);
+    if (object === null) return this.#runs.leave(name);
     const step = nextStep(object, run);
     if (step === 'settled') {
       if (run !== null && isGoingOn(run)) this.#runs.follow(name, run.name);
@@ -146,11 +147,16 @@ export class Controller {
     }
   }
 
-  async #tell(object: SynthesisRun, run: Run__Output | null, problem: Problem | null): Promise<void> {
+  /** Writes the object's status if it has changed. Resolves to the newest version of the object; null if it is gone. */
+  async #tell(
+    object: SynthesisRun,
+    run: Run__Output | null,
+    problem: Problem | null,
+  ): Promise<SynthesisRun | null> {
     const { objects, log } = this.#options;
     const status = statusOf(object, run, problem, new Date().toISOString());
-    if (isTold(object, status)) return;
-    await objects.writeStatus(object, status);
+    if (isTold(object, status)) return object;
+    const written = await objects.writeStatus(object, status);
     for (const event of eventsOf(object, status))
       await objects.writeEvent(object, event).catch((thrown: unknown) => {
         const why = plainText(toError(thrown).message);
@@ -160,6 +166,7 @@ export class Controller {
           problem: why,
         });
       });
+    return written;
   }
 }
 

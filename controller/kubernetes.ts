@@ -36,7 +36,8 @@ export interface ObjectStore {
   readonly namespace: string;
   /** Null if it does not exist. */
   get(name: string): Promise<SynthesisRun | null>;
-  writeStatus(object: SynthesisRun, status: Status): Promise<void>;
+  /** Resolves to the object with the status; null if it does not exist any more. */
+  writeStatus(object: SynthesisRun, status: Status): Promise<SynthesisRun | null>;
   /** Sets or removes the finaliser. @throws Error if the object has changed since it was read. */
   writeHold(object: SynthesisRun, isHeld: boolean): Promise<void>;
   /** Tells of an object, for `kubectl describe`. */
@@ -94,9 +95,11 @@ class ClusterObjects implements ObjectStore {
     return unlessGone(() => this.#api.getNamespacedCustomObject(this.#named(name)) as Promise<SynthesisRun>);
   }
 
-  async writeStatus({ metadata: { name } }: SynthesisRun, status: Status): Promise<void> {
+  async writeStatus({ metadata: { name } }: SynthesisRun, status: Status): Promise<SynthesisRun | null> {
     const request = { ...this.#named(name), body: { status } };
-    await unlessGone(() => this.#api.patchNamespacedCustomObjectStatus(request, MERGE));
+    return unlessGone(
+      () => this.#api.patchNamespacedCustomObjectStatus(request, MERGE) as Promise<SynthesisRun>,
+    );
   }
 
   async writeHold({ metadata }: SynthesisRun, isHeld: boolean): Promise<void> {
