@@ -49,7 +49,8 @@ containers: build setup-containers ## a cluster of containers: killed, drained, 
 	npx vitest run --project containers $(call reporters,containers)
 
 .PHONY: e2e
-e2e: build ## the chart and SynthesisRuns against an API server of this machine (test/cluster-k8s)
+e2e: build ## the chart and SynthesisRuns on a control plane of this machine (test/cluster-k8s)
+	@scripts/make-images.sh root || echo 'No image: the test of a cluster will skip' >&2
 	npx vitest run --project e2e $(call reporters,e2e)
 
 .PHONY: build

@@ -11,8 +11,9 @@ import { coordinatorService } from '../../coordinator/api/service.ts';
 import type { Run__Output } from '../../gen/ballast/v1/Run.ts';
 import { type Api, tinyConfig } from '../support/coordinator.ts';
 import { givenSecrets } from '../support/k8s/certificates.ts';
-import { type Cluster, PodContainer, whyNoContainers } from '../support/k8s/containers.ts';
+import { type Cluster, PodContainer } from '../support/k8s/containers.ts';
 import { render, whyNotRendered, type Workload, workloadsOf } from '../support/k8s/objects.ts';
+import { USER, whyNoContainers } from '../support/k8s/runc.ts';
 import { hasNats } from '../support/nats.ts';
 import { TestNetwork } from '../support/network.ts';
 import { shapesData, shapesPrior } from '../support/suite.ts';
@@ -23,8 +24,6 @@ const missing =
   (hasNats ? null : 'nats-server is not there') ??
   (TestNetwork.isPossible() ? null : 'no network can be made');
 
-/** Of the image. */
-const USER = 10001;
 /** Long enough that every container is replaced before its end. */
 const EPOCHS = 12;
 const MINUTES = 60_000;

@@ -6,8 +6,9 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 
-const program = process.env['BALLAST_NATS_SERVER'] ?? 'nats-server';
-const [, version = null] = /v(\d+\.\d+\.\d+)/.exec(String(spawnSync(program, ['--version']).stdout)) ?? [];
+export const natsProgram = process.env['BALLAST_NATS_SERVER'] ?? 'nats-server';
+const [, version = null] =
+  /v(\d+\.\d+\.\d+)/.exec(String(spawnSync(natsProgram, ['--version']).stdout)) ?? [];
 
 /** As `2.9.10`; null where none is installed. */
 export const natsVersion = version;
@@ -70,7 +71,7 @@ async function launch(
   env: Readonly<Record<string, string>>,
   log: string[],
 ): Promise<ChildProcess> {
-  const child = spawn(program, args, { env: { ...process.env, ...env } });
+  const child = spawn(natsProgram, args, { env: { ...process.env, ...env } });
   await new Promise<void>((resolve, reject) => {
     child.stderr.on('data', (text: Buffer) => {
       log.push(text.toString());

@@ -1,4 +1,7 @@
-/** etcd and kube-apiserver as processes of this machine: test/cluster-k8s/build.sh builds them. Nothing runs pods there. */
+/**
+ * A control plane as processes of this machine, which test/cluster-k8s/build.sh builds: etcd and kube-apiserver, and on request
+ * the controllers and the scheduler. Nothing runs pods there but an agent (test/cluster-k8s/agent).
+ */
 import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -14,13 +17,26 @@ const SERVERS =
   process.env['BALLAST_CONTROL_PLANE'] ??
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'ballast', 'control-plane');
 
+const CONTROLLERS = ['kube-controller-manager', 'kube-scheduler'] as const;
+
 /** Why there is no API server here; null if there is one. */
 export function whyNoApiServer(): string | null {
-  for (const server of ['etcd', 'kube-apiserver'])
+  return whyNot(['etcd', 'kube-apiserver']);
+}
+
+/** Why there is no whole control plane here; null if there is one. */
+export function whyNoControlPlane(): string | null {
+  return whyNot(['etcd', 'kube-apiserver', ...CONTROLLERS]);
+}
+
+function whyNot(servers: readonly string[]): string | null {
+  for (const server of servers)
     if (!existsSync(join(SERVERS, server))) return `${server} is not built: test/cluster-k8s/build.sh`;
   if (spawnSync('kubectl', ['version', '--client']).status !== 0) return 'kubectl is not there';
   return null;
 }
+
+const MAX_OUTPUT = 64 * 2 ** 20;
 
 interface Done {
   readonly status: number;
@@ -38,6 +54,21 @@ export class Cluster {
 
   kubectl(args: readonly string[], input = ''): Done {
     return execute('kubectl', ['--kubeconfig', this.kubeconfig, ...args], input);
+  }
+
+  /** Does not block, which an agent in the same process needs. @throws Error with what kubectl says. */
+  async run(...args: readonly string[]): Promise<string> {
+    const whole = ['--kubeconfig', this.kubeconfig, ...args];
+    const { stdout } = await promisify(execFile)('kubectl', whole, { maxBuffer: MAX_OUTPUT });
+    return stdout;
+  }
+
+  /** The same of helm. */
+  async runHelm(...args: readonly string[]): Promise<string> {
+    const whole = ['--kubeconfig', this.kubeconfig, ...args];
+    const env = { ...process.env, PATH: HELM_PATH };
+    const { stdout } = await promisify(execFile)('helm', whole, { env, cwd: packageRoot() });
+    return stdout;
   }
 
   /** Does not block: connections of the test stay alive meanwhile. @throws Error with what kubectl says. */
@@ -67,7 +98,7 @@ export class Cluster {
 
 function execute(command: string, args: readonly string[], input = ''): Done {
   const { status, stdout, stderr } = spawnSync(command, args, {
-    ...{ encoding: 'utf8', input, maxBuffer: 64 * 2 ** 20, cwd: packageRoot() },
+    ...{ encoding: 'utf8', input, maxBuffer: MAX_OUTPUT, cwd: packageRoot() },
     env: { ...process.env, PATH: HELM_PATH },
   });
   return { status: status ?? -1, output: stdout, errors: stderr };
@@ -78,11 +109,22 @@ export interface ApiServer {
   readonly cluster: Cluster;
   /** A file by which a service account reaches it, with just its rights. */
   readonly configOf: (namespace: string, account: string) => string;
+  readonly address: { readonly host: string; readonly port: number };
   readonly stop: () => Promise<void>;
 }
 
+export interface ControlPlaneOptions {
+  /** An address of this machine; loopback by default, which pods cannot reach. */
+  readonly host?: string;
+  /** Whether controllers and a scheduler run too. */
+  readonly isWhole?: boolean;
+}
+
 /** Resolves when it serves. */
-export async function startApiServer(folder: string): Promise<ApiServer> {
+export async function startApiServer(
+  folder: string,
+  { host = '127.0.0.1', isWhole = false }: ControlPlaneOptions = {},
+): Promise<ApiServer> {
   const path = (name: string) => join(folder, name);
   mkdirSync(folder, { recursive: true });
   const [clients, peers, secure] = [await keepPort(), await keepPort(), await keepPort()];
@@ -96,40 +138,61 @@ export async function startApiServer(folder: string): Promise<ApiServer> {
   execFileSync('openssl', ['genrsa', '-out', path('accounts.key'), '2048'], { stdio: 'ignore' });
   const keys = ['--service-account-key-file', '--service-account-signing-key-file'];
   const server = launch('kube-apiserver', [
-    ...['--etcd-servers', etcdUrl, '--secure-port', String(secure), '--bind-address', '127.0.0.1'],
+    ...['--etcd-servers', etcdUrl, '--secure-port', String(secure), '--bind-address', host],
     ...['--cert-dir', path('certificates'), '--token-auth-file', path('tokens.csv')],
     ...['--authorization-mode', 'RBAC', '--service-cluster-ip-range', '10.96.0.0/16'],
     ...['--service-account-issuer', 'https://kubernetes.default.svc'],
     ...keys.flatMap((flag) => [flag, path('accounts.key')]),
   ]);
-  const write = (name: string, shown: string): string => {
-    // The certificate that it made for itself is its own authority.
-    const authority = path('certificates/apiserver.crt');
-    const cluster = { server: `https://127.0.0.1:${secure}`, 'certificate-authority': authority };
-    const config = {
-      ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'test' },
-      clusters: [{ name: 'test', cluster }],
-      users: [{ name: 'user', user: { token: shown } }],
-      contexts: [{ name: 'test', context: { cluster: 'test', user: 'user' } }],
-    };
-    writeFileSync(path(name), JSON.stringify(config), { mode: 0o600 });
-    return path(name);
-  };
-  const cluster = new Cluster(write('admin.kubeconfig', token));
+  // The certificate that it made for itself is its own authority.
+  const authority = path('certificates/apiserver.crt');
+  const where = { server: `https://${host}:${secure}`, 'certificate-authority': authority };
+  const cluster = new Cluster(writeConfig(path('admin.kubeconfig'), where, token));
   while (cluster.kubectl(['get', '--raw', '/readyz']).status !== 0) {
     for (const { child, log } of [etcd, server])
       if (child.exitCode !== null) throw new Error(`it ended:\n${log.join('')}`);
     await delay(500);
   }
+  const controllers = isWhole ? startControllers(cluster.kubeconfig, path) : [];
   return {
     cluster,
-    configOf(namespace, account) {
-      const { status, output, errors } = cluster.kubectl(['-n', namespace, 'create', 'token', account]);
-      if (status !== 0) throw new Error(errors);
-      return write(`${account}.kubeconfig`, output.trim());
-    },
-    stop: () => stopAll([server.child, etcd.child]),
+    address: { host, port: secure },
+    configOf: (namespace, account) =>
+      writeConfig(path(`${account}.kubeconfig`), where, tokenOf(cluster, namespace, account)),
+    stop: () => stopAll([...controllers, server.child, etcd.child]),
   };
+}
+
+/** A short-lived token of a service account. @throws Error with what kubectl says. */
+function tokenOf(cluster: Cluster, namespace: string, account: string): string {
+  const { status, output, errors } = cluster.kubectl(['-n', namespace, 'create', 'token', account]);
+  if (status !== 0) throw new Error(errors);
+  return output.trim();
+}
+
+/** A file by which the bearer of a token reaches a cluster. */
+function writeConfig(file: string, cluster: object, token: string): string {
+  const config = {
+    ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'test' },
+    clusters: [{ name: 'test', cluster }],
+    users: [{ name: 'user', user: { token } }],
+    contexts: [{ name: 'test', context: { cluster: 'test', user: 'user' } }],
+  };
+  writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
+  return file;
+}
+
+/** One of each, so none is elected; they serve nothing. */
+function startControllers(kubeconfig: string, path: (name: string) => string): ChildProcess[] {
+  const [manager, scheduler] = CONTROLLERS;
+  const common = ['--kubeconfig', kubeconfig, '--leader-elect=false', '--secure-port', '0'];
+  const keys = [
+    ...['--service-account-private-key-file', path('accounts.key')],
+    ...['--root-ca-file', path('certificates/apiserver.crt')],
+    // A node that is late on a busy machine is not lost.
+    ...['--node-monitor-grace-period', '10m'],
+  ];
+  return [launch(manager, [...common, ...keys]), launch(scheduler, common)].map(({ child }) => child);
 }
 
 function launch(name: string, args: readonly string[]): { child: ChildProcess; log: string[] } {

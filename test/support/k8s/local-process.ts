@@ -113,7 +113,11 @@ export class LocalProcess {
 }
 
 /** One plain unary call, without TLS and token: that is all the kubelet does. */
-export async function grpcHealth(address: string, service: string): Promise<string | null> {
+export async function grpcHealth(
+  address: string,
+  service: string,
+  timeoutMs = PROBE_TIMEOUT_MS,
+): Promise<string | null> {
   const check = healthService().methods.get('check')!;
   const client = new grpc.Client(address, grpc.credentials.createInsecure());
   try {
@@ -123,7 +127,7 @@ export async function grpcHealth(address: string, service: string): Promise<stri
         check.requestSerialize,
         check.responseDeserialize,
         { service },
-        { deadline: Date.now() + PROBE_TIMEOUT_MS },
+        { deadline: Date.now() + timeoutMs },
         (error, answer) => {
           const status = (answer as { status?: string } | undefined)?.status;
           resolve(error !== null ? error.message : status === 'SERVING' ? null : `it answers ${status}`);
