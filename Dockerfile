@@ -15,7 +15,7 @@ ARG CUDA11_IMAGE=nvidia/cuda:11.8.0-cudnn8-runtime-ubuntu22.04
 
 # ---- built here, with compilers
 FROM ${NODE_IMAGE} AS build
-RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends tini libvulkan1 libxext6 && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
@@ -50,6 +50,12 @@ COPY --from=build /usr/bin/tini-static /usr/local/bin/tini
 COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=root-cuda /opt/ballast /opt/ballast
 RUN ln -s /opt/ballast/dist/cli/main.js /usr/local/bin/ballast
+# For `device: webgpu`: the Vulkan loader, and what NVIDIA's driver links to. `graphics` lets the runtime mount that driver.
+COPY --from=build /usr/lib/*-linux-gnu/libvulkan.so.1 /usr/lib/*-linux-gnu/libX11.so.6 \
+  /usr/lib/*-linux-gnu/libXext.so.6 /usr/lib/*-linux-gnu/libxcb.so.1 /usr/lib/*-linux-gnu/libXau.so.6 \
+  /usr/lib/*-linux-gnu/libXdmcp.so.6 /usr/lib/*-linux-gnu/libbsd.so.0 /usr/lib/*-linux-gnu/libmd.so.0 /usr/local/lib/
+RUN ldconfig
+ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility,graphics
 ENV NODE_ENV=production HOME=/tmp
 USER 10001:10001
 WORKDIR /tmp

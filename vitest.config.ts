@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { softwareVulkan } from './test/support/software-vulkan.ts';
 
 // `unit`: quick, in-process, beside the code it tests. `system`: real processes, run on built JavaScript; `system-alone`:
-// those that measure time or memory. `containers`: `make containers`; `e2e`: `make e2e`.
+// those that measure time or memory; `system-webgpu`: those that load a Vulkan driver. `containers`: `make containers`;
+// `e2e`: `make e2e`.
 
 const ALONE = ['test/{memory,thread-timing}.test.ts', 'test/cluster/scaling.test.ts'];
 
@@ -54,7 +56,7 @@ export default defineConfig({
           ...system,
           name: 'system',
           include: ['test/**/*.test.ts'],
-          exclude: [...ALONE, 'test/containers/**', 'test/cluster-k8s/**'],
+          exclude: [...ALONE, 'test/containers/**', 'test/cluster-k8s/**', 'test/webgpu/**'],
           maxWorkers: 3, // they often wait for processes, or for a fault to end
           sequence: { groupOrder: 1 },
         },
@@ -66,6 +68,18 @@ export default defineConfig({
           include: ALONE,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...system,
+          name: 'system-webgpu',
+          include: ['test/webgpu/**/*.test.ts'],
+          isolate: false, // one process, in which the driver is loaded once
+          fileParallelism: false, // its driver uses all cores
+          testTimeout: 900_000, // a step takes seconds alone, and minutes beside other work
+          env: { ...softwareVulkan(), BALLAST_GRAPH_CACHE: 'off' },
+          sequence: { groupOrder: 3 },
         },
       },
       { test: { ...system, name: 'containers', include: ['test/containers/**/*.test.ts'] } },

@@ -2,5 +2,5 @@
 export const ENGINE_NAMES = ['onnxruntime', 'tensorflow', 'reference'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
-export const DEVICE_NAMES = ['auto', 'cpu', 'cuda'] as const;
+export const DEVICE_NAMES = ['auto', 'cpu', 'webgpu', 'cuda'] as const;
 export type DeviceName = (typeof DEVICE_NAMES)[number];

@@ -9,7 +9,7 @@ import { DEVICE_NAMES, ENGINE_NAMES } from '../common/engine-names.ts';
 export const engineSchema = z.enum(ENGINE_NAMES).default('onnxruntime');
 
 /**
- * Device of the engine `onnxruntime`: `cuda` needs CUDA's libraries (docs/gpu.md); `auto` uses it if it works,
- * otherwise the CPU.
+ * Device of the engine `onnxruntime` (docs/gpu.md): `webgpu` needs a Vulkan driver, `cuda` CUDA's libraries; `auto` takes
+ * the first of `cuda` and `webgpu` that is installed and, in a short trial, faster than the CPU, otherwise the CPU.
  */
 export const deviceSchema = z.enum(DEVICE_NAMES).default('auto');

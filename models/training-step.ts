@@ -33,6 +33,9 @@ export type TrainingState<Leaf> = {
   readonly optimizer: Readonly<Record<string, Readonly<Record<string, Leaf>>>>;
 };
 
+/** The state among the results of a step. */
+export const STATE_PARTS = ['params', 'buffers', 'average', 'optimizer'] as const;
+
 export type StepResult = TrainingState<Tensor> & {
   readonly loss: Tensor;
   readonly gradientNorm: Tensor;

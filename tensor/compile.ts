@@ -6,6 +6,7 @@
 import { UserError } from '../common/errors.ts';
 import type { NdArray } from './array.ts';
 import { sizeOf } from './array.ts';
+import { DeviceArray, isAnyArray } from './device-arrays.ts';
 import { engineNamed } from './engine.ts';
 import type { EngineOptions, ResultForm, ResultName } from './program.ts';
 import { countGraph } from './graph-totals.ts';
@@ -60,6 +61,11 @@ export interface Executable<S, R> {
 export interface CompileOptions<C> extends Partial<EngineOptions> {
   /** Further arguments of the function, whose values are built into the graph; `run` does not take them. */
   readonly constants?: C;
+  /**
+   * Parts of the result that later runs take again: on a GPU they stay there, where they can (device-arrays.ts). Fetch
+   * such arrays before you read them, and free those that are no longer used.
+   */
+  readonly keep?: readonly string[];
   /** One of common/engine-names.ts; `onnxruntime` by default. */
   readonly engine?: string;
 }
@@ -72,7 +78,7 @@ export async function compile<
 >(
   fn: (inputs: TensorsOf<S> & TensorsOf<C>) => R,
   signature: S,
-  { engine = 'onnxruntime', device = 'auto', threads = 1, constants }: CompileOptions<C> = {},
+  { engine = 'onnxruntime', device = 'auto', threads = 1, constants, keep = [] }: CompileOptions<C> = {},
 ): Promise<Executable<S, R>> {
   const start = performance.now();
   if (engine !== 'onnxruntime' && device !== 'auto')
@@ -99,6 +105,7 @@ export async function compile<
         return Object.fromEntries(flatten(result, isTensor).map(([path, tensor]) => [`out:${path}`, tensor]));
       },
       identity: identityOf(fn),
+      keep: (name) => keep.some((part) => `${name}/`.startsWith(`out:${part}/`)),
       form: () => form!,
     },
     { threads, device },
@@ -123,16 +130,18 @@ function feedsFrom(
   argument: ArrayTree,
   expected: readonly { name: string; shape: readonly number[]; dtype: string }[],
 ): Record<string, NdArray> {
-  const feeds = Object.fromEntries(flatten(argument, isArray).map(([path, array]) => [`in:${path}`, array]));
+  const feeds = Object.fromEntries(
+    flatten(argument, isAnyArray).map(([path, array]) => [`in:${path}`, array]),
+  );
   for (const { name, shape, dtype } of expected) {
     const array = feeds[name];
     const path = name.slice('in:'.length);
     if (array === undefined) throw new RangeError(`argument '${path}' is missing`);
-    const fits =
-      array.dtype === dtype && array.shape.join() === shape.join() && array.data.length === sizeOf(shape);
+    const length = array instanceof DeviceArray ? sizeOf(array.shape) : array.data.length;
+    const fits = array.dtype === dtype && array.shape.join() === shape.join() && length === sizeOf(shape);
     if (!fits)
       throw new RangeError(
-        `argument '${path}' is ${array.dtype}[${array.shape.join()}] with ${array.data.length} values, not ${dtype}[${shape.join()}]`,
+        `argument '${path}' is ${array.dtype}[${array.shape.join()}] with ${length} values, not ${dtype}[${shape.join()}]`,
       );
   }
   return feeds;
@@ -146,10 +155,6 @@ function computable(path: string, dtype: NdArray['dtype']): TensorSpec['dtype'] 
 
 function isLeaf(node: Tree<TensorSpec | NdArray>): node is TensorSpec | NdArray {
   return 'shape' in node && Array.isArray(node.shape);
-}
-
-function isArray(node: ArrayTree): node is NdArray {
-  return 'data' in node && ArrayBuffer.isView(node.data);
 }
 
 function isResult(node: ResultForm): node is ResultName {

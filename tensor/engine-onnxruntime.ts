@@ -1,20 +1,21 @@
 /**
- * The `onnxruntime` engine: traces the function into one ONNX graph and runs it with onnxruntime-node, on a GPU if
- * onnxruntime-device.ts finds one, otherwise on the CPU. Optimised graphs of named functions are kept on disk
+ * The `onnxruntime` engine: traces the function into one ONNX graph and runs it with onnxruntime-node, on the
+ * device that onnxruntime-device.ts finds. Optimised graphs of named functions are kept on disk
  * (graph-cache.ts); read from there, they give the same bits. `run` blocks its thread for the whole graph, so services
  * call it from a worker thread.
  */
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { InferenceSession } from 'onnxruntime-node';
 import { createRequire } from 'node:module';
-import type { NdArray, TypedArray } from './array.ts';
 import type { Engine, EngineOptions, Program, RunnableProgram } from './program.ts';
 import { findBlockSize } from './blocked-convolution.ts';
+import { fromOrt, toOrt } from './device-arrays.ts';
 import { graphCache } from './graph-cache.ts';
 import type { GraphCache, GraphFacts } from './graph-cache.ts';
 import { graphKey } from './graph-key.ts';
 import type { GraphKey } from './graph-key.ts';
 import { modelDigest } from './onnx.ts';
-import { findDevice } from './onnxruntime-device.ts';
+import type { OnnxNode } from './onnx.ts';
+import { deviceFor, findDevice } from './onnxruntime-device.ts';
 import type { Device } from './onnxruntime-device.ts';
 import { trace } from './trace.ts';
 
@@ -32,11 +33,16 @@ async function build(
   { threads, device: wanted = 'auto' }: EngineOptions,
 ): Promise<RunnableProgram> {
   const device = await findDevice(wanted);
-  const cache = device.isGpu ? null : graphCache(); // graphs optimised for a GPU have never been tested
+  const cache = device.name === 'cpu' ? graphCache() : null; // graphs optimised for a GPU have never been tested
   const key = cache === null ? null : graphKey(program, `onnxruntime ${version}`, threads);
   if (cache === null || key === null) {
-    const { bytes, facts } = await traceFor(device, program);
-    return runnable(await createSession(bytes, device, threads), facts);
+    const { bytes, nodes, results, facts } = await traceFor(device, program);
+    const locations = device.name === 'webgpu' ? locationsOf(results, program.keep) : {};
+    return runnable(
+      await createSession(bytes, deviceFor(nodes, device), threads, locations),
+      facts,
+      device.name !== 'cpu',
+    );
   }
   return (
     (await load(cache, key, device, threads)) ?? (await buildAndKeep(cache, key, program, device, threads))
@@ -85,17 +91,18 @@ async function buildAndKeep(
 type TraceFacts = Pick<GraphFacts, 'digest' | 'usedInputs' | 'flops'>;
 
 async function traceFor(
-  { isGpu }: Device,
+  { name }: Device,
   { fn, inputs }: Program,
-): Promise<{ bytes: Uint8Array; facts: TraceFacts }> {
-  const block = isGpu ? null : await findBlockSize(); // the blocked layout is only for CPUs
-  const { bytes, usedInputs, flops } = trace(fn, inputs, block);
-  return { bytes, facts: { digest: modelDigest(bytes), usedInputs, flops } };
+): Promise<{ bytes: Uint8Array; nodes: readonly OnnxNode[]; results: readonly string[]; facts: TraceFacts }> {
+  const target = name === 'webgpu' ? name : name === 'cpu' ? await findBlockSize() : null;
+  const { bytes, nodes, outputs, usedInputs, flops } = trace(fn, inputs, target);
+  const results = outputs.map(({ name }) => name);
+  return { bytes, nodes, results, facts: { digest: modelDigest(bytes), usedInputs, flops } };
 }
 
 function createSession(
   model: Uint8Array,
-  { executionProviders }: Device,
+  { name, executionProviders }: Device,
   threads: number,
   options: InferenceSession.SessionOptions = {},
 ): Promise<InferenceSession> {
@@ -107,7 +114,11 @@ function createSession(
     graphOptimizationLevel: 'all',
     logSeverityLevel: 3,
     // Denormals occur in optimiser moments and cost a hundredfold; zero is as good.
-    extra: { session: { set_denormal_as_zero: '1' } },
+    extra: {
+      session: { set_denormal_as_zero: '1' },
+      // It would undo what webgpu-operators.ts does.
+      ...(name === 'webgpu' ? { optimization: { disable_specified_optimizers: 'Pad_Fusion' } } : {}),
+    },
     ...(process.env['BALLAST_ORT_PROFILE']
       ? { enableProfiling: true, profileFilePrefix: process.env['BALLAST_ORT_PROFILE'] }
       : {}),
@@ -115,30 +126,30 @@ function createSession(
   });
 }
 
-function runnable(session: InferenceSession, { digest, usedInputs, flops }: TraceFacts): RunnableProgram {
+/** Kept results stay on the GPU. */
+function locationsOf(results: readonly string[], keep: Program['keep']): InferenceSession.SessionOptions {
+  const place = (name: string) => (keep(name) ? 'gpu-buffer' : 'cpu');
+  return { preferredOutputLocation: Object.fromEntries(results.map((name) => [name, place(name)])) };
+}
+
+function runnable(
+  session: InferenceSession,
+  { digest, usedInputs, flops }: TraceFacts,
+  isOnGpu = false,
+): RunnableProgram {
   return {
     digest,
     flops,
     run: async (feeds) => {
-      const tensors = usedInputs.map((name) => [name, toOrt(feeds[name]!)] as const);
+      const tensors = usedInputs.map((name) => [name, toOrt(feeds[name]!, isOnGpu)] as const);
       const results = await session.run(Object.fromEntries(tensors));
-      return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, fromOrt(tensor)]));
+      return Object.fromEntries(
+        Object.entries(results).map(([name, tensor]) => [name, fromOrt(tensor, isOnGpu)]),
+      );
     },
     dispose: async () => {
       session.endProfiling();
       await session.release();
     },
-  };
-}
-
-function toOrt({ dtype, data, shape }: NdArray): OrtTensor {
-  return new OrtTensor(dtype, data as Float32Array, [...shape]);
-}
-
-function fromOrt(tensor: OrtTensor): NdArray {
-  return {
-    dtype: tensor.type as NdArray['dtype'],
-    shape: tensor.dims,
-    data: tensor.data as TypedArray,
   };
 }

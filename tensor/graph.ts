@@ -15,10 +15,23 @@ import { trainableConvolution } from './convolution-operands.ts';
 import { equalShapes, producer } from './graph-value.ts';
 import type { Attributes, GraphNode, Shape, Value, ValueType } from './graph-value.ts';
 import { encodeModel } from './onnx.ts';
+import { webGpuOperators } from './webgpu-operators.ts';
 import { withFreeBatch } from './free-batch.ts';
 import type { OnnxDType, OnnxGraph, OnnxNode, OnnxTensor } from './onnx.ts';
 
 const MICROSOFT_OPERATORS = new Set(['FusedMatMul', 'QuickGelu']);
+
+const OPERATORS_OF = { standard: standardOperators, webgpu: webGpuOperators };
+
+/** What a graph is written for (`GraphBuilder.encode`): a block size, a restricted set of operators, or neither. */
+export type GraphTarget = number | null | keyof typeof OPERATORS_OF;
+
+export interface EncodedGraph {
+  readonly bytes: Uint8Array;
+  readonly nodes: readonly OnnxNode[];
+  readonly usedInputs: readonly string[];
+  readonly flops: number;
+}
 
 export class GraphBuilder {
   private readonly inputs: Value[] = [];
@@ -110,13 +123,13 @@ export class GraphBuilder {
   }
 
   /**
-   * The ONNX file, without the nodes that no output needs; the names of the inputs that it reads; and the
+   * The ONNX file, without the nodes that no output needs; these nodes; the names of the inputs that it reads; and the
    * floating-point operations of its convolutions and matrix products (a multiply-add counts two), the bulk of the
    * work. With a `block` size, convolutions with non-constant weights are written in the blocked layout
    * (blocked-convolution.ts); `standard` uses only operators of the ONNX standard (standard-operators.ts), and allows
-   * any batch size (free-batch.ts).
+   * any batch size (free-batch.ts); `webgpu` is for that device (webgpu-operators.ts).
    */
-  encode(block: number | null | 'standard'): { bytes: Uint8Array; usedInputs: string[]; flops: number } {
+  encode(block: GraphTarget): EncodedGraph {
     const outputs = this.outputs.map(({ name, value }) => ({ name, value: this.materialize(value) }));
     const live = new Set<GraphNode>();
     const initializers = new Map<string, OnnxTensor>();
@@ -136,7 +149,7 @@ export class GraphBuilder {
     const operands = new Map(kept.map((node) => [node.outputs[0]!.name, trainableConvolution(node)]));
     const lowered =
       typeof block !== 'number'
-        ? { nodes: block === null ? plain : standardOperators(plain), initializers: [] }
+        ? { nodes: block === null ? plain : OPERATORS_OF[block](plain), initializers: [] }
         : blockConvolutions(plain, block, (node) => operands.get(node.outputs[0]!) ?? null);
     const read = outputs.map(({ value }) => value.name);
     const file: OnnxGraph = {
@@ -156,7 +169,7 @@ export class GraphBuilder {
     };
     const bytes = encodeModel(block === 'standard' ? withFreeBatch(file) : file);
     const flops = [...live].reduce((sum, node) => sum + flopsOf(node), 0);
-    return { bytes, usedInputs: [...usedInputs], flops };
+    return { bytes, nodes: file.nodes, usedInputs: [...usedInputs], flops };
   }
 
   /** A splat as a real value: ConstantOfShape, so that big zeros cost no bytes in the file. */

@@ -120,6 +120,11 @@ export interface OnnxGraph {
   readonly outputs: readonly OnnxValue[];
 }
 
+/** A node's name in the file: that of its first result. */
+export function nodeName({ outputs }: OnnxNode): string {
+  return outputs[0]!;
+}
+
 /** The file's bytes. */
 export function encodeModel(graph: OnnxGraph): Uint8Array {
   return ModelProto.encode({
@@ -129,7 +134,7 @@ export function encodeModel(graph: OnnxGraph): Uint8Array {
     graph: {
       name: 'graph',
       node: graph.nodes.map((node) => ({
-        name: node.outputs[0],
+        name: nodeName(node),
         opType: node.op,
         domain: node.domain,
         input: node.inputs,

@@ -1,42 +1,83 @@
+// The choice of a device, with trials whose results are given. Trials that run: test/webgpu.
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { UserError } from '../common/errors.ts';
 import { compile } from './compile.ts';
-import { findDevice, probeDevice } from './onnxruntime-device.ts';
+import type { GpuName, Trial } from './gpu-trial.ts';
+import { chooseDevice, deviceFor, findDevice, installedGpus } from './onnxruntime-device.ts';
+import { hasVulkanDriver } from './vulkan-drivers.ts';
 
 const folder = () => mkdtempSync(join(tmpdir(), 'ballast-device-'));
+const trials = (results: Partial<Record<GpuName, Trial>>) => (name: GpuName) =>
+  Promise.resolve(results[name]!);
+const FAST = { adapter: 'GeForce', gpuMs: 1, cpuMs: 30 };
+const SLOW = { adapter: 'Intel UHD', gpuMs: 40.25, cpuMs: 30 };
 
-it('is the CPU, without a probe, where no CUDA libraries are', async () => {
-  expect(await probeDevice(folder())).toEqual({
+it('is the CPU where no GPU is installed, without a trial', async () => {
+  expect(await chooseDevice([], trials({}))).toEqual({
+    name: 'cpu',
     executionProviders: ['cpu'],
     description: 'cpu',
-    isGpu: false,
   });
 });
 
-it('is the CPU, with the reason, where the libraries are there and CUDA does not run', async (context) => {
-  if ((await findDevice()).isGpu) context.skip('CUDA runs here');
+it('is a GPU that is faster than the CPU, with what the trial showed', async () => {
+  expect(await chooseDevice(['webgpu'], trials({ webgpu: FAST }))).toEqual({
+    name: 'webgpu',
+    executionProviders: ['webgpu', 'cpu'],
+    description: 'webgpu (webgpu on GeForce: a convolution takes 1.0 ms, 30.0 ms on the CPU)',
+  });
+});
+
+it('is the CPU where the GPU is slower, with what the trial showed', async () => {
+  expect(await chooseDevice(['webgpu'], trials({ webgpu: SLOW }))).toMatchObject({
+    name: 'cpu',
+    description: 'cpu (webgpu on Intel UHD: a convolution takes 40.3 ms, 30.0 ms on the CPU)',
+  });
+});
+
+it('is the next GPU where the first does not work, with the reason', async () => {
+  const results = { cuda: { failure: 'no libcudart.so.12' }, webgpu: { ...FAST, adapter: null } };
+  expect(await chooseDevice(['cuda', 'webgpu'], trials(results))).toMatchObject({
+    name: 'webgpu',
+    description: 'webgpu (cuda: no libcudart.so.12; webgpu: a convolution takes 1.0 ms, 30.0 ms on the CPU)',
+  });
+});
+
+it('tries CUDA where its libraries are', () => {
   const dir = folder();
-  writeFileSync(join(dir, 'libonnxruntime_providers_cuda.so'), ''); // what the probe looks for, no more
-  const { executionProviders, description, isGpu } = await probeDevice(dir);
-  expect(executionProviders).toEqual(['cpu']);
-  expect(description).toMatch(
-    process.platform === 'linux' ? /^cpu \(CUDA libraries are there, but: .+\)$/ : /^cpu$/,
-  );
-  expect(isGpu).toBe(false);
+  expect(installedGpus(dir)).not.toContain('cuda');
+  writeFileSync(join(dir, 'libonnxruntime_providers_cuda.so'), '');
+  if (process.platform === 'linux') expect(installedGpus(dir)[0]).toBe('cuda');
+});
+
+it('sees the Vulkan drivers that are installed or named, but not those that compute on the CPU', () => {
+  const dir = folder();
+  expect(hasVulkanDriver({}, [join(dir, 'none'), dir])).toBe(false);
+  writeFileSync(join(dir, 'lvp_icd.x86_64.json'), '{}');
+  expect(hasVulkanDriver({}, [dir])).toBe(false);
+  writeFileSync(join(dir, 'nvidia_icd.json'), '{}');
+  expect(hasVulkanDriver({}, [dir])).toBe(true);
+  expect(hasVulkanDriver({ VK_DRIVER_FILES: `${dir}/none:${dir}/lvp_icd.x86_64.json` }, [])).toBe(true);
+  expect(hasVulkanDriver({ VK_ICD_FILENAMES: join(dir, 'none') }, [dir])).toBe(false);
 });
 
 it('is the CPU where that is named, whatever else there is', async () => {
-  expect(await findDevice('cpu')).toMatchObject({ description: 'cpu', isGpu: false });
+  expect(await findDevice('cpu')).toMatchObject({ name: 'cpu', description: 'cpu' });
 });
 
-it.each(['cuda'] as const)('refuses %s by name where it does not work, with the reason', async (name) => {
-  const device = await findDevice(name).catch((thrown: unknown) => thrown);
-  if (device instanceof UserError)
-    expect(device.message).toMatch(new RegExp(`^device ${name}: does not work here \\(.+\\); .+ docs/gpu.md$`)); // prettier-ignore
-  else expect(device).toMatchObject({ description: name, isGpu: true });
+it('leaves to the CPU what WebGPU computes too coarsely or not at all', async () => {
+  const webgpu = await chooseDevice(['webgpu'], trials({ webgpu: FAST }));
+  const node = (op: string, ...outputs: string[]) => ({ op, domain: '', inputs: ['x'], outputs, attributes: {} }); // prettier-ignore
+  const nodes = [node('Sin', 'a'), node('Exp', 'b'), node('MaxPool', 'c'), node('MaxPool', 'd', 'e')];
+  expect(deviceFor(nodes, webgpu).executionProviders).toEqual([
+    { name: 'webgpu', forceCpuNodeNames: ['a', 'd'] },
+    'cpu',
+  ]);
+  expect(deviceFor([node('Exp', 'b')], webgpu)).toBe(webgpu);
+  const cpu = await findDevice('cpu');
+  expect(deviceFor(nodes, cpu)).toBe(cpu);
 });
 
 it('is one of the engine onnxruntime', async () => {

@@ -1,31 +1,40 @@
 /**
- * Chooses the device on which ONNX Runtime computes in this process. The npm package does not include its CUDA
- * libraries (docs/gpu.md). If they are beside its binding, a small graph is run once on the GPU, and the CPU is used if
- * that fails. The GPU is the first one in CUDA_VISIBLE_DEVICES: one process per GPU.
+ * Chooses the device on which ONNX Runtime computes in this process (docs/gpu.md). A GPU is first tried in a process of
+ * its own (gpu-trial.ts), because a broken driver ends the process that loads it; `auto` takes it only where the trial
+ * is faster on it than on the CPU. CUDA's GPU is the first one in CUDA_VISIBLE_DEVICES, WebGPU's the adapter that the
+ * Vulkan loader puts first: one process per GPU.
  *
- * The code after a successful probe has not been tested, for lack of a GPU.
+ * WebGPU has been tested on a driver that computes on the CPU; CUDA has not been tested, for lack of a GPU.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import type { InferenceSession } from 'onnxruntime-node';
 import type { DeviceName } from '../common/engine-names.ts';
-import { toError, UserError } from '../common/errors.ts';
-import { encodeModel } from './onnx.ts';
+import { UserError } from '../common/errors.ts';
+import { createLog } from '../common/log.ts';
+import { tryGpu } from './gpu-trial.ts';
+import type { GpuName, Trial } from './gpu-trial.ts';
+import { nodeName } from './onnx.ts';
+import type { OnnxNode } from './onnx.ts';
+import { hasVulkanDriver } from './vulkan-drivers.ts';
 
 export interface Device {
+  readonly name: 'cpu' | GpuName;
   /** Execution providers, the preferred one first. */
   readonly executionProviders: InferenceSession.ExecutionProviderConfig[];
-  /** `cuda`, `cpu`, or `cpu` with the reason why installed CUDA libraries are not used. */
+  /** For the records of a run: the device, its adapter, and under `auto` what the trials showed. */
   readonly description: string;
-  readonly isGpu: boolean;
 }
 
-const CPU: Device = { executionProviders: ['cpu'], description: 'cpu', isGpu: false };
-const CUDA: Device = {
-  executionProviders: [{ name: 'cuda', deviceId: 0 }, 'cpu'],
-  description: 'cuda',
-  isGpu: true,
+const CPU: Device = { name: 'cpu', executionProviders: ['cpu'], description: 'cpu' };
+const PROVIDERS = {
+  cuda: [{ name: 'cuda', deviceId: 0 }, 'cpu'],
+  webgpu: ['webgpu', 'cpu'],
+} satisfies Record<GpuName, InferenceSession.ExecutionProviderConfig[]>;
+const NEEDS: Readonly<Record<GpuName, string>> = {
+  cuda: "CUDA's libraries must lie beside ONNX Runtime's",
+  webgpu: 'it needs a Vulkan driver of the GPU and libvulkan1 (Debian) or vulkan-loader (Fedora)',
 };
 
 const found = new Map<DeviceName, Promise<Device>>();
@@ -44,61 +53,73 @@ function lookFor(name: DeviceName): Promise<Device> {
     case 'cpu':
       return Promise.resolve(CPU);
     case 'cuda':
-      return demand(CUDA, "CUDA's libraries must lie beside ONNX Runtime's");
+    case 'webgpu':
+      return demand(name);
     case 'auto':
-      return probeDevice(libraryFolder());
+      return chooseDevice(installedGpus(libraryFolder()));
     default:
       return name satisfies never;
   }
 }
 
-async function demand(device: Device, needs: string): Promise<Device> {
-  try {
-    await requireSum(device.executionProviders);
-    return device;
-  } catch (thrown) {
-    const { description } = device;
+async function demand(name: GpuName): Promise<Device> {
+  const trial = await tryGpu(name, { isTimed: false });
+  if ('failure' in trial)
     throw new UserError(
-      `device ${description}: does not work here (${reasonOf(thrown)}); ${needs}, see docs/gpu.md`,
-      {
-        cause: thrown,
-      },
+      `device ${name}: does not work here (${trial.failure}); ${NEEDS[name]}, see docs/gpu.md`,
     );
-  }
+  return gpu(name, describeAdapter(trial));
 }
 
-/** CUDA or the CPU, given that CUDA's libraries, if any, are in `folder`. */
-export async function probeDevice(folder: string): Promise<Device> {
-  if (process.platform !== 'linux' || !existsSync(join(folder, 'libonnxruntime_providers_cuda.so')))
-    return CPU;
-  try {
-    await requireSum(CUDA.executionProviders);
-    return CUDA;
-  } catch (thrown) {
-    return { ...CPU, description: `cpu (CUDA libraries are there, but: ${reasonOf(thrown)})` };
-  }
+/** The GPUs that `auto` tries, the preferred one first: those whose libraries and drivers are installed. */
+export function installedGpus(libraries: string): GpuName[] {
+  const hasCuda = process.platform === 'linux' && existsSync(join(libraries, 'libonnxruntime_providers_cuda.so')); // prettier-ignore
+  return [...(hasCuda ? ['cuda' as const] : []), ...(hasVulkanDriver() ? ['webgpu' as const] : [])];
 }
 
-function reasonOf(thrown: unknown): string {
-  return toError(thrown).message.split('\n')[0]!;
+/** The first of these GPUs that works and is faster than the CPU, otherwise the CPU; one line of the log says which. */
+export async function chooseDevice(candidates: readonly GpuName[], trial = tryGpu): Promise<Device> {
+  const results: string[] = [];
+  for (const name of candidates) {
+    const result = await trial(name, { isTimed: true });
+    results.push(`${name}${describeAdapter(result)}: ${describeTrial(result)}`);
+    if ('failure' in result || result.gpuMs >= result.cpuMs) continue;
+    return told(gpu(name, ` (${results.join('; ')})`));
+  }
+  return results.length === 0 ? CPU : told({ ...CPU, description: `cpu (${results.join('; ')})` });
+}
+
+function told(device: Device): Device {
+  createLog().info('device chosen', { device: device.description });
+  return device;
+}
+
+/**
+ * The device for a graph of these nodes: with WebGPU, the CPU computes the nodes for which ONNX Runtime's shaders are
+ * too coarse (sine and cosine, to 2e-4) or incomplete (a pooling that tells which elements it took).
+ */
+export function deviceFor(nodes: readonly OnnxNode[], device: Device): Device {
+  const isForCpu = ({ op, outputs }: OnnxNode) =>
+    op === 'Sin' || op === 'Cos' || (op === 'MaxPool' && outputs.length > 1);
+  const forceCpuNodeNames = nodes.filter(isForCpu).map(nodeName);
+  if (device.name !== 'webgpu' || forceCpuNodeNames.length === 0) return device;
+  return { ...device, executionProviders: [{ name: 'webgpu', forceCpuNodeNames }, 'cpu'] };
+}
+
+function gpu(name: GpuName, details: string): Device {
+  return { name, executionProviders: PROVIDERS[name], description: `${name}${details}` };
+}
+
+function describeAdapter(trial: Trial): string {
+  return 'failure' in trial || trial.adapter === null ? '' : ` on ${trial.adapter}`;
+}
+
+function describeTrial(trial: Trial): string {
+  if ('failure' in trial) return trial.failure;
+  return `a convolution takes ${trial.gpuMs.toFixed(1)} ms, ${trial.cpuMs.toFixed(1)} ms on the CPU`;
 }
 
 function libraryFolder(): string {
   const root = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
   return join(root, 'bin', 'napi-v6', process.platform, process.arch);
-}
-
-/** Throws unless 1 + 1 is 2 on these providers. */
-async function requireSum(executionProviders: Device['executionProviders']): Promise<void> {
-  const value = (name: string) => ({ name, dtype: 'float32', shape: [1] }) as const;
-  const model = encodeModel({
-    nodes: [{ op: 'Add', domain: '', inputs: ['x', 'x'], outputs: ['y'], attributes: {} }],
-    initializers: [],
-    inputs: [value('x')],
-    outputs: [value('y')],
-  });
-  const session = await InferenceSession.create(model, { executionProviders, logSeverityLevel: 4 });
-  const { y } = await session.run({ x: new OrtTensor('float32', [1], [1]) });
-  await session.release();
-  if (y!.data[0] !== 2) throw new Error(`1 + 1 came out as ${String(y!.data[0])}`);
 }

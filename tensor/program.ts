@@ -11,6 +11,8 @@ export interface Program {
   readonly fn: (tensors: Tensor[]) => Readonly<Record<string, Tensor>>;
   /** The identity of `fn` (named.ts); null if it is unknown, in which case compiled results are not kept. */
   readonly identity: string | null;
+  /** Whether the result of this name stays on the device that computes it (device-arrays.ts). */
+  readonly keep: (name: string) => boolean;
   /** Form of the function's result; known once `fn` has been called. */
   form(): ResultForm;
 }

@@ -7,6 +7,7 @@
 import { UserError } from '../common/errors.ts';
 import type { TypedArray } from './array.ts';
 import { GraphBuilder } from './graph.ts';
+import type { EncodedGraph, GraphTarget } from './graph.ts';
 import type { Shape, Value } from './graph-value.ts';
 import tf from './tf.ts';
 import type { BackendValues, DataType, Tensor, TensorInfo } from './tf.ts';
@@ -136,13 +137,13 @@ export interface TraceInput {
 
 /**
  * Traces `fn`, called with one tensor per input in order; its named results become the graph's outputs. Returns the
- * ONNX file and its inputs; `block` is the block size of convolutions (`GraphBuilder.encode`).
+ * ONNX file and its inputs, written for `target` (`GraphBuilder.encode`).
  */
 export function trace(
   fn: (tensors: Tensor[]) => Readonly<Record<string, Tensor>>,
   inputs: readonly TraceInput[],
-  block: number | null | 'standard',
-): ReturnType<GraphBuilder['encode']> & { outputs: { name: string; shape: number[]; dtype: TfDType }[] } {
+  target: GraphTarget,
+): EncodedGraph & { outputs: { name: string; shape: number[]; dtype: TfDType }[] } {
   const graph = new GraphBuilder();
   return withTraceBackend(graph, () => {
     const tensors = inputs.map(({ name, shape, dtype, constant }) => {
@@ -160,6 +161,6 @@ export function trace(
       shape: [...tensor.shape],
       dtype: tensor.dtype as TfDType,
     }));
-    return { ...graph.encode(block), outputs };
+    return { ...graph.encode(target), outputs };
   });
 }

@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { DEVICE_NAMES, type DeviceName } from '../../common/engine-names.ts';
 import { UserError } from '../../common/errors.ts';
 import { writeFileAtomic } from '../../common/files.ts';
 import { isWritten, mergeConfig, type PlainObject } from '../../config/merge.ts';
@@ -53,6 +54,7 @@ export function addPriorCommand(program: Command, context: CommandContext): void
     .option('--steps <n>', 'denoising steps', wholeNumber, 20)
     .option('--seed <n>', 'seed of the noise', wholeNumber, 0)
     .option('--threads <n>', 'compute threads', wholeNumber, 1)
+    .addOption(new Option('--device <name>', 'where to compute').choices(DEVICE_NAMES).default('auto'))
     .action((path: string, options: SampleFlags) => runSample(path, options, context));
 }
 
@@ -68,6 +70,7 @@ interface SampleFlags {
   readonly steps: number;
   readonly seed: number;
   readonly threads: number;
+  readonly device: DeviceName;
 }
 
 async function runTrain(command: Command, { cwd, stdout, stderr }: CommandContext): Promise<void> {

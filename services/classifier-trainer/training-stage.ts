@@ -9,7 +9,13 @@ import { headEpochs, stepsBy } from '../../config/training-config.ts';
 import { ldamMargins } from '../../models/losses.ts';
 import type { ClassifierLoss } from '../../models/losses.ts';
 import type { ImageShape } from '../../models/model-file.ts';
-import { classifierStep, initialState, scalarInputs, scalarsSignature } from '../../models/training-step.ts';
+import {
+  classifierStep,
+  initialState,
+  scalarInputs,
+  scalarsSignature,
+  STATE_PARTS,
+} from '../../models/training-step.ts';
 import type { ClassifierBatch, TrainingState } from '../../models/training-step.ts';
 import type { ArrayMap, NdArray } from '../../tensor/array.ts';
 import { compile } from '../../tensor/compile.ts';
@@ -89,7 +95,7 @@ export async function openStage(
       },
       scalars: scalarsSignature(optimizer),
     },
-    choice,
+    { ...choice, keep: STATE_PARTS },
   );
   return {
     span,

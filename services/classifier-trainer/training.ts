@@ -16,6 +16,7 @@ import { encodeOnnxClassifier } from '../../models/onnx-file.ts';
 import { classifierGradients } from '../../models/training-step.ts';
 import type { ClassifierBatch, TrainingState } from '../../models/training-step.ts';
 import type { ArrayMap, NdArray } from '../../tensor/array.ts';
+import { fetchTree, freeTree } from '../../tensor/device-arrays.ts';
 import { foldIn, keyFromSeed } from '../../tensor/random.ts';
 import type { Key } from '../../tensor/random.ts';
 import { decodeSafetensors } from '../../tensor/safetensors.ts';
@@ -158,6 +159,7 @@ export class ClassifierTraining {
       total += loss;
       onStep(i + 1, loss);
     }
+    this.#advanceTo(await fetchTree(this.#state));
     return { meanLoss: total / steps, step: this.step };
   }
 
@@ -195,9 +197,11 @@ export class ClassifierTraining {
       const { config, model } = this.#parts;
       const own = lossOf(config.training, this.trainCounts);
       const gradientsOf = classifierGradients(model.network, this.#stage.pass, ...own);
+      this.#advanceTo(await fetchTree(this.#state));
       const cause = await explainDivergence(gradientsOf, { state: this.#state, batch }, config);
       throw this.#diverged(step, `the loss is ${value}, the gradient's norm ${norm}, ${cause}`);
     }
+    freeTree(this.#state);
     this.#advanceTo(state);
     this.step = step;
     return value;
@@ -247,7 +251,9 @@ export class ClassifierTraining {
   async restore(bytes: Uint8Array, source: string): Promise<void> {
     const step = Number(decodeSafetensors(bytes, source).metadata['step']);
     if (step > stageSpans(this.#parts.config.training, this.totalSteps).whole.steps) await this.#beginHead();
-    this.#advanceTo(decodeState(bytes, this.#state, source).state);
+    const { state } = decodeState(bytes, this.#stage.initial, source);
+    freeTree(this.#state);
+    this.#advanceTo(state);
     this.step = step;
   }
 }

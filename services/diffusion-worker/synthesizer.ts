@@ -20,6 +20,7 @@ import type { NoiseLevel } from '../../models/schedule.ts';
 import { float32, zeros } from '../../tensor/array.ts';
 import type { NdArray } from '../../tensor/array.ts';
 import { compile } from '../../tensor/compile.ts';
+import { fetchTree, freeTree } from '../../tensor/device-arrays.ts';
 import { foldIn, keyFromSeed, normal } from '../../tensor/random.ts';
 import { scalarsOf } from '../prior-trainer/sample.ts';
 import { isReleased, samplingLevels } from './sampling-levels.ts';
@@ -105,19 +106,22 @@ export class Synthesizer {
     const { height, width, channels } = prior.model.image;
     const levels = samplingLevels(job.synthesis, prior.model.network);
     const labelsOneHot = this.#labels(job, classifier.model.classes.length);
-    let x = this.#start(job, prior.model, levels[0]!);
-    let previousX0 = zeros(x.shape);
+    const start = this.#start(job, prior.model, levels[0]!);
+    let now = { x: start, x0: zeros(start.shape) };
     const shifts = this.#classShifts(job, prior.model, levels);
     for (const [i, row] of samplerSteps(job.synthesis.sampler, levels).entries()) {
       onStep();
       const weight = float32([], [guidanceStrength(job.synthesis.guidance, row.t)]);
       const inputs = {
-        ...{ x, previousX0, labelsOneHot, weight, ...scalarsOf(row) },
-        ...(shifts === null ? {} : { shift: shiftOfItems(job, shifts[i]!, x.shape) }),
-        ...(job.synthesis.guidance.copies === 0 ? {} : { copyNoise: copyNoise(job, i, x.shape) }),
+        ...{ x: now.x, previousX0: now.x0, labelsOneHot, weight, ...scalarsOf(row) },
+        ...(shifts === null ? {} : { shift: shiftOfItems(job, shifts[i]!, start.shape) }),
+        ...(job.synthesis.guidance.copies === 0 ? {} : { copyNoise: copyNoise(job, i, start.shape) }),
       };
-      ({ x, x0: previousX0 } = await step.run(inputs));
+      const next = await step.run(inputs);
+      freeTree(now);
+      now = next;
     }
+    const { x } = await fetchTree(now);
     const count = job.items.length;
     const values = (x.data as Float32Array).subarray(0, count * height * width * channels);
     const wanted = classifier.model.kind === 'prior-head' ? classifier.model.wanted : classifier.model.image;
@@ -181,7 +185,10 @@ export class Synthesizer {
           ? {}
           : { copyNoise: { shape: [copies * synthesis.shardSize, ...pixels], dtype: 'float32' as const } }),
       },
-      { engine, device, threads, constants: { prior: prior.params, classifier: params } },
+      {
+        ...{ engine, device, threads, keep: ['x', 'x0'] },
+        constants: { prior: prior.params, classifier: params },
+      },
     );
     this.#step = { name, run: (inputs) => executable.run(inputs), dispose: () => executable.dispose() };
     return this.#step;

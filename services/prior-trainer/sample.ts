@@ -12,6 +12,7 @@ import { pngGrid } from '../../report/pictures/png-grid.ts';
 import { float32, zeros } from '../../tensor/array.ts';
 import type { NdArray } from '../../tensor/array.ts';
 import { compile } from '../../tensor/compile.ts';
+import { fetchTree, freeTree } from '../../tensor/device-arrays.ts';
 import { foldIn, keyFromSeed, normal } from '../../tensor/random.ts';
 
 export interface SampleOptions {
@@ -40,15 +41,19 @@ export async function samplePrior(
   const step = await compile(
     samplingStep(network, { clip: true }),
     { x: image, previousX0: image, t: scalar, a: scalar, s: scalar, cX: scalar, cD: scalar, cP: scalar },
-    { engine, device, threads, constants: { prior: params } },
+    { engine, device, threads, constants: { prior: params }, keep: ['x', 'x0'] },
   );
   const rows = samplerSteps('dpmpp-2m', uniformLevels(latestTime(model.network), steps));
   const size = height * width * channels;
   const images = new Uint8Array(count * size);
   for (let first = 0; first < count; first += together) {
-    let x = noiseOf(seed, first, shape);
-    let previousX0: NdArray = zeros(shape);
-    for (const row of rows) ({ x, x0: previousX0 } = await step.run({ x, previousX0, ...scalarsOf(row) }));
+    let now = { x: noiseOf(seed, first, shape), x0: zeros(shape) };
+    for (const row of rows) {
+      const next = await step.run({ x: now.x, previousX0: now.x0, ...scalarsOf(row) });
+      freeTree(now);
+      now = next;
+    }
+    const { x } = await fetchTree(now);
     const drawn = toBytes(x.data as Float32Array, together, height, width, channels);
     images.set(drawn.subarray(0, (count - first) * size), first * size);
   }

@@ -69,7 +69,10 @@ export async function trainPrior(
   if (options.resume && existsSync(files.checkpoint))
     training.restore(await readFile(files.checkpoint), files.checkpoint);
   if (!begun) await writeFileAtomic(files.config, JSON.stringify(config, null, 2) + '\n');
-  const save = () => writeFileAtomic(files.checkpoint, training.checkpoint());
+  const save = async () => {
+    await training.settle();
+    await writeFileAtomic(files.checkpoint, training.checkpoint());
+  };
   await runSteps(training, config, files, options, save);
   await save();
   if (training.step < config.steps) return false;
@@ -99,6 +102,7 @@ async function runSteps(
     }
     if (step % config.checkpointEvery === 0) await save();
     if (step % config.sampleEvery === 0 || step === config.steps) {
+      await training.settle();
       const { model, average } = training;
       const samples = await samplePrior({ model, params: average }, { count: GRID_IMAGES, seed: config.seed, threads: config.threads, engine: config.engine, device: config.device }); // prettier-ignore
       await writeSampleGrid(files.sample(step), samples, model.image);

@@ -16,6 +16,7 @@ import {
   initialState,
   scalarInputs,
   scalarsSignature,
+  STATE_PARTS,
 } from '../../models/training-step.ts';
 import type { DenoiserBatch, TrainingState } from '../../models/training-step.ts';
 import { initUNet, requireImage } from '../../models/unet.ts';
@@ -23,6 +24,7 @@ import type { UNetConfig } from '../../models/unet.ts';
 import { float32 } from '../../tensor/array.ts';
 import type { ArrayMap, NdArray } from '../../tensor/array.ts';
 import { compile } from '../../tensor/compile.ts';
+import { fetchTree, freeTree } from '../../tensor/device-arrays.ts';
 import { adamW, cosineSchedule, withWarmup } from '../../tensor/optimizer.ts';
 import type { Optimizer } from '../../tensor/optimizer.ts';
 import { foldIn, keyFromSeed, normal, permutation, uniform } from '../../tensor/random.ts';
@@ -86,7 +88,7 @@ export class PriorTraining {
         batch: { images: image, noise: image, t: perImage, a: perImage, s: perImage, weights: perImage },
         scalars: scalarsSignature(optimizer),
       },
-      { engine: config.engine, device: config.device, threads: config.threads },
+      { engine: config.engine, device: config.device, threads: config.threads, keep: STATE_PARTS },
     );
     return new PriorTraining(config, dataset, {
       key,
@@ -97,7 +99,12 @@ export class PriorTraining {
     });
   }
 
-  /** The moving average of the weights, which is the result. */
+  /** Brings the state into memory, where `average` and `checkpoint` read it. */
+  async settle(): Promise<void> {
+    this.#state = await fetchTree(this.#state);
+  }
+
+  /** The moving average of the weights, which is the result. Call `settle` before. */
   get average(): ArrayMap {
     return this.#state.average;
   }
@@ -116,9 +123,11 @@ export class PriorTraining {
     const [value, norm] = [loss.data[0]!, gradientNorm.data[0]!];
     if (!Number.isFinite(value) || !Number.isFinite(norm)) {
       const gradientsOf = denoiserGradients(this.#network, this.model.prediction);
+      await this.settle();
       const cause = await explainDivergence(gradientsOf, { state: this.#state, batch }, this.#config);
       throw this.#diverged(step, `the loss is ${value}, the gradient's norm ${norm}, ${cause}`);
     }
+    freeTree(this.#state);
     this.#state = state;
     this.step = step;
     return { step, loss: value };
@@ -169,7 +178,10 @@ export class PriorTraining {
     return order;
   }
 
-  /** Everything that `restore` needs. Throws UserError for a state that is not finite, so the last good one stays. */
+  /**
+   * Everything that `restore` needs; call `settle` before. Throws UserError for a state that is not finite, so the last good
+   * one stays.
+   */
   checkpoint(): Uint8Array {
     const broken = brokenState(this.#state);
     if (broken !== null) throw this.#diverged(this.step, broken);
