@@ -7,7 +7,7 @@ import { compile } from '../tensor/compile.ts';
 import type { Features } from './feature-distances.ts';
 
 const BATCH = 128;
-const CHOICE = { engine: 'onnxruntime', threads: 1 };
+const CHOICE = { engine: 'onnxruntime', device: 'cpu' as const, threads: 1 };
 
 export class Judge {
   readonly #model: LoadedModel<ClassifierModel>;

@@ -170,7 +170,7 @@ async function openStudio(
   files.set('classifier', await readFile(paths.classifier));
   files.set('anchors', encodeAnchors({ images, statistics }, image));
   if (paths['noise-aware'] !== undefined) files.set('noise-aware', await readFile(paths['noise-aware']));
-  const choice = { engine: 'onnxruntime', threads: 1 };
+  const choice = { engine: 'onnxruntime', device: 'cpu' as const, threads: 1 };
   const { model, params } = await readModelFile(paths.classifier, 'classifier');
   const logits = await new Predictor(model, choice).logits(params, train.images);
   const head = await trainHead({

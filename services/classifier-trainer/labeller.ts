@@ -12,6 +12,7 @@ import { decodeModelFile } from '../../models/model-file.ts';
 import type { ClassifierModel, LoadedModel } from '../../models/model-file.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../tensor/safetensors.ts';
 import { Predictor } from './predictor.ts';
+import type { EngineChoice } from './predictor.ts';
 import { ClassifierTraining } from './training.ts';
 import type { TrainerConfig } from './training.ts';
 
@@ -27,7 +28,7 @@ export class Labeller {
   readonly #members: readonly Member[];
   readonly #classes: number;
 
-  private constructor(files: readonly Uint8Array[], choice: { engine: string; threads: number }) {
+  private constructor(files: readonly Uint8Array[], choice: EngineChoice) {
     this.#members = files.map((bytes) => {
       const model = decodeModelFile(bytes, 'classifier', 'the labeller');
       return { bytes, model, predictor: new Predictor(model.model, choice) };
@@ -59,7 +60,7 @@ export class Labeller {
   }
 
   /** Decodes `encode`'s file. Throws UserError naming `source` for another file. */
-  static decode(bytes: Uint8Array, source: string, choice: { engine: string; threads: number }): Labeller {
+  static decode(bytes: Uint8Array, source: string, choice: EngineChoice): Labeller {
     const { arrays } = decodeSafetensors(bytes, source);
     const files = Object.keys(arrays)
       .sort()

@@ -13,7 +13,7 @@ const BATCH = 128;
 
 export interface EngineChoice {
   readonly engine: string;
-  readonly device?: DeviceName | undefined;
+  readonly device: DeviceName;
   readonly threads: number;
 }
 

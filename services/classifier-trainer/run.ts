@@ -187,7 +187,7 @@ export class TrainerRun {
   }
 
   async #trainHead(): Promise<Uint8Array> {
-    const { prior, seed, engine, threads, synthesis } = this.#config;
+    const { prior, seed, engine, device, threads, synthesis } = this.#config;
     const { dataset, step } = this.#training;
     if (prior === null)
       throw new UserError('prior: missing; guidance.rule prior-features reads its features');
@@ -198,7 +198,7 @@ export class TrainerRun {
       steps: synthesis.guidance.headSteps,
       key: foldIn(keyFromSeed(seed), 'head', step),
       classifierSteps: step,
-      choice: { engine, threads },
+      choice: { engine, device, threads },
     });
   }
 
@@ -271,9 +271,9 @@ export class TrainerRun {
 
   /** How well each class's synthetic images of the epoch are distinguished from real ones (inspection.ts). */
   async inspectEpoch(epoch: number): Promise<(number | null)[]> {
-    const { seed, engine, threads } = this.#config;
+    const { seed, engine, device, threads } = this.#config;
     const key = foldIn(keyFromSeed(seed), 'inspection', epoch);
-    return inspectImages(this.#training.dataset, this.#synthetic(epoch), key, { engine, threads });
+    return inspectImages(this.#training.dataset, this.#synthetic(epoch), key, { engine, device, threads });
   }
 
   async renderGrid(epoch: number, path: string): Promise<void> {
