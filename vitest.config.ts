@@ -75,7 +75,7 @@ export default defineConfig({
           ...system,
           name: 'system-webgpu',
           include: ['test/webgpu/**/*.test.ts'],
-          isolate: false, // one process, in which the driver is loaded once
+          isolate: false, // a process that runs several files loads the driver once
           fileParallelism: false, // its driver uses all cores
           testTimeout: 900_000, // a step takes seconds alone, and minutes beside other work
           env: { ...softwareVulkan(), BALLAST_GRAPH_CACHE: 'off' },
