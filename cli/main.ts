@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The `ballast` command. */
 import { describeFailure, EXIT, writeTemporaryLog } from './base/failure.ts';
+import { keepExitCode } from './base/interrupts.ts';
 import { createProgram } from './program.ts';
 
 /** Run folders are 0700, models, logs and downloads 0600; processes that it starts inherit it. */
@@ -27,3 +28,4 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) =>
   process.exit(error.code === 'EPIPE' ? EXIT.ok : 1),
 );
 process.exitCode = await main();
+keepExitCode(process.exitCode);

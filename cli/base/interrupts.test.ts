@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { listenForInterrupts } from './interrupts.ts';
+import { keepExitCode, listenForInterrupts } from './interrupts.ts';
 
 function setUp() {
   const exits: number[] = [];
@@ -47,4 +47,12 @@ describe('listenForInterrupts', () => {
     source.emit('SIGINT');
     expect(interrupts.signal.aborted).toBe(false);
   });
+});
+
+it('keepExitCode: a signal after the command ends the process with the code that the command had', () => {
+  const { source, exits, interrupts } = setUp();
+  interrupts.release();
+  keepExitCode(0, source);
+  source.emit('SIGTERM');
+  expect(exits).toEqual([0]);
 });

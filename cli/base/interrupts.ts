@@ -24,6 +24,14 @@ interface SignalSource {
   exit(code: number): void;
 }
 
+/**
+ * For a process whose command is over: a signal that comes while its last connections close ends it at once, with the
+ * command's exit code instead of the signal's.
+ */
+export function keepExitCode(code: number, source: SignalSource = process): void {
+  for (const name of ['SIGINT', 'SIGTERM'] as const) source.on(name, () => source.exit(code));
+}
+
 /** Listens until `release`. `say` prints a line for a person. */
 export function listenForInterrupts(
   say: (line: string) => void,
