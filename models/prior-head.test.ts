@@ -1,32 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import { float32 } from '../tensor/array.ts';
-import type { ArrayMap, NdArray } from '../tensor/array.ts';
+import type { ArrayMap } from '../tensor/array.ts';
 import { compile } from '../tensor/compile.ts';
 import { adamW } from '../tensor/optimizer.ts';
-import { keyFromSeed, normal } from '../tensor/random.ts';
+import { keyFromSeed } from '../tensor/random.ts';
 import tf from '../tensor/tf.ts';
 import type { Tensor } from '../tensor/tf.ts';
 import { specOf } from '../tensor/tree.ts';
 import { featureCount, networkFeatures } from './denoiser-network.ts';
 import { guidedStep } from './guided-step.ts';
 import { headLogits, initPriorHead, priorHeadStep } from './prior-head.ts';
+import { random, UNET } from './testing/guided-case.ts';
 import { initialState, scalarInputs } from './training-step.ts';
 import { initUNet } from './unet.ts';
 
 await tf.setBackend('cpu');
 
-const UNET = { channels: 1, widths: [4, 8], blocksPerLevel: 1, patch: 2, groups: 2, attention: true };
 const SHAPE = [2, 1, 12, 12] as const; // the lowest level is 3 × 3: its quarters overlap
 
-function random(seed: number, shape: readonly number[]): NdArray {
-  return float32(
-    shape,
-    normal(
-      keyFromSeed(seed),
-      shape.reduce((a, b) => a * b, 1),
-    ),
-  );
-}
 const tensors = (arrays: ArrayMap): Record<string, Tensor> =>
   Object.fromEntries(
     Object.entries(arrays).map(([name, { data, shape }]) => [name, tf.tensor(data, [...shape])]),

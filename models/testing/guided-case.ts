@@ -1,6 +1,6 @@
 /** A tiny prior, a tiny classifier and a step in mid-sampling, to compare engines and devices. For tests only. */
 import type { DeviceName } from '../../common/engine-names.ts';
-import { float32 } from '../../tensor/array.ts';
+import { float32, sizeOf } from '../../tensor/array.ts';
 import type { NdArray } from '../../tensor/array.ts';
 import { compile } from '../../tensor/compile.ts';
 import { keyFromSeed, normal } from '../../tensor/random.ts';
@@ -13,20 +13,15 @@ import { samplerSteps } from '../sampler.ts';
 import { uniformLevels } from '../schedule.ts';
 import { initUNet } from '../unet.ts';
 
-const UNET = { channels: 1, widths: [4, 8], blocksPerLevel: 1, patch: 2, groups: 2, attention: true };
+export const UNET = { channels: 1, widths: [4, 8], blocksPerLevel: 1, patch: 2, groups: 2, attention: true };
 export const PRIOR = { network: UNET, prediction: 'v' } as const;
 export const CLASSIFIER = { channels: 1, classes: 3, widths: [4, 8], blocksPerStage: 1, groups: 2 };
 const SHAPE = [2, 1, 8, 8];
 export const NORMALIZED = { rule: 'normalized', clip: true, softening: [1, 0.5], lowPass: false } as const;
 
-function random(seed: number, shape: readonly number[]): NdArray {
-  return float32(
-    shape,
-    normal(
-      keyFromSeed(seed),
-      shape.reduce((product, extent) => product * extent, 1),
-    ),
-  );
+/** Standard normal values. */
+export function random(seed: number, shape: readonly number[]): NdArray {
+  return float32(shape, normal(keyFromSeed(seed), sizeOf(shape)));
 }
 
 /** A step in mid-sampling. The prior's last layer starts at zero: it is shaken so that its output counts. */
