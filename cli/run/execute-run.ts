@@ -158,8 +158,12 @@ async function cancelled({ config, onEvent }: ExecuteOptions): Promise<RunEnd> {
   return { status: 'cancelled', epoch };
 }
 
+/**
+ * Whether the run can be taken up again. Driving it has no deadline, so a deadline that passed is one of the
+ * coordinator's own calls: to a machine that is cut off.
+ */
 function isLost(thrown: unknown): thrown is ActorError {
-  return thrown instanceof ActorError && thrown.retryable;
+  return thrown instanceof ActorError && (thrown.retryable || thrown.code === 'DEADLINE_EXCEEDED');
 }
 
 /** The user's mistake that a dead process logged last, if it did. */

@@ -19,7 +19,7 @@ export interface CrewPlace {
 }
 
 export interface SpawnedCrew extends Crew {
-  /** Ends every actor of the crew. */
+  /** Ends every actor of the crew that can be reached. Never throws: a run is done, whether or not its actors have ended. */
   stop(): Promise<void>;
 }
 
@@ -104,7 +104,15 @@ export async function spawnCrew(
         log.warn('object not freed', { id: object.id, error: thrown });
       }),
     async stop() {
-      await Promise.all(ids.map((id) => system.stop(id)));
+      const stopping = ids.map((actorId) =>
+        system.stop(actorId).catch((thrown: unknown) => {
+          log.warn('an actor of the run was not ended; it ends with the node of the run', {
+            actorId,
+            error: thrown,
+          });
+        }),
+      );
+      await Promise.all(stopping);
     },
   };
 }
