@@ -23,8 +23,10 @@ const { version } = createRequire(import.meta.url)('onnxruntime-node/package.jso
 
 export const onnxRuntimeEngine: Engine = {
   name: 'onnxruntime',
-  describe: async ({ device = 'auto' }) =>
-    `onnxruntime-node ${version} ${(await findDevice(device)).description}`,
+  describe: async ({ device = 'auto' }) => {
+    const { description, choice } = await findDevice(device);
+    return { engine: `onnxruntime-node ${version} ${description}`, choice };
+  },
   build,
 };
 

@@ -6,7 +6,7 @@ import type { Tensor } from './tf.ts';
 
 export const referenceEngine: Engine = {
   name: 'reference',
-  describe: () => Promise.resolve(`tfjs ${tf.version.tfjs} cpu`),
+  describe: () => Promise.resolve({ engine: `tfjs ${tf.version.tfjs} cpu`, choice: 'the only one' }),
   build: ({ inputs, fn }) =>
     Promise.resolve({
       digest: null,

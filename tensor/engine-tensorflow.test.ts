@@ -79,7 +79,7 @@ describe('the tensorflow engine', () => {
   });
 
   itOnTensorFlow('says which package, versions and device it is', async () => {
-    expect(await engineNamed(ENGINE).describe({ threads: 1 })).toMatch(
+    expect((await engineNamed(ENGINE).describe({ threads: 1 })).engine).toMatch(
       /^@tensorflow\/tfjs-node(-gpu)? 4\.\d+\.\d+, TensorFlow 2\.\d+\.\d+\S*, (cpu|gpu)$/,
     );
   });

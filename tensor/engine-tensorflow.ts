@@ -14,7 +14,10 @@ import type { Tensor } from './tf.ts';
 
 export const tensorFlowEngine: Engine = {
   name: 'tensorflow',
-  describe: async ({ threads }) => (await loadTensorFlow(threads)).description,
+  describe: async ({ threads }) => ({
+    engine: (await loadTensorFlow(threads)).description,
+    choice: "TensorFlow's own",
+  }),
   build,
 };
 

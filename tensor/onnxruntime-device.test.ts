@@ -19,6 +19,7 @@ it('is the CPU where no GPU is installed, without a trial', async () => {
     name: 'cpu',
     executionProviders: ['cpu'],
     description: 'cpu',
+    choice: 'auto: no GPU is installed',
   });
 });
 
@@ -26,14 +27,16 @@ it('is a GPU that is faster than the CPU, with what the trial showed', async () 
   expect(await chooseDevice(['webgpu'], trials({ webgpu: FAST }))).toEqual({
     name: 'webgpu',
     executionProviders: ['webgpu', 'cpu'],
-    description: 'webgpu (webgpu on GeForce: a convolution takes 1.0 ms, 30.0 ms on the CPU)',
+    description: 'webgpu on GeForce',
+    choice: 'auto: webgpu on GeForce: a convolution takes 1.0 ms, 30.0 ms on the CPU',
   });
 });
 
 it('is the CPU where the GPU is slower, with what the trial showed', async () => {
   expect(await chooseDevice(['webgpu'], trials({ webgpu: SLOW }))).toMatchObject({
     name: 'cpu',
-    description: 'cpu (webgpu on Intel UHD: a convolution takes 40.3 ms, 30.0 ms on the CPU)',
+    description: 'cpu',
+    choice: 'auto: webgpu on Intel UHD: a convolution takes 40.3 ms, 30.0 ms on the CPU',
   });
 });
 
@@ -41,7 +44,8 @@ it('is the next GPU where the first does not work, with the reason', async () =>
   const results = { cuda: { failure: 'no libcudart.so.12' }, webgpu: { ...FAST, adapter: null } };
   expect(await chooseDevice(['cuda', 'webgpu'], trials(results))).toMatchObject({
     name: 'webgpu',
-    description: 'webgpu (cuda: no libcudart.so.12; webgpu: a convolution takes 1.0 ms, 30.0 ms on the CPU)',
+    description: 'webgpu',
+    choice: 'auto: cuda: no libcudart.so.12; webgpu: a convolution takes 1.0 ms, 30.0 ms on the CPU',
   });
 });
 
@@ -64,7 +68,7 @@ it('sees the Vulkan drivers that are installed or named, but not those that comp
 });
 
 it('is the CPU where that is named, whatever else there is', async () => {
-  expect(await findDevice('cpu')).toMatchObject({ name: 'cpu', description: 'cpu' });
+  expect(await findDevice('cpu')).toMatchObject({ name: 'cpu', choice: 'set to cpu' });
 });
 
 it('leaves to the CPU what WebGPU computes too coarsely or not at all', async () => {

@@ -23,11 +23,18 @@ export interface Device {
   readonly name: 'cpu' | GpuName;
   /** Execution providers, the preferred one first. */
   readonly executionProviders: InferenceSession.ExecutionProviderConfig[];
-  /** For the records of a run: the device, its adapter, and under `auto` what the trials showed. */
+  /** The device, and its adapter where that is known: `webgpu on GeForce`. */
   readonly description: string;
+  /** Why this one, for the records of a run: under `auto`, what the trials showed. */
+  readonly choice: string;
 }
 
-const CPU: Device = { name: 'cpu', executionProviders: ['cpu'], description: 'cpu' };
+const cpu = (choice: string): Device => ({
+  name: 'cpu',
+  executionProviders: ['cpu'],
+  description: 'cpu',
+  choice,
+});
 const PROVIDERS = {
   cuda: [{ name: 'cuda', deviceId: 0 }, 'cpu'],
   webgpu: ['webgpu', 'cpu'],
@@ -51,7 +58,7 @@ export function findDevice(name: DeviceName = 'auto'): Promise<Device> {
 function lookFor(name: DeviceName): Promise<Device> {
   switch (name) {
     case 'cpu':
-      return Promise.resolve(CPU);
+      return Promise.resolve(cpu('set to cpu'));
     case 'cuda':
     case 'webgpu':
       return demand(name);
@@ -68,7 +75,7 @@ async function demand(name: GpuName): Promise<Device> {
     throw new UserError(
       `device ${name}: does not work here (${trial.failure}); ${NEEDS[name]}, see docs/gpu.md`,
     );
-  return gpu(name, describeAdapter(trial));
+  return gpu(name, trial, `set to ${name}`);
 }
 
 /** The GPUs that `auto` tries, the preferred one first: those whose libraries and drivers are installed. */
@@ -84,13 +91,14 @@ export async function chooseDevice(candidates: readonly GpuName[], trial = tryGp
     const result = await trial(name, { isTimed: true });
     results.push(`${name}${describeAdapter(result)}: ${describeTrial(result)}`);
     if ('failure' in result || result.gpuMs >= result.cpuMs) continue;
-    return told(gpu(name, ` (${results.join('; ')})`));
+    return told(gpu(name, result, `auto: ${results.join('; ')}`));
   }
-  return results.length === 0 ? CPU : told({ ...CPU, description: `cpu (${results.join('; ')})` });
+  if (results.length === 0) return cpu('auto: no GPU is installed');
+  return told(cpu(`auto: ${results.join('; ')}`));
 }
 
 function told(device: Device): Device {
-  createLog().info('device chosen', { device: device.description });
+  createLog().info('device chosen', { device: device.description, why: device.choice });
   return device;
 }
 
@@ -106,8 +114,9 @@ export function deviceFor(nodes: readonly OnnxNode[], device: Device): Device {
   return { ...device, executionProviders: [{ name: 'webgpu', forceCpuNodeNames }, 'cpu'] };
 }
 
-function gpu(name: GpuName, details: string): Device {
-  return { name, executionProviders: PROVIDERS[name], description: `${name}${details}` };
+function gpu(name: GpuName, trial: Trial, choice: string): Device {
+  const description = `${name}${describeAdapter(trial)}`;
+  return { name, executionProviders: PROVIDERS[name], description, choice };
 }
 
 function describeAdapter(trial: Trial): string {

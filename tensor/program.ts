@@ -43,12 +43,17 @@ export interface EngineOptions {
   readonly device?: DeviceName | undefined;
 }
 
+/** What computes in a process, for the records of a run. */
+export interface EngineFacts {
+  /** Engine, version, device, and the adapter where it is known: `onnxruntime-node 1.30.0 webgpu on GeForce`. */
+  readonly engine: string;
+  /** Why this device: `set to webgpu`, or what `auto` found. */
+  readonly choice: string;
+}
+
 export interface Engine {
   readonly name: string;
-  /**
-   * Description for the records of a run: engine, version and device. May load the engine, and then throws as `build`
-   * does.
-   */
-  describe(options: EngineOptions): Promise<string>;
+  /** May load the engine, and then throws as `build` does. */
+  describe(options: EngineOptions): Promise<EngineFacts>;
   build(program: Program, options: EngineOptions): Promise<RunnableProgram>;
 }

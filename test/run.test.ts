@@ -27,6 +27,9 @@ import {
 /** 40, 15 and 6 images without a tenth for validation, in batches of 4 with the budget's 48: ⌈(54 + 48) / 4⌉ a epoch. */
 const TRAIN_COUNTS = [36, 13, 5];
 const STEPS_PER_EPOCH = 26;
+/** The engine of each process with its device, which depends on the machine, and why that one. */
+const ENGINE: unknown = expect.stringMatching(/^onnxruntime-node [\d.]+ (?:cpu|cuda|webgpu)/);
+const CHOICE: unknown = expect.stringMatching(/^auto: /);
 /** Far below what would trouble a laptop; five Node processes with tfjs and onnxruntime need some 0.7 GB. */
 const MEMORY_LIMIT_BYTES = 2 ** 31;
 
@@ -122,8 +125,21 @@ describe('a run', () => {
     expect(config).toMatchObject({ method: 'iois', seed: 1, workers: 2, synthesis: { budget: BUDGET } });
     const environment = await readFile(join(dir, 'environment.json'), 'utf8');
     expect(JSON.parse(environment)).toMatchObject({
-      starts: [{ firstEpoch: 1, facts: { node: process.version } }],
+      starts: [
+        {
+          firstEpoch: 1,
+          facts: { node: process.version, engine: ENGINE, device: CHOICE },
+          engines: ['classifier-trainer', 'diffusion-worker-0', 'diffusion-worker-1'].map((actor) => ({
+            actor,
+            engine: ENGINE,
+            choice: CHOICE,
+          })),
+        },
+      ],
     });
+    expect(readReport(dir).environment['workers']).toMatch(
+      /^onnxruntime-node [\d.]+ .*: diffusion-worker-0, diffusion-worker-1$/,
+    );
     const topics = jsonLines<{ topic: string }>(readFileSync(join(dir, 'events.jsonl'), 'utf8')).map(
       ({ topic }) => topic,
     );

@@ -87,9 +87,9 @@ function pathsIn(value: unknown): string[] {
   return Object.values(value).flatMap(pathsIn);
 }
 
-async function describeEngine({ engine, threads }: RunConfig): Promise<string> {
+async function describeEngine({ engine, device, threads }: RunConfig): Promise<string> {
   const { engineNamed } = await import('../../tensor/engine.ts');
-  return engineNamed(engine).describe({ threads });
+  return (await engineNamed(engine).describe({ threads, device })).engine;
 }
 
 async function fileDigest(path: string): Promise<string> {

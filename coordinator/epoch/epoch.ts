@@ -12,6 +12,7 @@ import { decideQuota, readsAccuracy, UNMEASURED_ACCURACY } from './adaptive-samp
 import type { Crew } from '../crew/crew.ts';
 import { toPreparation } from './preparation.ts';
 import { countClasses, fidelityOf } from './fidelity.ts';
+import type { ActorEngine } from '../records/environment.ts';
 import type { RunFolder } from '../records/run-folder.ts';
 import type { RunState, SamplingState } from '../records/run-state.ts';
 import { planShards } from './sharding.ts';
@@ -20,6 +21,7 @@ import {
   CALL_DEADLINE_MS,
   type ShardCrew,
   synthesizeEpoch,
+  type SynthesisJob,
   type SynthesisOutcome,
   type SynthesisTools,
 } from './synthesis.ts';
@@ -172,10 +174,7 @@ async function measureClasses(
   });
   const weights = await publishWeights(epoch, tools);
   const request = variantRequest(shardRequest(epoch, weights, tools), tools);
-  const made = await synthesizeEpoch(
-    { epoch, shards, request },
-    { ...tools, crew: shardCrew(crew, { variants: true }) },
-  );
+  const made = await makeShards({ epoch, shards, request }, shardCrew(crew, { variants: true }), tools);
   crew.release(weights.object!);
   const { metrics, seconds } = await evaluate('SPLIT_VARIANTS', tools);
   return { metrics, seconds: seconds + made.seconds };
@@ -194,7 +193,7 @@ async function synthesize(epoch: number, quota: readonly number[], tools: EpochT
   });
   const weights = await publishWeights(epoch, tools);
   const job = { epoch, shards, request: shardRequest(epoch, weights, tools) };
-  const outcome = await synthesizeEpoch(job, { ...tools, crew: shardCrew(crew) });
+  const outcome = await makeShards(job, shardCrew(crew), tools);
   crew.release(weights.object!);
   const fidelity = config.judge !== null && shards.length > 0 ? await judge(epoch, tools) : null;
   const toldApart = shards.length > 0 ? await inspect(epoch, tools) : null;
@@ -202,6 +201,22 @@ async function synthesize(epoch: number, quota: readonly number[], tools: EpochT
   if (grid !== null)
     await crew.trainer.handle.renderGrid({ epoch, path: `${folder.dir}/${grid}` }, callOptions(tools));
   return { outcome, weightsVersion: weights.version, fidelity, toldApart, grid };
+}
+
+/** Makes the shards, and records what made them. */
+async function makeShards(job: SynthesisJob, crew: ShardCrew, tools: EpochTools): Promise<SynthesisOutcome> {
+  const outcome = await synthesizeEpoch(job, { ...tools, crew });
+  await recordEngines(outcome.engines, tools);
+  return outcome;
+}
+
+/** Adds what actors computed on to environment.json. @throws Replaced */
+export async function recordEngines(
+  engines: readonly ActorEngine[],
+  { folder }: Pick<EpochTools, 'folder'>,
+): Promise<void> {
+  await folder.checkpoints.checkHolder();
+  await folder.addEngines(engines);
 }
 
 /** Class of each image that shards may start from. */

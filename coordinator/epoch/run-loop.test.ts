@@ -8,6 +8,7 @@ import { openEventLog } from '../../actors/control/event-log.ts';
 import { silentLog } from '../../common/log.ts';
 import { parseRunConfig, type RunConfig } from '../../config/run-config.ts';
 import type { EpochRecord, RunEvent, RunReport } from '../../report/records.ts';
+import type { ActorEngine } from '../records/environment.ts';
 import { createRunEvents } from '../records/run-events.ts';
 import { RunFolder } from '../records/run-folder.ts';
 import { runLoop, type RunOutcome } from './run-loop.ts';
@@ -89,6 +90,17 @@ async function lines<T>(name: string): Promise<T[]> {
     .map((line) => JSON.parse(line) as T);
 }
 
+interface Start {
+  readonly facts: Record<string, string>;
+  readonly engines: readonly ActorEngine[];
+}
+
+async function starts(): Promise<readonly Start[]> {
+  return (JSON.parse(await readFile(join(dir, 'environment.json'), 'utf8')) as { starts: Start[] }).starts;
+}
+
+const engine = (actor: string) => ({ actor, engine: 'fake', choice: 'the only one' });
+
 describe('a run', () => {
   it('is finished, with its report, where drawing fails', async () => {
     const failing = () => Promise.reject(new Error('too many elements\nand more'));
@@ -147,6 +159,12 @@ describe('a run', () => {
       'epoch-003.TOKEN-3',
       'epoch-003.json',
       'holder.json',
+    ]);
+    expect(await starts()).toMatchObject([
+      {
+        facts: { node: 'v0', engine: 'fake' },
+        engines: [engine('classifier-trainer'), engine('w0'), engine('w1')],
+      },
     ]);
     const topics = (await lines<{ topic: string }>('events.jsonl')).map(({ topic }) => topic);
     expect(topics.filter((topic) => topic === 'shard.made')).toHaveLength(12);
@@ -230,6 +248,8 @@ describe('when processes die', () => {
     const report = await finished(crew, join(dir, 'stormy'));
     expect(essence(report)).toEqual(essence(calm));
     expect(report.epochs.some((record) => record.shardsRedone > 0)).toBe(true);
+    // As where `auto` chooses another device after a restart.
+    expect(report.environment['workers']).toBe('fake: w0, w1; fake, restarted: w0');
   });
 
   it('makes images again that were lost before the trainer pulled them', async () => {
@@ -382,10 +402,18 @@ describe('cancelling and resuming', () => {
     const report = await finished(fakeCrew(3));
     expect(essence(report)).toEqual(essence(calm));
     expect((await lines<EpochRecord>('metrics.jsonl')).map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
-    const environment = JSON.parse(await readFile(join(dir, 'environment.json'), 'utf8')) as {
-      starts: unknown[];
-    };
-    expect(environment.starts.length).toBeGreaterThanOrEqual(1);
+    expect((await starts()).length).toBeGreaterThanOrEqual(1);
+  });
+
+  it('names what every actor of each start computed on, in the report too', async () => {
+    await cancelAt('trainEpoch', 2);
+    const { environment } = await finished(fakeCrew(3));
+    const computed = (await starts()).map(({ engines }) => engines);
+    expect(computed).toEqual([
+      [engine('classifier-trainer'), engine('w0'), engine('w1')],
+      [engine('classifier-trainer'), engine('w0'), engine('w1'), engine('w2')],
+    ]);
+    expect(environment).toMatchObject({ engine: 'fake', workers: 'fake: w0, w1, w2' });
   });
 
   it('mends metrics.jsonl from the checkpoint', async () => {

@@ -9,9 +9,10 @@ import { labellerSteps } from '../../config/training-config.ts';
 import type { OpenResult__Output } from '../../gen/ballast/v1/OpenResult.ts';
 import { classesToldApart, type EpochRecord, type RunReport } from '../../report/records.ts';
 import { type ActorLink, type Crew, type LinkStatus, TrainerLost, when, whenAlive } from '../crew/crew.ts';
-import { evaluate, runEpoch, type EpochTools } from './epoch.ts';
+import { evaluate, recordEngines, runEpoch, type EpochTools } from './epoch.ts';
 import { countClasses } from './fidelity.ts';
 import { openedBy } from './preparation.ts';
+import { describeEngines, type ActorEngine } from '../records/environment.ts';
 import type { RunEvents } from '../records/run-events.ts';
 import type { RunFolder } from '../records/run-folder.ts';
 import type { RunMetrics } from './run-metrics.ts';
@@ -87,6 +88,7 @@ async function driveTrainer(input: RunInput, progress: Progress): Promise<RunRep
     const opened = await openTrainer(input, progress.state, guard.signal);
     if (!progress.isTold) await tellStart(input, opened, progress.state);
     progress.isTold = true;
+    await recordEngines([trainerEngine(crew, opened)], input);
     const tools: EpochTools = { ...input, opened, signal: guard.signal };
     while (progress.state.epoch < config.training.epochs) {
       const { state, folder: attempt, weightsDigest } = await runEpoch(progress.state, tools);
@@ -154,6 +156,17 @@ async function tellStart(input: RunInput, opened: OpenResult__Output, state: Run
   });
 }
 
+function trainerEngine({ trainer }: Crew, { environment }: OpenResult__Output): ActorEngine {
+  return { actor: trainer.name, engine: environment['engine'] ?? '', choice: environment['device'] ?? '' };
+}
+
+/** What made the run's images, over all of its starts. */
+async function workerFacts({ folder, crew }: RunInput): Promise<Record<string, string>> {
+  const engines = (await folder.readStarts()).flatMap((start) => start.engines ?? []);
+  const workers = describeEngines(engines.filter(({ actor }) => actor !== crew.trainer.name));
+  return workers === '' ? {} : { workers };
+}
+
 /** Test, or development in its place, is evaluated here and nowhere else. */
 const SPLITS = { test: 'SPLIT_TEST', development: 'SPLIT_DEVELOPMENT' } as const;
 
@@ -183,7 +196,7 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
     syntheticImages: state.records.reduce((sum, record) => sum + record.syntheticImages, 0),
     seconds: state.seconds + (clock() - startMs) / 1000,
     weightsDigest,
-    environment: { ...input.environment, ...opened.environment },
+    environment: { ...input.environment, ...opened.environment, ...(await workerFacts(input)) },
     epochs: state.records,
     validation: last?.validation ?? null,
     test,

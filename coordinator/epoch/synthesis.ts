@@ -9,6 +9,7 @@ import type { ObjectRef__Output } from '../../gen/ballast/v1/ObjectRef.ts';
 import type { SynthesizeShardRequest } from '../../gen/ballast/v1/SynthesizeShardRequest.ts';
 import type { SynthesizeShardResponse__Output } from '../../gen/ballast/v1/SynthesizeShardResponse.ts';
 import type { ActorLink, Crew, LinkStatus, WorkerHandle, WorkerShare } from '../crew/crew.ts';
+import type { ActorEngine } from '../records/environment.ts';
 import type { RunEvents } from '../records/run-events.ts';
 import type { RunMetrics } from './run-metrics.ts';
 import {
@@ -58,6 +59,8 @@ export interface SynthesisOutcome {
   readonly images: number;
   readonly shardsRedone: number;
   readonly seconds: number;
+  /** What the workers computed on; one of them more than once, if it came back on another device. */
+  readonly engines: readonly ActorEngine[];
 }
 
 /**
@@ -78,6 +81,8 @@ class EpochSynthesis {
   readonly #stopCalls = new AbortController();
   #schedule: Schedule;
   #imagesDone = 0;
+  /** By their own text, so that each is there once. */
+  readonly #engines = new Map<string, ActorEngine>();
   #fatal: Error | null = null;
   #wake: () => void = () => undefined;
 
@@ -120,7 +125,8 @@ class EpochSynthesis {
       this.#tools.metrics.synthesisEnded();
     }
     const seconds = (clock() - this.#startMs) / 1000;
-    return { images: this.#imagesDone, shardsRedone: this.#schedule.redone, seconds };
+    const { redone } = this.#schedule;
+    return { images: this.#imagesDone, shardsRedone: redone, seconds, engines: [...this.#engines.values()] };
   }
 
   #dispatch(): void {
@@ -180,7 +186,7 @@ class EpochSynthesis {
   async #takeOver(
     assignment: Assignment,
     shard: Shard,
-    { batch, seconds }: SynthesizeShardResponse__Output,
+    { batch, seconds, engine, deviceChoice }: SynthesizeShardResponse__Output,
   ): Promise<void> {
     const { crew, metrics, events } = this.#tools;
     const { epoch } = this.#job;
@@ -189,6 +195,8 @@ class EpochSynthesis {
       throw new Error(`worker ${worker} answered shard ${shard.index} without a batch`);
     }
     if (!this.#advance({ type: 'made', assignment, batch })) return crew.release(batch);
+    const maker: ActorEngine = { actor: assignment.holder.worker, engine, choice: deviceChoice };
+    this.#engines.set(JSON.stringify(maker), maker);
     metrics.shardMade(shard.items.length, seconds);
     events.publish({
       topic: 'shard.made',

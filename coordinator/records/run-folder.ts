@@ -21,6 +21,7 @@ import { parseJson, parseJsonObject } from '../../common/json-file.ts';
 import { parseRunConfig, type RunConfig } from '../../config/run-config.ts';
 import type { RunReport } from '../../report/records.ts';
 import { Checkpoints, epochName, readOrNull, removeHalfWritten } from './checkpoints.ts';
+import { type ActorEngine, unequalEngines } from './environment.ts';
 import type { RunState } from './run-state.ts';
 
 /** One start of a run, as environment.json lists it. */
@@ -31,6 +32,8 @@ export interface EnvironmentEntry {
   readonly seed: number;
   readonly workers: number;
   readonly facts: Readonly<Record<string, string>>;
+  /** What the actors of this start computed on; absent in records of earlier versions. */
+  readonly engines?: readonly ActorEngine[];
 }
 
 const ANEW = 'start the run again with --overwrite';
@@ -46,6 +49,10 @@ export class RunFolder {
 
   get reportPath(): string {
     return join(this.dir, 'report.json');
+  }
+
+  get #environmentPath(): string {
+    return join(this.dir, 'environment.json');
   }
 
   get modelDir(): string {
@@ -146,12 +153,31 @@ export class RunFolder {
 
   /** Adds a start of the run to environment.json. */
   async addEnvironment(entry: EnvironmentEntry): Promise<void> {
-    const path = join(this.dir, 'environment.json');
-    const text = await readOrNull(path);
+    await this.#writeStarts([...(await this.readStarts()), entry]);
+  }
+
+  /** Adds to the latest start what its actors computed on; what it names already stays as it is. */
+  async addEngines(engines: readonly ActorEngine[]): Promise<void> {
+    const starts = await this.readStarts();
+    const latest = starts.at(-1);
+    if (latest === undefined) return; // somebody deleted the file
+    const known = latest.engines ?? [];
+    const all = unequalEngines([...known, ...engines]);
+    if (all.length === known.length) return;
+    await this.#writeStarts([...starts.slice(0, -1), { ...latest, engines: all }]);
+  }
+
+  /** The starts in environment.json. @throws UserError if it is damaged */
+  async readStarts(): Promise<readonly EnvironmentEntry[]> {
+    const text = await readOrNull(this.#environmentPath);
     const advice = 'delete it: it only records the machine and versions of the run';
-    const known = text === null ? [] : (parseJsonObject(text, path, advice)['starts'] ?? []);
-    const starts = known as readonly EnvironmentEntry[];
-    await writeFileAtomic(path, pretty({ starts: [...starts, entry] }));
+    const starts =
+      text === null ? [] : (parseJsonObject(text, this.#environmentPath, advice)['starts'] ?? []);
+    return starts as readonly EnvironmentEntry[];
+  }
+
+  async #writeStarts(starts: readonly EnvironmentEntry[]): Promise<void> {
+    await writeFileAtomic(this.#environmentPath, pretty({ starts }));
   }
 
   /** Finishes the run; if another coordinator has done so already, its report is kept and returned. */

@@ -124,6 +124,7 @@ export class TrainerRun {
     const withImages = synthesizes(this.#config) && prior !== null;
     const priorImage = withImages ? (await readModelFile(prior, 'denoiser')).model.image : null;
     const anchors = priorImage === null ? null : anchorsFile(dataset, priorImage, this.#config);
+    const facts = await engineNamed(engine).describe({ threads, device });
     return {
       classes: dataset.classes,
       trainLabels: dataset.train.labels,
@@ -141,7 +142,8 @@ export class TrainerRun {
       step: this.#training.step,
       stepsPerEpoch: this.#training.stepsOf(1),
       environment: {
-        engine: await engineNamed(engine).describe({ threads, device }),
+        engine: facts.engine,
+        device: facts.choice,
         processor: cpus()[0]?.model.trim() ?? 'unknown',
         threads: String(threads),
         graphs: describeTotals(graphTotals()), // those of training; graphs with built-in weights come later

@@ -58,7 +58,7 @@ async function makeShard(
   const { job, refs, weightsVersion } = readRequest(request);
   await loadIntoThread(objects, thread, refs, signal);
   const start = performance.now();
-  const { images, shape, graphs } = await thread.call('synthesize', job, { signal });
+  const { images, shape, graphs, engine, choice } = await thread.call('synthesize', job, { signal });
   const seconds = (performance.now() - start) / 1000;
   const count = job.items.length;
   const batch = await objects.put(
@@ -70,7 +70,7 @@ async function makeShard(
   );
   metrics.graphs.update(graphs);
   metrics.shardMade(count, seconds, weightsVersion);
-  return { batch, seconds, weightsVersion };
+  return { batch, seconds, weightsVersion, engine, deviceChoice: choice };
 }
 
 /** Lets the compute thread have what it does not hold yet. */

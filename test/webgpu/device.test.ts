@@ -24,16 +24,17 @@ async function sample(device: string, env: Record<string, string> = {}) {
 
 describe.skipIf(noSoftwareVulkan !== '')(`the device webgpu${noSoftwareVulkan}`, () => {
   it('is found, with the name of its adapter', async () => {
-    const { name, description } = await findDevice('webgpu');
+    const { name, description, choice } = await findDevice('webgpu');
     expect(name).toBe('webgpu');
     expect(description).toMatch(/^webgpu on SwiftShader Device/);
+    expect(choice).toBe('set to webgpu');
   });
 
   it('is not chosen by `auto` where the CPU is faster, and the record says so', async () => {
-    const { name, description } = await chooseDevice(['webgpu']);
+    const { name, choice } = await chooseDevice(['webgpu']);
     expect(name).toBe('cpu'); // the driver computes on the same CPU, by way of shaders
-    expect(description).toMatch(
-      /^cpu \(webgpu(?: on SwiftShader Device .*: a convolution takes [\d.]+ ms, [\d.]+ ms on the CPU|: its trial was not over after 60 s)\)$/,
+    expect(choice).toMatch(
+      /^auto: webgpu(?: on SwiftShader Device .*: a convolution takes [\d.]+ ms, [\d.]+ ms on the CPU|: its trial was not over after 60 s)$/,
     );
   });
 

@@ -123,7 +123,9 @@ function fakeWorker(name: string, incarnation: number, wire: Wire): WorkerHandle
       const content = sha([items, runSeed, weights?.object?.digest]);
       wire.set(id, { holder: name, content });
       const batch = { id, sizeBytes: 1, digest: content, holders: [name], inline: Buffer.alloc(0) };
-      return Promise.resolve({ batch, seconds: 0.5, weightsVersion: Number(weights?.version ?? 0) });
+      const weightsVersion = Number(weights?.version ?? 0);
+      const engine = incarnation > 1 ? 'fake, restarted' : 'fake';
+      return Promise.resolve({ batch, seconds: 0.5, weightsVersion, engine, deviceChoice: 'the only one' });
     },
   };
 }
@@ -172,7 +174,7 @@ function fakeTrainer(wire: Wire, journal: string[]): TrainerHandle {
         stepsPerEpoch: STEPS_PER_EPOCH,
         skipped: [],
         warnings: [],
-        environment: { engine: 'fake' },
+        environment: { engine: 'fake', device: 'the only one' },
       };
       yield { preparation: null, result };
     },
