@@ -1,7 +1,9 @@
-/** The networks and inputs of `npm run bench -- compute`, and how our side runs them. */
+/** The networks and inputs of `npm run bench -- compute` and `-- gpu`, and how our side runs them. */
 import { classifierConfigSchema } from '../config/classifier-config.ts';
 import { synthesisConfigSchema } from '../config/synthesis-config.ts';
+import { isRunningStatistic } from '../models/batch-norm.ts';
 import { DEFAULT_UNET, initUNet, unet } from '../models/unet.ts';
+import type { UNetConfig } from '../models/unet.ts';
 import { guidanceStrength } from '../models/guidance.ts';
 import { guidedStep } from '../models/guided-step.ts';
 import { initClassifier } from '../models/classifier.ts';
@@ -9,77 +11,44 @@ import type { ClassifierConfig } from '../models/classifier.ts';
 import { minSnrWeight } from '../models/denoiser.ts';
 import { samplerSteps } from '../models/sampler.ts';
 import { cosineLevel, uniformLevels } from '../models/schedule.ts';
-import { classifierStep, denoiserStep, initialState, scalarInputs } from '../models/training-step.ts';
-import type { TrainingState } from '../models/training-step.ts';
-import { scalarsOf } from '../services/prior-trainer/sample.ts';
-import { float32, sizeOf, zeros } from '../tensor/array.ts';
+import {
+  classifierStep,
+  denoiserStep,
+  initialState,
+  scalarInputs,
+  STATE_PARTS,
+} from '../models/training-step.ts';
+import { sampled, SAMPLER_STATE, scalarsOf } from '../services/sampler-loop.ts';
+import { float32, zeros } from '../tensor/array.ts';
 import type { ArrayMap, NdArray } from '../tensor/array.ts';
 import { compile } from '../tensor/compile.ts';
 import { adamW } from '../tensor/optimizer.ts';
-import { foldIn, keyFromSeed, normal, uniform } from '../tensor/random.ts';
+import { foldIn, uniform } from '../tensor/random.ts';
 import type { Tensor4D } from '../tensor/tf.ts';
 import { specOf } from '../tensor/tree.ts';
-
-/** One case. */
-export interface ComputeCase {
-  readonly name: string;
-  /** What `perSecond` counts: images or steps. */
-  readonly unit: string;
-  /** Units of one run. */
-  readonly units: number;
-  /** The peer's description of the same network. */
-  readonly settings: object;
-  /** Weights and inputs, for the peer. */
-  readonly tensors: ArrayMap;
-  /** Compiles the case; `run` returns the same values as the peer's `check`. */
-  prepare(): Promise<PreparedCase>;
-}
-
-export interface PreparedCase {
-  readonly flops: number;
-  readonly compileSeconds: number;
-  run(): Promise<Record<string, NdArray>>;
-  dispose(): Promise<void>;
-}
+import { drawn, filled, key, oneHot, prefixed, prepared, training } from './case-parts.ts';
+import type { ComputeCase } from './case-parts.ts';
 
 const BATCH = 64;
 const OPTIMIZER = adamW({ weightDecay: 1e-4 });
 const SCALARS = scalarInputs(OPTIMIZER, { step: 1, learningRate: 1e-3, averageDecay: 0.999 });
 const STEP = { optimizer: OPTIMIZER, clipNorm: 1 };
-const key = foldIn(keyFromSeed(0), 'bench');
 
-function drawn(stream: string, shape: readonly number[], scale = 1): NdArray {
-  const values = normal(foldIn(key, stream), sizeOf(shape));
-  return { dtype: 'float32', shape, data: values.map((value) => value * scale) };
+function priorValues(network: UNetConfig): ArrayMap {
+  return filled(initUNet(network, foldIn(key, 'prior')));
 }
 
-/** Gives every parameter a value, because zero-initialised layers would hide errors. */
-function filled(params: ArrayMap): ArrayMap {
-  return Object.fromEntries(
-    Object.entries(params).map(([name, array]) => [
-      name,
-      array.data.every((value) => value === 0) ? drawn(name, array.shape, 0.05) : array,
-    ]),
-  );
-}
-
-function oneHot(rows: number, classes: number): NdArray {
-  const labels = zeros([rows, classes]);
-  for (let i = 0; i < rows; i++) labels.data[i * classes + (i % classes)] = 1;
-  return labels;
-}
-
-function prefixed(prefix: string, arrays: ArrayMap): ArrayMap {
-  return Object.fromEntries(Object.entries(arrays).map(([name, array]) => [`${prefix}/${name}`, array]));
-}
-
-const prior = filled(initUNet(DEFAULT_UNET, foldIn(key, 'prior')));
+const prior = priorValues(DEFAULT_UNET);
 const image28 = [BATCH, 1, 28, 28];
 
-function classifierOf(channels: number, classes: number): { network: ClassifierConfig; params: ArrayMap } {
+/** The product's small network. */
+export function smallClassifier(channels: number, classes: number): ClassifierConfig {
   const { widths, blocksPerStage, groups } = classifierConfigSchema.parse({});
-  const network = { widths, blocksPerStage, groups, channels, classes };
-  return { network, params: filled(initClassifier(network, foldIn(key, 'classifier', channels))) };
+  return { widths, blocksPerStage, groups, channels, classes };
+}
+
+function classifierValues(network: ClassifierConfig): ArrayMap {
+  return filled(initClassifier(network, foldIn(key, 'classifier', network.channels)));
 }
 
 const denoiserForward: ComputeCase = {
@@ -88,12 +57,12 @@ const denoiserForward: ComputeCase = {
   units: BATCH,
   settings: { kind: 'denoiserForward', unet: DEFAULT_UNET },
   tensors: { ...prefixed('params', prior), x: drawn('x', image28), t: times() },
-  async prepare() {
+  async prepare(device = 'cpu') {
     const { x, t } = this.tensors;
     const forward = await compile(
       ({ params, x, t }) => ({ output: unet(DEFAULT_UNET, params, x as Tensor4D, t) }),
       specOf({ x: x!, t: t! }),
-      { constants: { params: prior } },
+      { device, constants: { params: prior } },
     );
     return prepared(forward, () => forward.run({ x: x!, t: t! }));
   },
@@ -103,51 +72,39 @@ function times(): NdArray {
   return float32([BATCH], uniform(foldIn(key, 't'), BATCH));
 }
 
-interface Compiled {
-  readonly flops: number | null;
-  readonly compileSeconds: number;
-  dispose(): Promise<void>;
+export interface TrainingCase {
+  readonly name: string;
+  readonly network: ClassifierConfig;
+  /** Pixels of a side. */
+  readonly size: number;
+  /** Images of a step. */
+  readonly batch: number;
 }
 
-function prepared(compiled: Compiled, run: PreparedCase['run']): PreparedCase {
-  const { flops, compileSeconds } = compiled;
-  return { flops: flops ?? 0, compileSeconds, run, dispose: () => compiled.dispose() };
-}
-
-/** Runs a training step repeatedly on its own results. */
-function training(
-  compiled: Compiled & {
-    run(
-      state: TrainingState<NdArray>,
-    ): Promise<TrainingState<NdArray> & { loss: NdArray; gradientNorm: NdArray }>;
-  },
-  params: ArrayMap,
-): PreparedCase {
-  let state = initialState(params, OPTIMIZER);
-  return prepared(compiled, async () => {
-    const { loss, gradientNorm, ...next } = await compiled.run(state);
-    state = next;
-    return { loss: float32([1], loss.data), gradientNorm: float32([1], gradientNorm.data) };
-  });
-}
-
-function classifierTraining(name: string, size: number, channels: number, classes: number): ComputeCase {
-  const { network, params } = classifierOf(channels, classes);
-  const images = drawn(`images ${size}`, [BATCH, channels, size, size], 0.5);
-  const labels = oneHot(BATCH, classes);
+/** A step of a classifier; batch normalisation, where it has any, by the batch's statistics. */
+export function classifierTraining({ name, network, size, batch: rows }: TrainingCase): ComputeCase {
+  const { channels, classes } = network;
+  const all = Object.entries(classifierValues(network));
+  const some = (wanted: boolean) =>
+    Object.fromEntries(all.filter(([parameter]) => isRunningStatistic(parameter) === wanted));
+  const [params, buffers] = [some(false), some(true)];
+  const images = drawn(`images ${size}`, [rows, channels, size, size], 0.5);
+  const labels = oneHot(rows, classes);
   return {
     name,
     unit: 'steps/s',
     units: 1,
     settings: { kind: 'classifierStep', classifier: network },
-    tensors: { ...prefixed('params', params), images, labels },
-    async prepare() {
-      const ones = float32([BATCH], new Array<number>(BATCH).fill(1));
+    tensors: { ...prefixed('params', params), ...prefixed('buffers', buffers), images, labels },
+    async prepare(device = 'cpu') {
+      const ones = float32([rows], new Array<number>(rows).fill(1));
       const batch = { images, labels, mask: ones, weights: ones, adjustment: zeros([classes]) };
       const scalars = SCALARS;
-      const state = initialState(params, OPTIMIZER);
-      const step = await compile(classifierStep(network, STEP), specOf({ state, batch, scalars }));
-      return training({ ...step, run: (state) => step.run({ state, batch, scalars }) }, params);
+      const state = initialState(params, OPTIMIZER, buffers);
+      const measured = Object.keys(buffers).map((buffer) => buffer.replace(/\.running_\w+$/, ''));
+      const fn = classifierStep(network, { ...STEP, measured });
+      const step = await compile(fn, specOf({ state, batch, scalars }), { device, keep: STATE_PARTS });
+      return training({ ...step, run: (state) => step.run({ state, batch, scalars }) }, state);
     },
   };
 }
@@ -158,12 +115,13 @@ const priorTraining: ComputeCase = {
   units: 1,
   settings: { kind: 'denoiserStep', unet: DEFAULT_UNET },
   tensors: { ...prefixed('params', prior), ...denoiserBatch() },
-  async prepare() {
+  async prepare(device = 'cpu') {
     const batch = denoiserBatch();
     const scalars = SCALARS;
     const state = initialState(prior, OPTIMIZER);
-    const step = await compile(denoiserStep(DEFAULT_UNET, 'v', STEP), specOf({ state, batch, scalars }));
-    return training({ ...step, run: (state) => step.run({ state, batch, scalars }) }, prior);
+    const fn = denoiserStep(DEFAULT_UNET, 'v', STEP);
+    const step = await compile(fn, specOf({ state, batch, scalars }), { device, keep: STATE_PARTS });
+    return training({ ...step, run: (state) => step.run({ state, batch, scalars }) }, state);
   },
 };
 
@@ -179,51 +137,63 @@ function denoiserBatch() {
   };
 }
 
-function guidedSamplingCase(): ComputeCase {
-  const { network, params } = classifierOf(1, 10);
-  const { guidance, steps, startTime, shardSize } = synthesisConfigSchema.parse({});
+export interface SamplingCase extends TrainingCase {
+  readonly unet: UNetConfig;
+  /** Sampler steps; the product's default without it. */
+  readonly steps?: number;
+}
+
+/** Guided sampling by the default rule. */
+export function guidedSamplingCase(given: SamplingCase): ComputeCase {
+  const { name, network, unet: priorNetwork, size, batch: shardSize } = given;
+  const params = classifierValues(network);
+  const prior = priorValues(priorNetwork);
+  const { guidance, startTime, ...defaults } = synthesisConfigSchema.parse({});
+  const { steps = defaults.steps } = given;
   const rows = samplerSteps('ddim', uniformLevels(startTime, steps)).map((row) => ({
     ...row,
     weight: guidanceStrength(guidance, row.t),
   }));
-  const x = drawn('start', [shardSize, 1, 28, 28]);
-  const labels = oneHot(shardSize, 10);
+  const x = drawn('start', [shardSize, network.channels, size, size]);
+  const labels = oneHot(shardSize, network.classes);
   return {
-    name: 'guided-sampling',
+    name,
     unit: 'images/s',
     units: shardSize,
     settings: {
       kind: 'guidedSampling',
-      unet: DEFAULT_UNET,
+      unet: priorNetwork,
       classifier: network,
       rows,
       softening: guidance.softening,
       lowPass: guidance.lowPass,
     },
     tensors: { ...prefixed('params', params), ...prefixed('prior', prior), x, labels },
-    async prepare() {
-      const network_ = { network: DEFAULT_UNET, prediction: 'v' } as const;
+    async prepare(device = 'cpu') {
+      const denoiser = { network: priorNetwork, prediction: 'v' } as const;
       const fixed = { labelsOneHot: labels };
       const scalar = float32([], [0]);
       const step = await compile(
-        guidedStep(network_, network, { ...guidance, clip: true }),
+        guidedStep(denoiser, network, { ...guidance, clip: true }),
         specOf({ ...fixed, x, previousX0: x, weight: scalar, ...scalarsOf(rows[0]!) }),
-        { constants: { prior, classifier: params } },
+        { device, constants: { prior, classifier: params }, keep: SAMPLER_STATE },
       );
       const run = async () => {
-        let now = { x, x0: zeros(x.shape) };
-        for (const row of rows) {
-          const weight = float32([], [row.weight]);
-          now = await step.run({ ...fixed, x: now.x, previousX0: now.x0, weight, ...scalarsOf(row) });
-        }
-        return { output: now.x };
+        const weightAt = (i: number) => float32([], [rows[i]!.weight]);
+        return { output: await sampled(step, x, rows, (_, i) => ({ ...fixed, weight: weightAt(i) })) };
       };
-      return { ...prepared(step, run), flops: (step.flops ?? 0) * rows.length };
+      return { ...prepared(step, run), steps: rows.length, flops: (step.flops ?? 0) * rows.length };
     },
   };
 }
 
-export const guidedSampling = guidedSamplingCase();
+export const guidedSampling = guidedSamplingCase({
+  name: 'guided-sampling',
+  network: smallClassifier(1, 10),
+  unet: DEFAULT_UNET,
+  size: 28,
+  batch: synthesisConfigSchema.parse({}).shardSize,
+});
 
 /** A large matrix product: this core's practical peak. */
 export const sgemm: ComputeCase = {
@@ -232,17 +202,27 @@ export const sgemm: ComputeCase = {
   units: 1,
   settings: { kind: 'sgemm' },
   tensors: { a: drawn('a', [1024, 1024], 0.03) },
-  async prepare() {
+  async prepare(device = 'cpu') {
     const a = this.tensors['a']!;
-    const product = await compile(({ a }) => ({ output: a.matMul(a) }), specOf({ a }));
+    const product = await compile(({ a }) => ({ output: a.matMul(a) }), specOf({ a }), { device });
     return prepared(product, () => product.run({ a }));
   },
 };
 
 export const COMPUTE_CASES: readonly ComputeCase[] = [
   denoiserForward,
-  classifierTraining('classifier-train-step-28', 28, 1, 10),
-  classifierTraining('classifier-train-step-64', 64, 3, 7),
+  classifierTraining({
+    name: 'classifier-train-step-28',
+    network: smallClassifier(1, 10),
+    size: 28,
+    batch: BATCH,
+  }),
+  classifierTraining({
+    name: 'classifier-train-step-64',
+    network: smallClassifier(3, 7),
+    size: 64,
+    batch: BATCH,
+  }),
   priorTraining,
   guidedSampling,
 ];

@@ -10,11 +10,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { NdArray } from '../tensor/array.ts';
 import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.ts';
 import type { ComputeRow } from './compute-row.ts';
 import { COMPUTE_CASES, guidedSampling, sgemm } from './compute-cases.ts';
-import type { ComputeCase, PreparedCase } from './compute-cases.ts';
+import type { ComputeCase } from './case-parts.ts';
+import { ratioOf, requireEqual, secondsOf } from './comparison.ts';
 import { startPeer } from './peer.ts';
 import type { Peer } from './peer.ts';
 import { median } from './statistics.ts';
@@ -84,7 +84,7 @@ async function measure(
   if (peer !== null) {
     await peer.ask({ check: item.name });
     const theirs = decodeSafetensors(await readFile(join(folder, `peer-${item.name}.safetensors`))).arrays;
-    for (const [name, array] of Object.entries(first)) requireEqual(item.name, array, theirs[name]!);
+    requireEqual(item.name, first, theirs, TOLERANCE);
   }
   const ours: number[] = [];
   const theirs: number[] = [];
@@ -94,7 +94,6 @@ async function measure(
       theirs.push(median((await peer.ask({ run: item.name, times: 3 }))['seconds'] as number[]));
   }
   await own.dispose();
-  const ratios = theirs.map((seconds, i) => seconds / ours[i]!);
   const perSecond = (seconds: readonly number[]) => item.units / median(seconds);
   return {
     metric: item.name,
@@ -102,30 +101,10 @@ async function measure(
     theirs: peer === null ? null : perSecond(theirs),
     unit: item.unit,
     peer: peerName,
-    ratio: peer === null ? null : median(ratios),
-    spread: peer === null ? null : [Math.min(...ratios), Math.max(...ratios)],
+    ...ratioOf(ours, peer === null ? null : theirs),
     peakShare: own.flops / median(ours) / peak,
     compileSeconds: own.compileSeconds,
   };
-}
-
-async function secondsOf(item: PreparedCase, times: number): Promise<number[]> {
-  const seconds: number[] = [];
-  for (let i = 0; i < times; i++) {
-    const start = performance.now();
-    await item.run();
-    seconds.push((performance.now() - start) / 1000);
-  }
-  return seconds;
-}
-
-/** Both sides must compute the same results, or their speeds mean nothing. */
-function requireEqual(name: string, ours: NdArray, theirs: NdArray): void {
-  const worst = Array.from(ours.data).reduce((most, value, i) => {
-    const difference = Math.abs(value - theirs.data[i]!) / Math.max(1, Math.abs(value));
-    return Number.isNaN(difference) ? Infinity : Math.max(most, difference);
-  }, 0);
-  if (!(worst <= TOLERANCE)) throw new Error(`${name}: ours and the peer's results differ by ${worst}`);
 }
 
 function describe(row: ComputeRow): string {

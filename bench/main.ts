@@ -1,4 +1,4 @@
-/** `npm run bench -- NAME [--json] [options]`: measures, prints a table or JSON. Each benchmark is one file here. */
+/** `npm run bench -- NAME [--json] [options]`: measures, prints a table or JSON. Each benchmark is a file here, the larger ones with a folder. */
 import { UserError } from '../common/errors.ts';
 import { actors } from './actors.ts';
 import { autoscale } from './autoscale.ts';
@@ -6,12 +6,13 @@ import { broadcast } from './broadcast.ts';
 import { compute } from './compute.ts';
 import { data } from './data.ts';
 import { fidelity } from './fidelity.ts';
+import { gpu } from './gpu.ts';
 import { scale } from './scale.ts';
 
 type Benchmark = (args: readonly string[]) => Promise<void>;
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
-  ...{ actors, autoscale, broadcast, compute, data, fidelity, scale },
+  ...{ actors, autoscale, broadcast, compute, data, fidelity, gpu, scale },
 };
 
 process.env['BALLAST_GRAPH_CACHE'] = 'off'; // compilation is measured too

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { packageRoot } from '../common/package-root.ts';
 
 export interface Peer {
-  /** Sends one request and resolves with its answer. Throws Error when the peer dies. */
+  /** Sends one request and resolves with its answer. Throws Error when the peer dies, or answers with an error. */
   ask(request: object): Promise<Record<string, unknown>>;
   close(): Promise<void>;
 }
@@ -40,7 +40,9 @@ export function startPeer(script: string, needs = 'PyTorch and safetensors'): Pe
       child.stdin.write(`${JSON.stringify(request)}\n`);
       const line: IteratorResult<string, unknown> = await lines.next();
       if (line.done === true) throw new Error(`the peer ${script} ended; its messages are above`);
-      return JSON.parse(line.value) as Record<string, unknown>;
+      const answer = JSON.parse(line.value) as Record<string, unknown>;
+      if (typeof answer['error'] === 'string') throw new Error(`the peer ${script}: ${answer['error']}`);
+      return answer;
     },
     close: async () => {
       const ended = once(child, 'exit');

@@ -4,8 +4,8 @@
  */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { answerOf } from './child-answer.ts';
 import { guidedSampling } from './compute-cases.ts';
 import type { ComputeRow } from './compute-row.ts';
 import { median } from './statistics.ts';
@@ -18,7 +18,7 @@ export async function measureTwoWorkers(rounds: number, peak: number): Promise<C
   const start = performance.now();
   const children = [fork(PROCESS), fork(PROCESS)] as const;
   try {
-    const [flops] = await Promise.all(children.map(answer));
+    const [flops] = await Promise.all(children.map((child) => answerOf<number>(child)));
     const compileSeconds = (performance.now() - start) / 1000;
     const alone: number[] = [];
     const together: number[] = [];
@@ -48,24 +48,11 @@ async function rateOf(children: readonly ChildProcess[]): Promise<number> {
   const rates = children.map(async (child) => {
     let seconds = 0;
     for (let i = 0; i < BATCHES; i++) {
-      const answered = answer(child);
+      const answered = answerOf<number>(child);
       child.send('run');
       seconds += await answered;
     }
     return (BATCHES * guidedSampling.units) / seconds;
   });
   return (await Promise.all(rates)).reduce((sum, rate) => sum + rate, 0);
-}
-
-/** The next message. Throws Error when the process ends before it. */
-async function answer(child: ChildProcess): Promise<number> {
-  const ended = new AbortController();
-  const message = once(child, 'message', { signal: ended.signal });
-  const onExit = () => ended.abort(new Error('a sampling process ended; its messages are above'));
-  child.once('exit', onExit);
-  try {
-    return ((await message) as [number])[0];
-  } finally {
-    child.off('exit', onExit);
-  }
 }

@@ -1,9 +1,11 @@
-"""PyTorch's side of `npm run bench -- compute`: the same networks, written once more, run eagerly on one thread.
+"""PyTorch's side of `npm run bench -- compute` and `-- gpu`: the same networks, written once more, run eagerly: on one
+thread of the CPU, or on a CUDA GPU.
 
-Reads one JSON request a line from standard input and answers each with one line:
-  {"load": FOLDER}            weights and inputs as safetensors, settings.json
+Reads one JSON request a line from standard input and answers each with one line, {"error": MESSAGE} if it failed:
+  {"about": true}             version, name of the CUDA GPU (null without one)
+  {"load": FOLDER}            weights and inputs as safetensors, settings.json; "device": "cuda" for the GPU
   {"check": NAME}             runs once, writes FOLDER/peer-NAME.safetensors
-  {"run": NAME, "times": N}   seconds of each of N runs
+  {"run": NAME, "times": N}   seconds of each of N runs, and the most memory on the GPU since the load, in bytes
 """
 
 import json
@@ -16,6 +18,9 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 torch.set_num_threads(1)
+# Ours computes in float32 throughout.
+torch.backends.cuda.matmul.allow_tf32 = False
+torch.backends.cudnn.allow_tf32 = False
 TIME_FEATURES = 64
 
 
@@ -32,7 +37,34 @@ def linear(p, name, x):
     return F.linear(x, p[f"{name}.weight"], p[f"{name}.bias"])
 
 
+RESNET50_BLOCKS = [3, 4, 6, 3]
+
+
+def batch_norm(p, name, x):
+    """By the batch's statistics; the running ones follow."""
+    parts = [p[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
+    return F.batch_norm(x, *parts, training=True)
+
+
+def resnet50(p, x):
+    h = F.relu(batch_norm(p, "bn1", conv(p, "conv1", x, 2)))
+    h = F.max_pool2d(h, 3, 2, 1)
+    for stage, blocks in enumerate(RESNET50_BLOCKS):
+        for i in range(blocks):
+            name = f"layer{stage + 1}.{i}"
+            stride = 2 if stage > 0 and i == 0 else 1
+            change = F.relu(batch_norm(p, f"{name}.bn1", conv(p, f"{name}.conv1", h)))
+            change = F.relu(batch_norm(p, f"{name}.bn2", conv(p, f"{name}.conv2", change, stride)))
+            change = batch_norm(p, f"{name}.bn3", conv(p, f"{name}.conv3", change))
+            if f"{name}.downsample.0.weight" in p:
+                h = batch_norm(p, f"{name}.downsample.1", conv(p, f"{name}.downsample.0", h, stride))
+            h = F.relu(h + change)
+    return linear(p, "fc", h.mean((2, 3)))
+
+
 def classifier(c, p, x):
+    if c.get("architecture") == "resnet50":
+        return resnet50(p, x)
     groups, widths = c["groups"], c["widths"]
     h = F.silu(norm(p, "stem.norm", conv(p, "stem.conv", x), groups))
     for stage, width in enumerate(widths):
@@ -64,7 +96,7 @@ def attention(c, p, name, x):
 
 def unet(c, p, x, t):
     half = TIME_FEATURES // 2
-    frequencies = 1000 * torch.exp(-math.log(1e4) * torch.arange(half) / half)
+    frequencies = 1000 * torch.exp(-math.log(1e4) * torch.arange(half, device=x.device) / half)
     angles = t.reshape(-1, 1) * frequencies
     features = torch.cat([angles.cos(), angles.sin()], 1)
     features = F.silu(linear(p, "time.1", F.silu(linear(p, "time.0", features))))
@@ -77,7 +109,8 @@ def unet(c, p, x, t):
         for i in range(c["blocksPerLevel"]):
             h = block(c, p, f"down.{level}.blocks.{i}", h, features)
             skips.append(h)
-    h = attention(c, p, "middle.attention", h)
+    if c["attention"]:
+        h = attention(c, p, "middle.attention", h)
     for level in range(last, -1, -1):
         if level < last:
             h = conv(p, f"up.{level}.upsample", F.interpolate(h, scale_factor=2, mode="nearest"))
@@ -115,13 +148,16 @@ class Trained:
 
 
 class Peer:
-    def load(self, folder):
-        self.folder = folder
+    def load(self, folder, device):
+        self.folder, self.device = folder, device
         with open(f"{folder}/settings.json") as file:
             self.settings = json.load(file)
         self.runs = {}
+        if device == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
         for name, kind in self.settings["benchmarks"].items():
-            tensors = load_file(f"{folder}/{name}.safetensors")
+            tensors = load_file(f"{folder}/{name}.safetensors", device=device)
             params = {key[len("params/") :]: value for key, value in tensors.items() if key.startswith("params/")}
             prior = {key[len("prior/") :]: value for key, value in tensors.items() if key.startswith("prior/")}
             self.runs[name] = getattr(self, kind["kind"])(kind, params, prior, tensors)
@@ -133,9 +169,17 @@ class Peer:
 
         return run
 
+    def run(self, name):
+        result = self.runs[name]()
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        return result
+
     def classifierStep(self, kind, params, prior, tensors):
+        buffers = {key[len("buffers/") :]: value for key, value in tensors.items() if key.startswith("buffers/")}
+
         def loss_of(p):
-            log_probability = F.log_softmax(classifier(kind["classifier"], p, tensors["images"]), -1)
+            log_probability = F.log_softmax(classifier(kind["classifier"], {**p, **buffers}, tensors["images"]), -1)
             return -(tensors["labels"] * log_probability).sum(-1).mean()
 
         return Trained(params, loss_of).step
@@ -177,7 +221,7 @@ class Peer:
             x, previous = tensors["x"], torch.zeros_like(tensors["x"])
             for row in rows:
                 with torch.no_grad():
-                    v = unet(kind["unet"], prior, x, torch.tensor([row["t"]], dtype=torch.float32))
+                    v = unet(kind["unet"], prior, x, torch.tensor([row["t"]], dtype=torch.float32, device=x.device))
                     x0 = (row["a"] * x - row["s"] * v).clamp(-1, 1)
                 x0.requires_grad_()
                 z = classifier(kind["classifier"], params, x0)
@@ -197,25 +241,35 @@ class Peer:
         return lambda: {"output": a @ a}
 
 
+def answer(peer, request):
+    if "about" in request:
+        name = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+        return {"version": torch.__version__, "cuda": name}
+    if "load" in request:
+        peer.load(request["load"], request.get("device", "cpu"))
+        return {"version": torch.__version__}
+    if "check" in request:
+        result = peer.run(request["check"])
+        values = {key: value.cpu().contiguous() for key, value in result.items()}
+        save_file(values, f"{peer.folder}/peer-{request['check']}.safetensors")
+        return {}
+    seconds = []
+    for _ in range(request["times"]):
+        start = time.perf_counter()
+        peer.run(request["run"])
+        seconds.append(time.perf_counter() - start)
+    device_bytes = torch.cuda.max_memory_allocated() if peer.device == "cuda" else None
+    return {"seconds": seconds, "deviceBytes": device_bytes}
+
+
 def main():
     peer = Peer()
     for line in sys.stdin:
-        request = json.loads(line)
-        if "load" in request:
-            peer.load(request["load"])
-            answer = {"version": torch.__version__}
-        elif "check" in request:
-            result = peer.runs[request["check"]]()
-            save_file({key: value.contiguous() for key, value in result.items()}, f"{peer.folder}/peer-{request['check']}.safetensors")
-            answer = {}
-        else:
-            seconds = []
-            for _ in range(request["times"]):
-                start = time.perf_counter()
-                peer.runs[request["run"]]()
-                seconds.append(time.perf_counter() - start)
-            answer = {"seconds": seconds}
-        print(json.dumps(answer), flush=True)
+        try:
+            reply = answer(peer, json.loads(line))
+        except Exception as error:  # out of memory, for one: the next case may fit
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(reply), flush=True)
 
 
 main()

@@ -13,10 +13,11 @@ import type { DenoiserModel, LoadedModel } from '../../models/model-file.ts';
 import { initPriorHead, priorHeadStep } from '../../models/prior-head.ts';
 import { resizedValues } from '../../models/resize.ts';
 import { cosineLevel } from '../../models/schedule.ts';
-import { initialState, scalarInputs, scalarsSignature } from '../../models/training-step.ts';
+import { initialState, scalarInputs, scalarsSignature, STATE_PARTS } from '../../models/training-step.ts';
 import { zeros } from '../../tensor/array.ts';
 import type { NdArray } from '../../tensor/array.ts';
 import { compile } from '../../tensor/compile.ts';
+import { fetchTree, freeTree } from '../../tensor/device-arrays.ts';
 import { adamW, cosineSchedule } from '../../tensor/optimizer.ts';
 import { foldIn, normal, uniform } from '../../tensor/random.ts';
 import type { Key } from '../../tensor/random.ts';
@@ -53,7 +54,7 @@ export async function trainHead(job: HeadJob): Promise<Uint8Array> {
   const executable = await compile(
     priorHeadStep(network, { optimizer, clipNorm: 1 }),
     { state: specOf(state), ...specOf(first), scalars: scalarsSignature(optimizer) },
-    { ...job.choice, constants: { prior: prior.params } },
+    { ...job.choice, constants: { prior: prior.params }, keep: STATE_PARTS },
   );
   for (let step = 1; step <= steps; step++) {
     const learningRate = LEARNING_RATE * cosineSchedule(step, steps);
@@ -67,14 +68,18 @@ export async function trainHead(job: HeadJob): Promise<Uint8Array> {
       throw new UserError(
         `the head on the prior's features diverged at step ${step}; use another guidance.rule or prior`,
       );
+    freeTree(state);
     state = next;
   }
+  const { params, ...others } = state;
+  freeTree(others);
+  const trained = await fetchTree(params);
   await executable.dispose();
   const { classes, height, width, channels } = dataset;
   const wanted = { height, width, channels };
   return encodeModelFile(
     { kind: 'prior-head', network, image, wanted, classes, steps: job.classifierSteps },
-    state.params,
+    trained,
   );
 }
 

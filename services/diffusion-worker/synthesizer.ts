@@ -20,9 +20,9 @@ import type { NoiseLevel } from '../../models/schedule.ts';
 import { float32, zeros } from '../../tensor/array.ts';
 import type { NdArray } from '../../tensor/array.ts';
 import { compile } from '../../tensor/compile.ts';
-import { fetchTree, freeTree } from '../../tensor/device-arrays.ts';
 import { foldIn, keyFromSeed, normal } from '../../tensor/random.ts';
-import { scalarsOf } from '../prior-trainer/sample.ts';
+import { sampled, SAMPLER_STATE } from '../sampler-loop.ts';
+import type { CompiledSamplingStep } from '../sampler-loop.ts';
 import { isReleased, samplingLevels } from './sampling-levels.ts';
 
 export interface ShardItem {
@@ -45,14 +45,13 @@ export interface ShardJob {
   readonly weights: string;
 }
 
-type StepInputs = {
-  readonly x: NdArray;
-  readonly previousX0: NdArray;
+/** What a guided step takes beside the sampler's state and row. */
+interface GuidanceInputs {
   readonly labelsOneHot: NdArray;
   readonly weight: NdArray;
   readonly shift?: NdArray;
   readonly copyNoise?: NdArray;
-} & ReturnType<typeof scalarsOf>;
+}
 
 /** Shifts of every class (models/lda.ts) at each level that a sampler visits: [classes, c, h, w] each. */
 interface LevelShifts {
@@ -60,9 +59,8 @@ interface LevelShifts {
   readonly levels: readonly Float32Array[];
 }
 
-interface CompiledStep {
+interface CompiledStep extends CompiledSamplingStep<GuidanceInputs> {
   readonly name: string;
-  run(inputs: StepInputs): Promise<{ x: NdArray; x0: NdArray }>;
   dispose(): Promise<void>;
 }
 
@@ -107,21 +105,16 @@ export class Synthesizer {
     const levels = samplingLevels(job.synthesis, prior.model.network);
     const labelsOneHot = this.#labels(job, classifier.model.classes.length);
     const start = this.#start(job, prior.model, levels[0]!);
-    let now = { x: start, x0: zeros(start.shape) };
     const shifts = this.#classShifts(job, prior.model, levels);
-    for (const [i, row] of samplerSteps(job.synthesis.sampler, levels).entries()) {
+    const x = await sampled(step, start, samplerSteps(job.synthesis.sampler, levels), (row, i) => {
       onStep();
       const weight = float32([], [guidanceStrength(job.synthesis.guidance, row.t)]);
-      const inputs = {
-        ...{ x: now.x, previousX0: now.x0, labelsOneHot, weight, ...scalarsOf(row) },
+      return {
+        ...{ labelsOneHot, weight },
         ...(shifts === null ? {} : { shift: shiftOfItems(job, shifts[i]!, start.shape) }),
         ...(job.synthesis.guidance.copies === 0 ? {} : { copyNoise: copyNoise(job, i, start.shape) }),
       };
-      const next = await step.run(inputs);
-      freeTree(now);
-      now = next;
-    }
-    const { x } = await fetchTree(now);
+    });
     const count = job.items.length;
     const values = (x.data as Float32Array).subarray(0, count * height * width * channels);
     const wanted = classifier.model.kind === 'prior-head' ? classifier.model.wanted : classifier.model.image;
@@ -186,7 +179,7 @@ export class Synthesizer {
           : { copyNoise: { shape: [copies * synthesis.shardSize, ...pixels], dtype: 'float32' as const } }),
       },
       {
-        ...{ engine, device, threads, keep: ['x', 'x0'] },
+        ...{ engine, device, threads, keep: SAMPLER_STATE },
         constants: { prior: prior.params, classifier: params },
       },
     );

@@ -6,14 +6,13 @@ import { latestTime } from '../../models/denoiser-network.ts';
 import type { DenoiserModel, ImageShape, LoadedModel } from '../../models/model-file.ts';
 import { samplingStep } from '../../models/guided-step.ts';
 import { samplerSteps } from '../../models/sampler.ts';
-import type { SamplerStep } from '../../models/sampler.ts';
 import { uniformLevels } from '../../models/schedule.ts';
 import { pngGrid } from '../../report/pictures/png-grid.ts';
-import { float32, zeros } from '../../tensor/array.ts';
+import { zeros } from '../../tensor/array.ts';
 import type { NdArray } from '../../tensor/array.ts';
 import { compile } from '../../tensor/compile.ts';
-import { fetchTree, freeTree } from '../../tensor/device-arrays.ts';
 import { foldIn, keyFromSeed, normal } from '../../tensor/random.ts';
+import { sampled, SAMPLER_STATE } from '../sampler-loop.ts';
 
 export interface SampleOptions {
   readonly count: number;
@@ -41,19 +40,13 @@ export async function samplePrior(
   const step = await compile(
     samplingStep(network, { clip: true }),
     { x: image, previousX0: image, t: scalar, a: scalar, s: scalar, cX: scalar, cD: scalar, cP: scalar },
-    { engine, device, threads, constants: { prior: params }, keep: ['x', 'x0'] },
+    { engine, device, threads, constants: { prior: params }, keep: SAMPLER_STATE },
   );
   const rows = samplerSteps('dpmpp-2m', uniformLevels(latestTime(model.network), steps));
   const size = height * width * channels;
   const images = new Uint8Array(count * size);
   for (let first = 0; first < count; first += together) {
-    let now = { x: noiseOf(seed, first, shape), x0: zeros(shape) };
-    for (const row of rows) {
-      const next = await step.run({ x: now.x, previousX0: now.x0, ...scalarsOf(row) });
-      freeTree(now);
-      now = next;
-    }
-    const { x } = await fetchTree(now);
+    const x = await sampled(step, noiseOf(seed, first, shape), rows, () => ({}));
     const drawn = toBytes(x.data as Float32Array, together, height, width, channels);
     images.set(drawn.subarray(0, (count - first) * size), first * size);
   }
@@ -68,12 +61,6 @@ function noiseOf(seed: number, first: number, shape: readonly number[]): NdArray
   for (let i = 0; i < shape[0]!; i++)
     (noise.data as Float32Array).set(normal(foldIn(keyFromSeed(seed), 'sample', first + i), size), i * size);
   return noise;
-}
-
-/** A row of the sampler's table as the scalar inputs of a sampling step. */
-export function scalarsOf({ t, a, s, cX, cD, cP }: SamplerStep) {
-  const scalar = (value: number): NdArray => float32([], [value]);
-  return { t: scalar(t), a: scalar(a), s: scalar(s), cX: scalar(cX), cD: scalar(cD), cP: scalar(cP) };
 }
 
 /** Writes the images as a PNG, eight per row. */
