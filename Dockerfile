@@ -36,7 +36,7 @@ FROM ${DEBIAN_IMAGE} AS ballast
 COPY --from=build /usr/bin/tini-static /usr/local/bin/tini
 COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=root-cpu /opt/ballast /opt/ballast
-RUN ln -s /opt/ballast/dist/cli/main.js /usr/local/bin/ballast
+RUN ln -s /opt/ballast/dist/bundle/cli/main.js /usr/local/bin/ballast
 ENV NODE_ENV=production HOME=/tmp
 USER 10001:10001
 WORKDIR /tmp
@@ -49,7 +49,7 @@ FROM ${CUDA12_IMAGE} AS ballast-cuda
 COPY --from=build /usr/bin/tini-static /usr/local/bin/tini
 COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=root-cuda /opt/ballast /opt/ballast
-RUN ln -s /opt/ballast/dist/cli/main.js /usr/local/bin/ballast
+RUN ln -s /opt/ballast/dist/bundle/cli/main.js /usr/local/bin/ballast
 # For `device: webgpu`: the Vulkan loader, and what NVIDIA's driver links to. `graphics` lets the runtime mount that driver.
 COPY --from=build /usr/lib/*-linux-gnu/libvulkan.so.1 /usr/lib/*-linux-gnu/libX11.so.6 \
   /usr/lib/*-linux-gnu/libXext.so.6 /usr/lib/*-linux-gnu/libxcb.so.1 /usr/lib/*-linux-gnu/libXau.so.6 \
@@ -67,7 +67,7 @@ FROM ${CUDA11_IMAGE} AS ballast-tfjs-gpu
 COPY --from=build /usr/bin/tini-static /usr/local/bin/tini
 COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=root-tfjs-gpu /opt/ballast /opt/ballast
-RUN ln -s /opt/ballast/dist/cli/main.js /usr/local/bin/ballast
+RUN ln -s /opt/ballast/dist/bundle/cli/main.js /usr/local/bin/ballast
 ENV NODE_ENV=production HOME=/tmp
 USER 10001:10001
 WORKDIR /tmp

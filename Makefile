@@ -14,7 +14,7 @@ RESULTS := test-results
 NODE_MODULES := node_modules/.package-lock.json
 BUILT := dist/.built
 SOURCES := $(shell find . \( -name node_modules -o -name dist -o -name gen -o -name runs -o -name .git \) -prune \
-	-o \( -name '*.ts' -o -name '*.css' -o -name 'bundle-page.mjs' -o -name '*.proto' -o -name 'tsconfig*.json' \) -print)
+	-o \( -name '*.ts' -o -name '*.css' -o -name 'bundle.mjs' -o -name '*.proto' -o -name 'tsconfig*.json' \) -print)
 
 .PHONY: help
 help: ## show this list
@@ -22,7 +22,7 @@ help: ## show this list
 
 .PHONY: demo
 demo: check-node setup-data build ## compare methods on long-tailed Fashion-MNIST; ends with a table and a report
-	node dist/cli/main.js demo --parallel 2 $(ARGS)
+	node dist/bundle/cli/main.js demo --parallel 2 $(ARGS)
 
 .PHONY: test
 test: check-node setup-tests check unit system ## everything that CI runs: checks, unit tests, build, system tests

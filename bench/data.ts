@@ -129,7 +129,7 @@ async function train({ folder, size, steps, batch, cache, out }: TrainOptions): 
     ...['--epochs', '1', '--set', `training.steps=${steps}`, '--batch-size', String(batch), '--out', out],
   ];
   const start = performance.now();
-  const child = spawn(process.execPath, [join(packageRoot(), 'dist', 'cli', 'main.js'), ...args], {
+  const child = spawn(process.execPath, [join(packageRoot(), 'dist', 'bundle', 'cli', 'main.js'), ...args], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, BALLAST_IMAGE_CACHE: cache },
   });

@@ -24,7 +24,11 @@ try {
     throw new UserError(`unknown benchmark '${name}': use one of ${Object.keys(BENCHMARKS).join(', ')}`);
   await benchmark(args);
 } catch (thrown) {
-  if (!(thrown instanceof UserError)) throw thrown;
+  if (!(thrown instanceof UserError) && !isUnknownOption(thrown)) throw thrown;
   process.stderr.write(`error: ${thrown.message}\n`);
   process.exitCode = 1;
+}
+
+function isUnknownOption(thrown: unknown): thrown is Error {
+  return thrown instanceof Error && 'code' in thrown && String(thrown.code).startsWith('ERR_PARSE_ARGS_');
 }

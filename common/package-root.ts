@@ -30,7 +30,17 @@ export function packageVersion(): string {
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
-/** The folder of built JavaScript, from which child processes and worker threads are started. */
+/** The folder of built JavaScript, one file for each module. */
 export function distRoot(): string {
   return join(packageRoot(), 'dist');
+}
+
+/** The folder of bundled programs, from which child processes and worker threads are started. */
+export function bundleRoot(): string {
+  return join(distRoot(), 'bundle');
+}
+
+/** The root of the modules of the running code: the sources when it runs from them, as unit tests do, else `dist/`. */
+export function codeRoot(): string {
+  return import.meta.url.endsWith('.ts') ? packageRoot() : distRoot();
 }

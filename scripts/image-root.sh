@@ -23,7 +23,7 @@ mkdir -p "$2"
 dest=$(cd "$2" && pwd)
 [ -z "$(ls -A "$dest")" ] || fail "$dest: not empty"
 cd "$(dirname "$0")/.."
-[ -f dist/cli/main.js ] || fail 'dist/ is not built: npm run build'
+[ -f dist/bundle/cli/main.js ] || fail 'dist/ is not built: npm run build'
 
 cp package.json package-lock.json .npmrc "$dest/"
 (cd "$dest" && npm ci --omit=dev --omit=peer --prefer-offline --no-fund --no-audit)
@@ -61,9 +61,9 @@ node -p "require('./package.json').files.join('\n')" | while read -r name; do
   cp -R "$name" "$dest/"
 done
 cp LICENSE "$dest/"
-rm -rf "$dest/dist/bench" "$dest/dist/examples" "$dest/dist/.built"
+rm -rf "$dest/dist/bench" "$dest/dist/bundle/bench" "$dest/dist/examples" "$dest/dist/.built"
 find "$dest/dist" \( -name '*.map' -o -name '*.d.ts' \) -type f -delete
 rm "$dest/package-lock.json" "$dest/.npmrc" "$dest/node_modules/.package-lock.json"
-chmod 755 "$dest/dist/cli/main.js"
+chmod 755 "$dest/dist/bundle/cli/main.js"
 chmod -R a+rX,go-w "$dest"
-node "$dest/dist/cli/main.js" --version >/dev/null || fail 'what was made does not start'
+node "$dest/dist/bundle/cli/main.js" --version >/dev/null || fail 'what was made does not start'

@@ -22,7 +22,7 @@ for command in mmdebstrap tar npm; do
   command -v $command >/dev/null 2>&1 || fail "neither Docker nor $command is there"
 done
 [ "$(id -u)" = 0 ] || fail 'without Docker only root can make an image'
-[ -f dist/cli/main.js ] || fail 'dist/ is not built: npm run build'
+[ -f dist/bundle/cli/main.js ] || fail 'dist/ is not built: npm run build'
 
 images=${XDG_CACHE_HOME:-$HOME/.cache}/ballast/images
 node=${NODE_IMAGE#node:}
@@ -43,7 +43,7 @@ if [ ! -d "$base" ]; then
   tar -xzf "$work"/node-*.tgz -C "$work" package/bin/node
   mv "$work/package/bin/node" "$work/root/usr/local/bin/node"
   cp "$work/root/usr/bin/tini-static" "$work/root/usr/local/bin/tini"
-  ln -s /opt/ballast/dist/cli/main.js "$work/root/usr/local/bin/ballast"
+  ln -s /opt/ballast/dist/bundle/cli/main.js "$work/root/usr/local/bin/ballast"
   mkdir -p "$work/root/dev" # the runtime fills it
   chmod 755 "$work/root"
   mv "$work/root" "$base"

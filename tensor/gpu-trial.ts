@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { join } from 'node:path';
 import { toError } from '../common/errors.ts';
-import { distRoot } from '../common/package-root.ts';
+import { bundleRoot } from '../common/package-root.ts';
 import { plainText } from '../common/plain-text.ts';
 
 export type GpuName = 'webgpu' | 'cuda';
@@ -30,7 +30,7 @@ const ADAPTER = /Using "([^"]+)" with driver/;
 
 /** Runs a small graph on the GPU; if `isTimed`, a convolution on both as well. Never throws. */
 export async function tryGpu(name: GpuName, { isTimed }: { readonly isTimed: boolean }): Promise<Trial> {
-  const entry = join(distRoot(), 'tensor', 'gpu-trial-main.js');
+  const entry = join(bundleRoot(), 'tensor', 'gpu-trial-main.js');
   const child = spawn(process.execPath, [entry, name, isTimed ? 'timed' : 'untimed'], {
     env: { ...process.env, VK_LOADER_DEBUG: 'driver' },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -9,11 +9,11 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { codeRoot } from '../common/package-root.ts';
 import type { TypedArray } from './array.ts';
 import type { Program } from './program.ts';
 import tf from './tf.ts';
 
-const CODE_ROOT = join(import.meta.dirname, '..');
 const CODE_FOLDERS = ['common', 'models', 'tensor'];
 const CODE_FILE = /(?<!\.test|\.d)\.[jt]s$/;
 
@@ -55,10 +55,10 @@ function codeDigest(): string {
   return (code ??= sha256(
     JSON.stringify(
       CODE_FOLDERS.flatMap((folder) =>
-        readdirSync(join(CODE_ROOT, folder), { recursive: true, encoding: 'utf8' })
+        readdirSync(join(codeRoot(), folder), { recursive: true, encoding: 'utf8' })
           .filter((name) => CODE_FILE.test(name))
           .sort()
-          .map((name) => [folder, name, sha256(readFileSync(join(CODE_ROOT, folder, name)))]),
+          .map((name) => [folder, name, sha256(readFileSync(join(codeRoot(), folder, name)))]),
       ),
     ),
   ));

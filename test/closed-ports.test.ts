@@ -96,7 +96,7 @@ describe.skipIf(!isRoot)(`another user of the machine${isRoot ? '' : ' (skipped:
   });
 
   it('is refused by the node, with a token of its own', async () => {
-    const command = [join(packageRoot(), 'dist/cli/main.js'), 'status', '--node', node.address];
+    const command = [join(packageRoot(), 'dist/bundle/cli/main.js'), 'status', '--node', node.address];
     const env = { PATH: process.env.PATH, HOME: '/nonexistent', TMPDIR: theirs };
     const run = promisify(execFile)('setpriv', [...AS_NOBODY, process.execPath, ...command], { env });
     await expect(run).rejects.toMatchObject({

@@ -39,7 +39,7 @@ beforeAll(async () => {
     symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
   }
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));
-  bin = join(own, 'dist/cli/main.js');
+  bin = join(own, 'dist/bundle/cli/main.js');
 });
 
 const ballast = (...args: string[]) => run('node', [bin, ...args], { cwd: folder, timeout: 240_000 });

@@ -5,7 +5,7 @@
 
 import { isAbsolute, relative, resolve } from 'node:path';
 import { UserError } from '../../common/errors.ts';
-import { distRoot } from '../../common/package-root.ts';
+import { bundleRoot } from '../../common/package-root.ts';
 import { clippedText } from '../../common/plain-text.ts';
 import { shown } from '../base/checks.ts';
 import { checkJsonSize, encodeJson } from '../base/json-value.ts';
@@ -190,7 +190,7 @@ function checkName(what: string, name: unknown): void {
  */
 export function resolveEntry({ entry, isolation }: ActorSpec, roots: readonly string[]): string {
   if (isolation === 'none') return '';
-  const path = resolve(distRoot(), entry);
+  const path = resolve(bundleRoot(), entry);
   const isInside = (root: string) => {
     const inner = relative(root, path);
     return inner !== '' && !inner.startsWith('..') && !isAbsolute(inner);

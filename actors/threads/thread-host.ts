@@ -1,11 +1,12 @@
 /** The thread host's process: runs light actors in threads, and carries their calls in both directions. */
 
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import type {
   ThreadHostServiceClient,
   ThreadHostServiceHandlers,
 } from '../../gen/ballast/runtime/v1/ThreadHostService.ts';
+import { bundleRoot } from '../../common/package-root.ts';
 import type { ActorEnvironment } from '../status/actor-environment.ts';
 import { serveInProcess } from '../actor/actor-main.ts';
 import type { CallContext } from '../calls/call.ts';
@@ -19,7 +20,7 @@ import { AsyncQueue } from '../base/async-queue.ts';
 import type { ActivityWatch } from '../base/activity.ts';
 import type { RunThreadResponse } from '../../gen/ballast/runtime/v1/RunThreadResponse.ts';
 
-const THREAD_PROGRAM = fileURLToPath(new URL('./thread-main.js', import.meta.url));
+const THREAD_PROGRAM = join(bundleRoot(), 'actors', 'threads', 'thread-main.js');
 
 /** Exit code of a thread that was killed. */
 const KILLED = 137;

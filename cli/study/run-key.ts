@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { codeRoot } from '../../common/package-root.ts';
 import type { RunConfig } from '../../config/run-config.ts';
 
 export interface RunKey {
@@ -99,7 +99,7 @@ async function fileDigest(path: string): Promise<string> {
 }
 
 async function codeDigest(): Promise<string> {
-  const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+  const root = codeRoot();
   const hash = createHash('sha256');
   for (const name of DECIDING)
     for (const file of await sourcesUnder(root, name))

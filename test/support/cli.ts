@@ -8,7 +8,7 @@ import { packageRoot } from '../../common/package-root.ts';
 import { descendantsOf } from '../../common/process-tree.ts';
 import { actorsOf, type ActorProcess } from './processes.ts';
 
-const MAIN = join(packageRoot(), 'dist', 'cli', 'main.js');
+const MAIN = join(packageRoot(), 'dist', 'bundle', 'cli', 'main.js');
 const PATIENCE_MS = 280_000; // below a test’s own limit, so that it tells what it waited for
 const POLL_MS = 10;
 

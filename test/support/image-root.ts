@@ -112,7 +112,7 @@ export class ImageRoot {
     const tini = ['/usr/bin/tini-static', '/usr/bin/tini'].find((path) => existsSync(path));
     if (tini !== undefined) cpSync(tini, join(bin, 'tini')); // without it the program is process 1 itself
     this.hasTini = tini !== undefined;
-    symlinkSync('/opt/ballast/dist/cli/main.js', join(bin, 'ballast'));
+    symlinkSync('/opt/ballast/dist/bundle/cli/main.js', join(bin, 'ballast'));
     mkdirSync(join(root, 'usr', 'bin'), { recursive: true });
     cpSync('/usr/bin/env', join(root, 'usr', 'bin', 'env')); // the base image has it; our command begins with it
   }

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as grpc from '@grpc/grpc-js';
 import type { IProbe } from 'kubernetes-models/v1/Probe';
 import { healthService } from '../../../actors/serving/health.ts';
-import { distRoot } from '../../../common/package-root.ts';
+import { bundleRoot } from '../../../common/package-root.ts';
 import type { LocalContainer } from './local-pod.ts';
 
 const hasTini = spawnSync('tini', ['--version']).status === 0;
@@ -17,7 +17,7 @@ const PROBE_TIMEOUT_MS = 2000;
 /** A folder of commands that an image has: `ballast`, as built here. */
 export function imageCommands(folder: string): string {
   mkdirSync(folder, { recursive: true });
-  const main = join(distRoot(), 'cli', 'main.js');
+  const main = join(bundleRoot(), 'cli', 'main.js');
   writeFileSync(join(folder, 'ballast'), `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`);
   chmodSync(join(folder, 'ballast'), 0o755);
   return folder;
