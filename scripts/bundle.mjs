@@ -3,7 +3,7 @@
  * dist/bundle; and the browser's side of the dashboard, into dist/dashboard/page. docs/decisions/0051 says why.
  */
 import { build } from 'esbuild';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Programs and public modules, by their place in dist/ and in dist/bundle. */
@@ -12,7 +12,7 @@ const ENTRIES = [
   'actors/index',
   'actors/threads/thread-host',
   'actors/threads/thread-main',
-  'bench/call-actor',
+  ...(existsSync('dist/bench') ? ['bench/call-actor'] : []), // the context of an image has no benchmarks
   'cli/main',
   'coordinator/main',
   'services/classifier-trainer/compute',
