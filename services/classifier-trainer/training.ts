@@ -134,8 +134,7 @@ export class ClassifierTraining {
 
   /**
    * One epoch over the real images, `synthetic` and `extras`. `onStep` is called after each step and may throw to
-   * cancel; the state is then in mid-epoch and only `restore` repairs it. Throws UserError when the loss is not a
-   * number.
+   * cancel; the state is then gone, and only `restore` repairs it. Throws UserError when the loss is not a number.
    */
   async trainEpoch(
     epoch: number,
@@ -154,13 +153,24 @@ export class ClassifierTraining {
       key: this.#key,
     });
     let total = 0;
-    for (let i = 0; i < steps; i++) {
-      const loss = await this.#advance(await maker.make(order, i));
-      total += loss;
-      onStep(i + 1, loss);
+    try {
+      for (let i = 0; i < steps; i++) {
+        const loss = await this.#advance(await maker.make(order, i));
+        total += loss;
+        onStep(i + 1, loss);
+      }
+    } catch (thrown) {
+      this.#forget();
+      throw thrown;
     }
     this.#advanceTo(await fetchTree(this.#state));
     return { meanLoss: total / steps, step: this.step };
+  }
+
+  /** Frees a state in mid-epoch. */
+  #forget(): void {
+    freeTree(this.#state);
+    this.#advanceTo(this.#stage.initial);
   }
 
   /** Optimiser steps of one epoch. */
@@ -198,6 +208,7 @@ export class ClassifierTraining {
       const own = lossOf(config.training, this.trainCounts);
       const gradientsOf = classifierGradients(model.network, this.#stage.pass, ...own);
       this.#advanceTo(await fetchTree(this.#state));
+      freeTree(state);
       const cause = await explainDivergence(gradientsOf, { state: this.#state, batch }, config);
       throw this.#diverged(step, `the loss is ${value}, the gradient's norm ${norm}, ${cause}`);
     }

@@ -123,6 +123,7 @@ export class PriorTraining {
     const [value, norm] = [loss.data[0]!, gradientNorm.data[0]!];
     if (!Number.isFinite(value) || !Number.isFinite(norm)) {
       const gradientsOf = denoiserGradients(this.#network, this.model.prediction);
+      freeTree(state);
       await this.settle();
       const cause = await explainDivergence(gradientsOf, { state: this.#state, batch }, this.#config);
       throw this.#diverged(step, `the loss is ${value}, the gradient's norm ${norm}, ${cause}`);

@@ -55,7 +55,7 @@ describe.skipIf(noSoftwareVulkan !== '')(`a run on WebGPU${noSoftwareVulkan}`, (
     const prior = ['--prior', join(folder, 'prior', 'prior.safetensors')];
     for (const device of ['webgpu', 'cpu'])
       await done('run', ...data, ...prior, ...RUN, '--device', device, '--out', at(device));
-  });
+  }, 900_000); // as a test's limit in this project
 
   it('learns what the same run learns on the CPU: parameters, average, moments', () => {
     const [webgpu, cpu] = [stateAfter(at('webgpu'), 2), stateAfter(at('cpu'), 2)];
