@@ -81,10 +81,7 @@ export async function compile<
   { engine = 'onnxruntime', device = 'auto', threads = 1, constants, keep = [] }: CompileOptions<C> = {},
 ): Promise<Executable<S, R>> {
   const start = performance.now();
-  if (engine !== 'onnxruntime' && device !== 'auto')
-    throw new UserError(
-      `device ${device}: only the engine onnxruntime takes a device; ${engine} finds its own`,
-    );
+  checkDevice(engine, device);
   const argumentForm: Tree<TensorSpec | NdArray> = { ...signature, ...constants };
   const leaves = flatten(argumentForm, isLeaf);
   const inputs = leaves.map(([path, spec]) => ({
@@ -124,6 +121,13 @@ export async function compile<
       return mapTree(keptForm ?? form!, isResult, ({ result }) => results[result]!) as ArraysOf<R>;
     },
   };
+}
+
+function checkDevice(engine: string, device: string): void {
+  if (engine === 'onnxruntime' || device === 'auto') return;
+  throw new UserError(
+    `device ${device}: only the engine onnxruntime takes a device; ${engine} finds its own`,
+  );
 }
 
 function feedsFrom(

@@ -67,17 +67,30 @@ async function serve<Client, Handlers>(
     address,
     startLiveness: (everyMs) => startLiveness(activity, everyMs),
   });
+  endOnRequest(life, serving);
+  const { service } = options;
+  await life.start({ ...options, start: (runtime) => options.start(runtime, serving) });
+  serving.server.expose(service);
+  serving.servedServices.add(service.name);
+  if (!life.isStopping) await life.register(serving.metricsAddress);
+}
+
+/** Ends the actor and this process on SIGTERM, and when the node is gone. */
+function endOnRequest<Client, Handlers>(
+  life: ActorLife<Client, Handlers>,
+  { server, pool }: ServingProcess,
+): void {
   let isOrphaned = false;
   async function end(reason: string): Promise<void> {
     if (life.isStopping) return;
     life.abort(reason);
-    await serving.server.stop();
+    await server.stop();
     const exitCode = await life.end();
     pool.close();
     if (isOrphaned) killFamily();
     process.exit(exitCode);
   }
-  /** The node is gone: interrupts whatever a worker thread is doing. */
+  /** Interrupts whatever a worker thread is doing. */
   async function endOrphaned(): Promise<void> {
     isOrphaned = true;
     setTimeout(killFamily, ORPHAN_GRACE_MS);
@@ -85,10 +98,4 @@ async function serve<Client, Handlers>(
   }
   process.on('SIGTERM', () => void end('SIGTERM'));
   whenNodeIsGone(() => void endOrphaned());
-
-  const { service } = options;
-  await life.start({ ...options, start: (runtime) => options.start(runtime, serving) });
-  serving.server.expose(service);
-  serving.servedServices.add(service.name);
-  if (!life.isStopping) await life.register(serving.metricsAddress);
 }

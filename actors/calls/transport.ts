@@ -125,41 +125,58 @@ export async function* callStream(
   requests: AsyncIterable<Uint8Array> | null = null,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   throwIfAborted(signal);
-  const messages: Uint8Array[] = [];
-  let ended: { readonly failure: Error | null } | null = null;
-  let wake: () => void = () => undefined;
-  const end = (failure: Error | null) => {
-    ended = { failure };
-    wake();
-  };
-  const started = startCall(transport, address, call, requests, {
-    message(bytes) {
-      messages.push(bytes);
-      wake();
-    },
-    end,
-    fail: end,
-  });
-  const onAbort = () => wake();
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const inbox = new Inbox();
+  const started = startCall(transport, address, call, requests, inbox);
+  signal?.addEventListener('abort', inbox.wake, { once: true });
   try {
     for (;;) {
       throwIfAborted(signal);
-      const message = messages.shift();
-      if (message !== undefined) {
+      const message = inbox.take();
+      if (message === null) return;
+      if (message === undefined) await inbox.news();
+      else {
         started.consumed();
         yield message;
-      } else if (ended !== null) {
-        const { failure } = ended as { failure: Error | null };
-        if (failure !== null) throw failure;
-        return;
-      } else {
-        await new Promise<void>((resolve) => (wake = resolve));
       }
     }
   } finally {
-    signal?.removeEventListener('abort', onAbort);
+    signal?.removeEventListener('abort', inbox.wake);
     started.cancel();
+  }
+}
+
+/** The messages of a stream that have arrived and were not read yet. */
+class Inbox implements CallSink {
+  readonly #messages: Uint8Array[] = [];
+  #ended: { readonly failure: Error | null } | null = null;
+  #resolve: () => void = () => undefined;
+
+  /** Lets the reader look again. */
+  readonly wake = (): void => this.#resolve();
+
+  readonly message = (bytes: Uint8Array): void => {
+    this.#messages.push(bytes);
+    this.wake();
+  };
+
+  readonly end = (failure: Error | null): void => {
+    this.#ended = { failure };
+    this.wake();
+  };
+
+  readonly fail = this.end;
+
+  /** The next message; undefined if there is none yet, null after the last one. @throws the failure of the call */
+  take(): Uint8Array | null | undefined {
+    const message = this.#messages.shift();
+    if (message !== undefined || this.#ended === null) return message;
+    if (this.#ended.failure !== null) throw this.#ended.failure;
+    return null;
+  }
+
+  /** Resolves at the next call of `wake`. */
+  news(): Promise<void> {
+    return new Promise((resolve) => (this.#resolve = resolve));
   }
 }
 

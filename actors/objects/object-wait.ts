@@ -61,6 +61,10 @@ export async function waitForAll(
   await enough;
   ending.abort(new Error('the wait is over'));
   signal?.throwIfAborted();
+  return resultOf(refs, outcomes);
+}
+
+function resultOf(refs: readonly ObjectRef[], outcomes: ReadonlyMap<ObjectRef, true | Error>): WaitResult {
   const having = (test: (outcome: true | Error | undefined) => boolean) =>
     refs.filter((ref) => test(outcomes.get(ref)));
   return {

@@ -10,6 +10,8 @@ import type { CallContext } from '../../actors/calls/call.ts';
 import { UserError } from '../../common/errors.ts';
 import { parseRunConfig } from '../../config/run-config.ts';
 import type { ClassifierTrainerServiceHandlers } from '../../gen/ballast/v1/ClassifierTrainerService.ts';
+import type { EvaluateRequest__Output } from '../../gen/ballast/v1/EvaluateRequest.ts';
+import type { EvaluateResponse } from '../../gen/ballast/v1/EvaluateResponse.ts';
 import type { OpenRequest__Output } from '../../gen/ballast/v1/OpenRequest.ts';
 import type { OpenResponse } from '../../gen/ballast/v1/OpenResponse.ts';
 import type { OpenResult } from '../../gen/ballast/v1/OpenResult.ts';
@@ -42,14 +44,10 @@ export function trainerHandlers(
 
   return {
     open: (request, { signal }) => open({ thread, metrics, objects, log }, request, signal),
-    evaluate: async ({ split, predictionsPath }, { signal }) => {
-      const name = SPLITS[split];
-      if (name === undefined)
-        throw new UserError('split: missing; name train, validation, test or development');
-      const start = performance.now();
-      const measured = await thread.call('evaluate', { split: name, predictionsPath }, { signal });
+    evaluate: async (request, { signal }) => {
+      const result = await evaluate(thread, request, signal);
       await countGraphs();
-      return { metricsJson: JSON.stringify(measured), seconds: (performance.now() - start) / 1000 };
+      return result;
     },
     publishWeights: async () => {
       const { bytes, step } = await thread.call('exportWeights', undefined);
@@ -80,6 +78,18 @@ export function trainerHandlers(
     saveCheckpoint: async ({ dir }) => ({ weightsDigest: await thread.call('saveCheckpoint', dir) }),
     exportModel: async ({ dir }) => ({ weightsDigest: await thread.call('exportModel', dir) }),
   };
+}
+
+async function evaluate(
+  thread: ComputeThread<TrainerOperations>,
+  { split, predictionsPath }: EvaluateRequest__Output,
+  signal: AbortSignal,
+): Promise<EvaluateResponse> {
+  const name = SPLITS[split];
+  if (name === undefined) throw new UserError('split: missing; name train, validation, test or development');
+  const start = performance.now();
+  const measured = await thread.call('evaluate', { split: name, predictionsPath }, { signal });
+  return { metricsJson: JSON.stringify(measured), seconds: (performance.now() - start) / 1000 };
 }
 
 interface Tools {

@@ -108,14 +108,7 @@ export function logsView(store: RunStore, source: Source, id: string): View {
   const state = { name: '', lines: [] as readonly string[], from: 0, size: -1 };
   const draw = () => {
     const isAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
-    const shown = state.lines
-      .map(readLine)
-      .filter(
-        (line) =>
-          level.value === 'all' ||
-          line.level === 'error' ||
-          (level.value !== 'error' && line.level === 'warn'),
-      );
+    const shown = state.lines.map(readLine).filter((line) => isWanted(line.level, level.value));
     replace(box, ...shown.map((line) => h('span', { class: line.level }, `${line.text}\n`)));
     earlier.disabled = state.from === 0;
     if (isAtEnd) box.scrollTop = box.scrollHeight;
@@ -162,6 +155,11 @@ export function logsView(store: RunStore, source: Source, id: string): View {
       if (choice.value !== state.name) choose();
     },
   };
+}
+
+/** Whether a line of this level is among those chosen: 'all', 'warn and error' or 'error'. */
+function isWanted(level: string, choice: string): boolean {
+  return choice === 'all' || level === 'error' || (choice !== 'error' && level === 'warn');
 }
 
 function readLine(line: string): { level: string; text: string } {

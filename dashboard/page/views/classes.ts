@@ -10,6 +10,8 @@ import type { RunStore } from '../run-store.ts';
 import { keepFocus, sortableHeads, type Sorting, turnSorting } from '../sortable-table.ts';
 import type { View } from './view.ts';
 
+type Theme = Parameters<typeof heatMap>[1];
+
 type SortKey = 'name' | 'images' | 'recall' | 'quota' | 'change';
 
 interface ClassRow {
@@ -30,6 +32,8 @@ const COLUMNS: readonly { readonly key: SortKey; readonly title: string }[] = [
   { key: 'quota', title: 'last quota' },
   { key: 'change', title: 'change, points' },
 ];
+const NOTE =
+  'Adaptive sampling gives the next images to the classes that the classifier still gets wrong. In brackets: 95% interval from the number of images (Wilson). Choose a class to see its course.';
 const PAGE_ROWS = 50;
 const MAP_ROWS = 40;
 const MAP_COLUMNS = 160;
@@ -59,86 +63,44 @@ function compare(key: SortKey, a: ClassRow, b: ClassRow): number {
   return key === 'name' ? a.name.localeCompare(b.name) : low(a[key]) - low(b[key]);
 }
 
+interface ListState extends Sorting<SortKey> {
+  /** Part of a class's name. */
+  filter: string;
+  page: number;
+  /** Index of the class whose course is shown; null for the first one of the page. */
+  chosen: number | null;
+}
+
+/** The classes that the filter lets through, as they are sorted. */
+function matchingRows(store: RunStore, { filter, sort, isDown }: ListState): ClassRow[] {
+  const wanted = filter.toLowerCase();
+  const sign = isDown ? -1 : 1;
+  return rowsOf(store)
+    .filter(({ name }) => name.toLowerCase().includes(wanted))
+    .sort((a, b) => sign * compare(sort, a, b) || a.index - b.index);
+}
+
 export function classesView(store: RunStore): View {
-  const state = {
-    sort: 'images' as SortKey,
-    isDown: false,
-    filter: '',
-    page: 0,
-    chosen: null as number | null,
-  };
+  const state: ListState = { sort: 'images', isDown: false, filter: '', page: 0, chosen: null };
   const holder = h('div');
   const filter = h('input', { type: 'search', placeholder: 'name of a class' });
   const pager = h('div', { class: 'pager' });
   let shown: ClassRow[] = [];
 
-  const detail = chartBox((theme) => {
-    const { history, facts } = store;
-    const index = state.chosen ?? shown[0]?.index;
-    if (index === undefined || history.epoch.length === 0) return null;
-    const pick = (values: readonly (readonly (number | null)[] | null)[]) =>
-      values.map((vector) => vector?.[index] ?? null);
-    const series = [
-      { name: 'recall on validation', values: pick(history.recall), colour: 0 },
-      { name: 'accuracy that steers', values: pick(history.accuracy), colour: 2 },
-    ].filter(({ values }) => values.some((value) => value !== null));
-    return lineChart(
-      {
-        title: facts?.classes[index] ?? '',
-        x: history.epoch,
-        xLabel: 'epoch',
-        yLabel: 'share of its images',
-        kind: 'rate',
-        domain: 'zero',
-        series,
-      },
-      theme,
-    );
-  });
-  const quotas = chartBox((theme) => {
-    const { history, facts } = store;
-    const index = state.chosen ?? shown[0]?.index;
-    if (index === undefined || history.quota.every((entry) => entry === null)) return null;
-    const values = history.quota.map((vector) => vector?.[index] ?? null);
-    return lineChart(
-      {
-        title: `${facts?.classes[index] ?? ''}: quota`,
-        x: history.epoch,
-        xLabel: 'epoch',
-        yLabel: 'synthetic images asked for',
-        kind: 'count',
-        domain: 'zero',
-        series: [{ name: 'quota', values, colour: 4 }],
-      },
-      theme,
-    );
-  });
+  const chosen = () => state.chosen ?? shown[0]?.index;
+  const detail = chartBox((theme) => recallCourse(store, chosen(), theme));
+  const quotas = chartBox((theme) => quotaCourse(store, chosen(), theme));
   const maps = [
     chartBox((theme) => courseMap(store, shown, 'recall', theme)),
     chartBox((theme) => courseMap(store, shown, 'quota', theme)),
   ];
 
   const draw = () => {
-    const all = rowsOf(store);
-    const wanted = state.filter.toLowerCase();
-    const sign = state.isDown ? -1 : 1;
-    const matching = all
-      .filter(({ name }) => name.toLowerCase().includes(wanted))
-      .sort((a, b) => sign * compare(state.sort, a, b) || a.index - b.index);
+    const matching = matchingRows(store, state);
     const pages = Math.max(1, Math.ceil(matching.length / PAGE_ROWS));
     state.page = Math.min(state.page, pages - 1);
     shown = matching.slice(state.page * PAGE_ROWS, (state.page + 1) * PAGE_ROWS);
-    keepFocus(holder, () =>
-      replace(
-        holder,
-        classTable(
-          shown,
-          state,
-          (key) => sortBy(key),
-          (index) => choose(index),
-        ),
-      ),
-    );
+    keepFocus(holder, () => replace(holder, classTable(shown, state, sortBy, choose)));
     replace(
       pager,
       h('span', { class: 'note' }, plural(matching.length, 'class')),
@@ -165,13 +127,11 @@ export function classesView(store: RunStore): View {
     state.page = 0;
     draw();
   });
-  const note =
-    'Adaptive sampling gives the next images to the classes that the classifier still gets wrong. In brackets: 95% interval from the number of images (Wilson). Choose a class to see its course.';
   return {
     element: section(
       'classes',
       'Classes',
-      note,
+      NOTE,
       h('div', { class: 'bar' }, labelled('Filter', filter), pager),
       h('div', { class: 'columns' }, holder, h('div', {}, detail.element, quotas.element)),
       h('div', { class: 'figures wide' }, ...maps.map((box) => box.element)),
@@ -179,6 +139,30 @@ export function classesView(store: RunStore): View {
     reads: ['facts', 'epochs'],
     update: draw,
   };
+}
+
+/** Recall of a class over the epochs; null when there is nothing to draw. */
+function recallCourse({ history, facts }: RunStore, index: number | undefined, theme: Theme) {
+  if (index === undefined || history.epoch.length === 0) return null;
+  const pick = (values: readonly (readonly (number | null)[] | null)[]) =>
+    values.map((vector) => vector?.[index] ?? null);
+  const series = [
+    { name: 'recall on validation', values: pick(history.recall), colour: 0 },
+    { name: 'accuracy that steers', values: pick(history.accuracy), colour: 2 },
+  ].filter(({ values }) => values.some((value) => value !== null));
+  const axes = { x: history.epoch, xLabel: 'epoch', yLabel: 'share of its images' };
+  const title = facts?.classes[index] ?? '';
+  return lineChart({ title, ...axes, kind: 'rate', domain: 'zero', series }, theme);
+}
+
+/** Quota of a class over the epochs; null when there is nothing to draw. */
+function quotaCourse({ history, facts }: RunStore, index: number | undefined, theme: Theme) {
+  if (index === undefined || history.quota.every((entry) => entry === null)) return null;
+  const values = history.quota.map((vector) => vector?.[index] ?? null);
+  const axes = { x: history.epoch, xLabel: 'epoch', yLabel: 'synthetic images asked for' };
+  const title = `${facts?.classes[index] ?? ''}: quota`;
+  const series = [{ name: 'quota', values, colour: 4 }];
+  return lineChart({ title, ...axes, kind: 'count', domain: 'zero', series }, theme);
 }
 
 function classTable(
@@ -231,7 +215,7 @@ function courseMap(
   { history, facts }: RunStore,
   shown: readonly ClassRow[],
   what: 'recall' | 'quota',
-  theme: Parameters<typeof heatMap>[1],
+  theme: Theme,
 ) {
   const vectors = history[what];
   if (history.epoch.length < 2 || vectors.every((entry) => entry === null)) return null;

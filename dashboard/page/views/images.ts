@@ -46,33 +46,13 @@ export function imagesView(store: RunStore, source: Source, id: string): View {
     const key = [epoch, filter.value, withNearest.checked, facts.classes.length].join(' ');
     if (key === state.drawn) return;
     state.drawn = key;
-    if (frame?.source == null)
-      return replace(holder, h('p', { class: 'note' }, `The picture of epoch ${epoch} is not here.`));
-    if (frame.index === null)
-      return replace(
-        holder,
-        h('img', {
-          src: frame.source,
-          alt: `Synthetic images of epoch ${epoch}, a row a class`,
-          class: 'whole',
-        }),
-      );
-    const wanted = filter.value.toLowerCase();
-    const matching = classesBySize(store).filter((index) =>
-      (facts.classes[index] ?? '').toLowerCase().includes(wanted),
-    );
-    setText(
-      note,
-      matching.length > SHOWN_CLASSES
-        ? `The ${SHOWN_CLASSES} smallest of ${plural(matching.length, 'class')}; filter by name for others.`
-        : '',
-    );
-    replace(
-      holder,
-      ...matching
-        .slice(0, SHOWN_CLASSES)
-        .map((index) => gallery(store, index, frame, realFrame, withNearest.checked)),
-    );
+    const content = framed(store, frame, epoch, {
+      realFrame,
+      name: filter.value,
+      nearest: withNearest.checked,
+    });
+    setText(note, content.note);
+    replace(holder, ...content.parts);
   };
   const redraw = () => void draw();
   slider.addEventListener('input', () => {
@@ -92,6 +72,39 @@ export function imagesView(store: RunStore, source: Source, id: string): View {
       slider.setAttribute('aria-valuetext', `epoch ${grids[Number(slider.value)] ?? ''}`);
       redraw();
     },
+  };
+}
+
+interface FrameOptions {
+  readonly realFrame: GridFrame | null;
+  /** Part of the names of the classes wanted. */
+  readonly name: string;
+  /** Whether each image has its nearest training image beside it. */
+  readonly nearest: boolean;
+}
+
+/** An epoch's images, and what is said above them. */
+function framed(
+  store: RunStore,
+  frame: GridFrame | null,
+  epoch: number,
+  { realFrame, name, nearest }: FrameOptions,
+): { readonly note: string; readonly parts: readonly HTMLElement[] } {
+  if (frame?.source == null)
+    return { note: '', parts: [h('p', { class: 'note' }, `The picture of epoch ${epoch} is not here.`)] };
+  if (frame.index === null) {
+    const alt = `Synthetic images of epoch ${epoch}, a row a class`;
+    return { note: '', parts: [h('img', { src: frame.source, alt, class: 'whole' })] };
+  }
+  const wanted = name.toLowerCase();
+  const matching = classesBySize(store).filter((index) =>
+    (store.facts?.classes[index] ?? '').toLowerCase().includes(wanted),
+  );
+  const note = `The ${SHOWN_CLASSES} smallest of ${plural(matching.length, 'class')}; filter by name for others.`;
+  const shown = matching.slice(0, SHOWN_CLASSES);
+  return {
+    note: matching.length > SHOWN_CLASSES ? note : '',
+    parts: shown.map((index) => gallery(store, index, frame, realFrame, nearest)),
   };
 }
 

@@ -37,6 +37,42 @@ function compare(key: SortKey, a: RunSummary, b: RunSummary): number {
   return String(x ?? '').localeCompare(String(y ?? ''), undefined, { numeric: true });
 }
 
+function matchingRuns(
+  { runs }: RunList,
+  filter: string,
+  { sort, isDown }: Readonly<Sorting<SortKey>>,
+): RunSummary[] {
+  const words = filter
+    .toLowerCase()
+    .split(' ')
+    .filter((word) => word !== '');
+  const sign = isDown ? -1 : 1;
+  return runs
+    .filter((run) => matches(run, words))
+    .sort((a, b) => sign * compare(sort, a, b) || a.id.localeCompare(b.id));
+}
+
+function describeList({ runs, isCut }: RunList, matching: number): string {
+  if (runs.length === 0) return 'There is no run here yet. Start one with `ballast run`.';
+  const isNarrowed = matching < runs.length ? ` of ${runs.length}` : '';
+  const more = matching > MOST_ROWS ? `; the first ${MOST_ROWS} are shown, filter for others` : '';
+  const cut = isCut ? '. Not all folders were looked into: there are too many' : '';
+  return `${plural(matching, 'run')}${isNarrowed}${more}${cut}`;
+}
+
+function studyLinks({ studies }: RunList): HTMLElement[] {
+  if (studies.length === 0) return [];
+  const links = studies.map(({ id, title }) =>
+    h(
+      'li',
+      {},
+      h('a', { href: `#/studies/${encodeURIComponent(id)}` }, title),
+      h('span', { class: 'note' }, ` ${id}`),
+    ),
+  );
+  return [h('h2', {}, 'Comparisons and studies'), h('ul', { class: 'links' }, ...links)];
+}
+
 export interface RunsPage {
   readonly element: HTMLElement;
   show(list: RunList): void;
@@ -57,46 +93,11 @@ export function runsPage(mayAct: boolean): RunsPage {
   const draw = () => {
     const { list } = state;
     if (list === null) return;
-    const words = filter.value
-      .toLowerCase()
-      .split(' ')
-      .filter((word) => word !== '');
-    const sign = state.isDown ? -1 : 1;
-    const matching = list.runs
-      .filter((run) => matches(run, words))
-      .sort((a, b) => sign * compare(state.sort, a, b) || a.id.localeCompare(b.id));
-    const isNarrowed = matching.length < list.runs.length ? ` of ${list.runs.length}` : '';
-    const more = matching.length > MOST_ROWS ? `; the first ${MOST_ROWS} are shown, filter for others` : '';
-    told.textContent =
-      list.runs.length === 0
-        ? 'There is no run here yet. Start one with `ballast run`.'
-        : `${plural(matching.length, 'run')}${isNarrowed}${more}${list.isCut ? '. Not all folders were looked into: there are too many' : ''}`;
-    keepFocus(holder, () =>
-      replace(
-        holder,
-        ...(list.runs.length === 0 ? [] : [runTable(matching.slice(0, MOST_ROWS), state, sortBy, choose)]),
-      ),
-    );
-    replace(
-      studies,
-      ...(list.studies.length === 0
-        ? []
-        : [
-            h('h2', {}, 'Comparisons and studies'),
-            h(
-              'ul',
-              { class: 'links' },
-              ...list.studies.map(({ id, title }) =>
-                h(
-                  'li',
-                  {},
-                  h('a', { href: `#/studies/${encodeURIComponent(id)}` }, title),
-                  h('span', { class: 'note' }, ` ${id}`),
-                ),
-              ),
-            ),
-          ]),
-    );
+    const matching = matchingRuns(list, filter.value, state);
+    told.textContent = describeList(list, matching.length);
+    const table = list.runs.length > 0 && runTable(matching.slice(0, MOST_ROWS), state, sortBy, choose);
+    keepFocus(holder, () => replace(holder, table));
+    replace(studies, ...studyLinks(list));
     compareLink.hidden = state.chosen.size < 2;
     compareLink.textContent = `Compare ${state.chosen.size} runs`;
     compareLink.href = `#/compare/${[...state.chosen].map(encodeURIComponent).join(',')}`;
