@@ -137,8 +137,8 @@ describe('a run', () => {
         },
       ],
     });
-    expect(readReport(dir).environment['workers']).toMatch(
-      /^onnxruntime-node [\d.]+ .*: diffusion-worker-0, diffusion-worker-1$/,
+    expect(readReport(dir).environment['actors']).toMatch(
+      /^onnxruntime-node [\d.]+ .*: classifier-trainer, diffusion-worker-0, diffusion-worker-1$/,
     );
     const topics = jsonLines<{ topic: string }>(readFileSync(join(dir, 'events.jsonl'), 'utf8')).map(
       ({ topic }) => topic,

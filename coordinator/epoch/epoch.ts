@@ -12,7 +12,7 @@ import { decideQuota, readsAccuracy, UNMEASURED_ACCURACY } from './adaptive-samp
 import type { Crew } from '../crew/crew.ts';
 import { toPreparation } from './preparation.ts';
 import { countClasses, fidelityOf } from './fidelity.ts';
-import type { ActorEngine } from '../records/environment.ts';
+import type { ActorEngine } from '../../report/engines.ts';
 import type { RunFolder } from '../records/run-folder.ts';
 import type { RunState, SamplingState } from '../records/run-state.ts';
 import { planShards } from './sharding.ts';

@@ -8,7 +8,7 @@ import { openEventLog } from '../../actors/control/event-log.ts';
 import { silentLog } from '../../common/log.ts';
 import { parseRunConfig, type RunConfig } from '../../config/run-config.ts';
 import type { EpochRecord, RunEvent, RunReport } from '../../report/records.ts';
-import type { ActorEngine } from '../records/environment.ts';
+import type { ActorEngine } from '../../report/engines.ts';
 import { createRunEvents } from '../records/run-events.ts';
 import { RunFolder } from '../records/run-folder.ts';
 import { runLoop, type RunOutcome } from './run-loop.ts';
@@ -249,7 +249,7 @@ describe('when processes die', () => {
     expect(essence(report)).toEqual(essence(calm));
     expect(report.epochs.some((record) => record.shardsRedone > 0)).toBe(true);
     // As where `auto` chooses another device after a restart.
-    expect(report.environment['workers']).toBe('fake: w0, w1; fake, restarted: w0');
+    expect(report.environment['actors']).toBe('fake: classifier-trainer, w0, w1; fake, restarted: w0');
   });
 
   it('makes images again that were lost before the trainer pulled them', async () => {
@@ -413,7 +413,7 @@ describe('cancelling and resuming', () => {
       [engine('classifier-trainer'), engine('w0'), engine('w1')],
       [engine('classifier-trainer'), engine('w0'), engine('w1'), engine('w2')],
     ]);
-    expect(environment).toMatchObject({ engine: 'fake', workers: 'fake: w0, w1, w2' });
+    expect(environment).toMatchObject({ engine: 'fake', actors: 'fake: classifier-trainer, w0, w1, w2' });
   });
 
   it('mends metrics.jsonl from the checkpoint', async () => {

@@ -12,7 +12,7 @@ import { type ActorLink, type Crew, type LinkStatus, TrainerLost, when, whenAliv
 import { evaluate, recordEngines, runEpoch, type EpochTools } from './epoch.ts';
 import { countClasses } from './fidelity.ts';
 import { openedBy } from './preparation.ts';
-import { describeEngines, type ActorEngine } from '../records/environment.ts';
+import { actorFacts, type ActorEngine } from '../../report/engines.ts';
 import type { RunEvents } from '../records/run-events.ts';
 import type { RunFolder } from '../records/run-folder.ts';
 import type { RunMetrics } from './run-metrics.ts';
@@ -160,13 +160,6 @@ function trainerEngine({ trainer }: Crew, { environment }: OpenResult__Output): 
   return { actor: trainer.name, engine: environment['engine'] ?? '', choice: environment['device'] ?? '' };
 }
 
-/** What made the run's images, over all of its starts. */
-async function workerFacts({ folder, crew }: RunInput): Promise<Record<string, string>> {
-  const engines = (await folder.readStarts()).flatMap((start) => start.engines ?? []);
-  const workers = describeEngines(engines.filter(({ actor }) => actor !== crew.trainer.name));
-  return workers === '' ? {} : { workers };
-}
-
 /** Test, or development in its place, is evaluated here and nowhere else. */
 const SPLITS = { test: 'SPLIT_TEST', development: 'SPLIT_DEVELOPMENT' } as const;
 
@@ -196,7 +189,7 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
     syntheticImages: state.records.reduce((sum, record) => sum + record.syntheticImages, 0),
     seconds: state.seconds + (clock() - startMs) / 1000,
     weightsDigest,
-    environment: { ...input.environment, ...opened.environment, ...(await workerFacts(input)) },
+    environment: { ...input.environment, ...opened.environment, ...actorFacts(await folder.readEngines()) },
     epochs: state.records,
     validation: last?.validation ?? null,
     test,

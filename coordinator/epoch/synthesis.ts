@@ -9,7 +9,7 @@ import type { ObjectRef__Output } from '../../gen/ballast/v1/ObjectRef.ts';
 import type { SynthesizeShardRequest } from '../../gen/ballast/v1/SynthesizeShardRequest.ts';
 import type { SynthesizeShardResponse__Output } from '../../gen/ballast/v1/SynthesizeShardResponse.ts';
 import type { ActorLink, Crew, LinkStatus, WorkerHandle, WorkerShare } from '../crew/crew.ts';
-import type { ActorEngine } from '../records/environment.ts';
+import type { ActorEngine } from '../../report/engines.ts';
 import type { RunEvents } from '../records/run-events.ts';
 import type { RunMetrics } from './run-metrics.ts';
 import {

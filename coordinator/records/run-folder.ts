@@ -19,9 +19,9 @@ import { UserError } from '../../common/errors.ts';
 import { ensureDirectory, writeFileAtomic, writeFileExclusive } from '../../common/files.ts';
 import { parseJson, parseJsonObject } from '../../common/json-file.ts';
 import { parseRunConfig, type RunConfig } from '../../config/run-config.ts';
+import { type ActorEngine, unequalEngines } from '../../report/engines.ts';
 import type { RunReport } from '../../report/records.ts';
 import { Checkpoints, epochName, readOrNull, removeHalfWritten } from './checkpoints.ts';
-import { type ActorEngine, unequalEngines } from './environment.ts';
 import type { RunState } from './run-state.ts';
 
 /** One start of a run, as environment.json lists it. */
@@ -153,12 +153,12 @@ export class RunFolder {
 
   /** Adds a start of the run to environment.json. */
   async addEnvironment(entry: EnvironmentEntry): Promise<void> {
-    await this.#writeStarts([...(await this.readStarts()), entry]);
+    await this.#writeStarts([...(await this.#readStarts()), entry]);
   }
 
   /** Adds to the latest start what its actors computed on; what it names already stays as it is. */
   async addEngines(engines: readonly ActorEngine[]): Promise<void> {
-    const starts = await this.readStarts();
+    const starts = await this.#readStarts();
     const latest = starts.at(-1);
     if (latest === undefined) return; // somebody deleted the file
     const known = latest.engines ?? [];
@@ -167,8 +167,12 @@ export class RunFolder {
     await this.#writeStarts([...starts.slice(0, -1), { ...latest, engines: all }]);
   }
 
-  /** The starts in environment.json. @throws UserError if it is damaged */
-  async readStarts(): Promise<readonly EnvironmentEntry[]> {
+  /** What the actors of all starts computed on. @throws UserError if environment.json is damaged */
+  async readEngines(): Promise<ActorEngine[]> {
+    return (await this.#readStarts()).flatMap((start) => start.engines ?? []);
+  }
+
+  async #readStarts(): Promise<readonly EnvironmentEntry[]> {
     const text = await readOrNull(this.#environmentPath);
     const advice = 'delete it: it only records the machine and versions of the run';
     const starts =

@@ -2,6 +2,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { errorCode } from '../../common/errors.ts';
+import { actorFacts, type ActorEngine } from '../../report/engines.ts';
 import type { RunReport } from '../../report/records.ts';
 import { evaluationOf } from './epochs.ts';
 import type { Evaluation, EventLine, RunFacts, RunState } from './run-model.ts';
@@ -107,7 +108,7 @@ export async function readFacts(dir: string, id: string, told: Told, nowMs: numb
     seconds: number(report?.seconds),
     workers: number(report?.workers) ?? number(starts.at(-1)?.['workers']),
     weightsDigest: text(report?.weightsDigest),
-    environment: report?.environment ?? textsOf(object(starts.at(-1)?.['facts'])),
+    environment: report?.environment ?? environmentOf(starts),
     doubts: report === null ? [] : doubtsOf(report),
     logs: logs.filter((name) => name.endsWith('.log')).sort(),
     predictions: files
@@ -118,6 +119,16 @@ export async function readFacts(dir: string, id: string, told: Told, nowMs: numb
     hasRealImages: grids.includes('real.png'),
     evaluations,
   };
+}
+
+/** The facts of the last start, and what the actors of all starts computed on. */
+function environmentOf(starts: readonly Json[]): Record<string, string> {
+  const engines = starts.flatMap((start) => list(start['engines']).map(object)).map(toEngine);
+  return { ...textsOf(object(starts.at(-1)?.['facts'])), ...actorFacts(engines) };
+}
+
+function toEngine({ actor, engine, choice }: Json): ActorEngine {
+  return { actor: text(actor) ?? '', engine: text(engine) ?? '', choice: text(choice) ?? '' };
 }
 
 function textsOf(facts: Json): Record<string, string> {

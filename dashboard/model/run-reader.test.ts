@@ -57,10 +57,13 @@ describe('a run', () => {
     });
     await writeFile(join(dir, 'events.jsonl'), lines([event(1)]));
     const reader = new RunReader(dir, 'a');
+    const starts = [{ facts: { node: 'v20' }, engines: [{ actor: 'w', engine: 'webgpu on A', choice: '' }] }];
+    await writeFile(join(dir, 'environment.json'), JSON.stringify({ starts }));
     const cursor = reader.newCursor();
     await reader.refresh();
     const whole = reader.update(cursor)!;
     expect(whole.isWhole).toBe(true);
+    expect(whole.facts?.environment).toEqual({ node: 'v20', actors: 'webgpu on A: w' });
     expect(whole.facts).toMatchObject({ method: 'iois', seed: 4, plannedEpochs: 9, state: 'stopped' });
     expect(whole.epochs.epoch).toEqual([1, 2]);
     expect(whole.spans[0]).toMatchObject({

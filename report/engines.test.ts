@@ -1,17 +1,19 @@
 import { expect, it } from 'vitest';
-import { describeEngines, unequalEngines } from './environment.ts';
+import { actorFacts, unequalEngines } from './engines.ts';
 
 const worker = (i: number, engine: string, choice = '') => ({ actor: `worker-${i}`, engine, choice });
 
 it('names the actors of each engine, in the order of their numbers', () => {
   const engines = [worker(10, 'webgpu on A'), worker(2, 'webgpu on A'), worker(3, 'cpu'), worker(2, 'cpu')];
-  expect(describeEngines(engines)).toBe('webgpu on A: worker-2, worker-10; cpu: worker-2, worker-3');
-  expect(describeEngines([])).toBe('');
+  expect(actorFacts(engines)).toEqual({
+    actors: 'webgpu on A: worker-2, worker-10; cpu: worker-2, worker-3',
+  });
+  expect(actorFacts([])).toEqual({});
 });
 
 it('counts the names of a crowd', () => {
   const engines = Array.from({ length: 512 }, (_, i) => worker(i, 'cpu'));
-  expect(describeEngines(engines)).toMatch(/^cpu: worker-0, .*, worker-7 and 504 more$/);
+  expect(actorFacts(engines)['actors']).toMatch(/^cpu: worker-0, .*, worker-7 and 504 more$/);
 });
 
 it('keeps each actor on each engine once', () => {
