@@ -21,6 +21,7 @@ import { startPeer } from './peer.ts';
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe/i;
 /** Less is not enough to compile a case and to run it three times. */
 const LEAST_MS = 5000;
+const MOST_MINUTES = 600;
 /** A case that takes longer than this many shares of the time is given up. */
 const SHARES = 2;
 
@@ -43,11 +44,14 @@ export async function gpu(args: readonly string[]): Promise<void> {
   const settings = readSettings(args);
   const card = await findCard(settings);
   const isSoftware = SOFTWARE.test(card);
+  const known = gpuCaseNames(isSoftware);
+  const names = known.filter((name) => name.includes(settings.only));
+  if (names.length === 0)
+    throw new UserError(`--only ${settings.only}: in the name of no case; use a part of ${known.join(', ')}`);
   const work = await mkdtemp(join(tmpdir(), 'ballast-bench-gpu-'));
   const peer = await openPeer(card, isSoftware);
   try {
     if (!settings.isJson) console.log(`device: ${card}; peer: ${peer?.name ?? 'none'}`);
-    const names = gpuCaseNames(isSoftware).filter((name) => name.includes(settings.only));
     const { results, leftOut } = await measureAll(names, { ...settings, work, peer });
     const row = { name: 'gpu', device: card, peer: peer?.name ?? null, results, leftOut };
     if (settings.isJson) console.log(JSON.stringify(row));
@@ -74,7 +78,8 @@ function readSettings(args: readonly string[]): Settings {
   if (device !== 'webgpu' && device !== 'cuda')
     throw new UserError(`--device ${device}: give webgpu or cuda`);
   const [minutes, mostRounds] = [Number(values.minutes), Number(values.rounds)];
-  if (!(minutes > 0)) throw new UserError(`--minutes ${values.minutes}: give a number above 0`);
+  if (!(minutes > 0 && minutes <= MOST_MINUTES))
+    throw new UserError(`--minutes ${values.minutes}: give a number above 0 and at most ${MOST_MINUTES}`);
   if (!(Number.isInteger(mostRounds) && mostRounds > 0))
     throw new UserError(`--rounds ${values.rounds}: give a whole number of at least 1`);
   return {
