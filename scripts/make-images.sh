@@ -43,7 +43,6 @@ if [ ! -d "$base" ]; then
   tar -xzf "$work"/node-*.tgz -C "$work" package/bin/node
   mv "$work/package/bin/node" "$work/root/usr/local/bin/node"
   cp "$work/root/usr/bin/tini-static" "$work/root/usr/local/bin/tini"
-  ln -s /opt/ballast/dist/bundle/cli/main.js "$work/root/usr/local/bin/ballast"
   mkdir -p "$work/root/dev" # the runtime fills it
   chmod 755 "$work/root"
   mv "$work/root" "$base"
@@ -53,6 +52,7 @@ rm -rf "$images/root.new"
 cp -al "$base" "$images/root.new"
 rm -rf "$images/root.new/opt/ballast"
 scripts/image-root.sh cpu "$images/root.new/opt/ballast" >&2
+ln -sf /opt/ballast/dist/bundle/cli/main.js "$images/root.new/usr/local/bin/ballast" # whatever an older base has
 rm -rf "$images/root"
 mv "$images/root.new" "$images/root"
 echo "$images/root"
