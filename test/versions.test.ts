@@ -4,14 +4,9 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { packageRoot } from '../common/package-root.ts';
+import { PINS } from './support/k8s/modules.ts';
 
 const text = (...path: string[]) => readFileSync(join(packageRoot(), ...path), 'utf8');
-const PINS = Object.fromEntries(
-  [...text('k8s', 'versions.env').matchAll(/^([A-Z0-9_]+)=(.*)$/gm)].map(([, name, value]) => [
-    name!,
-    value!,
-  ]),
-);
 
 it('the package, the chart and the images have one version', () => {
   const chart = parse(text('k8s', 'chart', 'Chart.yaml')) as {

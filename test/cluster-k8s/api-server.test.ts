@@ -1,22 +1,15 @@
 // The chart against a real API server (build.sh): every object of each choice is accepted strictly and without a warning, in a
 // namespace that enforces the restricted standard, and helm installs, upgrades and uninstalls it. No pod is started here.
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packageRoot } from '../../common/package-root.ts';
 import { type ApiServer, startApiServer, whyNoApiServer } from '../support/k8s/control-plane.ts';
+import { createDefinitions } from '../support/k8s/modules.ts';
 import { type Choice, helm, whyNotRendered } from '../support/k8s/objects.ts';
 
 const missing = whyNoApiServer() ?? whyNotRendered();
-
-/** Modules whose releases hold definitions of the kinds that `gpu` uses, and where. */
-const DEFINITIONS = [
-  ['github.com/kedacore/keda/v2@v2.21.0', 'config/crd/bases', /scaledobjects/],
-  ['github.com/cert-manager/cert-manager@v1.21.2', 'deploy/crds', /certificates|issuers/],
-  ['github.com/prometheus-operator/prometheus-operator@v0.85.0', 'example/prometheus-operator-crd', /podmonitors|prometheusrules/],
-] as const; // prettier-ignore
 
 const WARNED = {
   'pod-security.kubernetes.io/enforce': 'restricted',
@@ -41,17 +34,7 @@ describe.skipIf(missing !== null)(
           ...{ apiVersion: 'v1', kind: 'Namespace' },
           metadata: { name, labels: WARNED },
         });
-      for (const [module, path, pattern] of DEFINITIONS) {
-        const { Dir } = JSON.parse(
-          execFileSync('go', ['mod', 'download', '-json', module], { encoding: 'utf8', cwd: folder }),
-        ) as { Dir: string };
-        const files = readdirSync(join(Dir, path)).filter((file) => pattern.test(file));
-        expect(files.length, module).toBeGreaterThan(0);
-        for (const file of files) {
-          const { status, errors } = server.cluster.kubectl(['create', '-f', join(Dir, path, file)]);
-          expect({ status, errors }).toEqual({ status: 0, errors: '' });
-        }
-      }
+      createDefinitions(server.cluster, ['keda', 'cert-manager', 'prometheus-operator']);
     }, 600_000);
 
     afterAll(async () => {

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'yaml';
+import type { Host } from './network.ts';
 
 export const hasPrometheus = ['prometheus', 'promtool'].every(
   (program) => spawnSync(program, ['--version']).status === 0,
@@ -50,18 +51,26 @@ export interface PrometheusOptions {
   readonly folder: string;
   readonly targets: readonly ScrapeTarget[];
   readonly ruleFiles: readonly string[];
+  /** More jobs, as its configuration has them. */
+  readonly scrapeConfigs?: readonly object[];
+  /** A machine of a test network to run on, at port 9090; by default this one, at any port. */
+  readonly host?: Host;
 }
 
 /** The configuration that `startPrometheus` gives it. */
-export function prometheusConfig({ targets, ruleFiles }: Omit<PrometheusOptions, 'folder'>): string {
-  const jobs = [...new Set(targets.map(({ job }) => job))];
+export function prometheusConfig({
+  targets,
+  ruleFiles,
+  scrapeConfigs = [],
+}: Omit<PrometheusOptions, 'folder' | 'host'>): string {
+  const jobs = [...new Set(targets.map(({ job }) => job))].map((job) => ({
+    job_name: job,
+    static_configs: [{ targets: targets.filter((each) => each.job === job).map(({ address }) => address) }],
+  }));
   return stringify({
     global: { scrape_interval: '2s', scrape_timeout: '2s', evaluation_interval: '2s' },
     rule_files: ruleFiles,
-    scrape_configs: jobs.map((job) => ({
-      job_name: job,
-      static_configs: [{ targets: targets.filter((each) => each.job === job).map(({ address }) => address) }],
-    })),
+    scrape_configs: [...jobs, ...scrapeConfigs],
   });
 }
 
@@ -76,19 +85,17 @@ export class Prometheus {
     this.#child = child;
   }
 
-  /** Starts one on a free port; resolves when it answers. It scrapes, and evaluates rules, every two seconds. */
+  /** Starts one; resolves when it answers. It scrapes, and evaluates rules, every two seconds. */
   static async start(options: PrometheusOptions): Promise<Prometheus> {
     const configFile = join(options.folder, 'prometheus.yaml');
     writeFileSync(configFile, prometheusConfig(options));
-    const child = spawn(
-      'prometheus',
-      [
-        `--config.file=${configFile}`,
-        `--storage.tsdb.path=${join(options.folder, 'data')}`,
-        '--web.listen-address=127.0.0.1:0',
-      ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
-    );
+    const { host } = options;
+    const words = [
+      ...[...(host?.enter ?? []), 'prometheus', `--config.file=${configFile}`],
+      `--storage.tsdb.path=${join(options.folder, 'data')}`,
+      `--web.listen-address=${host === undefined ? '127.0.0.1:0' : `${host.address}:9090`}`,
+    ];
+    const child = spawn(words[0]!, words.slice(1), { stdio: ['ignore', 'ignore', 'pipe'] });
     let output = '';
     const listens = new Promise<string>((resolve, reject) => {
       child.stderr.on('data', (text: Buffer) => {

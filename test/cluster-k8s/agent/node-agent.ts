@@ -20,15 +20,15 @@ import {
   type V1EndpointSlice,
   type V1Pod,
 } from '@kubernetes/client-node';
-import type { Host, TestNetwork } from '../../support/network.ts';
+import type { Host } from '../../support/network.ts';
 import { PodRun } from './pod-run.ts';
 
 export interface AgentOptions {
   readonly kubeconfig: string;
   /** Names of the nodes. */
   readonly nodes: readonly string[];
-  /** Each pod takes one of its hosts. */
-  readonly network: TestNetwork;
+  /** Machines of a test network; each pod takes one. */
+  readonly hosts: readonly Host[];
   readonly folder: string;
   readonly apiServer: { readonly host: string; readonly port: number };
 }
@@ -59,7 +59,7 @@ export class NodeAgent {
 
   private constructor(options: AgentOptions) {
     this.#options = options;
-    this.#free = [...options.network.hosts];
+    this.#free = [...options.hosts];
     this.#config.loadFromFile(options.kubeconfig);
     this.#core = this.#config.makeApiClient(CoreV1Api);
     this.#leases = this.#config.makeApiClient(CoordinationV1Api);

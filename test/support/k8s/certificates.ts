@@ -1,6 +1,6 @@
 /** Files of the secrets of a release: those that are in it, and those that cert-manager would make, made with openssl. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type KubeObject, RELEASE } from './objects.ts';
 
@@ -64,6 +64,26 @@ export function givenSecrets(objects: readonly KubeObject[]): Secrets {
         { ...Object.fromEntries(decoded(data as Files)), ...(stringData as Files) },
       ]),
   );
+}
+
+export interface Issued {
+  readonly authority: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** An authority of its own, and a certificate of it for both ends, as the files ca.crt, tls.crt and tls.key of a folder. */
+export function issueCertificate(
+  folder: string,
+  { name, dnsNames = [] }: { readonly name: string; readonly dnsNames?: readonly string[] },
+): Issued {
+  mkdirSync(folder, { recursive: true });
+  const openssl = (...args: readonly string[]) =>
+    execFileSync('openssl', args, { stdio: 'pipe', cwd: folder });
+  openssl('req', '-x509', ...KEY, '-keyout', 'ca.key', '-out', 'ca.crt', '-subj', `/CN=${name}-authority`);
+  sign({ secretName: 'tls', commonName: name, dnsNames: [name, ...dnsNames] }, folder, openssl);
+  const [authority, certificate, key] = ['ca.crt', 'tls.crt', 'tls.key'].map((file) => join(folder, file));
+  return { authority: authority!, certificate: certificate!, key: key! };
 }
 
 function sign(

@@ -11,6 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { packageRoot } from '../../../common/package-root.ts';
 import { keepPort } from '../ports.ts';
+import { issueCertificate } from './certificates.ts';
 import { HELM_PATH } from './objects.ts';
 
 const SERVERS =
@@ -29,7 +30,8 @@ export function whyNoControlPlane(): string | null {
   return whyNot(['etcd', 'kube-apiserver', ...CONTROLLERS]);
 }
 
-function whyNot(servers: readonly string[]): string | null {
+/** Why one of these programs of build.sh, or kubectl, is not here; null if they are. */
+export function whyNot(servers: readonly string[]): string | null {
   for (const server of servers)
     if (!existsSync(join(SERVERS, server))) return `${server} is not built: test/cluster-k8s/build.sh`;
   if (spawnSync('kubectl', ['version', '--client']).status !== 0) return 'kubectl is not there';
@@ -143,6 +145,7 @@ export async function startApiServer(
     ...['--authorization-mode', 'RBAC', '--service-cluster-ip-range', '10.96.0.0/16'],
     ...['--service-account-issuer', 'https://kubernetes.default.svc'],
     ...keys.flatMap((flag) => [flag, path('accounts.key')]),
+    ...(isWhole ? aggregationFlags(path) : []),
   ]);
   // The certificate that it made for itself is its own authority.
   const authority = path('certificates/apiserver.crt');
@@ -161,6 +164,20 @@ export async function startApiServer(
       writeConfig(path(`${account}.kubeconfig`), where, tokenOf(cluster, namespace, account)),
     stop: () => stopAll([...controllers, server.child, etcd.child]),
   };
+}
+
+/** By them it passes requests on to servers of more APIs, such as one of metrics, and shows those servers who asks. */
+function aggregationFlags(path: (name: string) => string): string[] {
+  const proxy = 'front-proxy';
+  const { authority, certificate, key } = issueCertificate(path(proxy), { name: proxy });
+  return [
+    ...['--requestheader-client-ca-file', authority, '--requestheader-allowed-names', proxy],
+    ...['--requestheader-username-headers', 'X-Remote-User'],
+    ...['--requestheader-group-headers', 'X-Remote-Group'],
+    ...['--requestheader-extra-headers-prefix', 'X-Remote-Extra-'],
+    ...['--proxy-client-cert-file', certificate, '--proxy-client-key-file', key],
+    '--enable-aggregator-routing', // to addresses of pods: nothing here routes those of Services
+  ];
 }
 
 /** A short-lived token of a service account. @throws Error with what kubectl says. */
@@ -195,8 +212,29 @@ function startControllers(kubeconfig: string, path: (name: string) => string): C
   return [launch(manager, [...common, ...keys]), launch(scheduler, common)].map(({ child }) => child);
 }
 
-function launch(name: string, args: readonly string[]): { child: ChildProcess; log: string[] } {
-  const child = spawn(join(SERVERS, name), args, { stdio: ['ignore', 'ignore', 'pipe'] });
+export interface Launched {
+  readonly child: ChildProcess;
+  /** The last of what it says. */
+  readonly log: readonly string[];
+}
+
+interface LaunchOptions {
+  /** Words before the command. */
+  readonly enter?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Starts a program of build.sh. */
+export function launch(
+  name: string,
+  args: readonly string[],
+  { enter = [], environment = {} }: LaunchOptions = {},
+): Launched {
+  const [command, ...words] = [...enter, join(SERVERS, name), ...args] as [string, ...string[]];
+  const child = spawn(command, words, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, ...environment },
+  });
   const log: string[] = [];
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     log.push(text);
@@ -205,7 +243,8 @@ function launch(name: string, args: readonly string[]): { child: ChildProcess; l
   return { child, log };
 }
 
-async function stopAll(children: readonly ChildProcess[]): Promise<void> {
+/** Ends them, one after the other. */
+export async function stopAll(children: readonly ChildProcess[]): Promise<void> {
   for (const child of children) {
     if (child.exitCode !== null) continue;
     const exited = once(child, 'exit');
