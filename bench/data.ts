@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { UserError } from '../common/errors.ts';
-import { packageRoot } from '../common/package-root.ts';
+import { bundleRoot } from '../common/package-root.ts';
 import { watchMemory } from '../common/process-tree.ts';
 import { writeJpegFolder } from './jpeg-folder.ts';
 import { startPeer, type Peer } from './peer.ts';
@@ -129,7 +129,7 @@ async function train({ folder, size, steps, batch, cache, out }: TrainOptions): 
     ...['--epochs', '1', '--set', `training.steps=${steps}`, '--batch-size', String(batch), '--out', out],
   ];
   const start = performance.now();
-  const child = spawn(process.execPath, [join(packageRoot(), 'dist', 'bundle', 'cli', 'main.js'), ...args], {
+  const child = spawn(process.execPath, [join(bundleRoot(), 'cli', 'main.js'), ...args], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, BALLAST_IMAGE_CACHE: cache },
   });

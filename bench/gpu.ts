@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- gpu`: guided sampling and training steps on a card, against eager PyTorch on the same card, both in
  * float32, in turns. It ends within `--minutes`: cases share the time, and those for which there is none are named. State
- * stays on the card on both sides. Each case is a process of its own (gpu/case-process.ts).
+ * stays on the card, except ours with CUDA. Each case is a process of its own (gpu/case-process.ts).
  *
  *   ratio    their seconds / ours, median over rounds; above 1 we are faster
  *   spread   smallest and largest of a round

@@ -1,12 +1,12 @@
 /** Processes that simulate machines, or processes of one machine, in the object benchmarks. */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findPlace } from '../actors/objects/shared-memory.ts';
+import { answerOf } from './child-answer.ts';
 import type { HostAnswer, HostRequest, HostSettings } from './object-process.ts';
 
 const PROCESS = fileURLToPath(new URL('./object-process.js', import.meta.url));
@@ -33,17 +33,10 @@ export class Host {
   }
 }
 
-async function ask(child: ChildProcess, request: HostRequest): Promise<HostAnswer> {
-  const ended = new AbortController();
-  const message = once(child, 'message', { signal: ended.signal });
-  const onExit = () => ended.abort(new Error('a process of the benchmark ended; its messages are above'));
-  child.once('exit', onExit);
-  try {
-    child.send(request);
-    return ((await message) as [HostAnswer])[0];
-  } finally {
-    child.off('exit', onExit);
-  }
+function ask(child: ChildProcess, request: HostRequest): Promise<HostAnswer> {
+  const answer = answerOf<HostAnswer>(child);
+  child.send(request);
+  return answer;
 }
 
 /** Hosts whose stores are next to each other in shared memory. */

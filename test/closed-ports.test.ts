@@ -23,7 +23,7 @@ import {
   registryService,
 } from '../actors/proto/runtime-services.ts';
 import { ownTokenFile } from '../actors/security/own-token.ts';
-import { packageRoot } from '../common/package-root.ts';
+import { bundleRoot } from '../common/package-root.ts';
 import { echo, FIXTURES } from './fixtures/actors/echo.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ballast-closed-'));
@@ -96,7 +96,7 @@ describe.skipIf(!isRoot)(`another user of the machine${isRoot ? '' : ' (skipped:
   });
 
   it('is refused by the node, with a token of its own', async () => {
-    const command = [join(packageRoot(), 'dist/bundle/cli/main.js'), 'status', '--node', node.address];
+    const command = [join(bundleRoot(), 'cli/main.js'), 'status', '--node', node.address];
     const env = { PATH: process.env.PATH, HOME: '/nonexistent', TMPDIR: theirs };
     const run = promisify(execFile)('setpriv', [...AS_NOBODY, process.execPath, ...command], { env });
     await expect(run).rejects.toMatchObject({

@@ -154,17 +154,19 @@ class Inbox implements CallSink {
   /** Lets the reader look again. */
   readonly wake = (): void => this.#resolve();
 
-  readonly message = (bytes: Uint8Array): void => {
+  message(bytes: Uint8Array): void {
     this.#messages.push(bytes);
     this.wake();
-  };
+  }
 
-  readonly end = (failure: Error | null): void => {
+  end(failure: Error | null): void {
     this.#ended = { failure };
     this.wake();
-  };
+  }
 
-  readonly fail = this.end;
+  fail(thrown: Error): void {
+    this.end(thrown);
+  }
 
   /** The next message; undefined if there is none yet, null after the last one. @throws the failure of the call */
   take(): Uint8Array | null | undefined {

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { toError } from '../../common/errors.ts';
+import { withLimits } from '../../actors/base/limits.ts';
 import type { BusBytes } from '../../tensor/device-arrays.ts';
 import { decodeSafetensors } from '../../tensor/safetensors.ts';
 import { answerOf } from '../child-answer.ts';
@@ -93,7 +93,9 @@ async function measureWith(child: ChildProcess, options: Measured): Promise<GpuR
   const { units, unit, compileSeconds } = await told<Ready>(child, signal);
   const ours = await turnOf((times) => ask(child, times, signal));
   const memoryAfter = await deviceMemoryBytes();
-  const theirs = peer === null ? null : await within(signal, peerTurn(peer, metric, folder));
+  // What the peer is asked cannot be taken back: it answers in order, so a later request waits for this one's answer.
+  const within = <T>(work: Promise<T>) => withLimits(work, { deadlineMs: Infinity, signal }, metric);
+  const theirs = peer === null ? null : await within(peerTurn(peer, metric, folder));
   const rounds: { ours: number; theirs: number | null }[] = [];
   let latest = await ours();
   let peerDeviceBytes: number | null = null;
@@ -101,7 +103,7 @@ async function measureWith(child: ChildProcess, options: Measured): Promise<GpuR
     if (rounds.length >= LEAST_ROUNDS && performance.now() - startMs > shareMs) break;
     signal.throwIfAborted();
     latest = await ours();
-    const answer = theirs === null ? null : await within(signal, theirs());
+    const answer = theirs === null ? null : await within(theirs());
     peerDeviceBytes = answer?.deviceBytes ?? null;
     rounds.push({ ours: median(latest.seconds), theirs: answer ? median(answer.seconds) : null });
   }
@@ -149,20 +151,6 @@ async function peerTurn({ peer, device }: NonNullable<CaseOptions['peer']>, metr
     const { seconds, deviceBytes } = await peer.ask({ run: metric, times });
     return { seconds: seconds as readonly number[], deviceBytes: deviceBytes as number | null };
   });
-}
-
-/** What the peer is asked cannot be taken back: it answers in order, so a later request waits for this one's answer. */
-async function within<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  let onAbort = () => undefined;
-  const limit = new Promise<never>((_, reject) => {
-    onAbort = () => void reject(toError(signal.reason));
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work, limit]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }
 
 async function resultsOf(side: string, metric: string, folder: string) {

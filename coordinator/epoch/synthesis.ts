@@ -9,7 +9,7 @@ import type { ObjectRef__Output } from '../../gen/ballast/v1/ObjectRef.ts';
 import type { SynthesizeShardRequest } from '../../gen/ballast/v1/SynthesizeShardRequest.ts';
 import type { SynthesizeShardResponse__Output } from '../../gen/ballast/v1/SynthesizeShardResponse.ts';
 import type { ActorLink, Crew, LinkStatus, WorkerHandle, WorkerShare } from '../crew/crew.ts';
-import type { ActorEngine } from '../../report/engines.ts';
+import { type ActorEngine, unequalEngines } from '../../report/engines.ts';
 import type { RunEvents } from '../records/run-events.ts';
 import type { RunMetrics } from './run-metrics.ts';
 import {
@@ -81,8 +81,8 @@ class EpochSynthesis {
   readonly #stopCalls = new AbortController();
   #schedule: Schedule;
   #imagesDone = 0;
-  /** By their own text, so that each is there once. */
-  readonly #engines = new Map<string, ActorEngine>();
+  /** Of every shard that was made. */
+  readonly #engines: ActorEngine[] = [];
   #fatal: Error | null = null;
   #wake: () => void = () => undefined;
 
@@ -126,7 +126,12 @@ class EpochSynthesis {
     }
     const seconds = (clock() - this.#startMs) / 1000;
     const { redone } = this.#schedule;
-    return { images: this.#imagesDone, shardsRedone: redone, seconds, engines: [...this.#engines.values()] };
+    return {
+      images: this.#imagesDone,
+      shardsRedone: redone,
+      seconds,
+      engines: unequalEngines(this.#engines),
+    };
   }
 
   #dispatch(): void {
@@ -195,8 +200,7 @@ class EpochSynthesis {
       throw new Error(`worker ${worker} answered shard ${shard.index} without a batch`);
     }
     if (!this.#advance({ type: 'made', assignment, batch })) return crew.release(batch);
-    const maker: ActorEngine = { actor: assignment.holder.worker, engine, choice: deviceChoice };
-    this.#engines.set(JSON.stringify(maker), maker);
+    this.#engines.push({ actor: assignment.holder.worker, engine, choice: deviceChoice });
     metrics.shardMade(shard.items.length, seconds);
     events.publish({
       topic: 'shard.made',

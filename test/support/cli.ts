@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { packageRoot } from '../../common/package-root.ts';
+import { bundleRoot } from '../../common/package-root.ts';
 import { descendantsOf } from '../../common/process-tree.ts';
 import { actorsOf, type ActorProcess } from './processes.ts';
 
-const MAIN = join(packageRoot(), 'dist', 'bundle', 'cli', 'main.js');
+const MAIN = join(bundleRoot(), 'cli', 'main.js');
 const PATIENCE_MS = 280_000; // below a test’s own limit, so that it tells what it waited for
 const POLL_MS = 10;
 
