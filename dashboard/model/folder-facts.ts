@@ -77,27 +77,18 @@ async function stateOf(
 
 /** The facts of the run in `dir`. */
 export async function readFacts(dir: string, id: string, told: Told, nowMs: number): Promise<RunFacts> {
-  const [config, classes, environment, record, report, logs, files, grids] = await Promise.all([
-    readText(dir, 'config.json'),
-    readJson(dir, 'classes.json'),
-    readJson(dir, 'environment.json'),
-    readJson(dir, 'run.json'),
-    readJson(dir, 'report.json') as Promise<(Json & Partial<RunReport>) | null>,
-    names(join(dir, 'logs')),
-    names(dir),
-    names(join(dir, 'grids')),
-  ]);
+  const files = await readFiles(dir);
+  const { config, classes, record, report } = files;
   const settings = object(
     record?.['config'] ?? (await orNull(() => Promise.resolve(JSON.parse(config ?? '{}') as unknown))),
   );
-  const starts = list(environment?.['starts']).map(object);
+  const starts = list(files.environment?.['starts']).map(object);
   const started = object(told.started?.payload);
   const [state, reason] = await stateOf(dir, record, report, nowMs);
   const startedAt = text(starts[0]?.['startedAt']) ?? text(record?.['startedAt']);
   const endedAt =
     text(record?.['endedAt']) ??
     (state === 'running' || state === 'queued' ? null : (told.last?.time ?? null));
-  const evaluations = report === null ? [] : evaluationsOf(report);
   return {
     ...{ id, name: basename(dir), state, reason, startedAt, endedAt, config },
     method: text(settings['method']) ?? report?.method ?? 'run',
@@ -110,15 +101,35 @@ export async function readFacts(dir: string, id: string, told: Told, nowMs: numb
     weightsDigest: text(report?.weightsDigest),
     environment: report?.environment ?? environmentOf(starts),
     doubts: report === null ? [] : doubtsOf(report),
-    logs: logs.filter((name) => name.endsWith('.log')).sort(),
-    predictions: files
-      .flatMap((name) => /^predictions-([a-z]+)\.csv$/.exec(name)?.[1] ?? [])
-      .sort()
-      .reverse()
-      .sort((a) => (a === 'test' ? -1 : 1)),
-    hasRealImages: grids.includes('real.png'),
-    evaluations,
+    logs: files.logs.filter((name) => name.endsWith('.log')).sort(),
+    predictions: predictedSplits(files.all),
+    hasRealImages: files.grids.includes('real.png'),
+    evaluations: report === null ? [] : evaluationsOf(report),
   };
+}
+
+/** Contents of the files that tell of the run, null for each that is not there, and names of the others. */
+async function readFiles(dir: string) {
+  const [config, classes, environment, record, report, logs, all, grids] = await Promise.all([
+    readText(dir, 'config.json'),
+    readJson(dir, 'classes.json'),
+    readJson(dir, 'environment.json'),
+    readJson(dir, 'run.json'),
+    readJson(dir, 'report.json') as Promise<(Json & Partial<RunReport>) | null>,
+    names(join(dir, 'logs')),
+    names(dir),
+    names(join(dir, 'grids')),
+  ]);
+  return { config, classes, environment, record, report, logs, all, grids };
+}
+
+/** Splits whose predictions are among the files, test first. */
+function predictedSplits(files: readonly string[]): string[] {
+  return files
+    .flatMap((name) => /^predictions-([a-z]+)\.csv$/.exec(name)?.[1] ?? [])
+    .sort()
+    .reverse()
+    .sort((a) => (a === 'test' ? -1 : 1));
 }
 
 /** The facts of the last start, and what the actors of all starts computed on. */

@@ -61,6 +61,11 @@ export interface Cell {
   readonly share?: number | null;
 }
 
+/** One choice for each name. */
+export function optionsOf(names: readonly string[]): HTMLOptionElement[] {
+  return names.map((name) => h('option', { value: name }, name));
+}
+
 /** A table that scrolls inside itself; the first cell of each row names it. */
 export function table(
   caption: string,
@@ -73,11 +78,21 @@ export function table(
     ...head.map((name) => (name === '' ? h('td') : h('th', { scope: 'col' }, name))),
   );
   const body = rows.map((cells) => h('tr', {}, ...cells.map((cell, index) => tableCell(cell, index === 0))));
+  return scrollingTable(caption, header, body);
+}
+
+/** A table of ready rows that scrolls inside itself. */
+export function scrollingTable(
+  caption: string,
+  head: HTMLTableRowElement,
+  body: readonly HTMLTableRowElement[],
+  tableClass: string | null = null,
+): HTMLElement {
   const inner = h(
     'table',
-    {},
+    { class: tableClass },
     h('caption', { class: 'hidden' }, caption),
-    h('thead', {}, header),
+    h('thead', {}, head),
     h('tbody', {}, ...body),
   );
   return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': `${caption}: table` }, inner);

@@ -2,14 +2,14 @@
 import type { BarSeriesOption, CustomSeriesOption } from 'echarts';
 import type { Interval } from '../statistics.ts';
 import {
-  axisStyle,
   baseOption,
   type Chart,
-  formatMark,
   formatNumber,
   legendOf,
+  nameAxis,
   type NumberKind,
   textTooltip,
+  valueAxis,
 } from './chart.ts';
 import { horizontalWhiskers } from './whiskers.ts';
 import { type ChartTheme, seriesColour } from './theme.ts';
@@ -33,9 +33,8 @@ const BAR_HEIGHT = 12;
 const GROUP_GAP = 12;
 const NAME_WIDTH = 150;
 
-export function barChart(chart: BarChart, theme: ChartTheme): Chart {
-  const { title, kind, categories, series, xLabel } = chart;
-  const style = axisStyle(theme);
+/** Bars, and above them the whiskers of the series that have intervals. */
+function seriesOf({ series }: BarChart, theme: ChartTheme) {
   const bars = series.map(({ name, values }, index): BarSeriesOption => ({
     type: 'bar',
     name,
@@ -51,8 +50,14 @@ export function barChart(chart: BarChart, theme: ChartTheme): Chart {
       ? []
       : [horizontalWhiskers(intervals, theme, { index, of: series.length, barPx: BAR_HEIGHT })],
   );
+  return [...bars, ...whiskers];
+}
+
+export function barChart(chart: BarChart, theme: ChartTheme): Chart {
+  const { title, kind, categories, series, xLabel } = chart;
   const names = series.map(({ name }) => name);
   const top = names.length > 1 ? 30 : 6;
+  const rows = categories.map(({ name }) => name);
   const option = {
     ...baseOption(theme),
     legend: legendOf(theme, names),
@@ -63,25 +68,9 @@ export function barChart(chart: BarChart, theme: ChartTheme): Chart {
       axisPointer: { type: 'shadow' },
       valueFormatter: (value: unknown) => formatNumber(kind, value as number),
     },
-    xAxis: {
-      ...style,
-      type: 'value',
-      name: xLabel,
-      nameLocation: 'middle',
-      nameGap: 26,
-      min: 0,
-      ...(kind === 'rate' ? { max: 1 } : {}),
-      axisLabel: { ...style.axisLabel, formatter: (value: number) => formatMark(kind, value) },
-    },
-    yAxis: {
-      ...style,
-      type: 'category',
-      inverse: true,
-      data: categories.map(({ name }) => name),
-      splitLine: { show: false },
-      axisLabel: { color: theme.ink, fontSize: 12, interval: 0, width: NAME_WIDTH, overflow: 'truncate' },
-    },
-    series: [...bars, ...whiskers],
+    xAxis: { ...valueAxis(theme, xLabel, kind), min: 0, ...(kind === 'rate' ? { max: 1 } : {}) },
+    yAxis: { ...nameAxis(theme, rows, NAME_WIDTH), splitLine: { show: false } },
+    series: seriesOf(chart, theme),
   };
   const height = top + 34 + categories.length * (series.length * BAR_HEIGHT * 1.15 + GROUP_GAP);
   const summary = `${title}: ${series.map((one) => `${one.name} in ${categories.length} rows`).join(', ')}; ${xLabel}.`;

@@ -1,7 +1,7 @@
-/** The form of every chart here: a plain description that Apache ECharts draws, in the browser (dashboard/page) and
- * on the
- * server (draw.ts). A chart function takes numbers and a theme and has no other input. Names may hold anything: tooltips
- * and labels are drawn as text, never as markup.
+/**
+ * The form of every chart here: a plain description that Apache ECharts draws, in the browser (dashboard/page) and on
+ * the server (draw.ts). A chart function takes numbers and a theme and has no other input. Names may hold anything:
+ * tooltips and labels are drawn as text, never as markup.
  */
 import type { EChartsOption } from 'echarts';
 import { count, decimal, duration, NO_VALUE, percent, percentMark } from '../format.ts';
@@ -86,6 +86,30 @@ export function axisStyle(theme: ChartTheme) {
     axisTick: { lineStyle: { color: theme.grid } },
     splitLine: { lineStyle: { color: theme.grid } },
     nameTextStyle: { color: theme.muted, fontSize: 11 },
+  };
+}
+
+/** A horizontal axis of numbers, named below. */
+export function valueAxis(theme: ChartTheme, name: string, kind: NumberKind) {
+  const style = axisStyle(theme);
+  return {
+    ...style,
+    type: 'value' as const,
+    name,
+    nameLocation: 'middle' as const,
+    nameGap: 26,
+    axisLabel: { ...style.axisLabel, formatter: (value: number) => formatMark(kind, value) },
+  };
+}
+
+/** A vertical axis of names, the first on top; a name that is wider than `width` pixels is cut. */
+export function nameAxis(theme: ChartTheme, names: readonly string[], width: number, fontSize = 12) {
+  return {
+    ...axisStyle(theme),
+    type: 'category' as const,
+    inverse: true,
+    data: [...names],
+    axisLabel: { color: theme.ink, fontSize, interval: 0, width, overflow: 'truncate' as const },
   };
 }
 

@@ -1,13 +1,13 @@
 /** Rows of values with their mean and its interval: methods over seeds, differences of a study. */
 import type { Interval } from '../statistics.ts';
 import {
-  axisStyle,
   baseOption,
   type Chart,
-  formatMark,
   formatNumber,
+  nameAxis,
   type NumberKind,
   textTooltip,
+  valueAxis,
 } from './chart.ts';
 import { type ChartTheme, seriesColour } from './theme.ts';
 import { horizontalWhiskers } from './whiskers.ts';
@@ -33,24 +33,7 @@ export interface DotPlot {
 const ROW = 30;
 
 export function dotPlot(plot: DotPlot, theme: ChartTheme): Chart {
-  const { title, xLabel, rows, kind, reference } = plot;
-  const style = axisStyle(theme);
-  const seeds = rows.flatMap(({ values }, row) =>
-    values.filter(Number.isFinite).map((value) => [value, row]),
-  );
-  const means = rows.flatMap(({ mean }, row) => (Number.isFinite(mean) ? [[mean, row]] : []));
-  const rule =
-    reference === undefined
-      ? {}
-      : {
-          markLine: {
-            silent: true,
-            symbol: 'none',
-            label: { show: false },
-            lineStyle: { color: theme.muted, type: 'dashed' },
-            data: [{ xAxis: reference }],
-          },
-        };
+  const { title, xLabel, rows, kind } = plot;
   const option = {
     ...baseOption(theme),
     grid: { left: 8, right: 22, top: 6, bottom: 26, containLabel: true },
@@ -60,44 +43,13 @@ export function dotPlot(plot: DotPlot, theme: ChartTheme): Chart {
       formatter: ({ value }: { value: readonly [number, number] }) =>
         `${rows[value[1]]?.name ?? ''}: ${formatNumber(kind, value[0])}`,
     },
-    xAxis: {
-      ...style,
-      type: 'value',
-      scale: true,
-      name: xLabel,
-      nameLocation: 'middle',
-      nameGap: 26,
-      axisLabel: { ...style.axisLabel, formatter: (value: number) => formatMark(kind, value) },
-    },
-    yAxis: {
-      ...style,
-      type: 'category',
-      inverse: true,
-      data: rows.map(({ name }) => name),
-      axisLabel: { color: theme.ink, fontSize: 12, interval: 0, width: 190, overflow: 'truncate' },
-    },
-    series: [
-      {
-        type: 'scatter',
-        name: 'seeds',
-        data: seeds,
-        symbolSize: 7,
-        itemStyle: { color: seriesColour(theme, 0), opacity: 0.45 },
-      },
-      {
-        type: 'scatter',
-        name: 'mean',
-        data: means,
-        symbolSize: 10,
-        symbol: 'diamond',
-        itemStyle: { color: theme.ink },
-        ...rule,
-      },
-      horizontalWhiskers(
-        rows.map(({ interval }) => interval),
-        theme,
-      ),
-    ],
+    xAxis: { ...valueAxis(theme, xLabel, kind), scale: true },
+    yAxis: nameAxis(
+      theme,
+      rows.map(({ name }) => name),
+      190,
+    ),
+    series: seriesOf(plot, theme),
   };
   const told = rows.map(({ name, mean }) => `${name} ${formatNumber(kind, mean)}`);
   return {
@@ -105,5 +57,43 @@ export function dotPlot(plot: DotPlot, theme: ChartTheme): Chart {
     summary: `${title}, means: ${told.join(', ')}.`,
     option: option as unknown as Chart['option'],
     height: 40 + rows.length * ROW,
+  };
+}
+
+/** Each value as a dot, the means as diamonds, and their intervals. */
+function seriesOf({ rows, reference }: DotPlot, theme: ChartTheme) {
+  const values = rows.flatMap((row, index) =>
+    row.values.filter(Number.isFinite).map((value) => [value, index]),
+  );
+  const means = rows.flatMap(({ mean }, index) => (Number.isFinite(mean) ? [[mean, index]] : []));
+  const intervals = rows.map(({ interval }) => interval);
+  return [
+    {
+      type: 'scatter',
+      name: 'seeds',
+      data: values,
+      symbolSize: 7,
+      itemStyle: { color: seriesColour(theme, 0), opacity: 0.45 },
+    },
+    {
+      type: 'scatter',
+      name: 'mean',
+      data: means,
+      symbolSize: 10,
+      symbol: 'diamond',
+      itemStyle: { color: theme.ink },
+      ...(reference === undefined ? {} : { markLine: verticalRule(reference, theme) }),
+    },
+    horizontalWhiskers(intervals, theme),
+  ];
+}
+
+function verticalRule(at: number, theme: ChartTheme) {
+  return {
+    silent: true,
+    symbol: 'none',
+    label: { show: false },
+    lineStyle: { color: theme.muted, type: 'dashed' },
+    data: [{ xAxis: at }],
   };
 }

@@ -8,18 +8,21 @@ import {
   type Chart,
   formatNumber,
   isNumber,
+  nameAxis,
   type NumberKind,
   textTooltip,
 } from './chart.ts';
 import type { ChartTheme } from './theme.ts';
+
+type Cell = readonly [column: number, row: number, value: number];
 
 export interface HeatMap {
   readonly title: string;
   readonly summary: string;
   readonly rows: readonly string[];
   readonly columns: readonly string[];
-  /** [column, row, value]; what is left out is blank. */
-  readonly cells: readonly (readonly [column: number, row: number, value: number])[];
+  /** What is left out is blank. */
+  readonly cells: readonly Cell[];
   readonly kind: NumberKind;
   /** Largest value of the scale; by default 1 for rates, otherwise the largest cell. */
   readonly most?: number;
@@ -36,79 +39,86 @@ export interface HeatMap {
 const UPRIGHT_COLUMNS = 8;
 
 export function heatMap(map: HeatMap, theme: ChartTheme): Chart {
-  const { title, summary, rows, columns, cells, kind, rowHeight = 20 } = map;
-  const style = axisStyle(theme);
-  const largest = map.most ?? (kind === 'rate' ? 1 : Math.max(1, ...cells.map(([, , value]) => value)));
-  const tell =
-    map.tell ??
-    ((column: number, row: number, value: number) =>
-      `${rows[row] ?? ''}, ${columns[column] ?? ''}: ${formatNumber(kind, value)}`);
-  const isTurned = columns.length > UPRIGHT_COLUMNS && map.hasNumbers === true;
+  const { title, summary, rows, xLabel, yLabel, rowHeight = 20 } = map;
+  const most = map.most ?? (map.kind === 'rate' ? 1 : Math.max(1, ...map.cells.map(([, , value]) => value)));
+  const isTurned = map.columns.length > UPRIGHT_COLUMNS && map.hasNumbers === true;
   const option = {
     ...baseOption(theme),
     grid: {
       left: 8,
       right: 8,
-      top: map.yLabel === undefined ? 6 : 22,
-      bottom: map.xLabel === undefined ? 6 : 26,
+      top: yLabel === undefined ? 6 : 22,
+      bottom: xLabel === undefined ? 6 : 26,
       containLabel: true,
     },
     tooltip: {
       ...textTooltip(theme),
       trigger: 'item',
-      formatter: ({ value }: { value: readonly [number, number, number] }) => tell(...value),
+      formatter: ({ value }: { value: Cell }) => tellOf(map, value),
     },
-    visualMap: { show: false, min: 0, max: largest, inRange: { color: [...theme.scale] } },
-    xAxis: {
-      ...style,
-      type: 'category',
-      data: [...columns],
-      name: map.xLabel,
-      nameLocation: 'middle',
-      nameGap: isTurned ? 102 : 26,
-      axisTick: { show: false },
-      axisLabel: isTurned
-        ? { ...style.axisLabel, interval: 0, rotate: 90, width: 92, overflow: 'truncate' }
-        : style.axisLabel,
-    },
-    yAxis: {
-      ...style,
-      type: 'category',
-      inverse: true,
-      data: [...rows],
-      name: map.yLabel,
-      nameLocation: 'start',
-      nameTextStyle: { ...style.nameTextStyle, align: 'left' },
-      axisTick: { show: false },
-      axisLabel: { color: theme.ink, fontSize: 11, interval: 0, width: 120, overflow: 'truncate' },
-    },
-    series: [
-      {
-        type: 'heatmap',
-        data: cells
-          .filter(([, , value]) => isNumber(value))
-          .map(([column, row, value]) => ({
-            value: [column, row, value],
-            ...(map.hasNumbers ? { label: { color: value / largest > 0.5 ? theme.paper : theme.ink } } : {}),
-          })),
-        label: {
-          show: map.hasNumbers === true,
-          fontSize: 10,
-          formatter: ({ value }: { value: readonly [number, number, number] }) => shortNumber(kind, value[2]),
-        },
-        itemStyle: { borderColor: theme.paper, borderWidth: columns.length > 60 ? 0 : 1 },
-        emphasis: { itemStyle: { borderColor: theme.ink, borderWidth: 1 } },
-        progressive: 4000,
-      },
-    ],
+    visualMap: { show: false, min: 0, max: most, inRange: { color: [...theme.scale] } },
+    xAxis: columnAxis(map, isTurned, theme),
+    yAxis: rowAxis(map, theme),
+    series: [cellSeries(map, most, theme)],
   };
   const height =
     12 +
     rows.length * rowHeight +
     (isTurned ? 100 : 20) +
-    (map.xLabel === undefined ? 0 : 20) +
-    (map.yLabel === undefined ? 0 : 16);
+    (xLabel === undefined ? 0 : 20) +
+    (yLabel === undefined ? 0 : 16);
   return { title, summary, option: option as unknown as Chart['option'], height };
+}
+
+function tellOf({ rows, columns, kind, tell }: HeatMap, [column, row, value]: Cell): string {
+  if (tell !== undefined) return tell(column, row, value);
+  return `${rows[row] ?? ''}, ${columns[column] ?? ''}: ${formatNumber(kind, value)}`;
+}
+
+/** Names upright below the columns, or turned by 90 degrees. */
+function columnAxis({ columns, xLabel }: HeatMap, isTurned: boolean, theme: ChartTheme) {
+  const style = axisStyle(theme);
+  return {
+    ...style,
+    type: 'category',
+    data: [...columns],
+    name: xLabel,
+    nameLocation: 'middle',
+    nameGap: isTurned ? 102 : 26,
+    axisTick: { show: false },
+    axisLabel: isTurned
+      ? { ...style.axisLabel, interval: 0, rotate: 90, width: 92, overflow: 'truncate' }
+      : style.axisLabel,
+  };
+}
+
+function rowAxis({ rows, yLabel }: HeatMap, theme: ChartTheme) {
+  const axis = nameAxis(theme, rows, 120, 11);
+  return {
+    ...axis,
+    name: yLabel,
+    nameLocation: 'start',
+    nameTextStyle: { ...axis.nameTextStyle, align: 'left' },
+    axisTick: { show: false },
+  };
+}
+
+function cellSeries({ cells, kind, columns, hasNumbers = false }: HeatMap, most: number, theme: ChartTheme) {
+  const labelOn = (value: number) => ({ label: { color: value / most > 0.5 ? theme.paper : theme.ink } });
+  return {
+    type: 'heatmap',
+    data: cells
+      .filter(([, , value]) => isNumber(value))
+      .map((cell) => ({ value: [...cell], ...(hasNumbers ? labelOn(cell[2]) : {}) })),
+    label: {
+      show: hasNumbers,
+      fontSize: 10,
+      formatter: ({ value }: { value: Cell }) => shortNumber(kind, value[2]),
+    },
+    itemStyle: { borderColor: theme.paper, borderWidth: columns.length > 60 ? 0 : 1 },
+    emphasis: { itemStyle: { borderColor: theme.ink, borderWidth: 1 } },
+    progressive: 4000,
+  };
 }
 
 function shortNumber(kind: NumberKind, value: number): string {

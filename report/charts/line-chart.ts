@@ -58,10 +58,39 @@ function seriesOf(chart: LineChart, theme: ChartTheme): LineSeriesOption[] {
   });
 }
 
-export function lineChart(chart: LineChart, theme: ChartTheme): Chart {
-  const { title, kind, series, x, xLabel, yLabel } = chart;
+function epochAxis({ x, xLabel }: LineChart, theme: ChartTheme) {
+  return {
+    ...axisStyle(theme),
+    type: 'value' as const,
+    name: xLabel,
+    nameLocation: 'middle' as const,
+    nameGap: 24,
+    min: x[0] ?? 0,
+    max: x.length > 1 ? (x.at(-1) ?? 1) : (x[0] ?? 0) + 1,
+    minInterval: 1,
+    splitLine: { show: false },
+  };
+}
+
+/** Rates that come near to 1 are drawn up to 1. */
+function quantityAxis({ series, kind, domain, yLabel }: LineChart, theme: ChartTheme) {
   const range = rangeOf(series.flatMap(({ values }) => values));
   const style = axisStyle(theme);
+  return {
+    ...style,
+    type: 'value' as const,
+    name: yLabel,
+    nameLocation: 'end' as const,
+    nameGap: 10,
+    nameTextStyle: { ...style.nameTextStyle, align: 'left' as const },
+    scale: domain !== 'zero' && range !== null,
+    ...(kind === 'rate' && range !== null && range[1] > 0.93 ? { max: 1 } : {}),
+    axisLabel: { ...style.axisLabel, formatter: (value: number) => formatMark(kind, value) },
+  };
+}
+
+export function lineChart(chart: LineChart, theme: ChartTheme): Chart {
+  const { title, kind, series, x, xLabel } = chart;
   const hasZoom = x.length > ZOOM_POINTS && theme.name !== 'print';
   const names = series.map(({ name }) => name);
   const option = {
@@ -73,28 +102,8 @@ export function lineChart(chart: LineChart, theme: ChartTheme): Chart {
       trigger: 'axis',
       valueFormatter: (value: unknown) => formatNumber(kind, value as number),
     },
-    xAxis: {
-      ...style,
-      type: 'value',
-      name: xLabel,
-      nameLocation: 'middle',
-      nameGap: 24,
-      min: x[0] ?? 0,
-      max: x.length > 1 ? (x.at(-1) ?? 1) : (x[0] ?? 0) + 1,
-      minInterval: 1,
-      splitLine: { show: false },
-    },
-    yAxis: {
-      ...style,
-      type: 'value',
-      name: yLabel,
-      nameLocation: 'end',
-      nameGap: 10,
-      nameTextStyle: { ...style.nameTextStyle, align: 'left' },
-      scale: chart.domain !== 'zero' && range !== null,
-      ...(kind === 'rate' && range !== null && range[1] > 0.93 ? { max: 1 } : {}),
-      axisLabel: { ...style.axisLabel, formatter: (value: number) => formatMark(kind, value) },
-    },
+    xAxis: epochAxis(chart, theme),
+    yAxis: quantityAxis(chart, theme),
     dataZoom: hasZoom ? [{ type: 'inside', zoomOnMouseWheel: 'ctrl', filterMode: 'none' }] : [],
     series: seriesOf(chart, theme),
   };

@@ -1,6 +1,6 @@
 /** The charts of one run over its epochs, from columns of numbers. */
 import type { Chart } from './chart.ts';
-import { lineChart } from './line-chart.ts';
+import { type LineChart, lineChart } from './line-chart.ts';
 import type { ChartTheme } from './theme.ts';
 
 type Column = readonly (number | null)[];
@@ -20,52 +20,48 @@ const hasAny = (column: Column) => column.some((value) => value !== null);
 
 /** Loss, quality on validation and, where it was judged, class fidelity. */
 export function runCharts(curves: RunCurves, theme: ChartTheme): Chart[] {
-  const shared = { x: curves.epoch, xLabel: 'epoch' };
-  const quality = [
-    { name: 'balanced accuracy', values: curves.balancedAccuracy },
-    { name: 'accuracy', values: curves.accuracy },
-    { name: 'few-shot recall', values: curves.fewShotRecall },
-  ].filter(({ values }, index) => index === 0 || hasAny(values));
+  const hasQuality = [curves.balancedAccuracy, curves.accuracy, curves.fewShotRecall].some(hasAny);
   const charts = [
-    lineChart(
-      {
-        ...shared,
-        ...{ title: 'Training loss', yLabel: 'cross-entropy, nats', kind: 'number', domain: 'zero' },
-        series: [{ name: 'loss', values: curves.trainLoss }],
-      },
-      theme,
-    ),
+    lossOf(curves),
+    ...(hasQuality ? [qualityOf(curves)] : []),
+    ...(hasAny(curves.fidelity) ? [fidelityOf(curves)] : []),
   ];
-  if (quality.some(({ values }) => hasAny(values)))
-    charts.push(
-      lineChart(
-        {
-          ...shared,
-          title: 'Quality on validation',
-          yLabel: 'share of images',
-          kind: 'rate',
-          series: quality,
-        },
-        theme,
-      ),
-    );
-  if (hasAny(curves.fidelity))
-    charts.push(
-      lineChart(
-        {
-          ...shared,
-          ...{
-            title: 'Class fidelity of synthetic images',
-            yLabel: 'given the intended class by the judge',
-            kind: 'rate',
-          },
-          series: [
-            { name: 'all classes', values: curves.fidelity },
-            { name: 'tail', values: curves.fidelityTail },
-          ].filter(({ values }) => hasAny(values)),
-        },
-        theme,
-      ),
-    );
-  return charts;
+  return charts.map((chart) => lineChart({ x: curves.epoch, xLabel: 'epoch', ...chart }, theme));
+}
+
+type Curves = Omit<LineChart, 'x' | 'xLabel'>;
+
+function lossOf({ trainLoss }: RunCurves): Curves {
+  return {
+    title: 'Training loss',
+    yLabel: 'cross-entropy, nats',
+    kind: 'number',
+    domain: 'zero',
+    series: [{ name: 'loss', values: trainLoss }],
+  };
+}
+
+function qualityOf({ balancedAccuracy, accuracy, fewShotRecall }: RunCurves): Curves {
+  return {
+    title: 'Quality on validation',
+    yLabel: 'share of images',
+    kind: 'rate',
+    series: [
+      { name: 'balanced accuracy', values: balancedAccuracy },
+      { name: 'accuracy', values: accuracy },
+      { name: 'few-shot recall', values: fewShotRecall },
+    ].filter(({ values }, index) => index === 0 || hasAny(values)),
+  };
+}
+
+function fidelityOf({ fidelity, fidelityTail }: RunCurves): Curves {
+  return {
+    title: 'Class fidelity of synthetic images',
+    yLabel: 'given the intended class by the judge',
+    kind: 'rate',
+    series: [
+      { name: 'all classes', values: fidelity },
+      { name: 'tail', values: fidelityTail },
+    ].filter(({ values }) => hasAny(values)),
+  };
 }

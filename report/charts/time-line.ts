@@ -1,7 +1,7 @@
 /** A time line: lanes of bars over time. */
 import type { CustomSeriesOption } from 'echarts';
 import { duration } from '../format.ts';
-import { axisStyle, baseOption, type Chart, legendOf, textTooltip } from './chart.ts';
+import { axisStyle, baseOption, type Chart, legendOf, nameAxis, textTooltip } from './chart.ts';
 import { type ChartTheme, seriesColour } from './theme.ts';
 
 export interface TimeSpan {
@@ -62,13 +62,7 @@ export function timeLine(line: TimeLine, theme: ChartTheme): Chart {
       type: 'time',
       axisLabel: { ...style.axisLabel, formatter: (ms: number) => clock(ms) },
     },
-    yAxis: {
-      ...style,
-      type: 'category',
-      inverse: true,
-      data: [...line.lanes],
-      axisLabel: { color: theme.ink, fontSize: 12, interval: 0, width: 150, overflow: 'truncate' },
-    },
+    yAxis: nameAxis(theme, line.lanes, 150),
     dataZoom: [{ type: 'inside', zoomOnMouseWheel: 'ctrl', filterMode: 'weakFilter' }],
     series: line.kinds.map((_, kind) => kindSeries(line, kind, theme)),
   };

@@ -19,73 +19,46 @@ const FIXED_LINES = 9;
 /** Below this number of columns, classes are listed without bars. */
 const NARROWEST_TABLE = 40;
 
-function stageLine(
-  paint: Paint,
-  size: FrameSize,
-  name: string,
-  done: number,
-  total: number,
-  facts: string,
-): string {
+/** Writes one line of a stage: a bar of what is done, the numbers, and facts. */
+type StageWriter = (name: string, done: number, total: number, facts: string) => string;
+
+function stageWriter(size: FrameSize, paint: Paint): StageWriter {
   const width = Math.max(8, Math.min(40, Math.floor((size.columns - STAGE) * 0.5)));
-  const text = ` ${count(done)}/${count(total)}${facts === '' ? '' : `  ${facts}`}`;
-  const share = total > 0 ? done / total : 0;
   const room = Math.max(0, size.columns - STAGE - width - 1);
-  return padColumns(name, STAGE) + paint('cyan', bar(share, width, '░')) + fitColumns(text, room);
+  return (name, done, total, facts) => {
+    const text = ` ${count(done)}/${count(total)}${facts === '' ? '' : `  ${facts}`}`;
+    const share = total > 0 ? done / total : 0;
+    return padColumns(name, STAGE) + paint('cyan', bar(share, width, '░')) + fitColumns(text, room);
+  };
 }
 
-function stageLines(
-  progress: RunProgress,
-  started: Started,
-  size: FrameSize,
-  paint: Paint,
-  nowMs: number,
-): string[] {
-  const { synthesis, training } = progress;
+function stageLines(progress: RunProgress, started: Started, write: StageWriter, nowMs: number): string[] {
+  const { preparation, training } = progress;
   const left = secondsLeft(progress, nowMs);
-  const lines = [
-    stageLine(
-      paint,
-      size,
-      'epochs',
-      epochsDone(progress),
-      started.epochs,
-      left === null ? '' : `about ${duration(left)} left`,
-    ),
+  const time = left === null ? '' : `about ${duration(left)} left`;
+  const loss = training === null ? '' : `loss ${decimal(training.loss)}`;
+  return [
+    write('epochs', epochsDone(progress), started.epochs, time),
+    ...synthesisLine(progress, write),
+    ...(preparation === null ? [] : [preparationLine(preparation, write)]),
+    write('training', training?.step ?? 0, training?.steps ?? 0, loss),
   ];
-  if (synthesis !== null) {
-    lines.push(
-      stageLine(
-        paint,
-        size,
-        'synthesis',
-        synthesis.done,
-        synthesis.total,
-        `${decimal(synthesis.imagesPerSecond, 1)} images/s`,
-      ),
-    );
-  } else if (progress.quota !== null && (progress.record?.syntheticImages ?? 0) > 0) {
-    const wanted = progress.quota.quota.reduce((sum, images) => sum + images, 0);
-    lines.push(stageLine(paint, size, 'synthesis', 0, wanted, ''));
-  }
-  if (progress.preparation !== null) lines.push(preparationLine(progress.preparation, size, paint));
-  const step = training?.step ?? 0;
-  lines.push(
-    stageLine(
-      paint,
-      size,
-      'training',
-      step,
-      training?.steps ?? 0,
-      training === null ? '' : `loss ${decimal(training.loss)}`,
-    ),
-  );
-  return lines;
 }
 
-function preparationLine(preparation: Preparation, size: FrameSize, paint: Paint): string {
+/** The images being made, or those to be made next; nothing in a run that makes none. */
+function synthesisLine({ synthesis, quota, record }: RunProgress, write: StageWriter): string[] {
+  if (synthesis !== null) {
+    const rate = `${decimal(synthesis.imagesPerSecond, 1)} images/s`;
+    return [write('synthesis', synthesis.done, synthesis.total, rate)];
+  }
+  if (quota === null || (record?.syntheticImages ?? 0) === 0) return [];
+  const wanted = quota.quota.reduce((sum, images) => sum + images, 0);
+  return [write('synthesis', 0, wanted, '')];
+}
+
+function preparationLine(preparation: Preparation, write: StageWriter): string {
   const { activity, done, total } = preparation;
-  return stageLine(paint, size, activity, done, total, preparationRate(preparation));
+  return write(activity, done, total, preparationRate(preparation));
 }
 
 interface ClassRow {
@@ -150,19 +123,18 @@ function classLines(rows: readonly ClassRow[], size: FrameSize, paint: Paint): s
 /** The live view at `nowMs`; every line fits `size.columns`, and all of them `size.rows` where that is 12 or more. */
 export function runFrame(progress: RunProgress, size: FrameSize, paint: Paint, nowMs: number): string[] {
   const { started, record, trouble } = progress;
+  const write = stageWriter(size, paint);
   if (started === null) {
     const { preparation } = progress;
     return [
-      preparation === null
-        ? fitColumns('starting …', size.columns)
-        : preparationLine(preparation, size, paint),
+      preparation === null ? fitColumns('starting …', size.columns) : preparationLine(preparation, write),
     ];
   }
   const elapsed = duration((nowMs - progress.startedAtMs) / 1000);
   const title = `${plainText(started.method)}, seed ${started.seed}: epoch ${Math.min(progress.epoch, started.epochs)} of ${started.epochs}, ${elapsed}`;
   const lines = [
     paint('bold', fitColumns(title, size.columns)),
-    ...stageLines(progress, started, size, paint, nowMs),
+    ...stageLines(progress, started, write, nowMs),
     ...classLines(classRows(progress, started), size, paint),
   ];
   if (record !== null)

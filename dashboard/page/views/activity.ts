@@ -1,9 +1,9 @@
-/** Activity of a run: the time line, events, logs, and the current processes. */
+/** Activity of a run: the time line, events, and the current processes. */
 import { type TimeSpan, timeLine } from '../../../report/charts/time-line.ts';
 import type { ClusterRow, ClusterView } from '../../model/cluster-view.ts';
 import type { EventLine, WorkSpan } from '../../model/run-model.ts';
 import { chartBox } from '../chart-box.ts';
-import { button, h, labelled, replace, section, table } from '../dom.ts';
+import { h, labelled, replace, section, table } from '../dom.ts';
 import type { RunStore } from '../run-store.ts';
 import type { Source } from '../source.ts';
 import type { View } from './view.ts';
@@ -91,90 +91,6 @@ function factsOf({ payload }: EventLine): string {
         `${name} ${typeof value === 'number' ? Number(value.toPrecision(4)) : String(value)}`,
     )
     .join(', ');
-}
-
-export function logsView(store: RunStore, source: Source, id: string): View {
-  const choice = h('select');
-  const level = h('select', {}, ...['all', 'warn and error', 'error'].map((name) => h('option', {}, name)));
-  const box = h('pre', { class: 'log', tabindex: 0, role: 'region', 'aria-label': 'Log' });
-  const earlier = button('Earlier lines', () => void load(true));
-  const element = section(
-    'logs',
-    'Logs',
-    '',
-    h('div', { class: 'bar' }, labelled('Process', choice), labelled('Level', level), earlier),
-    box,
-  );
-  const state = { name: '', lines: [] as readonly string[], from: 0, size: -1 };
-  const draw = () => {
-    const isAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
-    const shown = state.lines.map(readLine).filter((line) => isWanted(line.level, level.value));
-    replace(box, ...shown.map((line) => h('span', { class: line.level }, `${line.text}\n`)));
-    earlier.disabled = state.from === 0;
-    if (isAtEnd) box.scrollTop = box.scrollHeight;
-  };
-  const load = async (isEarlier: boolean) => {
-    const { name } = state;
-    if (name === '') return;
-    const piece = await source.log(id, name, isEarlier ? state.from : null).catch(() => null);
-    if (piece === null || name !== state.name || (!isEarlier && piece.sizeBytes === state.size)) return;
-    state.lines = isEarlier ? [...piece.lines, ...state.lines] : piece.lines;
-    state.from = piece.from;
-    state.size = piece.sizeBytes;
-    draw();
-  };
-  const choose = () => {
-    Object.assign(state, { name: choice.value, lines: [], from: 0, size: -1 });
-    draw();
-    void load(false);
-  };
-  choice.addEventListener('change', choose);
-  level.addEventListener('change', draw);
-  let isNear = false;
-  new IntersectionObserver(([entry]) => (isNear = entry?.isIntersecting ?? false)).observe(element);
-  const timer = setInterval(() => {
-    if (!element.isConnected) return clearInterval(timer);
-    if (isNear && !document.hidden && store.facts?.state === 'running') void load(false);
-  }, 1000);
-  let names = '';
-  return {
-    element,
-    reads: ['facts'],
-    update() {
-      const logs = store.facts?.logs ?? [];
-      element.hidden = !source.isLive || logs.length === 0;
-      if (logs.join() === names || element.hidden) return;
-      names = logs.join();
-      const before = choice.value;
-      replace(
-        choice,
-        ...logs.map((name) =>
-          h('option', { value: name, selected: name === before }, name.replace(/\.log$/, '')),
-        ),
-      );
-      if (choice.value !== state.name) choose();
-    },
-  };
-}
-
-/** Whether a line of this level is among those chosen: 'all', 'warn and error' or 'error'. */
-function isWanted(level: string, choice: string): boolean {
-  return choice === 'all' || level === 'error' || (choice !== 'error' && level === 'warn');
-}
-
-function readLine(line: string): { level: string; text: string } {
-  try {
-    const { time, level, message, ...fields } = JSON.parse(line) as Record<string, unknown>;
-    const more = Object.entries(fields).map(
-      ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
-    );
-    return {
-      level: String(level),
-      text: `${String(time).slice(11, 23)} ${String(level).padEnd(5)} ${String(message)} ${more.join(' ')}`,
-    };
-  } catch {
-    return { level: 'info', text: line };
-  }
 }
 
 const LOOK_MS = 2000;

@@ -1,22 +1,16 @@
 /** Recall and quota of each class: a table to sort and filter, courses over the epochs, and one class in detail. */
-import { heatMap } from '../../../report/charts/heat-map.ts';
-import { lineChart } from '../../../report/charts/line-chart.ts';
 import { supportOf } from '../../../report/charts/confusion-chart.ts';
 import { count, percent, plural } from '../../../report/format.ts';
 import { proportionInterval } from '../../../report/statistics.ts';
-import { chartBox } from '../chart-box.ts';
-import { button, type Cell, h, labelled, replace, section, tableCell } from '../dom.ts';
+import { button, type Cell, h, labelled, replace, scrollingTable, section, tableCell } from '../dom.ts';
 import type { RunStore } from '../run-store.ts';
 import { keepFocus, sortableHeads, type Sorting, turnSorting } from '../sortable-table.ts';
+import { classCharts, type NamedClass } from './class-charts.ts';
 import type { View } from './view.ts';
-
-type Theme = Parameters<typeof heatMap>[1];
 
 type SortKey = 'name' | 'images' | 'recall' | 'quota' | 'change';
 
-interface ClassRow {
-  readonly index: number;
-  readonly name: string;
+interface ClassRow extends NamedClass {
   readonly images: number | null;
   readonly recall: number | null;
   readonly interval: string;
@@ -35,8 +29,6 @@ const COLUMNS: readonly { readonly key: SortKey; readonly title: string }[] = [
 const NOTE =
   'Adaptive sampling gives the next images to the classes that the classifier still gets wrong. In brackets: 95% interval from the number of images (Wilson). Choose a class to see its course.';
 const PAGE_ROWS = 50;
-const MAP_ROWS = 40;
-const MAP_COLUMNS = 160;
 
 function rowsOf({ facts, evaluation, history }: RunStore): ClassRow[] {
   const classes = facts?.classes ?? [];
@@ -86,37 +78,17 @@ export function classesView(store: RunStore): View {
   const filter = h('input', { type: 'search', placeholder: 'name of a class' });
   const pager = h('div', { class: 'pager' });
   let shown: ClassRow[] = [];
-
   const chosen = () => state.chosen ?? shown[0]?.index;
-  const detail = chartBox((theme) => recallCourse(store, chosen(), theme));
-  const quotas = chartBox((theme) => quotaCourse(store, chosen(), theme));
-  const maps = [
-    chartBox((theme) => courseMap(store, shown, 'recall', theme)),
-    chartBox((theme) => courseMap(store, shown, 'quota', theme)),
-  ];
-
+  const { courses, maps } = classCharts(store, chosen, () => shown);
   const draw = () => {
     const matching = matchingRows(store, state);
     const pages = Math.max(1, Math.ceil(matching.length / PAGE_ROWS));
     state.page = Math.min(state.page, pages - 1);
     shown = matching.slice(state.page * PAGE_ROWS, (state.page + 1) * PAGE_ROWS);
-    keepFocus(holder, () => replace(holder, classTable(shown, state, sortBy, choose)));
-    replace(
-      pager,
-      h('span', { class: 'note' }, plural(matching.length, 'class')),
-      pages > 1 && button('Previous', () => turn(-1), { disabled: state.page === 0 }),
-      pages > 1 && h('span', {}, `page ${state.page + 1} of ${pages}`),
-      pages > 1 && button('Next', () => turn(1), { disabled: state.page === pages - 1 }),
-    );
-    for (const box of [detail, quotas, ...maps]) box.update();
-  };
-  const sortBy = (key: SortKey) => {
-    turnSorting(state, key, key === 'quota' || key === 'change');
-    draw();
-  };
-  const choose = (index: number) => {
-    state.chosen = index;
-    draw();
+    keepFocus(holder, () => replace(holder, classTable(shown, state, draw)));
+    const note = h('span', { class: 'note' }, plural(matching.length, 'class'));
+    replace(pager, note, ...pageButtons(state.page, pages, turn));
+    for (const box of [...courses, ...maps]) box.update();
   };
   const turn = (by: number) => {
     state.page += by;
@@ -127,125 +99,66 @@ export function classesView(store: RunStore): View {
     state.page = 0;
     draw();
   });
-  return {
-    element: section(
-      'classes',
-      'Classes',
-      NOTE,
-      h('div', { class: 'bar' }, labelled('Filter', filter), pager),
-      h('div', { class: 'columns' }, holder, h('div', {}, detail.element, quotas.element)),
-      h('div', { class: 'figures wide' }, ...maps.map((box) => box.element)),
-    ),
-    reads: ['facts', 'epochs'],
-    update: draw,
+  const element = section(
+    'classes',
+    'Classes',
+    NOTE,
+    h('div', { class: 'bar' }, labelled('Filter', filter), pager),
+    h('div', { class: 'columns' }, holder, h('div', {}, ...courses.map((box) => box.element))),
+    h('div', { class: 'figures wide' }, ...maps.map((box) => box.element)),
+  );
+  return { element, reads: ['facts', 'epochs'], update: draw };
+}
+
+/** Buttons to the pages before and after; none for a single page. */
+function pageButtons(page: number, pages: number, turn: (by: number) => void): HTMLElement[] {
+  if (pages === 1) return [];
+  return [
+    button('Previous', () => turn(-1), { disabled: page === 0 }),
+    h('span', {}, `page ${page + 1} of ${pages}`),
+    button('Next', () => turn(1), { disabled: page === pages - 1 }),
+  ];
+}
+
+/** Clicks change `state`, then `redraw`. */
+function classTable(rows: readonly ClassRow[], state: ListState, redraw: () => void): HTMLElement {
+  const sortBy = (key: SortKey) => {
+    turnSorting(state, key, key === 'quota' || key === 'change');
+    redraw();
   };
-}
-
-/** Recall of a class over the epochs; null when there is nothing to draw. */
-function recallCourse({ history, facts }: RunStore, index: number | undefined, theme: Theme) {
-  if (index === undefined || history.epoch.length === 0) return null;
-  const pick = (values: readonly (readonly (number | null)[] | null)[]) =>
-    values.map((vector) => vector?.[index] ?? null);
-  const series = [
-    { name: 'recall on validation', values: pick(history.recall), colour: 0 },
-    { name: 'accuracy that steers', values: pick(history.accuracy), colour: 2 },
-  ].filter(({ values }) => values.some((value) => value !== null));
-  const axes = { x: history.epoch, xLabel: 'epoch', yLabel: 'share of its images' };
-  const title = facts?.classes[index] ?? '';
-  return lineChart({ title, ...axes, kind: 'rate', domain: 'zero', series }, theme);
-}
-
-/** Quota of a class over the epochs; null when there is nothing to draw. */
-function quotaCourse({ history, facts }: RunStore, index: number | undefined, theme: Theme) {
-  if (index === undefined || history.quota.every((entry) => entry === null)) return null;
-  const values = history.quota.map((vector) => vector?.[index] ?? null);
-  const axes = { x: history.epoch, xLabel: 'epoch', yLabel: 'synthetic images asked for' };
-  const title = `${facts?.classes[index] ?? ''}: quota`;
-  const series = [{ name: 'quota', values, colour: 4 }];
-  return lineChart({ title, ...axes, kind: 'count', domain: 'zero', series }, theme);
-}
-
-function classTable(
-  rows: readonly ClassRow[],
-  state: Sorting<SortKey> & { chosen: number | null },
-  sortBy: (key: SortKey) => void,
-  choose: (index: number) => void,
-): HTMLElement {
+  const choose = (index: number) => {
+    state.chosen = index;
+    redraw();
+  };
   const head = sortableHeads(COLUMNS, state, sortBy);
   const most = rows.reduce((largest, { quota }) => Math.max(largest, quota ?? 0), 1);
+  const chosen = state.chosen ?? rows[0]?.index;
   const body = rows.map((row) => {
-    const isChosen = (state.chosen ?? rows[0]?.index) === row.index;
+    const isChosen = chosen === row.index;
     const name = button(row.name, () => choose(row.index), {
       class: 'link',
       'aria-pressed': isChosen ? 'true' : 'false',
       'data-key': `class-${row.index}`,
     });
-    const cells: Cell[] = [
-      { text: count(row.images), isNumber: true },
-      { text: percent(row.recall) + row.interval, isNumber: true, share: row.recall },
-      { text: count(row.quota), isNumber: true, share: row.quota === null ? null : row.quota / most },
-      {
-        text:
-          row.change === null ? '–' : `${row.change < 0 ? '−' : '+'}${Math.abs(row.change * 100).toFixed(1)}`,
-        isNumber: true,
-      },
-    ];
     return h(
       'tr',
       { class: isChosen ? 'chosen' : null },
       h('th', { scope: 'row' }, name),
-      ...cells.map((cell) => tableCell(cell, false)),
+      ...classCells(row, most).map((cell) => tableCell(cell, false)),
     );
   });
-  const inner = h(
-    'table',
-    {},
-    h('caption', { class: 'hidden' }, 'Classes'),
-    h('thead', {}, h('tr', {}, ...head)),
-    h('tbody', {}, ...body),
-  );
-  return h(
-    'div',
-    { class: 'scroll tall', tabindex: 0, role: 'region', 'aria-label': 'Classes: table' },
-    inner,
-  );
+  const element = scrollingTable('Classes', h('tr', {}, ...head), body);
+  element.classList.add('tall');
+  return element;
 }
 
-function courseMap(
-  { history, facts }: RunStore,
-  shown: readonly ClassRow[],
-  what: 'recall' | 'quota',
-  theme: Theme,
-) {
-  const vectors = history[what];
-  if (history.epoch.length < 2 || vectors.every((entry) => entry === null)) return null;
-  const rows = shown.slice(0, MAP_ROWS);
-  const step = Math.ceil(history.epoch.length / MAP_COLUMNS);
-  const at = history.epoch.map((_, i) => i).filter((i) => (history.epoch.length - 1 - i) % step === 0);
-  const cells = at.flatMap((i, column) =>
-    rows.flatMap(({ index }, row): [number, number, number][] => {
-      const value = vectors[i]?.[index];
-      return typeof value === 'number' ? [[column, row, value]] : [];
-    }),
-  );
-  const more =
-    shown.length > rows.length || (facts?.classes.length ?? 0) > shown.length
-      ? `, ${plural(rows.length, 'class')} of the table`
-      : '';
-  const title = what === 'recall' ? `Recall on validation${more}` : `Quota${more}`;
-  const summary = `${title}: a row a class, a column an epoch, from ${history.epoch[0]} to ${history.epoch.at(-1)}; darker is more.`;
-  const columns = at.map((i) => String(history.epoch[i]));
-  return heatMap(
-    {
-      title,
-      summary,
-      rows: rows.map(({ name }) => name),
-      columns,
-      cells,
-      kind: what === 'recall' ? 'rate' : 'count',
-      xLabel: 'epoch',
-      rowHeight: 18,
-    },
-    theme,
-  );
+/** What stands beside a class's name; `most` is the largest quota. */
+function classCells({ images, recall, interval, quota, change }: ClassRow, most: number): Cell[] {
+  const points = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value * 100).toFixed(1)}`;
+  return [
+    { text: count(images), isNumber: true },
+    { text: percent(recall) + interval, isNumber: true, share: recall },
+    { text: count(quota), isNumber: true, share: quota === null ? null : quota / most },
+    { text: change === null ? '–' : points(change), isNumber: true },
+  ];
 }

@@ -10,47 +10,23 @@ const SHOWN_CLASSES = 20;
 const CELL_PX = 64;
 
 export function imagesView(store: RunStore, source: Source, id: string): View {
-  const slider = h('input', { type: 'range', min: 0, step: 1, value: 0 });
-  const output = h('output');
-  const filter = h('input', { type: 'search', placeholder: 'name of a class' });
-  const withNearest = h('input', { type: 'checkbox', checked: true });
-  const nearestField = h(
-    'label',
-    { class: 'field inline' },
-    withNearest,
-    h('span', {}, 'nearest training images'),
-  );
-  const holder = h('div', { class: 'galleries' });
-  const note = h('p', { class: 'note' });
-  const element = section(
-    'images',
-    'Images',
-    'Images that the diffusion model made for each class. Use the arrow keys on the slider to go through the epochs.',
-    h('div', { class: 'bar' }, labelled('Epoch', slider), output, labelled('Class', filter), nearestField),
-    note,
-    holder,
-  );
+  const { element, slider, output, filter, withNearest, nearestField, note, holder } = imageSection();
+  const framesOf = frameReader(store, source, id);
   const state = { isFollowing: true, asked: -1, drawn: '' };
-  let real: Promise<GridFrame | null> | null = null;
-
   const draw = async () => {
     const { grids, facts } = store;
     const epoch = grids[Number(slider.value)];
     if (epoch === undefined || facts === null) return;
     setText(output, String(epoch));
     state.asked = epoch;
-    if (facts.hasRealImages) real ??= source.realImages(id).catch(() => null);
-    const [frame, realFrame] = await Promise.all([source.frame(id, epoch).catch(() => null), real]);
+    const [frame, realFrame] = await framesOf(epoch);
     if (state.asked !== epoch) return; // another was chosen meanwhile
     nearestField.hidden = frame?.nearest == null;
-    const key = [epoch, filter.value, withNearest.checked, facts.classes.length].join(' ');
+    const options = { realFrame, name: filter.value, nearest: withNearest.checked };
+    const key = [epoch, options.name, options.nearest, facts.classes.length].join(' ');
     if (key === state.drawn) return;
     state.drawn = key;
-    const content = framed(store, frame, epoch, {
-      realFrame,
-      name: filter.value,
-      nearest: withNearest.checked,
-    });
+    const content = framed(store, frame, epoch, options);
     setText(note, content.note);
     replace(holder, ...content.parts);
   };
@@ -65,14 +41,48 @@ export function imagesView(store: RunStore, source: Source, id: string): View {
     element,
     reads: ['facts', 'epochs'],
     update() {
-      const { grids } = store;
-      element.hidden = grids.length === 0;
-      slider.max = String(Math.max(0, grids.length - 1));
-      if (state.isFollowing) slider.value = slider.max;
-      slider.setAttribute('aria-valuetext', `epoch ${grids[Number(slider.value)] ?? ''}`);
+      element.hidden = store.grids.length === 0;
+      offerEpochs(slider, store.grids, state.isFollowing);
       redraw();
     },
   };
+}
+
+/** The section without images, and its fields. */
+function imageSection() {
+  const slider = h('input', { type: 'range', min: 0, step: 1, value: 0 });
+  const output = h('output');
+  const filter = h('input', { type: 'search', placeholder: 'name of a class' });
+  const withNearest = h('input', { type: 'checkbox', checked: true });
+  const nearestText = h('span', {}, 'nearest training images');
+  const nearestField = h('label', { class: 'field inline' }, withNearest, nearestText);
+  const holder = h('div', { class: 'galleries' });
+  const note = h('p', { class: 'note' });
+  const element = section(
+    'images',
+    'Images',
+    'Images that the diffusion model made for each class. Use the arrow keys on the slider to go through the epochs.',
+    h('div', { class: 'bar' }, labelled('Epoch', slider), output, labelled('Class', filter), nearestField),
+    note,
+    holder,
+  );
+  return { element, slider, output, filter, withNearest, nearestField, note, holder };
+}
+
+/** Reads the images of an epoch and, once, the real ones; null for those that are not there. */
+function frameReader(store: RunStore, source: Source, id: string) {
+  let real: Promise<GridFrame | null> | null = null;
+  return (epoch: number): Promise<readonly [GridFrame | null, GridFrame | null]> => {
+    if (store.facts?.hasRealImages) real ??= source.realImages(id).catch(() => null);
+    return Promise.all([source.frame(id, epoch).catch(() => null), real]);
+  };
+}
+
+/** Lets `slider` choose among `grids`, the epochs with images; it stays at the last one while `isFollowing`. */
+function offerEpochs(slider: HTMLInputElement, grids: readonly number[], isFollowing: boolean): void {
+  slider.max = String(Math.max(0, grids.length - 1));
+  if (isFollowing) slider.value = slider.max;
+  slider.setAttribute('aria-valuetext', `epoch ${grids[Number(slider.value)] ?? ''}`);
 }
 
 interface FrameOptions {

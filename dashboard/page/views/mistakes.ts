@@ -1,7 +1,7 @@
 /** Images that the classifier got wrong, the worst first. */
 import { count, percent } from '../../../report/format.ts';
 import type { Mistakes } from '../../model/mistakes.ts';
-import { h, labelled, replace, section, table } from '../dom.ts';
+import { h, labelled, optionsOf, replace, section, table } from '../dom.ts';
 import type { RunStore } from '../run-store.ts';
 import type { Source } from '../source.ts';
 import type { View } from './view.ts';
@@ -40,12 +40,8 @@ export function mistakesView(store: RunStore, source: Source, id: string): View 
       const key = JSON.stringify([splits, facts?.classes, facts?.state]);
       if (key === shown || splits.length === 0) return;
       shown = key;
-      replace(split, ...splits.map((name) => h('option', { value: name }, name)));
-      replace(
-        label,
-        h('option', { value: '' }, 'all'),
-        ...(facts?.classes ?? []).map((name) => h('option', { value: name }, name)),
-      );
+      replace(split, ...optionsOf(splits));
+      replace(label, h('option', { value: '' }, 'all'), ...optionsOf(facts?.classes ?? []));
       void draw();
     },
   };

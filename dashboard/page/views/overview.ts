@@ -1,7 +1,7 @@
 /** The head of a run: what it is, how it goes, its result in numbers, and its curves. */
 import { count, decimal, duration, NO_VALUE, percent, plural } from '../../../report/format.ts';
 import { runCharts } from '../../../report/charts/run-charts.ts';
-import type { RunState } from '../../model/run-model.ts';
+import type { RunFacts, RunState } from '../../model/run-model.ts';
 import { type ChartBox, chartBox } from '../chart-box.ts';
 import { button, h, replace, section, setText, table } from '../dom.ts';
 import type { RunStore } from '../run-store.ts';
@@ -81,7 +81,8 @@ export interface RunButtons {
   remove(): void;
 }
 
-export function headerView(store: RunStore, buttons: RunButtons | null): View {
+/** The head without its facts, and the places where they stand. */
+function headerParts() {
   const title = h('h1');
   const pill = h('span');
   const lead = h('p', { class: 'lead' });
@@ -102,44 +103,61 @@ export function headerView(store: RunStore, buttons: RunButtons | null): View {
     doing,
     tiles,
   );
+  return { element, title, pill, lead, data, reason, bar, doing, actions, tiles };
+}
+
+export function headerView(store: RunStore, buttons: RunButtons | null): View {
+  const parts = headerParts();
+  const { bar, doing } = parts;
   let offered: RunState | null = null;
   return {
-    element,
+    element: parts.element,
     reads: ['facts', 'epochs', 'progress'],
     update() {
-      const { facts, progress, epochs } = store;
+      const { facts, progress } = store;
       if (facts === null) return;
-      setText(title, facts.seed === null ? facts.name : `${facts.method}, seed ${facts.seed}`);
-      replace(pill, statePill(facts.state));
-      setText(lead, runSentence(store));
-      setText(data, dataSentence(facts.classes, facts.classCounts));
-      const doubts =
-        facts.doubts.length === 0
-          ? ''
-          : `Data: ${facts.doubts.slice(0, 3).join('; ')}${facts.doubts.length > 3 ? ` and ${facts.doubts.length - 3} more` : ''}. `;
-      setText(reason, doubts + (facts.reason === '' || facts.state === 'running' ? '' : facts.reason));
-      const isGoing = facts.state === 'running' && facts.plannedEpochs !== null;
-      const part =
-        progress === null || progress.total === 0 || progress.epoch === 0
-          ? 0
-          : progress.done / progress.total / 2 + (progress.kind === 'training' ? 0.5 : 0);
-      bar.hidden = !isGoing;
-      doing.hidden = !isGoing && progress === null;
-      if (isGoing) bar.value = Math.min(1, ((epochs.epoch.at(-1) ?? 0) + part) / facts.plannedEpochs);
-      setText(
-        doing,
-        progress === null
-          ? isGoing
-            ? `Epoch ${(epochs.epoch.at(-1) ?? 0) + 1} of ${facts.plannedEpochs}`
-            : ''
-          : progressText(progress),
-      );
-      replace(tiles, ...tilesOf(store));
+      setText(parts.title, facts.seed === null ? facts.name : `${facts.method}, seed ${facts.seed}`);
+      replace(parts.pill, statePill(facts.state));
+      setText(parts.lead, runSentence(store));
+      setText(parts.data, dataSentence(facts.classes, facts.classCounts));
+      setText(parts.reason, doubtsText(facts.doubts) + reasonText(facts));
+      const share = shareDone(store);
+      bar.hidden = share === null;
+      doing.hidden = share === null && progress === null;
+      if (share !== null) bar.value = share;
+      setText(doing, progress !== null ? progressText(progress) : share !== null ? nextEpochText(store) : '');
+      replace(parts.tiles, ...tilesOf(store));
       if (facts.state === offered) return;
       offered = facts.state;
-      replace(actions, ...buttonsOf(facts.state, buttons));
+      replace(parts.actions, ...buttonsOf(facts.state, buttons));
     },
   };
+}
+
+/** The first doubts about the data, and how many more there are. */
+function doubtsText(doubts: readonly string[]): string {
+  if (doubts.length === 0) return '';
+  const more = doubts.length > 3 ? ` and ${doubts.length - 3} more` : '';
+  return `Data: ${doubts.slice(0, 3).join('; ')}${more}. `;
+}
+
+/** Why a run that is not running is so. */
+function reasonText({ reason, state }: RunFacts): string {
+  return state === 'running' ? '' : reason;
+}
+
+/** Share of a running run's epochs that is done, synthesis and training as halves of one; null for any other run. */
+function shareDone({ facts, progress, epochs }: RunStore): number | null {
+  if (facts?.state !== 'running' || facts.plannedEpochs === null) return null;
+  const part =
+    progress === null || progress.total === 0 || progress.epoch === 0
+      ? 0
+      : progress.done / progress.total / 2 + (progress.kind === 'training' ? 0.5 : 0);
+  return Math.min(1, ((epochs.epoch.at(-1) ?? 0) + part) / facts.plannedEpochs);
+}
+
+function nextEpochText({ facts, epochs }: RunStore): string {
+  return `Epoch ${(epochs.epoch.at(-1) ?? 0) + 1} of ${facts?.plannedEpochs ?? NO_VALUE}`;
 }
 
 function progressText({ kind, epoch, done, total, value }: NonNullable<RunStore['progress']>): string {

@@ -2,13 +2,15 @@
 import { h, setText } from '../dom.ts';
 import { RunStore } from '../run-store.ts';
 import type { LinkState, Source } from '../source.ts';
-import { clusterView, eventsView, logsView, timeLineView } from './activity.ts';
+import { clusterView, eventsView, timeLineView } from './activity.ts';
 import { classesView } from './classes.ts';
 import { confusionView } from './confusion.ts';
 import { detailsView } from './details.ts';
 import { imagesView } from './images.ts';
+import { logsView } from './logs.ts';
 import { mistakesView } from './mistakes.ts';
 import { curvesView, headerView, type RunButtons } from './overview.ts';
+import type { View } from './view.ts';
 
 export interface RunPage {
   readonly element: HTMLElement;
@@ -23,7 +25,31 @@ export function runPage(
   signal: AbortSignal,
 ): RunPage {
   const store = new RunStore();
-  const views = [
+  const views = viewsOf(store, source, id, buttons);
+  const nav = h('nav', { class: 'sections', 'aria-label': 'Sections of the run' });
+  const [head, ...sections] = views.map((view) => view.element);
+  const element = h('div', { class: 'run' }, head, nav, ...sections);
+  let listed = '';
+  store.onChange((news) => {
+    for (const view of views) if (view.reads.some((part) => news.has(part))) view.update();
+    const shown = sections.filter(({ hidden }) => !hidden);
+    const names = shown.map((section) => section.id).join();
+    if (names !== listed) nav.replaceChildren(...shown.map(sectionLink));
+    listed = names;
+    const { facts } = store;
+    if (facts !== null)
+      setText(
+        document.querySelector('title')!,
+        `${facts.method}${facts.seed === null ? '' : `, seed ${facts.seed}`} – Ballast`,
+      );
+  });
+  source.watchRun(id, (update) => store.apply(update), onLink, signal);
+  return { element, store };
+}
+
+/** The head of the page, then its sections in their order. */
+function viewsOf(store: RunStore, source: Source, id: string, buttons: RunButtons | null): readonly View[] {
+  return [
     headerView(store, buttons),
     curvesView(store),
     classesView(store),
@@ -36,30 +62,6 @@ export function runPage(
     clusterView(source, id, () => store.facts?.state === 'running' || store.facts?.state === 'queued'),
     detailsView(store),
   ];
-  const nav = h('nav', { class: 'sections', 'aria-label': 'Sections of the run' });
-  const element = h(
-    'div',
-    { class: 'run' },
-    views[0]!.element,
-    nav,
-    ...views.slice(1).map((view) => view.element),
-  );
-  let listed = '';
-  store.onChange((news) => {
-    for (const view of views) if (view.reads.some((part) => news.has(part))) view.update();
-    const shown = views.slice(1).filter((view) => !view.element.hidden);
-    const names = shown.map((view) => view.element.id).join();
-    if (names !== listed) nav.replaceChildren(...shown.map((view) => sectionLink(view.element)));
-    listed = names;
-    const { facts } = store;
-    if (facts !== null)
-      setText(
-        document.querySelector('title')!,
-        `${facts.method}${facts.seed === null ? '' : `, seed ${facts.seed}`} – Ballast`,
-      );
-  });
-  source.watchRun(id, (update) => store.apply(update), onLink, signal);
-  return { element, store };
 }
 
 /** Jumps without changing the address, which names the run. */

@@ -1,10 +1,10 @@
-/** The list of runs: filtered, sorted, chosen to be compared; comparisons and studies; and a form for a new run. */
+/** The list of runs: filtered, sorted, chosen to be compared; comparisons and studies. */
 import { count, duration, NO_VALUE, percent, plural } from '../../../report/format.ts';
 import type { RunList, RunSummary } from '../../model/run-model.ts';
-import { h, labelled, replace, section, tableCell } from '../dom.ts';
+import { type Cell, h, labelled, replace, scrollingTable, tableCell } from '../dom.ts';
 import { keepFocus, sortableHeads, type Sorting, turnSorting } from '../sortable-table.ts';
-import { post } from '../source.ts';
 import { statePill } from './overview.ts';
+import { startForm } from './start-form.ts';
 
 type SortKey =
   'id' | 'state' | 'epoch' | 'balancedAccuracy' | 'worstRecall' | 'accuracy' | 'seconds' | 'startedAt';
@@ -22,6 +22,7 @@ const COLUMNS: readonly { readonly key: SortKey; readonly title: string }[] = [
 const MOST_ROWS = 300;
 const MOST_COMPARED = 12;
 
+/** The address of a run's own page. */
 export const runHref = (id: string) => `#/runs/${encodeURIComponent(id)}`;
 
 /** Words that all stand in a run's name, method, state or reason. */
@@ -78,38 +79,27 @@ export interface RunsPage {
   show(list: RunList): void;
 }
 
+interface ListState extends Sorting<SortKey> {
+  /** Ids of the runs to compare. */
+  readonly chosen: Set<string>;
+}
+
 export function runsPage(mayAct: boolean): RunsPage {
-  const state = {
-    sort: 'startedAt' as SortKey,
-    isDown: true,
-    list: null as RunList | null,
-    chosen: new Set<string>(),
-  };
+  const state: ListState = { sort: 'startedAt', isDown: true, chosen: new Set() };
+  let current: RunList | null = null;
   const filter = h('input', { type: 'search', placeholder: 'name, method or state' });
   const holder = h('div');
   const studies = h('div');
   const told = h('p', { class: 'note', role: 'status' });
   const compareLink = h('a', { class: 'button', href: '#/' }, 'Compare');
   const draw = () => {
-    const { list } = state;
-    if (list === null) return;
-    const matching = matchingRuns(list, filter.value, state);
-    told.textContent = describeList(list, matching.length);
-    const table = list.runs.length > 0 && runTable(matching.slice(0, MOST_ROWS), state, sortBy, choose);
+    if (current === null) return;
+    const matching = matchingRuns(current, filter.value, state);
+    told.textContent = describeList(current, matching.length);
+    const table = current.runs.length > 0 && runTable(matching.slice(0, MOST_ROWS), state, draw);
     keepFocus(holder, () => replace(holder, table));
-    replace(studies, ...studyLinks(list));
-    compareLink.hidden = state.chosen.size < 2;
-    compareLink.textContent = `Compare ${state.chosen.size} runs`;
-    compareLink.href = `#/compare/${[...state.chosen].map(encodeURIComponent).join(',')}`;
-  };
-  const sortBy = (key: SortKey) => {
-    turnSorting(state, key, key !== 'id' && key !== 'state');
-    draw();
-  };
-  const choose = (id: string, isChosen: boolean) => {
-    if (isChosen && state.chosen.size < MOST_COMPARED) state.chosen.add(id);
-    else state.chosen.delete(id);
-    draw();
+    replace(studies, ...studyLinks(current));
+    pointTo(compareLink, state.chosen);
   };
   filter.addEventListener('input', draw);
   const element = h(
@@ -119,109 +109,73 @@ export function runsPage(mayAct: boolean): RunsPage {
     h('div', { class: 'bar' }, labelled('Filter', filter), compareLink, told),
     holder,
     studies,
-    ...(mayAct ? [startForm()] : []),
+    ...(mayAct ? [startForm(runHref)] : []),
   );
   return {
     element,
     show(list) {
-      state.list = list;
+      current = list;
       draw();
     },
   };
 }
 
-function runTable(
-  runs: readonly RunSummary[],
-  state: Sorting<SortKey> & { chosen: ReadonlySet<string> },
-  sortBy: (key: SortKey) => void,
-  choose: (id: string, isChosen: boolean) => void,
-): HTMLElement {
-  const head = sortableHeads(COLUMNS, state, sortBy);
-  const rows = runs.map((run) => {
-    const box = h('input', {
-      type: 'checkbox',
-      'data-key': `choose-${run.id}`,
-      'aria-label': `choose ${run.id} to compare`,
-      checked: state.chosen.has(run.id),
-    });
-    box.addEventListener('change', () => choose(run.id, box.checked));
-    const what = h(
-      'span',
-      { class: 'note' },
-      ` ${run.method}${run.seed === null ? '' : `, seed ${run.seed}`}`,
-    );
-    const name = h(
-      'th',
-      { scope: 'row' },
-      h('a', { href: runHref(run.id) }, run.id === '.' ? run.name : run.id),
-      what,
-    );
-    const pill = h('td', { title: run.reason }, statePill(run.state));
-    const cells = [
-      {
-        text: `${count(run.epoch)}${run.plannedEpochs === null ? '' : ` of ${count(run.plannedEpochs)}`}`,
-        isNumber: true,
-      },
-      { text: percent(run.balancedAccuracy), isNumber: true, share: run.balancedAccuracy },
-      { text: percent(run.worstRecall), isNumber: true, share: run.worstRecall },
-      { text: percent(run.accuracy), isNumber: true },
-      { text: duration(run.seconds), isNumber: true },
-      { text: run.startedAt?.slice(0, 16).replace('T', ' ') ?? NO_VALUE, isNumber: true },
-    ];
-    return h('tr', {}, h('td', {}, box), name, pill, ...cells.map((cell) => tableCell(cell, false)));
-  });
-  const first = h('th', { scope: 'col' }, h('span', { class: 'hidden' }, 'compare'));
-  const inner = h(
-    'table',
-    { class: 'runs' },
-    h('caption', { class: 'hidden' }, 'Runs'),
-    h('thead', {}, h('tr', {}, first, ...head)),
-    h('tbody', {}, ...rows),
-  );
-  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Runs: table' }, inner);
+/** Leads to the comparison of the runs chosen; hidden below two. */
+function pointTo(compareLink: HTMLAnchorElement, chosen: ReadonlySet<string>): void {
+  compareLink.hidden = chosen.size < 2;
+  compareLink.textContent = `Compare ${chosen.size} runs`;
+  compareLink.href = `#/compare/${[...chosen].map(encodeURIComponent).join(',')}`;
 }
 
-/** A run from a configuration, as config.json of another run holds it. */
-function startForm(): HTMLElement {
-  const id = h('input', {
-    required: true,
-    pattern: '[a-z]([a-z0-9-]{0,61}[a-z0-9])?',
-    placeholder: 'my-run',
+/** Clicks change `state`, then `redraw`. */
+function runTable(runs: readonly RunSummary[], state: ListState, redraw: () => void): HTMLElement {
+  const sortBy = (key: SortKey) => {
+    turnSorting(state, key, key !== 'id' && key !== 'state');
+    redraw();
+  };
+  const choose = (id: string, isChosen: boolean) => {
+    if (isChosen && state.chosen.size < MOST_COMPARED) state.chosen.add(id);
+    else state.chosen.delete(id);
+    redraw();
+  };
+  const first = h('th', { scope: 'col' }, h('span', { class: 'hidden' }, 'compare'));
+  const head = h('tr', {}, first, ...sortableHeads(COLUMNS, state, sortBy));
+  const rows = runs.map((run) => runRow(run, state.chosen.has(run.id), choose));
+  return scrollingTable('Runs', head, rows, 'runs');
+}
+
+function runRow(
+  run: RunSummary,
+  isChosen: boolean,
+  choose: (id: string, isChosen: boolean) => void,
+): HTMLTableRowElement {
+  const box = h('input', {
+    type: 'checkbox',
+    'data-key': `choose-${run.id}`,
+    'aria-label': `choose ${run.id} to compare`,
+    checked: isChosen,
   });
-  const config = h('textarea', {
-    rows: 8,
-    required: true,
-    spellcheck: 'false',
-    placeholder: '{ "method": "iois", "data": { "source": "/data/photos" } }',
-  });
-  const told = h('p', { role: 'alert' });
-  const form = h(
-    'form',
-    { class: 'start' },
-    labelled('Name', id),
-    labelled('Configuration (JSON)', config),
-    h('button', { type: 'submit' }, 'Start run'),
-    told,
+  box.addEventListener('change', () => choose(run.id, box.checked));
+  const seed = run.seed === null ? '' : `, seed ${run.seed}`;
+  const name = h(
+    'th',
+    { scope: 'row' },
+    h('a', { href: runHref(run.id) }, run.id === '.' ? run.name : run.id),
+    h('span', { class: 'note' }, ` ${run.method}${seed}`),
   );
-  form.addEventListener('submit', (event) => {
-    event.preventDefault();
-    told.textContent = '';
-    void (async () => {
-      try {
-        const made = await post<{ id: string }>('/api/runs', {
-          id: id.value,
-          config: JSON.parse(config.value) as object,
-        });
-        location.hash = runHref(made.id);
-      } catch (thrown) {
-        told.textContent = (thrown as Error).message;
-      }
-    })();
-  });
-  return section(
-    'start',
-    'Start a run',
-    '',
-    h('details', {}, h('summary', {}, 'From a configuration'), form),
-  );
+  const pill = h('td', { title: run.reason }, statePill(run.state));
+  return h('tr', {}, h('td', {}, box), name, pill, ...runCells(run).map((cell) => tableCell(cell, false)));
+}
+
+/** What stands beside a run's name and state. */
+function runCells(run: RunSummary): Cell[] {
+  const planned = run.plannedEpochs === null ? '' : ` of ${count(run.plannedEpochs)}`;
+  return [
+    { text: `${count(run.epoch)}${planned}`, isNumber: true },
+    { text: percent(run.balancedAccuracy), isNumber: true, share: run.balancedAccuracy },
+    { text: percent(run.worstRecall), isNumber: true, share: run.worstRecall },
+    { text: percent(run.accuracy), isNumber: true },
+    { text: duration(run.seconds), isNumber: true },
+    { text: run.startedAt?.slice(0, 16).replace('T', ' ') ?? NO_VALUE, isNumber: true },
+  ];
 }

@@ -36,49 +36,16 @@ export function studyPage(
   hrefOf: (run: string) => string,
   pictures: readonly RowPictures[] = [],
 ): HTMLElement {
-  const { title, classes, classCounts, rows, warnings } = results;
-  const several = seedsOf(results) > 1;
-  const evaluated = rows.some(({ means }) => Number.isFinite(means.balancedAccuracy.mean));
-  const curves = [0, 1, 2].map((index) => chartBox((theme) => rowCurves(rows, theme)[index] ?? null));
-  const dots = (['balancedAccuracy', 'tailRecall'] as const).map((measure) =>
-    chartBox((theme) => (evaluated ? scoreDots(rows, measure, theme) : null)),
-  );
-  const hasBars = classes.length <= MOST_CLASSES && classes.length > 0;
-  const bars = chartBox((theme) => (hasBars ? recallBars(results, theme) : null));
+  const { rows } = results;
   return h(
     'div',
     { class: 'run' },
-    h(
-      'header',
-      { class: 'run-head' },
-      h('h1', {}, title),
-      h('p', { class: 'lead' }, studySentence(results)),
-      h('p', { class: 'note' }, dataSentence(classes, classCounts)),
-      ...warnings.map((text) => h('p', { class: 'note' }, text)),
-    ),
-    section(
-      'rows',
-      'Rows',
-      several
-        ? 'Mean ± sample standard deviation over seeds; differences are paired by seed, with 95% intervals (Student’s t). Best in bold.'
-        : 'One seed: the spread between seeds is unknown, and differences of a few points may be chance. Best in bold.',
-      scoreTable(results),
-      h('div', { class: 'figures wide' }, dots[0]!.element, dots[1]!.element),
-    ),
-    ...(several ? [testSection(results)] : []),
+    studyHead(results),
+    rowSection(results),
+    ...(hasSeveralSeeds(results) ? [testSection(results)] : []),
     ...pictures.map(pictureSection),
-    section(
-      'classes',
-      'Per class',
-      several ? 'Means over seeds.' : '',
-      h('div', { class: 'columns' }, bars.element, recallTable(results)),
-    ),
-    section(
-      'curves',
-      'Learning curves',
-      '',
-      h('div', { class: 'figures wide' }, ...curves.map((box) => box.element)),
-    ),
+    classSection(results),
+    curveSection(results),
     section(
       'runs',
       'Runs',
@@ -88,11 +55,65 @@ export function studyPage(
   );
 }
 
+const hasSeveralSeeds = (results: StudyResults) => seedsOf(results) > 1;
+
+function studyHead(results: StudyResults): HTMLElement {
+  return h(
+    'header',
+    { class: 'run-head' },
+    h('h1', {}, results.title),
+    h('p', { class: 'lead' }, studySentence(results)),
+    h('p', { class: 'note' }, dataSentence(results.classes, results.classCounts)),
+    ...results.warnings.map((text) => h('p', { class: 'note' }, text)),
+  );
+}
+
+function rowSection(results: StudyResults): HTMLElement {
+  const { rows } = results;
+  const evaluated = rows.some(({ means }) => Number.isFinite(means.balancedAccuracy.mean));
+  const dots = (['balancedAccuracy', 'tailRecall'] as const).map((measure) =>
+    chartBox((theme) => (evaluated ? scoreDots(rows, measure, theme) : null)),
+  );
+  return section(
+    'rows',
+    'Rows',
+    hasSeveralSeeds(results)
+      ? 'Mean ± sample standard deviation over seeds; differences are paired by seed, with 95% intervals (Student’s t). Best in bold.'
+      : 'One seed: the spread between seeds is unknown, and differences of a few points may be chance. Best in bold.',
+    scoreTable(results),
+    h('div', { class: 'figures wide' }, ...dots.map((box) => box.element)),
+  );
+}
+
+function classSection(results: StudyResults): HTMLElement {
+  const hasBars = results.classes.length <= MOST_CLASSES && results.classes.length > 0;
+  const bars = chartBox((theme) => (hasBars ? recallBars(results, theme) : null));
+  return section(
+    'classes',
+    'Per class',
+    hasSeveralSeeds(results) ? 'Means over seeds.' : '',
+    h('div', { class: 'columns' }, bars.element, recallTable(results)),
+  );
+}
+
+function curveSection({ rows }: StudyResults): HTMLElement {
+  const curves = [0, 1, 2].map((index) => chartBox((theme) => rowCurves(rows, theme)[index] ?? null));
+  const figures = h('div', { class: 'figures wide' }, ...curves.map((box) => box.element));
+  return section('curves', 'Learning curves', '', figures);
+}
+
 type Column = readonly [head: string, cell: (row: StudyRow) => Cell];
 
 function scoreTable(results: StudyResults): HTMLElement {
-  const { rows, reference, ceiling, worth } = results;
-  const number = (text: string, isBest = false): Cell => ({ text, isBest, isNumber: true });
+  const columns = columnsOf(results);
+  return table(
+    'Rows',
+    columns.map(([head]) => head),
+    results.rows.map((row) => columns.map(([, cell]) => cell(row))),
+  );
+}
+
+function columnsOf({ rows, reference, ceiling, worth }: StudyResults): Column[] {
   const rate = (measure: StudyMeasure): Column => [
     STUDY_MEASURES[measure].title,
     (row) => number(rateWithSpread(row.means[measure]), isBest(rows, row, measure)),
@@ -101,29 +122,14 @@ function scoreTable(results: StudyResults): HTMLElement {
     STUDY_MEASURES[measure].title,
     (row) => number(decimal(row.means[measure].mean)),
   ];
-  const against: Column = [
-    `against ${reference}, points`,
-    (row) => {
-      const one = differenceIn(row, 'balancedAccuracy');
-      return number(one ? pointsWithInterval(one.mean, one.interval) : '–');
-    },
-  ];
-  const columns: Column[] = [
+  const headroom: Column = ['of headroom', ({ recovered }) => number(percent(recovered, 0))];
+  return [
     ['row', ({ name }) => ({ text: name })],
     ['seeds', ({ runs }) => number(count(runs.filter(({ status }) => status === 'finished').length))],
     rate('balancedAccuracy'),
-    ...(rows.length > 1 ? [against] : []),
-    ...(ceiling === null
-      ? []
-      : [['of headroom', (row) => number(percent(row.recovered, 0))] satisfies Column]),
-    ...(worth === null
-      ? []
-      : [
-          [
-            'worth, real images a tail class',
-            (row) => number(row.worth === null ? NO_VALUE : worthText(row.worth)),
-          ] satisfies Column,
-        ]),
+    ...(rows.length > 1 ? [differenceFrom(reference)] : []),
+    ...(ceiling === null ? [] : [headroom]),
+    ...(worth === null ? [] : [WORTH]),
     ...(['tailRecall', 'worstRecall', 'accuracy'] as const).map(rate),
     ...(['macroF1', 'mcc', 'nll', 'ece'] as const).map(plain),
     ['fidelity', (row) => number(percent(lastFidelity(row).mean))],
@@ -132,11 +138,25 @@ function scoreTable(results: StudyResults): HTMLElement {
     ['time', ({ runs }) => number(duration(meanSeconds(runs)))],
     ['time per point gained', ({ secondsPerPoint }) => number(duration(secondsPerPoint))],
   ];
-  return table(
-    'Rows',
-    columns.map(([head]) => head),
-    rows.map((row) => columns.map(([, cell]) => cell(row))),
-  );
+}
+
+function number(text: string, isBest = false): Cell {
+  return { text, isBest, isNumber: true };
+}
+
+const WORTH: Column = [
+  'worth, real images a tail class',
+  (row) => number(row.worth === null ? NO_VALUE : worthText(row.worth)),
+];
+
+function differenceFrom(reference: string): Column {
+  return [
+    `against ${reference}, points`,
+    (row) => {
+      const one = differenceIn(row, 'balancedAccuracy');
+      return number(one ? pointsWithInterval(one.mean, one.interval) : '–');
+    },
+  ];
 }
 
 function testSection({ rows, reference }: StudyResults): HTMLElement {
