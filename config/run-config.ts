@@ -109,6 +109,18 @@ function priorCorrections({ method, training }: RunConfig): string[] {
 }
 
 function checkTogether(config: RunConfig, locate: Locate): void {
+  checkMethod(config, locate);
+  checkEpochs(config, locate);
+  checkTraining(config, locate);
+  const { rule, floor, cap } = config.adaptiveSampling;
+  if (rule === 'released' && (floor > 0 || cap !== null))
+    throw new UserError(
+      `${locate(['adaptiveSampling'])}: adaptiveSampling.rule released has no floor and no cap; ` +
+        'use rule softmax, or leave them out',
+    );
+}
+
+function checkMethod(config: RunConfig, locate: Locate): void {
   const [first, second] = priorCorrections(config);
   if (first !== undefined && second !== undefined)
     throw new UserError(
@@ -119,34 +131,37 @@ function checkTogether(config: RunConfig, locate: Locate): void {
       `${locate(['method'])}: method ${config.method} makes images and needs a diffusion prior; ` +
         'name one with --prior FILE (field prior), or train one with `ballast prior train`',
     );
-  const { steps, epochs, labels, loss, postHocAdjustment, headRetraining } = config.training;
-  const refuseHead = (why: string) =>
-    new UserError(`${locate(['training', 'headRetraining'])}: training.headRetraining ${why}`);
+}
+
+/** Each part of the training needs an epoch of its own. */
+function checkEpochs({ training, synthesis }: RunConfig, locate: Locate): void {
+  const { epochs, headRetraining } = training;
   if (headRetraining !== null && epochs < 2)
-    throw refuseHead(`needs at least 2 epochs, one for the whole network; training.epochs is ${epochs}`);
-  const before = epochsBefore(config.synthesis, epochs);
-  if (before > 0 && before >= syntheticEpochs(config.training))
     throw new UserError(
-      `${locate(['synthesis', 'after'])}: synthesis.after is ${config.synthesis.after}; with ${epochs} epochs, and the finish, ` +
+      `${locate(['training', 'headRetraining'])}: training.headRetraining needs at least 2 epochs, ` +
+        `one for the whole network; training.epochs is ${epochs}`,
+    );
+  const before = epochsBefore(synthesis, epochs);
+  if (before > 0 && before >= syntheticEpochs(training))
+    throw new UserError(
+      `${locate(['synthesis', 'after'])}: synthesis.after is ${synthesis.after}; with ${epochs} epochs, and the finish, ` +
         'no epoch is left for synthetic images',
     );
+}
+
+function checkTraining({ training, data }: RunConfig, locate: Locate): void {
+  const { steps, epochs, labels, loss, postHocAdjustment } = training;
   if (loss === 'ldam' && postHocAdjustment > 0)
     throw new UserError(
       `${locate(['training', 'postHocAdjustment'])}: training.postHocAdjustment is part of the head's bias, which loss ldam does not have; set it to 0`,
     );
-  if (labels.archive !== 'none' && config.data.archive === null)
+  if (labels.archive !== 'none' && data.archive === null)
     throw new UserError(
       `${locate(['training', 'labels', 'archive'])}: training.labels.archive needs data.archive, which says which images have no labels`,
     );
   if (steps !== null && steps < epochs)
     throw new UserError(
       `${locate(['training', 'steps'])}: training.steps is ${steps}; it must be at least training.epochs (${epochs})`,
-    );
-  const { rule, floor, cap } = config.adaptiveSampling;
-  if (rule === 'released' && (floor > 0 || cap !== null))
-    throw new UserError(
-      `${locate(['adaptiveSampling'])}: adaptiveSampling.rule released has no floor and no cap; ` +
-        'use rule softmax, or leave them out',
     );
 }
 

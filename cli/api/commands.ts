@@ -53,6 +53,12 @@ const CANCEL_DEADLINE_MS = 130_000;
 
 export function addApiCommands(program: Command, context: CommandContext): void {
   addSubmitCommand(program, context);
+  addRunCommands(program, context);
+  addDownloadCommands(program, context);
+  addSynthesizeCommand(program, context);
+}
+
+function addRunCommands(program: Command, context: CommandContext): void {
   apiCommand<WatchFlags>(program, context, 'watch <run>', 'show the events of a run, until it ends', watch)
     .option('--from <sequence>', 'first event to show', '1')
     .addHelpText('after', examples('watch photos', 'watch runs/photos --json --from 120'));
@@ -66,6 +72,9 @@ export function addApiCommands(program: Command, context: CommandContext): void 
     .addHelpText('after', examples('resume photos'));
   apiCommand(program, context, 'delete <run>', 'delete a run that has ended, with all that it made', remove) //
     .addHelpText('after', examples('delete photos'));
+}
+
+function addDownloadCommands(program: Command, context: CommandContext): void {
   apiCommand<PredictionsFlags>(
     program,
     context,
@@ -87,6 +96,9 @@ export function addApiCommands(program: Command, context: CommandContext): void 
       'after',
       examples('model photos --out photos.safetensors', 'model photos --format onnx --out photos.onnx'),
     );
+}
+
+function addSynthesizeCommand(program: Command, context: CommandContext): void {
   apiCommand<SynthesizeFlags>(
     program,
     context,

@@ -45,34 +45,13 @@ export function addTokenCommand(program: Command, context: CommandContext): void
 
 /** The output of the command. @throws UserError naming the flag that cannot work. */
 export function describeToken(flags: TokenFlags, nowMs = Date.now()): string {
-  const { name, scope, rate, burst, expiresDays, json = false } = flags;
-  if (!TOKEN_NAME.test(name)) {
-    throw new UserError(`--name ${name}: use 1 to 63 letters, digits, '-', '_' and '.'`);
-  }
-  if (!isScope(scope)) throw new UserError(`--scope ${scope}: it must be one of ${SCOPES.join(', ')}`);
-  const ratePerSecond = parseAmount('--rate', rate, Number.MIN_VALUE);
-  const atOnce = parseAmount('--burst', burst, 1);
-  if (atOnce !== null && ratePerSecond === null) throw new UserError('--burst needs --rate');
-  const days = parseAmount('--expires-days', expiresDays, Number.MIN_VALUE);
-  if (days !== null && days > MOST_DAYS)
-    throw new UserError(`--expires-days ${expiresDays}: it must be at most ${MOST_DAYS}`);
-  const expires = days === null ? null : new Date(nowMs + days * DAY_MS).toISOString();
+  const permission = permissionOf(flags, nowMs);
   const { token, sha256 } = newToken();
-  const entry = {
-    ...{ name, sha256, scopes: [scope] },
-    ...(ratePerSecond === null ? {} : { ratePerSecond }),
-    ...(atOnce === null ? {} : { burst: atOnce }),
-    ...(expires === null ? {} : { expires }),
-  };
-  if (json) return `${JSON.stringify({ token, entry })}\n`;
-  const [first = '', ...others] = [
-    `name: ${name}`,
-    `sha256: ${sha256}`,
-    `scopes: [${scope}]`,
-    ...(ratePerSecond === null ? [] : [`ratePerSecond: ${ratePerSecond}`]),
-    ...(atOnce === null ? [] : [`burst: ${atOnce}`]),
-    ...(expires === null ? [] : [`expires: ${expires}`]),
-  ];
+  const entry = { name: flags.name, sha256, ...permission };
+  if (flags.json === true) return `${JSON.stringify({ token, entry })}\n`;
+  const [first = '', ...others] = Object.entries(entry).map(
+    ([key, value]) => `${key}: ${Array.isArray(value) ? `[${value.join(', ')}]` : value}`,
+  );
   return [
     `The token, which is shown only once; keep it in a file that others cannot read:`,
     '',
@@ -84,6 +63,26 @@ export function describeToken(flags: TokenFlags, nowMs = Date.now()): string {
     ...others.map((line) => `    ${line}`),
     '',
   ].join('\n');
+}
+
+/** What the token's holder may do, how often and until when. */
+function permissionOf({ name, scope, rate, burst, expiresDays }: TokenFlags, nowMs: number) {
+  if (!TOKEN_NAME.test(name)) {
+    throw new UserError(`--name ${name}: use 1 to 63 letters, digits, '-', '_' and '.'`);
+  }
+  if (!isScope(scope)) throw new UserError(`--scope ${scope}: it must be one of ${SCOPES.join(', ')}`);
+  const ratePerSecond = parseAmount('--rate', rate, Number.MIN_VALUE);
+  const atOnce = parseAmount('--burst', burst, 1);
+  if (atOnce !== null && ratePerSecond === null) throw new UserError('--burst needs --rate');
+  const days = parseAmount('--expires-days', expiresDays, Number.MIN_VALUE);
+  if (days !== null && days > MOST_DAYS)
+    throw new UserError(`--expires-days ${expiresDays}: it must be at most ${MOST_DAYS}`);
+  return {
+    scopes: [scope],
+    ...(ratePerSecond === null ? {} : { ratePerSecond }),
+    ...(atOnce === null ? {} : { burst: atOnce }),
+    ...(days === null ? {} : { expires: new Date(nowMs + days * DAY_MS).toISOString() }),
+  };
 }
 
 function isScope(text: string): text is Scope {

@@ -89,10 +89,7 @@ async function executeLocked(options: ExecuteOptions, logDir: string): Promise<R
     const heartbeatMs = Number(process.env[HEARTBEAT_KEY]) || undefined;
     if (options.cluster)
       controlPlane = await openControlPlane({ join: options.cluster.join, cluster: 'default', metrics });
-    const membership =
-      controlPlane && options.cluster
-        ? { cluster: controlPlane.registry, host: options.cluster.host, labels: { run: runId(runDir) } }
-        : {};
+    const membership = membershipOf(options, controlPlane);
     node = await startNode({ runDir, log, events: bus, metrics, heartbeatMs, ...membership });
     await writeNodeFile(runDir, node.address);
     options.onNode?.(node);
@@ -115,6 +112,12 @@ async function executeLocked(options: ExecuteOptions, logDir: string): Promise<R
     await controlPlane?.close();
     await bus.close();
   }
+}
+
+/** Options of a node that joins the cluster, if there is one. */
+function membershipOf({ cluster, config }: ExecuteOptions, controlPlane: ControlPlane | null) {
+  if (!controlPlane || !cluster) return {};
+  return { cluster: controlPlane.registry, host: cluster.host, labels: { run: runId(config.out) } };
 }
 
 /** Calls Run, and again with `resume` when the coordinator's process dies under it. */

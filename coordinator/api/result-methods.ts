@@ -42,32 +42,35 @@ export function resultMethods(lookup: RunLookup): Methods {
       const { run, epoch } = parseEpochName(name, 'name');
       return pick(toEpoch(run, await epochOf(lookup, lookup.run(runName(run)), epoch)));
     },
-    async listImages(request) {
-      const { parent, className } = request;
-      const { page, nextPageToken } = await pageOf(request, {
-        items: await imagesFor(request, lookup),
-        order: byNumbers<Image>(({ name, classIndex }) => {
-          const { epoch, image } = parseImageName(name!, 'name');
-          return [epoch, classIndex!, image];
-        }),
-        limits: PAGES,
-        scope: ['ListImages', parent, className],
-        toMessage: (image) => image,
-        sizeOf: sizeOf('Image'),
-      });
-      return { images: page, nextPageToken };
-    },
-    async *getImages({ names }, { signal }) {
-      if (names.length === 0 || names.length > MAX_IMAGE_NAMES)
-        throw invalidField('names', names.length, `name 1 to ${MAX_IMAGE_NAMES} images`);
-      const wanted = names.map((name, i) => parseImageName(name, `names[${i}]`));
-      for (const { run, epoch, image } of wanted) {
-        signal.throwIfAborted();
-        const folder = lookup.folder(lookup.run(runName(run)));
-        yield await imageOf(run, folder, { epoch, image }, await folder.readClasses());
-      }
-    },
+    listImages: (request) => pageOfImages(request, lookup),
+    getImages: ({ names }, { signal }) => namedImages(names, lookup, signal),
   };
+}
+
+async function pageOfImages(request: ListImagesRequest__Output, lookup: RunLookup) {
+  const { page, nextPageToken } = await pageOf(request, {
+    items: await imagesFor(request, lookup),
+    order: byNumbers<Image>(({ name, classIndex }) => {
+      const { epoch, image } = parseImageName(name!, 'name');
+      return [epoch, classIndex!, image];
+    }),
+    limits: PAGES,
+    scope: ['ListImages', request.parent, request.className],
+    toMessage: (image) => image,
+    sizeOf: sizeOf('Image'),
+  });
+  return { images: page, nextPageToken };
+}
+
+async function* namedImages(names: readonly string[], lookup: RunLookup, signal: AbortSignal) {
+  if (names.length === 0 || names.length > MAX_IMAGE_NAMES)
+    throw invalidField('names', names.length, `name 1 to ${MAX_IMAGE_NAMES} images`);
+  const wanted = names.map((name, i) => parseImageName(name, `names[${i}]`));
+  for (const { run, epoch, image } of wanted) {
+    signal.throwIfAborted();
+    const folder = lookup.folder(lookup.run(runName(run)));
+    yield await imageOf(run, folder, { epoch, image }, await folder.readClasses());
+  }
 }
 
 /** @throws ApiError for a run that has not succeeded, and so has no `what`. */

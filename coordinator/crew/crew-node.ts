@@ -69,9 +69,10 @@ export async function spawnOwn<Client, Handlers>(
 export async function spawnCrew(
   config: RunConfig,
   place: CrewPlace | null,
-  { system, objects, log }: CrewRuntime,
+  runtime: CrewRuntime,
   shared: WorkerSource | null = null,
 ): Promise<SpawnedCrew> {
+  const { system, objects, log } = runtime;
   const prefix = place?.prefix ?? '';
   const trainerId = prefix + TRAINER_ID;
   const workerIds = Array.from(
@@ -80,10 +81,6 @@ export async function spawnCrew(
   );
   const ids = [trainerId, ...workerIds];
   await endLeftovers(system, ({ actorId }) => ids.includes(actorId));
-
-  // In a cluster workers take cores that are free, wherever; alone, the machine's owner has chosen their number.
-  const workerPlace: SpawnOptions =
-    place === null ? {} : { placement: 'spread', resources: { cpu: config.threads } };
   const args = { engine: config.engine, threads: config.threads };
   const trainer = await spawnOwn(system, trainerType, {
     actorId: trainerId,
@@ -91,9 +88,12 @@ export async function spawnCrew(
     restart: TRAINER_RESTARTS,
     labels: place?.labels ?? {},
   });
+  // In a cluster workers take cores that are free, wherever; alone, the machine's owner has chosen their number.
+  const where: SpawnOptions =
+    place === null ? {} : { placement: 'spread', resources: { cpu: config.threads } };
   const workers = await Promise.all(
     workerIds.map((actorId) =>
-      spawnOwn(system, workerType, { actorId, args, restart: WORKER_RESTARTS, ...workerPlace }),
+      spawnOwn(system, workerType, { actorId, args, restart: WORKER_RESTARTS, ...where }),
     ),
   );
   return {
@@ -103,16 +103,19 @@ export async function spawnCrew(
       void objects.free([object]).catch((thrown: unknown) => {
         log.warn('object not freed', { id: object.id, error: thrown });
       }),
-    async stop() {
-      const stopping = ids.map((actorId) =>
-        system.stop(actorId).catch((thrown: unknown) => {
-          log.warn('an actor of the run was not ended; it ends with the node of the run', {
-            actorId,
-            error: thrown,
-          });
-        }),
-      );
-      await Promise.all(stopping);
-    },
+    stop: () => endActors(ids, runtime),
   };
+}
+
+/** Ends those that can be reached. */
+async function endActors(ids: readonly string[], { system, log }: CrewRuntime): Promise<void> {
+  const ending = ids.map((actorId) =>
+    system.stop(actorId).catch((thrown: unknown) => {
+      log.warn('an actor of the run was not ended; it ends with the node of the run', {
+        actorId,
+        error: thrown,
+      });
+    }),
+  );
+  await Promise.all(ending);
 }

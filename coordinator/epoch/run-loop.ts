@@ -171,12 +171,7 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
     count > 0 ? (await evaluate(SPLITS[split], tools, folder.predictionsPath(split))).metrics : null;
   const test = await finalMetrics('test', opened.testCount);
   const development = await finalMetrics('development', opened.developmentCount);
-  const options = { deadlineMs: CALL_DEADLINE_MS, signal: tools.signal };
-  await folder.checkpoints.checkHolder();
-  const { weightsDigest } = await crew.trainer.handle.exportModel({ dir: folder.modelDir }, options);
-  const committed = (await folder.checkpoints.lastCommit())?.weightsDigest ?? weightsDigest;
-  if (committed !== weightsDigest)
-    throw new Error(`the trainer exported weights ${weightsDigest}, the last epoch has ${committed}`);
+  const weightsDigest = await exportModel(input, tools.signal);
   const last = state.records.at(-1);
   const report: RunReport = {
     method: config.method,
@@ -205,6 +200,17 @@ async function finish(input: RunInput, tools: EpochTools, state: RunState): Prom
   events.emit({ type: 'finished', report: final });
   await events.flush();
   return final;
+}
+
+/** Writes the final model; returns the digest of its weights, which are those of the last epoch. */
+async function exportModel({ crew, folder }: RunInput, signal: AbortSignal): Promise<string> {
+  const options = { deadlineMs: CALL_DEADLINE_MS, signal };
+  await folder.checkpoints.checkHolder();
+  const { weightsDigest } = await crew.trainer.handle.exportModel({ dir: folder.modelDir }, options);
+  const committed = (await folder.checkpoints.lastCommit())?.weightsDigest ?? weightsDigest;
+  if (committed !== weightsDigest)
+    throw new Error(`the trainer exported weights ${weightsDigest}, the last epoch has ${committed}`);
+  return weightsDigest;
 }
 
 /** A trained run is a finished run, even where its pictures fail: then the reason comes back, for the report. */

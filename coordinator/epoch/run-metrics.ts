@@ -9,23 +9,50 @@ const FIRST_IMAGE_SECONDS = 0.5;
 /** Share of the newest shard in the moving average. */
 const SMOOTHING = 0.2;
 
-type Labelled<Label extends string> = Gauge<'run' | Label>;
+/** Name, help, and the label beside `run`, where there is one. */
+type Declared = readonly [name: string, help: string, label?: string];
+
+const GAUGES = {
+  classAccuracy: ['ballast_class_accuracy', 'Accuracy that adaptive sampling read, by class', 'class'],
+  classQuota: ['ballast_class_quota', 'Synthetic images asked for this epoch, by class', 'class'],
+  classFidelity: [
+    'ballast_class_fidelity',
+    'Share of the last epoch’s synthetic images that the judge gave their class, by class',
+    'class',
+  ],
+  classRecall: [
+    'ballast_class_validation_recall',
+    'Recall on validation images after the last epoch, by class',
+    'class',
+  ],
+  shards: ['ballast_shards', 'Shards of this epoch, by state', 'state'],
+  phaseSeconds: ['ballast_epoch_phase_seconds', 'Seconds of the last epoch’s phases', 'phase'],
+  queueDepth: ['ballast_queue_depth', 'Shards that wait for a worker'],
+  backlogSeconds: [
+    'ballast_synthesis_backlog_seconds',
+    'Worker-seconds of synthesis that wait or are being made',
+  ],
+  weightsVersion: ['ballast_weights_version', 'Optimiser steps behind the weights that guide'],
+  staleness: ['ballast_weights_staleness', 'Optimiser steps by which the guiding weights lag the trainer'],
+  epoch: ['ballast_epoch', 'Epoch in progress, from 1'],
+  epochs: ['ballast_epochs', 'Epochs in all'],
+  validation: ['ballast_validation_balanced_accuracy', 'Balanced accuracy on validation images'],
+} as const satisfies Record<string, Declared>;
+
+type LabelOf<Entry> = Entry extends readonly [string, string, infer Label extends string] ? Label : never;
+type Gauges = { readonly [Key in keyof typeof GAUGES]: Gauge<'run' | LabelOf<(typeof GAUGES)[Key]>> };
+
+function gaugesOf(registry: Registry): Gauges {
+  const made = Object.entries<Declared>(GAUGES).map(([key, [name, help, ...labels]]) => {
+    const labelNames = ['run', ...labels.filter((label) => label !== undefined)];
+    return [key, new Gauge({ name, help, labelNames, registers: [registry] })];
+  });
+  return Object.fromEntries(made) as Gauges;
+}
 
 /** The metrics of all runs of a process: made once for its registry. */
 export class CoordinatorMetrics {
-  readonly classAccuracy: Labelled<'class'>;
-  readonly classQuota: Labelled<'class'>;
-  readonly classFidelity: Labelled<'class'>;
-  readonly classRecall: Labelled<'class'>;
-  readonly shards: Labelled<'state'>;
-  readonly phaseSeconds: Labelled<'phase'>;
-  readonly queueDepth: Labelled<never>;
-  readonly backlogSeconds: Labelled<never>;
-  readonly weightsVersion: Labelled<never>;
-  readonly staleness: Labelled<never>;
-  readonly epoch: Labelled<never>;
-  readonly epochs: Labelled<never>;
-  readonly validation: Labelled<never>;
+  readonly gauges: Gauges;
   readonly synthesisSeconds: Histogram<'run'>;
   readonly images: Counter<'run'>;
   readonly redone: Counter<'run'>;
@@ -33,65 +60,28 @@ export class CoordinatorMetrics {
   #imageSeconds: number | null = null;
 
   constructor(registry: Registry) {
-    const registers = [registry];
-    const gauge = <Label extends string = never>(name: string, help: string, ...labels: Label[]) =>
-      new Gauge<'run' | Label>({ name, help, labelNames: ['run', ...labels], registers });
-    const labelNames = ['run'] as const;
-    this.classAccuracy = gauge(
-      'ballast_class_accuracy',
-      'Accuracy that adaptive sampling read, by class',
-      'class',
-    );
-    this.classQuota = gauge(
-      'ballast_class_quota',
-      'Synthetic images asked for this epoch, by class',
-      'class',
-    );
-    this.classFidelity = gauge(
-      'ballast_class_fidelity',
-      'Share of the last epoch’s synthetic images that the judge gave their class, by class',
-      'class',
-    );
-    this.classRecall = gauge(
-      'ballast_class_validation_recall',
-      'Recall on validation images after the last epoch, by class',
-      'class',
-    );
-    this.shards = gauge('ballast_shards', 'Shards of this epoch, by state', 'state');
-    this.phaseSeconds = gauge('ballast_epoch_phase_seconds', 'Seconds of the last epoch’s phases', 'phase');
-    this.queueDepth = gauge('ballast_queue_depth', 'Shards that wait for a worker');
-    this.backlogSeconds = gauge(
-      'ballast_synthesis_backlog_seconds',
-      'Worker-seconds of synthesis that wait or are being made',
-    );
-    this.weightsVersion = gauge('ballast_weights_version', 'Optimiser steps behind the weights that guide');
-    this.staleness = gauge(
-      'ballast_weights_staleness',
-      'Optimiser steps by which the guiding weights lag the trainer',
-    );
-    this.epoch = gauge('ballast_epoch', 'Epoch in progress, from 1');
-    this.epochs = gauge('ballast_epochs', 'Epochs in all');
-    this.validation = gauge('ballast_validation_balanced_accuracy', 'Balanced accuracy on validation images');
+    const options = { labelNames: ['run'] as const, registers: [registry] };
+    this.gauges = gaugesOf(registry);
     this.synthesisSeconds = new Histogram({
       name: 'ballast_synthesis_seconds',
       help: 'Compute time of a shard',
       buckets: SYNTHESIS_BUCKETS_S,
-      ...{ labelNames, registers },
+      ...options,
     });
     this.images = new Counter({
       name: 'ballast_images_total',
       help: 'Synthetic images that the trainer holds or held',
-      ...{ labelNames, registers },
+      ...options,
     });
     this.redone = new Counter({
       name: 'ballast_shards_redone_total',
       help: 'Shards that had to be made again',
-      ...{ labelNames, registers },
+      ...options,
     });
     this.#imageSecondsGauge = new Gauge({
       name: 'ballast_synthesis_image_seconds',
       help: 'Worker-seconds that an image needs, a moving average',
-      registers,
+      registers: [registry],
     });
   }
 
@@ -109,9 +99,9 @@ export class CoordinatorMetrics {
 
   /** Takes the run's series away. */
   async forget(run: string): Promise<void> {
-    const own = Object.values(this) as unknown[];
+    const { gauges, synthesisSeconds, images, redone } = this;
+    const own: (Gauge | Counter | Histogram)[] = [...Object.values(gauges), synthesisSeconds, images, redone];
     for (const metric of own) {
-      if (!(metric instanceof Gauge || metric instanceof Counter || metric instanceof Histogram)) continue;
       const { values } = await metric.get();
       for (const { labels } of values) {
         const { le: _, ...rest } = labels as Record<string, string>;
@@ -134,42 +124,42 @@ export class RunMetrics {
   }
 
   epochBegun(epoch: number, epochs: number): void {
-    this.#all.epoch.set({ run: this.#run }, epoch);
-    this.#all.epochs.set({ run: this.#run }, epochs);
+    this.#all.gauges.epoch.set({ run: this.#run }, epoch);
+    this.#all.gauges.epochs.set({ run: this.#run }, epochs);
   }
 
   quotaDecided(classes: readonly string[], accuracy: readonly number[], quota: readonly number[]): void {
-    this.#byClass(this.#all.classAccuracy, classes, accuracy);
-    this.#byClass(this.#all.classQuota, classes, quota);
+    this.#byClass(this.#all.gauges.classAccuracy, classes, accuracy);
+    this.#byClass(this.#all.gauges.classQuota, classes, quota);
   }
 
   weightsPublished(version: number): void {
-    this.#all.weightsVersion.set({ run: this.#run }, version);
-    this.#all.staleness.set({ run: this.#run }, 0);
+    this.#all.gauges.weightsVersion.set({ run: this.#run }, version);
+    this.#all.gauges.staleness.set({ run: this.#run }, 0);
   }
 
   epochTrained(step: number, guidedBy: number | null): void {
-    if (guidedBy !== null) this.#all.staleness.set({ run: this.#run }, step - guidedBy);
+    if (guidedBy !== null) this.#all.gauges.staleness.set({ run: this.#run }, step - guidedBy);
   }
 
   /** Requested images whose synthesis has not started. */
   imagesAsked(images: number): void {
-    this.#all.backlogSeconds.set({ run: this.#run }, images * this.#all.imageSeconds);
+    this.#all.gauges.backlogSeconds.set({ run: this.#run }, images * this.#all.imageSeconds);
   }
 
   /** `imagesLeft` have not reached the trainer. */
   scheduleChanged(schedule: Schedule, imagesLeft: number): void {
     const counts = countByState(schedule);
     for (const [state, count] of Object.entries(counts))
-      this.#all.shards.set({ run: this.#run, state }, count);
-    this.#all.queueDepth.set({ run: this.#run }, counts.pending);
-    this.#all.backlogSeconds.set({ run: this.#run }, imagesLeft * this.#all.imageSeconds);
+      this.#all.gauges.shards.set({ run: this.#run, state }, count);
+    this.#all.gauges.queueDepth.set({ run: this.#run }, counts.pending);
+    this.#all.gauges.backlogSeconds.set({ run: this.#run }, imagesLeft * this.#all.imageSeconds);
   }
 
   /** Nobody waits for images any more. */
   synthesisEnded(): void {
-    this.#all.queueDepth.set({ run: this.#run }, 0);
-    this.#all.backlogSeconds.set({ run: this.#run }, 0);
+    this.#all.gauges.queueDepth.set({ run: this.#run }, 0);
+    this.#all.gauges.backlogSeconds.set({ run: this.#run }, 0);
   }
 
   shardMade(images: number, seconds: number): void {
@@ -187,17 +177,21 @@ export class RunMetrics {
 
   epochFinished(classes: readonly string[], record: EpochRecord): void {
     const { fidelity, validation, synthesisSeconds, trainSeconds, evaluateSeconds } = record;
-    if (fidelity) this.#byClass(this.#all.classFidelity, classes, fidelity.perClass);
+    if (fidelity) this.#byClass(this.#all.gauges.classFidelity, classes, fidelity.perClass);
     if (validation) {
-      this.#all.validation.set({ run: this.#run }, validation.balancedAccuracy);
-      this.#byClass(this.#all.classRecall, classes, validation.perClassRecall);
+      this.#all.gauges.validation.set({ run: this.#run }, validation.balancedAccuracy);
+      this.#byClass(this.#all.gauges.classRecall, classes, validation.perClassRecall);
     }
     const phases = { synthesis: synthesisSeconds, train: trainSeconds, evaluate: evaluateSeconds };
     for (const [phase, seconds] of Object.entries(phases))
-      this.#all.phaseSeconds.set({ run: this.#run, phase }, seconds);
+      this.#all.gauges.phaseSeconds.set({ run: this.#run, phase }, seconds);
   }
 
-  #byClass(gauge: Labelled<'class'>, classes: readonly string[], values: readonly (number | null)[]): void {
+  #byClass(
+    gauge: Gauge<'run' | 'class'>,
+    classes: readonly string[],
+    values: readonly (number | null)[],
+  ): void {
     classes.forEach((name, c) => {
       const value = values[c];
       if (value != null) gauge.set({ run: this.#run, class: name }, value);
