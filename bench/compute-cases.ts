@@ -143,17 +143,24 @@ export interface SamplingCase extends TrainingCase {
   readonly steps?: number;
 }
 
+const DEFAULTS = synthesisConfigSchema.parse({});
+
+/** The sampler's rows by the default rule, each with its strength of guidance. */
+function guidedRows(steps: number) {
+  const { guidance, startTime } = DEFAULTS;
+  return samplerSteps('ddim', uniformLevels(startTime, steps)).map((row) => ({
+    ...row,
+    weight: guidanceStrength(guidance, row.t),
+  }));
+}
+
 /** Guided sampling by the default rule. */
 export function guidedSamplingCase(given: SamplingCase): ComputeCase {
   const { name, network, unet: priorNetwork, size, batch: shardSize } = given;
   const params = classifierValues(network);
   const prior = priorValues(priorNetwork);
-  const { guidance, startTime, ...defaults } = synthesisConfigSchema.parse({});
-  const { steps = defaults.steps } = given;
-  const rows = samplerSteps('ddim', uniformLevels(startTime, steps)).map((row) => ({
-    ...row,
-    weight: guidanceStrength(guidance, row.t),
-  }));
+  const { guidance } = DEFAULTS;
+  const rows = guidedRows(given.steps ?? DEFAULTS.steps);
   const x = drawn('start', [shardSize, network.channels, size, size]);
   const labels = oneHot(shardSize, network.classes);
   return {
@@ -192,7 +199,7 @@ export const guidedSampling = guidedSamplingCase({
   network: smallClassifier(1, 10),
   unet: DEFAULT_UNET,
   size: 28,
-  batch: synthesisConfigSchema.parse({}).shardSize,
+  batch: DEFAULTS.shardSize,
 });
 
 /** A large matrix product: this core's practical peak. */

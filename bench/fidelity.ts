@@ -36,6 +36,7 @@ import type { FidelitySetting } from './fidelity-settings.ts';
 
 const SHARD_SIZE = 32;
 const HEAD_STEPS = 450;
+const CHOICE = { engine: 'onnxruntime', device: 'cpu' as const, threads: 1 };
 const COLUMNS = ['all', 'tail', 'distance', 'coverage', 'Fréchet', 'precision', 'recall'] as const;
 
 /** The common inputs of the settings. */
@@ -46,8 +47,44 @@ interface Studio {
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
+type Row = Measures & { readonly name: string };
+
 /** The command. */
 export async function fidelity(args: readonly string[]): Promise<void> {
+  const flags = readFlags(args);
+  const source = await loadConfigFile(flags.config);
+  const config = parseStrict(dataConfigSchema, source.values['data'], source.locate);
+  const dataset = await loadDataset(config);
+  const judge = new Judge(await readModelFile(flags.judge, 'classifier'));
+  const real = unseenImages(dataset);
+  const judgeAccuracy = await accuracyOf(judge, real);
+  const say = (line: string) => {
+    if (!flags.json) console.log(line);
+  };
+  say(`judge: ${percent(judgeAccuracy)} right on ${real.labels.length} real images not trained on`);
+  const studio = await openStudio(dataset, flags);
+  const [unseen, fresh] = halves(real);
+  const reference = await Reference.open(dataset, unseen, judge, config.tailBelow);
+  const rows: Row[] = [];
+  const add = async (name: string, batch: Batch) => {
+    rows.push({ name, ...(await reference.measure(batch)) });
+    say(tableRow(rows.at(-1)!));
+    if (flags.grids !== undefined) await writeGrid(`${flags.grids}/${slug(name)}.png`, batch, dataset);
+  };
+  say(`| images | ${COLUMNS.join(' | ')} |\n| --- | ${COLUMNS.map(() => '--:').join(' | ')} |`);
+  await add('fresh real images', atMost(fresh, flags.perClass));
+  warnOfFewImages(rows[0]!, flags.perClass);
+  for (const setting of FIDELITY_SETTINGS) {
+    if (!setting.name.includes(flags.only) && setting.synthesis !== null) continue;
+    if (setting.noiseAware && flags.noiseAware === undefined)
+      console.error(`left out: ${setting.name} (name --noise-aware MODEL)`);
+    else await add(setting.name, await makeImages(setting, studio));
+  }
+  for (const measure of ['coverage', 'frechet'] as const) say(classTable(measure, dataset.classes, rows));
+  if (flags.json) console.log(JSON.stringify({ name: 'fidelity', judgeAccuracy, results: rows }));
+}
+
+function readFlags(args: readonly string[]) {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -63,47 +100,22 @@ export async function fidelity(args: readonly string[]): Promise<void> {
       json: { type: 'boolean', default: false },
     },
   });
-  const { prior, judge: judgePath, classifier } = values;
-  if (prior === undefined || judgePath === undefined || classifier === undefined)
+  const { prior, judge, classifier } = values;
+  if (prior === undefined || judge === undefined || classifier === undefined)
     throw new UserError('fidelity: name --prior, --judge and --classifier (model files)');
-  const source = await loadConfigFile(values.config);
-  const config = parseStrict(dataConfigSchema, source.values['data'], source.locate);
-  const dataset = await loadDataset(config);
-  const perClass = wholeNumber('per-class', values['per-class']);
-  const judge = new Judge(await readModelFile(judgePath, 'classifier'));
-  const real = unseenImages(dataset);
-  const judgeAccuracy = await accuracyOf(judge, real);
-  const say = (line: string) => {
-    if (!values.json) console.log(line);
-  };
-  say(`judge: ${percent(judgeAccuracy)} right on ${real.labels.length} real images not trained on`);
-  const studio = await openStudio(dataset, perClass, {
-    ...{ prior, classifier, 'noise-aware': values['noise-aware'] },
+  return {
+    ...values,
+    ...{ prior, judge, classifier, noiseAware: values['noise-aware'] },
+    perClass: wholeNumber('per-class', values['per-class']),
     headSteps: wholeNumber('head-steps', values['head-steps']),
-  });
-  const [unseen, fresh] = halves(real);
-  const reference = await Reference.open(dataset, unseen, judge, config.tailBelow);
-  const rows: (Measures & { readonly name: string })[] = [];
-  const add = async (name: string, batch: Batch) => {
-    rows.push({ name, ...(await reference.measure(batch)) });
-    say(tableRow(rows.at(-1)!));
-    if (values.grids !== undefined) await writeGrid(`${values.grids}/${slug(name)}.png`, batch, dataset);
   };
-  say(`| images | ${COLUMNS.join(' | ')} |\n| --- | ${COLUMNS.map(() => '--:').join(' | ')} |`);
-  await add('fresh real images', atMost(fresh, perClass));
-  const fewest = Math.min(...rows[0]!.perClass.map(({ images }) => images));
-  if (fewest < perClass)
-    console.error(
-      `fidelity: a class has ${fewest} fresh real images, fewer than the ${perClass} of each other set`,
-    );
-  for (const setting of FIDELITY_SETTINGS) {
-    if (!setting.name.includes(values.only) && setting.synthesis !== null) continue;
-    if (setting.noiseAware && values['noise-aware'] === undefined)
-      console.error(`left out: ${setting.name} (name --noise-aware MODEL)`);
-    else await add(setting.name, await makeImages(setting, studio));
-  }
-  for (const measure of ['coverage', 'frechet'] as const) say(classTable(measure, dataset.classes, rows));
-  if (values.json) console.log(JSON.stringify({ name: 'fidelity', judgeAccuracy, results: rows }));
+}
+
+function warnOfFewImages({ perClass }: Row, wanted: number): void {
+  const fewest = Math.min(...perClass.map(({ images }) => images));
+  if (fewest >= wanted) return;
+  const message = `a class has ${fewest} fresh real images, fewer than the ${wanted} of each other set`;
+  console.error(`fidelity: ${message}`);
 }
 
 function wholeNumber(flag: string, text: string): number {
@@ -153,11 +165,7 @@ async function accuracyOf(judge: Judge, { images, labels }: Batch): Promise<numb
 /** Loads what the settings need; trains the head on the prior's features here, after the classifier. */
 async function openStudio(
   dataset: Dataset,
-  perClass: number,
-  {
-    headSteps,
-    ...paths
-  }: { prior: string; classifier: string; 'noise-aware': string | undefined; headSteps: number },
+  { perClass, headSteps, ...paths }: ReturnType<typeof readFlags>,
 ): Promise<Studio> {
   const { train, classes } = dataset;
   const files = new Map<string, Uint8Array>();
@@ -169,12 +177,11 @@ async function openStudio(
   files.set('prior', await readFile(paths.prior));
   files.set('classifier', await readFile(paths.classifier));
   files.set('anchors', encodeAnchors({ images, statistics }, image));
-  if (paths['noise-aware'] !== undefined) files.set('noise-aware', await readFile(paths['noise-aware']));
-  const choice = { engine: 'onnxruntime', device: 'cpu' as const, threads: 1 };
+  if (paths.noiseAware !== undefined) files.set('noise-aware', await readFile(paths.noiseAware));
   const { model, params } = await readModelFile(paths.classifier, 'classifier');
-  const logits = await new Predictor(model, choice).logits(params, train.images);
+  const logits = await new Predictor(model, CHOICE).logits(params, train.images);
   const head = await trainHead({
-    ...{ dataset, choice, steps: headSteps, key: keyFromSeed(0), classifierSteps: model.steps },
+    ...{ dataset, choice: CHOICE, steps: headSteps, key: keyFromSeed(0), classifierSteps: model.steps },
     prior,
     probabilities: Float32Array.from(softmaxRows({ values: logits, columns: classes.length }).values),
   });
@@ -189,19 +196,7 @@ async function makeImages(
 ): Promise<Batch> {
   const items = planItems(dataset, perClass);
   const labels = Int32Array.from(items, (item) => item.classIndex);
-  const { height, width, channels, train } = dataset;
-  const size = height * width * channels;
-  if (synthesis === null) {
-    const images = new Uint8Array(items.length * size);
-    items.forEach(({ imageId, anchorIndex }, i) => {
-      const anchor = train.images.subarray(anchorIndex * size, (anchorIndex + 1) * size);
-      images.set(
-        augment(anchor, height, width, channels, foldIn(keyFromSeed(0), 'anchor-augment', imageId)),
-        i * size,
-      );
-    });
-    return { images, labels };
-  }
+  if (synthesis === null) return { images: augmentedAnchors(items, dataset), labels };
   const config: SynthesisConfig = synthesisConfigSchema.parse({ ...synthesis, shardSize: SHARD_SIZE });
   const clean = noiseAware ? 'noise-aware' : 'classifier';
   const weights = config.guidance.rule === 'prior-features' ? 'head' : clean;
@@ -212,20 +207,25 @@ async function makeImages(
     const shard = items
       .slice(from, from + SHARD_SIZE)
       .map((item) => (config.start === 'noise' ? { ...item, anchorIndex: -1 } : item));
-    const job = {
-      ...{
-        runSeed: 0,
-        items: shard,
-        synthesis: config,
-        engine: 'onnxruntime',
-        device: 'cpu' as const,
-        threads: 1,
-      },
-      ...{ prior: 'prior', anchors: 'anchors', weights },
-    };
+    const names = { prior: 'prior', anchors: 'anchors', weights };
+    const job = { runSeed: 0, items: shard, synthesis: config, ...CHOICE, ...names };
     parts.push((await synthesizer.synthesize(job, () => undefined)).images);
   }
   return { images: Buffer.concat(parts), labels };
+}
+
+type Item = ReturnType<typeof planItems>[number];
+
+/** The items' anchors, flipped and shifted. */
+function augmentedAnchors(items: readonly Item[], { height, width, channels, train }: Dataset): Uint8Array {
+  const size = height * width * channels;
+  const images = new Uint8Array(items.length * size);
+  items.forEach(({ imageId, anchorIndex }, i) => {
+    const anchor = train.images.subarray(anchorIndex * size, (anchorIndex + 1) * size);
+    const key = foldIn(keyFromSeed(0), 'anchor-augment', imageId);
+    images.set(augment(anchor, height, width, channels, key), i * size);
+  });
+  return images;
 }
 
 function planItems({ train, classes }: Dataset, perClass: number) {
@@ -249,7 +249,7 @@ async function writeGrid(
   await writeFileAtomic(path, await pngGrid({ images, height, width, channels, rows, rowLabels: classes }));
 }
 
-function tableRow(row: Measures & { readonly name: string }): string {
+function tableRow(row: Row): string {
   const { name, all, tail, distance, coverage, frechet, precision, recall } = row;
   const numbers = [percent(all), percent(tail), distance.toFixed(3), percent(coverage), decimal(frechet, 2)];
   return `| ${[name, ...numbers, percent(precision), percent(recall)].join(' | ')} |`;
@@ -259,7 +259,7 @@ function tableRow(row: Measures & { readonly name: string }): string {
 function classTable(
   measure: 'coverage' | 'frechet',
   classes: readonly string[],
-  rows: readonly (Measures & { readonly name: string })[],
+  rows: readonly Row[],
 ): string {
   const isKnown = (label: number) => rows.some(({ perClass }) => perClass[label]![measure] !== null);
   const shown = [...classes.keys()].filter(isKnown);

@@ -18,7 +18,7 @@ import { openSource, openTest } from './open.ts';
 import { chooseParts, type Parts } from './parts.ts';
 import { countClasses, pick, type Items, type SkippedImage, type Source } from './source.ts';
 import { splitTest } from './split.ts';
-import { survey, type SizeCount } from './survey.ts';
+import { survey, type SizeCount, type Survey } from './survey.ts';
 import { listed } from './table.ts';
 
 export type { ImageSet } from './image-set.ts';
@@ -83,13 +83,7 @@ export async function loadDataset(
   const splits = chooseParts(config, source);
   const scored = config.evaluation === 'development' ? splits.development : source.test;
   const looks = await survey([splits.train, splits.fresh, splits.validation, scored, splits.archive], config);
-  const side = config.imageSize ?? (looks.sizes.length > 1 ? mixedSize : null);
-  const shape: Shape = {
-    height: side ?? looks.first.height,
-    width: side ?? looks.first.width,
-    channels: config.channels ?? looks.first.channels,
-  };
-  const wanted = { ...shape, resize: side === null ? null : config.resize, scale: looks.scale };
+  const { shape, wanted } = formOf(config, looks, mixedSize);
   const skipped: SkippedImage[] = [...source.skipped];
   const load = (items: Items | null): Promise<ImageSet | null> =>
     loadSet(config, items, wanted, { skipped, onDecode });
@@ -115,6 +109,17 @@ export async function loadDataset(
     ],
     ...{ layout: source.layout, findings, sizes: looks.sizes },
   };
+}
+
+/** What images are brought to: the configured size and channels, otherwise those of the data. */
+function formOf(config: DataConfig, { first, sizes, scale }: Survey, mixedSize: number | null) {
+  const side = config.imageSize ?? (sizes.length > 1 ? mixedSize : null);
+  const shape: Shape = {
+    height: side ?? first.height,
+    width: side ?? first.width,
+    channels: config.channels ?? first.channels,
+  };
+  return { shape, wanted: { ...shape, resize: side === null ? null : config.resize, scale } };
 }
 
 /** Opens the data with its test images: their own, those of `config.test`, or a share of train. */

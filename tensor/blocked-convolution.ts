@@ -83,47 +83,51 @@ export function findBlockSize(): Promise<number | null> {
   return found;
 }
 
-/** A 3×3 convolution of 16 channels to 32 with a bias, plain against blocked. */
+/** A 3×3 convolution of 16 channels to 32 with a bias: block sizes are tried on it. */
+const TRIAL = {
+  node: {
+    op: 'Conv',
+    domain: '',
+    inputs: ['x', 'w', 'b'],
+    outputs: ['y'],
+    attributes: { kernel_shape: { ints: [3, 3] }, pads: { ints: [1, 1, 1, 1] }, strides: { ints: [1, 1] } },
+  },
+  operands: {
+    image: { source: 'x', isSwapped: false, shape: [1, 16, 5, 5] },
+    weights: { source: 'w', form: 'plain', shape: [32, 16, 3, 3] },
+  },
+  inputs: { x: [1, 16, 5, 5], w: [32, 16, 3, 3], b: [32] },
+  outputs: [{ name: 'y', dtype: 'float32', shape: [1, 32, 5, 5] }],
+} as const;
+
+/** Computes the trial's convolution plain and blocked. */
 async function givesRightResults(block: number): Promise<boolean> {
-  const [inputs, outputs, size] = [16, 32, 5];
-  const image = [1, inputs, size, size] as const;
-  const filter = [outputs, inputs, 3, 3] as const;
-  const ramp = (shape: readonly number[]) =>
-    new OrtTensor(
-      'float32',
-      Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => Math.sin(i)),
-      shape,
-    );
-  const feeds = { x: ramp(image), w: ramp(filter), b: ramp([outputs]) };
-  const attributes = {
-    kernel_shape: { ints: [3, 3] },
-    pads: { ints: [1, 1, 1, 1] },
-    strides: { ints: [1, 1] },
-  };
-  const node: OnnxNode = { op: 'Conv', domain: '', inputs: ['x', 'w', 'b'], outputs: ['y'], attributes };
-  const operands = {
-    image: { source: 'x', isSwapped: false, shape: image },
-    weights: { source: 'w', form: 'plain', shape: filter },
-  } as const;
-  const declared = {
-    inputs: (['x', 'w', 'b'] as const).map(
-      (name) => ({ name, dtype: 'float32', shape: feeds[name].dims }) as const,
-    ),
-    outputs: [{ name: 'y', dtype: 'float32', shape: [1, outputs, size, size] } as const],
-  };
-  const run = async (graph: Pick<OnnxGraph, 'nodes' | 'initializers'>) => {
-    const session = await InferenceSession.create(encodeModel({ ...declared, ...graph }), {
-      logSeverityLevel: 4,
-    });
-    const result = await session.run(feeds);
-    await session.release();
-    return result['y']!.data as Float32Array;
-  };
   try {
-    const expected = await run({ nodes: [node], initializers: [] });
-    const actual = await run(blockConvolutions([node], block, () => operands));
+    const expected = await runTrial({ nodes: [TRIAL.node], initializers: [] });
+    const actual = await runTrial(blockConvolutions([TRIAL.node], block, () => TRIAL.operands));
     return expected.every((value, i) => Math.abs(value - actual[i]!) < 1e-4);
   } catch {
     return false; // no such operators, or not on this processor
   }
+}
+
+async function runTrial(graph: Pick<OnnxGraph, 'nodes' | 'initializers'>): Promise<Float32Array> {
+  const shapes = Object.entries<readonly number[]>(TRIAL.inputs);
+  const inputs = shapes.map(([name, shape]) => ({ name, dtype: 'float32', shape }) as const);
+  const feeds = Object.fromEntries(shapes.map(([name, shape]) => [name, wave(shape)]));
+  const bytes = encodeModel({ inputs, outputs: TRIAL.outputs, ...graph });
+  const session = await InferenceSession.create(bytes, { logSeverityLevel: 4 });
+  const result = await session.run(feeds);
+  await session.release();
+  return result['y']!.data as Float32Array;
+}
+
+/** sin 0, sin 1, sin 2, … */
+function wave(shape: readonly number[]): OrtTensor {
+  const length = shape.reduce((a, b) => a * b);
+  return new OrtTensor(
+    'float32',
+    Float32Array.from({ length }, (_, i) => Math.sin(i)),
+    shape,
+  );
 }

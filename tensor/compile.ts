@@ -23,6 +23,8 @@ export interface TensorSpec {
 
 /** Form of the argument: a tree of names to tensor specs. */
 export type Signature = { readonly [name: string]: Tree<TensorSpec> };
+/** The signature and the constants, of which the argument of the function is made. */
+type ArgumentForm = Tree<TensorSpec | NdArray>;
 export type TensorTree = Tree<Tensor>;
 export type ArrayTree = Tree<NdArray>;
 
@@ -82,28 +84,15 @@ export async function compile<
 ): Promise<Executable<S, R>> {
   const start = performance.now();
   checkDevice(engine, device);
-  const argumentForm: Tree<TensorSpec | NdArray> = { ...signature, ...constants };
-  const leaves = flatten(argumentForm, isLeaf);
-  const inputs = leaves.map(([path, spec]) => ({
-    name: `in:${path}`,
-    shape: spec.shape,
-    dtype: computable(path, spec.dtype),
-    ...('data' in spec ? { constant: spec.data } : {}),
-  }));
-  let form: ResultForm | undefined;
+  const form: ArgumentForm = { ...signature, ...constants };
+  const inputs = inputsOf(form);
+  const traced = byName(fn as (argument: TensorTree) => R, form);
   const program = await engineNamed(engine).build(
     {
       inputs,
-      fn: (tensors) => {
-        const byPath = new Map(leaves.map(([path], i) => [path, tensors[i]!]));
-        const argument = mapTree(argumentForm, isLeaf, (_, path) => byPath.get(path)!);
-        const result = fn(argument as TensorsOf<S> & TensorsOf<C>);
-        form = mapTree(result, isTensor, (_, path) => ({ result: `out:${path}` }));
-        return Object.fromEntries(flatten(result, isTensor).map(([path, tensor]) => [`out:${path}`, tensor]));
-      },
+      ...traced,
       identity: identityOf(fn),
       keep: (name) => keep.some((part) => `${name}/`.startsWith(`out:${part}/`)),
-      form: () => form!,
     },
     { threads, device },
   );
@@ -118,8 +107,33 @@ export async function compile<
     run: async (argument) => {
       const feeds = feedsFrom(argument, expected);
       const results = await program.run(feeds);
-      return mapTree(keptForm ?? form!, isResult, ({ result }) => results[result]!) as ArraysOf<R>;
+      return mapTree(keptForm ?? traced.form(), isResult, ({ result }) => results[result]!) as ArraysOf<R>;
     },
+  };
+}
+
+/** The leaves of the argument in order: those of the signature, and the constants with their values. */
+function inputsOf(form: ArgumentForm) {
+  return flatten(form, isLeaf).map(([path, spec]) => ({
+    name: `in:${path}`,
+    shape: spec.shape,
+    dtype: computable(path, spec.dtype),
+    ...('data' in spec ? { constant: spec.data } : {}),
+  }));
+}
+
+/** `fn` as a function of its leaves in order, which names each part of its result; and the form of the last result. */
+function byName(fn: (argument: TensorTree) => TensorTree, argumentForm: ArgumentForm) {
+  const paths = flatten(argumentForm, isLeaf).map(([path]) => path);
+  let form: ResultForm | undefined;
+  return {
+    fn: (tensors: readonly Tensor[]) => {
+      const byPath = new Map(paths.map((path, i) => [path, tensors[i]!]));
+      const result = fn(mapTree(argumentForm, isLeaf, (_, path) => byPath.get(path)!));
+      form = mapTree(result, isTensor, (_, path) => ({ result: `out:${path}` }));
+      return Object.fromEntries(flatten(result, isTensor).map(([path, tensor]) => [`out:${path}`, tensor]));
+    },
+    form: () => form!,
   };
 }
 

@@ -131,26 +131,9 @@ export class GraphBuilder {
    */
   encode(block: GraphTarget): EncodedGraph {
     const outputs = this.outputs.map(({ name, value }) => ({ name, value: this.materialize(value) }));
-    const live = new Set<GraphNode>();
-    const initializers = new Map<string, OnnxTensor>();
-    const usedInputs = new Set<string>();
-    const visit = (value: Value): void => {
-      const { source } = value;
-      if (source.kind === 'input') usedInputs.add(value.name);
-      if (source.kind === 'constant') initializers.set(value.name, { ...value, bytes: source.bytes });
-      if (source.kind !== 'node' || live.has(source.node)) return;
-      live.add(source.node);
-      source.node.inputs.forEach(visit);
-    };
-    outputs.forEach(({ value }) => visit(value));
-    const names = (values: readonly Value[]) => values.map((value) => value.name);
+    const { live, initializers, usedInputs } = reachableFrom(outputs.map(({ value }) => value));
     const kept = this.nodes.filter((node) => live.has(node));
-    const plain = kept.map((node) => ({ ...node, inputs: names(node.inputs), outputs: names(node.outputs) }));
-    const operands = new Map(kept.map((node) => [node.outputs[0]!.name, trainableConvolution(node)]));
-    const lowered =
-      typeof block !== 'number'
-        ? { nodes: block === null ? plain : OPERATORS_OF[block](plain), initializers: [] }
-        : blockConvolutions(plain, block, (node) => operands.get(node.outputs[0]!) ?? null);
+    const lowered = lower(kept, block);
     const read = outputs.map(({ value }) => value.name);
     const file: OnnxGraph = {
       nodes: [
@@ -189,6 +172,33 @@ export class GraphBuilder {
     if (bytes.length <= 4096) this.constants.set(key, value);
     return value;
   }
+}
+
+/** The nodes, constants and inputs that the values are computed from. */
+function reachableFrom(values: readonly Value[]) {
+  const live = new Set<GraphNode>();
+  const initializers = new Map<string, OnnxTensor>();
+  const usedInputs = new Set<string>();
+  const visit = (value: Value): void => {
+    const { source } = value;
+    if (source.kind === 'input') usedInputs.add(value.name);
+    if (source.kind === 'constant') initializers.set(value.name, { ...value, bytes: source.bytes });
+    if (source.kind !== 'node' || live.has(source.node)) return;
+    live.add(source.node);
+    source.node.inputs.forEach(visit);
+  };
+  values.forEach(visit);
+  return { live, initializers, usedInputs };
+}
+
+/** The nodes written for a target, and the constants that this adds. */
+function lower(kept: readonly GraphNode[], block: GraphTarget): Pick<OnnxGraph, 'nodes' | 'initializers'> {
+  const names = (values: readonly Value[]) => values.map((value) => value.name);
+  const plain = kept.map((node) => ({ ...node, inputs: names(node.inputs), outputs: names(node.outputs) }));
+  if (block === null) return { nodes: plain, initializers: [] };
+  if (typeof block !== 'number') return { nodes: OPERATORS_OF[block](plain), initializers: [] };
+  const operands = new Map(kept.map((node) => [node.outputs[0]!.name, trainableConvolution(node)]));
+  return blockConvolutions(plain, block, (node) => operands.get(node.outputs[0]!) ?? null);
 }
 
 /** The nodes that the named results need, in order. */

@@ -21,9 +21,7 @@ await serveActor({
           if (delayMs > 0) await delay(delayMs, undefined, { signal });
           return answer();
         },
-        async *countDown({ from }) {
-          for (let left = from; left > 0; left--) yield { count: left };
-        },
+        countDown,
         async addAll(requests) {
           for await (const { by } of requests) count += by;
           return answer();
@@ -49,3 +47,7 @@ await serveActor({
     };
   },
 });
+
+async function* countDown({ from }) {
+  for (let left = from; left > 0; left--) yield { count: left };
+}

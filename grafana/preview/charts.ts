@@ -95,50 +95,91 @@ function drawLines(panel: PanelJson, series: readonly NamedSeries[], area: Area)
   const isStacked = defaults.custom?.stacking.mode === 'normal';
   const drawn = isStacked ? stack(series) : series;
   const legendHeight = Math.min(series.length, 6) * LEGEND_LINE + 6;
-  const plot = {
-    x: LEFT,
-    y: 6,
-    width: area.width - LEFT - 6,
-    height: area.height - legendHeight - BOTTOM - 6,
-  };
-  const all = drawn.flatMap(({ values }) => values.map(([, value]) => value)).filter(Number.isFinite);
-  const marks = defaults.thresholds.steps.flatMap(({ value }) => value ?? []);
-  const low = defaults.min ?? Math.min(...all);
-  const high = defaults.max ?? (Math.max(...all) === 0 ? 1 : Math.max(...all, low));
-  const ticks = ticksBetween(low, high);
-  const range = { low: Math.min(low, ticks[0]!), high: Math.max(high, ticks.at(-1)!) };
-  const yOf = (value: number) =>
-    plot.y + plot.height * (1 - (value - range.low) / (range.high - range.low || 1));
-  const times = drawn.flatMap(({ values }) => values.map(([seconds]) => seconds));
-  const span = { from: Math.min(...times), to: Math.max(...times) };
-  const xOf = (seconds: number) => plot.x + (plot.width * (seconds - span.from)) / (span.to - span.from || 1);
-  const grid = ticks.map(
-    (tick) =>
-      `<line x1="${plot.x}" x2="${plot.x + plot.width}" y1="${yOf(tick)}" y2="${yOf(tick)}" stroke="#2f333b"/>` +
-      `<text x="${plot.x - 5}" y="${yOf(tick) + 4}" text-anchor="end" font-size="11" fill="#9fa7b3">${escapeHtml(formatValue(tick, defaults.unit))}</text>`,
-  );
-  const clock = [span.from, (span.from + span.to) / 2, span.to].map(
-    (seconds, i) =>
-      `<text x="${xOf(seconds)}" y="${plot.y + plot.height + 14}" text-anchor="${['start', 'middle', 'end'][i]!}" font-size="11" fill="#9fa7b3">${new Date(seconds * 1000).toISOString().slice(11, 19)}</text>`,
-  );
-  const limits = marks
-    .filter((mark) => mark <= range.high)
-    .map(
-      (mark) =>
-        `<line x1="${plot.x}" x2="${plot.x + plot.width}" y1="${yOf(mark)}" y2="${yOf(mark)}" stroke="${COLORS['red']!}" stroke-dasharray="6 4"/>`,
-    );
-  const lines = drawn.map(({ values }, i) => {
-    const points = values
-      .filter(([, value]) => Number.isFinite(value))
-      .map(([seconds, value]) => `${xOf(seconds).toFixed(1)},${yOf(value).toFixed(1)}`);
-    const dot =
-      points.length === 1
-        ? `<circle cx="${points[0]!.split(',')[0]!}" cy="${points[0]!.split(',')[1]!}" r="3" fill="${color(i)}"/>`
-        : '';
-    return `${isStacked ? filled(points, yOf(range.low), color(i)) : ''}<polyline points="${points.join(' ')}" fill="none" stroke="${color(i)}" stroke-width="2"/>${dot}`;
-  });
+  const plot = plotOf(panel, drawn, { width: area.width, height: area.height - legendHeight });
+  const limits = defaults.thresholds.steps
+    .flatMap(({ value }) => value ?? [])
+    .filter((mark) => mark <= plot.high)
+    .map((mark) => rule(plot, mark, `stroke="${COLORS['red']!}" stroke-dasharray="6 4"`));
+  const lines = drawn.map(({ values }, i) => lineOf(plot, values, color(i), isStacked));
   const top = area.height - legendHeight + 10;
-  return svg(area, [...grid, ...clock, ...limits, ...lines, legend(panel, series, top, area.width)].join(''));
+  return svg(
+    area,
+    [
+      ...gridOf(panel, plot),
+      ...clockOf(plot),
+      ...limits,
+      ...lines,
+      legend(panel, series, top, area.width),
+    ].join(''),
+  );
+}
+
+/** Where a chart's lines are drawn, and its scales. */
+interface Plot extends Area {
+  readonly x: number;
+  readonly y: number;
+  readonly ticks: readonly number[];
+  /** Range of the values. */
+  readonly low: number;
+  readonly high: number;
+  /** Range of the times, seconds. */
+  readonly from: number;
+  readonly to: number;
+}
+
+function plotOf(panel: PanelJson, series: readonly NamedSeries[], outside: Area): Plot {
+  const { min, max } = panel.fieldConfig.defaults;
+  const all = series.flatMap(({ values }) => values.map(([, value]) => value)).filter(Number.isFinite);
+  const low = min ?? Math.min(...all);
+  const high = max ?? (Math.max(...all) === 0 ? 1 : Math.max(...all, low));
+  const ticks = ticksBetween(low, high);
+  const times = series.flatMap(({ values }) => values.map(([seconds]) => seconds));
+  return {
+    ...{ x: LEFT, y: 6, width: outside.width - LEFT - 6, height: outside.height - BOTTOM - 6 },
+    ...{ ticks, low: Math.min(low, ticks[0]!), high: Math.max(high, ticks.at(-1)!) },
+    ...{ from: Math.min(...times), to: Math.max(...times) },
+  };
+}
+
+function yOf({ y, height, low, high }: Plot, value: number): number {
+  return y + height * (1 - (value - low) / (high - low || 1));
+}
+
+function xOf({ x, width, from, to }: Plot, seconds: number): number {
+  return x + (width * (seconds - from)) / (to - from || 1);
+}
+
+/** A horizontal line at a value. */
+function rule(plot: Plot, value: number, stroke: string): string {
+  const y = yOf(plot, value);
+  return `<line x1="${plot.x}" x2="${plot.x + plot.width}" y1="${y}" y2="${y}" ${stroke}/>`;
+}
+
+function gridOf({ fieldConfig }: PanelJson, plot: Plot): string[] {
+  const { unit } = fieldConfig.defaults;
+  return plot.ticks.map(
+    (tick) =>
+      rule(plot, tick, 'stroke="#2f333b"') +
+      `<text x="${plot.x - 5}" y="${yOf(plot, tick) + 4}" text-anchor="end" font-size="11" fill="#9fa7b3">${escapeHtml(formatValue(tick, unit))}</text>`,
+  );
+}
+
+function clockOf(plot: Plot): string[] {
+  const { from, to, y, height } = plot;
+  return [from, (from + to) / 2, to].map(
+    (seconds, i) =>
+      `<text x="${xOf(plot, seconds)}" y="${y + height + 14}" text-anchor="${['start', 'middle', 'end'][i]!}" font-size="11" fill="#9fa7b3">${new Date(seconds * 1000).toISOString().slice(11, 19)}</text>`,
+  );
+}
+
+/** A series as a line, or a dot where it has a single value. */
+function lineOf(plot: Plot, values: NamedSeries['values'], stroke: string, isFilled: boolean): string {
+  const points = values
+    .filter(([, value]) => Number.isFinite(value))
+    .map(([seconds, value]) => `${xOf(plot, seconds).toFixed(1)},${yOf(plot, value).toFixed(1)}`);
+  const [cx, cy] = points[0]?.split(',') ?? [];
+  const dot = points.length === 1 ? `<circle cx="${cx!}" cy="${cy!}" r="3" fill="${stroke}"/>` : '';
+  return `${isFilled ? filled(points, yOf(plot, plot.low), stroke) : ''}<polyline points="${points.join(' ')}" fill="none" stroke="${stroke}" stroke-width="2"/>${dot}`;
 }
 
 /** The area under a line. */

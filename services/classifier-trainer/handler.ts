@@ -9,6 +9,8 @@ import type { ActorRuntime } from '../../actors/actor/hosted-actor.ts';
 import type { CallContext } from '../../actors/calls/call.ts';
 import { UserError } from '../../common/errors.ts';
 import { parseRunConfig } from '../../config/run-config.ts';
+import type { AddShardRequest__Output } from '../../gen/ballast/v1/AddShardRequest.ts';
+import type { AddShardResponse } from '../../gen/ballast/v1/AddShardResponse.ts';
 import type { ClassifierTrainerServiceHandlers } from '../../gen/ballast/v1/ClassifierTrainerService.ts';
 import type { EvaluateRequest__Output } from '../../gen/ballast/v1/EvaluateRequest.ts';
 import type { EvaluateResponse } from '../../gen/ballast/v1/EvaluateResponse.ts';
@@ -54,13 +56,7 @@ export function trainerHandlers(
       metrics.weightsPublished(step);
       return { weights: { version: step, object: await objects.put(bytes, { withDigest: true }) } };
     },
-    addShard: async ({ epoch, shardIndex, batch, variants }, { signal }) => {
-      if (batch === null) throw new UserError('batch: missing; name the shard’s images');
-      const bytes = await objects.get(batch, { signal });
-      const images = await thread.call('addShard', { epoch, shardIndex, batch: bytes, variants });
-      metrics.shardTaken(images);
-      return { images };
-    },
+    addShard: (request, { signal }) => addShard({ thread, metrics, objects, log }, request, signal),
     judgeEpoch: async ({ epoch }) => {
       const judged = await thread.call('judgeEpoch', epoch);
       await countGraphs();
@@ -96,6 +92,18 @@ interface Tools {
   readonly thread: ComputeThread<TrainerOperations>;
   readonly metrics: TrainerMetrics;
   readonly log: ActorRuntime['log'];
+}
+
+async function addShard(
+  { thread, metrics, objects }: Tools & Pick<ActorRuntime, 'objects'>,
+  { epoch, shardIndex, batch, variants }: AddShardRequest__Output,
+  signal: AbortSignal,
+): Promise<AddShardResponse> {
+  if (batch === null) throw new UserError('batch: missing; name the shard’s images');
+  const bytes = await objects.get(batch, { signal });
+  const images = await thread.call('addShard', { epoch, shardIndex, batch: bytes, variants });
+  metrics.shardTaken(images);
+  return { images };
 }
 
 /** Loads the data and streams how far its decoding is; the last message holds the result. */

@@ -70,6 +70,27 @@ interface CompiledStep extends CompiledSamplingStep<GuidanceInputs> {
  */
 const OBJECTS_KEPT = 4;
 
+/** The inputs of a guided step on a shard: the sampler's state and row, and what guides. */
+function guidedSignature(
+  { shardSize, guidance }: SynthesisConfig,
+  { image }: DenoiserModel,
+  classes: number,
+) {
+  const { height, width, channels } = image;
+  const float = <const Shape extends readonly number[]>(shape: Shape) =>
+    ({ shape, dtype: 'float32' }) as const;
+  const state = float([shardSize, channels, height, width]);
+  const scalar = float([]);
+  const copied = float([guidance.copies * shardSize, channels, height, width]);
+  return {
+    ...{ x: state, previousX0: state },
+    ...{ labelsOneHot: float([shardSize, classes]), weight: scalar },
+    ...{ t: scalar, a: scalar, s: scalar, cX: scalar, cD: scalar, cP: scalar },
+    ...(guidance.lda === 0 ? {} : { shift: state }),
+    ...(guidance.copies === 0 ? {} : { copyNoise: copied }),
+  };
+}
+
 export class Synthesizer {
   readonly #objects = new Map<string, Uint8Array>();
   #step: CompiledStep | undefined;
@@ -152,14 +173,9 @@ export class Synthesizer {
     const name = JSON.stringify([job.prior, job.weights, synthesis, engine, device, threads]);
     if (this.#step?.name === name) return this.#step;
     await this.#step?.dispose();
-    const { height, width, channels } = prior.model.image;
-    const image = { shape: [synthesis.shardSize, channels, height, width], dtype: 'float32' } as const;
-    const scalar = { shape: [], dtype: 'float32' } as const;
-    const labels = { shape: [synthesis.shardSize, model.classes.length], dtype: 'float32' } as const;
     const network = { network: prior.model.network, prediction: prior.model.prediction };
-    const { rule, softening, direction, lowPass, lda, copies } = synthesis.guidance;
+    const { rule, softening, direction, lowPass } = synthesis.guidance;
     const guidance = { rule, softening, direction, lowPass, clip: !isReleased(synthesis) };
-    const [, ...pixels] = image.shape;
     const executable = await compile(
       guidedStep(
         network,
@@ -167,17 +183,7 @@ export class Synthesizer {
         guidance,
         isEqualShape(prior.model.image, model.image) ? undefined : model.image,
       ),
-      {
-        x: image,
-        previousX0: image,
-        labelsOneHot: labels,
-        weight: scalar,
-        ...{ t: scalar, a: scalar, s: scalar, cX: scalar, cD: scalar, cP: scalar },
-        ...(lda === 0 ? {} : { shift: image }),
-        ...(copies === 0
-          ? {}
-          : { copyNoise: { shape: [copies * synthesis.shardSize, ...pixels], dtype: 'float32' as const } }),
-      },
+      guidedSignature(synthesis, prior.model, model.classes.length),
       {
         ...{ engine, device, threads, keep: SAMPLER_STATE },
         constants: { prior: prior.params, classifier: params },
