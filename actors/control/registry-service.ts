@@ -17,7 +17,7 @@ import { checkKey, checkLeaseOptions, checkPrefix, encodeValue } from './registr
 import type { JsonObject, Registry, RegistryChange, RegistryEntry } from './registry.ts';
 import { openRegistry } from './registry-client.ts';
 import type { RegistryOptions } from './registry-client.ts';
-import type { GrantRequest, RegistryStore, WriteCondition, WriteRequest } from './registry-store.ts';
+import type { GrantRequest, RegistryStore, WriteCondition } from './registry-store.ts';
 import { registryService } from '../proto/runtime-services.ts';
 import type { CallContext } from '../calls/call.ts';
 
@@ -97,8 +97,15 @@ function changeFromMessage({ type, key, entry }: WatchEntriesResponse__Output): 
   }
 }
 
+type Methods = Implementation<RegistryServiceHandlers, CallContext>;
+type OfLeases = Pick<Methods, 'grantLease' | 'renewLease' | 'releaseLease'>;
+
 /** Handlers of `RegistryService` on a store, which the caller closes. */
-export function registryHandlers(store: RegistryStore): Implementation<RegistryServiceHandlers, CallContext> {
+export function registryHandlers(store: RegistryStore): Methods {
+  return { ...entryHandlers(store), ...leaseHandlers(store) };
+}
+
+function entryHandlers(store: RegistryStore): Omit<Methods, keyof OfLeases> {
   return {
     async getEntry({ key }, { deadlineMs }) {
       checkKey(key);
@@ -111,13 +118,11 @@ export function registryHandlers(store: RegistryStore): Implementation<RegistryS
     },
     writeEntry({ key, valueJson, condition, revision, leaseId }, { deadlineMs }) {
       checkKey(key);
-      const value = parseValue(key, valueJson);
-      const lease = leaseId === '' ? null : leaseId;
-      const request: WriteRequest = {
+      const request = {
         key,
-        value,
+        value: parseValue(key, valueJson),
         condition: conditionFromMessage(condition, revision),
-        leaseId: lease,
+        leaseId: leaseId === '' ? null : leaseId,
       };
       return store.write(request, deadlineMs);
     },
@@ -129,6 +134,11 @@ export function registryHandlers(store: RegistryStore): Implementation<RegistryS
       checkPrefix(prefix);
       for await (const change of store.watch(prefix, signal)) yield changeToMessage(change);
     },
+  };
+}
+
+function leaseHandlers(store: RegistryStore): OfLeases {
+  return {
     grantLease(request: GrantRequest, { deadlineMs }) {
       checkLeaseOptions(request);
       return store.grant(request, deadlineMs);

@@ -11,6 +11,7 @@ import type { Supervisor } from '../supervisor/supervisor.ts';
 
 type Methods = Implementation<NodeServiceHandlers, CallContext>;
 type ForActors = Pick<Methods, 'register' | 'saveState'>;
+type OfNodes = Pick<Methods, 'listNodes' | 'drain'>;
 type ForNodes = Pick<Methods, 'place' | 'claim' | 'watchNode'>;
 
 export function nodeHandlers(
@@ -20,14 +21,15 @@ export function nodeHandlers(
   onDrained: () => void,
 ): Methods {
   return {
-    ...forUsers(cluster, onDrained),
+    ...ofActors(cluster),
+    ...ofNodes(cluster, onDrained),
     ...forActors(supervisor, heartbeatMs),
     ...forNodes(cluster, supervisor),
   };
 }
 
-/** The cluster's actors and nodes, for programs. */
-function forUsers(cluster: Cluster, onDrained: () => void): Omit<Methods, keyof (ForActors & ForNodes)> {
+/** The cluster's actors, for programs. */
+function ofActors(cluster: Cluster): Omit<Methods, keyof (OfNodes & ForActors & ForNodes)> {
   return {
     async spawn({ spec }) {
       return { status: statusToMessage(await cluster.spawn(specFromMessage(spec))) };
@@ -53,6 +55,17 @@ function forUsers(cluster: Cluster, onDrained: () => void): Omit<Methods, keyof 
     async *watchActors(_request, { signal }) {
       for await (const status of cluster.watch(signal)) yield { status: statusToMessage(status) };
     },
+    async *readLog({ actorId, lastLines, follow }, { signal }) {
+      for await (const lines of cluster.readLog(actorId, { lastLines, follow }, signal)) {
+        yield { lines: [...lines] };
+      }
+    },
+  };
+}
+
+/** The cluster's nodes, for programs. */
+function ofNodes(cluster: Cluster, onDrained: () => void): OfNodes {
+  return {
     async listNodes() {
       return { nodes: (await cluster.listNodes()).map(nodeStatusToMessage) };
     },
@@ -60,11 +73,6 @@ function forUsers(cluster: Cluster, onDrained: () => void): Omit<Methods, keyof 
       await cluster.drain(graceMs);
       onDrained();
       return {};
-    },
-    async *readLog({ actorId, lastLines, follow }, { signal }) {
-      for await (const lines of cluster.readLog(actorId, { lastLines, follow }, signal)) {
-        yield { lines: [...lines] };
-      }
     },
   };
 }

@@ -51,6 +51,9 @@ type Located = {
   source: 'OBJECT_SOURCE_MEMORY' | 'OBJECT_SOURCE_SPILL' | 'OBJECT_SOURCE_REMOTE';
 };
 
+type Methods = Implementation<ObjectServiceHandlers, CallContext>;
+type ForNodes = Pick<Methods, 'findSource' | 'digest' | 'report' | 'pull'>;
+
 export class NodeObjects {
   readonly #options: NodeObjectsOptions;
   readonly #nowMs: () => number;
@@ -166,7 +169,11 @@ export class NodeObjects {
     this.#files.close();
   }
 
-  handlers(): Implementation<ObjectServiceHandlers, CallContext> {
+  handlers(): Methods {
+    return { ...this.#forProcesses(), ...this.#forNodes() };
+  }
+
+  #forProcesses(): Omit<Methods, keyof ForNodes> {
     return {
       join: ({ owner }) => {
         this.#directory.ownerBegan(owner);
@@ -195,6 +202,13 @@ export class NodeObjects {
         return {};
       },
       free: async ({ ids }) => ({ freed: await this.free(ids) }),
+      listObjects: () => ({ objects: this.#list() }),
+    };
+  }
+
+  /** What other nodes ask, to have copies of objects. */
+  #forNodes(): ForNodes {
+    return {
       findSource: ({ object, receiver, failed }) => ({
         source: this.#exchange.findSource(required(object), receiver, failed),
       }),
@@ -204,7 +218,6 @@ export class NodeObjects {
         return {};
       },
       pull: ({ id, digest, offset }) => this.#chunks(id, digest, offset),
-      listObjects: () => ({ objects: this.#list() }),
     };
   }
 

@@ -18,6 +18,37 @@ function codeOf(thrown: unknown): string {
   return thrown instanceof CallError ? thrown.code : 'UNKNOWN';
 }
 
+function countersOf(registry: Registry) {
+  return <Label extends string>(name: string, help: string, labelNames: Label[] = []) =>
+    new Counter({ name, help, labelNames, registers: [registry] });
+}
+
+/** The contents of a node's store by kind, and its limit in memory. */
+function gaugeStore(
+  registry: Registry,
+  use: () => Readonly<Record<string, Amount>>,
+  capacityBytes: number,
+): void {
+  const registers = [registry];
+  const gauge = (name: string, help: string, part: keyof Amount) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['kind'],
+      registers,
+      collect() {
+        for (const [kind, amount] of Object.entries(use())) this.set({ kind }, amount[part]);
+      },
+    });
+  gauge('ballast_object_store_bytes', 'Bytes in the store of the node, by kind', 'bytes');
+  gauge('ballast_object_store_objects', 'Objects in the store of the node, by kind', 'count');
+  new Gauge({
+    name: 'ballast_object_store_capacity_bytes',
+    help: 'Most bytes that the store of the node holds in memory: primary, secondary and reserved together',
+    registers,
+  }).set(capacityBytes);
+}
+
 /** Metrics of a node's store. */
 export class NodeObjectMetrics {
   readonly #transferBytes: Counter<'direction'>;
@@ -29,26 +60,8 @@ export class NodeObjectMetrics {
 
   /** `use` is the contents of the store by kind; `capacityBytes` its limit in memory. */
   constructor(registry: Registry, use: () => Readonly<Record<string, Amount>>, capacityBytes: number) {
-    const registers = [registry];
-    const gauge = (name: string, help: string, part: keyof Amount) =>
-      new Gauge({
-        name,
-        help,
-        labelNames: ['kind'],
-        registers,
-        collect() {
-          for (const [kind, amount] of Object.entries(use())) this.set({ kind }, amount[part]);
-        },
-      });
-    gauge('ballast_object_store_bytes', 'Bytes in the store of the node, by kind', 'bytes');
-    gauge('ballast_object_store_objects', 'Objects in the store of the node, by kind', 'count');
-    new Gauge({
-      name: 'ballast_object_store_capacity_bytes',
-      help: 'Most bytes that the store of the node holds in memory: primary, secondary and reserved together',
-      registers,
-    }).set(capacityBytes);
-    const counter = <Label extends string>(name: string, help: string, labelNames: Label[] = []) =>
-      new Counter({ name, help, labelNames, registers });
+    gaugeStore(registry, use, capacityBytes);
+    const counter = countersOf(registry);
     this.#transferBytes = counter(
       'ballast_object_transfer_bytes_total',
       'Bytes between nodes, sent or received',
@@ -58,7 +71,7 @@ export class NodeObjectMetrics {
       name: 'ballast_object_transfer_seconds',
       help: 'Time to receive an object from other nodes, verified',
       buckets: SECONDS_BUCKETS,
-      registers,
+      registers: [registry],
     });
     this.#digestSeconds = counter(
       'ballast_object_digest_seconds_total',
@@ -105,8 +118,7 @@ export class ProcessObjectMetrics {
   readonly #failures: Counter<'operation' | 'code'>;
 
   constructor(registry: Registry) {
-    const counter = <Label extends string>(name: string, help: string, labelNames: Label[] = []) =>
-      new Counter({ name, help, labelNames, registers: [registry] });
+    const counter = countersOf(registry);
     this.#puts = counter('ballast_object_puts_total', 'Objects that this process put');
     this.#putBytes = counter('ballast_object_put_bytes_total', 'Bytes that this process put');
     this.#gets = counter('ballast_object_gets_total', 'Objects that this process got, by where they were', [

@@ -83,13 +83,8 @@ export class HostPort {
 
   #receive(message: FromThread): void {
     switch (message.kind) {
-      case 'serving': {
-        const { serviceName, methods } = message;
-        this.#serviceName = serviceName;
-        this.#serving.servedServices.add(serviceName);
-        this.#serving.dispatcher.addActor(this.#actorId, this.#target(new Set(methods)));
-        return this.#post({ kind: this.#serving.server.isExposed(serviceName) ? 'exposed' : 'describe' });
-      }
+      case 'serving':
+        return this.#serve(message.serviceName, new Set(message.methods));
       case 'activity':
         return this.onActivity(new ActivityWatch(message.memory), message.everyMs);
       case 'described':
@@ -123,6 +118,15 @@ export class HostPort {
       default:
         message satisfies never;
     }
+  }
+
+  /** Calls reach the actor from now on. */
+  #serve(serviceName: string, methods: ReadonlySet<string>): void {
+    const { servedServices, dispatcher, server } = this.#serving;
+    this.#serviceName = serviceName;
+    servedServices.add(serviceName);
+    dispatcher.addActor(this.#actorId, this.#target(methods));
+    this.#post({ kind: server.isExposed(serviceName) ? 'exposed' : 'describe' });
   }
 
   #target(methods: ReadonlySet<string>): ThreadTarget {
