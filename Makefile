@@ -14,7 +14,7 @@ RESULTS := test-results
 NODE_MODULES := node_modules/.package-lock.json
 BUILT := dist/.built
 SOURCES := $(shell find . \( -name node_modules -o -name dist -o -name gen -o -name runs -o -name .git \) -prune \
-	-o \( -name '*.ts' -o -name '*.css' -o -name 'bundle.mjs' -o -name '*.proto' -o -name 'tsconfig*.json' \) -print)
+	-o \( -name '*.ts' -o -name '*.css' -o -path './scripts/*.mjs' -o -name '*.proto' -o -name 'tsconfig*.json' \) -print)
 
 .PHONY: help
 help: ## show this list

@@ -34,7 +34,8 @@ async function work({ objects, system }: ActorRuntime, request: Required<WorkReq
   }
 }
 
-await serveActor<CallServiceClient, CallServiceHandlers>({
+/** Resolves once the actor is registered. */
+export const main = serveActor<CallServiceClient, CallServiceHandlers>({
   service: callType.service,
   objectCacheBytes: 0, // clears the cache, so that earlier puts and gets do not bypass the store
   start: (runtime) => ({

@@ -8,7 +8,7 @@ import { createProgram } from './program.ts';
 const PRIVATE_UMASK = 0o077;
 
 /** Runs the command line; returns the exit code. */
-async function main(): Promise<number> {
+async function run(): Promise<number> {
   const context = { stdout: process.stdout, stderr: process.stderr, cwd: process.cwd() };
   try {
     const program = await createProgram(context, process.argv[2]);
@@ -27,5 +27,8 @@ process.umask(PRIVATE_UMASK);
 process.stdout.on('error', (error: NodeJS.ErrnoException) =>
   process.exit(error.code === 'EPIPE' ? EXIT.ok : 1),
 );
-process.exitCode = await main();
-keepExitCode(process.exitCode);
+/** Resolves when the command has ended. */
+export const main = run().then((exitCode) => {
+  process.exitCode = exitCode;
+  keepExitCode(exitCode);
+});

@@ -3,7 +3,8 @@ import { serveActor } from '../actors/serve.ts';
 import { coordinatorType } from './crew/actor-types.ts';
 import { coordinatorHandlers } from './handler.ts';
 
-await serveActor({
+/** Resolves once the actor is registered. */
+export const main = serveActor({
   service: coordinatorType.service,
   start: (runtime) => ({ handlers: coordinatorHandlers(runtime) }),
 });

@@ -71,4 +71,7 @@ async function tryProvider(provider: string, isTimed: boolean): Promise<TrialRes
 }
 
 const [provider = 'cpu', kind] = process.argv.slice(2);
-console.log(JSON.stringify(await tryProvider(provider, kind === 'timed')));
+/** Resolves when the trial is over. */
+export const main = tryProvider(provider, kind === 'timed').then((result) =>
+  console.log(JSON.stringify(result)),
+);

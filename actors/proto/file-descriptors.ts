@@ -90,7 +90,7 @@ function sourceOf(type: protobuf.ReflectionObject | null, whole: IFileDescriptor
   if (!path) return whole.name ?? '';
   const base = path.slice(path.lastIndexOf('/') + 1);
   const inFolder = `${(whole.package ?? '').replaceAll('.', '/')}/${base}`;
-  return path.endsWith(`/${inFolder}`) ? inFolder : base;
+  return `/${path}`.endsWith(`/${inFolder}`) ? inFolder : base;
 }
 
 /** The method that `protobufjs/ext/descriptor` adds to roots. */

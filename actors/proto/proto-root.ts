@@ -1,6 +1,7 @@
 /**
- * Proto files, each parsed once, at first use; a file shares its imports with all others. Every actor loads this
- * module, so it builds no descriptors (as @grpc/proto-loader does), which would cost more than the parsing.
+ * The types of proto files, each loaded once, at first use; a file shares its imports with all others. Those of the package
+ * were parsed by scripts/parse-protos.mjs. Every actor loads this module, so it builds no descriptors (as
+ * @grpc/proto-loader does), which would cost more than the types.
  */
 
 import { isUtf8 } from 'node:buffer';
@@ -8,11 +9,33 @@ import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import protobuf from 'protobufjs';
 import { packageRoot } from '../../common/package-root.ts';
+import parsed from '../../gen/protos.json' with { type: 'json' };
 
 /** Options for messages as plain objects; the same ones as in `npm run generate`. */
 const OUTPUT: protobuf.IConversionOptions = { longs: Number, enums: String, defaults: true, oneofs: true };
 
-let own: protobuf.Root | null = null;
+interface ParsedFile {
+  readonly package: string;
+  readonly imports: readonly string[];
+  readonly types: protobuf.INamespace['nested'];
+}
+
+const PARSED = new Map<string, ParsedFile>(Object.entries(parsed as object));
+
+/** The types of the package's own files, as far as they are loaded. */
+const own = new protobuf.Root();
+const loaded = new Set<string>();
+let others: protobuf.Root | null = null;
+
+/** Adds the types of a file of the package, and of its imports. */
+function addOwn(file: string): void {
+  if (loaded.has(file)) return;
+  loaded.add(file);
+  const { package: inPackage, imports, types = {} } = PARSED.get(file)!;
+  for (const imported of imports) addOwn(imported);
+  const namespace = own.define(inPackage).addJSON(types);
+  for (const name of Object.keys(types)) namespace.get(name)!.filename = file;
+}
 
 /** A root that looks for files in folders, in this order. */
 function searching(folders: readonly string[]): protobuf.Root {
@@ -26,10 +49,15 @@ function searching(folders: readonly string[]): protobuf.Root {
 
 /** The types of a proto file: one of the package, or one in `includeDirs`, which may import the package's. */
 export function loadRoot(protoFile: string, includeDirs: readonly string[] = []): protobuf.Root {
+  if (includeDirs.length === 0 && PARSED.has(protoFile)) {
+    addOwn(protoFile);
+    own.resolveAll();
+    return own;
+  }
   const ownFolder = join(packageRoot(), 'proto');
   if (includeDirs.length > 0) return searching([...includeDirs, ownFolder]).loadSync(protoFile);
-  own ??= searching([ownFolder]);
-  return own.loadSync(protoFile);
+  others ??= searching([ownFolder]);
+  return others.loadSync(protoFile);
 }
 
 /** Encodes and decodes a message type. */

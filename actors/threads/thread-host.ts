@@ -105,7 +105,8 @@ function keyOf(actorId: string, incarnation: number): string {
   return `${actorId}/${incarnation}`;
 }
 
-await serveInProcess<ThreadHostServiceClient, ThreadHostServiceHandlers>({
+/** Resolves once the actor is registered. */
+export const main = serveInProcess<ThreadHostServiceClient, ThreadHostServiceHandlers>({
   service: threadHostService,
   start: (_runtime, serving) => {
     const { log } = serving.dispatcher;

@@ -9,13 +9,17 @@ import { eventService, nodeService, objectService } from '../proto/runtime-servi
 import { beginThread } from './thread-guest.ts';
 import type { ThreadData, ThreadKind } from './thread-protocol.ts';
 
-const { isSpare } = workerData as ThreadKind;
-if (isSpare) await loadAhead();
+/** Resolves once the thread waits for its identity. */
+export const main = waitForIdentity();
 
-parentPort!.once('message', (data: ThreadData) => {
-  void beginThread(data, () => import(pathToFileURL(data.entry).href));
-});
-if (isSpare) parentPort!.postMessage('ready');
+async function waitForIdentity(): Promise<void> {
+  const { isSpare } = workerData as ThreadKind;
+  if (isSpare) await loadAhead();
+  parentPort!.once('message', (data: ThreadData) => {
+    void beginThread(data, () => import(pathToFileURL(data.entry).href));
+  });
+  if (isSpare) parentPort!.postMessage('ready');
+}
 
 async function loadAhead(): Promise<void> {
   await import('../index.ts');

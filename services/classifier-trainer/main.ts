@@ -1,8 +1,10 @@
 /** The classifier trainer's process: one network thread, one compute thread. */
+import { join } from 'node:path';
 import { computeThread } from '../../actors/compute/compute-thread.ts';
 import { loadService } from '../../actors/proto/protos.ts';
 import type { Service } from '../../actors/proto/protos.ts';
 import { serveActor } from '../../actors/serve.ts';
+import { bundleRoot } from '../../common/package-root.ts';
 import type {
   ClassifierTrainerServiceClient,
   ClassifierTrainerServiceHandlers,
@@ -15,12 +17,16 @@ const service: Service<ClassifierTrainerServiceClient, ClassifierTrainerServiceH
   'ballast.v1.ClassifierTrainerService',
 );
 
-await serveActor({
+/** Resolves once the actor is registered. */
+export const main = serveActor({
   service,
   start: (runtime) => {
-    const thread = computeThread<TrainerOperations>(new URL('./compute.js', import.meta.url), {
-      log: runtime.log,
-    });
+    const thread = computeThread<TrainerOperations>(
+      join(bundleRoot(), 'services/classifier-trainer/compute.js'),
+      {
+        log: runtime.log,
+      },
+    );
     return { handlers: trainerHandlers(runtime, thread), onStop: () => thread.close() };
   },
 });

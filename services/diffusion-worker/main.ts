@@ -1,8 +1,10 @@
 /** The diffusion worker's process: one network thread, one compute thread. */
+import { join } from 'node:path';
 import { computeThread } from '../../actors/compute/compute-thread.ts';
 import { loadService } from '../../actors/proto/protos.ts';
 import type { Service } from '../../actors/proto/protos.ts';
 import { serveActor } from '../../actors/serve.ts';
+import { bundleRoot } from '../../common/package-root.ts';
 import type {
   DiffusionWorkerServiceClient,
   DiffusionWorkerServiceHandlers,
@@ -15,12 +17,16 @@ const service: Service<DiffusionWorkerServiceClient, DiffusionWorkerServiceHandl
   'ballast.v1.DiffusionWorkerService',
 );
 
-await serveActor({
+/** Resolves once the actor is registered. */
+export const main = serveActor({
   service,
   start: (runtime) => {
-    const thread = computeThread<WorkerOperations>(new URL('./compute.js', import.meta.url), {
-      log: runtime.log,
-    });
+    const thread = computeThread<WorkerOperations>(
+      join(bundleRoot(), 'services/diffusion-worker/compute.js'),
+      {
+        log: runtime.log,
+      },
+    );
     return { handlers: workerHandlers(runtime, thread), onStop: () => thread.close() };
   },
 });
