@@ -41,14 +41,16 @@ function lossOf({ trainLoss }: RunCurves): Curves {
   };
 }
 
+/** Where validation has as many images of every class, accuracy is balanced accuracy: one line then says that it is both. */
 function qualityOf({ balancedAccuracy, accuracy, fewShotRecall }: RunCurves): Curves {
+  const isSame = hasAny(accuracy) && accuracy.every((value, at) => value === balancedAccuracy[at]);
   return {
     title: 'Quality on validation',
     yLabel: 'share of images',
     kind: 'rate',
     series: [
-      { name: 'balanced accuracy', values: balancedAccuracy },
-      { name: 'accuracy', values: accuracy },
+      { name: isSame ? 'balanced accuracy = accuracy' : 'balanced accuracy', values: balancedAccuracy },
+      { name: 'accuracy', values: isSame ? [] : accuracy },
       { name: 'few-shot recall', values: fewShotRecall },
     ].filter(({ values }, index) => index === 0 || hasAny(values)),
   };
