@@ -9,10 +9,6 @@ export class AsyncQueue<T> {
   #closed = false;
   #wake: () => void = () => undefined;
 
-  get size(): number {
-    return this.#values.length;
-  }
-
   push(value: T): void {
     if (this.#closed) return;
     this.#values.push(value);

@@ -106,6 +106,12 @@ export function toFailure(thrown: unknown, log: Log): Failure {
   return failure('INTERNAL', error.message, 'internal');
 }
 
+/** The status under which a failure is counted. */
+export function statusOf(thrown: unknown): StatusName {
+  if (thrown instanceof CallError) return thrown.code;
+  return thrown instanceof UserError ? 'INVALID_ARGUMENT' : 'INTERNAL';
+}
+
 /** Messages may echo text that callers sent. */
 function failure(code: StatusName, message: string, kind: FailureKind): Failure {
   return { code, message: plainText(message).slice(0, MAX_MESSAGE_LENGTH), kind };

@@ -8,8 +8,7 @@ import type { CallContext, CallOutput, DispatchedCall, IncomingCall } from './ca
 import { Mailbox } from '../base/mailbox.ts';
 import type { Implementation, Service } from '../proto/protos.ts';
 import { type RawMethod, rawMethods } from './raw-methods.ts';
-import { RunningCall, stoppingError } from './running-call.ts';
-import type { DispatcherOptions } from './running-call.ts';
+import { type DispatcherOptions, RunningCall, stoppingError } from './running-call.ts';
 import type { LocalTarget, Target } from './target.ts';
 
 const NO_LIMIT = { maxConcurrency: Infinity, maxPendingCalls: Infinity };

@@ -3,8 +3,7 @@
  * event-loop delay, and Ballast's metrics with the prefix `ballast_`.
  */
 
-import { createServer } from 'node:http';
-import type { Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { toError, UserError } from '../../common/errors.ts';

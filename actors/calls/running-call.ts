@@ -2,8 +2,7 @@
 
 import type { Log } from '../../common/log.ts';
 import type { Activity } from '../base/activity.ts';
-import { CallError, toFailure } from '../base/call-errors.ts';
-import type { Failure } from '../base/call-errors.ts';
+import { CallError, type Failure, toFailure } from '../base/call-errors.ts';
 import { chainPlace, currentCall } from '../base/call-scope.ts';
 import type { CallMetrics } from './metrics.ts';
 import type { LocalTarget } from './target.ts';

@@ -6,8 +6,7 @@
 import { toError } from '../../common/errors.ts';
 import { toCallerError } from '../base/call-errors.ts';
 import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
-import { callsOf } from '../proto/protos.ts';
-import type { CallOptions, Calls, Method, Service } from '../proto/protos.ts';
+import { type CallOptions, type Calls, callsOf, type Method, type Service } from '../proto/protos.ts';
 import { sendAll } from '../proto/request-stream.ts';
 import type { CallSink, CallStart, StartedCall } from './transport/caller.ts';
 

@@ -6,8 +6,7 @@ import type { ActorOptions, ModuleMeta, RegisteredClass } from './class-registry
 import type { ActorClass } from './class-types.ts';
 import { startInstance } from './hosted-class.ts';
 import { noteServing } from './hosting.ts';
-import { registerTask } from './task-options.ts';
-import type { TaskFunction, TaskOptions } from './task-options.ts';
+import { registerTask, type TaskFunction, type TaskOptions } from './task-options.ts';
 
 /**
  * Declares that a class is an actor, and returns it: `const Counter = actor(import.meta, class Counter { … })`. Its

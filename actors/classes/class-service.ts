@@ -6,8 +6,7 @@ import { CallError } from '../base/call-errors.ts';
 import type { Method } from '../proto/proto-root.ts';
 import type { AnyService } from '../proto/protos.ts';
 import type { ActorClass } from './class-types.ts';
-import { decodeThrown } from './thrown-error.ts';
-import type { ErrorClass } from './thrown-error.ts';
+import { decodeThrown, type ErrorClass } from './thrown-error.ts';
 import { decodeValue, encodeValue } from './value-codec.ts';
 
 /** Methods that only the runtime calls. */

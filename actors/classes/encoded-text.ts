@@ -1,7 +1,6 @@
 /** Values as text, where the runtime keeps JSON: arguments of `spawn`, and kept state. */
 
-import { decodeValue, encodeValue } from './value-codec.ts';
-import type { Sending } from './value-codec.ts';
+import { decodeValue, encodeValue, type Sending } from './value-codec.ts';
 
 /** @throws UserError like `encodeValue`. */
 export function encodeText(value: unknown, what: string, sending?: Sending): string {

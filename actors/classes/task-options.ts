@@ -3,8 +3,7 @@
 import { UserError } from '../../common/errors.ts';
 import { checkWhole, shown } from '../base/checks.ts';
 import type { SpawnOptions } from '../system/actor-type.ts';
-import { registerClass } from './class-registry.ts';
-import type { ModuleMeta, RegisteredClass } from './class-registry.ts';
+import { type ModuleMeta, registerClass, type RegisteredClass } from './class-registry.ts';
 import type { ClassCallOptions } from './class-types.ts';
 import type { ErrorClass } from './thrown-error.ts';
 

@@ -10,8 +10,7 @@
 import { DefaultDeserializer, DefaultSerializer } from 'node:v8';
 import { toError, UserError } from '../../common/errors.ts';
 import { CallError } from '../base/call-errors.ts';
-import { checkRef } from '../objects/object-ref.ts';
-import type { ObjectRef } from '../objects/object-ref.ts';
+import { checkRef, type ObjectRef } from '../objects/object-ref.ts';
 import { receivedRef, ValueRef } from './value-ref.ts';
 
 /** First byte: the encoding of the rest. */

@@ -2,8 +2,7 @@
  * Placement groups in the choice of a node: constraints on the places of their bundles, and on actors inside a bundle.
  */
 
-import { lackingLabels, place, placeGang } from './placement.ts';
-import type { GroupRule, Placement } from './placement.ts';
+import { type GroupRule, lackingLabels, place, placeGang, type Placement } from './placement.ts';
 import { minus, shortfalls } from '../status/resources.ts';
 import type { ActorSpec, ActorStatus, NodeStatus } from '../status/status.ts';
 

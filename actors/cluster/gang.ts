@@ -6,11 +6,9 @@
 
 import { toError } from '../../common/errors.ts';
 import { CallError } from '../base/call-errors.ts';
-import { wholeOf } from './home.ts';
-import type { Home, StartsTogether } from './home.ts';
+import { type Home, type StartsTogether, wholeOf } from './home.ts';
 import type { Claim } from '../supervisor/node-room.ts';
-import { placeGang } from './placement.ts';
-import type { GroupRule } from './placement.ts';
+import { type GroupRule, placeGang } from './placement.ts';
 import type { NodeStatus } from '../status/status.ts';
 
 /** Longer than it takes to start all members once all nodes hold their room. */

@@ -18,8 +18,7 @@ import { retryDelayMs } from '../base/retry.ts';
 import { nodeService } from '../proto/runtime-services.ts';
 import type { ActorSpec, ActorStatus, NodeApi, NodeStatus } from '../status/status.ts';
 import type { Arrival } from '../supervisor/supervisor.ts';
-import { serviceCalls } from '../calls/transport.ts';
-import type { Transport } from '../calls/transport.ts';
+import { serviceCalls, type Transport } from '../calls/transport.ts';
 
 export interface RegistryPeersOptions {
   readonly nodeId: string;

@@ -6,8 +6,7 @@
  * rejected and the process ends: its node starts a new one, instead of keeping a process that can do nothing.
  */
 
-import { SHARE_ENV, Worker } from 'node:worker_threads';
-import type { TransferListItem, WorkerOptions } from 'node:worker_threads';
+import { SHARE_ENV, type TransferListItem, Worker, type WorkerOptions } from 'node:worker_threads';
 import { toError, UserError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
 import { clippedText } from '../../common/plain-text.ts';

@@ -1,7 +1,6 @@
 /** The thread's half of compute-thread.ts: answers calls in a worker thread. */
 
-import { parentPort } from 'node:worker_threads';
-import type { TransferListItem } from 'node:worker_threads';
+import { parentPort, type TransferListItem } from 'node:worker_threads';
 import { toError, UserError } from '../../common/errors.ts';
 import type { FromThread, ThreadError, ToThread } from './compute-protocol.ts';
 

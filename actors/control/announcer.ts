@@ -6,8 +6,7 @@
 
 import { toError } from '../../common/errors.ts';
 import { CallError } from '../base/call-errors.ts';
-import { sleep, systemClock } from '../base/clock.ts';
-import type { Clock } from '../base/clock.ts';
+import { type Clock, sleep, systemClock } from '../base/clock.ts';
 import { joinSignals } from '../base/limits.ts';
 import { checkKey, checkLeaseOptions, encodeValue, RevisionConflict } from './registry.ts';
 import type { JsonObject, Lease, Registry, RegistryEntry } from './registry.ts';

@@ -5,8 +5,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { copyFile, open, readFile, rename, rm } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { copyFile, type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Registry } from 'prom-client';
 import { errorCode, toError, UserError } from '../../common/errors.ts';
@@ -20,8 +19,7 @@ import {
   topicMatches,
 } from './event-bus.ts';
 import type { BusEvent, EventBus, PublishOptions, SubscribeOptions } from './event-bus.ts';
-import { EventMetrics } from './event-metrics.ts';
-import type { LagSource } from './event-metrics.ts';
+import { EventMetrics, type LagSource } from './event-metrics.ts';
 
 /** Events kept in memory. */
 const RECENT_EVENTS = 4096;
@@ -34,7 +32,6 @@ type StoredEvent = Omit<BusEvent, 'epoch'> & { readonly id?: string };
 export interface EventLogOptions {
   /** File to append to, as `<runDir>/events.jsonl`. */
   readonly path: string;
-  readonly now?: () => Date;
   /** Destination of metrics; none by default. */
   readonly metrics?: Registry;
 }
@@ -102,7 +99,6 @@ function lineOf(sequence: number, { id, topic, time, payloadJson }: Unwritten): 
 class EventLog implements EventBus {
   readonly #path: string;
   readonly #file: FileHandle;
-  readonly #now: () => Date;
   readonly #metrics: EventMetrics | null;
   readonly #ids = new RecentIds();
   /** Publications in progress, by id. */
@@ -120,7 +116,6 @@ class EventLog implements EventBus {
   constructor(options: EventLogOptions, file: FileHandle, stored: StoredLog) {
     this.#path = options.path;
     this.#file = file;
-    this.#now = options.now ?? (() => new Date());
     this.#metrics = options.metrics === undefined ? null : EventMetrics.of(options.metrics);
     this.#metrics?.add('embedded', this.#lags);
     this.#epoch = stored.events[0]?.time ?? null;
@@ -166,7 +161,7 @@ class EventLog implements EventBus {
       checkTopic(topic);
       const payloadJson = encodePayload(topic, payload, id);
       if (this.#closed) throw new Error('The event bus is closed');
-      const time = this.#now();
+      const time = new Date();
       const stored = id === undefined ? null : this.#ids.get(id, time.getTime());
       if (stored !== null) return resolve(stored);
       this.#waiting.push({ id, topic, time: time.toISOString(), payloadJson, resolve, reject });

@@ -1,9 +1,7 @@
 /** Prometheus metrics of a process's event buses: failed publications, and the lag of subscribers. */
 
-import { Counter, Gauge } from 'prom-client';
-import type { Registry } from 'prom-client';
-import { UserError } from '../../common/errors.ts';
-import { CallError } from '../base/call-errors.ts';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { statusOf } from '../base/call-errors.ts';
 
 /** The lag of a subscription: the number of stored events still to be delivered, computed when metrics are read. */
 export interface LagSource {
@@ -14,11 +12,6 @@ export interface LagSource {
 type BusName = 'embedded' | 'nats';
 
 const known = new WeakMap<Registry, EventMetrics>();
-
-function codeOf(thrown: unknown): string {
-  if (thrown instanceof CallError) return thrown.code;
-  return thrown instanceof UserError ? 'INVALID_ARGUMENT' : 'INTERNAL';
-}
 
 export class EventMetrics {
   readonly #failures: Counter<'code'>;
@@ -67,7 +60,7 @@ export class EventMetrics {
     try {
       return await publishing;
     } catch (thrown) {
-      this.#failures.inc({ code: codeOf(thrown) });
+      this.#failures.inc({ code: statusOf(thrown) });
       throw thrown;
     }
   }

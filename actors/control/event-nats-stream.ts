@@ -2,10 +2,8 @@
 
 import { DeliverPolicy, JSONCodec, nanos, RetentionPolicy, StorageType } from 'nats';
 import type { Consumer, ConsumerMessages, JetStreamClient, JsMsg, StreamInfo } from 'nats';
-import { DUPLICATE_WINDOW_MS } from './event-bus.ts';
-import type { BusEvent, EventPayload } from './event-bus.ts';
-import { isMissingStream, NatsLink } from './nats-connection.ts';
-import type { NatsConnectionOptions } from './nats-connection.ts';
+import { type BusEvent, DUPLICATE_WINDOW_MS, type EventPayload } from './event-bus.ts';
+import { isMissingStream, type NatsConnectionOptions, NatsLink } from './nats-connection.ts';
 
 /** Time for one attempt: a server that was paused may have lost the request. */
 export const ATTEMPT_MS = 2000;

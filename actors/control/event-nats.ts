@@ -17,18 +17,15 @@ import { checkMilliseconds, shown } from '../base/checks.ts';
 import { sleep, systemClock } from '../base/clock.ts';
 import { checkSubscription, checkTopic, encodePayload } from './event-bus.ts';
 import type { BusEvent, EventBus, EventPayload, PublishOptions, SubscribeOptions } from './event-bus.ts';
-import { EventMetrics } from './event-metrics.ts';
-import type { LagSource } from './event-metrics.ts';
+import { EventMetrics, type LagSource } from './event-metrics.ts';
 import { ATTEMPT_MS, codec, RunStream } from './event-nats-stream.ts';
 import { joinSignals } from '../base/limits.ts';
-import { isMissingStream, NatsLink, openingAdvice } from './nats-connection.ts';
-import type { NatsConnectionOptions } from './nats-connection.ts';
+import { isMissingStream, type NatsConnectionOptions, NatsLink, openingAdvice } from './nats-connection.ts';
 import { retryDelayMs } from '../base/retry.ts';
 
 export interface NatsEventBusOptions extends NatsConnectionOptions {
   /** The run that owns the stream; characters other than letters, digits, `-` and `_` become `_`. */
   readonly runId: string;
-  readonly now?: () => Date;
   /** Maximum duration of a publication, milliseconds; 5000 by default. */
   readonly deadlineMs?: number;
   /** Destination of metrics; none by default. */
@@ -60,7 +57,6 @@ export function resumePosition(
 
 class NatsEventBus implements EventBus {
   readonly #stream: RunStream;
-  readonly #now: () => Date;
   readonly #deadlineMs: number;
   readonly #metrics: EventMetrics | null;
   readonly #lags = new Set<LagSource>();
@@ -69,7 +65,6 @@ class NatsEventBus implements EventBus {
   constructor(stream: RunStream, options: NatsEventBusOptions) {
     this.#stream = stream;
     setMaxListeners(0, this.#closing.signal); // every subscription adds a listener
-    this.#now = options.now ?? (() => new Date());
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
     this.#metrics = options.metrics === undefined ? null : EventMetrics.of(options.metrics);
     this.#metrics?.add('nats', this.#lags);
@@ -101,7 +96,7 @@ class NatsEventBus implements EventBus {
     checkTopic(topic);
     encodePayload(topic, payload, id);
     const { client, link, prefix } = this.#stream;
-    const data = codec.encode({ time: this.#now().toISOString(), payload: payload as EventPayload });
+    const data = codec.encode({ time: new Date().toISOString(), payload: payload as EventPayload });
     const endMs = performance.now() + this.#deadlineMs;
     for (let attempt = 1; ; attempt++) {
       const leftMs = endMs - performance.now();

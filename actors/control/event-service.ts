@@ -3,8 +3,7 @@
 import { UserError } from '../../common/errors.ts';
 import type { EventServiceHandlers } from '../../gen/ballast/runtime/v1/EventService.ts';
 import type { SubscribeResponse__Output } from '../../gen/ballast/runtime/v1/SubscribeResponse.ts';
-import { serviceCalls } from '../calls/transport.ts';
-import type { Transport } from '../calls/transport.ts';
+import { serviceCalls, type Transport } from '../calls/transport.ts';
 import { checkSubscription, checkTopic, encodePayload } from './event-bus.ts';
 import type { BusEvent, EventBus, EventPayload } from './event-bus.ts';
 import { parseJson } from '../status/messages.ts';

@@ -12,8 +12,7 @@ import { toError } from '../../common/errors.ts';
 import { CallError } from '../base/call-errors.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Lease, LeaseOptions } from './registry.ts';
-import type { Grant } from './registry-store.ts';
-import { leaseLost } from './registry-store.ts';
+import { type Grant, leaseLost } from './registry-store.ts';
 
 /** Time, in ms on the holder's clock, until which a lease requested at `sentMs` may be used. */
 export function heldUntilMs(sentMs: number, ttlMs: number): number {

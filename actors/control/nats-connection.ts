@@ -4,14 +4,12 @@
  */
 
 import { setMaxListeners } from 'node:events';
-import { connect, ErrorCode, Events, NatsError } from 'nats';
-import type { ConnectionOptions, NatsConnection } from 'nats';
+import { connect, type ConnectionOptions, ErrorCode, Events, type NatsConnection, NatsError } from 'nats';
 import { toError, UserError } from '../../common/errors.ts';
 import { CallError } from '../base/call-errors.ts';
 import { shown } from '../base/checks.ts';
 import { withLimits } from '../base/limits.ts';
-import { secretOptions } from './nats-secrets.ts';
-import type { NatsSecrets } from './nats-secrets.ts';
+import { type NatsSecrets, secretOptions } from './nats-secrets.ts';
 
 export interface NatsConnectionOptions extends NatsSecrets {
   /**

@@ -4,13 +4,10 @@
  */
 
 import { AsyncQueue } from '../base/async-queue.ts';
-import { systemClock } from '../base/clock.ts';
-import type { Clock } from '../base/clock.ts';
+import { type Clock, systemClock } from '../base/clock.ts';
 import { isExpired } from './lease.ts';
-import { isFencedOff } from './registry.ts';
-import type { Registry, RegistryChange, RegistryEntry } from './registry.ts';
-import { openRegistry } from './registry-client.ts';
-import type { RegistryOptions } from './registry-client.ts';
+import { isFencedOff, type Registry, type RegistryChange, type RegistryEntry } from './registry.ts';
+import { openRegistry, type RegistryOptions } from './registry-client.ts';
 import { isMet, leaseLost } from './registry-store.ts';
 import type { Grant, GrantRequest, RegistryStore, WriteRequest, WriteResult } from './registry-store.ts';
 

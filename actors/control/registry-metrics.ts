@@ -1,17 +1,9 @@
 /** Prometheus metrics of a process's use of a registry: operations, leases held, leases lost. */
 
-import { Counter, Gauge, Histogram } from 'prom-client';
-import type { Registry as PrometheusRegistry } from 'prom-client';
-import { UserError } from '../../common/errors.ts';
-import { CallError } from '../base/call-errors.ts';
+import { Counter, Gauge, Histogram, type Registry as PrometheusRegistry } from 'prom-client';
+import { statusOf } from '../base/call-errors.ts';
 
 const known = new WeakMap<PrometheusRegistry, RegistryMetrics>();
-
-/** The gRPC status under which a failure is counted. */
-function codeOf(thrown: unknown): string {
-  if (thrown instanceof CallError) return thrown.code;
-  return thrown instanceof UserError ? 'INVALID_ARGUMENT' : 'INTERNAL';
-}
 
 export class RegistryMetrics {
   readonly #operations: Counter<'kind' | 'code'>;
@@ -56,11 +48,11 @@ export class RegistryMetrics {
   /** Runs and records one operation. */
   async time<T>(kind: string, operation: () => Promise<T>): Promise<T> {
     const startMs = performance.now();
-    let code = 'OK';
+    let code: string = 'OK';
     try {
       return await operation();
     } catch (thrown) {
-      code = codeOf(thrown);
+      code = statusOf(thrown);
       throw thrown;
     } finally {
       this.#operations.inc({ kind, code });

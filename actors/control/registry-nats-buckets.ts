@@ -10,12 +10,11 @@
  * (an empty stream is purged up to there), so that a stream recreated after a loss continues with larger numbers.
  */
 
-import type { JetStreamManager, KV, KvEntry, QueuedIterator, StreamInfo } from 'nats';
 import { nanos, StorageType } from 'nats';
+import type { JetStreamManager, KV, KvEntry, QueuedIterator, StreamInfo } from 'nats';
 import { UserError } from '../../common/errors.ts';
 import { shown } from '../base/checks.ts';
-import { forbidden } from './nats-connection.ts';
-import type { NatsLink } from './nats-connection.ts';
+import { forbidden, type NatsLink } from './nats-connection.ts';
 import type { JsonObject, RegistryEntry } from './registry.ts';
 
 /** The lease of an entry, as the entry records it. */

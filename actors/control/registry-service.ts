@@ -10,13 +10,11 @@ import type {
 } from '../../gen/ballast/runtime/v1/WatchEntriesResponse.ts';
 import type { WriteCondition__Output } from '../../gen/ballast/runtime/v1/WriteCondition.ts';
 import { CallError } from '../base/call-errors.ts';
-import { serviceCalls } from '../calls/transport.ts';
-import type { Transport } from '../calls/transport.ts';
+import { serviceCalls, type Transport } from '../calls/transport.ts';
 import type { Implementation } from '../proto/protos.ts';
 import { checkKey, checkLeaseOptions, checkPrefix, encodeValue } from './registry.ts';
 import type { JsonObject, Registry, RegistryChange, RegistryEntry } from './registry.ts';
-import { openRegistry } from './registry-client.ts';
-import type { RegistryOptions } from './registry-client.ts';
+import { openRegistry, type RegistryOptions } from './registry-client.ts';
 import type { GrantRequest, RegistryStore, WriteCondition } from './registry-store.ts';
 import { registryService } from '../proto/runtime-services.ts';
 import type { CallContext } from '../calls/call.ts';
@@ -97,15 +95,8 @@ function changeFromMessage({ type, key, entry }: WatchEntriesResponse__Output): 
   }
 }
 
-type Methods = Implementation<RegistryServiceHandlers, CallContext>;
-type OfLeases = Pick<Methods, 'grantLease' | 'renewLease' | 'releaseLease'>;
-
 /** Handlers of `RegistryService` on a store, which the caller closes. */
-export function registryHandlers(store: RegistryStore): Methods {
-  return { ...entryHandlers(store), ...leaseHandlers(store) };
-}
-
-function entryHandlers(store: RegistryStore): Omit<Methods, keyof OfLeases> {
+export function registryHandlers(store: RegistryStore): Implementation<RegistryServiceHandlers, CallContext> {
   return {
     async getEntry({ key }, { deadlineMs }) {
       checkKey(key);
@@ -134,11 +125,6 @@ function entryHandlers(store: RegistryStore): Omit<Methods, keyof OfLeases> {
       checkPrefix(prefix);
       for await (const change of store.watch(prefix, signal)) yield changeToMessage(change);
     },
-  };
-}
-
-function leaseHandlers(store: RegistryStore): OfLeases {
-  return {
     grantLease(request: GrantRequest, { deadlineMs }) {
       checkLeaseOptions(request);
       return store.grant(request, deadlineMs);
@@ -146,10 +132,7 @@ function leaseHandlers(store: RegistryStore): OfLeases {
     async renewLease({ leaseId }, { deadlineMs }) {
       return { isAlive: await store.renew(leaseId, deadlineMs) };
     },
-    async releaseLease({ leaseId }, { deadlineMs }) {
-      await store.release(leaseId, deadlineMs);
-      return {};
-    },
+    releaseLease: ({ leaseId }, { deadlineMs }) => store.release(leaseId, deadlineMs),
   };
 }
 

@@ -11,7 +11,6 @@ import type { Supervisor } from '../supervisor/supervisor.ts';
 
 type Methods = Implementation<NodeServiceHandlers, CallContext>;
 type ForActors = Pick<Methods, 'register' | 'saveState'>;
-type OfNodes = Pick<Methods, 'listNodes' | 'drain'>;
 type ForNodes = Pick<Methods, 'place' | 'claim' | 'watchNode'>;
 
 export function nodeHandlers(
@@ -21,15 +20,14 @@ export function nodeHandlers(
   onDrained: () => void,
 ): Methods {
   return {
-    ...ofActors(cluster),
-    ...ofNodes(cluster, onDrained),
+    ...forUsers(cluster, onDrained),
     ...forActors(supervisor, heartbeatMs),
     ...forNodes(cluster, supervisor),
   };
 }
 
-/** The cluster's actors, for programs. */
-function ofActors(cluster: Cluster): Omit<Methods, keyof (OfNodes & ForActors & ForNodes)> {
+/** The cluster's actors and nodes, for programs. */
+function forUsers(cluster: Cluster, onDrained: () => void): Omit<Methods, keyof (ForActors & ForNodes)> {
   return {
     async spawn({ spec }) {
       return { status: statusToMessage(await cluster.spawn(specFromMessage(spec))) };
@@ -37,42 +35,26 @@ function ofActors(cluster: Cluster): Omit<Methods, keyof (OfNodes & ForActors & 
     async spawnGang({ specs }) {
       return { statuses: (await cluster.spawnGang(specs.map(specFromMessage))).map(statusToMessage) };
     },
-    async stop({ actorId, graceMs }) {
-      await cluster.stop(actorId, graceMs);
-      return {};
-    },
-    async kill({ actorId }) {
-      await cluster.kill(actorId);
-      return {};
-    },
-    async restart({ actorId, reason }) {
-      await cluster.restart(actorId, reason);
-      return {};
-    },
+    stop: ({ actorId, graceMs }) => cluster.stop(actorId, graceMs),
+    kill: ({ actorId }) => cluster.kill(actorId),
+    restart: ({ actorId, reason }) => cluster.restart(actorId, reason),
     async listActors() {
       return { actors: (await cluster.list()).map(statusToMessage) };
     },
     async *watchActors(_request, { signal }) {
       for await (const status of cluster.watch(signal)) yield { status: statusToMessage(status) };
     },
-    async *readLog({ actorId, lastLines, follow }, { signal }) {
-      for await (const lines of cluster.readLog(actorId, { lastLines, follow }, signal)) {
-        yield { lines: [...lines] };
-      }
-    },
-  };
-}
-
-/** The cluster's nodes, for programs. */
-function ofNodes(cluster: Cluster, onDrained: () => void): OfNodes {
-  return {
     async listNodes() {
       return { nodes: (await cluster.listNodes()).map(nodeStatusToMessage) };
     },
     async drain({ graceMs }) {
       await cluster.drain(graceMs);
       onDrained();
-      return {};
+    },
+    async *readLog({ actorId, lastLines, follow }, { signal }) {
+      for await (const lines of cluster.readLog(actorId, { lastLines, follow }, signal)) {
+        yield { lines: [...lines] };
+      }
     },
   };
 }
@@ -87,7 +69,6 @@ function forActors(supervisor: Supervisor, heartbeatMs: number): ForActors {
     saveState({ actorId, incarnation, stateJson }) {
       checkJsonSize(stateJson, `Actor ${actorId}, state`, MAX_STATE_BYTES);
       supervisor.saveState(actorId, incarnation, parseJson(stateJson, 'state_json'));
-      return {};
     },
   };
 }
@@ -104,10 +85,7 @@ function forNodes(cluster: Cluster, supervisor: Supervisor): ForNodes {
       });
       return { status: statusToMessage(status) };
     },
-    claim({ claims, holdMs }) {
-      cluster.claimHere(claims, holdMs);
-      return {};
-    },
+    claim: ({ claims, holdMs }) => cluster.claimHere(claims, holdMs),
     async *watchNode(_request, { signal }) {
       for await (const change of cluster.watchLocal(signal)) {
         yield 'nodeId' in change && 'total' in change

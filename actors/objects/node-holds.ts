@@ -7,8 +7,7 @@
 
 import type { HoldRequest__Output } from '../../gen/ballast/runtime/v1/HoldRequest.ts';
 import type { HeldReference } from '../../gen/ballast/runtime/v1/HeldReference.ts';
-import { serviceCalls } from '../calls/transport.ts';
-import type { Transport } from '../calls/transport.ts';
+import { serviceCalls, type Transport } from '../calls/transport.ts';
 import { objectService } from '../proto/runtime-services.ts';
 import { ObjectHolds } from './object-holds.ts';
 
@@ -74,7 +73,10 @@ export class NodeHolds {
     const told = new Set<string>();
     for (const reference of held) {
       if (reference.origin === address) this.#holdHere(reference, holder, untilMs);
-      else if (this.#holdThere(reference, holder, leaseMs)) told.add(reference.origin);
+      else {
+        this.#holdThere(reference, holder, leaseMs);
+        told.add(reference.origin);
+      }
     }
     for (const { id, origin } of released) {
       if (origin === address) this.#unheldHere(this.#own.remove(id, holder) ? [id] : []);
@@ -119,18 +121,14 @@ export class NodeHolds {
     if (transit !== '') this.#own.remove(id, transit);
   }
 
-  /** Whether the origin has to be told. */
-  #holdThere(reference: Required<HeldReference>, holder: string, leaseMs: number): boolean {
+  #holdThere(reference: Required<HeldReference>, holder: string, leaseMs: number): void {
     const { id, origin, transit } = reference;
-    if (leaseMs > 0) {
-      void this.#tell(origin, { holder, leaseMs, held: [reference], released: [] }); // an answer in flight
-      return true;
-    }
+    const held = [reference];
+    if (leaseMs > 0) return void this.#tell(origin, { holder, leaseMs, held, released: [] }); // an answer in flight
     const isFirst = !this.#foreign.has(id);
     this.#foreign.add(id, holder);
     this.#origins.set(id, origin);
-    if (isFirst || transit !== '') void this.#tell(origin, { ...this.#self(), held: [reference] });
-    return true;
+    if (isFirst || transit !== '') void this.#tell(origin, { ...this.#self(), held });
   }
 
   #expire(): void {

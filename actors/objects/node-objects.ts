@@ -13,12 +13,10 @@ import type { ChannelPool } from '../calls/channels.ts';
 import { serviceCalls } from '../calls/transport.ts';
 import { UPLOADS_PER_NODE } from './broadcast-plan.ts';
 import { NodeHolds } from './node-holds.ts';
-import { ObjectDirectory, REFERENCES_OWNER } from './object-directory.ts';
-import type { HeldObject } from './object-directory.ts';
+import { type HeldObject, ObjectDirectory, REFERENCES_OWNER } from './object-directory.ts';
 import { ObjectExchange } from './object-exchange.ts';
 import { NodeObjectMetrics } from './object-metrics.ts';
-import { fileNameOf, ObjectError, wrongDigest } from './object-ref.ts';
-import type { ObjectRef } from './object-ref.ts';
+import { fileNameOf, ObjectError, type ObjectRef, wrongDigest } from './object-ref.ts';
 import { ObjectRoom } from './object-room.ts';
 import type { Implementation } from '../proto/protos.ts';
 import { objectService } from '../proto/runtime-services.ts';
@@ -50,9 +48,6 @@ type Located = {
   path: string;
   source: 'OBJECT_SOURCE_MEMORY' | 'OBJECT_SOURCE_SPILL' | 'OBJECT_SOURCE_REMOTE';
 };
-
-type Methods = Implementation<ObjectServiceHandlers, CallContext>;
-type ForNodes = Pick<Methods, 'findSource' | 'digest' | 'report' | 'pull'>;
 
 export class NodeObjects {
   readonly #options: NodeObjectsOptions;
@@ -169,11 +164,7 @@ export class NodeObjects {
     this.#files.close();
   }
 
-  handlers(): Methods {
-    return { ...this.#forProcesses(), ...this.#forNodes() };
-  }
-
-  #forProcesses(): Omit<Methods, keyof ForNodes> {
+  handlers(): Implementation<ObjectServiceHandlers, CallContext> {
     return {
       join: ({ owner }) => {
         this.#directory.ownerBegan(owner);
@@ -186,38 +177,23 @@ export class NodeObjects {
       seal: async ({ object, owner, content, counted }) => {
         await this.#seal(required(object), owner, content);
         if (counted) this.#count(required(object).id, owner);
-        return {};
       },
       hold: async (request) => {
         if (!this.#directory.hasEnded(request.holder)) await this.#holds.note(request);
-        return {};
       },
       locate: ({ object, owner }, { signal }) => this.#locate(required(object), owner, signal),
-      unpin: ({ id, owner }) => {
-        this.#directory.unpin(id, owner);
-        return {};
-      },
+      unpin: ({ id, owner }) => this.#directory.unpin(id, owner),
       handOver: ({ ids, owner }) => {
         for (const id of ids) this.#directory.handOver(id, owner);
-        return {};
       },
       free: async ({ ids }) => ({ freed: await this.free(ids) }),
-      listObjects: () => ({ objects: this.#list() }),
-    };
-  }
-
-  /** What other nodes ask, to have copies of objects. */
-  #forNodes(): ForNodes {
-    return {
       findSource: ({ object, receiver, failed }) => ({
         source: this.#exchange.findSource(required(object), receiver, failed),
       }),
       digest: async ({ id }) => ({ digest: await this.#exchange.digest(id) }),
-      report: ({ id, receiver, isHolder }) => {
-        this.#exchange.report(id, receiver, isHolder);
-        return {};
-      },
+      report: ({ id, receiver, isHolder }) => this.#exchange.report(id, receiver, isHolder),
       pull: ({ id, digest, offset }) => this.#chunks(id, digest, offset),
+      listObjects: () => ({ objects: this.#list() }),
     };
   }
 

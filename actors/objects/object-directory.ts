@@ -7,8 +7,7 @@
  * move to disk; copies pulled from elsewhere are secondary and may be dropped.
  */
 
-import { ObjectError } from './object-ref.ts';
-import type { ObjectRef } from './object-ref.ts';
+import { ObjectError, type ObjectRef } from './object-ref.ts';
 
 export type ObjectKind = 'primary' | 'secondary';
 
@@ -41,12 +40,9 @@ export interface RoomPlan {
   readonly missingBytes: number;
 }
 
-export interface ObjectUse {
-  readonly primary: { bytes: number; count: number };
-  readonly secondary: { bytes: number; count: number };
-  readonly spilled: { bytes: number; count: number };
-  readonly reserved: { bytes: number; count: number };
-}
+export type ObjectUse = Readonly<
+  Record<ObjectKind | 'spilled' | 'reserved', { bytes: number; count: number }>
+>;
 
 export class ObjectDirectory {
   readonly capacityBytes: number;
@@ -198,12 +194,8 @@ export class ObjectDirectory {
   }
 
   use(): ObjectUse {
-    const use = {
-      primary: { bytes: 0, count: 0 },
-      secondary: { bytes: 0, count: 0 },
-      spilled: { bytes: 0, count: 0 },
-      reserved: { bytes: 0, count: 0 },
-    };
+    const none = () => ({ bytes: 0, count: 0 });
+    const use: ObjectUse = { primary: none(), secondary: none(), spilled: none(), reserved: none() };
     const add = (kind: keyof ObjectUse, sizeBytes: number) => {
       use[kind].bytes += sizeBytes;
       use[kind].count++;

@@ -4,24 +4,18 @@
  * (broadcast-plan.ts).
  */
 
-import { open } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode } from '../../common/errors.ts';
-import { assign, finish, newBroadcast } from './broadcast-plan.ts';
-import type { Broadcast } from './broadcast-plan.ts';
+import { assign, type Broadcast, finish, newBroadcast } from './broadcast-plan.ts';
 import { CallError } from '../base/call-errors.ts';
-import { plainCalls } from '../calls/channels.ts';
+import { type ChannelPool, plainCalls } from '../calls/channels.ts';
 import { serviceCalls } from '../calls/transport.ts';
-import type { ChannelPool } from '../calls/channels.ts';
-import { NODE_OWNER } from './object-directory.ts';
-import type { ObjectDirectory } from './object-directory.ts';
+import { NODE_OWNER, type ObjectDirectory } from './object-directory.ts';
 import type { NodeObjectMetrics } from './object-metrics.ts';
-import { ObjectError, wrongDigest } from './object-ref.ts';
-import type { ObjectRef } from './object-ref.ts';
+import { ObjectError, type ObjectRef, wrongDigest } from './object-ref.ts';
 import type { ObjectRoom } from './object-room.ts';
-import { chunksOf, digestOfFile, Progress, receive } from './object-transfer.ts';
-import type { Sources } from './object-transfer.ts';
+import { chunksOf, digestOfFile, Progress, receive, type Sources } from './object-transfer.ts';
 import { objectService } from '../proto/runtime-services.ts';
 import type { StoreFiles } from './shared-memory.ts';
 

@@ -1,7 +1,6 @@
 /** Prometheus metrics of object stores: a node's contents and transfers, and a process's puts and gets. */
 
-import { Counter, Gauge, Histogram } from 'prom-client';
-import type { Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { CallError } from '../base/call-errors.ts';
 
 export interface Amount {

@@ -12,8 +12,7 @@ import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts'
 import { withLimits } from '../base/limits.ts';
 import type { CallOptions } from '../proto/protos.ts';
 import type { GetSource, ProcessObjectMetrics } from './object-metrics.ts';
-import { fileNameOf, ObjectError } from './object-ref.ts';
-import type { ObjectRef } from './object-ref.ts';
+import { fileNameOf, ObjectError, type ObjectRef } from './object-ref.ts';
 import { readSealed } from './shared-memory.ts';
 import type { StoreMember } from './store-member.ts';
 

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { digestOf, fileNameOf, ObjectError, sha256Hex } from './object-ref.ts';
+import { sha256Hex } from '../testing/sha256.ts';
+import { digestOf, fileNameOf, ObjectError } from './object-ref.ts';
 
 // SHA-256("abc") and of a million times "a", FIPS 180-2, appendices B.1 and B.3.
 const ABC = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';

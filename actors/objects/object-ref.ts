@@ -3,9 +3,8 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { UserError } from '../../common/errors.ts';
-import { CallError } from '../base/call-errors.ts';
+import { CallError, type StatusName } from '../base/call-errors.ts';
 import { shown } from '../base/checks.ts';
-import type { StatusName } from '../base/call-errors.ts';
 
 export interface ObjectRef {
   /** Unique id; its first part names the node where it was put. */
@@ -89,10 +88,6 @@ export function checkRef(ref: unknown): void {
 export function checkRefs(refs: unknown): void {
   if (!Array.isArray(refs)) throw new UserError(`${shown(refs)} is not a list of references.`);
   for (const ref of refs) checkRef(ref);
-}
-
-export function sha256Hex(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /** About three milliseconds of hashing. */

@@ -7,8 +7,7 @@ import { errorCode, toError } from '../../common/errors.ts';
 import type { HeldObject, ObjectDirectory, Reservation } from './object-directory.ts';
 import type { NodeObjectMetrics } from './object-metrics.ts';
 import { ObjectError } from './object-ref.ts';
-import { lastUseOf } from './shared-memory.ts';
-import type { StoreFiles } from './shared-memory.ts';
+import { lastUseOf, type StoreFiles } from './shared-memory.ts';
 
 export class ObjectRoom {
   readonly #directory: ObjectDirectory;

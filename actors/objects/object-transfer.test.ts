@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CallError } from '../base/call-errors.ts';
 import { CHUNK_BYTES } from '../proto/chunk-buffers.ts';
-import { sha256Hex } from './object-ref.ts';
+import { sha256Hex } from '../testing/sha256.ts';
 import type { ObjectRef } from './object-ref.ts';
 import { chunksOf, Progress, receive } from './object-transfer.ts';
 

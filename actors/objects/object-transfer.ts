@@ -7,17 +7,14 @@
  * it, the origin supplies it, and computes it while the chunks travel.
  */
 
-import { createHash } from 'node:crypto';
-import type { Hash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { toError } from '../../common/errors.ts';
 import { CallError } from '../base/call-errors.ts';
 import { CHUNK_BYTES, chunkBuffers } from '../proto/chunk-buffers.ts';
-import { ObjectError, wrongDigest } from './object-ref.ts';
-import type { ObjectRef } from './object-ref.ts';
+import { ObjectError, type ObjectRef, wrongDigest } from './object-ref.ts';
 import { readAt, writeAt } from './shared-memory.ts';
 
 /** Consecutive attempts without a single byte after which a source counts as failed. */

@@ -9,7 +9,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../common/testing/eventually.ts';
 import { silentLog } from '../../common/log.ts';
 import { NodeObjects } from './node-objects.ts';
-import { sha256Hex } from './object-ref.ts';
+import { sha256Hex } from '../testing/sha256.ts';
 import type { ObjectRef } from './object-ref.ts';
 import { ObjectStore } from './objects.ts';
 import { objectService } from '../proto/runtime-services.ts';

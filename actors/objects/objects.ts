@@ -20,10 +20,8 @@ import type { CallOptions } from '../proto/protos.ts';
 import { objectService } from '../proto/runtime-services.ts';
 import { writeWhole } from './shared-memory.ts';
 import { StoreMember } from './store-member.ts';
-import { serviceCalls } from '../calls/transport.ts';
-import type { Transport } from '../calls/transport.ts';
-import { waitForAll } from './object-wait.ts';
-import type { WaitOptions, WaitResult } from './object-wait.ts';
+import { serviceCalls, type Transport } from '../calls/transport.ts';
+import { waitForAll, type WaitOptions, type WaitResult } from './object-wait.ts';
 
 const MIB = 1024 * 1024;
 /**

@@ -26,16 +26,14 @@ import {
   statfsSync,
   statSync,
 } from 'node:fs';
-import { copyFile, mkdir, open, rename, rm, truncate } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { copyFile, type FileHandle, mkdir, open, rename, rm, truncate } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { errorCode } from '../../common/errors.ts';
 import { copyInto, keptMapping } from './kept-mappings.ts';
 import { canMap, isMapped, lockShared, mapFile } from './mapped-files.ts';
-import { fileNameOf, partsOf } from './object-ref.ts';
-import type { Bytes, ObjectRef } from './object-ref.ts';
+import { type Bytes, fileNameOf, type ObjectRef, partsOf } from './object-ref.ts';
 import { markOwned } from './store-leftovers.ts';
 
 export const SHARED_MEMORY = '/dev/shm';

@@ -1,8 +1,7 @@
 /** One process as a user of its node's object store. */
 
 import type { ObjectServiceClient } from '../../gen/ballast/runtime/v1/ObjectService.ts';
-import { serviceCalls } from '../calls/transport.ts';
-import type { Transport } from '../calls/transport.ts';
+import { serviceCalls, type Transport } from '../calls/transport.ts';
 import type { Calls } from '../proto/protos.ts';
 import { objectService } from '../proto/runtime-services.ts';
 

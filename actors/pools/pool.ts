@@ -11,17 +11,14 @@ import { checkLimit, checkMilliseconds, checkWhole, shown } from '../base/checks
 import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
 import { MAX_TIMER_MS } from '../base/limits.ts';
 import type { ActorHandle } from '../system/handle.ts';
-import { isDeclaredIdempotent } from '../system/actor-type.ts';
-import type { ActorType } from '../system/actor-type.ts';
+import { type ActorType, isDeclaredIdempotent, type SpawnOptions } from '../system/actor-type.ts';
 import { leastLoaded, membersToAdd, membersToEnd, REMEMBERED_CALLS, stragglerMs } from './pool-policy.ts';
 import type { MemberLoad, PoolLimits } from './pool-policy.ts';
-import { callsOf } from '../proto/protos.ts';
-import type { CallOptions, Calls } from '../proto/protos.ts';
+import { type CallOptions, type Calls, callsOf } from '../proto/protos.ts';
 import { retryDelayMs } from '../base/retry.ts';
 import type { ActorState, ActorStatus } from '../status/status.ts';
 import { firstAnswer, isLost } from './straggler.ts';
 import type { ActorSystem } from '../system/system.ts';
-import type { SpawnOptions } from '../system/actor-type.ts';
 
 export interface PoolOptions extends Omit<SpawnOptions, 'actorId' | 'name' | 'getIfExists'> {
   readonly min: number;

@@ -15,8 +15,8 @@ import {
   isTooIntense,
   SUPERVISION_STRATEGIES,
 } from './supervision-policy.ts';
-import { STARTING } from '../supervisor/supervised.ts';
 import type { SupervisionStrategy } from './supervision-policy.ts';
+import { STARTING } from '../supervisor/supervised.ts';
 import type { ActorSystem } from '../system/system.ts';
 import type { SpawnOptions } from '../system/actor-type.ts';
 

@@ -87,13 +87,16 @@ export function callsOf<Client>(service: Service<Client, unknown>, maker: CallMa
   return calls as Calls<Client>;
 }
 
+/** What a handler returns; it may return nothing where the message has no fields. */
+type Answer<Response> = Response | (keyof Response extends never ? void : never);
+
 type ImplementationOf<Handler, Context> =
   Handler extends grpc.handleUnaryCall<infer Request, infer Response>
-    ? (request: Request, context: Context) => Promise<Response> | Response
+    ? (request: Request, context: Context) => Promise<Answer<Response>> | Answer<Response>
     : Handler extends grpc.handleServerStreamingCall<infer Request, infer Response>
       ? (request: Request, context: Context) => AsyncIterable<Response>
       : Handler extends grpc.handleClientStreamingCall<infer Request, infer Response>
-        ? (requests: AsyncIterable<Request>, context: Context) => Promise<Response> | Response
+        ? (requests: AsyncIterable<Request>, context: Context) => Promise<Answer<Response>> | Answer<Response>
         : Handler extends grpc.handleBidiStreamingCall<infer Request, infer Response>
           ? (requests: AsyncIterable<Request>, context: Context) => AsyncIterable<Response>
           : never;

@@ -5,8 +5,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { linkSync, lstatSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import type { Stats } from 'node:fs';
+import { linkSync, lstatSync, mkdirSync, rmSync, type Stats, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { errorCode, toError, UserError } from '../../common/errors.ts';

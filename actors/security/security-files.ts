@@ -9,8 +9,7 @@ import { toError } from '../../common/errors.ts';
 import { versionOf } from '../../common/files.ts';
 import type { Log } from '../../common/log.ts';
 import { withOwnToken } from './own-token.ts';
-import { readSecurity, SECURITY_KEYS } from './security.ts';
-import type { Environment, Security, TlsFiles } from './security.ts';
+import { type Environment, readSecurity, type Security, SECURITY_KEYS, type TlsFiles } from './security.ts';
 
 const CHECK_EVERY_MS = 1000;
 

@@ -6,12 +6,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { toError } from '../../common/errors.ts';
 import { ActorError, CallError } from '../base/call-errors.ts';
-import type { Limits } from '../base/limits.ts';
-import { withLimits } from '../base/limits.ts';
+import { type Limits, withLimits } from '../base/limits.ts';
 import { retryDelayMs } from '../base/retry.ts';
 import type { ActorStatus, NodeApi } from '../status/status.ts';
-import { StatusFeed } from '../status/status-feed.ts';
-import type { StatusListener } from '../status/status-feed.ts';
+import { StatusFeed, type StatusListener } from '../status/status-feed.ts';
 import type { Transport } from '../calls/transport.ts';
 
 /** How long a node may take to answer after a watch broke, before its actors count as dead. */

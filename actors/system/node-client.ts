@@ -3,11 +3,9 @@
 import { messagesUntilAborted } from '../base/limits.ts';
 import { nodeStatusFromMessage, specToMessage, statusFromMessage } from '../status/messages.ts';
 import { nodeService } from '../proto/runtime-services.ts';
-import { DEFAULT_GRACE_MS } from '../status/status.ts';
-import type { NodeApi } from '../status/status.ts';
+import { DEFAULT_GRACE_MS, type NodeApi } from '../status/status.ts';
 
-import { serviceCalls } from '../calls/transport.ts';
-import type { Transport } from '../calls/transport.ts';
+import { serviceCalls, type Transport } from '../calls/transport.ts';
 
 /** Time that the node may take in addition to an actor's own grace period. */
 const STOP_MARGIN_MS = 10_000;

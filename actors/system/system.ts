@@ -2,17 +2,15 @@
 
 import type { Log } from '../../common/log.ts';
 import { ActorDirectory } from './directory.ts';
-import { actorHandle } from './handle.ts';
-import type { ActorHandle } from './handle.ts';
+import { actorHandle, type ActorHandle } from './handle.ts';
 import type { ActorType, SpawnOptions } from './actor-type.ts';
-import { bundleSpecs, PlacementGroup } from './placement-group.ts';
-import type { PlacementGroupOptions } from './placement-group.ts';
+import { bundleSpecs, PlacementGroup, type PlacementGroupOptions } from './placement-group.ts';
 import { checkGang, checkSpec } from '../status/actor-spec.ts';
 import { encodeJson } from '../base/json-value.ts';
 import { checkMilliseconds } from '../base/checks.ts';
 import { DEFAULT_RESTART_POLICY, MAX_ARGS_BYTES } from '../status/status.ts';
-import { DEFAULT_MAILBOX } from '../base/mailbox.ts';
 import type { ActorSpec, ActorStatus, NodeApi, Resources } from '../status/status.ts';
+import { DEFAULT_MAILBOX } from '../base/mailbox.ts';
 import type { StatusListener } from '../status/status-feed.ts';
 import { ActorError, CallError } from '../base/call-errors.ts';
 import type { CallOptions } from '../proto/protos.ts';

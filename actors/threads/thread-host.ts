@@ -47,7 +47,6 @@ class HostedThreads {
         this.#run(entry, JSON.parse(environmentJson) as ActorEnvironment, logPath, signal),
       stopThread: ({ actorId, incarnation }) => {
         this.#ports.get(keyOf(actorId, incarnation))?.stop();
-        return {};
       },
     };
   }

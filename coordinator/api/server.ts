@@ -108,8 +108,8 @@ export class ApiServer {
     return (call: grpc.ServerUnaryCall<Uint8Array, Uint8Array>, reply: grpc.sendUnaryData<Uint8Array>) =>
       void this.#serve(name, call, async (request, apiCall) => {
         const handler = this.#options.methods[name]!;
-        const answer = (await handler(request, apiCall)) as object;
-        return () => reply(null, method.responseSerialize(answer));
+        const answer = (await handler(request, apiCall)) as object | undefined;
+        return () => reply(null, method.responseSerialize(answer ?? {}));
       }).then((end) => (typeof end === 'function' ? end() : reply(end)));
   }
 

@@ -67,10 +67,7 @@ export function trainerHandlers(
       return { toldApart: shares.map((share) => share ?? -1) };
     },
     trainEpoch: (request, { signal }) => trainEpoch({ thread, metrics, log }, request, signal),
-    renderGrid: async ({ epoch, path }) => {
-      await thread.call('renderGrid', { epoch, path });
-      return {};
-    },
+    renderGrid: ({ epoch, path }) => thread.call('renderGrid', { epoch, path }),
     saveCheckpoint: async ({ dir }) => ({ weightsDigest: await thread.call('saveCheckpoint', dir) }),
     exportModel: async ({ dir }) => ({ weightsDigest: await thread.call('exportModel', dir) }),
   };

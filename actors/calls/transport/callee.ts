@@ -6,14 +6,11 @@
 
 import type { Dispatcher } from '../dispatcher.ts';
 import type { CallOutput, DispatchedCall } from '../call.ts';
-import { CallError } from '../../base/call-errors.ts';
-import type { Failure } from '../../base/call-errors.ts';
+import { CallError, type Failure } from '../../base/call-errors.ts';
 import { IncomingRequests, STREAM_WINDOW } from '../../proto/request-stream.ts';
 import { tooLarge } from './caller.ts';
-import { MAX_MESSAGE_BYTES } from './channel.ts';
-import type { Channel } from './channel.ts';
-import { hasMessage, toFailureMessage } from './frames.ts';
-import type { Call, Frame, Reply, Request } from './frames.ts';
+import { type Channel, MAX_MESSAGE_BYTES } from './channel.ts';
+import { type Call, type Frame, hasMessage, type Reply, type Request, toFailureMessage } from './frames.ts';
 
 /** How long the calls of an unreachable caller continue; longer than callers try to reconnect. */
 const ABSENCE_MS = 7000;

@@ -7,16 +7,12 @@
  */
 
 import { toError } from '../../../common/errors.ts';
-import { WireError } from '../../base/call-errors.ts';
-import type { Failure, StatusName } from '../../base/call-errors.ts';
-import { MAX_MESSAGE_BYTES } from './channel.ts';
-import type { Channel } from './channel.ts';
+import { type Failure, type StatusName, WireError } from '../../base/call-errors.ts';
+import { type Channel, MAX_MESSAGE_BYTES } from './channel.ts';
 import { MAX_TIMER_MS } from '../../base/limits.ts';
 import { statusName } from '../../base/status-codes.ts';
-import { OutgoingRequests, STREAM_WINDOW } from '../../proto/request-stream.ts';
-import type { RequestSink } from '../../proto/request-stream.ts';
-import { fromFailureMessage, hasMessage } from './frames.ts';
-import type { Call, Hello, Reply, Request } from './frames.ts';
+import { OutgoingRequests, type RequestSink, STREAM_WINDOW } from '../../proto/request-stream.ts';
+import { type Call, fromFailureMessage, hasMessage, type Hello, type Reply, type Request } from './frames.ts';
 
 /** How long an established connection that broke is redialled before its calls fail. */
 const RECONNECT_MS = 5000;

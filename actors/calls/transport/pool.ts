@@ -3,14 +3,11 @@
 import type * as grpc from '@grpc/grpc-js';
 import { randomUUID } from 'node:crypto';
 import type { Dispatcher } from '../dispatcher.ts';
-import { Caller } from './caller.ts';
-import type { CallSink, CallStart, StartedCall } from './caller.ts';
+import { Caller, type CallSink, type CallStart, type StartedCall } from './caller.ts';
 import { Callee } from './callee.ts';
-import { Channel } from './channel.ts';
-import type { ChannelListener, FrameDuplex } from './channel.ts';
+import { Channel, type ChannelListener, type FrameDuplex } from './channel.ts';
 import type { Faults } from './faults.ts';
-import { CONNECT_PATH, decodeFrame, encodeFrame } from './frames.ts';
-import type { Frame, Hello, Reply } from './frames.ts';
+import { CONNECT_PATH, decodeFrame, encodeFrame, type Frame, type Hello, type Reply } from './frames.ts';
 
 export interface LinkPoolOptions {
   /** A gRPC client of an address. */
