@@ -203,12 +203,13 @@ describe('supervision', () => {
       heartbeatMs: 100,
     });
     const ownSystem = new ActorSystem({ node: watchful, transport: pool });
-    const actor = await ownSystem.spawn(echo, { actorId: 'hangs', restart: { initialBackoffMs: 50 } });
+    const restart = { initialBackoffMs: 50, maxRestarts: 20 }; // a busy machine may keep a process silent for as long
+    const actor = await ownSystem.spawn(echo, { actorId: 'hangs', restart });
     const { pid } = await actor.say({ text: '' });
     process.kill(pid, 'SIGSTOP');
     const lost = await failure(actor.say({ text: '' }));
     expect(lost.message).toContain('was ended by SIGKILL (gave no sign of life for');
-    expect(await actor.repeat({ text: '' })).toMatchObject({ incarnation: 2 });
+    expect((await actor.repeat({ text: '' })).incarnation).toBeGreaterThan(1);
     await ownSystem.close();
     await watchful.close();
   });
