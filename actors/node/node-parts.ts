@@ -38,6 +38,7 @@ export class NodeParts {
     const { runDir, log, labels = {}, entryRoots = [], objectBytes: capacityBytes } = options;
     const { registry, pool, address, metricsAddress } = serving;
     const total = { ...detectResources(), ...options.resources };
+    this.objects = openNodeStore({ nodeId, address, pool, registry, runDir, capacityBytes }); // peers drop copies there
     this.supervisor = this.#newSupervisor(total);
     this.peers = this.#newPeers();
     this.cluster = new Cluster({
@@ -45,7 +46,6 @@ export class NodeParts {
       ...{ supervisor: this.supervisor, peers: this.peers, entryRoots: [distRoot(), ...entryRoots] },
     });
     this.#threadHost = new ThreadHost(ownNodeApi(this.cluster), pool, nodeId);
-    this.objects = openNodeStore({ nodeId, address, pool, registry, runDir, capacityBytes });
     this.#stopMetrics = watchNodeMetrics(registry, this.cluster, {
       ...{ node: runDir, objects: this.objects.folder },
       ...options.watchedFolders,
