@@ -121,7 +121,7 @@ async function bundle(name, entries) {
     footer: { js: 'return module.exports; };' },
     metafile: true,
   });
-  // V8 runs an `import()` of code that it did not compile only with a flag: the loader gives its own.
+  // Node allows `import()` in a script only behind a flag, so the loader passes its own.
   for (const { path, text } of outputFiles) writeFileSync(path, text.replaceAll(/\bimport\(/g, '$import('));
   return { file: Object.keys(metafile.outputs).find((name) => name.endsWith('.cjs')), metafile };
 }
