@@ -86,10 +86,13 @@ describe('worth in real images', () => {
     expect(compared[3]!.worth!.images).toBeCloseTo(30, 9); // half way from 10 to 50
     expect(compared[4]!.worth).toEqual({ place: 'below', images: 0 });
     expect(compareRows(lines.slice(3), 'new', null, worth)[0]!.worth).toBeNull(); // nothing of the curve is measured
-    const table = studyTable({
+    const results: StudyResults = {
       ...{ format: 1, title: 'T', split: null, reference: 'base', ceiling: 'many', worth },
       ...{ classes: [], classCounts: [], rows: compared, warnings: [] },
-    });
+    };
+    const table = studyTable(results);
+    expect(studyTable(results, { maxWidth: 70 })).toMatch(/worth, images\n/); // other columns go first
+    expect(studyTable(results, { maxWidth: 40 })).not.toContain('worth');
     expect(table).toMatch(/worth, images/);
     expect(table).toMatch(/^new .* 30 /m);
     expect(table).toMatch(/^worse .* below 0 /m);

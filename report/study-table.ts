@@ -36,6 +36,7 @@ interface Column {
 }
 
 const GAP = '  ';
+const WORTH = 'worth, images';
 const WORTH_NOTE = 'worth: real images more of each tail class that would bring the same balanced accuracy.';
 
 /**
@@ -48,8 +49,9 @@ export function studyTable(results: StudyResults, { maxWidth = 100 }: TableOptio
   const width = Math.max(20, maxWidth);
   const others = rows.filter(({ name }) => name !== reference);
   const several = seedsOf(results) > 1;
+  const main = fitting(mainColumns(results), width);
   const parts = [
-    [...grid(mainColumns(results), width), ...footnotes(results).map((text) => fitColumns(text, width))],
+    [...grid(main, width), ...footnotes(results, main).map((text) => fitColumns(text, width))],
     several && others.length > 0
       ? [
           `Against ${plainText(reference)}, paired: mean, 95% interval, p of sign flips / after Holm`,
@@ -79,8 +81,8 @@ function mainColumns({ rows, reference, ceiling, worth: realImages }: StudyResul
     const one = differenceIn(row, 'balancedAccuracy');
     return one ? pointsWithInterval(one.mean, one.interval) : NO_VALUE;
   });
-  const recovered = plain('of headroom', 3, (row) => percent(row.recovered, 0));
-  const worth = plain('worth, images', 3, (row) => (row.worth === null ? NO_VALUE : worthText(row.worth)));
+  const recovered = plain('of headroom', 1, (row) => percent(row.recovered, 0));
+  const worth = plain(WORTH, 1, (row) => (row.worth === null ? NO_VALUE : worthText(row.worth)));
   const columns = [
     plain('row', 0, ({ name }) => plainText(name)),
     measure('balancedAccuracy', 0, rateWithSpread),
@@ -89,7 +91,7 @@ function mainColumns({ rows, reference, ceiling, worth: realImages }: StudyResul
     ...(realImages === null ? [] : [worth]),
     measure('tailRecall', 2, rateWithSpread),
     measure('worstRecall', 4, rateWithSpread),
-    measure('accuracy', 1, rateWithSpread),
+    measure('accuracy', 2, rateWithSpread),
     measure('macroF1', 5, number),
     plain('NLL', 3, ({ means }) => decimal(means.nll.mean)),
     plain('ECE', 6, ({ means }) => decimal(means.ece.mean)),
@@ -131,8 +133,8 @@ function seedColumns({ rows }: StudyResults): Column[] {
   ];
 }
 
-function footnotes(results: StudyResults): string[] {
-  const { rows, reference, split, worth } = results;
+function footnotes(results: StudyResults, columns: readonly Column[]): string[] {
+  const { rows, reference, split } = results;
   const seeds = seedsOf(results);
   const spread =
     seeds > 1
@@ -142,7 +144,7 @@ function footnotes(results: StudyResults): string[] {
   return [
     `${split === null ? '' : `On ${split} images. `}* best; ${spread}.`,
     ...(rows.length > 1 ? [`vs ${plainText(reference)}: points of balanced accuracy, ${paired}.`] : []),
-    ...(worth === null ? [] : [WORTH_NOTE]),
+    ...(columns.some(({ head }) => head === WORTH) ? [WORTH_NOTE] : []),
   ];
 }
 
