@@ -1,22 +1,22 @@
-// KEDA in a cluster (test-cluster.ts): its operator and its metrics server ask a Prometheus that scrapes the release's pods, and
-// with Kubernetes's own autoscaler give a run its workers, from zero and back, also while nobody knows the backlog.
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+// KEDA in a cluster (test-cluster.ts): with Kubernetes's own autoscaler it gives a run its workers, from zero and back, also while
+// nobody knows the backlog, because Prometheus is away or does not scrape the coordinator.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { V2HorizontalPodAutoscaler } from '@kubernetes/client-node';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Keda, whyNoKeda } from '../support/k8s/keda.ts';
-import { createDefinitions } from '../support/k8s/modules.ts';
-import { jobOf, type PodMonitor, writeTargets } from '../support/k8s/pod-targets.ts';
-import { hasPrometheus, Prometheus } from '../support/prometheus.ts';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { PodMonitor } from '../support/k8s/pod-targets.ts';
 import { readReport, referenceRun } from '../support/suite.ts';
-import { MINUTES, TestCluster, whyNoCluster, WORKER_PODS } from './test-cluster.ts';
+import { MINUTES, TestCluster, untilFirstImage, whyNoCluster, WORKER_PODS } from './test-cluster.ts';
+import { reachedBy } from './strangers.ts';
 
-const missing = whyNoCluster() ?? whyNoKeda() ?? (hasPrometheus ? null : 'prometheus is not there');
+const missing = whyNoCluster({ hasKeda: true });
 
 const MOST_WORKERS = 2;
 const SCALED_OBJECT = 'scaledobject/ballast-diffusion-worker-cpu';
+const MONITOR = 'podmonitor/ballast';
 const AUTOSCALER = 'keda-hpa-ballast-diffusion-worker-cpu';
+interface ScaledObject {
+  readonly spec: { readonly triggers: readonly { readonly metadata: { readonly serverAddress: string } }[] };
+}
 interface PrometheusRule {
   readonly spec: {
     readonly groups: readonly {
@@ -28,36 +28,23 @@ interface PrometheusRule {
 /** Nothing ends it but its deletion. */
 const ENDLESS = { training: { epochs: 5000, batchSize: 4 } };
 
+/** A closed port of every pod of KEDA. */
+const NOWHERE = 'http://127.0.0.1:9';
+
 describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${missing})`, () => {
   let cluster: TestCluster;
-  let keda: Keda;
-  let prometheus: Prometheus;
+  /** Why the cluster that KUBECONFIG names cannot do this. */
+  let lack: string | null = null;
   let digest: string;
-  /** Whether Prometheus is told of the coordinator. */
+  let prometheus: string;
   let isCoordinatorScraped = true;
   let isOver = false;
   let watching: Promise<void>;
   /** Every number of workers that the Deployment was to have, in order. */
   const history: number[] = [];
 
-  const startPrometheus = async () => {
-    const monitor = await cluster.get<PodMonitor>('podmonitor', 'ballast');
-    const folder = join(cluster.folder, 'prometheus');
-    mkdirSync(folder, { recursive: true });
-    const scrapeConfigs = [jobOf(monitor, join(cluster.folder, 'targets.json'))];
-    const [host, operator] = cluster.spare;
-    const targets = [{ job: 'keda', address: `${operator!.address}:8080` }];
-    prometheus = await Prometheus.start({ folder, targets, ruleFiles: [], scrapeConfigs, host: host! });
-  };
-
   const watch = async () => {
     while (!isOver) {
-      const pods = await cluster.pods();
-      const seen = pods.filter(
-        ({ metadata }) =>
-          isCoordinatorScraped || metadata?.labels?.['app.kubernetes.io/component'] !== 'coordinator',
-      );
-      writeTargets(join(cluster.folder, 'targets.json'), seen);
       const wanted = await cluster.wantedWorkers();
       if (wanted !== history.at(-1)) history.push(wanted);
       await delay(500);
@@ -71,7 +58,7 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
     } catch (thrown) {
       const objects = await cluster.kubectl('get', 'scaledobject,hpa,synthesisrun,pod', '-o', 'wide');
       const messages = await cluster.kubectl('get', 'events', '--sort-by=.lastTimestamp');
-      const text = `${what}\n${history.join(' ')}\n${objects}\n${messages}\n${keda.transcript}`;
+      const text = `${what}\n${history.join(' ')}\n${objects}\n${messages}\n${await cluster.transcript()}`;
       throw new Error(text, { cause: thrown });
     }
   };
@@ -120,37 +107,64 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
   const isSeenBy = async (alert: string) => {
     const rules = await cluster.get<PrometheusRule>('prometheusrule', 'ballast');
     const rule = rules.spec.groups.flatMap((group) => group.rules).find((each) => each.alert === alert);
-    const series = await prometheus.query(rule!.expr);
+    const series = await cluster.local!.prometheus.query(rule!.expr);
     return series.some(({ metric }) => `scaledobject/${metric['scaledObject']}` === SCALED_OBJECT);
   };
 
+  const patch = (what: string, ...operations: readonly object[]) =>
+    cluster.kubectl('patch', what, '--type=json', '-p', JSON.stringify(operations));
+  /** Where KEDA looks for Prometheus, in a cluster whose Prometheus is not ours to stop. */
+  const lookAt = (value: string) =>
+    patch(SCALED_OBJECT, { op: 'replace', path: '/spec/triggers/0/metadata/serverAddress', value });
+  const scrapeOnly = async (components: readonly string[]) => {
+    isCoordinatorScraped = components.includes('coordinator');
+    const { spec } = await cluster.get<PodMonitor>(MONITOR);
+    const selector = [{ ...spec.selector.matchExpressions![0]!, values: components }];
+    await patch(MONITOR, { op: 'replace', path: '/spec/selector/matchExpressions', value: selector });
+  };
+  const PARTS = ['coordinator', 'classifier-trainer', 'diffusion-worker'];
+
   /** Ways in which nobody knows the backlog. */
   const blindness = {
-    'Prometheus is away': { begin: () => prometheus.stop(), end: () => startPrometheus() },
+    'Prometheus is away': {
+      begin: () => (cluster.local ? cluster.local.stopPrometheus() : lookAt(NOWHERE)),
+      end: () => (cluster.local ? cluster.local.startPrometheus() : lookAt(prometheus)),
+    },
     'Prometheus does not scrape the coordinator': {
-      begin: () => void (isCoordinatorScraped = false),
-      end: () => void (isCoordinatorScraped = true),
+      begin: () => scrapeOnly(PARTS.slice(1)),
+      end: () => scrapeOnly(PARTS),
     },
   };
 
+  /** What the steps need, in a cluster that is not made for them. */
+  const whatLacks = async () => {
+    for (const crd of ['scaledobjects.keda.sh', 'podmonitors.monitoring.coreos.com'])
+      if (!(await cluster.has(`crd/${crd}`))) return `the cluster does not know ${crd}`;
+    const metrics = ['get', '--raw', '/apis/external.metrics.k8s.io/v1beta1'];
+    return cluster.cluster.run(...metrics).then(
+      () => null,
+      () => 'the cluster has no external metrics',
+    );
+  };
+
+  /** Of a run in this cluster, whose processors may round otherwise than those of this machine. */
+  const digestHere = async () => {
+    await cluster.begin('reference');
+    const { weightsDigest } = await cluster.succeeds('reference');
+    await remove('reference');
+    await wants(0);
+    return weightsDigest!;
+  };
+
   beforeAll(async () => {
-    digest = readReport((await referenceRun()).dir).weightsDigest;
-    cluster = await TestCluster.start(3);
-    createDefinitions(cluster.server.cluster, ['prometheus-operator']);
-    const [scraper, operator, metrics] = cluster.spare;
-    await cluster.timed('KEDA, until external metrics are available', async () => {
-      keda = await Keda.start({
-        ...{ server: cluster.server, hosts: [operator!, metrics!], folder: join(cluster.folder, 'keda') },
-      });
-    });
+    cluster = await TestCluster.open({ hasKeda: true });
+    lack = await whatLacks();
+    if (lack !== null) return;
     const values = {
       'monitoring.enabled': 'true',
       'autoscaling.enabled': 'true',
-      'autoscaling.prometheusAddress': `http://${scraper!.address}:9090`,
       'autoscaling.secondsPerWorker': '1',
       'autoscaling.windowMinutes': '1',
-      'autoscaling.pollingSeconds': '5',
-      'autoscaling.cooldownSeconds': '20',
       'worker.pools.cpu.maxReplicas': String(MOST_WORKERS),
       'coordinator.maxRuns': '1', // a second run waits
     };
@@ -158,35 +172,40 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
       'install',
       ...Object.entries(values).flatMap(([name, value]) => ['--set', `${name}=${value}`]),
     );
-    watching = watch();
     for (const name of ['coordinator', 'classifier-trainer', 'controller'])
       await cluster.waits(`deployment/ballast-${name}`, 'condition=Available');
-    await startPrometheus();
-  }, 40 * MINUTES);
+    await cluster.load();
+    const { spec } = await cluster.get<ScaledObject>(SCALED_OBJECT);
+    prometheus = spec.triggers[0]!.metadata.serverAddress;
+    const { protocol, hostname, port } = new URL(prometheus);
+    const address = { prometheus: `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}` };
+    if ((await reachedBy(cluster, {}, address)).length === 0) lack = `no pod reaches ${prometheus}`;
+    if (lack !== null) return;
+    watching = watch();
+    await wants(0); // of a release that has nothing to do
+    digest = cluster.local ? readReport((await referenceRun()).dir).weightsDigest : await digestHere();
+  }, 60 * MINUTES);
+
+  beforeEach((context) => context.skip(lack !== null, lack ?? ''));
 
   afterAll(async () => {
     isOver = true;
     await watching?.catch(() => undefined);
-    if (process.env['BALLAST_SHOW_TRANSCRIPT'] !== undefined) process.stdout.write(keda.transcript);
-    await keda?.stop();
-    await prometheus?.stop();
-    await cluster?.stop();
-  }, 2 * MINUTES);
+    await cluster?.close();
+  }, 20 * MINUTES);
 
   it(
     'brings the workers of a run, while another waits, and takes them away after both',
     async () => {
-      await wants(0); // of a release that has nothing to do
       history.length = 0;
       const createdMs = Date.now();
       await cluster.begin('one');
       await cluster.begin('other');
       await hasWorkers(MOST_WORKERS);
       for (const name of ['one', 'other']) await ends(name);
-      const made = async (name: string) =>
-        (await cluster.eventsOf(name, 'shard.made')).map(({ time }) => Date.parse(time));
-      expect(Math.min(...(await made('other')))).toBeGreaterThan(Math.max(...(await made('one'))));
-      const firstImage = await cluster.untilFirstImage('one', createdMs);
+      const [one, other] = [await cluster.recordOf('one'), await cluster.recordOf('other')];
+      expect(Date.parse(other.firstShard)).toBeGreaterThan(Date.parse(one.lastShard));
+      const firstImage = untilFirstImage(one, createdMs);
       cluster.figures.push(`creation to first image, from zero by KEDA: ${firstImage} s`);
       await cluster.timed('from the end of the last run to zero workers', () => wants(0));
       expect(history).toContain(MOST_WORKERS);
@@ -209,7 +228,7 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
       await remove('endless'); // which cancels it
       await ends('next');
       expect(history).toEqual([MOST_WORKERS]);
-      if (!isCoordinatorScraped) expect(await isSeenBy('BallastAutoscalerBlind')).toBe(true);
+      if (!isCoordinatorScraped && cluster.local) expect(await isSeenBy('BallastAutoscalerBlind')).toBe(true);
       await end();
       await fallsBack('False');
       await wants(0);
@@ -226,7 +245,7 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
       await cluster.begin('unseen');
       await hasWorkers(1);
       await ends('unseen');
-      const firstImage = await cluster.untilFirstImage('unseen', createdMs);
+      const firstImage = untilFirstImage(await cluster.recordOf('unseen'), createdMs);
       cluster.figures.push(`creation to first image, from zero without a backlog: ${firstImage} s`);
       expect(await cluster.wantedWorkers()).toBe(1);
       await end();

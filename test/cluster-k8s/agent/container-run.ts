@@ -8,6 +8,8 @@ import { probe } from './probes.ts';
 export interface ContainerHost {
   /** Prepares and starts an instance of the container. @throws Error where something that it needs is missing. */
   readonly start: (instance: number) => Promise<RuncContainer>;
+  /** What an instance that has ended wrote as its termination message. */
+  readonly lastWords: () => string;
   /** Address of the pod. */
   readonly address: string;
   /** Told of each change of its status. */
@@ -124,7 +126,8 @@ export class ContainerRun {
     this.#set(() => {
       [this.#isReady, this.#isStarted] = [false, false];
       const reason = code === 0 ? 'Completed' : 'Error';
-      this.#state = { terminated: { exitCode: code, reason, startedAt, finishedAt: new Date() } };
+      const message = this.#host.lastWords();
+      this.#state = { terminated: { exitCode: code, reason, message, startedAt, finishedAt: new Date() } };
     });
     return code;
   }

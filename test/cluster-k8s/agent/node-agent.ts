@@ -1,7 +1,8 @@
 /**
  * Nodes of a test's cluster, in place of kubelets: it registers Node objects, keeps their leases, and runs the pods that are
- * bound to them as containers of this machine, each in a network namespace on one bridge. In place of a network plugin and
- * kube-proxy, a name of a Service leads to one of its ready pods, by /etc/hosts. Network policies are not enforced.
+ * bound to them as containers of this machine, each in a network namespace on one bridge, with folders as volumes. In place of a
+ * network plugin and kube-proxy, nftables enforces network policies (policy-keeper.ts), and a name of a Service leads to one of its
+ * ready pods, by /etc/hosts.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,18 +11,19 @@ import {
   CoreV1Api,
   DiscoveryV1Api,
   KubeConfig,
-  type KubernetesListObject,
-  type KubernetesObject,
-  makeInformer,
   PatchStrategy,
   setHeaderOptions,
   V1MicroTime,
   type V1Endpoint,
   type V1EndpointSlice,
+  type V1PersistentVolumeClaim,
   type V1Pod,
 } from '@kubernetes/client-node';
 import type { Host } from '../../support/network.ts';
+import { FolderVolumes } from './folder-volumes.ts';
 import { PodRun } from './pod-run.ts';
+import { PolicyKeeper } from './policy-keeper.ts';
+import { Watch } from './watch.ts';
 
 export interface AgentOptions {
   readonly kubeconfig: string;
@@ -37,7 +39,6 @@ const CAPACITY = { cpu: '4', memory: '8Gi', pods: '20' };
 const LEASE_NAMESPACE = 'kube-node-lease';
 const LEASE_SECONDS = 40;
 const RENEW_MS = 10_000;
-const WATCH_AGAIN_MS = 1000;
 const MERGE = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
 
 export class NodeAgent {
@@ -51,7 +52,8 @@ export class NodeAgent {
   readonly #pods = new Map<string, PodRun>();
   readonly #free: Host[];
   readonly #addresses = new Map<string, string>();
-  readonly #informers: { stop(): Promise<void> }[] = [];
+  #watches: readonly Watch[] = [];
+  #keeper: PolicyKeeper | null = null;
   #outputs: string[] = [];
   readonly #since = new Date();
   #timer: NodeJS.Timeout | undefined;
@@ -75,23 +77,50 @@ export class NodeAgent {
       // A renewal that fails is followed by the next one.
       for (const node of options.nodes) void agent.#renew(node).catch(() => undefined);
     }, RENEW_MS);
-    const slices = '/apis/discovery.k8s.io/v1/endpointslices';
-    agent.#watch<V1EndpointSlice>(slices, () => agent.#slices.listEndpointSliceForAllNamespaces(), {
-      see: (slice) => agent.#seeService(slice),
-      lose: () => undefined, // a name leads where it led, as an address of a Service without pods would stay
-    });
-    agent.#watch<V1Pod>('/api/v1/pods', () => agent.#core.listPodForAllNamespaces(), {
-      see: (pod) => agent.#seePod(pod),
-      lose: (pod) => void agent.#pods.get(pod.metadata!.uid!)?.end(0),
-    });
+    if (PolicyKeeper.isPossible)
+      agent.#keeper = await PolicyKeeper.start(agent.#config, options.apiServer.host);
+    await FolderVolumes.createClass(agent.#config);
+    agent.#follow();
     return agent;
+  }
+
+  #follow(): void {
+    const [config, core] = [this.#config, this.#core];
+    const volumes = new FolderVolumes(core, join(this.#options.folder, 'volumes'));
+    const hear = (work: Promise<void>) => void work.catch((thrown: unknown) => this.#hear('volumes', thrown));
+    this.#watches = [
+      Watch.of<V1EndpointSlice>(
+        config,
+        '/apis/discovery.k8s.io/v1/endpointslices',
+        () => this.#slices.listEndpointSliceForAllNamespaces(),
+        {
+          see: (slice) => this.#seeService(slice),
+          lose: () => undefined, // a name leads where it led, as an address of a Service without pods would stay
+        },
+      ),
+      Watch.of<V1PersistentVolumeClaim>(
+        config,
+        '/api/v1/persistentvolumeclaims',
+        () => core.listPersistentVolumeClaimForAllNamespaces(),
+        { see: (claim) => hear(volumes.see(claim)), lose: (claim) => hear(volumes.lose(claim)) },
+      ),
+      Watch.of<V1Pod>(config, '/api/v1/pods', () => core.listPodForAllNamespaces(), {
+        see: (pod) => this.#seePod(pod),
+        lose: ({ metadata }) => {
+          const run = this.#pods.get(metadata!.uid!);
+          if (run === undefined) this.#keeper?.lose(metadata!.uid!);
+          else void run.end(0);
+        },
+      }),
+    ];
   }
 
   /** Ends all pods at once; nodes stay registered. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearInterval(this.#timer);
-    await Promise.all(this.#informers.map((informer) => informer.stop()));
+    await Promise.all(this.#watches.map((watch) => watch.stop()));
+    await this.#keeper?.stop();
     const pods = [...this.#pods.values()];
     await Promise.all(pods.map((pod) => pod.end(0)));
     await Promise.all(pods.map(({ over }) => over));
@@ -102,32 +131,16 @@ export class NodeAgent {
     return [...this.#outputs, ...[...this.#pods.values()].map(transcriptOf), ...this.problems].join('\n');
   }
 
-  #watch<Kind extends KubernetesObject>(
-    path: string,
-    list: () => Promise<KubernetesListObject<Kind>>,
-    { see, lose }: { readonly see: (object: Kind) => void; readonly lose: (object: Kind) => void },
-  ): void {
-    const informer = makeInformer<Kind>(this.#config, path, list);
-    informer.on('add', see);
-    informer.on('update', see);
-    informer.on('delete', lose);
-    const again = () => {
-      if (!this.#isStopped) setTimeout(begin, WATCH_AGAIN_MS).unref();
-    };
-    const begin = () => void informer.start().catch(again);
-    informer.on('error', again);
-    begin();
-    this.#informers.push(informer);
-  }
-
   #seePod(pod: V1Pod): void {
     const { uid = '', name = '', namespace = '' } = pod.metadata ?? {};
+    this.#keeper?.see(pod);
     const known = this.#pods.get(uid);
     if (known !== undefined) return known.see(pod);
     if (this.#isStopped || !this.#options.nodes.includes(pod.spec?.nodeName ?? '')) return;
     if (['Succeeded', 'Failed'].includes(pod.status?.phase ?? '')) return;
     const host = this.#free.shift();
     if (host === undefined) return this.#hear(name, 'no address is free');
+    this.#keeper?.attach(pod, host);
     const run = new PodRun(pod, {
       ...{ api: this.#core, apiServer: this.#options.apiServer, host, folder: this.#options.folder },
       hosts: this.#writeHosts(namespace),
@@ -140,6 +153,7 @@ export class NodeAgent {
       .then(() => {
         this.#outputs.push(transcriptOf(run));
         this.#pods.delete(uid);
+        this.#keeper?.lose(uid);
         this.#free.push(host);
       });
   }

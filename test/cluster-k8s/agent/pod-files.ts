@@ -94,8 +94,13 @@ async function secret(name: string, { metadata }: V1Pod, { api }: PodPlace): Pro
 }
 
 async function configMap(name: string, { metadata }: V1Pod, { api }: PodPlace): Promise<Files> {
-  const { data = {} } = await api.readNamespacedConfigMap({ name, namespace: metadata!.namespace! });
-  return Object.fromEntries(Object.entries(data).map(([key, text]) => [key, Buffer.from(text)]));
+  const { data = {}, binaryData = {} } = await api.readNamespacedConfigMap({
+    ...{ name, namespace: metadata!.namespace! },
+  });
+  return Object.fromEntries([
+    ...Object.entries(data).map(([key, text]) => [key, Buffer.from(text)] as const),
+    ...Object.entries(binaryData).map(([key, text]) => [key, Buffer.from(text, 'base64')] as const),
+  ]);
 }
 
 /** Makes the pod's volumes; gives their folders by name. Files belong to the pod's group, as `fsGroup` has it. */
@@ -166,9 +171,10 @@ async function folderOfClaim(name: string, { metadata }: V1Pod, { api }: PodPlac
 export function mountsOf(
   container: V1Container,
   folders: ReadonlyMap<string, string>,
-  hosts: string,
+  { hosts, message }: { readonly hosts: string; readonly message: string },
 ): Mount[] {
-  const mounts = [bind(hosts, '/etc/hosts', true)];
+  const messagePath = container.terminationMessagePath ?? '/dev/termination-log';
+  const mounts = [bind(hosts, '/etc/hosts', true), bind(message, messagePath, false)];
   for (const { name, mountPath, readOnly = false } of container.volumeMounts ?? []) {
     if (!SYSTEM_FOLDERS.includes(mountPath)) mounts.push(bind(folders.get(name)!, mountPath, readOnly));
   }

@@ -1,5 +1,5 @@
 /** One pod on its node, from its binding to its deletion: containers, volumes, an address; its status as a kubelet reports it. */
-import { mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type CoreV1Api,
@@ -30,6 +30,8 @@ export interface PodContext {
 
 const MERGE = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
 const DEFAULT_MEMORY = '1Gi';
+/** Of what a container says at its end. */
+const MAX_MESSAGE = 4096;
 /** Before a status that could not be written is written again. */
 const RETRY_MS = 1000;
 
@@ -63,6 +65,7 @@ export class PodRun {
     const run = (container: V1Container) =>
       new ContainerRun(container, {
         start: (instance) => this.#start(container, instance),
+        lastWords: () => readFileSync(this.#messageFile(container), 'utf8').slice(0, MAX_MESSAGE),
         address: context.host.address,
         onChange: () => this.#tell(),
       });
@@ -121,13 +124,21 @@ export class PodRun {
     const environment = await environmentOf(container, this.#pod, this.#place);
     const image = imageOf(container as IContainer);
     const command = [...(container.command ?? image.entrypoint), ...(container.args ?? [])];
+    const message = this.#messageFile(container);
+    writeFileSync(message, '');
+    chmodSync(message, 0o666);
     return new RuncContainer({
       id: `${this.name}-${container.name}-${this.#pod.metadata!.uid!.slice(0, 8)}-${instance}`,
       ...{ hostname: this.name, network: this.host.namespace, folder: this.#place.folder, environment },
       command: command.map((text) => expanded(text, environment)),
-      mounts: mountsOf(container, folders, this.#place.hosts),
+      mounts: mountsOf(container, folders, { hosts: this.#place.hosts, message }),
       memoryBytes: inUnits(container.resources?.limits?.memory ?? DEFAULT_MEMORY),
     });
+  }
+
+  /** Where a container may say why it ended. */
+  #messageFile({ name }: V1Container): string {
+    return join(this.#place.folder, `${name}-termination-log`);
   }
 
   /** The object goes for good: nothing of the pod is left. */

@@ -46,7 +46,7 @@ interface Done {
   readonly errors: string;
 }
 
-/** A cluster, by a file that says how to reach it. */
+/** A cluster, by a file that says how to reach it, or several, as KUBECONFIG names them. */
 export class Cluster {
   readonly kubeconfig: string;
 
@@ -55,32 +55,33 @@ export class Cluster {
   }
 
   kubectl(args: readonly string[], input = ''): Done {
-    return execute('kubectl', ['--kubeconfig', this.kubeconfig, ...args], input);
+    return execute('kubectl', args, { env: this.#environment, input });
   }
 
   /** Does not block, which an agent in the same process needs. @throws Error with what kubectl says. */
   async run(...args: readonly string[]): Promise<string> {
-    const whole = ['--kubeconfig', this.kubeconfig, ...args];
-    const { stdout } = await promisify(execFile)('kubectl', whole, { maxBuffer: MAX_OUTPUT });
-    return stdout;
+    const options = { env: this.#environment, maxBuffer: MAX_OUTPUT };
+    return (await promisify(execFile)('kubectl', args, options)).stdout;
   }
 
   /** The same of helm. */
   async runHelm(...args: readonly string[]): Promise<string> {
-    const whole = ['--kubeconfig', this.kubeconfig, ...args];
-    const env = { ...process.env, PATH: HELM_PATH };
-    const { stdout } = await promisify(execFile)('helm', whole, { env, cwd: packageRoot() });
-    return stdout;
+    const options = { env: this.#environment, cwd: packageRoot() };
+    return (await promisify(execFile)('helm', args, options)).stdout;
   }
 
   /** Does not block: connections of the test stay alive meanwhile. @throws Error with what kubectl says. */
   async wait(what: string, condition: string, ...flags: readonly string[]): Promise<void> {
     const args = ['wait', what, `--for=${condition}`, '--timeout=280s', ...flags];
-    await promisify(execFile)('kubectl', ['--kubeconfig', this.kubeconfig, ...args]);
+    await promisify(execFile)('kubectl', args, { env: this.#environment });
   }
 
   helm(...args: readonly string[]): Done {
-    return execute('helm', ['--kubeconfig', this.kubeconfig, ...args]);
+    return execute('helm', args, { env: this.#environment });
+  }
+
+  get #environment(): NodeJS.ProcessEnv {
+    return { ...process.env, PATH: HELM_PATH, KUBECONFIG: this.kubeconfig };
   }
 
   /** Applies objects strictly. @throws Error with what kubectl says. */
@@ -98,10 +99,13 @@ export class Cluster {
   }
 }
 
-function execute(command: string, args: readonly string[], input = ''): Done {
+function execute(
+  command: string,
+  args: readonly string[],
+  { env, input = '' }: { readonly env: NodeJS.ProcessEnv; readonly input?: string },
+): Done {
   const { status, stdout, stderr } = spawnSync(command, args, {
-    ...{ encoding: 'utf8', input, maxBuffer: MAX_OUTPUT, cwd: packageRoot() },
-    env: { ...process.env, PATH: HELM_PATH },
+    ...{ encoding: 'utf8', input, maxBuffer: MAX_OUTPUT, cwd: packageRoot(), env },
   });
   return { status: status ?? -1, output: stdout, errors: stderr };
 }
