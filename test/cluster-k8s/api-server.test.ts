@@ -1,13 +1,14 @@
 // The chart against a real API server (build.sh): every object of each choice is accepted strictly and without a warning, in a
 // namespace that enforces the restricted standard, and helm installs, upgrades and uninstalls it. No pod is started here.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packageRoot } from '../../common/package-root.ts';
-import { type ApiServer, startApiServer, whyNoApiServer } from '../support/k8s/control-plane.ts';
+import { type ApiServer, Cluster, startApiServer, whyNoApiServer } from '../support/k8s/control-plane.ts';
 import { createDefinitions } from '../support/k8s/modules.ts';
 import { type Choice, helm, whyNotRendered } from '../support/k8s/objects.ts';
+import { checkCluster } from './given-cluster.ts';
 
 const missing = whyNoApiServer() ?? whyNotRendered();
 
@@ -82,6 +83,22 @@ describe.skipIf(missing !== null)(
         'persistentvolumeclaim/ballast-runs',
       ]);
       expect(shown('{.metadata.name}', 'crd', 'synthesisruns.ballast.internal')).not.toBe('');
+    });
+
+    it('is refused by the suite of clusters, in one line that says what it lacks', async () => {
+      await expect(checkCluster(server.cluster)).rejects.toThrow(/: no node is ready and takes pods$/);
+      await server.cluster.run('-n', 'ballast', 'create', 'serviceaccount', 'guest');
+      const account = new Cluster(server.configOf('ballast', 'guest'));
+      await expect(checkCluster(account)).rejects.toThrow(
+        /: its user may not create namespaces, create customresourcedefinitions, .*, create roles$/,
+      );
+      const nobody = new Cluster(join(folder, 'nobody.kubeconfig'));
+      const text = readFileSync(server.cluster.kubeconfig, 'utf8').replace(
+        /https:[^"]*/,
+        'https://127.0.0.1:1',
+      );
+      writeFileSync(nobody.kubeconfig, text);
+      await expect(checkCluster(nobody)).rejects.toThrow(/: the cluster does not answer: [^\n]+$/);
     });
 
     it('looks the version of KEDA up, and refuses an old one', () => {

@@ -66,11 +66,13 @@ describe.skipIf(missing !== null)(missing === null ? 'a cluster' : `a cluster (s
   );
 
   it(
-    'passes `helm test`: a run over the API, from a pod, that ends with an image',
-    () =>
-      cluster.timed('helm test', () =>
-        cluster.cluster.runHelm('-n', cluster.namespace, 'test', 'ballast', '--timeout', '20m'),
-      ),
+    'passes `helm test`: a run over the API, from a pod, that ends with an image and leaves nothing',
+    async () => {
+      const flags = ['test', 'ballast', '--timeout', '20m'];
+      await cluster.timed('helm test', () => cluster.cluster.runHelm('-n', cluster.namespace, ...flags));
+      const of = ['-l', 'app.kubernetes.io/component=test', '-o', 'name'];
+      expect(await cluster.kubectl('get', 'pods,configmaps,networkpolicies', ...of)).toBe('');
+    },
     25 * MINUTES,
   );
 
