@@ -6,6 +6,9 @@ const PATIENCE_MS = 60_000;
 const POLL_MS = 25;
 
 /** Calls `check` until it passes, and returns its value. @throws its last error if it did not pass within a minute */
-export function eventually<Value>(check: () => Value | Promise<Value>): Promise<Value> {
-  return vi.waitFor(check, { timeout: PATIENCE_MS, interval: POLL_MS });
+export function eventually<Value>(
+  check: () => Value | Promise<Value>,
+  { patienceMs = PATIENCE_MS, everyMs = POLL_MS } = {},
+): Promise<Value> {
+  return vi.waitFor(check, { timeout: patienceMs, interval: everyMs });
 }

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { V2HorizontalPodAutoscaler } from '@kubernetes/client-node';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../../common/testing/eventually.ts';
 import type { PodMonitor } from '../support/k8s/pod-targets.ts';
 import { readReport, referenceRun } from '../support/suite.ts';
 import { MINUTES, TestCluster, untilFirstImage, whyNoCluster, WORKER_PODS } from './test-cluster.ts';
@@ -52,7 +53,7 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
   };
 
   /** @throws Error with what KEDA says, where a wait comes to its end */
-  const eventually = async (what: string, work: () => Promise<unknown>) => {
+  const explained = async (what: string, work: () => Promise<unknown>) => {
     try {
       await work();
     } catch (thrown) {
@@ -62,46 +63,35 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
       throw new Error(text, { cause: thrown });
     }
   };
+  /** Until a check passes; unlike `expect.poll`, in a hook too. */
+  const until = (what: string, check: () => Promise<void>): Promise<void> =>
+    explained(what, () => eventually(check, { patienceMs: 15 * MINUTES, everyMs: 1000 }));
   const wants = (count: number) =>
-    eventually(`${count} workers`, () =>
-      expect.poll(() => cluster.wantedWorkers(), { timeout: 15 * MINUTES, interval: 1000 }).toBe(count),
-    );
+    until(`${count} workers`, async () => expect(await cluster.wantedWorkers()).toBe(count));
   const hasWorkers = async (count: number) => {
     await wants(count);
-    await eventually('workers are ready', () =>
-      expect
-        .poll(
-          async () => {
-            const pods = await cluster.pods('-l', WORKER_PODS);
-            return pods.filter(({ status }) =>
-              status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'),
-            ).length;
-          },
-          { timeout: 15 * MINUTES, interval: 1000 },
-        )
-        .toBe(count),
-    );
+    await until('workers are ready', async () => {
+      const pods = await cluster.pods('-l', WORKER_PODS);
+      const ready = pods.filter(({ status }) =>
+        status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'),
+      );
+      expect(ready).toHaveLength(count);
+    });
   };
   const fallsBack = (is: 'True' | 'False') =>
-    eventually(`fallback ${is}`, () => cluster.waits(SCALED_OBJECT, `condition=Fallback=${is}`));
+    explained(`fallback ${is}`, () => cluster.waits(SCALED_OBJECT, `condition=Fallback=${is}`));
   const ends = (name: string) =>
-    eventually(name, async () => {
+    explained(name, async () => {
       expect((await cluster.succeeds(name)).weightsDigest).toBe(digest);
     });
   const remove = (name: string) => cluster.kubectl('delete', 'synthesisrun', name, '--timeout=900s');
   /** Waits until Kubernetes's autoscaler goes by the fallback: what it is told is worth just the present workers. */
   const keepsWorkers = () =>
-    eventually('the autoscaler keeps the workers', () =>
-      expect
-        .poll(
-          async () => {
-            const { status } = await cluster.get<V2HorizontalPodAutoscaler>('hpa', AUTOSCALER);
-            return [status?.currentMetrics?.[0]?.external?.current.averageValue, status?.desiredReplicas];
-          },
-          { timeout: 15 * MINUTES, interval: 1000 },
-        )
-        .toEqual(['1', MOST_WORKERS]),
-    );
+    until('the autoscaler keeps the workers', async () => {
+      const { status } = await cluster.get<V2HorizontalPodAutoscaler>('hpa', AUTOSCALER);
+      const value = status?.currentMetrics?.[0]?.external?.current.averageValue;
+      expect([value, status?.desiredReplicas]).toEqual(['1', MOST_WORKERS]);
+    });
 
   /** Whether the rule of an alert would count the scaler among its cases; the alert waits minutes longer. */
   const isSeenBy = async (alert: string) => {
