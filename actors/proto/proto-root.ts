@@ -25,7 +25,6 @@ const PARSED = new Map<string, ParsedFile>(Object.entries(parsed as object));
 /** The types of the package's own files, as far as they are loaded. */
 const own = new protobuf.Root();
 const loaded = new Set<string>();
-let others: protobuf.Root | null = null;
 
 /** Adds the types of a file of the package, and of its imports. */
 function addOwn(file: string): void {
@@ -54,10 +53,7 @@ export function loadRoot(protoFile: string, includeDirs: readonly string[] = [])
     own.resolveAll();
     return own;
   }
-  const ownFolder = join(packageRoot(), 'proto');
-  if (includeDirs.length > 0) return searching([...includeDirs, ownFolder]).loadSync(protoFile);
-  others ??= searching([ownFolder]);
-  return others.loadSync(protoFile);
+  return searching([...includeDirs, join(packageRoot(), 'proto')]).loadSync(protoFile);
 }
 
 /** Encodes and decodes a message type. */

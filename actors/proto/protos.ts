@@ -124,12 +124,14 @@ export function loadService<Client, Handlers>(
   fullName: string,
   { includeDirs }: LoadOptions = {},
 ): Service<Client, Handlers> {
+  let types: protobuf.Root | null = null;
   let methods: ReadonlyMap<string, Method> | null = null;
+  const root = () => (types ??= loadRoot(protoFile, includeDirs));
   return {
     name: fullName,
-    root: () => loadRoot(protoFile, includeDirs),
+    root,
     get methods() {
-      methods ??= methodsIn(protoFile, fullName, includeDirs);
+      methods ??= methodsIn(root, protoFile, fullName);
       return methods;
     },
   };
@@ -137,12 +139,12 @@ export function loadService<Client, Handlers>(
 
 /** @throws UserError when the file cannot be read, or has no such service. */
 function methodsIn(
+  root: () => protobuf.Root,
   protoFile: string,
   fullName: string,
-  includeDirs: LoadOptions['includeDirs'],
 ): ReadonlyMap<string, Method> {
   try {
-    return methodsOf(loadRoot(protoFile, includeDirs), fullName);
+    return methodsOf(root(), fullName);
   } catch (thrown) {
     const reason = clippedText(toError(thrown).message, 200);
     throw new UserError(`Service ${shown(fullName)} of ${shown(protoFile)}: ${reason}`, { cause: thrown });

@@ -5,7 +5,7 @@ import { vi } from 'vitest';
 const PATIENCE_MS = 60_000;
 const POLL_MS = 25;
 
-/** Calls `check` until it passes, and returns its value. @throws its last error if it did not pass within a minute */
+/** Calls `check` until it passes, and returns its value. @throws its last error if it did not pass in time: a minute by default */
 export function eventually<Value>(
   check: () => Value | Promise<Value>,
   { patienceMs = PATIENCE_MS, everyMs = POLL_MS } = {},
