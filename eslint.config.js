@@ -125,22 +125,12 @@ const importDirection = [
 
 export default tseslint.config(
   { ignores: ['dist/', 'gen/', 'runs/', 'node_modules/', 'coverage/', 'test-results/'] },
-  ...tseslint.configs.recommendedTypeChecked.map((config) => ({ files: ['**/*.ts'], ...config })),
+  ...tseslint.configs.recommended.map((config) => ({ files: ['**/*.ts'], ...config })),
   {
     files: ['**/*.ts'],
-    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
-      '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-explicit-any': 'error',
-      '@typescript-eslint/switch-exhaustiveness-check': [
-        'error',
-        { considerDefaultExhaustiveForUnions: true },
-      ],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', ignoreRestSiblings: true }],
-      '@typescript-eslint/restrict-template-expressions': [
-        'error',
-        { allowNumber: true, allowBoolean: true },
-      ],
     },
   },
   {

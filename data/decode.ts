@@ -123,7 +123,10 @@ async function decodeToCache(
     places[position] =
       cache.find(digest) ?? (await cache.add(digest, await decodeOne(pixels, position, wanted)));
   };
-  const { kept, skipped } = await decodeEach(job, work).finally(() => cache.finish());
+  const decoding = decodeEach(job, work);
+  await Promise.allSettled([decoding]);
+  await cache.finish(); // whether it failed or not
+  const { kept, skipped } = await decoding;
   const found = Array.from(kept, (position) => places[position]!);
   const packed = new PackedImages(found, size);
   await boundImageCache(imageCacheFolder()!, new Set(found.map(({ pack }) => pack)));

@@ -26,7 +26,7 @@ const NOBODY: MeasuredNode = {
   ownStatus: { total: {}, free: {} } as NodeStatus,
   list: () => Promise.resolve([]),
   listNodes: () => Promise.resolve([]),
-  // eslint-disable-next-line @typescript-eslint/require-await -- stands for a stream
+  // oxlint-disable-next-line typescript/require-await -- stands for a stream
   async *watch() {
     yield* [];
   },

@@ -32,7 +32,7 @@ const measured: MeasuredNode = {
   ownStatus: node('alive'),
   list: () => Promise.resolve([actor('a', {}), actor('b', {}), actor('c', { state: 'pending' })]),
   listNodes: () => Promise.resolve([node('alive'), node('alive'), node('draining')]),
-  // eslint-disable-next-line @typescript-eslint/require-await -- stands for a stream
+  // oxlint-disable-next-line typescript/require-await -- stands for a stream
   async *watch() {
     yield actor('a', {});
     yield actor('a', { incarnation: 2, exitSignal: 'SIGKILL' });

@@ -16,7 +16,11 @@ describe.skipIf(!canMap)(`a file that is written again and again${why}`, () => {
 
   const mappingOf = async (path: string, sizeBytes: number) => {
     const file = await open(path, 'r+');
-    return keptMapping(file, sizeBytes).finally(() => file.close());
+    try {
+      return await keptMapping(file, sizeBytes);
+    } finally {
+      await file.close();
+    }
   };
 
   it('is mapped, and holds what was copied', async () => {

@@ -171,7 +171,11 @@ export class ObjectExchange {
     directory.pin(id, borrower);
     try {
       const file = await this.#open(id, '');
-      return await digestOfFile(file, sizeBytes).finally(() => file.close());
+      try {
+        return await digestOfFile(file, sizeBytes);
+      } finally {
+        await file.close();
+      }
     } catch (thrown) {
       this.#digests.delete(id);
       throw thrown;

@@ -37,7 +37,7 @@ async function receiveFrom(script: Script, object = ref, told = '') {
           ? Promise.reject(new CallError('NOT_FOUND', 'none left'))
           : Promise.resolve(source);
       },
-      // eslint-disable-next-line @typescript-eslint/require-await -- stands for a stream
+      // oxlint-disable-next-line typescript/require-await -- stands for a stream
       async *pull(source, offset) {
         asked.push(`${source} from ${offset}`);
         for (const item of script[source]!(offset)) {

@@ -129,7 +129,7 @@ export async function grpcHealth(
         { service },
         { deadline: Date.now() + timeoutMs },
         (error, answer) => {
-          const status = (answer as { status?: string } | undefined)?.status;
+          const { status } = { ...answer } as { readonly status?: string };
           resolve(error !== null ? error.message : status === 'SERVING' ? null : `it answers ${status}`);
         },
       ),
