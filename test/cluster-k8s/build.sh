@@ -1,8 +1,9 @@
 #!/bin/sh
-# Builds the servers of a control plane, and KEDA, into a folder: sh test/cluster-k8s/build.sh FOLDER [NAME…]. What is there is kept.
+# Builds a control plane, what its nodes run, and KEDA, into a folder: sh test/cluster-k8s/build.sh FOLDER [NAME…]. What is there is kept.
 set -eu
-all='etcd kube-apiserver kube-controller-manager kube-scheduler keda-operator keda-adapter'
-[ $# -ge 1 ] || { echo "usage: build.sh FOLDER [NAME]…, of: $all kubelet" >&2; exit 1; }
+all='etcd kube-apiserver kube-controller-manager kube-scheduler
+  containerd containerd-shim-runc-v2 ctr kubelet kube-proxy coredns keda-operator keda-adapter'
+[ $# -ge 1 ] || { echo "usage: build.sh FOLDER [NAME]…, of: $all" >&2; exit 1; }
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 shift
@@ -42,6 +43,11 @@ for name in ${*:-$all}; do
   [ -x "$folder/$name" ] && continue
   echo "Building $name"
   case $name in
+    containerd* | ctr)
+      build containerd "github.com/containerd/containerd/v2/cmd/$name" \
+        "-X github.com/containerd/containerd/v2/version.Version=v$CONTAINERD" "$folder/$name"
+      ;;
+    coredns) CGO_ENABLED=0 build coredns . '' "$folder/$name" ;;
     etcd) build etcd go.etcd.io/etcd/server/v3 '' "$folder/$name" ;;
     keda-*)
       source=$(mktemp -d)

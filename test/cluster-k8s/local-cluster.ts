@@ -1,8 +1,8 @@
 /**
- * A cluster of this machine: Kubernetes's own control plane as processes, three nodes that an agent stands in for (agent/), and on
- * request KEDA and a Prometheus. Its users have a kubeconfig, and values of the chart that say where things are in it.
+ * A cluster of this machine: Kubernetes's own control plane as processes, three nodes with its own kubelet (nodes/), and on request
+ * KEDA and a Prometheus. Its users have a kubeconfig, and values of the chart that say where things are in it.
  */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,7 +13,7 @@ import {
   PatchStrategy,
   setHeaderOptions,
 } from '@kubernetes/client-node';
-import { type ApiServer, startApiServer, whyNoControlPlane } from '../support/k8s/control-plane.ts';
+import { type ApiServer, startApiServer, whyNoControlPlane, whyNot } from '../support/k8s/control-plane.ts';
 import { Keda, whyNoKeda } from '../support/k8s/keda.ts';
 import { createDefinitions } from '../support/k8s/modules.ts';
 import { whyNotRendered } from '../support/k8s/objects.ts';
@@ -22,11 +22,12 @@ import { whyNoContainers } from '../support/k8s/runc.ts';
 import { hasNats } from '../support/nats.ts';
 import { type Host, TestNetwork } from '../support/network.ts';
 import { hasPrometheus, Prometheus } from '../support/prometheus.ts';
-import { NodeAgent } from './agent/node-agent.ts';
+import { CNI_PLUGINS, NODE_PROGRAMS } from './nodes/node.ts';
+import { Nodes } from './nodes/nodes.ts';
 
 const NODES = ['machine-a', 'machine-b', 'machine-c'];
-/** One at a time for each pod, and those that end. */
-const ADDRESSES = 40;
+/** Of the network, beside them: Prometheus, KEDA's operator and its metrics server, CoreDNS. */
+const MACHINES = 4;
 const MONITORING = 'monitoring';
 const DISCOVERY_MS = 500;
 const MERGE = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
@@ -40,6 +41,8 @@ export interface LocalOptions {
 export function whyNoLocalCluster({ hasKeda = false }: LocalOptions): string | null {
   return (
     whyNoControlPlane() ??
+    whyNot([...NODE_PROGRAMS, 'coredns']) ??
+    (existsSync(CNI_PLUGINS) ? null : `${CNI_PLUGINS} is not there: containernetworking-plugins`) ??
     whyNotRendered() ??
     whyNoContainers() ??
     (hasNats ? null : 'nats-server is not there') ??
@@ -53,16 +56,16 @@ export class LocalCluster {
   /** A file of values for the chart. */
   readonly values: string;
   readonly #folder: string;
-  readonly #agent: NodeAgent;
+  readonly #nodes: Nodes;
   readonly #network: TestNetwork;
-  readonly #spare: readonly [Host, Host, Host];
+  readonly #spare: readonly [scraper: Host, operator: Host, metrics: Host];
   #keda: Keda | null = null;
   #prometheus: Prometheus | null = null;
   #isOver = false;
   #discovering = Promise.resolve();
 
-  private constructor(folder: string, network: TestNetwork, server: ApiServer, agent: NodeAgent) {
-    [this.#folder, this.#network, this.server, this.#agent] = [folder, network, server, agent];
+  private constructor(folder: string, network: TestNetwork, server: ApiServer, nodes: Nodes) {
+    [this.#folder, this.#network, this.server, this.#nodes] = [folder, network, server, nodes];
     const [scraper, operator, metrics] = network.hosts as [Host, Host, Host];
     this.#spare = [scraper, operator, metrics];
     this.values = join(folder, 'values.json');
@@ -74,16 +77,16 @@ export class LocalCluster {
 
   /** Resolves when its nodes are ready, and a release can be installed. */
   static async start({ hasKeda = false }: LocalOptions): Promise<LocalCluster> {
-    const folder = mkdtempSync(join(tmpdir(), 'ballast-cluster-'));
+    const folder = mkdtempSync(join(tmpdir(), 'ballast-'));
     chmodSync(folder, 0o755);
-    const network = TestNetwork.create(ADDRESSES)!;
+    const network = TestNetwork.create(MACHINES + NODES.length)!;
     const { address: host } = network;
-    const server = await startApiServer(join(folder, 'control-plane'), { host, isWhole: true });
-    const agent = await NodeAgent.start({
-      ...{ kubeconfig: server.cluster.kubeconfig, nodes: NODES, apiServer: server.address },
-      ...{ hosts: network.hosts.slice(3), folder: join(folder, 'pods') },
-    });
-    const cluster = new LocalCluster(folder, network, server, agent);
+    const server = await startApiServer(join(folder, 'control-plane'), { host, nodes: NODES });
+    const dns = network.hosts[3]!;
+    const hosts = network.hosts.slice(MACHINES);
+    const nodes = await Nodes.start({ names: NODES, server, network, hosts, dns, folder });
+    const cluster = new LocalCluster(folder, network, server, nodes);
+    await cluster.#standIn('kube-dns', 'kube-system', { 'k8s-app': 'kube-dns' }, dns);
     if (hasKeda) await cluster.#startKeda();
     return cluster;
   }
@@ -92,9 +95,9 @@ export class LocalCluster {
     return this.server.cluster.kubeconfig;
   }
 
-  /** The output of all containers and of KEDA. */
+  /** What nodes and KEDA said. */
   get transcript(): string {
-    return [this.#agent.transcript, this.#keda?.transcript ?? ''].join('\n');
+    return [this.#nodes.transcript, this.#keda?.transcript ?? ''].join('\n');
   }
 
   /** The one that scrapes the pods. @throws Error where there is none */
@@ -124,7 +127,7 @@ export class LocalCluster {
     await this.#discovering;
     await this.#keda?.stop();
     await this.stopPrometheus();
-    await this.#agent.stop();
+    await this.#nodes.stop();
     await this.server.stop();
     this.#network.close();
     rmSync(this.#folder, { recursive: true });
@@ -139,23 +142,27 @@ export class LocalCluster {
     const [scraper, operator, metrics] = this.#spare;
     const folder = join(this.#folder, 'keda');
     this.#keda = await Keda.start({ server: this.server, hosts: [operator, metrics], folder });
-    await this.#standIn(scraper);
+    const [name, core] = ['prometheus', this.#client.makeApiClient(CoreV1Api)];
+    await core.createNamespace({ body: { metadata: { name: MONITORING } } });
+    await this.#standIn(name, MONITORING, { 'app.kubernetes.io/name': name }, scraper);
     writeTargets(this.#targetsFile, []);
     this.#discovering = this.#discover();
     await this.startPrometheus();
   }
 
-  /** A pod that no node runs, for network policies: Prometheus's address is its own. */
-  async #standIn({ address }: Host): Promise<void> {
+  /** A pod that no node runs, by which network policies can name a program of this machine: its address is the pod's. */
+  async #standIn(
+    name: string,
+    namespace: string,
+    labels: Readonly<Record<string, string>>,
+    { address }: Host,
+  ): Promise<void> {
     const core = this.#client.makeApiClient(CoreV1Api);
-    await core.createNamespace({ body: { metadata: { name: MONITORING } } });
-    const [name, namespace] = ['prometheus', MONITORING];
-    const metadata = { name, labels: { 'app.kubernetes.io/name': name } };
     const spec = {
       schedulingGates: [{ name: 'ballast.internal/stand-in' }],
       containers: [{ name, image: `${name}:none` }],
     };
-    await core.createNamespacedPod({ namespace, body: { metadata, spec } });
+    await core.createNamespacedPod({ namespace, body: { metadata: { name, labels }, spec } });
     const status = { podIP: address, podIPs: [{ ip: address }] };
     await core.patchNamespacedPodStatus({ name, namespace, body: { status } }, MERGE);
   }

@@ -91,6 +91,13 @@ export class TestNetwork {
     }
   }
 
+  /** Packets for a range of addresses go through a host, from here and from the other hosts; it has to forward them. */
+  route(range: string, via: Host): void {
+    ip('route', 'add', range, 'via', via.address);
+    for (const host of this.hosts)
+      if (host !== via) ip(...inside(host, 'route', 'add', range, 'via', via.address));
+  }
+
   close(): void {
     for (const { namespace, port } of this.hosts) {
       spawnSync('ip', ['link', 'del', port]);

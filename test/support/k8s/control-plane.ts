@@ -1,6 +1,6 @@
 /**
- * A control plane as processes of this machine, which test/cluster-k8s/build.sh builds: etcd and kube-apiserver, and on request
- * the controllers and the scheduler. Nothing runs pods there but an agent (test/cluster-k8s/agent).
+ * A control plane as processes of this machine, which test/cluster-k8s/build.sh builds: etcd and kube-apiserver, and for nodes
+ * (test/cluster-k8s/nodes) the controllers and the scheduler.
  */
 import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +14,8 @@ import { keepPort } from '../ports.ts';
 import { issueCertificate } from './certificates.ts';
 import { HELM_PATH } from './objects.ts';
 
-const SERVERS =
+/** The folder of build.sh. */
+export const SERVERS =
   process.env['BALLAST_CONTROL_PLANE'] ??
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'ballast', 'control-plane');
 
@@ -115,6 +116,10 @@ export interface ApiServer {
   readonly cluster: Cluster;
   /** A file by which a service account reaches it, with just its rights. */
   readonly configOf: (namespace: string, account: string) => string;
+  /** The same for a user of the control plane itself: `system:kube-proxy`, or a node's (`userOfNode`). */
+  readonly configAs: (user: string) => string;
+  /** A file with the certificate that signed the API server's, by which it is known to kubelets. */
+  readonly kubeletAuthority: string;
   readonly address: { readonly host: string; readonly port: number };
   readonly stop: () => Promise<void>;
 }
@@ -122,14 +127,19 @@ export interface ApiServer {
 export interface ControlPlaneOptions {
   /** An address of this machine; loopback by default, which pods cannot reach. */
   readonly host?: string;
-  /** Whether controllers and a scheduler run too. */
-  readonly isWhole?: boolean;
+  /** Names of the nodes that will join; with some, controllers and a scheduler run too. */
+  readonly nodes?: readonly string[];
+}
+
+/** The name by which a kubelet is known. */
+export function userOfNode(node: string): string {
+  return `system:node:${node}`;
 }
 
 /** Resolves when it serves. */
 export async function startApiServer(
   folder: string,
-  { host = '127.0.0.1', isWhole = false }: ControlPlaneOptions = {},
+  { host = '127.0.0.1', nodes = [] }: ControlPlaneOptions = {},
 ): Promise<ApiServer> {
   const path = (name: string) => join(folder, name);
   mkdirSync(folder, { recursive: true });
@@ -139,35 +149,53 @@ export async function startApiServer(
     ...['--data-dir', path('etcd'), '--listen-client-urls', etcdUrl, '--advertise-client-urls', etcdUrl],
     ...['--listen-peer-urls', `http://127.0.0.1:${peers}`, '--unsafe-no-fsync', '--log-level', 'error'],
   ]);
-  const token = crypto.randomUUID();
-  writeFileSync(path('tokens.csv'), `${token},admin,admin,system:masters\n`, { mode: 0o600 });
+  const tokens = writeTokens(path('tokens.csv'), {
+    ...{ admin: 'system:masters', 'system:kube-proxy': '' },
+    ...Object.fromEntries(nodes.map((node) => [userOfNode(node), 'system:nodes'])),
+  });
+  const kubelet = issueCertificate(path('kubelet'), { name: 'kube-apiserver' });
   execFileSync('openssl', ['genrsa', '-out', path('accounts.key'), '2048'], { stdio: 'ignore' });
   const keys = ['--service-account-key-file', '--service-account-signing-key-file'];
   const server = launch('kube-apiserver', [
     ...['--etcd-servers', etcdUrl, '--secure-port', String(secure), '--bind-address', host],
     ...['--cert-dir', path('certificates'), '--token-auth-file', path('tokens.csv')],
-    ...['--authorization-mode', 'RBAC', '--service-cluster-ip-range', '10.96.0.0/16'],
+    ...['--authorization-mode', 'Node,RBAC', '--enable-admission-plugins', 'NodeRestriction'],
+    ...['--service-cluster-ip-range', '10.96.0.0/16', '--kubelet-preferred-address-types', 'InternalIP'],
+    ...['--kubelet-client-certificate', kubelet.certificate, '--kubelet-client-key', kubelet.key],
     ...['--service-account-issuer', 'https://kubernetes.default.svc'],
     ...keys.flatMap((flag) => [flag, path('accounts.key')]),
-    ...(isWhole ? aggregationFlags(path) : []),
+    ...(nodes.length > 0 ? aggregationFlags(path) : []),
   ]);
   // The certificate that it made for itself is its own authority.
   const authority = path('certificates/apiserver.crt');
   const where = { server: `https://${host}:${secure}`, 'certificate-authority': authority };
-  const cluster = new Cluster(writeConfig(path('admin.kubeconfig'), where, token));
+  const configAs = (user: string) =>
+    writeConfig(path(`${user.replaceAll(':', '-')}.kubeconfig`), where, tokens.get(user)!);
+  const cluster = new Cluster(configAs('admin'));
   while (cluster.kubectl(['get', '--raw', '/readyz']).status !== 0) {
     for (const { child, log } of [etcd, server])
       if (child.exitCode !== null) throw new Error(`it ended:\n${log.join('')}`);
     await delay(500);
   }
-  const controllers = isWhole ? startControllers(cluster.kubeconfig, path) : [];
+  const controllers = nodes.length > 0 ? startControllers(cluster.kubeconfig, path) : [];
   return {
     cluster,
     address: { host, port: secure },
     configOf: (namespace, account) =>
       writeConfig(path(`${account}.kubeconfig`), where, tokenOf(cluster, namespace, account)),
+    ...{ configAs, kubeletAuthority: kubelet.authority },
     stop: () => stopAll([...controllers, server.child, etcd.child]),
   };
+}
+
+/** Makes a token for each user, which has one group or none. */
+function writeTokens(file: string, users: Readonly<Record<string, string>>): Map<string, string> {
+  const tokens = new Map(Object.keys(users).map((user) => [user, crypto.randomUUID()]));
+  const lines = Object.entries(users).map(
+    ([user, group]) => `${tokens.get(user)!},${user},${user}${group === '' ? '' : `,${group}`}\n`,
+  );
+  writeFileSync(file, lines.join(''), { mode: 0o600 });
+  return tokens;
 }
 
 /** By them it passes requests on to servers of more APIs, such as one of metrics, and shows those servers who asks. */

@@ -1,4 +1,4 @@
-/** Keeps the rules in the pods' network namespaces as policies, pods and namespaces of the cluster change. */
+/** Keeps the rules of the nodes as policies, pods and namespaces of the cluster change: the part of a network plugin. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   CoreV1Api,
@@ -19,21 +19,28 @@ type NetworkPolicy = Policy & KubernetesObject;
 
 interface KnownPod {
   readonly pod: PodAddress;
-  /** Where it runs, if it is a pod of this agent. */
-  readonly host?: Host;
+  readonly node: string | undefined;
+}
+
+/** What it needs of a node. */
+export interface PolicedNode {
+  readonly name: string;
+  readonly host: Host;
+  /** Addresses of its pods. */
+  readonly pods: string;
 }
 
 export class PolicyKeeper {
-  readonly #node: string;
+  readonly #nodes: readonly PolicedNode[];
   readonly #policies = new Map<string, NetworkPolicy>();
   readonly #namespaces = new Map<string, Readonly<Record<string, string>>>();
   readonly #pods = new Map<string, KnownPod>();
-  /** By network namespace. */
+  /** By node. */
   readonly #inForce = new Map<string, string>();
   #watches: readonly Watch[] = [];
 
-  private constructor(node: string) {
-    this.#node = node;
+  private constructor(nodes: readonly PolicedNode[]) {
+    this.#nodes = nodes;
   }
 
   /** Whether policies can be enforced here. */
@@ -41,9 +48,9 @@ export class PolicyKeeper {
     return spawnSync('nft', ['--version']).status === 0;
   }
 
-  /** Resolves when it knows what there is. `node` is the address of the nodes. */
-  static async start(config: KubeConfig, node: string): Promise<PolicyKeeper> {
-    const keeper = new PolicyKeeper(node);
+  /** Resolves when it knows what there is. */
+  static async start(config: KubeConfig, nodes: readonly PolicedNode[]): Promise<PolicyKeeper> {
+    const keeper = new PolicyKeeper(nodes);
     const [custom, core] = [config.makeApiClient(CustomObjectsApi), config.makeApiClient(CoreV1Api)];
     const { group, version, plural } = POLICIES;
     const changed = (change: () => void) => {
@@ -67,30 +74,26 @@ export class PolicyKeeper {
         see: ({ metadata }) => changed(() => keeper.#namespaces.set(metadata!.name!, metadata!.labels ?? {})),
         lose: ({ metadata }) => changed(() => keeper.#namespaces.delete(metadata!.name!)),
       }),
+      Watch.of<V1Pod>(config, '/api/v1/pods', () => core.listPodForAllNamespaces(), {
+        see: (pod) => keeper.#see(pod),
+        lose: ({ metadata }) => keeper.#lose(metadata!.uid!),
+      }),
     ];
     await Promise.all(keeper.#watches.map(({ begun }) => begun));
     return keeper;
   }
 
-  /** A pod of this agent, before anything of it runs. */
-  attach(pod: V1Pod, host: Host): void {
-    this.#pods.set(pod.metadata!.uid!, { pod: podAddress(pod, host.address)!, host });
+  #see(pod: V1Pod): void {
+    const { spec, status, metadata } = pod;
+    const address = podAddress(pod, status?.podIP);
+    // A pod that has ended has no address any more, though its status says one.
+    if (['Succeeded', 'Failed'].includes(status?.phase ?? '')) return this.#lose(metadata!.uid!);
+    if (address === null) return;
+    this.#pods.set(metadata!.uid!, { pod: address, node: spec?.nodeName });
     this.#refresh();
   }
 
-  /** A pod that is there, or has changed; its address, if it has one that is not of this agent, is in its status. */
-  see(pod: V1Pod): void {
-    const uid = pod.metadata!.uid!;
-    const host = this.#pods.get(uid)?.host;
-    if (['Succeeded', 'Failed'].includes(pod.status?.phase ?? '')) return this.lose(uid);
-    const known = podAddress(pod, host?.address ?? pod.status?.podIP);
-    if (known === null) return;
-    this.#pods.set(uid, { pod: known, ...(host === undefined ? {} : { host }) });
-    this.#refresh();
-  }
-
-  /** A pod that is gone, or of which nothing runs any more. */
-  lose(uid: string): void {
+  #lose(uid: string): void {
     if (this.#pods.delete(uid)) this.#refresh();
   }
 
@@ -104,17 +107,16 @@ export class PolicyKeeper {
       policies: [...this.#policies.values()],
       pods: pods.map(({ pod }) => pod),
       namespaces: this.#namespaces,
-      node: this.#node,
     };
-    for (const { pod, host } of pods) {
-      if (host === undefined) continue;
-      const rules = rulesetOf(pod, state);
-      if (this.#inForce.get(host.namespace) === rules) continue;
+    for (const { name, host, pods: range } of this.#nodes) {
+      const own = pods.filter(({ node }) => node === name).map(({ pod }) => pod);
+      const rules = rulesetOf(own, range, state);
+      if (this.#inForce.get(name) === rules) continue;
       execFileSync('nsenter', [...host.enter.slice(1), 'nft', '-f', '-'], {
         input: rules,
         stdio: ['pipe', 'ignore', 'pipe'],
       });
-      this.#inForce.set(host.namespace, rules);
+      this.#inForce.set(name, rules);
     }
   }
 }

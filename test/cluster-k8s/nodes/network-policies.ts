@@ -1,6 +1,7 @@
 /**
- * Network policies as rules of nftables in a pod's own network namespace: its input and output drop what no policy that selects
- * the pod admits. Source: the reference of NetworkPolicy, networking.k8s.io/v1. Addresses are of version 4.
+ * Network policies as rules of nftables on a node, which forwards all that its pods send and receive: it drops what no policy that
+ * selects a pod admits. What the node itself sends, such as a kubelet's probes, always passes. Source: the reference of
+ * NetworkPolicy, networking.k8s.io/v1. Addresses are of version 4.
  */
 import type { V1Pod } from '@kubernetes/client-node';
 import type { INetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy';
@@ -35,8 +36,6 @@ export interface PolicyState {
   readonly pods: readonly PodAddress[];
   /** Labels by the name of a namespace. */
   readonly namespaces: ReadonlyMap<string, Labels>;
-  /** Address of the nodes, from which a kubelet probes: always admitted to the pods. */
-  readonly node: string;
 }
 
 /** Of a pod that has an address; null for another. */
@@ -48,16 +47,51 @@ export function podAddress({ metadata, spec }: V1Pod, address: string | undefine
 
 const TABLE = 'ballast-policies';
 
-/** What `nft -f` reads to put a pod's rules in the place of former ones. */
-export function rulesetOf(pod: PodAddress, state: PolicyState): string {
+/**
+ * What `nft -f` reads to put rules for the pods of a node in the place of former ones. `range` has all addresses that the node may
+ * give: one that no known pod has gets and sends nothing, so no pod is open before its policies are known.
+ */
+export function rulesetOf(pods: readonly PodAddress[], range: string, state: PolicyState): string {
+  const chains = pods.flatMap((pod) => chainsOf(pod, state));
+  const unknown = (word: string) =>
+    [`${word} ${range}`, ...pods.map(({ address }) => `${word} != ${address}`), 'drop'].join(' ');
+  const forward = [
+    'type filter hook forward priority filter; policy accept;',
+    'ct state established,related accept',
+    ...[unknown('ip saddr'), unknown('ip daddr')],
+    ...chains.map(({ name, match }) => `${match} jump ${name}`),
+  ];
+  const all = [...chains, { name: 'forward', lines: forward }];
+  const texts = all.map(
+    ({ name, lines }) => `  chain ${name} {\n${lines.map((line) => `    ${line}\n`).join('')}  }\n`,
+  );
+  return `table inet ${TABLE} {}\ndelete table inet ${TABLE}\ntable inet ${TABLE} {\n${texts.join('')}}\n`;
+}
+
+interface Chain {
+  readonly name: string;
+  /** Of the packets that it judges: it returns those that are admitted. */
+  readonly match: string;
+  readonly lines: readonly string[];
+}
+
+/** Of the directions in which policies isolate the pod. */
+function chainsOf(pod: PodAddress, state: PolicyState): Chain[] {
   const own = state.policies.filter(
     ({ metadata, spec }) => metadata?.namespace === pod.namespace && selects(spec?.podSelector, pod.labels),
   );
-  const chains = (['Ingress', 'Egress'] as const).flatMap((direction) => {
+  return (['Ingress', 'Egress'] as const).flatMap((direction) => {
     const isolating = own.filter((policy) => typesOf(policy).includes(direction));
-    return isolating.length === 0 ? [] : [chainOf(direction, isolating, pod, state)];
+    if (isolating.length === 0) return [];
+    const word = direction === 'Ingress' ? 'ip daddr' : 'ip saddr';
+    return [
+      {
+        name: `${direction.toLowerCase()}-${pod.address.replaceAll('.', '-')}`,
+        match: `${word} ${pod.address}`,
+        lines: [...new Set(admittedBy(direction, isolating, pod, state)), 'drop'],
+      },
+    ];
   });
-  return `table inet ${TABLE} {}\ndelete table inet ${TABLE}\ntable inet ${TABLE} {\n${chains.join('')}}\n`;
 }
 
 /** Without types, a policy is one of ingress, and of egress where it has such rules. */
@@ -72,27 +106,19 @@ interface Rule {
   readonly ports: readonly INetworkPolicyPort[];
 }
 
-function chainOf(
+function admittedBy(
   direction: Direction,
   policies: readonly Policy[],
   pod: PodAddress,
   state: PolicyState,
-): string {
-  const [hook, loopback] = direction === 'Ingress' ? ['input', 'iif lo'] : ['output', 'oif lo'];
-  const admitted = policies.flatMap(({ metadata, spec }) => {
+): string[] {
+  return policies.flatMap(({ metadata, spec }) => {
     const rules: readonly Rule[] =
       direction === 'Ingress'
         ? (spec?.ingress ?? []).map(({ from = [], ports = [] }) => ({ peers: from, ports }))
         : (spec?.egress ?? []).map(({ to = [], ports = [] }) => ({ peers: to, ports }));
     return rules.flatMap((rule) => linesOf(direction, rule, metadata!.namespace!, pod, state));
   });
-  const lines = [
-    `type filter hook ${hook} priority filter; policy drop;`,
-    ...['ct state established,related accept', `${loopback} accept`],
-    ...(direction === 'Ingress' ? [`ip saddr ${state.node} accept`] : []),
-    ...new Set(admitted),
-  ];
-  return `  chain ${hook} {\n${lines.map((line) => `    ${line}\n`).join('')}  }\n`;
 }
 
 function linesOf(
@@ -115,11 +141,11 @@ function linesOf(
     ...(peers.length === 0 ? [''] : blocks),
     ...pods.map(({ address }) => `${word} ${address} `),
   ];
-  if (ports.length === 0) return places.map((place) => `${place}accept`);
+  if (ports.length === 0) return places.map((place) => `${place}return`);
   return ports.flatMap((port) =>
     typeof port.port === 'string'
       ? namedLines(direction, port, { word, places, pods }, pod)
-      : places.map((place) => `${place}${numberOf(port)} accept`),
+      : places.map((place) => `${place}${numberOf(port)} return`),
   );
 }
 
@@ -135,9 +161,9 @@ function namedLines(
       .filter(({ name, protocol = 'TCP' }) => name === port.port && protocol === (port.protocol ?? 'TCP'))
       .map(({ containerPort }) => numberOf({ ...port, port: containerPort }));
   if (direction === 'Ingress')
-    return numbersOf(pod).flatMap((number) => places.map((place) => `${place}${number} accept`));
+    return numbersOf(pod).flatMap((number) => places.map((place) => `${place}${number} return`));
   return pods.flatMap((other) =>
-    numbersOf(other).map((number) => `${word} ${other.address} ${number} accept`),
+    numbersOf(other).map((number) => `${word} ${other.address} ${number} return`),
   );
 }
 

@@ -1,0 +1,77 @@
+/**
+ * The images that the chart's pods name, out of the folder that `make images` makes: there is no registry. Ballast's own has its
+ * entry point; NATS's is the same root with this machine's nats-server in it, Debian's and the sandbox's are just the root.
+ */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { imageConfig, readStages } from '../../support/k8s/dockerfile.ts';
+import { PINS } from '../../support/k8s/modules.ts';
+import { IMAGE_ROOT } from '../../support/k8s/runc.ts';
+import { natsProgram } from '../../support/nats.ts';
+
+/** What containerd starts to hold a pod's namespaces. */
+export const SANDBOX = 'ballast.test/sandbox:1';
+
+/** Every image of Debian's family has it. */
+const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+interface Config {
+  readonly Entrypoint?: readonly string[];
+  readonly Env?: readonly string[];
+  readonly User?: string;
+}
+
+/** Makes a folder whose content, as a tar, is what `docker save` gives, and `ctr images import` reads. */
+export async function writeImages(folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  const nats = execFileSync('readlink', ['-f', which(natsProgram)], { encoding: 'utf8' }).trim();
+  const root = await layer(folder, 'root.tar', ['-C', IMAGE_ROOT, '.']);
+  const rename = ['--transform', 's,.*,usr/local/bin/nats-server,'];
+  const server = await layer(folder, 'nats.tar', [
+    ...rename,
+    '-C',
+    dirname(nats),
+    nats.slice(dirname(nats).length + 1),
+  ]);
+  const { entrypoint, environment, user } = imageConfig(readStages(), 'ballast');
+  const own = {
+    Entrypoint: entrypoint,
+    Env: Object.entries(environment).map((pair) => pair.join('=')),
+    User: user,
+  };
+  const images = [
+    image(folder, `docker.io/ballast/ballast:${PINS['BALLAST']}`, [root], own),
+    image(folder, `docker.io/library/${PINS['NATS_IMAGE']}`, [root, server], {}),
+    image(folder, `docker.io/library/${PINS['DEBIAN_IMAGE']}`, [root], {}),
+    image(folder, SANDBOX, [root], { Entrypoint: ['sleep', 'infinity'] }),
+  ];
+  writeFileSync(join(folder, 'manifest.json'), JSON.stringify(images));
+}
+
+interface Layer {
+  readonly file: string;
+  readonly digest: string;
+}
+
+async function layer(folder: string, file: string, what: readonly string[]): Promise<Layer> {
+  execFileSync('tar', ['--numeric-owner', '-cf', join(folder, file), ...what]);
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(join(folder, file), { highWaterMark: 2 ** 20 }), hash);
+  return { file, digest: `sha256:${hash.digest('hex')}` };
+}
+
+function image(folder: string, name: string, layers: readonly Layer[], config: Config): object {
+  const file = `${name.replace(/\W/g, '-')}.json`;
+  const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
+  const all = { ...config, Env: [PATH, ...(config.Env ?? [])] };
+  const rootfs = { type: 'layers', diff_ids: layers.map(({ digest }) => digest) };
+  writeFileSync(join(folder, file), JSON.stringify({ architecture, os: 'linux', config: all, rootfs }));
+  return { Config: file, RepoTags: [name], Layers: layers.map((one) => one.file) };
+}
+
+function which(program: string): string {
+  return execFileSync('sh', ['-c', 'command -v "$0"', program], { encoding: 'utf8' }).trim();
+}
