@@ -7,13 +7,13 @@ import {
   CoreV1Api,
   CustomObjectsApi,
   KubeConfig,
-  makeInformer,
   PatchStrategy,
   setHeaderOptions,
   type KubernetesListObject,
   type KubernetesObject,
 } from '@kubernetes/client-node';
 import { toError, UserError } from '../common/errors.ts';
+import { KindWatch } from './kind-watch.ts';
 import type { RunEvent } from './run-events.ts';
 import {
   FINALISER,
@@ -139,28 +139,23 @@ class ClusterObjects implements ObjectStore {
       onConnection(null);
       return found;
     };
-    const informer = makeInformer(this.#config, path, list);
-    let timer: NodeJS.Timeout | undefined;
-    let isStopped = false;
-    informer.on('change', ({ metadata }) => onChange(metadata?.name ?? ''));
-    informer.on('error', (error: unknown) => {
-      if (isStopped) return;
-      onConnection(describe(error));
-      clearTimeout(timer);
-      timer = setTimeout(() => void informer.start(), RETRY_MS);
-    });
-    void informer.start();
+    const watch = new KindWatch<KubernetesObject>(
+      this.#config,
+      { path, list },
+      {
+        see: ({ metadata }) => onChange(metadata?.name ?? ''),
+        lose: ({ metadata }) => onChange(metadata?.name ?? ''),
+        onFailure: (thrown) => onConnection(describe(thrown)),
+      },
+      RETRY_MS,
+    );
     return {
       list: () =>
-        informer.list().map((object) => ({
+        watch.list().map((object) => ({
           name: object.metadata?.name ?? '',
           phase: (object as Partial<SynthesisRun>).status?.phase,
         })),
-      async stop() {
-        isStopped = true;
-        clearTimeout(timer);
-        await informer.stop();
-      },
+      stop: () => watch.stop(),
     };
   }
 

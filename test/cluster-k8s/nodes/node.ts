@@ -9,7 +9,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, wr
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { packageRoot } from '../../../common/package-root.ts';
-import { type ApiServer, SERVERS, userOfNode } from '../../support/k8s/control-plane.ts';
+import { type ApiServer, SERVERS, userOfNode, WITH_PARENT } from '../../support/k8s/control-plane.ts';
 import type { Host } from '../../support/network.ts';
 import { SANDBOX } from './images.ts';
 
@@ -69,8 +69,7 @@ export class Node {
     writeFileSync(join(folder, 'kubelet.json'), JSON.stringify(kubeletConfig(options, `/${this.#cgroup}`)));
     writeFileSync(join(folder, 'kube-proxy.json'), JSON.stringify(proxyConfig(options)));
     const unshare = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
-    // It ends with this process, too, even if nobody stops it.
-    const words = ['--pdeathsig', 'KILL', ...options.host.enter, ...unshare, 'sh', MACHINE, folder];
+    const words = [...WITH_PARENT, ...options.host.enter, ...unshare, 'sh', MACHINE, folder];
     this.#machine = spawn('setpriv', words, {
       stdio: ['ignore', 'ignore', 'inherit'],
       env: {

@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CoreV1Api, KubeConfig, type V1PersistentVolumeClaim } from '@kubernetes/client-node';
+import { KindWatch } from '../../../controller/kind-watch.ts';
 import type { ApiServer } from '../../support/k8s/control-plane.ts';
 import type { Host, TestNetwork } from '../../support/network.ts';
 import { ClusterDns } from './cluster-dns.ts';
@@ -9,7 +10,6 @@ import { FolderVolumes } from './folder-volumes.ts';
 import { writeImages } from './images.ts';
 import { Node } from './node.ts';
 import { PolicyKeeper } from './policy-keeper.ts';
-import { Watch } from './watch.ts';
 
 export interface NodesOptions {
   readonly names: readonly string[];
@@ -28,9 +28,14 @@ export class Nodes {
   readonly #nodes: readonly Node[];
   readonly #dns: ClusterDns;
   readonly #keeper: PolicyKeeper | null;
-  readonly #volumes: Watch;
+  readonly #volumes: KindWatch<V1PersistentVolumeClaim>;
 
-  private constructor(nodes: readonly Node[], dns: ClusterDns, keeper: PolicyKeeper | null, volumes: Watch) {
+  private constructor(
+    nodes: readonly Node[],
+    dns: ClusterDns,
+    keeper: PolicyKeeper | null,
+    volumes: KindWatch<V1PersistentVolumeClaim>,
+  ) {
     [this.#nodes, this.#dns, this.#keeper, this.#volumes] = [nodes, dns, keeper, volumes];
   }
 
@@ -91,16 +96,15 @@ function startNodes({ names, server, network, hosts, dns, folder }: NodesOptions
   });
 }
 
-async function giveVolumes(config: KubeConfig, folder: string): Promise<Watch> {
+async function giveVolumes(config: KubeConfig, folder: string): Promise<KindWatch<V1PersistentVolumeClaim>> {
   await FolderVolumes.createClass(config);
   const core = config.makeApiClient(CoreV1Api);
   const volumes = new FolderVolumes(core, folder);
   const tell = (work: Promise<void>) =>
     void work.catch((thrown: unknown) => process.stderr.write(`volumes: ${String(thrown)}\n`));
-  return Watch.of<V1PersistentVolumeClaim>(
+  return new KindWatch<V1PersistentVolumeClaim>(
     config,
-    '/api/v1/persistentvolumeclaims',
-    () => core.listPersistentVolumeClaimForAllNamespaces(),
+    { path: '/api/v1/persistentvolumeclaims', list: () => core.listPersistentVolumeClaimForAllNamespaces() },
     { see: (claim) => tell(volumes.see(claim)), lose: (claim) => tell(volumes.lose(claim)) },
   );
 }

@@ -9,9 +9,9 @@ import {
   type V1Namespace,
   type V1Pod,
 } from '@kubernetes/client-node';
+import { KindWatch } from '../../../controller/kind-watch.ts';
 import type { Host } from '../../support/network.ts';
 import { podAddress, type PodAddress, type Policy, rulesetOf } from './network-policies.ts';
-import { Watch } from './watch.ts';
 
 const POLICIES = { group: 'networking.k8s.io', version: 'v1', plural: 'networkpolicies' } as const;
 
@@ -37,7 +37,7 @@ export class PolicyKeeper {
   readonly #pods = new Map<string, KnownPod>();
   /** By node. */
   readonly #inForce = new Map<string, string>();
-  #watches: readonly Watch[] = [];
+  #watches: readonly { readonly begun: Promise<void>; readonly stop: () => Promise<void> }[] = [];
 
   private constructor(nodes: readonly PolicedNode[]) {
     this.#nodes = nodes;
@@ -58,26 +58,34 @@ export class PolicyKeeper {
       keeper.#refresh();
     };
     keeper.#watches = [
-      Watch.of<NetworkPolicy>(
+      new KindWatch<NetworkPolicy>(
         config,
-        `/apis/${group}/${version}/${plural}`,
-        () =>
-          custom.listCustomObjectForAllNamespaces({ group, version, plural }) as Promise<
-            KubernetesListObject<NetworkPolicy>
-          >,
+        {
+          path: `/apis/${group}/${version}/${plural}`,
+          list: () =>
+            custom.listCustomObjectForAllNamespaces({ group, version, plural }) as Promise<
+              KubernetesListObject<NetworkPolicy>
+            >,
+        },
         {
           see: (policy) => changed(() => keeper.#policies.set(policy.metadata!.uid!, policy)),
           lose: (policy) => changed(() => keeper.#policies.delete(policy.metadata!.uid!)),
         },
       ),
-      Watch.of<V1Namespace>(config, '/api/v1/namespaces', () => core.listNamespace(), {
-        see: ({ metadata }) => changed(() => keeper.#namespaces.set(metadata!.name!, metadata!.labels ?? {})),
-        lose: ({ metadata }) => changed(() => keeper.#namespaces.delete(metadata!.name!)),
-      }),
-      Watch.of<V1Pod>(config, '/api/v1/pods', () => core.listPodForAllNamespaces(), {
-        see: (pod) => keeper.#see(pod),
-        lose: ({ metadata }) => keeper.#lose(metadata!.uid!),
-      }),
+      new KindWatch<V1Namespace>(
+        config,
+        { path: '/api/v1/namespaces', list: () => core.listNamespace() },
+        {
+          see: ({ metadata }) =>
+            changed(() => keeper.#namespaces.set(metadata!.name!, metadata!.labels ?? {})),
+          lose: ({ metadata }) => changed(() => keeper.#namespaces.delete(metadata!.name!)),
+        },
+      ),
+      new KindWatch<V1Pod>(
+        config,
+        { path: '/api/v1/pods', list: () => core.listPodForAllNamespaces() },
+        { see: (pod) => keeper.#see(pod), lose: ({ metadata }) => keeper.#lose(metadata!.uid!) },
+      ),
     ];
     await Promise.all(keeper.#watches.map(({ begun }) => begun));
     return keeper;

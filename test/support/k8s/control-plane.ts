@@ -256,14 +256,16 @@ interface LaunchOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
+/** Flags of `setpriv`: the program ends with the process that starts it, too, even if nobody stops it. */
+export const WITH_PARENT = ['--pdeathsig', 'KILL'] as const;
+
 /** Starts a program of build.sh. */
 export function launch(
   name: string,
   args: readonly string[],
   { enter = [], environment = {} }: LaunchOptions = {},
 ): Launched {
-  const [command, ...words] = [...enter, join(SERVERS, name), ...args] as [string, ...string[]];
-  const child = spawn(command, words, {
+  const child = spawn('setpriv', [...WITH_PARENT, ...enter, join(SERVERS, name), ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, ...environment },
   });
