@@ -49,8 +49,7 @@ it('the chart refuses an older KEDA, as documented', () => {
   );
   const doc = text('docs', 'kubernetes.md');
   const told = 'KUBERNETES_MIN KUBERNETES ETCD CONTAINERD COREDNS KEDA_MIN CERT_MANAGER_MIN HELM';
-  for (const name of told.split(' '))
-    expect(doc.includes(PINS[name]!), `${name} ${PINS[name]}`).toBe(true);
+  for (const name of told.split(' ')) expect(doc.includes(PINS[name]!), `${name} ${PINS[name]}`).toBe(true);
 });
 
 it('the cluster of tests is built from those modules', () => {
