@@ -7,9 +7,8 @@
  */
 
 import * as grpc from '@grpc/grpc-js';
-import { toError } from '../../common/errors.ts';
-import { listenFailure } from '../../common/listen-failure.ts';
 import { healthService } from './health.ts';
+import { openPort } from './server-port.ts';
 
 export interface HealthPortOptions {
   readonly host: string;
@@ -84,13 +83,9 @@ export async function serveHealth({ host, port, isServing = true }: HealthPortOp
     if (!READINESS.has(service)) return 'SERVICE_UNKNOWN';
     return isReady ? 'SERVING' : 'NOT_SERVING';
   });
-  const bound = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(`${host}:${port}`, grpc.ServerCredentials.createInsecure(), (error, boundPort) =>
-      error === null ? resolve(boundPort) : reject(toError(listenFailure(host, port, error))),
-    ),
-  );
+  const address = await openPort(server, host, port, grpc.ServerCredentials.createInsecure());
   return {
-    address: `${host}:${bound}`,
+    address,
     setServing(now) {
       if (now === isReady) return;
       isReady = now;

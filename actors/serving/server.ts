@@ -4,8 +4,6 @@
  * several serve a method.
  */
 
-import { toError } from '../../common/errors.ts';
-import { listenFailure } from '../../common/listen-failure.ts';
 import type { EventEmitter } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
 import { CallError, toFailure } from '../base/call-errors.ts';
@@ -16,6 +14,7 @@ import type { CallOutput, IncomingCall } from '../calls/call.ts';
 import { toStatus } from '../proto/grpc-errors.ts';
 import type { AnyService, Method } from '../proto/protos.ts';
 import { addReflection } from './reflection.ts';
+import { closePort, openPort } from './server-port.ts';
 import { checkExposure, isAuthorized, serverCredentials } from '../security/security.ts';
 import type { Security } from '../security/security.ts';
 import { logRefusedCallers } from '../security/tls-refusals.ts';
@@ -124,23 +123,15 @@ export class ServiceServer {
     const { security, dispatcher } = this.#options;
     const warning = checkExposure(host, security);
     if (warning !== null) dispatcher.log.warn(warning);
-    const credentials = serverCredentials(security);
-    const bound = await new Promise<number>((resolve, reject) =>
-      this.#server.bindAsync(`${host}:${port}`, credentials, (error, boundPort) =>
-        error === null ? resolve(boundPort) : reject(toError(listenFailure(host, port, error))),
-      ),
-    );
+    const address = await openPort(this.#server, host, port, serverCredentials(security));
     if (security.tls !== null) logRefusedCallers(this.#server, dispatcher.log);
-    return `${host}:${bound}`;
+    return address;
   }
 
   /** Lets calls in progress answer for up to `graceMs`, then closes all connections. */
   async stop(graceMs = 500): Promise<void> {
     await this.#options.dispatcher.stop(graceMs);
-    const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
-    const timer = setTimeout(() => this.#server.forceShutdown(), graceMs);
-    await closed;
-    clearTimeout(timer);
+    await closePort(this.#server, graceMs);
   }
 
   #unary(method: Method) {

@@ -5,11 +5,11 @@
 import * as grpc from '@grpc/grpc-js';
 import { addPlainHealth } from '../../actors/serving/health-port.ts';
 import { addReflection } from '../../actors/serving/reflection.ts';
+import { closePort, openPort } from '../../actors/serving/server-port.ts';
 import { logRefusedCallers } from '../../actors/security/tls-refusals.ts';
 import { checkExposure, type Security, serverCredentials } from '../../actors/security/security.ts';
 import type { AnyService, Method } from '../../actors/proto/protos.ts';
 import { toError } from '../../common/errors.ts';
-import { listenFailure } from '../../common/listen-failure.ts';
 import type { Log } from '../../common/log.ts';
 import type { Gate } from './access.ts';
 import { ApiError, toFacts, toRpcStatus } from './errors.ts';
@@ -81,16 +81,10 @@ export class ApiServer {
     const { security, log } = this.#options;
     const warning = checkExposure(host, security);
     if (warning !== null) log.warn(warning);
-    const bound = await new Promise<number>((resolve, reject) =>
-      this.#server.bindAsync(
-        `${host}:${port}`,
-        serverCredentials(security, this.#options.gate === null),
-        (error, boundPort) =>
-          error === null ? resolve(boundPort) : reject(toError(listenFailure(host, port, error))),
-      ),
-    );
+    const credentials = serverCredentials(security, this.#options.gate === null);
+    const address = await openPort(this.#server, host, port, credentials);
     logRefusedCallers(this.#server, log);
-    return `${host}:${bound}`;
+    return address;
   }
 
   /** Ends calls in progress with UNAVAILABLE, then all connections. */
@@ -98,10 +92,7 @@ export class ApiServer {
     const unavailable = { code: 'UNAVAILABLE', reason: 'SHUTTING_DOWN' } as const;
     this.#stopping.abort(new ApiError({ ...unavailable, message: 'the coordinator is shutting down' }));
     this.#health.end();
-    const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
-    const timer = setTimeout(() => this.#server.forceShutdown(), graceMs);
-    await closed;
-    clearTimeout(timer);
+    await closePort(this.#server, graceMs);
   }
 
   #unary(name: string, method: Method) {
