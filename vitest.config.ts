@@ -6,7 +6,7 @@ import { softwareVulkan } from './test/support/software-vulkan.ts';
 // those that measure time or memory; `system-webgpu`: those that load a Vulkan driver. `containers`: `make containers`;
 // `e2e`: `make e2e`.
 
-const ALONE = ['test/{memory,thread-timing}.test.ts', 'test/cluster/scaling.test.ts'];
+const ALONE = ['test/{memory,thread-timing}.test.ts', 'test/cluster/speed-up.test.ts'];
 
 /** System tests that take longest begin first, so that none of them ends alone; the others follow by size. */
 const LONGEST = 'api-clients run chaos faults study bad-input designs api prior'.split(' ');
@@ -21,10 +21,17 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+/** More than a machine's two cores: tests often wait for processes, or for a fault to end. */
+const SYSTEM_WORKERS = 4;
+
 /** Of `expect.poll`; `eventually` waits as long (common/testing/eventually.ts). */
 const expectOptions = { poll: { timeout: 60_000 } };
 
+/** Set-up of every file. */
+const setupFiles = ['common/testing/equal-bytes.ts'];
+
 const system = {
+  setupFiles,
   expect: expectOptions,
   globalSetup: ['test/support/suite-folder.ts'],
   testTimeout: 300_000,
@@ -38,6 +45,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          setupFiles,
           isolate: false, // loading the same modules for every file anew would take most of the time
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
@@ -57,7 +65,7 @@ export default defineConfig({
           name: 'system',
           include: ['test/**/*.test.ts'],
           exclude: [...ALONE, 'test/containers/**', 'test/cluster-k8s/**', 'test/webgpu/**'],
-          maxWorkers: 3, // they often wait for processes, or for a fault to end
+          maxWorkers: SYSTEM_WORKERS,
           sequence: { groupOrder: 1 },
         },
       },
@@ -76,10 +84,10 @@ export default defineConfig({
           name: 'system-webgpu',
           include: ['test/webgpu/**/*.test.ts'],
           isolate: false, // a process that runs several files loads the driver once
-          fileParallelism: false, // its driver uses all cores
+          maxWorkers: SYSTEM_WORKERS,
           testTimeout: 900_000, // a step takes seconds alone, and minutes beside other work
           env: { ...softwareVulkan(), BALLAST_GRAPH_CACHE: 'off' },
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 1 },
         },
       },
       { test: { ...system, name: 'containers', include: ['test/containers/**/*.test.ts'] } },

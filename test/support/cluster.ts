@@ -31,6 +31,12 @@ export async function startTestNode(
   return { cli, nodeId, address, dir };
 }
 
+/** Ends a node as an orchestrator does; gives its exit code. */
+export async function endNode({ cli }: TestNode): Promise<number | null> {
+  cli.signal('SIGTERM');
+  return (await cli.ended).code;
+}
+
 /** The objects that a command prints with `--json`. */
 export async function jsonOf<Item>(args: readonly string[], { address }: TestNode): Promise<Item[]> {
   const { stdout, stderr, code } = await ballast([...args, '--node', address, '--json']);

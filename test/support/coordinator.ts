@@ -96,3 +96,8 @@ export async function whenEvent(
     if (accept(event)) return event;
   throw new Error(`${name} ended without that event`);
 }
+
+/** Progress of synthesis in an epoch: some shards are taken over, others are being made. */
+export function inEpoch(epoch: number): (event: RunEvent__Output) => boolean {
+  return ({ synthesisProgress }) => synthesisProgress?.epoch === epoch && synthesisProgress.done >= 12;
+}
