@@ -1,8 +1,9 @@
 #!/bin/sh
-# Builds a control plane, what its nodes run, and KEDA, into a folder: sh test/cluster-k8s/build.sh FOLDER [NAME…]. What is there is kept.
+# Builds a control plane, what its nodes run, and KEDA, into a folder: sh test/cluster-k8s/build.sh FOLDER [NAME…].
+# What is there is kept.
 set -eu
 all='etcd kube-apiserver kube-controller-manager kube-scheduler
-  containerd containerd-shim-runc-v2 ctr kubelet kube-proxy coredns keda-operator keda-adapter'
+  containerd containerd-shim-runc-v2 ctr kubelet kube-proxy coredns keda-operator keda-adapter keda-webhooks'
 [ $# -ge 1 ] || { echo "usage: build.sh FOLDER [NAME]…, of: $all" >&2; exit 1; }
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)

@@ -184,6 +184,13 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
     await cluster?.close();
   }, 20 * MINUTES);
 
+  it("refuses a second ScaledObject for the workers, by KEDA's webhook", async () => {
+    const { spec } = await cluster.get<ScaledObject>(SCALED_OBJECT);
+    const metadata = { name: 'second', namespace: cluster.namespace };
+    const second = { apiVersion: 'keda.sh/v1alpha1', kind: 'ScaledObject', metadata, spec };
+    await expect(cluster.apply(second)).rejects.toThrow(/vscaledobject.kb.io.* already managed by/);
+  });
+
   it(
     'brings the workers of a run, while another waits, and takes them away after both',
     async () => {

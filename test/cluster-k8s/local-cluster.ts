@@ -1,6 +1,6 @@
 /**
  * A cluster of this machine: Kubernetes's own control plane as processes, three nodes with its own kubelet (nodes/), and on request
- * KEDA and a Prometheus. Its users have a kubeconfig, and values of the chart that say where things are in it.
+ * KEDA with a Prometheus. Its users have a kubeconfig, and values of the chart that say where things are in it.
  */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ import {
   setHeaderOptions,
 } from '@kubernetes/client-node';
 import { type ApiServer, startApiServer, whyNoControlPlane, whyNot } from '../support/k8s/control-plane.ts';
-import { Keda, whyNoKeda } from '../support/k8s/keda.ts';
+import { installKeda, KEDA_IMAGES, whyNoKeda } from '../support/k8s/keda.ts';
 import { createDefinitions } from '../support/k8s/modules.ts';
 import { whyNotRendered } from '../support/k8s/objects.ts';
 import { type PodMonitor, type Target, targetsOf, writeTargets } from '../support/k8s/pod-targets.ts';
@@ -26,8 +26,8 @@ import { CNI_PLUGINS, NODE_PROGRAMS } from './nodes/node.ts';
 import { Nodes } from './nodes/nodes.ts';
 
 const NODES = ['machine-a', 'machine-b', 'machine-c'];
-/** Of the network, beside them: Prometheus, KEDA's operator and its metrics server, CoreDNS. */
-const MACHINES = 4;
+/** Of the network, beside them: Prometheus and CoreDNS. */
+const MACHINES = 2;
 const MONITORING = 'monitoring';
 const DISCOVERY_MS = 500;
 const MERGE = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
@@ -58,19 +58,17 @@ export class LocalCluster {
   readonly #folder: string;
   readonly #nodes: Nodes;
   readonly #network: TestNetwork;
-  readonly #spare: readonly [scraper: Host, operator: Host, metrics: Host];
-  #keda: Keda | null = null;
+  readonly #scraper: Host;
   #prometheus: Prometheus | null = null;
   #isOver = false;
   #discovering = Promise.resolve();
 
   private constructor(folder: string, network: TestNetwork, server: ApiServer, nodes: Nodes) {
     [this.#folder, this.#network, this.server, this.#nodes] = [folder, network, server, nodes];
-    const [scraper, operator, metrics] = network.hosts as [Host, Host, Host];
-    this.#spare = [scraper, operator, metrics];
+    this.#scraper = network.hosts[0]!;
     this.values = join(folder, 'values.json');
     const networkPolicy = { apiServer: { ports: [server.address.port] } };
-    const prometheusAddress = `http://${scraper.address}:9090`;
+    const prometheusAddress = `http://${this.#scraper.address}:9090`;
     const autoscaling = { prometheusAddress, pollingSeconds: 5, cooldownSeconds: 20 };
     writeFileSync(this.values, JSON.stringify({ networkPolicy, autoscaling }));
   }
@@ -82,9 +80,10 @@ export class LocalCluster {
     const network = TestNetwork.create(MACHINES + NODES.length)!;
     const { address: host } = network;
     const server = await startApiServer(join(folder, 'control-plane'), { host, nodes: NODES });
-    const dns = network.hosts[3]!;
+    const dns = network.hosts[1]!;
     const hosts = network.hosts.slice(MACHINES);
-    const nodes = await Nodes.start({ names: NODES, server, network, hosts, dns, folder });
+    const programs = hasKeda ? KEDA_IMAGES : [];
+    const nodes = await Nodes.start({ names: NODES, server, network, hosts, dns, programs, folder });
     const cluster = new LocalCluster(folder, network, server, nodes);
     await cluster.#standIn('kube-dns', 'kube-system', { 'k8s-app': 'kube-dns' }, dns);
     if (hasKeda) await cluster.#startKeda();
@@ -95,9 +94,9 @@ export class LocalCluster {
     return this.server.cluster.kubeconfig;
   }
 
-  /** What nodes and KEDA said. */
+  /** What its nodes said. */
   get transcript(): string {
-    return [this.#nodes.transcript, this.#keda?.transcript ?? ''].join('\n');
+    return this.#nodes.transcript;
   }
 
   /** The one that scrapes the pods. @throws Error where there is none */
@@ -110,9 +109,8 @@ export class LocalCluster {
     const folder = join(this.#folder, 'prometheus');
     mkdirSync(folder, { recursive: true });
     const files = { files: [this.#targetsFile], refresh_interval: '1s' };
-    const [host, operator] = this.#spare;
     this.#prometheus = await Prometheus.start({
-      ...{ folder, host, ruleFiles: [], targets: [{ job: 'keda', address: `${operator.address}:8080` }] },
+      ...{ folder, host: this.#scraper, ruleFiles: [], targets: [] },
       scrapeConfigs: [{ job_name: 'pods', file_sd_configs: [files] }],
     });
   }
@@ -125,7 +123,6 @@ export class LocalCluster {
   async stop(): Promise<void> {
     this.#isOver = true;
     await this.#discovering;
-    await this.#keda?.stop();
     await this.stopPrometheus();
     await this.#nodes.stop();
     await this.server.stop();
@@ -138,13 +135,12 @@ export class LocalCluster {
   }
 
   async #startKeda(): Promise<void> {
-    createDefinitions(this.server.cluster, ['prometheus-operator']);
-    const [scraper, operator, metrics] = this.#spare;
-    const folder = join(this.#folder, 'keda');
-    this.#keda = await Keda.start({ server: this.server, hosts: [operator, metrics], folder });
+    const { cluster } = this.server;
+    createDefinitions(cluster, ['prometheus-operator']);
+    await installKeda(cluster);
     const [name, core] = ['prometheus', this.#client.makeApiClient(CoreV1Api)];
     await core.createNamespace({ body: { metadata: { name: MONITORING } } });
-    await this.#standIn(name, MONITORING, { 'app.kubernetes.io/name': name }, scraper);
+    await this.#standIn(name, MONITORING, { 'app.kubernetes.io/name': name }, this.#scraper);
     writeTargets(this.#targetsFile, []);
     this.#discovering = this.#discover();
     await this.startPrometheus();

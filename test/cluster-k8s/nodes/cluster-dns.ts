@@ -14,7 +14,7 @@ export class ClusterDns {
       file,
       `. {\n  errors\n  kubernetes cluster.local {\n    kubeconfig ${kubeconfig}\n  }\n}\n`,
     );
-    this.#server = launch('coredns', ['-conf', file], { enter: host.enter });
+    this.#server = launch('coredns', ['-conf', file], host.enter);
   }
 
   /** The end of what it said. */

@@ -1,12 +1,14 @@
 /**
  * The images that the chart's pods name, out of the folder that `make images` makes: there is no registry. Ballast's own has its
- * entry point; NATS's is the same root with this machine's nats-server in it, Debian's and the sandbox's are just the root.
+ * entry point; NATS's is the same root with this machine's nats-server in it, those of operators have programs of build.sh, Debian's
+ * and the sandbox's are just the root.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { SERVERS } from '../../support/k8s/control-plane.ts';
 import { imageConfig, readStages } from '../../support/k8s/dockerfile.ts';
 import { PINS } from '../../support/k8s/modules.ts';
 import { IMAGE_ROOT } from '../../support/k8s/runc.ts';
@@ -24,18 +26,19 @@ interface Config {
   readonly User?: string;
 }
 
+/** An image of one program of build.sh. */
+export interface ProgramImage {
+  readonly name: string;
+  readonly program: string;
+  readonly path: string;
+}
+
 /** Makes a folder whose content, as a tar, is what `docker save` gives, and `ctr images import` reads. */
-export async function writeImages(folder: string): Promise<void> {
+export async function writeImages(folder: string, programs: readonly ProgramImage[]): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const nats = execFileSync('readlink', ['-f', which(natsProgram)], { encoding: 'utf8' }).trim();
   const root = await layer(folder, 'root.tar', ['-C', IMAGE_ROOT, '.']);
-  const rename = ['--transform', 's,.*,usr/local/bin/nats-server,'];
-  const server = await layer(folder, 'nats.tar', [
-    ...rename,
-    '-C',
-    dirname(nats),
-    nats.slice(dirname(nats).length + 1),
-  ]);
+  const server = await programLayer(folder, nats, '/usr/local/bin/nats-server');
   const { entrypoint, environment, user } = imageConfig(readStages(), 'ballast');
   const own = {
     Entrypoint: entrypoint,
@@ -48,12 +51,22 @@ export async function writeImages(folder: string): Promise<void> {
     image(folder, `docker.io/library/${PINS['DEBIAN_IMAGE']}`, [root], {}),
     image(folder, SANDBOX, [root], { Entrypoint: ['sleep', 'infinity'] }),
   ];
+  for (const { name, program, path } of programs) {
+    const layers = [root, await programLayer(folder, join(SERVERS, program), path)];
+    images.push(image(folder, name, layers, { Entrypoint: [path], User: user }));
+  }
   writeFileSync(join(folder, 'manifest.json'), JSON.stringify(images));
 }
 
 interface Layer {
   readonly file: string;
   readonly digest: string;
+}
+
+/** A layer of one program. */
+function programLayer(folder: string, program: string, path: string): Promise<Layer> {
+  const what = ['--transform', `s,.*,${path.slice(1)},`, '-C', dirname(program), basename(program)];
+  return layer(folder, `${basename(path)}.tar`, what);
 }
 
 async function layer(folder: string, file: string, what: readonly string[]): Promise<Layer> {

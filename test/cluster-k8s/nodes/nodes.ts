@@ -7,7 +7,7 @@ import type { ApiServer } from '../../support/k8s/control-plane.ts';
 import type { Host, TestNetwork } from '../../support/network.ts';
 import { ClusterDns } from './cluster-dns.ts';
 import { FolderVolumes } from './folder-volumes.ts';
-import { writeImages } from './images.ts';
+import { type ProgramImage, writeImages } from './images.ts';
 import { Node } from './node.ts';
 import { PolicyKeeper } from './policy-keeper.ts';
 
@@ -18,6 +18,8 @@ export interface NodesOptions {
   /** Of the network: one for each node, and one for a server of names. */
   readonly hosts: readonly Host[];
   readonly dns: Host;
+  /** Images beside those that the chart names. */
+  readonly programs: readonly ProgramImage[];
   readonly folder: string;
 }
 
@@ -43,7 +45,7 @@ export class Nodes {
   static async start(options: NodesOptions): Promise<Nodes> {
     const { server, folder } = options;
     const images = join(folder, 'images');
-    await writeImages(images);
+    await writeImages(images, options.programs);
     const config = new KubeConfig();
     config.loadFromFile(server.cluster.kubeconfig);
     const dns = new ClusterDns(options.dns, server.cluster.kubeconfig, folder);

@@ -73,15 +73,12 @@ export interface Issued {
 }
 
 /** An authority of its own, and a certificate of it for both ends, as the files ca.crt, tls.crt and tls.key of a folder. */
-export function issueCertificate(
-  folder: string,
-  { name, dnsNames = [] }: { readonly name: string; readonly dnsNames?: readonly string[] },
-): Issued {
+export function issueCertificate(folder: string, name: string): Issued {
   mkdirSync(folder, { recursive: true });
   const openssl = (...args: readonly string[]) =>
     execFileSync('openssl', args, { stdio: 'pipe', cwd: folder });
   openssl('req', '-x509', ...KEY, '-keyout', 'ca.key', '-out', 'ca.crt', '-subj', `/CN=${name}-authority`);
-  sign({ secretName: 'tls', commonName: name, dnsNames: [name, ...dnsNames] }, folder, openssl);
+  sign({ secretName: 'tls', commonName: name, dnsNames: [name] }, folder, openssl);
   const [authority, certificate, key] = ['ca.crt', 'tls.crt', 'tls.key'].map((file) => join(folder, file));
   return { authority: authority!, certificate: certificate!, key: key! };
 }

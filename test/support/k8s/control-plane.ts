@@ -153,7 +153,7 @@ export async function startApiServer(
     ...{ admin: 'system:masters', 'system:kube-proxy': '' },
     ...Object.fromEntries(nodes.map((node) => [userOfNode(node), 'system:nodes'])),
   });
-  const kubelet = issueCertificate(path('kubelet'), { name: 'kube-apiserver' });
+  const kubelet = issueCertificate(path('kubelet'), 'kube-apiserver');
   execFileSync('openssl', ['genrsa', '-out', path('accounts.key'), '2048'], { stdio: 'ignore' });
   const keys = ['--service-account-key-file', '--service-account-signing-key-file'];
   const server = launch('kube-apiserver', [
@@ -201,7 +201,7 @@ function writeTokens(file: string, users: Readonly<Record<string, string>>): Map
 /** By them it passes requests on to servers of more APIs, such as one of metrics, and shows those servers who asks. */
 function aggregationFlags(path: (name: string) => string): string[] {
   const proxy = 'front-proxy';
-  const { authority, certificate, key } = issueCertificate(path(proxy), { name: proxy });
+  const { authority, certificate, key } = issueCertificate(path(proxy), proxy);
   return [
     ...['--requestheader-client-ca-file', authority, '--requestheader-allowed-names', proxy],
     ...['--requestheader-username-headers', 'X-Remote-User'],
@@ -250,24 +250,13 @@ export interface Launched {
   readonly log: readonly string[];
 }
 
-interface LaunchOptions {
-  /** Words before the command. */
-  readonly enter?: readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
-}
-
 /** Flags of `setpriv`: the program ends with the process that starts it, too, even if nobody stops it. */
 export const WITH_PARENT = ['--pdeathsig', 'KILL'] as const;
 
-/** Starts a program of build.sh. */
-export function launch(
-  name: string,
-  args: readonly string[],
-  { enter = [], environment = {} }: LaunchOptions = {},
-): Launched {
+/** Starts a program of build.sh, by a command that begins with the words `enter`. */
+export function launch(name: string, args: readonly string[], enter: readonly string[] = []): Launched {
   const child = spawn('setpriv', [...WITH_PARENT, ...enter, join(SERVERS, name), ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, ...environment },
   });
   const log: string[] = [];
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
