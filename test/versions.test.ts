@@ -58,6 +58,7 @@ it('the cluster of tests is built from those modules', () => {
     etcd: `go.etcd.io/etcd/server/v3 v${PINS.ETCD}`,
     containerd: `github.com/containerd/containerd/v2 v${PINS.CONTAINERD}`,
     coredns: `github.com/coredns/coredns v${PINS.COREDNS}`,
+    'cert-manager': `github.com/cert-manager/cert-manager v${PINS.CERT_MANAGER}`,
   };
   for (const [folder, module] of Object.entries(modules))
     expect(text('test', 'cluster-k8s', folder, 'go.mod')).toContain(module);

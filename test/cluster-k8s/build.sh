@@ -1,9 +1,9 @@
 #!/bin/sh
-# Builds a control plane, what its nodes run, and KEDA, into a folder: sh test/cluster-k8s/build.sh FOLDER [NAME…].
+# Builds a control plane, what its nodes run, KEDA and cert-manager, into a folder: sh test/cluster-k8s/build.sh FOLDER [NAME…].
 # What is there is kept.
 set -eu
 all='etcd kube-apiserver kube-controller-manager kube-scheduler
-  containerd containerd-shim-runc-v2 ctr kubelet kube-proxy coredns keda-operator keda-adapter keda-webhooks'
+  containerd containerd-shim-runc-v2 ctr kubelet kube-proxy coredns keda-operator keda-adapter keda-webhooks cert-manager'
 [ $# -ge 1 ] || { echo "usage: build.sh FOLDER [NAME]…, of: $all" >&2; exit 1; }
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
@@ -48,7 +48,7 @@ for name in ${*:-$all}; do
       build containerd "github.com/containerd/containerd/v2/cmd/$name" \
         "-X github.com/containerd/containerd/v2/version.Version=v$CONTAINERD" "$folder/$name"
       ;;
-    coredns) CGO_ENABLED=0 build coredns . '' "$folder/$name" ;;
+    coredns | cert-manager) CGO_ENABLED=0 build "$name" . '' "$folder/$name" ;;
     etcd) build etcd go.etcd.io/etcd/server/v3 '' "$folder/$name" ;;
     keda-*)
       source=$(mktemp -d)

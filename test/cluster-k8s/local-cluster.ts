@@ -1,6 +1,6 @@
 /**
  * A cluster of this machine: Kubernetes's own control plane as processes, three nodes with its own kubelet (nodes/), and on request
- * KEDA with a Prometheus. Its users have a kubeconfig, and values of the chart that say where things are in it.
+ * KEDA with a Prometheus, and cert-manager. Its users have a kubeconfig, and values of the chart that say where things are in it.
  */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,6 +13,7 @@ import {
   PatchStrategy,
   setHeaderOptions,
 } from '@kubernetes/client-node';
+import { CERT_MANAGER_IMAGES, installCertManager, whyNoCertManager } from '../support/k8s/cert-manager.ts';
 import { type ApiServer, startApiServer, whyNoControlPlane, whyNot } from '../support/k8s/control-plane.ts';
 import { installKeda, KEDA_IMAGES, whyNoKeda } from '../support/k8s/keda.ts';
 import { createDefinitions } from '../support/k8s/modules.ts';
@@ -35,10 +36,11 @@ const MERGE = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
 export interface LocalOptions {
   /** With Prometheus, too. */
   readonly hasKeda?: boolean;
+  readonly hasCertManager?: boolean;
 }
 
 /** Why there can be none here; null if there can. */
-export function whyNoLocalCluster({ hasKeda = false }: LocalOptions): string | null {
+export function whyNoLocalCluster({ hasKeda = false, hasCertManager = false }: LocalOptions): string | null {
   return (
     whyNoControlPlane() ??
     whyNot([...NODE_PROGRAMS, 'coredns']) ??
@@ -47,6 +49,7 @@ export function whyNoLocalCluster({ hasKeda = false }: LocalOptions): string | n
     whyNoContainers() ??
     (hasNats ? null : 'nats-server is not there') ??
     (TestNetwork.isPossible() ? null : 'no network can be made') ??
+    (hasCertManager ? whyNoCertManager() : null) ??
     (hasKeda ? (whyNoKeda() ?? (hasPrometheus ? null : 'prometheus is not there')) : null)
   );
 }
@@ -74,7 +77,7 @@ export class LocalCluster {
   }
 
   /** Resolves when its nodes are ready, and a release can be installed. */
-  static async start({ hasKeda = false }: LocalOptions): Promise<LocalCluster> {
+  static async start({ hasKeda = false, hasCertManager = false }: LocalOptions): Promise<LocalCluster> {
     const folder = mkdtempSync(join(tmpdir(), 'ballast-'));
     chmodSync(folder, 0o755);
     const network = TestNetwork.create(MACHINES + NODES.length)!;
@@ -82,11 +85,12 @@ export class LocalCluster {
     const server = await startApiServer(join(folder, 'control-plane'), { host, nodes: NODES });
     const dns = network.hosts[1]!;
     const hosts = network.hosts.slice(MACHINES);
-    const programs = hasKeda ? KEDA_IMAGES : [];
+    const programs = [...(hasKeda ? KEDA_IMAGES : []), ...(hasCertManager ? CERT_MANAGER_IMAGES : [])];
     const nodes = await Nodes.start({ names: NODES, server, network, hosts, dns, programs, folder });
     const cluster = new LocalCluster(folder, network, server, nodes);
     await cluster.#standIn('kube-dns', 'kube-system', { 'k8s-app': 'kube-dns' }, dns);
     if (hasKeda) await cluster.#startKeda();
+    if (hasCertManager) await installCertManager(server.cluster);
     return cluster;
   }
 

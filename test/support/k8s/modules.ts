@@ -14,11 +14,12 @@ export const PINS = Object.fromEntries(
 );
 
 export const KEDA_MODULE = `github.com/kedacore/keda/v2@v${PINS['KEDA']}`;
+export const CERT_MANAGER_MODULE = `github.com/cert-manager/cert-manager@v${PINS['CERT_MANAGER']}`;
 
 /** Where the definitions of the kinds that the chart uses are. */
 const DEFINITIONS = {
   'keda': [KEDA_MODULE, 'config/crd/bases', /scaledobjects/],
-  'cert-manager': [`github.com/cert-manager/cert-manager@v${PINS['CERT_MANAGER']}`, 'deploy/crds', /certificates|issuers/],
+  'cert-manager': [CERT_MANAGER_MODULE, 'deploy/crds', /certificates|issuers/],
   'prometheus-operator': ['github.com/prometheus-operator/prometheus-operator@v0.85.0', 'example/prometheus-operator-crd', /podmonitors|prometheusrules/],
 } as const; // prettier-ignore
 
