@@ -27,7 +27,7 @@ demo: check-node setup-data build ## compare methods on long-tailed Fashion-MNIS
 	node dist/bundle/cli/main.js demo --parallel 2 $(ARGS)
 
 .PHONY: test
-test: check-node setup-tests check unit system ## everything that CI runs: checks, unit tests, build, system tests
+test: check-node setup-tests check unit system ## checks, unit tests, build, system tests
 
 .PHONY: check
 check: check-node $(NODE_MODULES) ## formatting, lint, types, protos

@@ -81,17 +81,28 @@ export class LocalCluster {
     const folder = mkdtempSync(join(tmpdir(), 'ballast-'));
     chmodSync(folder, 0o755);
     const network = TestNetwork.create(MACHINES + NODES.length)!;
-    const { address: host } = network;
-    const server = await startApiServer(join(folder, 'control-plane'), { host, nodes: NODES });
-    const dns = network.hosts[1]!;
-    const hosts = network.hosts.slice(MACHINES);
-    const programs = [...(hasKeda ? KEDA_IMAGES : []), ...(hasCertManager ? CERT_MANAGER_IMAGES : [])];
-    const nodes = await Nodes.start({ names: NODES, server, network, hosts, dns, programs, folder });
-    const cluster = new LocalCluster(folder, network, server, nodes);
-    await cluster.#standIn('kube-dns', 'kube-system', { 'k8s-app': 'kube-dns' }, dns);
-    if (hasKeda) await cluster.#startKeda();
-    if (hasCertManager) await installCertManager(server.cluster);
-    return cluster;
+    const undo: (() => void | Promise<void>)[] = [
+      () => rmSync(folder, { recursive: true }),
+      () => network.close(),
+    ];
+    try {
+      const { address: host } = network;
+      const server = await startApiServer(join(folder, 'control-plane'), { host, nodes: NODES });
+      undo.push(() => server.stop());
+      const dns = network.hosts[1]!;
+      const hosts = network.hosts.slice(MACHINES);
+      const programs = [...(hasKeda ? KEDA_IMAGES : []), ...(hasCertManager ? CERT_MANAGER_IMAGES : [])];
+      const nodes = await Nodes.start({ names: NODES, server, network, hosts, dns, programs, folder });
+      const cluster = new LocalCluster(folder, network, server, nodes);
+      undo.splice(0, undo.length, () => cluster.stop());
+      await cluster.#standIn('kube-dns', 'kube-system', { 'k8s-app': 'kube-dns' }, dns);
+      if (hasKeda) await cluster.#startKeda();
+      if (hasCertManager) await installCertManager(server.cluster);
+      return cluster;
+    } catch (thrown) {
+      for (const step of undo.reverse()) await step();
+      throw thrown;
+    }
   }
 
   get kubeconfig(): string {

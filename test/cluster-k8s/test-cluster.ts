@@ -109,11 +109,15 @@ export class TestCluster {
     if (others === '') await this.cluster.run('delete', DEFINITION, without, '--timeout=300s');
   }
 
-  /** The output of all containers, as far as it can be had. */
-  async transcript(): Promise<string> {
-    if (this.local !== null) return this.local.transcript;
-    const flags = ['-l', RELEASE_PODS, '--all-containers', '--prefix', '--tail=200', '--ignore-errors'];
+  /** The output of the release's containers, as far as it can be had. */
+  logs(): Promise<string> {
+    const flags = ['-l', RELEASE_PODS, '--all-containers', '--prefix', '--tail=1000', '--ignore-errors'];
     return this.kubectl('logs', ...flags, '--max-log-requests=50').catch(() => '');
+  }
+
+  /** The same, and what the nodes of a cluster of this machine said. */
+  async transcript(): Promise<string> {
+    return [await this.logs(), this.local?.transcript ?? ''].join('\n');
   }
 
   kubectl(...args: readonly string[]): Promise<string> {

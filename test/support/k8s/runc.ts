@@ -4,9 +4,10 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Host, TestNetwork } from '../network.ts';
 
 /** User and group of all containers. */
 export const USER = 10001;
@@ -20,12 +21,41 @@ export const IMAGE_ROOT = join(
 /** Debian's golang-github-containers-common: what Podman and, by the same list, Docker and containerd confine with. */
 const SECCOMP = '/usr/share/containers/seccomp.json';
 
+const PROBE_MS = 60_000;
+
 /** Why no container can be started here; null where one can. */
 export function whyNoContainers(): string | null {
   if (process.getuid?.() !== 0) return 'only root may';
   if (spawnSync('runc', ['--version']).status !== 0) return 'runc is not there';
   if (!existsSync(SECCOMP)) return `${SECCOMP} is not there: golang-github-containers-common`;
-  return existsSync(IMAGE_ROOT) ? null : 'no image: make images';
+  if (!existsSync(IMAGE_ROOT)) return 'no image: make images';
+  return whyNotStarted();
+}
+
+/** Starts a container that does nothing: a machine that is a container itself may forbid that, even to root. */
+function whyNotStarted(): string | null {
+  const folder = mkdtempSync(join(tmpdir(), 'ballast-probe-'));
+  const network = TestNetwork.create(1);
+  if (network === null) return 'no network can be made';
+  const id = `probe-${process.pid}`;
+  const [host] = network.hosts as [Host];
+  const plan = {
+    id,
+    hostname: id,
+    command: ['true'],
+    environment: new Map(),
+    mounts: [],
+    memoryBytes: 2 ** 28,
+  };
+  writeFileSync(
+    join(folder, 'config.json'),
+    JSON.stringify(specOf({ ...plan, network: host.namespace, folder })),
+  );
+  const words = ['--root', join(folder, 'runc'), 'run', '--bundle', folder, id];
+  const { status, stderr } = spawnSync('runc', words, { encoding: 'utf8', timeout: PROBE_MS });
+  network.close();
+  rmSync(folder, { recursive: true });
+  return status === 0 ? null : `no container starts: ${stderr.trim().split('\n').at(-1)}`;
 }
 
 export interface ContainerPlan {
