@@ -42,7 +42,7 @@ function whyNotStarted(): string | null {
   const plan = {
     id,
     hostname: id,
-    command: ['true'],
+    command: ['/bin/true'],
     environment: new Map(),
     mounts: [],
     memoryBytes: 2 ** 28,
