@@ -16,10 +16,10 @@ import { ECHO_ENTRY, echo, FIXTURES } from './fixtures/actors/echo.ts';
 import type { EchoServiceClient } from './fixtures/actors/echo.ts';
 import { type EchoNode, startEchoNode } from './support/echo-node.ts';
 
-let folder: string;
 /** Of an actor that is watched while it waits to be started again: longer than a busy machine takes to look. */
 const BACKOFF_MS = 5000;
 
+let folder: string;
 let node: Node;
 let pool: ChannelPool;
 let system: ActorSystem;

@@ -48,7 +48,6 @@ export function whyNoLocalCluster({ hasKeda = false, hasCertManager = false }: L
     whyNotRendered() ??
     whyNoContainers() ??
     (hasNats ? null : 'nats-server is not there') ??
-    (TestNetwork.isPossible() ? null : 'no network can be made') ??
     (hasCertManager ? whyNoCertManager() : null) ??
     (hasKeda ? (whyNoKeda() ?? (hasPrometheus ? null : 'prometheus is not there')) : null)
   );

@@ -5,7 +5,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream, mkdirSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { SERVERS } from '../../support/k8s/control-plane.ts';
@@ -36,7 +36,7 @@ export interface ProgramImage {
 /** Makes a folder whose content, as a tar, is what `docker save` gives, and `ctr images import` reads. */
 export async function writeImages(folder: string, programs: readonly ProgramImage[]): Promise<void> {
   mkdirSync(folder, { recursive: true });
-  const nats = execFileSync('readlink', ['-f', which(natsProgram)], { encoding: 'utf8' }).trim();
+  const nats = realpathSync(which(natsProgram));
   const root = await layer(folder, 'root.tar', ['-C', IMAGE_ROOT, '.']);
   const server = await programLayer(folder, nats, '/usr/local/bin/nats-server');
   const { entrypoint, environment, user } = imageConfig(readStages(), 'ballast');

@@ -82,11 +82,6 @@ export class Node {
     });
   }
 
-  /** Whether its machine is still there. */
-  get isOver(): boolean {
-    return this.#machine.exitCode !== null || this.#machine.signalCode !== null;
-  }
-
   /** The end of what its programs said. */
   get transcript(): string {
     return ['containerd', 'kubelet', 'kube-proxy']
@@ -98,7 +93,7 @@ export class Node {
 
   /** Ends it at once, as a machine without power does. */
   async stop(): Promise<void> {
-    if (!this.isOver) {
+    if (this.#machine.exitCode === null && this.#machine.signalCode === null) {
       const exited = once(this.#machine, 'exit');
       this.#machine.kill('SIGKILL');
       await exited;

@@ -41,7 +41,7 @@ export class Nodes {
     [this.#nodes, this.#dns, this.#keeper, this.#volumes] = [nodes, dns, keeper, volumes];
   }
 
-  /** Resolves when all are ready. @throws Error with what they said, where one ends or none gets ready */
+  /** Resolves when all are ready. @throws Error with what they said, where one does not get ready */
   static async start(options: NodesOptions): Promise<Nodes> {
     const { server, folder } = options;
     const images = join(folder, 'images');

@@ -1,6 +1,6 @@
 /**
  * Pods of the chart as containers of this machine (runc.ts). What a kubelet would do is done here: environment, volumes,
- * /etc/hosts in place of the cluster's DNS, hooks. test/cluster-k8s has an agent that does so for a real API server.
+ * /etc/hosts in place of the cluster's DNS, hooks. test/cluster-k8s has real kubelets.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';

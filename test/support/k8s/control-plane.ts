@@ -59,7 +59,7 @@ export class Cluster {
     return execute('kubectl', args, { env: this.#environment, input });
   }
 
-  /** Does not block, which an agent in the same process needs. @throws Error with what kubectl says. */
+  /** Does not block, so watches of the same process go on. @throws Error with what kubectl says. */
   async run(...args: readonly string[]): Promise<string> {
     const options = { env: this.#environment, maxBuffer: MAX_OUTPUT };
     return (await promisify(execFile)('kubectl', args, options)).stdout;

@@ -34,9 +34,9 @@ export function whyNoContainers(): string | null {
 
 /** Starts a container that does nothing: a machine that is a container itself may forbid that, even to root. */
 function whyNotStarted(): string | null {
-  const folder = mkdtempSync(join(tmpdir(), 'ballast-probe-'));
   const network = TestNetwork.create(1);
   if (network === null) return 'no network can be made';
+  const folder = mkdtempSync(join(tmpdir(), 'ballast-probe-'));
   const id = `probe-${process.pid}`;
   const [host] = network.hosts as [Host];
   const plan = {
