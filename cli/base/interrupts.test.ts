@@ -1,4 +1,7 @@
-import { EventEmitter } from 'node:events';
+import { spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import { join } from 'node:path';
+import { build } from 'esbuild';
 import { describe, expect, it } from 'vitest';
 import { keepExitCode, listenForInterrupts } from './interrupts.ts';
 
@@ -49,10 +52,37 @@ describe('listenForInterrupts', () => {
   });
 });
 
-it('keepExitCode: a signal after the command ends the process with the code that the command had', () => {
-  const { source, exits, interrupts } = setUp();
-  interrupts.release();
-  keepExitCode(0, source);
-  source.emit('SIGTERM');
-  expect(exits).toEqual([0]);
+describe('keepExitCode', () => {
+  it('ends the process with the code that its command had, when a signal comes after the command', () => {
+    const { source, exits, interrupts } = setUp();
+    interrupts.release();
+    keepExitCode(0, source);
+    source.emit('SIGTERM');
+    expect(exits).toEqual([0]);
+  });
+
+  it('holds while Node frees the heap of a process that ended by itself', async () => {
+    const module = join(import.meta.dirname, 'interrupts.ts');
+    const { outputFiles } = await build({
+      stdin: { contents: endingProgram(module), resolveDir: import.meta.dirname },
+      ...{ bundle: true, platform: 'node', write: false },
+    });
+    const program = outputFiles[0]!.text;
+    for (let attempt = 0; attempt < 8; attempt++) {
+      const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+      child.stdout.once('data', () => child.kill('SIGTERM'));
+      expect(await once(child, 'close')).toEqual([3, null]);
+    }
+  });
 });
+
+/** A program with a heap that takes long to free. It says when it ends. */
+function endingProgram(module: string): string {
+  return `
+    import { writeSync } from 'node:fs';
+    import { keepExitCode } from ${JSON.stringify(module)};
+    globalThis.heap = Array.from({ length: 300_000 }, (_, index) => ({ index }));
+    process.on('exit', () => writeSync(1, 'ending'));
+    process.exitCode = 3;
+    keepExitCode(3);`;
+}

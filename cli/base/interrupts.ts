@@ -19,17 +19,18 @@ export interface InterruptOptions {
 const RUN_NOTICE = 'Stopping; the last complete epoch is kept. Ctrl-C again ends it at once.';
 
 interface SignalSource {
-  on(name: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
+  on(name: 'SIGINT' | 'SIGTERM' | 'exit', listener: () => void): unknown;
   off(name: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
   exit(code: number): void;
 }
 
 /**
  * For a process whose command is over: a signal that comes while its last connections close ends it at once, with the
- * command's exit code instead of the signal's.
+ * command's exit code instead of the signal's. Node gives up its signal handlers before it frees its heap, so a process
+ * that ended by itself could still be killed then: this one leaves by `exit`, which keeps the handlers.
  */
 export function keepExitCode(code: number, source: SignalSource = process): void {
-  for (const name of ['SIGINT', 'SIGTERM'] as const) source.on(name, () => source.exit(code));
+  for (const name of ['SIGINT', 'SIGTERM', 'exit'] as const) source.on(name, () => source.exit(code));
 }
 
 /** Listens until `release`. `say` prints a line for a person. */
