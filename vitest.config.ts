@@ -34,8 +34,8 @@ const system = {
   setupFiles,
   expect: expectOptions,
   globalSetup: ['test/support/suite-folder.ts'],
-  testTimeout: 300_000,
-  hookTimeout: 600_000, // hooks do whole runs, and wait for those that other files do
+  testTimeout: 900_000, // what takes a minute alone takes five beside other work
+  hookTimeout: 1_200_000, // hooks do whole runs, and wait for those that other files do
 };
 
 export default defineConfig({

@@ -15,8 +15,8 @@ import { actorsOf } from './support/processes.ts';
 
 const isPossible = hasNats && TestNetwork.isPossible();
 const why = isPossible ? '' : ' (skipped: takes root, iproute2 and nats-server)';
-/** More than the nodes' leases, 3 s, and what it takes to notice their end. */
-const LONG_MS = 8000;
+/** More than the nodes' leases, 5 s, and what it takes to notice their end. */
+const LONG_MS = 12_000;
 
 describe.skipIf(!isPossible)(`two nodes and cut cables${why}`, () => {
   const prefix = `t${process.pid}cut`;

@@ -27,7 +27,7 @@ import { ServingProcess } from '../actors/serving/serving-process.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { hasNats, natsVersion, startNats, type NatsServer } from './support/nats.ts';
 
-const TTL_MS = 600;
+const TTL_MS = 1500;
 const PATIENCE_MS = 60_000;
 
 let folder: string;

@@ -16,21 +16,28 @@ export function drawn(stream: number, shape: readonly number[]): NdArray {
   return { dtype: 'float32', shape, data };
 }
 
-/** Parameters of these shapes, by their names' places in alphabetical order, counted from 1. */
-export function drawnParameters(shapes: Readonly<Record<string, readonly number[]>>): {
+/**
+ * Parameters of these shapes, by their names' places in alphabetical order, counted from 1. `shift` takes the channels of a
+ * ResNet's normalised units away from zero, to either side.
+ */
+export function drawnParameters(
+  shapes: Readonly<Record<string, readonly number[]>>,
+  shift = 0,
+): {
   params: ArrayMap;
   streams: ReadonlyMap<string, number>;
 } {
   const names = Object.keys(shapes).sort();
   const streams = new Map(names.map((name, i) => [name, i + 1]));
-  const values = names.map((name) => [name, parameter(streams.get(name)!, name, shapes[name]!)]);
+  const values = names.map((name) => [name, parameter(streams.get(name)!, name, shapes[name]!, shift)]);
   return { params: Object.fromEntries(values) as ArrayMap, streams };
 }
 
-function parameter(stream: number, name: string, shape: readonly number[]): NdArray {
+function parameter(stream: number, name: string, shape: readonly number[], shift: number): NdArray {
   const u = drawn(stream, shape);
   const [scale, offset] = scaleOf(name, shape);
-  return { ...u, data: u.data.map((value) => value * scale + offset) };
+  const ownShift = shape.length === 1 && name.endsWith('bias') ? shift : 0;
+  return { ...u, data: u.data.map((value) => value * scale + offset + Math.sign(value) * ownShift) };
 }
 
 function scaleOf(name: string, shape: readonly number[]): [scale: number, offset: number] {

@@ -15,7 +15,8 @@ def drawn(stream, shape):
     return torch.from_numpy(values.reshape(shape)).double()
 
 
-def parameter(stream, name, shape):
+def parameter(stream, name, shape, shift=0):
+    """`shift` takes the channels of a ResNet's normalised units away from zero, to either side."""
     u = drawn(stream, shape)
     if len(shape) == 4:
         return (u * float(np.sqrt(24 / np.prod(shape[1:])))).float().double()
@@ -23,8 +24,9 @@ def parameter(stream, name, shape):
         return (u * 0.1).float().double()
     if name.endswith("running_var"):
         return (u + 1.5).float().double()
-    is_scale = name.endswith("weight")
-    return (u * 0.4 + (0.6 if is_scale else 0)).float().double()
+    if name.endswith("weight"):
+        return (u * 0.4 + 0.6).float().double()
+    return (u * 0.4 + (u.sign() * shift if name.endswith("bias") else 0)).float().double()
 
 
 def summary(stream, tensor):

@@ -6,7 +6,7 @@ import { ballast, Cli, type CliOptions } from './cli.ts';
 import { actorsOf } from './processes.ts';
 
 /** Short, so that a lost node is soon noticed; long enough for a busy machine. */
-const LEASE_SECONDS = '3';
+const LEASE_SECONDS = '5';
 const GRACE_SECONDS = '5';
 
 export interface TestNode {

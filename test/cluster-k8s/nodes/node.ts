@@ -51,6 +51,8 @@ export class Node {
   readonly #folder: string;
   readonly #cgroup: string;
   readonly #machine: ChildProcess;
+  /** Resolves when it has ended, by itself or by `stop`. */
+  readonly ended: Promise<unknown>;
 
   /** Starts it. */
   constructor(options: NodeOptions) {
@@ -80,6 +82,7 @@ export class Node {
         },
       },
     });
+    this.ended = once(this.#machine, 'exit');
   }
 
   /** The end of what its programs said. */
@@ -93,11 +96,8 @@ export class Node {
 
   /** Ends it at once, as a machine without power does. */
   async stop(): Promise<void> {
-    if (this.#machine.exitCode === null && this.#machine.signalCode === null) {
-      const exited = once(this.#machine, 'exit');
-      this.#machine.kill('SIGKILL');
-      await exited;
-    }
+    this.#machine.kill('SIGKILL');
+    await this.ended;
     await removeCgroup(this.#cgroup);
     rmSync(this.#folder, { recursive: true, force: true });
   }

@@ -41,7 +41,7 @@ export class Nodes {
     [this.#nodes, this.#dns, this.#keeper, this.#volumes] = [nodes, dns, keeper, volumes];
   }
 
-  /** Resolves when all are ready. @throws Error with what they said, where one does not get ready */
+  /** Resolves when all are ready. @throws Error with what they said, where one ends or does not get ready */
   static async start(options: NodesOptions): Promise<Nodes> {
     const { server, folder } = options;
     const images = join(folder, 'images');
@@ -53,7 +53,7 @@ export class Nodes {
     const keeper = PolicyKeeper.isPossible ? await PolicyKeeper.start(config, nodes) : null;
     const all = new Nodes(nodes, dns, keeper, await giveVolumes(config, join(folder, 'volumes')));
     try {
-      await all.#areReady(server);
+      await Promise.race([all.#areReady(server), all.#anEnd()]);
     } catch (thrown) {
       const { transcript } = all;
       await all.stop();
@@ -67,6 +67,12 @@ export class Nodes {
       await cluster.wait(`node/${name}`, 'create');
       await cluster.wait(`node/${name}`, 'condition=Ready');
     }
+  }
+
+  /** @throws Error when a node has ended */
+  async #anEnd(): Promise<void> {
+    const name = await Promise.race(this.#nodes.map(async (node) => (await node.ended, node.name)));
+    throw new Error(`${name} ended`);
   }
 
   /** The end of what their programs said. */
