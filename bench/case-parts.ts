@@ -9,7 +9,7 @@ import { foldIn, keyFromSeed, normal } from '../tensor/random.ts';
 /** One case. */
 export interface ComputeCase {
   readonly name: string;
-  /** What `perSecond` counts: images or steps. */
+  /** The unit of `perSecond`: images or steps. */
   readonly unit: string;
   /** Units of one run. */
   readonly units: number;

@@ -1,6 +1,6 @@
 /**
- * What `kubectl describe` and `kubectl events` tell of a run: the difference between two statuses of its object, as Kubernetes
- * events. Each is written once its status is, and never again: if one is lost with its controller, only the status shows it.
+ * Kubernetes events of a run, which `kubectl describe` and `kubectl events` show: the difference between two statuses of its
+ * object. Each is written once its status is, and never again: if one is lost with its controller, only the status shows it.
  */
 import { wasMade } from './next-step.ts';
 import type { Condition, Phase, Status, SynthesisRun } from './synthesis-run.ts';
@@ -16,7 +16,7 @@ export interface RunEvent {
 /** The API server refuses longer ones. */
 const MAX_NOTE = 1024;
 
-/** What there is to tell when `object`, with the status that it has, gets the status `now`. */
+/** The events of a change of status: from the one that `object` has to `now`. */
 export function eventsOf(object: SynthesisRun, now: Status): RunEvent[] {
   const events = [problemIn(object, now), madeIn(object, now), phaseIn(object, now)];
   return events.flatMap((event) => (event === null ? [] : [{ ...event, note: cut(event.note) }]));

@@ -111,7 +111,7 @@ export async function loadDataset(
   };
 }
 
-/** What images are brought to: the configured size and channels, otherwise those of the data. */
+/** Size and channels of all images: as configured, otherwise those of the data. */
 function formOf(config: DataConfig, { first, sizes, scale }: Survey, mixedSize: number | null) {
   const side = config.imageSize ?? (sizes.length > 1 ? mixedSize : null);
   const shape: Shape = {

@@ -154,6 +154,10 @@ describe('ImageFolder mistakes', () => {
 
   it('a test class that train does not have', async () => {
     await putImages('train/cat/1.png', 'train/dog/1.png', 'test/fox/1.png');
+    expect(await refusal()).toBe(
+      'ROOT/test: none of its folders (fox) is a class of train (cat, dog); name them as there, or give --data with the folder of train alone',
+    );
+    await putImages('test/cat/1.png');
     expect(await refusal()).toBe("ROOT/test/fox: class 'fox' is not among the train classes (cat, dog)");
   });
 });

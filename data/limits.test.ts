@@ -290,6 +290,13 @@ describe('CSV', () => {
     );
   });
 
+  it('with more fields than rows and columns could hold', async () => {
+    write(file(), `path,label${',x'.repeat(30_000)}\n${'a,b\n'.repeat(3000)}`);
+    expect(await refusal(() => readTable(file()))).toBe(
+      'DIR/x.csv: has 3000 rows of 30002 columns, above the limit of 67108864 fields; leave columns out',
+    );
+  });
+
   it('that is too large', async () => {
     write(file(), 'path,label\n');
     truncateSync(file(), 2 ** 27 + 1);

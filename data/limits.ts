@@ -21,6 +21,8 @@ export const MAX_NPY_HEADER_BYTES = 65_536;
 /** Bytes of a CSV file. */
 export const MAX_TABLE_BYTES = 2 ** 27;
 export const MAX_TABLE_ROWS = 2_000_000;
+/** Rows times columns: a short row has a field for each column too. */
+export const MAX_TABLE_CELLS = 2 ** 26;
 /** Characters of one row. */
 export const MAX_ROW_CHARACTERS = 65_536;
 

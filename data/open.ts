@@ -1,6 +1,6 @@
 /** Finds the reader of a source: by the configured format, otherwise by the content of the path. */
 import { stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { readStart } from '../common/bounded-file.ts';
 import { errorCode, readableError, UserError } from '../common/errors.ts';
 import type { DataConfig } from '../config/data-config.ts';
@@ -8,9 +8,10 @@ import { FASHION_MNIST, FASHION_MNIST_CLASSES, readFashionMnist, type Places } f
 import { isIdxFolder, readIdxFolder } from './idx.ts';
 import { looksLikeImage } from './image-header.ts';
 import { ImageIndex } from './layout/find-image.ts';
-import { readFolder } from './layout/folder-source.ts';
+import { readableTables, readFolder } from './layout/folder-source.ts';
+import { lookedAt, otherFiles, otherFormat } from './layout/other-formats.ts';
 import { readTables } from './layout/table-source.ts';
-import { imagesOf, isFolder, readTree } from './layout/tree.ts';
+import { allFolders, imagesOf, isFolder, readTree } from './layout/tree.ts';
 import { MAX_ARCHIVE_BYTES } from './limits.ts';
 import { readNpz } from './npz.ts';
 import type { Items, SkippedImage, Source } from './source.ts';
@@ -70,7 +71,8 @@ async function openFolder(config: DataConfig, path: string): Promise<Source> {
     const source = await readFolder(path, config, readings);
     if (source) return source;
   }
-  const { archives } = format === 'auto' || format === 'npz' ? await readTree(path) : { archives: [] };
+  const tree = await readTree(path);
+  const archives = format === 'auto' || format === 'npz' ? tree.archives : [];
   if (archives.length > 1)
     throw new UserError(
       `${path}: holds ${archives.length} NPZ files (${listed(archives.map(({ name }) => name))}); name one as data.source (--data ${archives[0]!.file})`,
@@ -78,8 +80,10 @@ async function openFolder(config: DataConfig, path: string): Promise<Source> {
   if (archives[0]) return readNpz(archives[0].file);
   if (format === 'npz' || format === 'csv')
     throw new UserError(`${path}: format ${format} needs a .${format} file, or a folder with just one`);
+  const below = [...allFolders(tree)];
+  const tables = await readableTables(below.flatMap((folder) => folder.tables));
   throw new UserError(
-    `${path}: holds no data of a known format; expected <class>/*.jpg, train/<class>/*.jpg, a CSV of image names and labels, a MedMNIST .npz or IDX files`,
+    `${path}: holds no data of a known format${lookedAt(otherFiles(below), tables)}; expected <class>/*.jpg, train/<class>/*.jpg, a CSV of image names and labels, a MedMNIST .npz or IDX files`,
   );
 }
 
@@ -89,6 +93,8 @@ async function openFolder(config: DataConfig, path: string): Promise<Source> {
  */
 async function openFile(config: DataConfig, path: string): Promise<Source> {
   const { format } = config;
+  const other = otherFormat(basename(path));
+  if (other !== null) throw new UserError(`${path}: is not read (${other.noun}): ${other.remedy}`);
   if (format === 'npz' || (format === 'auto' && (/\.npz$/i.test(path) || (await isZip(path)))))
     return readNpz(path);
   if (await looksLikeImage(path))

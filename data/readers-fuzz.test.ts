@@ -58,6 +58,9 @@ const NPZ = zipBytes([
 ]);
 const IDX = idxBytes([2, 2, 2], [1, 2, 3, 4, 5, 6, 7, 8]);
 const CSV = Buffer.from('path,label,"a ""note"""\na.png,cat,"x,y"\nb.png,dog,\n');
+const OBJECTS = Buffer.from(
+  '{"path":"a.png","label":"cat","box":[1,2]}\n{"path":"b.png","label":null,"n":1.5}\n',
+);
 const MODEL = encodeSafetensors({ a: float32([2, 2], [1, 2, 3, 4]), b: float32([1], [5]) }, { note: 'x' });
 
 async function expectSound(
@@ -67,7 +70,7 @@ async function expectSound(
 ): Promise<void> {
   let refused = 0;
   for (let round = 0; round < ROUNDS; round++) {
-    const file = join(folder.path, `${name}-${round}`);
+    const file = join(folder.path, `${round}-${name}`);
     write(file, damaged(good, name, round));
     const thrown: unknown = await read(file).then(
       () => null,
@@ -86,6 +89,7 @@ it.each([
   ['idx', IDX, (file: string) => readIdx(file, 3)],
   ['idx.gz', gzipSync(IDX), (file: string) => readIdx(file, 3)],
   ['csv', CSV, readTable],
+  ['rows.jsonl', OBJECTS, readTable],
 ] as const)('%s', async (name, good, read) => {
   await expectSound(name, good, read);
 });

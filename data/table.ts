@@ -1,12 +1,13 @@
 /**
- * CSV files as rows by column name, with line numbers for messages, as programs write them: UTF-8, UTF-16 or
+ * CSV files, and files of a JSON object a line, as rows by column name, with line numbers for messages, as programs write them: UTF-8, UTF-16 or
  * Windows-1252; comma, semicolon, tab or bar; comment lines on top; quotes inside of fields; a comma after the last
  * column. Text comes out in Unicode NFC. Refused, with the line: rows that have more values than there are columns.
  */
+import { extname } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { readBounded } from '../common/bounded-file.ts';
 import { errorCode, toError, UserError } from '../common/errors.ts';
-import { MAX_ROW_CHARACTERS, MAX_TABLE_BYTES, MAX_TABLE_ROWS } from './limits.ts';
+import { MAX_ROW_CHARACTERS, MAX_TABLE_BYTES, MAX_TABLE_CELLS, MAX_TABLE_ROWS } from './limits.ts';
 import { plainName } from './layout/names.ts';
 
 export interface Table {
@@ -24,11 +25,13 @@ export interface Row {
   readonly values: readonly string[];
 }
 
+const OBJECTS = new Set(['.jsonl', '.ndjson']);
 const DELIMITERS = [',', ';', '\t', '|'];
 
-/** Reads a CSV file with a header. Throws UserError with file and line. */
+/** Reads a CSV file with a header, or JSON lines by the file's ending. Throws UserError with file and line. */
 export async function readTable(file: string): Promise<Table> {
   const { text, notes } = decodeText(file, await readBounded(file, MAX_TABLE_BYTES));
+  if (OBJECTS.has(extname(file).toLowerCase())) return tableOfObjects(file, text, notes);
   const comments = /^(?:[ \t]*#[^\n]*\n)+/.exec(text.slice(0, MAX_ROW_CHARACTERS))?.[0] ?? '';
   const body = text.slice(comments.length);
   const above = comments.split('\n').length - 1;
@@ -38,10 +41,63 @@ export async function readTable(file: string): Promise<Table> {
   );
   const [first, ...rest] = parseRows(file, body, delimiter, above);
   if (!first || rest.length === 0) throw new UserError(`${file}: has no rows under its header`);
-  if (rest.length > MAX_TABLE_ROWS)
-    throw new UserError(`${file}: has more rows than the limit of ${MAX_TABLE_ROWS}; refused`);
   const columns = withoutEmptyEnd(first.values);
+  checkSize(file, rest.length, columns.length);
   return { file, columns, rows: rest.map((row) => fitted(file, columns, row)), notes };
+}
+
+function checkSize(file: string, rows: number, columns: number): void {
+  if (rows > MAX_TABLE_ROWS)
+    throw new UserError(`${file}: has more rows than the limit of ${MAX_TABLE_ROWS}; refused`);
+  if (rows * columns > MAX_TABLE_CELLS)
+    throw new UserError(
+      `${file}: has ${rows} rows of ${columns} columns, above the limit of ${MAX_TABLE_CELLS} fields; leave columns out`,
+    );
+}
+
+/** Columns are the keys whose values are never lists or objects. */
+function tableOfObjects(file: string, text: string, notes: readonly string[]): Table {
+  const lines = text.split('\n', MAX_TABLE_ROWS + 2);
+  checkSize(file, lines.length - 1, 1);
+  const objects = lines
+    .map((line, i) => ({ line: i + 1, text: line.trim() }))
+    .filter((row) => row.text !== '')
+    .map((row) => ({ line: row.line, values: objectOf(row.text, `${file} line ${row.line}`) }));
+  if (objects.length === 0) throw new UserError(`${file}: has no rows`);
+  const keys = new Set<string>();
+  const deep = new Set<string>();
+  for (const { values } of objects)
+    for (const [key, value] of values) (value === null ? deep : keys).add(key);
+  const columns = [...keys].filter((key) => !deep.has(key));
+  checkSize(file, objects.length, columns.length);
+  return {
+    ...{ file, columns },
+    rows: objects.map(({ line, values }) => ({ line, values: columns.map((key) => values.get(key) ?? '') })),
+    notes: [
+      ...notes,
+      ...(deep.size > 0 ? [`${file}: lists and objects are not read: ${listed([...deep])}`] : []),
+    ],
+  };
+}
+
+/** Texts by key; null for a list or an object. */
+function objectOf(text: string, where: string): ReadonlyMap<string, string | null> {
+  if (text.length > MAX_ROW_CHARACTERS)
+    throw new UserError(`${where}: is longer than the limit of ${MAX_ROW_CHARACTERS} characters`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (thrown) {
+    throw new UserError(`${where}: is not JSON (${toError(thrown).message})`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new UserError(`${where}: is not a JSON object, such as {"file_name": "1.png", "label": "cat"}`);
+  return new Map(
+    Object.entries(value).map(([key, each]) => [
+      key.normalize('NFC'),
+      typeof each === 'object' && each !== null ? null : String(each ?? '').trim(),
+    ]),
+  );
 }
 
 function decodeText(file: string, bytes: Buffer): { text: string; notes: string[] } {

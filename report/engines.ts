@@ -1,6 +1,6 @@
-/** What the actors of a run computed on, as environment.json lists it and reports tell it. */
+/** Engines and devices of the actors of a run, as environment.json lists them and reports show them. */
 
-/** What an actor's process computed on, as tensor/program.ts describes it. */
+/** The engine and device of an actor's process, as tensor/program.ts describes them. */
 export interface ActorEngine {
   readonly actor: string;
   /** Engine, version, device, and the adapter where it is known. */

@@ -30,7 +30,7 @@ export function isAnyArray(node: Tree<NdArray>): node is NdArray {
   return node instanceof DeviceArray || ('data' in node && ArrayBuffer.isView(node.data));
 }
 
-/** The same tree in memory. What was on the GPU is freed there. */
+/** The same tree in memory. Arrays on the GPU are freed there. */
 export async function fetchTree<T extends Tree<NdArray>>(tree: T): Promise<T> {
   const kept = deviceArraysOf(tree);
   if (kept.length === 0) return tree;

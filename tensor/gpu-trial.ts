@@ -22,7 +22,7 @@ export type Trial =
       readonly cpuMs: number;
     };
 
-/** What the trial prints as its last line. */
+/** The trial's last line of output. */
 export type TrialResult = { readonly failure: string } | { readonly gpuMs: number; readonly cpuMs: number };
 
 const LIMIT_MS = 60_000;

@@ -23,7 +23,7 @@ const MICROSOFT_OPERATORS = new Set(['FusedMatMul', 'QuickGelu']);
 
 const OPERATORS_OF = { standard: standardOperators, webgpu: webGpuOperators };
 
-/** What a graph is written for (`GraphBuilder.encode`): a block size, a restricted set of operators, or neither. */
+/** The target of a graph (`GraphBuilder.encode`): a block size, a restricted set of operators, or neither. */
 export type GraphTarget = number | null | keyof typeof OPERATORS_OF;
 
 export interface EncodedGraph {

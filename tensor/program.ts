@@ -43,7 +43,7 @@ export interface EngineOptions {
   readonly device?: DeviceName | undefined;
 }
 
-/** What computes in a process, for the records of a run. */
+/** The engine and device of a process, for the records of a run. */
 export interface EngineFacts {
   /** Engine, version, device, and the adapter where it is known: `onnxruntime-node 1.30.0 webgpu on GeForce`. */
   readonly engine: string;

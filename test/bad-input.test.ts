@@ -21,7 +21,7 @@ beforeAll(async () => {
 /** The folder of a run that failed before it began: it holds logs, and no results that could pass for a run's. */
 const HARMLESS = ['events.jsonl', 'logs', 'metrics.jsonl'];
 
-/** What a command printed, without the lines in which a busy machine tells how far it is with decoding. */
+/** The output of a command, without the lines in which a busy machine tells how far it is with decoding. */
 const printed = ({ stdout }: CliEnd) => stdout.replaceAll(/^decoding: .*\n/gm, '');
 
 /** Expects exactly one line on stderr, which matches, and no run in `dir`. */

@@ -1,6 +1,6 @@
 /**
  * Dashboards, rules and autoscaler queries against a real Prometheus, which scrapes a coordinator with two runs and a second
- * node while one of their workers is killed. What no exporter here serves comes from recorded pages (test/fixtures/monitoring),
+ * node while one of their workers is killed. Metrics that no exporter here serves come from recorded pages (test/fixtures/monitoring),
  * whose first lines say where they are from.
  */
 import { execFileSync } from 'node:child_process';

@@ -33,7 +33,7 @@ export interface ActorRuntime {
   saveState(state: unknown): Promise<void>;
 }
 
-/** What `start` returns: the actor's handlers and hooks. */
+/** The result of `start`: the actor's handlers and hooks. */
 export interface StartedActor<Handlers> {
   readonly handlers: Implementation<Handlers, CallContext>;
   /** Groups of methods by name; calls within a group wait only for each other. */

@@ -59,7 +59,7 @@ function forUsers(cluster: Cluster, onDrained: () => void): Omit<Methods, keyof 
   };
 }
 
-/** What the processes of actors report to their node. */
+/** Reports of the processes of actors to their node. */
 function forActors(supervisor: Supervisor, heartbeatMs: number): ForActors {
   return {
     register({ actorId, incarnation, address, metricsAddress }) {
@@ -73,7 +73,7 @@ function forActors(supervisor: Supervisor, heartbeatMs: number): ForActors {
   };
 }
 
-/** What other nodes ask of this one. */
+/** Requests of other nodes to this one. */
 function forNodes(cluster: Cluster, supervisor: Supervisor): ForNodes {
   return {
     place({ spec, firstIncarnation, movedBecause, stateJson, homeNodeId }) {

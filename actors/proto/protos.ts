@@ -87,7 +87,7 @@ export function callsOf<Client>(service: Service<Client, unknown>, maker: CallMa
   return calls as Calls<Client>;
 }
 
-/** What a handler returns; it may return nothing where the message has no fields. */
+/** A handler's result; it may return nothing where the message has no fields. */
 type Answer<Response> = Response | (keyof Response extends never ? void : never);
 
 type ImplementationOf<Handler, Context> =

@@ -35,7 +35,7 @@ export interface GpuRow {
   readonly rounds: number;
   /** Most resident memory of our process. */
   readonly hostBytes: number;
-  /** What our process holds on the card; what PyTorch held there at its peak. Null where nobody tells. */
+  /** Memory of our process on the card, and PyTorch's peak there. Null where no driver tells. */
   readonly deviceBytes: number | null;
   readonly peerDeviceBytes: number | null;
   /** Over the bus in one step. */
@@ -93,7 +93,7 @@ async function measureWith(child: ChildProcess, options: Measured): Promise<GpuR
   const { units, unit, compileSeconds } = await told<Ready>(child, signal);
   const ours = await turnOf((times) => ask(child, times, signal));
   const memoryAfter = await deviceMemoryBytes();
-  // What the peer is asked cannot be taken back: it answers in order, so a later request waits for this one's answer.
+  // A request to the peer cannot be taken back: it answers in order, so a later request waits for this one's answer.
   const within = <T>(work: Promise<T>) => withLimits(work, { deadlineMs: Infinity, signal }, metric);
   const theirs = peer === null ? null : await within(peerTurn(peer, metric, folder));
   const rounds: { ours: number; theirs: number | null }[] = [];

@@ -65,7 +65,7 @@ export function describeToken(flags: TokenFlags, nowMs = Date.now()): string {
   ].join('\n');
 }
 
-/** What the token's holder may do, how often and until when. */
+/** Permissions of the token's holder, the rate of its requests, and the end of its validity. */
 function permissionOf({ name, scope, rate, burst, expiresDays }: TokenFlags, nowMs: number) {
   if (!TOKEN_NAME.test(name)) {
     throw new UserError(`--name ${name}: use 1 to 63 letters, digits, '-', '_' and '.'`);

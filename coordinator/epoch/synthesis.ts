@@ -59,7 +59,7 @@ export interface SynthesisOutcome {
   readonly images: number;
   readonly shardsRedone: number;
   readonly seconds: number;
-  /** What the workers computed on; one of them more than once, if it came back on another device. */
+  /** Engines and devices of the workers; a worker appears twice if it came back on another device. */
   readonly engines: readonly ActorEngine[];
 }
 

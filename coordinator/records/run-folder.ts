@@ -32,7 +32,7 @@ export interface EnvironmentEntry {
   readonly seed: number;
   readonly workers: number;
   readonly facts: Readonly<Record<string, string>>;
-  /** What the actors of this start computed on; absent in records of earlier versions. */
+  /** Engines and devices of the actors of this start; absent in records of earlier versions. */
   readonly engines?: readonly ActorEngine[];
 }
 
@@ -167,7 +167,7 @@ export class RunFolder {
     await this.#writeStarts([...starts.slice(0, -1), { ...latest, engines: all }]);
   }
 
-  /** What the actors of all starts computed on. @throws UserError if environment.json is damaged */
+  /** Engines and devices of the actors of all starts. @throws UserError if environment.json is damaged */
   async readEngines(): Promise<ActorEngine[]> {
     return (await this.#readStarts()).flatMap((start) => start.engines ?? []);
   }

@@ -7,8 +7,8 @@ import { UserError } from '../../common/errors.ts';
 import { compareNames } from '../natural-order.ts';
 import type { Items, Source } from '../source.ts';
 import { listed } from '../table.ts';
-import { type Layout, unusedFiles, type Unused, describeUnused } from './layout.ts';
-import { SPLITS, splitOfName, type SplitName } from './names.ts';
+import { alike, type Layout, unusedFiles, type Unused, describeUnused } from './layout.ts';
+import { SPLITS, splitAmongWords, splitOfName, type SplitName } from './names.ts';
 import { type Folder, imagesOf } from './tree.ts';
 
 /** A folder of images of one class and split. */
@@ -45,7 +45,34 @@ export function splitFolders(top: Folder): Map<SplitName, Folder[]> | null {
     const split = splitOfName(folder.name);
     if (split !== null && folder.imageCount > 0) found.set(split, [...(found.get(split) ?? []), folder]);
   }
-  return found.has('train') ? found : null;
+  return found.has('train') ? found : splitsAmongWords(top);
+}
+
+/**
+ * `seg_train/`, `seg_test/`, `seg_pred/`: names that share all words but the split, on folders that hold the same classes. Null for
+ * others.
+ */
+function splitsAmongWords(top: Folder): Map<SplitName, Folder[]> | null {
+  const found = new Map<SplitName, Folder[]>();
+  const words = new Set<string>();
+  for (const folder of top.folders.filter(({ imageCount }) => imageCount > 0)) {
+    const named = splitAmongWords(folder.name);
+    if (named === null) continue;
+    words.add(named.others);
+    found.set(named.split, [...(found.get(named.split) ?? []), folder]);
+  }
+  const classes = [...found.values()]
+    .flat()
+    .map((folder) => unwrapped(folder).folders.map(({ name }) => name));
+  const isShared = classes.every((names) => names.some((name) => classes[0]!.includes(name)));
+  return found.has('train') && found.size > 1 && words.size === 1 && isShared ? found : null;
+}
+
+/** The folder in which a split's classes begin: `train/images/<class>/`. */
+export function unwrapped(folder: Folder): Folder {
+  const inner = folder.folders.filter(({ imageCount }) => imageCount > 0);
+  const isWrapper = folder.images.length === 0 && inner.length === 1 && inner[0]!.images.length === 0;
+  return isWrapper ? unwrapped(inner[0]!) : folder;
 }
 
 /** `<class>/train/*.jpg`: each folder holds folders named after splits, and nothing else of relevance. */
@@ -88,37 +115,52 @@ export function readClassFolders(
 ): Source {
   const trained = folders.filter(({ split }) => split === 'train').map(({ name }) => name);
   const classes = [...new Set(trained)].sort(compareNames);
-  const positions = new Map(classes.map((name, index) => [name, index]));
-  const items = (split: SplitName): Items | null => {
-    const chosen = folders.filter((folder) => folder.split === split);
-    if (chosen.length === 0) return null;
-    const labels: number[] = [];
-    const ids: string[] = [];
-    const files: string[] = [];
-    for (const { name, folder, path } of chosen) {
-      const label = positions.get(name);
-      if (label === undefined)
-        throw new UserError(
-          `${folder.file}: class '${name}' is not among the train classes (${listed(classes)})`,
-        );
-      for (const image of imagesOf(folder)) {
-        labels.push(label);
-        ids.push(`${path}/${image.id}`);
-        files.push(image.file);
-      }
-    }
-    return {
-      ...{ labels: Int32Array.from(labels), ids },
-      groups: groups && ids.map(groups),
-      pixels: { kind: 'files', files },
-    };
-  };
   if (classes.length === 0)
     throw new UserError(
       `${root}: has no class folders; expected ${root}/<class>/*.jpg or ${root}/train/<class>/*.jpg`,
     );
-  const [train, validation, test] = SPLITS.map(items);
-  return { classes, train: train!, validation: validation!, test: test!, skipped: [], layout };
+  const [train, validation, test] = SPLITS.map((split) =>
+    itemsOf(
+      folders.filter((folder) => folder.split === split),
+      classes,
+      groups,
+    ),
+  );
+  const doubts = [...layout.doubts, ...alike(classes)];
+  return {
+    ...{ classes, train: train!, validation: validation!, test: test!, skipped: [] },
+    layout: { ...layout, doubts },
+  };
+}
+
+/** Images of the folders of one split; null for none. */
+function itemsOf(
+  chosen: readonly ClassFolder[],
+  classes: readonly string[],
+  groups: Groups | null,
+): Items | null {
+  if (chosen.length === 0) return null;
+  const positions = new Map(classes.map((name, index) => [name, index]));
+  const labels: number[] = [];
+  const ids: string[] = [];
+  const files: string[] = [];
+  for (const { name, folder, path } of chosen) {
+    const label = positions.get(name);
+    if (label === undefined)
+      throw new UserError(
+        `${folder.file}: class '${name}' is not among the train classes (${listed(classes)})`,
+      );
+    for (const image of imagesOf(folder)) {
+      labels.push(label);
+      ids.push(`${path}/${image.id}`);
+      files.push(image.file);
+    }
+  }
+  return {
+    ...{ labels: Int32Array.from(labels), ids },
+    groups: groups && ids.map(groups),
+    pixels: { kind: 'files', files },
+  };
 }
 
 /** Entries of `top` that are not used: loose images, other folders, other files. */

@@ -16,10 +16,12 @@ import {
   splitFolders,
   splitsInClasses,
   unusedIn,
+  unwrapped,
 } from './class-folders.ts';
 import { chooseGroup, chooseId, isManifest } from './columns.ts';
 import { ImageIndex } from './find-image.ts';
 import { type Unused, unusedFiles } from './layout.ts';
+import { lookedAt, type OtherFiles, otherFiles } from './other-formats.ts';
 import { SPLITS, splitOfName, splitWithinName, type SplitName } from './names.ts';
 import { readTables, type TablePart } from './table-source.ts';
 import { type Entry, type Folder, type FoundImage, imagesOf, readTree } from './tree.ts';
@@ -35,7 +37,9 @@ interface Place {
   /** Where splits or classes begin. */
   readonly top: Folder;
   readonly whole: Folder;
-  /** Tables of `top` and of the folders above it. */
+  /** `top` and the folders above it. */
+  readonly above: readonly Folder[];
+  /** Tables of `above`. */
   readonly tables: readonly Table[];
   readonly evidence: readonly string[];
   readonly images: readonly FoundImage[];
@@ -46,8 +50,8 @@ interface Place {
 export async function readFolder(root: string, options: Options, readings: Readings): Promise<Source | null> {
   const whole = await readTree(root);
   if (whole.imageCount === 0) return null;
-  const { top, tables, evidence } = await findTop(whole);
-  const place = { root, top, whole, tables, evidence, images: imagesOf(whole), options };
+  const place = { ...(await findTop(whole)), root, whole, images: imagesOf(whole), options };
+  const { top } = place;
   const splits = splitFolders(top);
   if (splits) {
     const source =
@@ -64,24 +68,27 @@ export async function readFolder(root: string, options: Options, readings: Readi
 }
 
 /** Descends while a folder contains only one folder. */
-async function findTop(whole: Folder): Promise<Pick<Place, 'top' | 'tables' | 'evidence'>> {
+async function findTop(whole: Folder): Promise<Pick<Place, 'top' | 'above' | 'tables' | 'evidence'>> {
   let top = whole;
+  const above: Folder[] = [];
   const tables: Table[] = [];
   const evidence: string[] = [];
   for (;;) {
+    above.push(top);
     tables.push(...(await readableTables(top.tables)));
     const inner = top.folders.filter(({ imageCount }) => imageCount > 0);
     const only = inner[0];
     const isWrapper = top.images.length === 0 && inner.length === 1 && only!.folders.length > 0;
-    if (!isWrapper || splitOfName(only!.name) !== null) return { top, tables, evidence };
-    if (only!.folders.filter(({ imageCount }) => imageCount > 0).length < 2) return { top, tables, evidence };
+    const found = { top, above, tables, evidence };
+    if (!isWrapper || splitOfName(only!.name) !== null) return found;
+    if (only!.folders.filter(({ imageCount }) => imageCount > 0).length < 2) return found;
     evidence.push(`all images are in ${only!.name}/`);
     top = only!;
   }
 }
 
 /** Those that can be read as tables. */
-async function readableTables(files: readonly Entry[]): Promise<Table[]> {
+export async function readableTables(files: readonly Entry[]): Promise<Table[]> {
   const tables: Table[] = [];
   for (const { file } of files) {
     try {
@@ -109,7 +116,7 @@ async function readSplitTables(place: Place, splits: Map<SplitName, Folder[]>): 
       if (tables[0]) parts.push({ table: tables[0], images, split, prefix: `${folder.name}/` });
     }
   if (!parts.some(({ split }) => split === 'train')) return null;
-  unused.push(...unusedTables(place, []));
+  unused.push(...unusedTables(place, []), ...othersOf(place, [...splits.values()].flat()));
   return readTables(parts, place.images, place.options, {
     evidence: [
       ...place.evidence,
@@ -135,15 +142,7 @@ function readSplitFolders(place: Place, splits: Map<SplitName, Folder[]>): Sourc
       `${top.file}: is ${train[0]!.name}/ a split beside ${listed(others.map(({ name }) => `${name}/`))}, or a class like them? Give --data ${train[0]!.file} for its classes alone, or rename the folder`,
     );
   if (splits.size === 1 && others.length > 0) return null;
-  const prefixOf = (folder: Folder) => `${folder.file.slice(whole.file.length + 1)}/`;
-  const folders: ClassFolder[] = [];
-  const unused: Unused[] = [];
-  for (const split of SPLITS)
-    for (const folder of splits.get(split) ?? []) {
-      const classes = classFoldersIn(folder, split, prefixOf(folder));
-      folders.push(...classes);
-      unused.push(...unusedIn(folder, classes.map((inner) => inner.folder), `class folders of ${folder.name}/`)); // prettier-ignore
-    }
+  const { folders, unused } = classesOfSplits(place, splits);
   unused.push(...unusedIn(top, [...splits.values()].flat(), 'split folders'));
   const names = SPLITS.flatMap((split) =>
     (splits.get(split) ?? []).map(({ name }) => `${split} from ${name}/`),
@@ -151,10 +150,33 @@ function readSplitFolders(place: Place, splits: Map<SplitName, Folder[]>): Sourc
   const layout = folderLayout(
     'split folders',
     [...place.evidence, names.join(', ')],
-    [...unused, ...unusedTables(place, [])],
+    [...unused, ...unusedTables(place, []), ...othersOf(place, [...splits.values()].flat())],
     whole.junkCount,
   );
   return readClassFolders(root, folders, groupsOf(place), layout);
+}
+
+/** Class folders of all splits. @throws UserError when a split has none of the classes of train */
+function classesOfSplits(
+  { whole }: Place,
+  splits: Map<SplitName, Folder[]>,
+): { folders: ClassFolder[]; unused: Unused[] } {
+  const folders: ClassFolder[] = [];
+  const unused: Unused[] = [];
+  const trained = new Set<string>();
+  for (const split of SPLITS)
+    for (const folder of splits.get(split) ?? []) {
+      const inner = folder.folders.some(({ name }) => trained.has(name)) ? folder : unwrapped(folder);
+      const classes = classFoldersIn(inner, split, `${inner.file.slice(whole.file.length + 1)}/`);
+      if (split === 'train') for (const { name } of classes) trained.add(name);
+      else if (classes.length > 0 && !classes.some(({ name }) => trained.has(name)))
+        throw new UserError(
+          `${folder.file}: none of its folders (${listed(classes.map(({ name }) => name))}) is a class of train (${listed([...trained])})${lookedAt(otherFiles([folder]), [])}; name them as there, or give --data with the folder of train alone`,
+        );
+      folders.push(...classes);
+      unused.push(...unusedIn(inner, classes.map((each) => each.folder), `class folders of ${folder.name}/`)); // prettier-ignore
+    }
+  return { folders, unused };
 }
 
 function readSubSplits(place: Place, folders: readonly ClassFolder[]): Source {
@@ -163,6 +185,7 @@ function readSubSplits(place: Place, folders: readonly ClassFolder[]): Source {
   const unused = [
     ...unusedIn(place.top, place.top.folders.filter(({ imageCount }) => imageCount > 0), 'class folders'),
     ...unusedTables(place, []),
+    ...othersOf(place),
   ]; // prettier-ignore
   return readClassFolders(
     place.root,
@@ -182,17 +205,20 @@ function readClasses(place: Place): Source {
   refuseRepeatedFolders(top);
   const prefix = top === whole ? '' : `${top.file.slice(whole.file.length + 1)}/`;
   const folders = classFoldersIn(top, 'train', prefix);
+  const inside = lookedAt(othersOf(place), place.tables);
   if (folders.length === 0)
     throw new UserError(
-      `${root}: has ${whole.imageCount} images, but neither class folders nor a table that names them with labels${
-        place.tables.length > 0 ? ` (looked at: ${listed(place.tables.map(({ file }) => nameOf(file)))})` : ''
-      }; expected ${root}/<class>/*.jpg, train/<class>/*.jpg, or a CSV of image names and labels`,
+      `${root}: has ${whole.imageCount} images, but neither class folders nor a table that names them with labels${inside}; expected ${root}/<class>/*.jpg, train/<class>/*.jpg, or a CSV of image names and labels`,
+    );
+  if (folders.length === 1 && inside !== '')
+    throw new UserError(
+      `${root}: all images are in one folder, ${folders[0]!.path}/, and no table names them with labels${inside}`,
     );
   const named = folders.filter(({ name }) => splitOfName(name) !== null).map(({ name }) => name);
   const doubts = named.map(
     (name) => `folder ${name}/ is read as a class, not as a split: there is no train/ with classes beside it`,
   );
-  const unused = [...unusedIn(top, folders.map(({ folder }) => folder), 'class folders'), ...unusedTables(place, [])]; // prettier-ignore
+  const unused = [...unusedIn(top, folders.map(({ folder }) => folder), 'class folders'), ...unusedTables(place, []), ...othersOf(place)]; // prettier-ignore
   const evidence = [...place.evidence, `${folders.length} folders of images`];
   return readClassFolders(root, folders, groupsOf(place), folderLayout('class folders', evidence, unused, whole.junkCount, doubts)); // prettier-ignore
 }
@@ -201,7 +227,7 @@ function readChosen(place: Place, chosen: readonly TablePart[]): Source {
   const tables = chosen.map(({ table }) => table);
   return readTables(chosen, place.images, place.options, {
     evidence: place.evidence,
-    unused: unusedTables(place, tables),
+    unused: [...unusedTables(place, tables), ...othersOf(place)],
     junk: place.whole.junkCount,
   });
 }
@@ -279,11 +305,9 @@ function foldersAgree(place: Place, parts: readonly TablePart[]): boolean {
 
 function unlabelledSplits(place: Place, splits: Map<SplitName, Folder[]>): UserError {
   const folders = [...splits.values()].flat().map(({ name }) => `${name}/`);
-  const tables = place.tables.map(({ file, columns }) => `${nameOf(file)} with columns ${listed(columns)}`);
+  const inside = lookedAt(othersOf(place, [...splits.values()].flat()), place.tables);
   return new UserError(
-    `${place.root}: ${folders.join(', ')} are named after splits, but hold no class folders, and no table names their images with labels${
-      tables.length > 0 ? ` (looked at: ${tables.join('; ')}; --csv-id and --csv-label name columns)` : ''
-    }`,
+    `${place.root}: ${folders.join(', ')} are named after splits, but hold no class folders, and no table names their images with labels${inside}`,
   );
 }
 
@@ -294,6 +318,11 @@ function unusedTables(place: Place, used: readonly Table[]): Unused[] {
     'table',
     'it does not give the images labels that are needed',
   );
+}
+
+/** Files of other formats beside the images: of the folders down to `top`, and of `more`. */
+function othersOf({ above }: Place, more: readonly Folder[] = []): OtherFiles[] {
+  return otherFiles([...above, ...more]);
 }
 
 /** Groups by path from a `manifest.csv` at the root; an empty cell puts the image into a separate group. */

@@ -91,6 +91,35 @@ describe('split folders', () => {
     ]);
   });
 
+  it.each([
+    [['seg_train/seg_train', 'seg_test/seg_test'], 'seg_pred/seg_pred'],
+    [['1_train', '2_test'], '3_more'],
+    [['train/images', 'test/images'], 'docs'],
+  ])('%j are known by the word that differs, and begin where their classes do', async (splits, other) => {
+    const root = await put(
+      ...splits.flatMap((name) => images(2, `${name}/a`, `${name}/b`)),
+      `${other}/1.png`,
+    );
+    const { classes, train, test, layout } = await load({ source: root, ...NONE });
+    expect([classes, train.labels.length, test?.labels.length]).toEqual([['a', 'b'], 4, 4]);
+    expect(layout.unused.map(({ what }) => what)).toEqual([`1 images in ${other.split('/')[0]}/`]);
+  });
+
+  it('are no splits when their other words differ, or their folders', async () => {
+    const words = await put(...images(2, 'test_tube/a', 'train_station/a', 'bus/b'));
+    expect((await read(words, NONE))[0]).toEqual(['bus', 'test_tube', 'train_station']);
+    const folders = await put(...images(2, 'toy_train/a', 'toy_test/b'));
+    expect((await read(folders, NONE))[0]).toEqual(['toy_test', 'toy_train']);
+  });
+
+  it('with folders that are no classes of train are refused, with the files looked at', async () => {
+    const root = await put(...images(2, 'train/n01/images', 'train/n02/images', 'val/images'));
+    write(join(root, 'val/val_annotations.txt'), '1.png\tn01\n');
+    expect(await refusal(root)).toMatch(
+      /val: none of its folders \(images\) is a class of train \(n01, n02\) \(looked at: 1 text file \(val_annotations\.txt\), not read: write a CSV file with the columns image and label\); name them/,
+    );
+  });
+
   it('are asked for when train/ may be a class', async () => {
     const root = await put(...images(2, 'train/steam', 'train/electric', 'bus/old', 'car/old'));
     expect(await refusal(root)).toMatch(/is train\/ a split beside bus\/, car\/, or a class like them\?/);
@@ -140,6 +169,63 @@ describe('files', () => {
   });
 });
 
+describe('other formats', () => {
+  it('are named where folders give the classes, but not what is for people', async () => {
+    const root = await put(...images(2, 'cat', 'dog'));
+    for (const name of ['split.txt', 'boxes.json', 'README.txt', 'notes.md']) write(join(root, name), 'x');
+    expect((await load({ source: root, ...NONE })).layout.unused.map(({ what }) => what)).toEqual([
+      '1 annotation file (boxes.json)',
+      '1 text file (split.txt)',
+    ]);
+  });
+
+  it.each([
+    ['labels.txt', '1 text file (labels.txt), not read: write a CSV file with the columns image and label'],
+    ['x.xlsx', '1 spreadsheet (x.xlsx), not read: save it as CSV'],
+    ['meta.csv', 'meta.csv with columns who, when; --csv-id and --csv-label name columns'],
+  ])('%s is named where nothing gives labels', async (name, told) => {
+    const root = await put(...images(2, 'all'));
+    write(join(root, name), 'who,when\nme,now\n');
+    const start = `${root.replace(folder.path, 'DIR')}: all images are in one folder, all/, and no table names them with labels`;
+    expect(await refusal(root)).toBe(`${start} (looked at: ${told})`);
+  });
+
+  it.each([
+    [
+      'data/train-00000-of-00001.parquet',
+      /1 Parquet or Arrow file .*write its images as files, in a folder for each class/,
+    ],
+    ['photos.zip', /1 archive \(photos\.zip\), not read: unpack it/],
+    [
+      'cifar-10-batches-py/data_batch_1',
+      /1 CIFAR batch .*numpy\.savez\(FILE, train_images=…, train_labels=…\)/,
+    ],
+  ])('%s without images is named, with the way to a format that is read', async (name, told) => {
+    const root = await put();
+    write(join(root, name), 'x');
+    expect(await refusal(root)).toMatch(told);
+    if (!name.includes('/'))
+      expect(await refusal(join(root, name))).toMatch(/is not read \(archive\): unpack it/);
+  });
+
+  it('of tables: pixels and addresses are told, not asked for as columns', async () => {
+    const root = await put();
+    const pixels = Array.from({ length: 192 }, (_, i) => `pixel${i}`);
+    const file = table(root, 'hmnist.csv', `${pixels.join(',')},label`, `${pixels.map(() => 7).join(',')},1`);
+    const advice = /holds pixels, not names; .*np\.delete\(a, 192, 1\)\.reshape\(-1, 8, 8, 3\)/;
+    expect(await refusal(file)).toMatch(advice);
+    expect(await refusal(root)).toMatch(advice);
+    const addresses = table(
+      root,
+      'urls.csv',
+      'image_url,label',
+      'https://a.org/1.png,a',
+      'https://a.org/2.png,b',
+    );
+    expect(await refusal(addresses)).toMatch(/has addresses in its column 'image_url': download the images/);
+  });
+});
+
 describe('tables beside folders', () => {
   it('one in each split folder (Hugging Face, Roboflow)', async () => {
     const root = await put(...images(2, 'train', 'test'));
@@ -149,6 +235,30 @@ describe('tables beside folders', () => {
     for (const split of ['train', 'test'])
       table(root, `${split}/metadata.csv`, 'filename, a, b', '1.png, 1, 0', '2.png, 0, 1');
     expect(await read(root, NONE)).toEqual([['a', 'b'], 2, 0, 2]);
+  });
+
+  it('as lines of JSON; lists and objects in them are named', async () => {
+    const root = await put(...images(3, 'train'));
+    const row = (image: number, label: unknown) =>
+      JSON.stringify({ file_name: `${image}.png`, label, boxes: [1] });
+    table(
+      root,
+      'train/metadata.jsonl',
+      row(1, 'a'),
+      '',
+      row(2, 'b'),
+      '{"file_name":"3.png","label":"a","__proto__":1}',
+    );
+    const { classes, train, layout } = await load({ source: root, ...NONE });
+    expect([classes, [...train.labels]]).toEqual([
+      ['a', 'b'],
+      [0, 1, 0],
+    ]);
+    expect(layout.evidence.at(-2)).toMatch(/metadata\.jsonl: lists and objects are not read: boxes$/);
+    const file = table(root, 'train/metadata.jsonl', row(1, 'a'), '[1]');
+    expect(await refusal(file)).toMatch(/metadata\.jsonl line 2: is not a JSON object, such as/);
+    table(root, 'train/metadata.jsonl', row(1, 'a'), '{"file_name"');
+    expect(await refusal(file)).toMatch(/metadata\.jsonl line 2: is not JSON/);
   });
 
   it('one a split by its name, and images that none names are counted', async () => {

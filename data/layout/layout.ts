@@ -40,3 +40,15 @@ export function unusedFiles(
 export function describeUnused({ what, count, why }: Unused): string {
   return `${what} ${count === 1 ? 'is' : 'are'} not used: ${why}`;
 }
+
+/** Doubts about classes whose names differ only in case: perhaps they are one. */
+export function alike(classes: readonly string[]): string[] {
+  const first = new Map<string, string>();
+  return classes.flatMap((name) => {
+    const before = first.get(name.toLowerCase());
+    if (before === undefined) first.set(name.toLowerCase(), name);
+    return before === undefined
+      ? []
+      : [`classes '${before}' and '${name}' differ only in case: are they one?`];
+  });
+}

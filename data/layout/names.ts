@@ -42,6 +42,14 @@ export function splitWithinName(name: string): SplitName | null {
   return found.size === 1 ? [...found][0]! : null;
 }
 
+/** The only split among the words of a name, and its other words but numbers: `seg_train`, `1_test`; null for others. */
+export function splitAmongWords(name: string): { split: SplitName; others: string } | null {
+  const split = splitWithinName(name);
+  if (split === null) return null;
+  const others = wordsOf(name).filter((word) => SPLIT_WORDS.get(word) !== split && !/^\d+$/.test(word));
+  return { split, others: others.join(' ') };
+}
+
 function wordsOf(name: string): string[] {
   const spaced = name.normalize('NFC').replace(/([a-z])([A-Z])/g, '$1 $2');
   return spaced

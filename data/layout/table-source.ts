@@ -10,7 +10,7 @@ import type { Items, SkippedImage, Source } from '../source.ts';
 import { listed, type Row, type Table } from '../table.ts';
 import { chooseColumns, type Columns, type LabelColumns } from './columns.ts';
 import type { FindImage, ImageIndex } from './find-image.ts';
-import { describeUnused, type Layout, unusedFiles } from './layout.ts';
+import { alike, describeUnused, type Layout, unusedFiles } from './layout.ts';
 import { isMissing, type SplitName } from './names.ts';
 import { isOne } from './one-hot.ts';
 import type { FoundImage } from './tree.ts';
@@ -217,6 +217,13 @@ function describeColumns(
     label.kind === 'column'
       ? name(label.index)
       : `${label.indices.length} columns of 0 and 1 (${listed(label.indices.map((index) => table.columns[index]!))})`;
+  const used = new Set([
+    id,
+    group,
+    split?.index,
+    ...(label.kind === 'column' ? [label.index] : label.indices),
+  ]);
+  const idle = table.columns.filter((column, index) => column !== '' && !used.has(index));
   const empty =
     label.kind === 'one-hot'
       ? label.indices.filter((index) => !table.rows.some(({ values }) => isOne(values[index]!)))
@@ -231,6 +238,7 @@ function describeColumns(
     notes: [
       ...notes,
       ...empty.map((index) => `column ${name(index)} is the class of no row: it is not a class`),
+      ...(idle.length > 0 ? [`columns that are not used: ${listed(idle)}`] : []),
     ],
   };
 }
@@ -239,18 +247,6 @@ function describeColumns(
 function withWholeNumbers(entries: readonly Entry[]): readonly Entry[] {
   if (!entries.every(({ label }) => /^-?\d+(?:\.0+)?$/.test(label))) return entries;
   return entries.map((entry) => ({ ...entry, label: entry.label.replace(/\.0+$/, '') }));
-}
-
-/** Classes whose names differ only in case are perhaps one. */
-function alike(classes: readonly string[]): string[] {
-  const first = new Map<string, string>();
-  return classes.flatMap((name) => {
-    const before = first.get(name.toLowerCase());
-    if (before === undefined) first.set(name.toLowerCase(), name);
-    return before === undefined
-      ? []
-      : [`classes '${before}' and '${name}' differ only in case: are they one?`];
-  });
 }
 
 /** Classes are those of the train rows, in natural order. */

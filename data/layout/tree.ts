@@ -16,7 +16,7 @@ const IMAGE_EXTENSIONS = new Set([
   ...['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.tif', '.tiff', '.gif', '.avif', '.bmp', '.dib'],
   ...['.pgm', '.ppm', '.pnm', '.pbm', '.heic', '.heif', '.jp2', '.j2k', '.jxl', '.dcm', '.dicom'],
 ]);
-const TABLE_EXTENSIONS = new Set(['.csv', '.tsv', '.tab']);
+const TABLE_EXTENSIONS = new Set(['.csv', '.tsv', '.tab', '.jsonl', '.ndjson']);
 const MAX_DEPTH = 16;
 
 export interface Entry {
@@ -58,6 +58,12 @@ export function imagesOf(folder: Folder): FoundImage[] {
   };
   visit(folder, '');
   return found;
+}
+
+/** `folder` and all folders below it. */
+export function* allFolders(folder: Folder): Generator<Folder> {
+  yield folder;
+  for (const inner of folder.folders) yield* allFolders(inner);
 }
 
 class Walk {

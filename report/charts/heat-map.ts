@@ -21,7 +21,7 @@ export interface HeatMap {
   readonly summary: string;
   readonly rows: readonly string[];
   readonly columns: readonly string[];
-  /** What is left out is blank. */
+  /** Cells that are left out are blank. */
   readonly cells: readonly Cell[];
   readonly kind: NumberKind;
   /** Largest value of the scale; by default 1 for rates, otherwise the largest cell. */

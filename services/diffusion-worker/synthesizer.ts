@@ -45,7 +45,7 @@ export interface ShardJob {
   readonly weights: string;
 }
 
-/** What a guided step takes beside the sampler's state and row. */
+/** Inputs of a guided step beside the sampler's state and row. */
 interface GuidanceInputs {
   readonly labelsOneHot: NdArray;
   readonly weight: NdArray;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds a control plane, what its nodes run, KEDA and cert-manager, into a folder: sh test/cluster-k8s/build.sh FOLDER [NAME…].
-# What is there is kept.
+# Programs that are there are kept.
 set -eu
 all='etcd kube-apiserver kube-controller-manager kube-scheduler
   containerd containerd-shim-runc-v2 ctr kubelet kube-proxy coredns keda-operator keda-adapter keda-webhooks cert-manager'

@@ -1,9 +1,9 @@
-/** What the suite needs of a cluster that KUBECONFIG names, looked at before anything is made there. */
+/** Requirements of the suite on a cluster that KUBECONFIG names, checked before anything is made there. */
 import type { V1Node, V1StorageClass } from '@kubernetes/client-node';
 import { UserError } from '../../common/errors.ts';
 import type { Cluster } from '../support/k8s/control-plane.ts';
 
-/** What the chart and the suite make outside a namespace, and how they drain a node. */
+/** Rights to make the objects outside a namespace, the roles of the chart, and to drain a node. */
 const RIGHTS = [
   ['create', 'namespaces'],
   ['create', 'customresourcedefinitions'],

@@ -126,7 +126,7 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
     },
   };
 
-  /** What the steps need, in a cluster that is not made for them. */
+  /** Objects that the steps need in a cluster that is not made for them. */
   const whatLacks = async () => {
     for (const crd of ['scaledobjects.keda.sh', 'podmonitors.monitoring.coreos.com'])
       if (!(await cluster.has(`crd/${crd}`))) return `the cluster does not know ${crd}`;

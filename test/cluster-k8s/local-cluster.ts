@@ -108,7 +108,7 @@ export class LocalCluster {
     return this.server.cluster.kubeconfig;
   }
 
-  /** What its nodes said. */
+  /** The output of its nodes. */
   get transcript(): string {
     return this.#nodes.transcript;
   }

@@ -35,7 +35,7 @@ export function whyNoCluster(options: LocalOptions = {}): string | null {
   return GIVEN ? whyNotRendered() : whyNoLocalCluster(options);
 }
 
-/** What the folder of a run tells of it. */
+/** Facts about a run, from its folder. */
 export interface RunRecord {
   /** Times of `shard.made`, ISO 8601. */
   readonly firstShard: string;

@@ -152,7 +152,7 @@ function classTable(rows: readonly ClassRow[], state: ListState, redraw: () => v
   return element;
 }
 
-/** What stands beside a class's name; `most` is the largest quota. */
+/** The text beside a class's name; `most` is the largest quota. */
 function classCells({ images, recall, interval, quota, change }: ClassRow, most: number): Cell[] {
   const points = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value * 100).toFixed(1)}`;
   return [

@@ -167,7 +167,7 @@ function runRow(
   return h('tr', {}, h('td', {}, box), name, pill, ...runCells(run).map((cell) => tableCell(cell, false)));
 }
 
-/** What stands beside a run's name and state. */
+/** The text beside a run's name and state. */
 function runCells(run: RunSummary): Cell[] {
   const planned = run.plannedEpochs === null ? '' : ` of ${count(run.plannedEpochs)}`;
   return [

@@ -14,7 +14,7 @@ import { PINS } from '../../support/k8s/modules.ts';
 import { IMAGE_ROOT } from '../../support/k8s/runc.ts';
 import { natsProgram } from '../../support/nats.ts';
 
-/** What containerd starts to hold a pod's namespaces. */
+/** The image that containerd starts to hold a pod's namespaces. */
 export const SANDBOX = 'ballast.test/sandbox:1';
 
 /** Every image of Debian's family has it. */

@@ -4,7 +4,7 @@
 set -eu
 folder=$1
 
-# What these programs write in fixed places is seen here alone, and the kubelet's settings of the kernel are files.
+# Files that these programs write in fixed places are seen here alone, and the kubelet's settings of the kernel are files.
 mount -t tmpfs tmpfs /run
 mkdir -p /var/lib/kubelet /opt/containerd
 mount -t tmpfs tmpfs /var/log

@@ -28,7 +28,7 @@ const chain = (name: string, rules: string) =>
     .split('\n')
     .map((line) => line.trim());
 
-/** What the chain of a pod's direction returns; undefined where none isolates it. */
+/** The result of the chain of a pod's direction; undefined where none isolates it. */
 const admitted = (of: PodAddress, direction: 'ingress' | 'egress', ...policies: Policy['spec'][]) => {
   const rules = rulesetOf([of], '10.0.0.0/24', state(...policies));
   const lines = chain(`${direction}-${of.address.replaceAll('.', '-')}`, rules);

@@ -1,6 +1,6 @@
 /**
  * Network policies as rules of nftables on a node, which forwards all that its pods send and receive: it drops what no policy that
- * selects a pod admits. What the node itself sends, such as a kubelet's probes, always passes. Source: the reference of
+ * selects a pod admits. Packets of the node itself, such as a kubelet's probes, always pass. Source: the reference of
  * NetworkPolicy, networking.k8s.io/v1. Addresses are of version 4.
  */
 import type { V1Pod } from '@kubernetes/client-node';
@@ -48,8 +48,8 @@ export function podAddress({ metadata, spec }: V1Pod, address: string | undefine
 const TABLE = 'ballast-policies';
 
 /**
- * What `nft -f` reads to put rules for the pods of a node in the place of former ones. `range` has all addresses that the node may
- * give: one that no known pod has gets and sends nothing, so no pod is open before its policies are known.
+ * Commands for `nft -f` that put rules for the pods of a node in the place of former ones. `range` has all addresses that the node
+ * may give: one that no known pod has gets and sends nothing, so no pod is open before its policies are known.
  */
 export function rulesetOf(pods: readonly PodAddress[], range: string, state: PolicyState): string {
   const chains = pods.flatMap((pod) => chainsOf(pod, state));

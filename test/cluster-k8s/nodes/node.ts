@@ -39,7 +39,7 @@ export interface NodeOptions {
   readonly server: ApiServer;
 }
 
-/** What runs in a node's namespaces. */
+/** The program of a node's namespaces. */
 const MACHINE = join(packageRoot(), 'test/cluster-k8s/nodes/machine.sh');
 const CGROUPS = '/sys/fs/cgroup';
 const AGAIN_MS = 100;

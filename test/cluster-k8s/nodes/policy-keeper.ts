@@ -22,7 +22,7 @@ interface KnownPod {
   readonly node: string | undefined;
 }
 
-/** What it needs of a node. */
+/** The part of a node that it needs. */
 export interface PolicedNode {
   readonly name: string;
   readonly host: Host;

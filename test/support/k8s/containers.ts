@@ -1,5 +1,5 @@
 /**
- * Pods of the chart as containers of this machine (runc.ts). What a kubelet would do is done here: environment, volumes,
+ * Pods of the chart as containers of this machine (runc.ts). A kubelet's part is done here: environment, volumes,
  * /etc/hosts in place of the cluster's DNS, hooks. test/cluster-k8s has real kubelets.
  */
 import { execFileSync } from 'node:child_process';

@@ -1,6 +1,6 @@
 /**
- * What the Prometheus operator and Kubernetes's discovery do, for a Prometheus that was built without them, as Debian's is: targets
- * out of PodMonitors and pods, in a file that Prometheus reads again as it changes.
+ * The part of the Prometheus operator and of Kubernetes's discovery, for a Prometheus that was built without them, as Debian's is:
+ * targets out of PodMonitors and pods, in a file that Prometheus reads again as it changes.
  */
 import { renameSync, writeFileSync } from 'node:fs';
 import type { V1Pod } from '@kubernetes/client-node';

@@ -1,0 +1,77 @@
+/** Files and tables that hold images or labels in formats that are not read: their names, and the way to a format that is. */
+import { listed, type Table } from '../table.ts';
+import { type Unused, unusedFiles } from './layout.ts';
+import type { Folder } from './tree.ts';
+
+const AS_FILES = 'write its images as files, in a folder for each class';
+const AS_ARRAYS = 'save its arrays as an NPZ file: numpy.savez(FILE, train_images=…, train_labels=…)';
+const AS_TABLE = 'write a CSV file with the columns image and label';
+const FORMATS = [
+  { names: /\.(?:parquet|arrow|feather)$/i, noun: 'Parquet or Arrow file', remedy: AS_FILES },
+  { names: /\.(?:tfrecords?|mdb|rec)$|\.tfrecords?-\d+-of-\d+$/i, noun: 'record file', remedy: AS_FILES },
+  { names: /\.(?:h5|hdf5|mat|npy|pkl|pickle|pt|pth)$/i, noun: 'array file', remedy: AS_ARRAYS },
+  { names: /^(?:data|test)_batch(?:_\d+)?(?:\.bin)?$/i, noun: 'CIFAR batch', remedy: AS_ARRAYS },
+  { names: /\.(?:xlsx?|ods)$/i, noun: 'spreadsheet', remedy: 'save it as CSV' },
+  { names: /\.(?:zip|tar|tgz|gz|bz2|xz|7z|rar)$/i, noun: 'archive', remedy: 'unpack it' },
+  { names: /\.(?:json|xml)$/i, noun: 'annotation file', remedy: AS_TABLE },
+  { names: /\.(?:txt|lst|list)$/i, noun: 'text file', remedy: AS_TABLE },
+] as const;
+/** Text files for people. */
+const FOR_PEOPLE = /readme|licen[cs]e|notice|citation|copying|changelog|requirements/i;
+const PIXEL_COLUMN = /^(?:pixel|px|p)?_?\d+$|^\d+x\d+$/i;
+/** Fewer numbered columns may mean something else. */
+const LEAST_PIXELS = 64;
+const ADDRESS = /^https?:\/\//i;
+
+export interface OtherFiles extends Unused {
+  readonly remedy: string;
+}
+
+/** The files of `folders`, by format. Those below them are not looked at. */
+export function otherFiles(folders: readonly Folder[]): OtherFiles[] {
+  const names = folders.flatMap(({ others }) => others).filter(({ name }) => !FOR_PEOPLE.test(name));
+  return FORMATS.flatMap(({ names: pattern, noun, remedy }) =>
+    unusedFiles(names.filter(({ name }) => pattern.test(name)), noun, 'such files are not read').map((unused) => ({ ...unused, remedy })),
+  ); // prettier-ignore
+}
+
+/** What a file is that is not read, by its name; null for others, and for texts, which may be tables. */
+export function otherFormat(name: string): { readonly noun: string; readonly remedy: string } | null {
+  return FORMATS.find(({ names, noun }) => noun !== 'text file' && names.test(name)) ?? null;
+}
+
+/** ` (…)` for a message, on files and tables that might hold what is missing; empty for none. */
+export function lookedAt(others: readonly OtherFiles[], tables: readonly Table[]): string {
+  const files = others.map(({ what, remedy }) => `${what}, not read: ${remedy}`);
+  const named = tables.map((table) => {
+    const name = table.file.slice(table.file.lastIndexOf('/') + 1);
+    return withoutImages(table) ?? `${name} with columns ${listed(table.columns)}`;
+  });
+  const flags = tables.some((table) => withoutImages(table) === null)
+    ? ['--csv-id and --csv-label name columns']
+    : [];
+  const all = [...named, ...flags, ...files];
+  return all.length > 0 ? ` (looked at: ${all.join('; ')})` : '';
+}
+
+/** Advice for a table that names no image files, because it holds pixels or addresses; null for others. */
+export function withoutImages(table: Table): string | null {
+  const { file, columns, rows } = table;
+  const name = file.slice(file.lastIndexOf('/') + 1);
+  const others = columns.flatMap((column, i) => (PIXEL_COLUMN.test(column) ? [] : [i]));
+  const shape = shapeOf(columns.length - others.length);
+  if (shape !== null && others.length === 1)
+    return `${name} holds pixels, not names; write them as an NPZ file: python3 -c "import numpy as np; a = np.loadtxt('${file}', delimiter=',', skiprows=1, dtype=int); np.savez('${file}.npz', train_images=np.delete(a, ${others[0]}, 1).reshape(-1, ${shape}).astype('uint8'), train_labels=a[:, ${others[0]}])"`;
+  const addresses = columns.findIndex((_, i) => rows.every(({ values }) => ADDRESS.test(values[i]!)));
+  if (addresses >= 0)
+    return `${name} has addresses in its column '${columns[addresses]}': download the images, and write their file names there`;
+  return null;
+}
+
+/** Height, width and channels of as many pixels, for NumPy; null when they make no square. */
+function shapeOf(pixels: number): string | null {
+  if (pixels < LEAST_PIXELS) return null;
+  const [grey, colour] = [Math.sqrt(pixels), Math.sqrt(pixels / 3)];
+  if (Number.isInteger(grey)) return `${grey}, ${grey}`;
+  return Number.isInteger(colour) ? `${colour}, ${colour}, 3` : null;
+}
