@@ -165,10 +165,10 @@ function itemsOf(
 
 /** Entries of `top` that are not used: loose images, other folders, other files. */
 export function unusedIn(top: Folder, used: readonly Folder[], where: string): Unused[] {
-  const loose = unusedFiles(top.images, 'image', `it is beside the ${where}`);
+  const loose = unusedFiles(top.images, 'image', `it is beside the ${where}`, `they are beside the ${where}`);
   const folders = top.folders.filter((folder) => !used.includes(folder) && folder.imageCount > 0);
   const idle = folders.map(({ name, imageCount }) => ({
-    what: `${imageCount} images in ${name}/`,
+    what: `${imageCount} image${imageCount === 1 ? '' : 's'} in ${name}/`,
     count: imageCount,
     why: `the folder is none of the ${where}`,
   }));

@@ -9,7 +9,7 @@ import { findColumn, listed, type Table } from '../table.ts';
 import type { FindImage, ImageIndex } from './find-image.ts';
 import { isMissing, plainName, splitOfName, type SplitName } from './names.ts';
 import { findOneHot } from './one-hot.ts';
-import { withoutImages } from './other-formats.ts';
+import { adviceOn } from './other-formats.ts';
 
 const ID_COLUMNS = [
   ...[
@@ -108,13 +108,9 @@ export function isManifest(table: Table, options: Options, images: ImageIndex): 
 }
 
 function askFor(table: Table, what: string, field: string): never {
-  const columns = listed(table.columns);
-  const isData = table.columns.some((name) => /\.(?:jpe?g|png|tiff?|bmp)$/i.test(name));
-  const other = withoutImages(table);
-  if (other !== null) throw new UserError(`${table.file}: ${other}`);
-  const advice = isData
-    ? `its first line (${columns}) looks like data: put a line of column names above it, for example image,label`
-    : `which column holds the ${what}? Its columns are ${columns}; name one in ${field}`;
+  const advice =
+    adviceOn(table) ??
+    `which column holds the ${what}? Its columns are ${listed(table.columns)}; name one in ${field}`;
   throw new UserError(`${table.file}: ${advice}`);
 }
 

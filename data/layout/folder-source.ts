@@ -24,9 +24,10 @@ import { type Unused, unusedFiles } from './layout.ts';
 import { lookedAt, type OtherFiles, otherFiles } from './other-formats.ts';
 import { SPLITS, splitOfName, splitWithinName, type SplitName } from './names.ts';
 import { readTables, type TablePart } from './table-source.ts';
-import { type Entry, type Folder, type FoundImage, imagesOf, readTree } from './tree.ts';
+import { allFolders, type Entry, type Folder, type FoundImage, imagesOf, readTree } from './tree.ts';
 
 export const MANIFEST = 'manifest.csv';
+const MOST_TABLES = 100;
 
 type Options = Pick<DataConfig, 'csv' | 'onBadImage'>;
 /** Which readings are considered. */
@@ -37,9 +38,7 @@ interface Place {
   /** Where splits or classes begin. */
   readonly top: Folder;
   readonly whole: Folder;
-  /** `top` and the folders above it. */
-  readonly above: readonly Folder[];
-  /** Tables of `above`. */
+  /** Tables of `top`, of the folders above it, and of folders without images beside them. */
   readonly tables: readonly Table[];
   readonly evidence: readonly string[];
   readonly images: readonly FoundImage[];
@@ -67,30 +66,32 @@ export async function readFolder(root: string, options: Options, readings: Readi
   return readings.folders ? readClasses(place) : null;
 }
 
-/** Descends while a folder contains only one folder. */
-async function findTop(whole: Folder): Promise<Pick<Place, 'top' | 'above' | 'tables' | 'evidence'>> {
-  let top = whole;
-  const above: Folder[] = [];
-  const tables: Table[] = [];
-  const evidence: string[] = [];
+/** Descends while a folder contains only one folder with images, if that leads to several, or to splits. */
+async function findTop(whole: Folder): Promise<Pick<Place, 'top' | 'tables' | 'evidence'>> {
+  const chain = [whole];
   for (;;) {
-    above.push(top);
-    tables.push(...(await readableTables(top.tables)));
-    const inner = top.folders.filter(({ imageCount }) => imageCount > 0);
-    const only = inner[0];
-    const isWrapper = top.images.length === 0 && inner.length === 1 && only!.folders.length > 0;
-    const found = { top, above, tables, evidence };
-    if (!isWrapper || splitOfName(only!.name) !== null) return found;
-    if (only!.folders.filter(({ imageCount }) => imageCount > 0).length < 2) return found;
-    evidence.push(`all images are in ${only!.name}/`);
-    top = only!;
+    const last = chain.at(-1)!;
+    const [only, ...more] = withImages(last);
+    if (only === undefined || more.length > 0 || last.images.length > 0) break;
+    if (splitOfName(only.name) !== null) break;
+    chain.push(only);
   }
+  const top = chain.at(-1)!.images.length === 0 ? chain.at(-1)! : whole;
+  const beside = chain.flatMap(({ folders }) => folders.filter(({ imageCount }) => imageCount === 0));
+  const places = [...chain, ...beside.flatMap((folder) => [...allFolders(folder)])];
+  return {
+    top,
+    tables: await readableTables(places.flatMap((folder) => folder.tables)),
+    evidence: top === whole ? [] : chain.slice(1).map(({ name }) => `all images are in ${name}/`),
+  };
 }
 
-/** Those that can be read as tables. */
+const withImages = ({ folders }: Folder): Folder[] => folders.filter(({ imageCount }) => imageCount > 0);
+
+/** Those that can be read as tables; where there are many (one an image, say), the first ones. */
 export async function readableTables(files: readonly Entry[]): Promise<Table[]> {
   const tables: Table[] = [];
-  for (const { file } of files) {
+  for (const { file } of files.slice(0, MOST_TABLES)) {
     try {
       tables.push(await readTable(file));
     } catch (error) {
@@ -105,7 +106,6 @@ const nameOf = (file: string): string => file.slice(file.lastIndexOf('/') + 1);
 /** `train/metadata.csv` beside the images of train, the same in the other splits (Hugging Face, Roboflow). */
 async function readSplitTables(place: Place, splits: Map<SplitName, Folder[]>): Promise<Source | null> {
   const parts: TablePart[] = [];
-  const unused: Unused[] = [];
   for (const [split, folders] of splits)
     for (const folder of folders) {
       const images = new ImageIndex(folder.file, imagesOf(folder));
@@ -116,13 +116,18 @@ async function readSplitTables(place: Place, splits: Map<SplitName, Folder[]>): 
       if (tables[0]) parts.push({ table: tables[0], images, split, prefix: `${folder.name}/` });
     }
   if (!parts.some(({ split }) => split === 'train')) return null;
-  unused.push(...unusedTables(place, []), ...othersOf(place, [...splits.values()].flat()));
   return readTables(parts, place.images, place.options, {
     evidence: [
       ...place.evidence,
       `there is a table in each of ${parts.map(({ prefix }) => prefix).join(', ')}`,
     ],
-    unused,
+    unused: [
+      ...unusedTables(
+        place,
+        parts.map(({ table }) => table),
+      ),
+      ...othersOf(place),
+    ],
     junk: place.whole.junkCount,
   });
 }
@@ -150,7 +155,7 @@ function readSplitFolders(place: Place, splits: Map<SplitName, Folder[]>): Sourc
   const layout = folderLayout(
     'split folders',
     [...place.evidence, names.join(', ')],
-    [...unused, ...unusedTables(place, []), ...othersOf(place, [...splits.values()].flat())],
+    [...unused, ...unusedTables(place, []), ...othersOf(place)],
     whole.junkCount,
   );
   return readClassFolders(root, folders, groupsOf(place), layout);
@@ -171,7 +176,7 @@ function classesOfSplits(
       if (split === 'train') for (const { name } of classes) trained.add(name);
       else if (classes.length > 0 && !classes.some(({ name }) => trained.has(name)))
         throw new UserError(
-          `${folder.file}: none of its folders (${listed(classes.map(({ name }) => name))}) is a class of train (${listed([...trained])})${lookedAt(otherFiles([folder]), [])}; name them as there, or give --data with the folder of train alone`,
+          `${folder.file}: none of its folders (${listed(classes.map(({ name }) => name))}) is a class of train (${listed([...trained])})${lookedAt(otherFiles([...allFolders(folder)]), [])}; name them as there, or give --data with the folder of train alone`,
         );
       folders.push(...classes);
       unused.push(...unusedIn(inner, classes.map((each) => each.folder), `class folders of ${folder.name}/`)); // prettier-ignore
@@ -305,24 +310,23 @@ function foldersAgree(place: Place, parts: readonly TablePart[]): boolean {
 
 function unlabelledSplits(place: Place, splits: Map<SplitName, Folder[]>): UserError {
   const folders = [...splits.values()].flat().map(({ name }) => `${name}/`);
-  const inside = lookedAt(othersOf(place, [...splits.values()].flat()), place.tables);
+  const inside = lookedAt(othersOf(place), place.tables);
   return new UserError(
     `${place.root}: ${folders.join(', ')} are named after splits, but hold no class folders, and no table names their images with labels${inside}`,
   );
 }
 
-function unusedTables(place: Place, used: readonly Table[]): Unused[] {
-  const idle = place.tables.filter((table) => !used.includes(table) && nameOf(table.file) !== MANIFEST);
-  return unusedFiles(
-    idle.map(({ file }) => ({ name: nameOf(file) })),
-    'table',
-    'it does not give the images labels that are needed',
-  );
+/** Every table but those that are used and the manifest, wherever it lies. */
+function unusedTables({ whole }: Place, used: readonly Table[]): Unused[] {
+  const files = new Set(used.map(({ file }) => file));
+  const idle = [...allFolders(whole)]
+    .flatMap(({ tables }) => tables)
+    .filter(({ name, file }) => !files.has(file) && name !== MANIFEST);
+  return unusedFiles(idle, 'table', 'it gives no labels to images', 'they give no labels to images');
 }
 
-/** Files of other formats beside the images: of the folders down to `top`, and of `more`. */
-function othersOf({ above }: Place, more: readonly Folder[] = []): OtherFiles[] {
-  return otherFiles([...above, ...more]);
+function othersOf({ whole }: Place): OtherFiles[] {
+  return otherFiles([...allFolders(whole)]);
 }
 
 /** Groups by path from a `manifest.csv` at the root; an empty cell puts the image into a separate group. */

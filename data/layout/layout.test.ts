@@ -80,13 +80,25 @@ describe('split folders', () => {
     expect(await read(inner, NONE)).toEqual([['a', 'b'], 4, 0, 4]);
   });
 
+  it('and classes may lie below any number of single folders, with a table beside those', async () => {
+    const classes = await put(...images(2, 'food-101/images/pie', 'food-101/images/ribs'));
+    write(join(classes, 'food-101/meta/train.txt'), 'pie/1\n');
+    expect(await read(classes, NONE)).toEqual([['pie', 'ribs'], 4, 0, 0]);
+    expect(await warnings(classes)).toEqual(['1 text file (train.txt) is not used: such a file is not read']);
+    const split = await put(...images(2, 'a/b/train/x', 'a/b/train/y', 'a/b/test/x'));
+    expect(await read(split, NONE)).toEqual([['x', 'y'], 4, 0, 2]);
+    const listed = await put(...images(2, 'set/images'));
+    table(listed, 'set/labels/all.csv', 'image,label', '1,a', '2,b');
+    expect(await read(listed, NONE)).toEqual([['a', 'b'], 2, 0, 0]);
+  });
+
   it('mean the same with a stray image, and other folders, beside them; those are named', async () => {
     const root = await put(...images(2, 'train/a', 'train/b', 'test/a'), 'train/montage.png', 'x.png', 'old/1.png'); // prettier-ignore
     expect(await read(root, NONE)).toEqual([['a', 'b'], 4, 0, 2]);
     expect(await warnings(root)).toEqual([
       '1 image (montage.png) is not used: it is beside the class folders of train/',
       '1 image (x.png) is not used: it is beside the split folders',
-      '1 images in old/ is not used: the folder is none of the split folders',
+      '1 image in old/ is not used: the folder is none of the split folders',
       'test has no image of b',
     ]);
   });
@@ -102,7 +114,7 @@ describe('split folders', () => {
     );
     const { classes, train, test, layout } = await load({ source: root, ...NONE });
     expect([classes, train.labels.length, test?.labels.length]).toEqual([['a', 'b'], 4, 4]);
-    expect(layout.unused.map(({ what }) => what)).toEqual([`1 images in ${other.split('/')[0]}/`]);
+    expect(layout.unused.map(({ what }) => what)).toEqual([`1 image in ${other.split('/')[0]}/`]);
   });
 
   it('are no splits when their other words differ, or their folders', async () => {
@@ -183,6 +195,10 @@ describe('other formats', () => {
     ['labels.txt', '1 text file (labels.txt), not read: write a CSV file with the columns image and label'],
     ['x.xlsx', '1 spreadsheet (x.xlsx), not read: save it as CSV'],
     ['meta.csv', 'meta.csv with columns who, when; --csv-id and --csv-label name columns'],
+    [
+      'list/names.txt',
+      '1 text file (names.txt), not read: write a CSV file with the columns image and label',
+    ],
   ])('%s is named where nothing gives labels', async (name, told) => {
     const root = await put(...images(2, 'all'));
     write(join(root, name), 'who,when\nme,now\n');

@@ -30,11 +30,12 @@ export function unusedFiles(
   files: readonly { readonly name: string }[],
   noun: string,
   why: string,
+  whyAll = why,
 ): Unused[] {
   if (files.length === 0) return [];
   const first = files[0]!.name;
   const what = files.length === 1 ? `1 ${noun} (${first})` : `${files.length} ${noun}s (first: ${first})`;
-  return [{ what, count: files.length, why }];
+  return [{ what, count: files.length, why: files.length === 1 ? why : whyAll }];
 }
 
 export function describeUnused({ what, count, why }: Unused): string {

@@ -1,4 +1,4 @@
-/** Files and tables that hold images or labels in formats that are not read: their names, and the way to a format that is. */
+/** Files and tables that hold images or labels in a way that is not read: their names, and the way to one that is. */
 import { listed, type Table } from '../table.ts';
 import { type Unused, unusedFiles } from './layout.ts';
 import type { Folder } from './tree.ts';
@@ -31,7 +31,7 @@ export interface OtherFiles extends Unused {
 export function otherFiles(folders: readonly Folder[]): OtherFiles[] {
   const names = folders.flatMap(({ others }) => others).filter(({ name }) => !FOR_PEOPLE.test(name));
   return FORMATS.flatMap(({ names: pattern, noun, remedy }) =>
-    unusedFiles(names.filter(({ name }) => pattern.test(name)), noun, 'such files are not read').map((unused) => ({ ...unused, remedy })),
+    unusedFiles(names.filter(({ name }) => pattern.test(name)), noun, 'such a file is not read', 'such files are not read').map((unused) => ({ ...unused, remedy })),
   ); // prettier-ignore
 }
 
@@ -45,19 +45,21 @@ export function lookedAt(others: readonly OtherFiles[], tables: readonly Table[]
   const files = others.map(({ what, remedy }) => `${what}, not read: ${remedy}`);
   const named = tables.map((table) => {
     const name = table.file.slice(table.file.lastIndexOf('/') + 1);
-    return withoutImages(table) ?? `${name} with columns ${listed(table.columns)}`;
+    return adviceOn(table) ?? `${name} with columns ${listed(table.columns)}`;
   });
-  const flags = tables.some((table) => withoutImages(table) === null)
+  const flags = tables.some((table) => adviceOn(table) === null)
     ? ['--csv-id and --csv-label name columns']
     : [];
   const all = [...named, ...flags, ...files];
   return all.length > 0 ? ` (looked at: ${all.join('; ')})` : '';
 }
 
-/** Advice for a table that names no image files, because it holds pixels or addresses; null for others. */
-export function withoutImages(table: Table): string | null {
+/** Advice on a table without a line of column names, or one that holds pixels or addresses; null for others. */
+export function adviceOn(table: Table): string | null {
   const { file, columns, rows } = table;
   const name = file.slice(file.lastIndexOf('/') + 1);
+  if (columns.some((column) => /\.(?:jpe?g|png|tiff?|bmp)$/i.test(column)))
+    return `the first line of ${name} (${listed(columns)}) looks like data: put a line of column names above it, for example image,label`;
   const others = columns.flatMap((column, i) => (PIXEL_COLUMN.test(column) ? [] : [i]));
   const shape = shapeOf(columns.length - others.length);
   if (shape !== null && others.length === 1)

@@ -58,7 +58,7 @@ export function readTables(
   const unlisted = all.filter(({ file }) => !used.has(file));
   const unused = [
     ...layout.unused,
-    ...unusedFiles(unlisted.map(({ id }) => ({ name: id })), 'image', 'no row names it'),
+    ...unusedFiles(unlisted.map(({ id }) => ({ name: id })), 'image', 'no row names it', 'no row names them'),
   ]; // prettier-ignore
   const notes = [...parts.flatMap(({ table }) => table.notes), ...read.flatMap(({ notes }) => notes)];
   return {

@@ -40,8 +40,6 @@ export function formatProgress(facts: ProgressFacts, columns: number, paint: Pai
 export interface ProgressLineOptions extends TerminalOptions {
   readonly label: string;
   readonly total: number;
-  /** Units done before this process began (a resumed job); they do not count for the rate. */
-  readonly first?: number;
   readonly unit?: string;
 }
 
@@ -62,7 +60,7 @@ export function progressLine(out: TextOutput, options: ProgressLineOptions): Pro
   const { clock, label, total, unit = 'steps' } = options;
   const block = options.isTTY ? liveBlock(out) : null;
   const paint = painter(options.isTTY && (options.colour ?? wantsColour(options.isTTY, process.env)));
-  let samples = [{ ms: clock(), done: options.first ?? 0 }];
+  let samples: { readonly ms: number; readonly done: number }[] = []; // the rate begins with the first update
   let loss: number | null = null;
   const draw = (): void => {
     const oldest = samples[0];

@@ -246,14 +246,14 @@ test('progress of one job: the line as text, and the rate from the clock', () =>
     clock,
     label: 'prior',
     total: 400,
-    first: 100,
   });
-  for (const done of [200, 300, 400]) {
-    nowMs += 20_000;
+  for (const done of [100, 200, 300, 400]) {
     line.update(done, 0.5);
+    nowMs += 20_000;
   }
   line.close();
   expect(out.text().split('\n')).toEqual([
+    expect.stringContaining('100/400 steps, loss 0.5000'),
     expect.stringContaining('200/400 steps, 5.00 steps/s, loss 0.5000, 40 s left'),
     expect.stringContaining('300/400 steps, 5.00 steps/s, loss 0.5000, 20 s left'),
     expect.stringContaining('400/400 steps, 5.00 steps/s, loss 0.5000'),
