@@ -25,7 +25,7 @@ class LongestFirst extends BaseSequencer {
 const SYSTEM_WORKERS = 4;
 
 /** Of `expect.poll`; `eventually` waits as long (common/testing/eventually.ts). */
-const expectOptions = { poll: { timeout: 60_000 } };
+const expectOptions = { poll: { timeout: 180_000 } };
 
 /** Set-up of every file. */
 const setupFiles = ['common/testing/equal-bytes.ts'];

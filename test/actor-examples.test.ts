@@ -86,7 +86,7 @@ const programs = readdirSync(FOLDER)
   );
 
 it.each(programs)('%s prints what it should, and ends by itself', async (_name, path) => {
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [path], { timeout: 280_000 });
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [path], { timeout: 840_000 });
   expect(stderr).toBe('');
   expect(stdout.trimEnd().split('\n')).toEqual(EXPECTED[basename(path)]);
 });

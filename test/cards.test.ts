@@ -21,7 +21,7 @@ const EXPECTED = [
 it('each actor sees its own cards and variables, also in threads of one process', async () => {
   const { CUDA_VISIBLE_DEVICES: _, ...env } = process.env;
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [PROGRAM], {
-    timeout: 280_000,
+    timeout: 840_000,
     env,
   });
   expect(stderr).toBe('');

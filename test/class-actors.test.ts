@@ -116,7 +116,7 @@ const EXPECTED: readonly (readonly [string, unknown])[] = [
 let said: ReadonlyMap<string, unknown>;
 
 beforeAll(async () => {
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [PROGRAM], { timeout: 280_000 });
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [PROGRAM], { timeout: 840_000 });
   expect(stderr).toBe('');
   const lines = stdout.trimEnd().replaceAll(PROGRAM, 'FILE').split('\n');
   const rows = lines.map((line) => JSON.parse(line) as { readonly what: string; readonly value: unknown });

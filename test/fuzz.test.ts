@@ -120,7 +120,7 @@ it('frames that are no frames, and good ones with bytes changed', async () => {
     for (const end of await Promise.all(ends)) expectClean(end);
     await alive();
   }
-}, 120_000);
+});
 
 const ODD = [NaN, Infinity, -Infinity, -1, 0.5, 2 ** 53, 1e308];
 it.each([
@@ -212,7 +212,7 @@ it('messages that are none, to every method', async () => {
     message: 'the request is not a valid message of /ballast.runtime.v1.NodeService/ListNodes',
   });
   await alive();
-}, 120_000);
+});
 
 const SPEC = { actorId: 'x', type: 'x', entry: '/etc/passwd', argsJson: '{}' };
 it.each([
@@ -290,7 +290,7 @@ it('reflection that is asked for nonsense', async () => {
   for (let round = 0; round < 60; round++)
     expectClean(await client.call(path, framed(randomBytes('reflection', round)), {}, 300));
   await alive();
-}, 60_000);
+});
 
 it('headers that are wrong', async () => {
   const wrong: RawHeaders[] = [

@@ -42,7 +42,7 @@ beforeAll(async () => {
   bin = join(own, 'dist/bundle/cli/main.js');
 });
 
-const ballast = (...args: string[]) => run('node', [bin, ...args], { cwd: folder, timeout: 240_000 });
+const ballast = (...args: string[]) => run('node', [bin, ...args], { cwd: folder, timeout: 840_000 });
 
 describe('the package', () => {
   it('may be published, and reports each change', () => {

@@ -118,7 +118,7 @@ describe('a pool', () => {
   });
 
   it('gives no call to a member that restarts', async () => {
-    const pool = await poolOf({ min: 2, max: 2, restart: { initialBackoffMs: 2000 } });
+    const pool = await poolOf({ min: 2, max: 2, restart: { initialBackoffMs: 5000 } });
     const [victim] = await living();
     process.kill(victim!.pid!, 'SIGKILL');
     await eventually(() => expect(pool.size).toBe(1));

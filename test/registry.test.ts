@@ -28,7 +28,7 @@ import { packageRoot } from '../common/package-root.ts';
 import { hasNats, natsVersion, startNats, type NatsServer } from './support/nats.ts';
 
 const TTL_MS = 1500;
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 180_000;
 
 let folder: string;
 let nats: NatsServer | null = null;

@@ -2,10 +2,10 @@
 import { vi } from 'vitest';
 
 /** Longer than the slowest machine needs. A test that takes this long fails anyway, with the last failed condition. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 180_000;
 const POLL_MS = 25;
 
-/** Calls `check` until it passes, and returns its value. @throws its last error if it did not pass in time: a minute by default */
+/** Calls `check` until it passes, and returns its value. @throws its last error if it did not pass in time: three minutes by default */
 export function eventually<Value>(
   check: () => Value | Promise<Value>,
   { patienceMs = PATIENCE_MS, everyMs = POLL_MS } = {},

@@ -9,7 +9,7 @@ import { descendantsOf } from '../../common/process-tree.ts';
 import { actorsOf, type ActorProcess } from './processes.ts';
 
 const MAIN = join(bundleRoot(), 'cli', 'main.js');
-const PATIENCE_MS = 280_000; // below a test’s own limit, so that it tells what it waited for
+const PATIENCE_MS = 840_000; // below a test’s own limit, so that it tells what it waited for
 const POLL_MS = 10;
 
 /** Running commands; a test that timed out leaves some behind. They end their own children at SIGTERM. */

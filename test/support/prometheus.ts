@@ -23,7 +23,7 @@ export function expectLintedMetrics(page: string): void {
   if (status !== 0 || stdout + stderr !== '') throw new Error(`promtool check metrics: ${stdout}${stderr}`);
 }
 
-const READY_PATIENCE_MS = 30_000;
+const READY_PATIENCE_MS = 180_000;
 
 /** One series of an answer; an instant answer has one value. */
 export interface Series {
