@@ -2,10 +2,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createConnection, createServer, type AddressInfo } from 'node:net';
+import { createConnection, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { pipeline } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -575,6 +576,37 @@ describe('a registry that cannot be opened', () => {
     await expect(opening).rejects.toThrow(/^(?!.*secret)/);
     await expect(openNatsRegistry({ url, cluster: 'a b' })).rejects.toMatchObject({ name: 'UserError' });
   });
+
+  it.skipIf(!hasNats)(
+    'is asked again when the server is late: silent, or gone before TLS was agreed',
+    async () => {
+      const info = { server_id: 's', version: '2.10.0', proto: 1, max_payload: 2 ** 20, tls_required: true };
+      const sockets: Socket[] = [];
+      const server = createServer((socket) => {
+        const place = sockets.push(socket.on('error', () => undefined));
+        if (place === 1) return;
+        if (place > 2) {
+          const to = createConnection(Number(new URL(nats!.url).port), '127.0.0.1');
+          return void pipeline(
+            socket,
+            to.on('error', () => undefined),
+            socket,
+            () => undefined,
+          );
+        }
+        socket.write(`INFO ${JSON.stringify(info)}\r\n`);
+        socket.once('data', () => socket.destroy());
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      const registry = await openNatsRegistry({ url: `nats://127.0.0.1:${port}`, cluster: 'late' });
+      expect(await registry.list('')).toEqual([]);
+      expect(sockets).toHaveLength(3);
+      await registry.close();
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  );
 
   it.skipIf(!hasNats)('says that JetStream is off, or that a token is wanted', async () => {
     const plain = await startNats([]);

@@ -20,7 +20,13 @@ import type { BusEvent, EventBus, EventPayload, PublishOptions, SubscribeOptions
 import { EventMetrics, type LagSource } from './event-metrics.ts';
 import { ATTEMPT_MS, codec, RunStream } from './event-nats-stream.ts';
 import { joinSignals } from '../base/limits.ts';
-import { isMissingStream, type NatsConnectionOptions, NatsLink, openingAdvice } from './nats-connection.ts';
+import {
+  isMissingStream,
+  type NatsConnectionOptions,
+  NatsLink,
+  OPEN_DEADLINE_MS,
+  openingAdvice,
+} from './nats-connection.ts';
 import { retryDelayMs } from '../base/retry.ts';
 
 export interface NatsEventBusOptions extends NatsConnectionOptions {
@@ -229,7 +235,7 @@ export async function openNatsEventBus(options: NatsEventBusOptions): Promise<Ev
   const link = await NatsLink.connect(options);
   try {
     const stream = new RunStream(link, runId);
-    await link.request('opening the stream', deadlineMs, () => stream.open());
+    await link.request('opening the stream', OPEN_DEADLINE_MS, () => stream.open());
     return new NatsEventBus(stream, options);
   } catch (thrown) {
     await link.close();

@@ -4,8 +4,9 @@
  */
 
 import { setMaxListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type ConnectionOptions, ErrorCode, Events, type NatsConnection, NatsError } from 'nats';
-import { toError, UserError } from '../../common/errors.ts';
+import { errorCode, toError, UserError } from '../../common/errors.ts';
 import { CallError } from '../base/call-errors.ts';
 import { shown } from '../base/checks.ts';
 import { withLimits } from '../base/limits.ts';
@@ -18,7 +19,11 @@ export interface NatsConnectionOptions extends NatsSecrets {
   readonly url: string;
 }
 
-const CONNECT_TIMEOUT_MS = 3000;
+const CONNECT_TIMEOUT_MS = 5000;
+/** At the start, a server that is there but slow is asked again for this long: on a busy machine either side may be late. */
+const CONNECT_PATIENCE_MS = 15_000;
+/** For the requests that open a stream. */
+export const OPEN_DEADLINE_MS = 20_000;
 /** A server that answers no ping for two intervals counts as lost. */
 const PING_INTERVAL_MS = 2000;
 const MAX_PINGS_OUT = 2;
@@ -117,6 +122,25 @@ function newSession(): AbortController {
   return session;
 }
 
+async function connectPatiently(options: ConnectionOptions): Promise<NatsConnection> {
+  const startMs = performance.now();
+  for (;;) {
+    try {
+      return await connect(options);
+    } catch (thrown) {
+      if (!isLate(thrown) || performance.now() - startMs > CONNECT_PATIENCE_MS) throw thrown;
+      await delay(RECONNECT_MIN_MS + Math.random() * RECONNECT_SPREAD_MS);
+    }
+  }
+}
+
+/** Whether a connection failed because client or server took too long for its next step. */
+function isLate(thrown: unknown): boolean {
+  if (errorCode(thrown) === 'ECONNRESET') return true; // the server gave TLS up
+  const late: string[] = [ErrorCode.Timeout, ErrorCode.ConnectionTimeout, ErrorCode.AuthenticationTimeout];
+  return thrown instanceof NatsError && late.includes(thrown.code);
+}
+
 /** A connection, and whether it is up. */
 export class NatsLink {
   readonly connection: NatsConnection;
@@ -131,13 +155,13 @@ export class NatsLink {
     void this.#follow();
   }
 
-  /** @throws UserError within a few seconds when no server can be reached. */
+  /** @throws UserError: at once when nothing listens there or it refuses this user, within 20 s when it does not answer. */
   static async connect(options: NatsConnectionOptions): Promise<NatsLink> {
     const target = parseNatsUrl(options.url);
     const name = target.servers.join(',');
     const prepared = connectionOptions(options, target);
     try {
-      return new NatsLink(await connect(prepared), name);
+      return new NatsLink(await connectPatiently(prepared), name);
     } catch (thrown) {
       const reason = thrown instanceof NatsError ? thrown.code : toError(thrown).message;
       const isRefused = thrown instanceof NatsError && (thrown.isAuthError() || reason === 'BAD_CREDS');

@@ -6,7 +6,13 @@
 
 import { randomUUID } from 'node:crypto';
 import { toError, UserError } from '../../common/errors.ts';
-import { isMissingStream, isWrongSequence, NatsLink, openingAdvice } from './nats-connection.ts';
+import {
+  isMissingStream,
+  isWrongSequence,
+  NatsLink,
+  OPEN_DEADLINE_MS,
+  openingAdvice,
+} from './nats-connection.ts';
 import type { NatsConnectionOptions } from './nats-connection.ts';
 import { isFencedOff, type Registry, type RegistryChange, type RegistryEntry } from './registry.ts';
 import { openRegistry, type RegistryOptions } from './registry-client.ts';
@@ -21,7 +27,7 @@ export type NatsRegistryOptions = NatsConnectionOptions & BucketOptions & Regist
 /** Remains of a removal or an expired lease are erased at this age, when every watcher has seen them. */
 const SWEEP_AGE_MS = 600_000;
 const SWEEP_EVERY_MS = 600_000;
-const OPEN_DEADLINE_MS = 5000;
+const SWEEP_DEADLINE_MS = 5000;
 const MISSING_STREAM_PAUSE_MS = 50;
 
 interface OwnLease extends StoredLease {
@@ -186,7 +192,7 @@ class NatsStore implements RegistryStore {
   async #sweep(): Promise<void> {
     const isOld = ({ writtenMs }: StoredEntry) => Date.now() - writtenMs > SWEEP_AGE_MS;
     try {
-      const { dead } = await this.#request('sweep', OPEN_DEADLINE_MS, () => this.#listed(''));
+      const { dead } = await this.#request('sweep', SWEEP_DEADLINE_MS, () => this.#listed(''));
       for (const stored of dead.filter(isOld)) await this.#buckets.erase(stored);
     } catch {
       // Not awaited: if it fails, the next sweep finds the same.
