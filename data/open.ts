@@ -93,14 +93,18 @@ async function openFolder(config: DataConfig, path: string): Promise<Source> {
  */
 async function openFile(config: DataConfig, path: string): Promise<Source> {
   const { format } = config;
-  const other = otherFormat(basename(path));
-  if (other !== null) throw new UserError(`${path}: is not read (${other.noun}): ${other.remedy}`);
-  if (format === 'npz' || (format === 'auto' && (/\.npz$/i.test(path) || (await isZip(path)))))
+  if (
+    format === 'npz' ||
+    (format === 'auto' &&
+      (/\.npz$/i.test(path) || (otherFormat(basename(path)) === null && (await isZip(path)))))
+  )
     return readNpz(path);
   if (await looksLikeImage(path))
     throw new UserError(`${path}: is one image; give the folder of all images, or a table that lists them`);
   if (/idx\d[-.]ubyte/i.test(path))
     throw new UserError(`${path}: is one IDX file; give its folder, ${dirname(path)}`);
+  const other = otherFormat(basename(path));
+  if (other !== null) throw new UserError(`${path}: is not read (${other.noun}): ${other.remedy}`);
   const table = await readTable(path);
   const folder = config.csv.images ?? dirname(path);
   if (!(await isFolder(folder))) throw new UserError(`${folder}: no such folder (data.csv.images)`);

@@ -39,6 +39,8 @@ describe('sources of images without labels', () => {
     expect(skipped).toEqual([
       { file: `${at('csv/list.csv')} line 4`, reason: `no image 'c' under ${at('csv')}` },
     ]);
+    write(at('csv/list.jsonl'), '{"file_name":"b.png"}\n');
+    expect((await read(at('csv/list.jsonl'))).ids).toEqual(['list.jsonl/b.png']);
     await expect(read(at('csv/list.csv'))).rejects.toThrow(/list\.csv line 4: no image 'c'.*--on-bad-image/);
   });
 

@@ -18,6 +18,7 @@ import { FASHION_MNIST, readFashionMnist, type Places } from './fashion-mnist.ts
 import { isIdxFolder, readIdxImages } from './idx.ts';
 import { isFolder, listImages } from './image-files.ts';
 import { splitOfName } from './layout/names.ts';
+import { isTable } from './layout/tree.ts';
 import { readNpzImages } from './npz.ts';
 import { numberedIds, type Items, type Pixels, type SkippedImage } from './source.ts';
 
@@ -145,7 +146,7 @@ async function openUnlabelled(source: string, config: Reading, places: Places): 
       `${source}: no such file or folder (unlabelled); give a folder of images, or a .csv, .npz or IDX file`,
     );
   if (/\.npz$/i.test(path)) return raw(await readNpzImages(path));
-  if (/\.(?:csv|tsv|tab)$/i.test(path)) {
+  if (isTable(path)) {
     const { files, ids, missing } = await listedImages(path, config.csv);
     if (files.length === 0)
       throw new UserError(`${source}: none of its rows names a train image that is there`);

@@ -231,6 +231,13 @@ describe('other formats', () => {
     const advice = /holds pixels, not names; .*np\.delete\(a, 192, 1\)\.reshape\(-1, 8, 8, 3\)/;
     expect(await refusal(file)).toMatch(advice);
     expect(await refusal(root)).toMatch(advice);
+    const hostile = table(
+      root,
+      '$(reboot).csv',
+      `label,${pixels.join(',')}`,
+      `1,${pixels.map(() => 7).join(',')}`,
+    );
+    expect(await refusal(hostile)).toMatch(/write them as an NPZ file$/);
     const addresses = table(
       root,
       'urls.csv',

@@ -21,6 +21,8 @@ const FOR_PEOPLE = /readme|licen[cs]e|notice|citation|copying|changelog|requirem
 const PIXEL_COLUMN = /^(?:pixel|px|p)?_?\d+$|^\d+x\d+$/i;
 /** Fewer numbered columns may mean something else. */
 const LEAST_PIXELS = 64;
+/** One that a shell takes as it is between quotes. */
+const PLAIN_PATH = /^[\w./ -]+$/;
 const ADDRESS = /^https?:\/\//i;
 
 export interface OtherFiles extends Unused {
@@ -62,12 +64,19 @@ export function adviceOn(table: Table): string | null {
     return `the first line of ${name} (${listed(columns)}) looks like data: put a line of column names above it, for example image,label`;
   const others = columns.flatMap((column, i) => (PIXEL_COLUMN.test(column) ? [] : [i]));
   const shape = shapeOf(columns.length - others.length);
-  if (shape !== null && others.length === 1)
-    return `${name} holds pixels, not names; write them as an NPZ file: python3 -c "import numpy as np; a = np.loadtxt('${file}', delimiter=',', skiprows=1, dtype=int); np.savez('${file}.npz', train_images=np.delete(a, ${others[0]}, 1).reshape(-1, ${shape}).astype('uint8'), train_labels=a[:, ${others[0]}])"`;
+  if (shape !== null && others.length === 1) {
+    const command = PLAIN_PATH.test(file) ? `: ${toNpz(file, others[0]!, shape)}` : '';
+    return `${name} holds pixels, not names; write them as an NPZ file${command}`;
+  }
   const addresses = columns.findIndex((_, i) => rows.every(({ values }) => ADDRESS.test(values[i]!)));
   if (addresses >= 0)
     return `${name} has addresses in its column '${columns[addresses]}': download the images, and write their file names there`;
   return null;
+}
+
+function toNpz(file: string, label: number, shape: string): string {
+  const images = `np.delete(a, ${label}, 1).reshape(-1, ${shape}).astype('uint8')`;
+  return `python3 -c "import numpy as np; a = np.loadtxt('${file}', delimiter=',', skiprows=1, dtype=int); np.savez('${file}.npz', train_images=${images}, train_labels=a[:, ${label}])"`;
 }
 
 /** Height, width and channels of as many pixels, for NumPy; null when they make no square. */

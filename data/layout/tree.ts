@@ -19,6 +19,11 @@ const IMAGE_EXTENSIONS = new Set([
 const TABLE_EXTENSIONS = new Set(['.csv', '.tsv', '.tab', '.jsonl', '.ndjson']);
 const MAX_DEPTH = 16;
 
+/** Whether a file is a table, by its name. */
+export function isTable(name: string): boolean {
+  return TABLE_EXTENSIONS.has(extname(name).toLowerCase());
+}
+
 export interface Entry {
   /** In NFC. */
   readonly name: string;
@@ -125,7 +130,7 @@ type Kind = 'folders' | 'images' | 'tables' | 'archives' | 'others';
 async function kindOf(name: string, file: string): Promise<Exclude<Kind, 'folders'>> {
   const extension = extname(name).toLowerCase();
   if (IMAGE_EXTENSIONS.has(extension)) return 'images';
-  if (TABLE_EXTENSIONS.has(extension)) return 'tables';
+  if (isTable(name)) return 'tables';
   if (extension === '.npz') return 'archives';
   if (await looksLikeImage(file)) return 'images';
   return /metadata|labels|annotations/i.test(name) && extension === '' ? 'tables' : 'others';
