@@ -55,10 +55,17 @@ export class Homes {
 
   /** Accepts an actor, and starts it if there is room. @throws as NodeApi.spawn */
   async accept(spec: ActorSpec): Promise<ActorStatus> {
-    const { view } = this.#options;
+    const { view, peers } = this.#options;
     await this.#awaitLeaving(spec);
-    this.#refuseTaken(spec);
-    const choice = chooseNode(spec, view.nodes(), view.actors());
+    const choose = () => {
+      this.#refuseTaken(spec);
+      return chooseNode(spec, view.nodes(), view.actors());
+    };
+    let choice = choose();
+    if (choice.kind === 'infeasible' && peers !== null) {
+      await peers.catchUp();
+      choice = choose();
+    }
     if (choice.kind === 'infeasible') {
       throw new UserError(`Actor ${spec.actorId} cannot be placed: ${choice.because}.`);
     }
@@ -69,14 +76,19 @@ export class Homes {
 
   /** Accepts actors that start together or not at all. @throws as NodeApi.spawnGang */
   async acceptGang(specs: readonly ActorSpec[]): Promise<ActorStatus[]> {
-    const { view } = this.#options;
+    const { view, peers } = this.#options;
     refuseTwins(specs);
-    for (const spec of specs) {
-      await this.#awaitLeaving(spec);
-      this.#refuseTaken(spec);
+    for (const spec of specs) await this.#awaitLeaving(spec);
+    const choose = () => {
+      for (const spec of specs) this.#refuseTaken(spec);
+      refuseTakenGroup(specs[0]!, view.actors());
+      return placeGang(specs, view.nodes(), ruleOf(specs, view.actors()));
+    };
+    let choice = choose();
+    if (!Array.isArray(choice) && choice.kind === 'infeasible' && peers !== null) {
+      await peers.catchUp();
+      choice = choose();
     }
-    refuseTakenGroup(specs[0]!, view.actors());
-    const choice = placeGang(specs, view.nodes(), ruleOf(specs, view.actors()));
     if (!Array.isArray(choice) && choice.kind === 'infeasible') {
       const { group } = specs[0]!;
       const what = group === null ? `A gang of ${specs.length}` : `Placement group ${group}`;

@@ -17,6 +17,8 @@ export interface DetachedActor {
 
 export interface NodeDirectory {
   nodes(): readonly NodeStatus[];
+  /** Resolves when every node that has joined is among `nodes`, also one that joined a moment ago; or soon after, when it cannot be. */
+  catchUp(): Promise<void>;
   actors(): readonly ActorStatus[];
   actor(actorId: string): ActorStatus | undefined;
   /** The last state that an actor on another node saved. */

@@ -36,6 +36,9 @@ export interface RegistryPeersOptions {
 
 export const NODE_TTL_MS = 10_000;
 const PLACE_DEADLINE_MS = 10_000;
+/** A listed node that the watch does not show by then may have left again. */
+const CATCH_UP_MS = 3000;
+const CATCH_UP_POLL_MS = 20;
 export const NODES = 'nodes/';
 const DETACHED = 'detached/';
 const GONE: Readonly<Record<GoneCause, string>> = {
@@ -91,6 +94,16 @@ export class RegistryPeers implements NodeDirectory {
 
   nodes(): readonly NodeStatus[] {
     return [...this.#peers.values()].map(({ status }) => status);
+  }
+
+  async catchUp(): Promise<void> {
+    const { registry, nodeId: ownId } = this.#options;
+    const endMs = performance.now() + CATCH_UP_MS;
+    const entries = await registry.list(NODES).catch(() => []);
+    const ids = entries.map(({ key }) => key.slice(NODES.length)).filter((nodeId) => nodeId !== ownId);
+    // Only the watch adds nodes: it alone will tell of their end.
+    while (performance.now() < endMs && !ids.every((nodeId) => this.#peers.has(nodeId)))
+      await delay(CATCH_UP_POLL_MS);
   }
 
   actors(): readonly ActorStatus[] {
