@@ -226,7 +226,7 @@ function epochOf({ created, state }: StreamInfo): { epoch: string; lastSequence:
   return { epoch: created, lastSequence: state.last_seq };
 }
 
-/** Connects to NATS and opens the run's stream. @throws UserError within a few seconds when that is impossible. */
+/** Connects to NATS and opens the run's stream. @throws UserError, within 40 s, when that is impossible. */
 export async function openNatsEventBus(options: NatsEventBusOptions): Promise<EventBus> {
   const { runId, deadlineMs = DEADLINE_MS } = options;
   checkMilliseconds('Events, deadlineMs', deadlineMs);

@@ -222,7 +222,7 @@ function storedLease({ id, name, ttlMs, fencingToken }: StoredLease): StoredLeas
   return { id, name, ttlMs, fencingToken };
 }
 
-/** Connects to NATS and opens the cluster's registry. @throws UserError within a few seconds when that is impossible. */
+/** Connects to NATS and opens the cluster's registry. @throws UserError, within 40 s, when that is impossible. */
 export async function openNatsRegistry(options: NatsRegistryOptions): Promise<Registry> {
   bucketName(options.cluster);
   const link = await NatsLink.connect(options);

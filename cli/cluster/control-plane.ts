@@ -23,7 +23,7 @@ export interface ControlPlane {
   close(): Promise<void>;
 }
 
-/** @throws UserError within a few seconds when the registry cannot be reached. */
+/** @throws UserError when the registry cannot be reached: at once if nothing listens there. */
 export async function openControlPlane({
   join,
   cluster,

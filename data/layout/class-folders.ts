@@ -9,7 +9,7 @@ import type { Items, Source } from '../source.ts';
 import { listed } from '../table.ts';
 import { alike, type Layout, unusedFiles, type Unused, describeUnused } from './layout.ts';
 import { SPLITS, splitAmongWords, splitOfName, type SplitName } from './names.ts';
-import { type Folder, imagesOf } from './tree.ts';
+import { type Folder, imagesOf, withImages } from './tree.ts';
 
 /** A folder of images of one class and split. */
 export interface ClassFolder {
@@ -41,9 +41,9 @@ function isEmpty({ imageCount, folders, tables, archives, others }: Folder): boo
 /** Folders that are named after splits and hold images; null unless one of them is train. */
 export function splitFolders(top: Folder): Map<SplitName, Folder[]> | null {
   const found = new Map<SplitName, Folder[]>();
-  for (const folder of top.folders) {
+  for (const folder of withImages(top)) {
     const split = splitOfName(folder.name);
-    if (split !== null && folder.imageCount > 0) found.set(split, [...(found.get(split) ?? []), folder]);
+    if (split !== null) found.set(split, [...(found.get(split) ?? []), folder]);
   }
   return found.has('train') ? found : splitsAmongWords(top);
 }
@@ -55,7 +55,7 @@ export function splitFolders(top: Folder): Map<SplitName, Folder[]> | null {
 function splitsAmongWords(top: Folder): Map<SplitName, Folder[]> | null {
   const found = new Map<SplitName, Folder[]>();
   const words = new Set<string>();
-  for (const folder of top.folders.filter(({ imageCount }) => imageCount > 0)) {
+  for (const folder of withImages(top)) {
     const named = splitAmongWords(folder.name);
     if (named === null) continue;
     words.add(named.others);
@@ -70,23 +70,24 @@ function splitsAmongWords(top: Folder): Map<SplitName, Folder[]> | null {
 
 /** The folder in which a split's classes begin: `train/images/<class>/`. */
 export function unwrapped(folder: Folder): Folder {
-  const inner = folder.folders.filter(({ imageCount }) => imageCount > 0);
+  const inner = withImages(folder);
   const isWrapper = folder.images.length === 0 && inner.length === 1 && inner[0]!.images.length === 0;
   return isWrapper ? unwrapped(inner[0]!) : folder;
 }
 
 /** `<class>/train/*.jpg`: each folder holds folders named after splits, and nothing else of relevance. */
 export function splitsInClasses(top: Folder): ClassFolder[] | null {
-  const classes = top.folders.filter(({ imageCount }) => imageCount > 0);
+  const classes = withImages(top);
   const isSplit = ({ folders, images }: Folder) =>
     images.length === 0 &&
     folders.some((folder) => splitOfName(folder.name) === 'train') &&
     folders.every((folder) => folder.imageCount === 0 || splitOfName(folder.name) !== null);
   if (classes.length < 2 || !classes.every(isSplit)) return null;
-  return classes.flatMap(({ name, folders }) =>
-    folders
-      .filter(({ imageCount }) => imageCount > 0)
-      .map((folder) => ({ split: splitOfName(folder.name)!, name, folder, path: `${name}/${folder.name}` })),
+  return classes.flatMap((outer) =>
+    withImages(outer).map((folder) => ({
+      ...{ split: splitOfName(folder.name)!, name: outer.name, folder },
+      path: `${outer.name}/${folder.name}`,
+    })),
   );
 }
 
@@ -95,7 +96,7 @@ export function splitsInClasses(top: Folder): ClassFolder[] | null {
  * known; asks. Names of single files never count.
  */
 export function refuseRepeatedFolders(top: Folder): void {
-  const outer = top.folders.filter(({ imageCount }) => imageCount > 0);
+  const outer = withImages(top);
   const deep = outer.filter(({ images, folders }) => images.length === 0 && folders.length > 1);
   if (outer.length < 2 || deep.length < outer.length) return;
   const first = new Set(deep[0]!.folders.map(({ name }) => name));
@@ -166,7 +167,7 @@ function itemsOf(
 /** Entries of `top` that are not used: loose images, other folders, other files. */
 export function unusedIn(top: Folder, used: readonly Folder[], where: string): Unused[] {
   const loose = unusedFiles(top.images, 'image', `it is beside the ${where}`, `they are beside the ${where}`);
-  const folders = top.folders.filter((folder) => !used.includes(folder) && folder.imageCount > 0);
+  const folders = withImages(top).filter((folder) => !used.includes(folder));
   const idle = folders.map(({ name, imageCount }) => ({
     what: `${imageCount} image${imageCount === 1 ? '' : 's'} in ${name}/`,
     count: imageCount,

@@ -2,6 +2,7 @@
  * classes, tables whose rows name the images. Where two readings fit, a UserError asks; what no reading uses is named
  * and counted.
  */
+import { basename } from 'node:path';
 import type { DataConfig } from '../../config/data-config.ts';
 import { UserError } from '../../common/errors.ts';
 import type { Source } from '../source.ts';
@@ -24,7 +25,15 @@ import { type Unused, unusedFiles } from './layout.ts';
 import { lookedAt, type OtherFiles, otherFiles } from './other-formats.ts';
 import { SPLITS, splitOfName, splitWithinName, type SplitName } from './names.ts';
 import { readTables, type TablePart } from './table-source.ts';
-import { allFolders, type Entry, type Folder, type FoundImage, imagesOf, readTree } from './tree.ts';
+import {
+  allFolders,
+  type Entry,
+  type Folder,
+  type FoundImage,
+  imagesOf,
+  readTree,
+  withImages,
+} from './tree.ts';
 
 export const MANIFEST = 'manifest.csv';
 const MOST_TABLES = 100;
@@ -86,8 +95,6 @@ async function findTop(whole: Folder): Promise<Pick<Place, 'top' | 'tables' | 'e
   };
 }
 
-const withImages = ({ folders }: Folder): Folder[] => folders.filter(({ imageCount }) => imageCount > 0);
-
 /** Those that can be read as tables; where there are many (one an image, say), the first ones. */
 export async function readableTables(files: readonly Entry[]): Promise<Table[]> {
   const tables: Table[] = [];
@@ -100,8 +107,6 @@ export async function readableTables(files: readonly Entry[]): Promise<Table[]> 
   }
   return tables;
 }
-
-const nameOf = (file: string): string => file.slice(file.lastIndexOf('/') + 1);
 
 /** `train/metadata.csv` beside the images of train, the same in the other splits (Hugging Face, Roboflow). */
 async function readSplitTables(place: Place, splits: Map<SplitName, Folder[]>): Promise<Source | null> {
@@ -135,12 +140,8 @@ async function readSplitTables(place: Place, splits: Map<SplitName, Folder[]>): 
 function readSplitFolders(place: Place, splits: Map<SplitName, Folder[]>): Source | null {
   const { top, whole, root } = place;
   const train = splits.get('train')!;
-  const others = top.folders.filter(
-    (folder) => folder.imageCount > 0 && ![...splits.values()].flat().includes(folder),
-  );
-  const hasClasses = train.some(
-    (folder) => folder.folders.filter(({ imageCount }) => imageCount > 0).length > 0,
-  );
+  const others = withImages(top).filter((folder) => ![...splits.values()].flat().includes(folder));
+  const hasClasses = train.some((folder) => withImages(folder).length > 0);
   if (!hasClasses) return null;
   if (splits.size === 1 && others.length > 0 && train.every(({ images }) => images.length === 0))
     throw new UserError(
@@ -188,7 +189,7 @@ function readSubSplits(place: Place, folders: readonly ClassFolder[]): Source {
   const names = [...new Set(folders.map(({ folder, split }) => `${split} from */${folder.name}/`))];
   const prefix = place.top === place.whole ? '' : `${place.top.file.slice(place.whole.file.length + 1)}/`;
   const unused = [
-    ...unusedIn(place.top, place.top.folders.filter(({ imageCount }) => imageCount > 0), 'class folders'),
+    ...unusedIn(place.top, withImages(place.top), 'class folders'),
     ...unusedTables(place, []),
     ...othersOf(place),
   ]; // prettier-ignore
@@ -210,7 +211,8 @@ function readClasses(place: Place): Source {
   refuseRepeatedFolders(top);
   const prefix = top === whole ? '' : `${top.file.slice(whole.file.length + 1)}/`;
   const folders = classFoldersIn(top, 'train', prefix);
-  const inside = lookedAt(othersOf(place), place.tables);
+  const others = othersOf(place);
+  const inside = lookedAt(others, place.tables);
   if (folders.length === 0)
     throw new UserError(
       `${root}: has ${whole.imageCount} images, but neither class folders nor a table that names them with labels${inside}; expected ${root}/<class>/*.jpg, train/<class>/*.jpg, or a CSV of image names and labels`,
@@ -223,7 +225,7 @@ function readClasses(place: Place): Source {
   const doubts = named.map(
     (name) => `folder ${name}/ is read as a class, not as a split: there is no train/ with classes beside it`,
   );
-  const unused = [...unusedIn(top, folders.map(({ folder }) => folder), 'class folders'), ...unusedTables(place, []), ...othersOf(place)]; // prettier-ignore
+  const unused = [...unusedIn(top, folders.map(({ folder }) => folder), 'class folders'), ...unusedTables(place, []), ...others]; // prettier-ignore
   const evidence = [...place.evidence, `${folders.length} folders of images`];
   return readClassFolders(root, folders, groupsOf(place), folderLayout('class folders', evidence, unused, whole.junkCount, doubts)); // prettier-ignore
 }
@@ -243,11 +245,11 @@ async function chooseTables(place: Place): Promise<TablePart[] | null> {
   const folder = options.csv.images ?? whole.file;
   const found = options.csv.images === null ? images : imagesOf(await readTree(folder));
   const index = new ImageIndex(folder, found);
-  const hasClasses = top.folders.some(({ imageCount }) => imageCount > 0);
+  const hasClasses = withImages(top).length > 0;
   const fitting = place.tables
-    .filter(({ file }) => !/submission/i.test(nameOf(file)) && !(nameOf(file) === MANIFEST && hasClasses))
+    .filter(({ file }) => !/submission/i.test(basename(file)) && !(basename(file) === MANIFEST && hasClasses))
     .filter((table) => isManifest(table, options.csv, index));
-  const whichSplit = (table: Table) => splitWithinName(nameOf(table.file));
+  const whichSplit = (table: Table) => splitWithinName(basename(table.file));
   const train = fitting.filter((table) => whichSplit(table) === 'train');
   const unnamed = fitting.filter(
     (table) => whichSplit(table) === null && table.rows.length >= images.length / 2,
@@ -269,7 +271,7 @@ async function chooseTables(place: Place): Promise<TablePart[] | null> {
 }
 
 function severalTables(folder: string, tables: readonly Table[]): UserError {
-  const names = tables.map(({ file }) => nameOf(file)).join(', ');
+  const names = tables.map(({ file }) => basename(file)).join(', ');
   return new UserError(
     `${folder}: ${names} all list images; name the right one as data.source (--data ${tables[0]!.file})`,
   );
@@ -281,7 +283,7 @@ function severalTables(folder: string, tables: readonly Table[]): UserError {
  */
 function foldersAgree(place: Place, parts: readonly TablePart[]): boolean {
   const { top } = place;
-  const outer = top.folders.filter(({ imageCount }) => imageCount > 0);
+  const outer = withImages(top);
   if (outer.length < 2) return false;
   const source = readChosen(place, parts);
   const folderOf = new Map(
@@ -331,7 +333,7 @@ function othersOf({ whole }: Place): OtherFiles[] {
 
 /** Groups by path from a `manifest.csv` at the root; an empty cell puts the image into a separate group. */
 function groupsOf({ root, tables, images, options }: Place): Groups | null {
-  const manifest = tables.find(({ file }) => nameOf(file) === MANIFEST);
+  const manifest = tables.find(({ file }) => basename(file) === MANIFEST);
   if (!manifest) return null;
   const index = new ImageIndex(root, images);
   const group =

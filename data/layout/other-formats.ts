@@ -1,4 +1,5 @@
 /** Files and tables that hold images or labels in a way that is not read: their names, and the way to one that is. */
+import { basename } from 'node:path';
 import { listed, type Table } from '../table.ts';
 import { type Unused, unusedFiles } from './layout.ts';
 import type { Folder } from './tree.ts';
@@ -45,13 +46,11 @@ export function otherFormat(name: string): { readonly noun: string; readonly rem
 /** ` (…)` for a message, on files and tables that might hold what is missing; empty for none. */
 export function lookedAt(others: readonly OtherFiles[], tables: readonly Table[]): string {
   const files = others.map(({ what, remedy }) => `${what}, not read: ${remedy}`);
-  const named = tables.map((table) => {
-    const name = table.file.slice(table.file.lastIndexOf('/') + 1);
-    return adviceOn(table) ?? `${name} with columns ${listed(table.columns)}`;
-  });
-  const flags = tables.some((table) => adviceOn(table) === null)
-    ? ['--csv-id and --csv-label name columns']
-    : [];
+  const advice = tables.map(adviceOn);
+  const named = tables.map(
+    ({ file, columns }, i) => advice[i] ?? `${basename(file)} with columns ${listed(columns)}`,
+  );
+  const flags = advice.includes(null) ? ['--csv-id and --csv-label name columns'] : [];
   const all = [...named, ...flags, ...files];
   return all.length > 0 ? ` (looked at: ${all.join('; ')})` : '';
 }
@@ -59,7 +58,7 @@ export function lookedAt(others: readonly OtherFiles[], tables: readonly Table[]
 /** Advice on a table without a line of column names, or one that holds pixels or addresses; null for others. */
 export function adviceOn(table: Table): string | null {
   const { file, columns, rows } = table;
-  const name = file.slice(file.lastIndexOf('/') + 1);
+  const name = basename(file);
   if (columns.some((column) => /\.(?:jpe?g|png|tiff?|bmp)$/i.test(column)))
     return `the first line of ${name} (${listed(columns)}) looks like data: put a line of column names above it, for example image,label`;
   const others = columns.flatMap((column, i) => (PIXEL_COLUMN.test(column) ? [] : [i]));

@@ -65,6 +65,11 @@ export function imagesOf(folder: Folder): FoundImage[] {
   return found;
 }
 
+/** The folders in `folder` that have images, in them or below. */
+export function withImages({ folders }: Folder): Folder[] {
+  return folders.filter(({ imageCount }) => imageCount > 0);
+}
+
 /** `folder` and all folders below it. */
 export function* allFolders(folder: Folder): Generator<Folder> {
   yield folder;
