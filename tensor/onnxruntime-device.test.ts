@@ -1,14 +1,20 @@
 // The choice of a device, with trials whose results are given. Trials that run: test/webgpu.
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { compile } from './compile.ts';
 import type { GpuName, Trial } from './gpu-trial.ts';
 import { chooseDevice, deviceFor, findDevice, installedGpus } from './onnxruntime-device.ts';
 import { hasVulkanDriver } from './vulkan-drivers.ts';
 
-const folder = () => mkdtempSync(join(tmpdir(), 'ballast-device-'));
+/** Gone when the test ends. */
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'ballast-device-'));
+  onTestFinished(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
 const trials = (results: Partial<Record<GpuName, Trial>>) => (name: GpuName) =>
   Promise.resolve(results[name]!);
 const FAST = { adapter: 'GeForce', gpuMs: 1, cpuMs: 30 };

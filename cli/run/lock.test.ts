@@ -1,15 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { UserError } from '../../common/errors.ts';
 import { LOCK_NAME, lockRunFolder, refuseLocked, thisHost } from './lock.ts';
 
 const FAST = { beatMs: 20, silenceMs: 200 };
 
+/** Gone when the test ends. */
 function newFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'ballast-lock-'));
+  const path = mkdtempSync(join(tmpdir(), 'ballast-lock-'));
+  onTestFinished(() => rmSync(path, { recursive: true }));
+  return path;
 }
 
 function writeLock(dir: string, pid: number, host = thisHost()): string {

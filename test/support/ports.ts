@@ -1,17 +1,14 @@
 /**
  * Ports for programs that have to be told theirs. One that was free a moment ago may be anybody's now, so these lie below
- * those that the system gives away, and a folder that only one process can make keeps each for its holder.
+ * those that the system gives away, and each is kept for its holder by a UDP socket on the same number: the system gives
+ * that to one process at a time, and takes it back when the process ends, however it ends.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createSocket } from 'node:dgram';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { errorCode } from '../../common/errors.ts';
 
 /** Ports below the first that the system gives away. */
 const SPAN = 8000;
-const held: string[] = [];
-process.on('exit', () => held.forEach((turn) => rmSync(turn, { recursive: true, force: true })));
 
 /** The first port that the system assigns to callers that ask for any (Linux); 32768 by default. */
 function firstGivenAway(): number {
@@ -27,32 +24,18 @@ function firstGivenAway(): number {
  * `from` down, by default one that depends on the process.
  */
 export async function keepPort(from = firstGivenAway() - 1 - (process.pid % SPAN)): Promise<number> {
-  for (let port = from; port > 1024; port--) if (take(port) && (await isFree(port))) return port;
+  for (let port = from; port > 1024; port--) if ((await take(port)) && (await isFree(port))) return port;
   throw new Error('every port is kept or in use');
 }
 
-/** Whether it is this process's now; what an ended process kept is free again. */
-function take(port: number): boolean {
-  const turn = join(tmpdir(), `ballast-port-${port}`);
-  const holder = join(turn, 'pid');
-  try {
-    mkdirSync(turn);
-  } catch (thrown) {
-    if (errorCode(thrown) !== 'EEXIST') throw thrown;
-    if (isAlive(holder)) return false;
-  }
-  writeFileSync(holder, String(process.pid));
-  held.push(turn);
-  return true;
-}
-
-function isAlive(holder: string): boolean {
-  try {
-    process.kill(Number(readFileSync(holder, 'utf8')), 0);
-    return true;
-  } catch (thrown) {
-    return errorCode(thrown) === 'ENOENT' || errorCode(thrown) === 'EPERM'; // just being made, or somebody else's
-  }
+/** Whether it is this process's now. */
+function take(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const turn = createSocket('udp4');
+    turn.once('error', () => turn.close(() => resolve(false)));
+    turn.bind({ port, address: '127.0.0.1', exclusive: true }, () => resolve(true));
+    turn.unref();
+  });
 }
 
 function isFree(port: number): Promise<boolean> {

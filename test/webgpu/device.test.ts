@@ -1,6 +1,5 @@
 // The device `webgpu` as people meet it: by name, by `auto`, without a driver; and arrays that stay on it.
-import { mkdtempSync, readdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
@@ -11,12 +10,12 @@ import { chooseDevice, findDevice } from '../../tensor/onnxruntime-device.ts';
 import tf from '../../tensor/tf.ts';
 import { ballast } from '../support/cli.ts';
 import { noSoftwareVulkan } from '../support/software-vulkan.ts';
-import { shapesPrior } from '../support/suite.ts';
+import { newFolder, shapesPrior } from '../support/suite.ts';
 
 const NOWHERE = { VK_DRIVER_FILES: '/nowhere.json', VK_ICD_FILENAMES: '/nowhere.json' };
 
 async function sample(device: string, env: Record<string, string> = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'ballast-webgpu-'));
+  const folder = newFolder('webgpu');
   const args = ['prior', 'sample', await shapesPrior(), '--out', join(folder, 'grid.png')];
   const end = await ballast([...args, '--count', '8', '--steps', '5', '--device', device], { env });
   return { end, folder };
