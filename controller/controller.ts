@@ -8,7 +8,7 @@ import { plainText } from '../common/plain-text.ts';
 import { toError } from '../common/errors.ts';
 import type { Log } from '../common/log.ts';
 import type { Run__Output } from '../gen/ballast/v1/Run.ts';
-import type { ObjectStore, ObjectWatch } from './kubernetes.ts';
+import { ConflictError, type ObjectStore, type ObjectWatch } from './object-store.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import { isGoingOn, nextStep, type Step, wasMade } from './next-step.ts';
 import { problemOf, type RunApi, RunClient } from './run-client.ts';
@@ -50,7 +50,7 @@ export class Controller {
     this.#client = new RunClient(api, this.#stop.signal);
     this.#queue = new WorkQueue({
       atOnce: AT_ONCE,
-      work: (name) => this.#timed(() => this.#look(name)),
+      work: (name) => this.#timed(() => this.#look(name).catch((thrown) => this.#lookAgain(name, thrown))),
       onFailure: (name, thrown, attempt) => {
         if (problemOf(thrown)?.isFinal !== true) metrics.lookFailed(); // a refusal is its user's matter
         const problem = plainText(toError(thrown).message);
@@ -94,6 +94,12 @@ export class Controller {
     } finally {
       this.#options.metrics.looked((performance.now() - startMs) / 1000);
     }
+  }
+
+  /** An object that changed under the look at it is looked at anew. @throws `thrown` otherwise */
+  #lookAgain(name: string, thrown: unknown): void {
+    if (!(thrown instanceof ConflictError)) throw thrown;
+    this.#queue.add(name);
   }
 
   /** Advances one object by one step. */

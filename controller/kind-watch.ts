@@ -12,6 +12,8 @@ export interface KindListeners<Kind> {
   readonly lose: (object: Kind) => void;
   /** The list or the watch failed; it is tried again after `retryMs`. */
   readonly onFailure?: (thrown: unknown) => void;
+  /** The watch has begun: for the first time, or again after a failure. */
+  readonly onSuccess?: () => void;
 }
 
 /** The objects of an API path, in the form of the API server's JSON. */
@@ -76,7 +78,9 @@ export class KindWatch<Object extends KubernetesObject> {
       .catch((thrown: unknown) => this.#again(thrown))
       .then(() => {
         this.#informer.off('error', failed);
-        if (!hasFailed) this.#begin();
+        if (hasFailed || this.#isStopped) return;
+        this.#begin();
+        this.#listeners.onSuccess?.();
       });
   }
 

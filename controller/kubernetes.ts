@@ -14,47 +14,14 @@ import {
 } from '@kubernetes/client-node';
 import { toError, UserError } from '../common/errors.ts';
 import { KindWatch } from './kind-watch.ts';
+import { ConflictError, type ObjectListeners, type ObjectStore, type ObjectWatch } from './object-store.ts';
 import type { RunEvent } from './run-events.ts';
-import {
-  FINALISER,
-  GROUP,
-  KIND,
-  type Phase,
-  PLURAL,
-  type Status,
-  type SynthesisRun,
-  VERSION,
-} from './synthesis-run.ts';
-
-export interface ObjectWatch {
-  /** The present objects, with the phase of their last known status. */
-  list(): readonly { readonly name: string; readonly phase: Phase | undefined }[];
-  stop(): Promise<void>;
-}
-
-export interface ObjectStore {
-  readonly namespace: string;
-  /** Null if it does not exist. */
-  get(name: string): Promise<SynthesisRun | null>;
-  /** Resolves to the object with the status; null if it does not exist any more. */
-  writeStatus(object: SynthesisRun, status: Status): Promise<SynthesisRun | null>;
-  /** Sets or removes the finaliser. @throws Error if the object has changed since it was read. */
-  writeHold(object: SynthesisRun, isHeld: boolean): Promise<void>;
-  /** Tells of an object, for `kubectl describe`. */
-  writeEvent(object: SynthesisRun, event: RunEvent): Promise<void>;
-  watch(listeners: ObjectListeners): ObjectWatch;
-}
-
-export interface ObjectListeners {
-  /** An object was added, changed or removed. */
-  readonly onChange: (name: string) => void;
-  /** Objects are listed and watched (true), or temporarily cannot be. */
-  readonly onConnection: (problem: string | null) => void;
-}
+import { FINALISER, GROUP, KIND, PLURAL, type Status, type SynthesisRun, VERSION } from './synthesis-run.ts';
 
 const NO_CLUSTER = 'http://localhost:8080';
 const RETRY_MS = 5000;
 const NOT_FOUND = 404;
+const CONFLICT = 409;
 
 /** The store of `namespace`, or of the one in the cluster's credentials. @throws UserError if no cluster is named. */
 export function openObjects(namespace: string | undefined): ObjectStore {
@@ -95,8 +62,9 @@ class ClusterObjects implements ObjectStore {
     return unlessGone(() => this.#api.getNamespacedCustomObject(this.#named(name)) as Promise<SynthesisRun>);
   }
 
-  async writeStatus({ metadata: { name } }: SynthesisRun, status: Status): Promise<SynthesisRun | null> {
-    const request = { ...this.#named(name), body: { status } };
+  async writeStatus({ metadata }: SynthesisRun, status: Status): Promise<SynthesisRun | null> {
+    const { name, resourceVersion } = metadata;
+    const request = { ...this.#named(name), body: { metadata: { resourceVersion }, status } };
     return unlessGone(
       () => this.#api.patchNamespacedCustomObjectStatus(request, MERGE) as Promise<SynthesisRun>,
     );
@@ -132,13 +100,8 @@ class ClusterObjects implements ObjectStore {
 
   watch({ onChange, onConnection }: ObjectListeners): ObjectWatch {
     const path = `/apis/${GROUP}/${VERSION}/namespaces/${this.namespace}/${PLURAL}`;
-    const list = async () => {
-      const found = (await this.#api.listNamespacedCustomObject(
-        this.#all(),
-      )) as KubernetesListObject<KubernetesObject>;
-      onConnection(null);
-      return found;
-    };
+    const list = () =>
+      this.#api.listNamespacedCustomObject(this.#all()) as Promise<KubernetesListObject<KubernetesObject>>;
     const watch = new KindWatch<KubernetesObject>(
       this.#config,
       { path, list },
@@ -146,6 +109,7 @@ class ClusterObjects implements ObjectStore {
         see: ({ metadata }) => onChange(metadata?.name ?? ''),
         lose: ({ metadata }) => onChange(metadata?.name ?? ''),
         onFailure: (thrown) => onConnection(describe(thrown)),
+        onSuccess: () => onConnection(null),
       },
       RETRY_MS,
     );
@@ -170,13 +134,14 @@ class ClusterObjects implements ObjectStore {
 
 const MERGE = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
 
-/** Awaits `request`; null if the object does not exist (any more). @throws Error in one line. */
+/** Awaits `request`; null if the object does not exist (any more). @throws ConflictError, or Error in one line. */
 async function unlessGone<Value>(request: () => Promise<Value>): Promise<Value | null> {
   try {
     return await request();
   } catch (thrown) {
     if (codeOf(thrown) === NOT_FOUND) return null;
-    throw new Error(`Kubernetes: ${describe(thrown)}`, { cause: thrown });
+    const KindOfError = codeOf(thrown) === CONFLICT ? ConflictError : Error;
+    throw new KindOfError(`Kubernetes: ${describe(thrown)}`, { cause: thrown });
   }
 }
 

@@ -55,6 +55,11 @@ it.each<[string, Case, string]>([
     'resume',
   ],
   [
+    'a run that is still stopping stops before it is resumed',
+    { held: true, run: 'STATE_RUNNING', status: SUSPENDING },
+    'cancel',
+  ],
+  [
     'a run that others cancelled stays so',
     { held: true, run: 'STATE_CANCELLED', status: { run: 'runs/a' } },
     'release',

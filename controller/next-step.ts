@@ -3,7 +3,7 @@
  * after each step, so a controller that ends between two steps continues where it was.
  */
 import type { Run__Output } from '../gen/ballast/v1/Run.ts';
-import { FINALISER, type SynthesisRun } from './synthesis-run.ts';
+import { type Condition, FINALISER, type SynthesisRun } from './synthesis-run.ts';
 
 /**
  * `hold` and `release` set and remove the finaliser; `create`, `cancel` and `resume` act on the run; `settled` waits
@@ -26,7 +26,9 @@ export function nextStep(object: SynthesisRun, run: Run__Output | null): Step {
   if (!isActive && !mayGoOn) return rest;
   if (!isHeld) return 'hold';
   if (run === null) return 'create';
-  return isActive ? 'settled' : 'resume';
+  if (!isActive) return 'resume';
+  // A run that is asked to stop may be still active: it has to stop before it is resumed.
+  return isStopping(object) ? 'cancel' : 'settled';
 }
 
 export function isGoingOn({ state }: Run__Output): boolean {
@@ -34,9 +36,17 @@ export function isGoingOn({ state }: Run__Output): boolean {
 }
 
 /** Whether the controller stopped the run, or is about to, because of `suspend`; other clients may cancel it too. */
-export function wasSuspended({ status }: SynthesisRun): boolean {
-  const condition = status?.conditions?.find(({ type }) => type === 'Suspended');
-  return condition?.status === 'True' || condition?.reason === 'Suspending';
+export function wasSuspended(object: SynthesisRun): boolean {
+  return suspended(object)?.status === 'True' || isStopping(object);
+}
+
+/** Whether the run was to stop because of `suspend` when the object was last seen. */
+export function isStopping(object: SynthesisRun): boolean {
+  return suspended(object)?.reason === 'Suspending';
+}
+
+function suspended({ status }: SynthesisRun): Condition | undefined {
+  return status?.conditions?.find(({ type }) => type === 'Suspended');
 }
 
 /** Whether the run was created: a run that has been deleted is not created again. */

@@ -1,7 +1,7 @@
 /** The status of an object, as shown by `kubectl get`, `describe` and `wait`. */
 import { fromTimestamp } from '../coordinator/api/struct.ts';
 import type { Run__Output } from '../gen/ballast/v1/Run.ts';
-import { isGoingOn, wasMade, wasRefused, wasSuspended } from './next-step.ts';
+import { isGoingOn, isStopping, wasMade, wasRefused, wasSuspended } from './next-step.ts';
 import type { Condition, Phase, Status, StatusMetrics, SynthesisRun } from './synthesis-run.ts';
 
 /** Why the coordinator refused the run, or cannot be reached. */
@@ -58,12 +58,15 @@ const ENDS: Partial<Record<Phase, Condition['status']>> = {
 
 function phaseOf(object: SynthesisRun, run: Run__Output): [Phase, string] {
   if (isGoingOn(run)) {
-    if (object.spec.suspend === true) return ['Suspending', 'stops after its last complete epoch'];
+    if (object.spec.suspend === true || isStopping(object))
+      return ['Suspending', 'stops after its last complete epoch'];
     return [run.state === 'STATE_RUNNING' ? 'Running' : 'Queued', run.reason];
   }
   if (run.state === 'STATE_CANCELLED') {
     const isOurs = object.spec.suspend === true || wasSuspended(object);
-    return isOurs ? ['Suspended', 'spec.suspend is true'] : ['Cancelled', run.reason];
+    return isOurs && object.status?.phase !== 'Cancelled'
+      ? ['Suspended', 'spec.suspend is true']
+      : ['Cancelled', run.reason];
   }
   return [run.state === 'STATE_SUCCEEDED' ? 'Succeeded' : 'Failed', run.reason];
 }
@@ -74,20 +77,17 @@ function phaseWithout(object: SynthesisRun, problem: Problem | null): [Phase, st
     if (status?.phase === 'Succeeded') return ['Succeeded', status.message ?? ''];
     return ['Failed', `${status?.run} was deleted`];
   }
-  if (problem !== null) return [problem.isFinal ? 'Failed' : 'Pending', problem.message];
+  if (problem?.isFinal === true) return ['Failed', problem.message];
   if (wasRefused(object)) return ['Failed', status?.message ?? ''];
-  return spec.suspend === true ? ['Suspended', 'spec.suspend is true'] : ['Pending', ''];
+  return spec.suspend === true ? ['Suspended', 'spec.suspend is true'] : ['Pending', problem?.message ?? ''];
 }
 
 function acceptedOf(object: SynthesisRun, run: Run__Output | null, problem: Problem | null): Verdict {
   if (run !== null || wasMade(object)) return { status: 'True', reason: 'RunMade', message: '' };
-  if (problem !== null) {
-    const { isFinal, reason, message } = problem;
-    return { status: isFinal ? 'False' : 'Unknown', reason, message };
-  }
+  if (problem?.isFinal === true) return { ...problem, status: 'False' };
   const former = object.status?.conditions?.find(({ type }) => type === 'Accepted');
   if (wasRefused(object) && former !== undefined) return former;
-  return { status: 'Unknown', reason: 'NotAsked', message: '' };
+  return { reason: 'NotAsked', message: '', ...problem, status: 'Unknown' };
 }
 
 function suspendedOf(object: SynthesisRun, phase: Phase): Verdict {
