@@ -1,4 +1,5 @@
-// The rules as k8s/chart installs them: k8s/chart/files/rules.yaml, in which NAMESPACE and INSTALLATION stand for the release.
+// The rules as k8s/chart installs them: k8s/chart/files/rules.yaml, in which NAMESPACE, INSTALLATION and FULLNAME stand for
+// the release.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -10,6 +11,8 @@ import { withMatchers } from './scope.ts';
 const FILE = join(import.meta.dirname, '..', 'k8s/chart/files/rules.yaml');
 const HEAD = '# Made from grafana/alerts/ by `make docs`; change the rules there.\n';
 const LABELS = { namespace: 'NAMESPACE', installation: 'INSTALLATION' };
+/** ScaledObjects of no particular release, which KEDA tells by their names alone. */
+const ANY_WORKERS = '".*diffusion-worker.*"';
 const MATCHERS = 'namespace="NAMESPACE",installation="INSTALLATION"';
 
 interface RuleGroup {
@@ -23,7 +26,7 @@ const groups = readRules()
     name,
     rules: rules.map((rule) => ({
       ...rule,
-      expr: withMatchers(rule.expr, MATCHERS),
+      expr: withMatchers(rule.expr, MATCHERS).replaceAll(ANY_WORKERS, '"FULLNAME-diffusion-worker-.*"'),
       labels: { ...rule.labels, ...LABELS },
     })),
   }));

@@ -215,7 +215,16 @@ describe.skipIf(missing !== null)(title('monitoring'), () => {
     for (const { spec } of monitors) expect(JSON.stringify(spec)).toContain('"targetLabel":"installation"');
     const rules = JSON.stringify(watched.find(({ kind }) => kind === 'PrometheusRule'));
     expect(rules).toContain('absent(ballast_runs{namespace=\\"ballast\\",installation=\\"ballast\\"})');
-    expect(rules).not.toMatch(/NAMESPACE|INSTALLATION/);
+    expect(rules).not.toMatch(/NAMESPACE|INSTALLATION|FULLNAME/);
+    expect(rules).toContain('=~\\"ballast-diffusion-worker-.*\\"');
+  });
+
+  it('names the jobs that rules look for, whatever the release is called', () => {
+    const fair = render('gpu', ['--set', 'fullnameOverride=fair']);
+    const jobs = fair
+      .filter(({ kind }) => kind === 'PodMonitor')
+      .map(({ spec }) => /"targetLabel":"job","replacement":"([^"]*)"/.exec(JSON.stringify(spec))?.[1]);
+    expect(jobs).toEqual(expect.arrayContaining(['ballast', 'ballast-controller', 'ballast-nats']));
   });
 
   it('links runbooks by a whole address', () => {
@@ -290,6 +299,12 @@ describe.skipIf(missing !== null)(title('values'), () => {
     ['nats.enabled=false', 'nats.address: say where NATS is'],
     ['autoscaling.enabled=true', 'set monitoring.enabled too'],
     ['storage.runs.size=lots', "at '/storage/runs/size'"],
+    ['nats.storage.limit=900', "at '/nats/storage/limit'"],
+    ['controller.tokenSecret=mine', 'only if api.tokensSecret has its digest'],
+    [
+      'autoscaling.enabled=true,monitoring.enabled=true,autoscaling.minReplicas=9',
+      'autoscaling.minReplicas: 9 is more than worker.pools.cpu.maxReplicas, 8',
+    ],
   ])('%s is refused', (set, message) => {
     const { failure } = helm('cpu', ['--set', set]);
     expect(failure).toContain(message);
@@ -319,6 +334,42 @@ describe.skipIf(missing !== null)(title('values'), () => {
     const accounts = configMapData(objects, 'ballast-nats')['ballast-accounts.conf']!;
     expect(accounts).toContain('KV_ballast_blue_lease_60000');
     expect(accounts).not.toMatch(/ballast_default|cluster-default"/);
+  });
+
+  it('reach the manifests: how long runs are kept, room for NATS, no wait for a lost machine', () => {
+    const objects = render('cpu', [
+      ...['--set', 'coordinator.keepRuns=20,coordinator.keepRunsDays=7,coordinator.unreachableSeconds=0'],
+      ...['--set', 'nats.storage.size=10Gi,nats.storage.limit=9GB'],
+    ]);
+    const { spec } = workloadsOf(objects).find(({ name }) => name.endsWith('-coordinator'))!;
+    const flags = ['--keep-runs=20', '--keep-runs-days=7'];
+    expect(spec.containers[0]!.args).toEqual(expect.arrayContaining(flags));
+    expect(workloadsOf(render('cpu')).flatMap((each) => each.spec.containers[0]!.args ?? [])).not.toEqual(
+      expect.arrayContaining([expect.stringContaining('--keep-runs')]),
+    );
+    expect(spec.tolerations?.map(({ tolerationSeconds }) => tolerationSeconds)).toEqual([0, 0]);
+    expect(configMapData(objects, 'ballast-nats')['nats.conf']).toContain('max_file_store: 9GB');
+  });
+
+  it('leave nothing to chance where all secrets are given, so that two renderings are equal', () => {
+    const all = [
+      ...['--set', 'nats.passwordsSecret=nats,api.tokensSecret=tokens,controller.tokenSecret=controller'],
+      ...['--set', 'tls.mode=cert-manager'],
+    ];
+    const objects = render('cpu', all);
+    expect(objects.filter(({ kind }) => kind === 'Secret')).toEqual([]);
+    expect(render('cpu', all)).toEqual(objects);
+    for (const { name, spec } of workloadsOf(objects).filter(({ name: is }) =>
+      is.startsWith('Deployment/'),
+    )) {
+      const role = NATS_USERS[name.replace(/^Deployment\/ballast-/, '').replace(/-cpu$/, '')];
+      const volume = spec.volumes?.find((each) => each.name === 'nats');
+      if (role !== undefined)
+        expect(volume?.secret).toMatchObject({
+          secretName: 'nats',
+          items: [{ key: role, path: 'password' }],
+        });
+    }
   });
 
   it('keep the authority’s key where cert-manager makes it', () => {

@@ -64,6 +64,15 @@ matchExpressions:
 {{- if or .Values.nats.enabled .Values.nats.accounts }}true{{ end -}}
 {{- end }}
 
+{{/* The Secret with the password of NATS's user "role", and the key that it has there. */}}
+{{- define "ballast.natsPasswords" -}}
+{{- default (printf "%s-nats-%s" (include "ballast.fullname" .root) .role) .root.Values.nats.passwordsSecret -}}
+{{- end }}
+
+{{- define "ballast.natsPasswordKey" -}}
+{{- ternary .role "password" (ne .root.Values.nats.passwordsSecret "") -}}
+{{- end }}
+
 {{- define "ballast.tokensSecret" -}}
 {{- default (printf "%s-api-tokens" (include "ballast.fullname" .)) .Values.api.tokensSecret -}}
 {{- end }}
@@ -72,8 +81,10 @@ matchExpressions:
 {{- define "ballast.controllerToken" -}}
 {{- if .Values.api.tokensSecret -}}
 {{- required "controller.tokenSecret: name a Secret with a token of scope submit, whose digest is among those of api.tokensSecret, or set controller.enabled to false" .Values.controller.tokenSecret -}}
+{{- else if .Values.controller.tokenSecret -}}
+{{- fail "controller.tokenSecret: the API takes its token only if api.tokensSecret has its digest; name that Secret too, or leave both to the chart" -}}
 {{- else -}}
-{{- default (printf "%s-controller-token" (include "ballast.fullname" .)) .Values.controller.tokenSecret -}}
+{{- printf "%s-controller-token" (include "ballast.fullname" .) -}}
 {{- end -}}
 {{- end }}
 

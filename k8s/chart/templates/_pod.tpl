@@ -34,11 +34,12 @@ nodeSelector:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- if or .settings.tolerations .settings.unreachableSeconds }}
+{{- $hasSeconds := not (kindIs "invalid" .settings.unreachableSeconds) -}}
+{{- if or .settings.tolerations $hasSeconds }}
 tolerations:
-  {{- with .settings.unreachableSeconds }}
-  - { key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: {{ . }} }
-  - { key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: {{ . }} }
+  {{- if $hasSeconds }}
+  - { key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: {{ .settings.unreachableSeconds }} }
+  - { key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: {{ .settings.unreachableSeconds }} }
   {{- end }}
   {{- with .settings.tolerations }}
   {{- toYaml . | nindent 2 }}
@@ -190,7 +191,9 @@ livenessProbe:
 {{- if include "ballast.hasAccounts" .root }}
 - name: nats
   secret:
-    secretName: {{ $fullname }}-nats-{{ .natsUser }}
+    secretName: {{ include "ballast.natsPasswords" (dict "root" .root "role" .natsUser) }}
+    items:
+      - { key: {{ include "ballast.natsPasswordKey" (dict "root" .root "role" .natsUser) }}, path: password }
     defaultMode: 0440
 {{- end }}
 {{- end }}

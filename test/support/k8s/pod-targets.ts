@@ -13,8 +13,9 @@ export interface PodMonitor {
     readonly podMetricsEndpoints: readonly {
       readonly port: string;
       readonly relabelings: readonly {
-        readonly sourceLabels: readonly string[];
+        readonly sourceLabels?: readonly string[];
         readonly targetLabel: string;
+        readonly replacement?: string;
       }[];
     }[];
   };
@@ -37,9 +38,9 @@ export function targetsOf(monitors: readonly PodMonitor[], pods: readonly V1Pod[
             .flatMap(({ ports }) => ports ?? [])
             .find((one) => one.name === port);
           if (found === undefined) return [];
-          const labels = relabelings.map(({ sourceLabels, targetLabel }) => [
+          const labels = relabelings.map(({ sourceLabels = [], targetLabel, replacement }) => [
             targetLabel,
-            sourceLabels.map((label) => metaLabels(pod)[label] ?? '').join(';'),
+            replacement ?? sourceLabels.map((label) => metaLabels(pod)[label] ?? '').join(';'),
           ]);
           return [
             {
