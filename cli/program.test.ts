@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -48,6 +48,12 @@ describe('usage', () => {
     [['rnu'], 'Did you mean run?'],
     [['compare', '--out', 'x'], '--methods'],
     [['run', '--resume', 'x', '--budget', '5'], '--budget cannot go with --resume'],
+    [
+      ['prior', 'train', '--resume', '--out', 'p', '--config', 'c.yaml', '--unlabelled', 'u', '--steps', '9'],
+      '--config, --unlabelled, --steps cannot go with --resume',
+    ],
+    [['prior', 'sample', 'prior.safetensors', '--count', '0'], 'at least 1'],
+    [['study', 'study.yaml', '--plan', '--json'], "cannot be used with option '--json'"],
   ])('refuses %j with exit code 2', async (args, message) => {
     const { code, err } = await ballast(...args);
     expect(err).toContain(message);
@@ -74,6 +80,12 @@ describe('mistakes', () => {
     [['compare', '--methods', 'erm', '--seeds', '1,x', '--out', 'o', '--data', 'x'], '--seeds x: it must be'],
     [['compare', '--methods', 'erm,fokal', '--out', 'o', '--data', 'x'], "unknown method 'fokal'"],
     [['report', '.'], 'has no report.json'],
+    [['run', '--data', 'x', '--method', 'erm', '--set', 'seed=[1'], 'error: --set seed=[1: '],
+    [['run', '--data', 'x', '--method', 'erm', '--set', 'seed=*x'], 'error: --set seed=*x: '],
+    [['run', '--data', 'x', '--method', 'erm', '--set', '__proto__.x=1'], 'unknown field __proto__'],
+    [['run', '--data', 'x', '--method', 'erm', '--host', '10.0.0.1'], '--host: is for nodes of a cluster'],
+    [['study', 'study.yaml', '--plan', '--host', '10.0.0.1'], '--host: is for nodes of a cluster'],
+    [['submit', '--server', '127.0.0.1:1', '--id', ''], '--id: is empty'],
   ])('%j is one line and exit code 1', async (args, message) => {
     const { code, out, err } = await ballast(...args);
     expect(err).toContain(message);
@@ -86,6 +98,29 @@ describe('mistakes', () => {
     expect((await ballast('run', '--config', 'run.yaml')).err).toContain('run.yaml:3: workers is 0');
     const { err } = await ballast('run', '--config', 'run.yaml', '--workers', '-1');
     expect(err).toContain('command line: workers is -1');
+  });
+
+  it.each([
+    ['null', 'holds null'],
+    ['{}', 'lists no epochs'],
+    ['{', 'is not JSON'],
+  ])('names a report.json that is %s, and what to do', async (text, message) => {
+    writeFileSync(join(dir, 'report.json'), text);
+    const { code, err } = await ballast('report', '.');
+    expect(err).toMatch(
+      new RegExp(`report\\.json is damaged: it ${message}.*; delete it and run: ballast run --resume `),
+    );
+    expect([code, err.split('\n').length]).toEqual([1, 1]);
+  });
+
+  it('names a config.json of a prior that is damaged', async () => {
+    mkdirSync(join(dir, 'prior'));
+    for (const text of ['{', '{"steps": "many"}']) {
+      writeFileSync(join(dir, 'prior', 'config.json'), text);
+      const { code, err } = await ballast('prior', 'train', '--resume', '--out', 'prior');
+      expect(err).toContain(join(dir, 'prior', 'config.json'));
+      expect([code, err.split('\n').length]).toEqual([1, 1]);
+    }
   });
 
   it('refuses a folder that holds a run', async () => {

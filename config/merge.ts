@@ -4,13 +4,13 @@ export type PlainObject = Readonly<Record<string, unknown>>;
 
 /** `over` on top of `base`; neither is changed. A field that is undefined in `over` keeps its base. */
 export function mergeConfig(base: PlainObject, over: PlainObject): PlainObject {
-  const merged: Record<string, unknown> = { ...base };
+  const merged = new Map(Object.entries(base));
   for (const [name, value] of Object.entries(over)) {
     if (value === undefined) continue;
-    const below = merged[name];
-    merged[name] = isPlainObject(below) && isPlainObject(value) ? mergeConfig(below, value) : value;
+    const below = merged.get(name);
+    merged.set(name, isPlainObject(below) && isPlainObject(value) ? mergeConfig(below, value) : value);
   }
-  return merged;
+  return Object.fromEntries(merged);
 }
 
 /** `{a: {b: value}}` for the path `['a', 'b']`. */

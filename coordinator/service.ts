@@ -88,7 +88,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   let deleting: Periodic | null = null;
   watchRuns(registry, runs, shared);
   const { confine, showPath, node } = options;
-  const methods = apiHandlers({ runs, journals, dirOf, node, onDemand, confine, showPath });
+  const methods = apiHandlers({ runs, journals, dirOf, node, onDemand, confine, showPath, log });
   const api = newApi(options, methods, security);
   pool.start();
   const close = async () => {

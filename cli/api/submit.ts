@@ -59,6 +59,7 @@ async function submit(
   command: Command,
   { api, flags, output, context }: ApiWork<SubmitFlags>,
 ): Promise<void> {
+  if (flags.id === '') throw new UserError('--id: is empty; give one, or leave it out for a made one');
   const file = flags.config === undefined ? null : await loadConfigFile(resolve(context.cwd, flags.config));
   const source = layerFlags(file, configFromFlags(command, RUN_FLAGS));
   const request = {

@@ -5,9 +5,10 @@
 import { type Command, Option } from 'commander';
 import { parse as parseYaml } from 'yaml';
 import { DEVICE_NAMES, ENGINE_NAMES } from '../../common/engine-names.ts';
-import { UserError } from '../../common/errors.ts';
+import { toError, UserError } from '../../common/errors.ts';
 import { PRESET_NAMES } from '../../config/method.ts';
 import { mergeConfig, nested, type PlainObject } from '../../config/merge.ts';
+import { EXIT } from './failure.ts';
 
 export interface Flag {
   readonly flags: string;
@@ -230,6 +231,28 @@ export function givenFlags(command: Command, flags: readonly Flag[]): string[] {
   return options['set'] === undefined ? names : [...names, '--set'];
 }
 
+/**
+ * Ends the command where flags of the configuration, or the options `others` (`config` for --config), are given beside
+ * --resume, which takes the configuration of `source`.
+ */
+export function refuseWithResume(
+  command: Command,
+  flags: readonly Flag[],
+  others: readonly string[],
+  source: string,
+): void {
+  const options = command.opts<PlainObject>();
+  const refused = [
+    ...others.filter((name) => options[name] !== undefined).map((name) => `--${name}`),
+    ...givenFlags(command, flags),
+  ];
+  if (refused.length > 0)
+    command.error(`error: ${refused.join(', ')} cannot go with --resume: ${source} rules`, {
+      exitCode: EXIT.usage,
+      code: 'ballast.resume',
+    });
+}
+
 function optionOf({ flags, path, help, parse }: Flag): Option {
   const option = new Option(flags, help).helpGroup(path[0] === 'data' ? 'Data:' : 'Configuration:');
   return parse ? option.argParser(parse) : option;
@@ -239,7 +262,12 @@ function optionOf({ flags, path, help, parse }: Flag): Option {
 function parseSetting(text: string): PlainObject {
   const equals = text.indexOf('=');
   if (equals <= 0) throw new UserError(`--set ${text}: write field=value, as synthesis.shardSize=16`);
-  return nested(text.slice(0, equals).trim().split('.'), parseYaml(text.slice(equals + 1)));
+  const path = text.slice(0, equals).trim().split('.');
+  try {
+    return nested(path, parseYaml(text.slice(equals + 1)));
+  } catch (thrown) {
+    throw new UserError(`--set ${text}: ${toError(thrown).message.split('\n', 1)[0]}`, { cause: thrown });
+  }
 }
 
 /** A number where the text is one; otherwise the text, for the configuration to refuse by name. */

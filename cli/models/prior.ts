@@ -6,6 +6,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DEVICE_NAMES, type DeviceName } from '../../common/engine-names.ts';
 import { UserError } from '../../common/errors.ts';
 import { writeFileAtomic } from '../../common/files.ts';
+import { parseJsonObject } from '../../common/json-file.ts';
+import { parseStrict } from '../../config/validation.ts';
 import { isWritten, mergeConfig, type PlainObject } from '../../config/merge.ts';
 import { FASHION_MNIST } from '../../data/fashion-mnist.ts';
 import { encodeModelFile, readModelFile } from '../../models/model-file.ts';
@@ -14,7 +16,7 @@ import { progressLine } from '../../report/terminal/progress-line.ts';
 import { type PriorConfig, priorConfigSchema } from '../../services/prior-trainer/config.ts';
 import type { CommandContext } from '../base/context.ts';
 import { Interrupted } from '../base/failure.ts';
-import { addConfigFlags, PRIOR_FLAGS } from '../base/flags.ts';
+import { addConfigFlags, PRIOR_FLAGS, refuseWithResume } from '../base/flags.ts';
 import { listenForInterrupts } from '../base/interrupts.ts';
 import { configOf } from './standalone-config.ts';
 
@@ -43,17 +45,17 @@ export function addPriorCommand(program: Command, context: CommandContext): void
     .argument('<dir>', 'folder with config.json, weights as safetensors, and scheduler_config.json')
     .requiredOption('--out <file>', 'prior to write, for example prior.safetensors')
     .option('--scheduler <file>', 'scheduler_config.json, where the folder holds none')
-    .option('--image-size <n>', 'side of the images; as the model says by default', wholeNumber)
+    .option('--image-size <n>', 'side of the images; as the model says by default', atLeastOne)
     .action((dir: string, options: ImportFlags) => runImport(dir, options, context));
   prior
     .command('sample')
     .description('Draws unguided samples into a PNG.')
     .argument('<prior>', 'prior.safetensors')
     .option('--out <file>', 'PNG to write', 'samples.png')
-    .option('--count <n>', 'images', wholeNumber, 64)
-    .option('--steps <n>', 'denoising steps', wholeNumber, 20)
+    .option('--count <n>', 'images', atLeastOne, 64)
+    .option('--steps <n>', 'denoising steps', atLeastOne, 20)
     .option('--seed <n>', 'seed of the noise', wholeNumber, 0)
-    .option('--threads <n>', 'compute threads', wholeNumber, 1)
+    .option('--threads <n>', 'compute threads', atLeastOne, 1)
     .addOption(new Option('--device <name>', 'where to compute').choices(DEVICE_NAMES).default('auto'))
     .action((path: string, options: SampleFlags) => runSample(path, options, context));
 }
@@ -76,6 +78,7 @@ interface SampleFlags {
 async function runTrain(command: Command, { cwd, stdout, stderr }: CommandContext): Promise<void> {
   const { out, resume = false } = command.opts<{ out: string; resume?: boolean }>();
   const dir = resolve(cwd, out);
+  if (resume) refuseWithResume(command, PRIOR_FLAGS, ['config', 'unlabelled'], 'the config.json in --out');
   const config = resume
     ? await readConfig(dir)
     : await configOf(command, priorConfigSchema, PRIOR_FLAGS, cwd, withUnlabelled(command, cwd));
@@ -126,7 +129,9 @@ function withUnlabelled(command: Command, cwd: string): (values: PlainObject) =>
 async function readConfig(dir: string): Promise<PriorConfig> {
   const path = join(dir, 'config.json');
   if (!existsSync(path)) throw new UserError(`${dir}: holds no prior to resume; start one without --resume`);
-  return priorConfigSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+  const remedy = 'start the prior anew in another folder';
+  const values = parseJsonObject(await readFile(path, 'utf8'), path, remedy);
+  return parseStrict(priorConfigSchema, values, () => path);
 }
 
 async function runImport(dir: string, flags: ImportFlags, { cwd, stdout }: CommandContext): Promise<void> {
@@ -155,5 +160,11 @@ async function runSample(path: string, flags: SampleFlags, { cwd, stdout }: Comm
 function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('It must be a whole number.');
+  return value;
+}
+
+function atLeastOne(text: string): number {
+  const value = wholeNumber(text);
+  if (value === 0) throw new InvalidArgumentError('It must be at least 1.');
   return value;
 }

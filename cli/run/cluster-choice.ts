@@ -2,6 +2,7 @@
 import { Option } from 'commander';
 import { LOOPBACK } from '../../actors/serving/server.ts';
 import type { ClusterChoice } from './execute-run.ts';
+import { UserError } from '../../common/errors.ts';
 import { parseJoin } from '../cluster/node-settings.ts';
 
 export const JOIN = new Option(
@@ -18,7 +19,9 @@ export interface ClusterFlags {
   readonly host?: string;
 }
 
-/** null without --join. Throws UserError for an invalid URL. */
+/** null without --join. Throws UserError for an invalid URL, and for --host alone. */
 export function chosenCluster({ join, host }: ClusterFlags): ClusterChoice | null {
+  if (join === undefined && host !== undefined)
+    throw new UserError('--host: is for nodes of a cluster; give --join too');
   return join === undefined ? null : { join: parseJoin(join), host: host ?? LOOPBACK };
 }

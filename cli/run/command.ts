@@ -14,7 +14,7 @@ import { openDashboard } from '../dashboard/command.ts';
 import { executeRun } from './execute-run.ts';
 import { EXIT, Interrupted } from '../base/failure.ts';
 import { chosenCluster, type ClusterFlags, HOST, JOIN } from './cluster-choice.ts';
-import { addConfigFlags, configFromFlags, givenFlags, RUN_FLAGS } from '../base/flags.ts';
+import { addConfigFlags, configFromFlags, refuseWithResume, RUN_FLAGS } from '../base/flags.ts';
 import { createSink } from '../base/output.ts';
 import { checkResumable, prepareRunFolder } from './folder-check.ts';
 import { parsePort, withRunServices } from '../base/with-run-services.ts';
@@ -120,18 +120,13 @@ async function newRun(command: Command, { cwd }: CommandContext): Promise<RunCon
 }
 
 async function oldRun(command: Command, { cwd }: CommandContext): Promise<RunConfig> {
-  const { resume, config: file, out, overwrite } = command.opts<RunOptions>();
-  const refused = [
-    ...(file === undefined ? [] : ['--config']),
-    ...(out === undefined ? [] : ['--out']),
-    ...(overwrite ? ['--overwrite'] : []),
-    ...givenFlags(command, RUN_FLAGS).filter((name) => !MOVED_DATA.includes(name)),
-  ];
-  if (refused.length > 0)
-    command.error(
-      `error: ${refused.join(', ')} cannot go with --resume: the run folder's own config.json rules`,
-      { exitCode: EXIT.usage, code: 'ballast.resume' },
-    );
+  const { resume } = command.opts<RunOptions>();
+  refuseWithResume(
+    command,
+    RUN_FLAGS.filter(({ flags }) => !MOVED_DATA.includes(flags.split(' ', 1)[0]!)),
+    ['config', 'out', 'overwrite'],
+    "the run folder's own config.json",
+  );
   const dir = resolve(cwd, resume!);
   checkResumable(dir);
   const config = { ...(await new RunFolder(dir).readConfig()), out: dir };

@@ -156,7 +156,9 @@ function coordinatorSpawn({ cluster, config }: ExecuteOptions): { actorId: strin
 }
 
 async function cancelled({ config, onEvent }: ExecuteOptions): Promise<RunEnd> {
-  const epoch = await new RunFolder(config.out).lastEpoch();
+  const folder = new RunFolder(config.out);
+  if (!(await folder.holdsRun())) return { status: 'cancelled', epoch: 0 };
+  const epoch = await folder.lastEpoch();
   onEvent({ type: 'cancelled', epoch: Math.min(epoch + 1, config.training.epochs) }); // the one in progress
   return { status: 'cancelled', epoch };
 }

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { errorCode, toError, UserError } from '../../common/errors.ts';
+import { errorCode, UserError } from '../../common/errors.ts';
+import { parseJsonObject } from '../../common/json-file.ts';
 import { readStudy } from '../../dashboard/model/studies.ts';
 import { writeStudyPage } from '../../dashboard/report.ts';
 import { renderReport as renderRun } from '../../coordinator/records/render-report.ts';
@@ -44,9 +45,8 @@ async function readReport(dir: string): Promise<RunReport> {
       { cause: thrown },
     );
   }
-  try {
-    return JSON.parse(text) as RunReport;
-  } catch (thrown) {
-    throw new UserError(`${path} is not JSON: ${toError(thrown).message}`, { cause: thrown });
-  }
+  const remedy = `delete it and run: ballast run --resume ${dir}`;
+  const report = parseJsonObject(text, path, remedy) as unknown as RunReport;
+  if (Array.isArray(report.epochs) && Array.isArray(report.classes)) return report;
+  throw new UserError(`${path} is damaged: it lists no epochs or no classes; ${remedy}`);
 }

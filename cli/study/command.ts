@@ -1,6 +1,6 @@
 /** `ballast study FILE`: rows of settings over paired seeds, kept by content, ending in one table. */
 import { join, resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { UserError } from '../../common/errors.ts';
 import { ensureDirectory, writeFileAtomic } from '../../common/files.ts';
 import { loadConfigFile } from '../../config/load.ts';
@@ -33,7 +33,7 @@ export function addStudyCommand(program: Command, context: CommandContext): void
     )
     .option('--parallel <n>', 'runs at a time; overrides the file')
     .option('--accept-other-code', 'keep finished runs that another version of the code made')
-    .option('--plan', 'only list the runs, and which of them exist already')
+    .addOption(new Option('--plan', 'only list the runs, and which of them exist already').conflicts('json'))
     .addOption(JOIN)
     .addOption(HOST)
     .option('--nats <url>', 'also publish events on this NATS server (nats://host:4222)')
@@ -44,6 +44,7 @@ export function addStudyCommand(program: Command, context: CommandContext): void
 
 async function runStudy(file: string, options: StudyOptions, context: CommandContext): Promise<void> {
   const { cwd } = context;
+  const cluster = chosenCluster(options);
   const source = await loadConfigFile(resolve(cwd, file));
   const study = withFlags(parseStudy(source), options);
   const folders = studyFolders(study, cwd);
@@ -66,7 +67,7 @@ async function runStudy(file: string, options: StudyOptions, context: CommandCon
       },
       ...{ runs, findKept, stop, parallel, overwrite: false, dir: folders.out },
       natsUrl: options.nats ?? null,
-      cluster: chosenCluster(options),
+      cluster,
       json: options.json === true,
       metricsPort: parsePort(options.metricsPort),
     },

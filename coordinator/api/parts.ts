@@ -1,5 +1,6 @@
 /** The parts of a coordinator that the public API's methods use. */
 import type { NodeApi } from '../../actors/status/status.ts';
+import type { Log } from '../../common/log.ts';
 import type { Journals } from '../runs/journals.ts';
 import type { RunManager } from '../runs/run-manager.ts';
 import type { ShowPath } from './resources.ts';
@@ -14,4 +15,5 @@ export interface ApiParts {
   readonly onDemand: SynthesisOnDemand;
   readonly confine: Confine;
   readonly showPath: ShowPath;
+  readonly log: Log;
 }

@@ -2,6 +2,8 @@
 import type { Implementation } from '../../actors/proto/protos.ts';
 import type { CoordinatorServiceHandlers } from '../../gen/ballast/v1/CoordinatorService.ts';
 import type { Run } from '../../gen/ballast/v1/Run.ts';
+import { UserError } from '../../common/errors.ts';
+import { NO_FACTS } from '../runs/run-facts.ts';
 import type { RunRecord } from '../runs/run-record.ts';
 import { ApiError, invalidField, precondition } from './errors.ts';
 import { parseRunFilter } from './filter.ts';
@@ -26,10 +28,18 @@ type Changed = Pick<All, 'createRun' | 'cancelRun' | 'resumeRun' | 'deleteRun'>;
 const PAGES = { usual: 50, most: 500 };
 
 export function runMethods(parts: ApiParts, lookup: RunLookup): Shown & Changed {
-  const viewOf = async (record: RunRecord): Promise<RunView> => ({
-    record,
-    facts: await lookup.facts(record),
-  });
+  const told = new Set<string>();
+  /** A damaged folder is no reason to hide a run, or the others: its record is shown, without what the folder has. */
+  const viewOf = async (record: RunRecord): Promise<RunView> => {
+    try {
+      return { record, facts: await lookup.facts(record) };
+    } catch (thrown) {
+      if (!(thrown instanceof UserError)) throw thrown;
+      if (!told.has(thrown.message)) parts.log.warn(thrown.message, { run: record.id });
+      told.add(thrown.message);
+      return { record, facts: NO_FACTS };
+    }
+  };
   const show = ({ record, facts }: RunView) => toRun(record, facts, parts.showPath);
   const describe = async (record: RunRecord) => show(await viewOf(record));
   return { ...showing(parts, lookup, viewOf, show), ...changing(parts, lookup, describe) };
@@ -67,7 +77,8 @@ function showing(
       const { id } = record;
       if (fromSequence < 0) throw invalidField('from_sequence', fromSequence, 'must be 0 or more');
       const current = () => runs.get(id) ?? record; // one that is deleted has ended
-      return watchRun({ journals, current, fromSequence, includeProgress, signal });
+      const settled = () => runs.settled(id);
+      return watchRun({ journals, current, settled, fromSequence, includeProgress, signal });
     },
   };
 }
@@ -97,7 +108,7 @@ function changing(
     },
     async deleteRun({ name, allowMissing }) {
       const id = parseRunName(name);
-      if (allowMissing && runs.get(id) === undefined) return {};
+      if (runs.get(id) === undefined && ((await runs.deleteUnreadable(id)) || allowMissing)) return {};
       const record = lookup.run(name);
       if (await runs.delete(record.id)) return {};
       const message = `${runName(id)} is ${record.state}; cancel it first`;

@@ -12,6 +12,8 @@ export interface WatchOptions {
   readonly journals: Journals;
   /** The run as it is now. */
   readonly current: () => RunRecord;
+  /** Resolves when the run's present state is among its events. */
+  readonly settled: () => Promise<void>;
   /** First sequence to send; 0 for what is still to come. */
   readonly fromSequence: number;
   readonly includeProgress: boolean;
@@ -20,7 +22,7 @@ export interface WatchOptions {
 
 /** Ends after the event by which the run ended, or at once when there is nothing to come. */
 export async function* watchRun(options: WatchOptions): AsyncGenerator<RunEventMessage> {
-  const { journals, current, signal } = options;
+  const { journals, current, settled, signal } = options;
   const { id } = current();
   const queue = new AsyncQueue<RunEventMessage>();
   const stop = new AbortController();
@@ -33,12 +35,16 @@ export async function* watchRun(options: WatchOptions): AsyncGenerator<RunEventM
     : () => undefined;
   const following = journals
     .use(id, async (bus) => {
+      // A run that has ended gets no more events, whether or not its end is among them.
+      const isOver = hasEnded(current());
+      if (isOver) await settled();
       const last = await bus.lastSequence();
       const from = options.fromSequence === 0 ? last + 1 : options.fromSequence;
-      if (hasEnded(current()) && from > last) return;
+      if (isOver && from > last) return;
       for await (const event of bus.subscribe('>', { fromSequence: from }, both)) {
         const message = toStored(id, event);
         if (message) queue.push(message);
+        if (isOver && event.sequence >= last) return;
         const isLast = hasEnded(current()) && (await bus.lastSequence()) === event.sequence;
         if (event.topic.startsWith('state.') && isLast) return;
       }

@@ -17,6 +17,9 @@ export interface RunFacts {
   readonly classes: readonly string[];
 }
 
+/** Of a folder that cannot be read. */
+export const NO_FACTS: RunFacts = { lastEpoch: null, result: null, classes: [] };
+
 /** A folder that was changed more lately may change again without another time: file systems count in steps. */
 const SETTLED_MS = 2000;
 

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -6,6 +6,7 @@ import { createLog } from '../../common/log.ts';
 import { UserError } from '../../common/errors.ts';
 import { parseRunConfig } from '../../config/run-config.ts';
 import type { RunOutcome } from '../epoch/run-loop.ts';
+import { Replaced } from '../records/checkpoints.ts';
 import { Journals } from './journals.ts';
 import { RunManager } from './run-manager.ts';
 import type { RunRecord } from './run-record.ts';
@@ -181,7 +182,39 @@ describe('the runs of a coordinator', () => {
     await manager.stop();
   });
 
-  it('leave a damaged record alone', async () => {
+  it('are left as they are to a coordinator that has taken them over', async () => {
+    const { manager, going, store } = managerOf();
+    await manager.start();
+    await manager.create(recordOf('a'));
+    await until(() => going.has('a'));
+    const files = ['run.json', 'events.jsonl'].map((name) => join(store.dirOf('a'), name));
+    const read = () => Promise.all(files.map((file) => readFile(file, 'utf8')));
+    await manager.settled('a');
+    const before = await read();
+    going.get('a')!.fail(new Replaced(store.dirOf('a')));
+    await until(() => !going.has('a'));
+    await manager.stop();
+    expect(await read()).toEqual(before);
+  });
+
+  it('are those of the folders of their names: a copy beside one is not another run', async () => {
+    const { manager, store } = managerOf();
+    await manager.start();
+    await manager.create(recordOf('a'));
+    await manager.stop();
+    await cp(store.dirOf('a'), store.dirOf('copy'), { recursive: true });
+    const next = managerOf();
+    await next.manager.start();
+    expect(next.manager.list().map(({ id }) => id)).toEqual(['a']);
+    expect([await next.manager.deleteUnreadable('a'), await next.manager.deleteUnreadable('copy')]).toEqual([
+      false,
+      true,
+    ]);
+    await next.manager.stop();
+    expect(await readdir(dir)).toEqual(['a']);
+  });
+
+  it('leave a damaged record alone, until it is deleted', async () => {
     const { manager, store } = managerOf();
     await manager.start();
     await manager.create(recordOf('a'));
@@ -190,6 +223,10 @@ describe('the runs of a coordinator', () => {
     const next = managerOf();
     await next.manager.start();
     expect(next.manager.list()).toEqual([]);
+    await mkdir(store.dirOf('no-run'));
+    expect(await next.manager.deleteUnreadable('no-run')).toBe(false);
+    expect(await next.manager.deleteUnreadable('a')).toBe(true);
+    expect(await next.manager.create(recordOf('a'))).not.toBeNull();
     await next.manager.stop();
   });
 });

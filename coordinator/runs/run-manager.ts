@@ -5,6 +5,7 @@
 import { toError, UserError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
 import type { RunOutcome } from '../epoch/run-loop.ts';
+import { Replaced } from '../records/checkpoints.ts';
 import type { Journals } from './journals.ts';
 import { hasEnded, type RunRecord, type RunState } from './run-record.ts';
 import type { RunStore } from './run-store.ts';
@@ -137,6 +138,18 @@ export class RunManager {
     return true;
   }
 
+  /** Deletes the folder of a run whose record could not be read. Resolves to false if there is none. */
+  deleteUnreadable(id: string): Promise<boolean> {
+    const deleted = this.#creating.then(() => !this.#records.has(id) && this.#options.store.deleteUnreadable(id));
+    this.#creating = deleted.catch(() => undefined);
+    return deleted;
+  }
+
+  /** Resolves when a run's present state is in its record and among its events. */
+  async settled(id: string): Promise<void> {
+    await this.#turns.get(id)?.catch(() => undefined);
+  }
+
   #known(id: string): RunRecord {
     return this.#records.get(id)!;
   }
@@ -170,6 +183,8 @@ export class RunManager {
     } catch (thrown) {
       if (signal.aborted) return this.#stopped(id, signal, 'before it began');
       const { message } = toError(thrown);
+      // The run and its record are the other coordinator's now.
+      if (thrown instanceof Replaced) return log.error('a run was left', { run: id, error: message });
       log.error('a run failed', { run: id, error: thrown instanceof UserError ? message : thrown });
       await this.#change(id, 'failed', message).catch((cause: unknown) => {
         log.error('the end of a run was not stored', { run: id, error: cause });

@@ -1,8 +1,9 @@
 /** The coordinator's run folders: `<root>/<run id>/run.json` beside what every run folder holds. */
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../../common/errors.ts';
+import { errorCode, toError, UserError } from '../../common/errors.ts';
 import { ensureDirectory, writeFailure, writeFileAtomic } from '../../common/files.ts';
 import type { Log } from '../../common/log.ts';
 import { refuseForeignFolder } from '../../common/private-file.ts';
@@ -39,9 +40,11 @@ export class RunStore {
     const path = join(this.dirOf(id), RECORD_FILE);
     try {
       const text = await readOrNull(path);
-      return text === null ? null : decodeRecord(text, path);
+      const record = text === null ? null : decodeRecord(text, path);
+      if (record === null || record.id === id) return record;
+      throw new UserError(`${path}: is the record of the run '${record.id}', which has a folder of its name`);
     } catch (thrown) {
-      log.error('a run cannot be resumed', { run: id, error: thrown });
+      log.error('a run cannot be read, and is not shown', { run: id, error: toError(thrown).message });
       return null;
     }
   }
@@ -77,6 +80,13 @@ export class RunStore {
       return;
     }
     await rm(doomed, { recursive: true, force: true });
+  }
+
+  /** Deletes the folder of a run whose record cannot be read. Resolves to false where there is no record. */
+  async deleteUnreadable(id: string): Promise<boolean> {
+    if (!existsSync(join(this.dirOf(id), RECORD_FILE))) return false;
+    await this.delete(id);
+    return true;
   }
 
   async write(record: RunRecord): Promise<void> {

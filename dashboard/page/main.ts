@@ -94,7 +94,7 @@ async function show(source: LiveSource, session: Session): Promise<void> {
   if (kind === 'runs' && rest !== '') {
     const id = decodeURIComponent(rest);
     replace(crumbs, id !== '.' && h('span', { 'aria-current': 'page' }, id)); // '.': the folder is the run
-    const buttons = session.mayAct ? runButtons(id) : null;
+    const buttons = session.mayAct ? runButtons(id, session.mayDelete) : null;
     replace(main, runPage(source, id, buttons, (state) => !signal.aborted && setLink(state), signal).element);
     return;
   }
@@ -126,21 +126,21 @@ async function studyOf(source: LiveSource, id: string): Promise<HTMLElement> {
   return studyPage(results, (run) => runHref(runOfStudy(id, run)), pictures);
 }
 
-function runButtons(id: string) {
+function runButtons(id: string, mayDelete: boolean): RunButtons {
   const path = runPath(id);
   const act = (work: () => Promise<unknown>, after?: () => void) =>
     void work().then(after, (thrown: unknown) => alertBox((thrown as Error).message));
+  const remove = () =>
+    confirmBox(`Delete ${id} with its folder? This cannot be undone.`, 'Delete', () =>
+      act(
+        () => post(path, {}, 'DELETE'),
+        () => (location.hash = '#/'),
+      ),
+    );
   return {
     cancel: () => act(() => post(`${path}/cancel`, {})),
     resume: () => act(() => post(`${path}/resume`, {})),
-    remove() {
-      confirmBox(`Delete ${id} with its folder? This cannot be undone.`, 'Delete', () =>
-        act(
-          () => post(path, {}, 'DELETE'),
-          () => (location.hash = '#/'),
-        ),
-      );
-    },
+    ...(mayDelete ? { remove } : {}),
   };
 }
 

@@ -10,7 +10,9 @@ import type { Embedded } from './embedded.ts';
 
 export interface Session {
   readonly isKnown: boolean;
+  /** May start, stop and resume runs. */
   readonly mayAct: boolean;
+  readonly mayDelete: boolean;
   readonly hasCluster: boolean;
 }
 

@@ -4,15 +4,22 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { type ApiTokens, bearerToken, type Scope } from '../../common/tokens.ts';
+import { RateLimiter } from '../../common/token-bucket.ts';
+import { type ApiToken, type ApiTokens, bearerToken, hasExpired, type Scope } from '../../common/tokens.ts';
 import { Refused } from './refused.ts';
 
 const LOOPBACK_NAMES = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
-const EVERYTHING: ReadonlySet<Scope> = new Set(['read', 'submit', 'admin']);
+/** The token of the page's own link. */
+const OWN: Pick<ApiToken, 'name' | 'scopes' | 'limit'> = {
+  name: '',
+  scopes: new Set(['read', 'submit', 'admin']),
+  limit: null,
+};
 
 export class PageGate {
   readonly #own: string | null;
   readonly #tokens: ApiTokens | null;
+  readonly #limiter = new RateLimiter();
   #cookie = 'ballast';
 
   /** `own` may do everything; the tokens of the API what they may do there. */
@@ -26,10 +33,15 @@ export class PageGate {
     this.#cookie = `ballast-${port}`;
   }
 
-  /** The scopes of a token; null for a wrong one. */
+  /** The scopes of a token; null for a wrong or expired one. */
   scopesOf(token: string): ReadonlySet<Scope> | null {
-    if (this.#own !== null && equal(token, this.#own)) return EVERYTHING;
-    return this.#tokens?.find(token)?.scopes ?? null;
+    return this.#find(token)?.scopes ?? null;
+  }
+
+  #find(token: string): typeof OWN | null {
+    if (this.#own !== null && equal(token, this.#own)) return OWN;
+    const found = this.#tokens?.find(token) ?? null;
+    return found === null || hasExpired(found, Date.now()) ? null : found;
   }
 
   /** The header that keeps a token. */
@@ -56,16 +68,24 @@ export class PageGate {
   }
 
   /** The scopes of a request. */
-  scopes({ headers }: IncomingMessage): ReadonlySet<Scope> | null {
-    const token = bearerToken(headers.authorization) ?? this.#cookieIn(headers.cookie ?? '');
-    return token === null ? null : this.scopesOf(token);
+  scopes(request: IncomingMessage): ReadonlySet<Scope> | null {
+    return this.#shown(request)?.scopes ?? null;
   }
 
-  /** @throws Refused when it may not */
+  #shown({ headers }: IncomingMessage): typeof OWN | null {
+    const token = bearerToken(headers.authorization) ?? this.#cookieIn(headers.cookie ?? '');
+    return token === null ? null : this.#find(token);
+  }
+
+  /** Reading has no limit of rate: a page reads in bursts. @throws Refused when it may not */
   admit(request: IncomingMessage, scope: Scope): void {
-    const scopes = this.scopes(request);
-    if (scopes === null) throw new Refused(401, 'a token is needed');
-    if (!scopes.has(scope)) throw new Refused(403, `this token may not do that: it lacks the scope ${scope}`);
+    const token = this.#shown(request);
+    if (token === null) throw new Refused(401, 'a token is needed');
+    if (!token.scopes.has(scope))
+      throw new Refused(403, `this token may not do that: it lacks the scope ${scope}`);
+    const isLimited = scope !== 'read';
+    if (isLimited && this.#limiter.take(token.name, token.limit, performance.now()) > 0)
+      throw new Refused(429, 'this token acts too often; try again in a moment');
   }
 
   #cookieIn(cookies: string): string | null {

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { toError } from '../../common/errors.ts';
+import type { Scope } from '../../common/tokens.ts';
 import { liveDocument, type PageAssets } from '../document.ts';
 import type { ClusterView } from '../model/cluster-view.ts';
 import { readGrid, readPicture } from '../model/grids.ts';
@@ -23,6 +24,9 @@ export interface RouteParts {
   readonly cluster: ((runDir: string | null) => Promise<ClusterView | null>) | null;
   readonly assets: PageAssets;
 }
+
+/** The scope of a request by its method, as the API's methods ask for it; `submit` for all others. */
+const SCOPES: Readonly<Record<string, Scope>> = { GET: 'read', HEAD: 'read', DELETE: 'admin' };
 
 /** A request with what its address says. */
 interface Call {
@@ -46,7 +50,7 @@ export class Routes {
     const path = url.pathname.split('/').slice(1).map(decodePart);
     if (path[0] !== 'api') return this.#document(call, url.pathname);
     if (path[1] === 'session') return this.#session(call);
-    this.#parts.gate.admit(request, call.method === 'GET' || call.method === 'HEAD' ? 'read' : 'submit');
+    this.#parts.gate.admit(request, SCOPES[call.method] ?? 'submit');
     if (path[1] === 'runs' && path[2] !== undefined)
       return this.#run(call, path[2].replace(/^\.\//, ''), path.slice(3));
     if (path[1] === 'runs') return this.#runs(call);
@@ -96,8 +100,10 @@ export class Routes {
       response.setHeader('set-cookie', gate.forgetCookie());
       scopes = null;
     }
-    const mayAct = actions !== null && (scopes?.has('submit') ?? false);
-    return send(request, response, json({ isKnown: scopes !== null, mayAct, hasCluster: cluster !== null }));
+    const may = (scope: Scope) => actions !== null && (scopes?.has(scope) ?? false);
+    const rights = { mayAct: may('submit'), mayDelete: may('admin') };
+    const isKnown = scopes !== null;
+    return send(request, response, json({ isKnown, ...rights, hasCluster: cluster !== null }));
   }
 
   async #runs({ request, response, method }: Call): Promise<void> {

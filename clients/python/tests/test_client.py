@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -37,6 +38,16 @@ def run(client):
     ended = client.get_run(made)
     assert ended.state == api.Run.STATE_SUCCEEDED, ended.reason
     return ended
+
+
+def test_a_server_that_is_not_there_is_no_wait_without_end():
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))  # and nobody listens
+        with Client(f"127.0.0.1:{unheard.getsockname()[1]}") as client:
+            for call in (lambda: client.wait("python"), lambda: client.model("python")):
+                with pytest.raises(BallastError) as refused:
+                    call()
+                assert refused.value.is_lost
 
 
 def test_a_wish_that_is_made_twice_makes_one_run(client, run):

@@ -76,9 +76,9 @@ function elapsed({ facts, epochs }: RunStore): number | null {
 
 /** Actions that the token allows; each says what it does and is asked for again where it cannot be undone. */
 export interface RunButtons {
-  cancel(): void;
-  resume(): void;
-  remove(): void;
+  readonly cancel: () => void;
+  readonly resume: () => void;
+  readonly remove?: () => void;
 }
 
 /** The head without its facts, and the places where they stand. */
@@ -172,9 +172,12 @@ function progressText({ kind, epoch, done, total, value }: NonNullable<RunStore[
 
 function buttonsOf(state: RunState, buttons: RunButtons | null): HTMLElement[] {
   if (buttons === null) return [];
-  if (state === 'queued' || state === 'running') return [button('Cancel run', () => buttons.cancel())];
-  const remove = button('Delete run', () => buttons.remove(), { class: 'danger' });
-  return state === 'succeeded' ? [remove] : [button('Resume run', () => buttons.resume()), remove];
+  if (state === 'queued' || state === 'running') return [button('Cancel run', buttons.cancel)];
+  const { resume, remove } = buttons;
+  return [
+    ...(state === 'succeeded' ? [] : [button('Resume run', resume)]),
+    ...(remove ? [button('Delete run', remove, { class: 'danger' })] : []),
+  ];
 }
 
 /** Curves over epochs, and the same numbers as a table. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pathlib
+import time
 import uuid
 from dataclasses import dataclass
 from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
@@ -12,6 +13,7 @@ from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple, Unio
 import grpc
 from google.protobuf import field_mask_pb2, json_format
 
+from ._errors import BallastError
 from .v1 import coordinator_pb2 as api
 
 #: A run, or its name (`runs/photos`), or its id (`photos`).
@@ -23,6 +25,8 @@ TRIES = 4
 #: CancelRun waits for the run's processes.
 CANCEL_TIMEOUT_S = 130.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 10.0
+#: How long a server is waited for that was reached before.
+PATIENCE_S = 600.0
 
 SPLITS = {
     "validation": api.GetPredictionsRequest.SPLIT_VALIDATION,
@@ -118,6 +122,37 @@ def waits() -> Iterator[float]:
     while True:
         yield wait
         wait = min(2 * wait, LONGEST_WAIT_S)
+
+
+class Patience:
+    """Waits between the attempts of a stream that goes on where it stopped when its server is away for a while.
+
+    A server that was never reached gets `TRIES` attempts; one that was is waited for up to `PATIENCE_S`.
+    """
+
+    def __init__(self) -> None:
+        self._was_reached = False
+        self._attempts = 0
+        self._lost_at: Optional[float] = None
+        self._waits = waits()
+
+    def heard(self) -> None:
+        """Call this with each message of the stream."""
+        if self._lost_at is not None:
+            self._waits = waits()
+        self._was_reached = True
+        self._lost_at = None
+
+    def wait_after(self, error: BallastError) -> float:
+        """Seconds to wait before the next attempt; raises `error` where there is to be none."""
+        now = time.monotonic()
+        if self._lost_at is None:
+            self._lost_at = now
+        self._attempts += 1
+        is_enough = now - self._lost_at > PATIENCE_S if self._was_reached else self._attempts >= TRIES
+        if is_enough or not error.is_lost:
+            raise error
+        return next(self._waits)
 
 
 @dataclass

@@ -88,18 +88,18 @@ class Client:
     def watch(self, run: RunLike, *, from_sequence: int = 1, progress: bool = False) -> Iterator[api.RunEvent]:
         """The events of a run, from one on (0: only future events), until it ends."""
         following = from_sequence
-        for wait in requests.waits():
+        patience = requests.Patience()
+        while True:
             request = api.WatchRunRequest(name=run_name(run), from_sequence=following, include_progress=progress)
             try:
                 for event in self._stream("WatchRun", request):
+                    patience.heard()
                     if event.sequence > 0:
                         following = event.sequence + 1
                     yield event
                 return
             except BallastError as error:
-                if not error.is_lost:
-                    raise
-                time.sleep(wait)
+                time.sleep(patience.wait_after(error))
 
     def wait(self, run: RunLike) -> api.Run:
         """Waits until a run has ended."""
@@ -232,14 +232,13 @@ class Client:
 
     def _download(self, method: str, request_of: Callable[[int], object]) -> bytes:
         download = requests.Download(bytearray())
-        for wait in requests.waits():
+        patience = requests.Patience()
+        while True:
             try:
                 chunks: Iterable[Any] = self._stream(method, request_of(len(download.content)))
                 for chunk in chunks:
+                    patience.heard()
                     download.take(chunk)
                 return download.whole()
             except BallastError as error:
-                if not error.is_lost:
-                    raise
-                time.sleep(wait)
-        raise AssertionError("waits never end")
+                time.sleep(patience.wait_after(error))

@@ -92,18 +92,18 @@ class AsyncClient:
     ) -> AsyncIterator[api.RunEvent]:
         """The events of a run, from one on (0: only future events), until it ends."""
         following = from_sequence
-        for wait in requests.waits():
+        patience = requests.Patience()
+        while True:
             request = api.WatchRunRequest(name=run_name(run), from_sequence=following, include_progress=progress)
             try:
                 async for event in self._stream("WatchRun", request):
+                    patience.heard()
                     if event.sequence > 0:
                         following = event.sequence + 1
                     yield event
                 return
             except BallastError as error:
-                if not error.is_lost:
-                    raise
-                await asyncio.sleep(wait)
+                await asyncio.sleep(patience.wait_after(error))
 
     async def wait(self, run: RunLike) -> api.Run:
         """Waits until a run has ended."""
@@ -242,13 +242,12 @@ class AsyncClient:
 
     async def _download(self, method: str, request_of: Callable[[int], object]) -> bytes:
         download = requests.Download(bytearray())
-        for wait in requests.waits():
+        patience = requests.Patience()
+        while True:
             try:
                 async for chunk in self._stream(method, request_of(len(download.content))):
+                    patience.heard()
                     download.take(chunk)
                 return download.whole()
             except BallastError as error:
-                if not error.is_lost:
-                    raise
-                await asyncio.sleep(wait)
-        raise AssertionError("waits never end")
+                await asyncio.sleep(patience.wait_after(error))
