@@ -15,7 +15,7 @@ import { HEARTBEAT_MS, Supervisor } from '../supervisor/supervisor.ts';
 import { THREAD_HOST_TYPE, ThreadHost } from '../threads/actor-thread.ts';
 import { countGoneNodes, watchNodeMetrics } from './node-metrics.ts';
 import type { NodeOptions } from './node-options.ts';
-import { detectResources } from './node-resources.ts';
+import { detectResources, visibleCards } from './node-resources.ts';
 import { nodeHandlers } from './node-service.ts';
 
 export class NodeParts {
@@ -88,6 +88,7 @@ export class NodeParts {
     const supervisor = new Supervisor({
       ...{ nodeId: this.#nodeId, runDir, log, total, heartbeatMs, listen: listenOptions(this.#options) },
       ...(busyMs === undefined ? {} : { busyMs }),
+      cards: visibleCards(),
       onEnd: (actorId, incarnation, mayRestart) => this.#freeOwned(`${actorId}/${incarnation}`, mayRestart),
       startProcess: (spec, options) =>
         spec.isolation === 'thread' ? this.#threadHost.start(options) : startActorProcess(options),

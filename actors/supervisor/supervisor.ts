@@ -36,6 +36,8 @@ export interface SupervisorOptions {
   /** As NodeOptions. */
   readonly busyMs?: number;
   readonly listen?: ActorListen;
+  /** The node's cards as CUDA_VISIBLE_DEVICES names them; null where they have their numbers. */
+  readonly cards?: readonly string[] | null;
   /** Starts an actor's process or thread. */
   readonly startProcess: (spec: ActorSpec, options: ActorProcessOptions) => ActorProcess;
   /** An actor's incarnation has ended, and its process is gone; another may follow. */
@@ -343,9 +345,9 @@ export class Supervisor {
     const { spec, status, entry, savedState: state, lastEnd } = actor;
     const { actorId, type, args, mailbox } = spec;
     const { incarnation, gpuIds } = status;
-    const { listen, runDir } = this.#options;
+    const { listen, runDir, cards: visible } = this.#options;
     const restart = lastEnd === null ? null : { state, reason: lastEnd };
-    const cards = gpuIds.join(',');
+    const cards = gpuIds.map((id) => visible?.[id] ?? id).join(',');
     return this.#options.startProcess(spec, {
       entry,
       env: {
