@@ -166,6 +166,8 @@ export class RegistryPeers implements NodeDirectory {
   async claimName({ name, namespace, actorId }: ActorSpec): Promise<void> {
     if (name === null) return;
     const key = nameKey(namespace, name);
+    // An actor that had the name may have ended a moment ago; if its entry cannot be removed, `create` says why.
+    await this.#announcer.removed(key, AbortSignal.timeout(PLACE_DEADLINE_MS)).catch(() => undefined);
     const { lease } = this.#announcer;
     await this.#options.registry.create(key, { actorId }, lease === null ? {} : { lease });
     this.#announcer.set(key, { actorId });
