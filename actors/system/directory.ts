@@ -19,6 +19,8 @@ export class ActorDirectory {
   readonly #node: NodeApi;
   readonly #statuses = new Map<string, ActorStatus>();
   readonly #feed = new StatusFeed();
+  /** By actor: resolves when no call waits for it any more. */
+  readonly #queues = new Map<string, Promise<void>>();
   readonly #controller = new AbortController();
   #watching: Promise<void> | null = null;
   #nodeLoss: Error | null = null;
@@ -76,6 +78,36 @@ export class ActorDirectory {
     } finally {
       stop();
     }
+  }
+
+  /** Whether calls wait for an actor in `waitInTurn`: one made now must wait behind them. */
+  isAwaited(actorId: string): boolean {
+    return this.#queues.has(actorId);
+  }
+
+  /**
+   * As `waitFor`, and resolves only after the waits for this actor that began before, and the code that awaits them
+   * directly. It throws without waiting for its turn.
+   */
+  waitInTurn(
+    actorId: string,
+    choose: (status: ActorStatus) => boolean,
+    limits: Limits,
+  ): Promise<ActorStatus> {
+    const earlier = this.#queues.get(actorId);
+    let turn = this.waitFor(actorId, choose, limits);
+    if (earlier !== undefined) {
+      turn = turn
+        .then(() => withLimits(earlier, limits, `waiting for earlier calls of actor ${actorId}`))
+        .then(() => this.waitFor(actorId, choose, limits));
+    }
+    const ignore = () => undefined;
+    const over: Promise<void> = turn.then(ignore, ignore).then(() => earlier);
+    this.#queues.set(actorId, over);
+    void over.then(() => {
+      if (this.#queues.get(actorId) === over) this.#queues.delete(actorId);
+    });
+    return turn;
   }
 
   /**

@@ -126,24 +126,27 @@ function startLimits(context: HandleContext, options: CallOptions): CallLimits {
   return { signal: options.signal, leftMs: () => endMs - performance.now() };
 }
 
-/** The actor's status if it can be called at once, as nearly always. */
+/** The actor's status if it can be called at once, as nearly always: earlier calls must not wait any more. */
 function callableNow({ directory }: HandleContext, { actorId }: Target): AliveStatus | null {
   const status = directory.get(actorId);
-  return status?.state === 'alive' && !directory.isLost ? (status as AliveStatus) : null;
+  const isCallable = status?.state === 'alive' && !directory.isLost && !directory.isAwaited(actorId);
+  return isCallable ? (status as AliveStatus) : null;
 }
 
-async function waitUntilCallable(
-  context: HandleContext,
-  target: Target,
-  limits: CallLimits,
-): Promise<AliveStatus> {
+/** Not an async function: the call that awaits its promise starts before a later one's turn comes. */
+function waitUntilCallable(context: HandleContext, target: Target, limits: CallLimits): Promise<AliveStatus> {
   const choose = (status: ActorStatus): boolean => {
     if (status.state === 'dead') throw endedError(status);
     if (status.state === 'restarting' && !target.isIdempotent) throw endedError(status);
     return status.state === 'alive';
   };
-  const waitLimits = { deadlineMs: limits.leftMs(), signal: limits.signal };
-  return (await context.directory.waitFor(target.actorId, choose, waitLimits)) as AliveStatus;
+  const waitLimits = {
+    signal: limits.signal,
+    get deadlineMs() {
+      return limits.leftMs();
+    },
+  };
+  return context.directory.waitInTurn(target.actorId, choose, waitLimits) as Promise<AliveStatus>;
 }
 
 /** Whether the process or the connection was lost, rather than the handler answering. */
