@@ -85,11 +85,15 @@ export class NodeParts {
 
   #newSupervisor(total: Readonly<Record<string, number>>): Supervisor {
     const { runDir, log, heartbeatMs = HEARTBEAT_MS, busyMs } = this.#options;
-    const supervisor = new Supervisor({
+    const supervisor: Supervisor = new Supervisor({
       ...{ nodeId: this.#nodeId, runDir, log, total, heartbeatMs, listen: listenOptions(this.#options) },
       ...(busyMs === undefined ? {} : { busyMs }),
       cards: visibleCards(),
-      onEnd: (actorId, incarnation, mayRestart) => this.#freeOwned(`${actorId}/${incarnation}`, mayRestart),
+      onEnd: (actorId, incarnation, mayRestart) => {
+        const { address = null, isolation } = supervisor.get(actorId)!;
+        if (address !== null && isolation === 'process') this.#serving.pool.drop(address); // threads share theirs
+        this.#freeOwned(`${actorId}/${incarnation}`, mayRestart);
+      },
       startProcess: (spec, options) =>
         spec.isolation === 'thread' ? this.#threadHost.start(options) : startActorProcess(options),
     });

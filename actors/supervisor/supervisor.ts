@@ -17,6 +17,7 @@ import { decideRestart } from '../status/restart-policy.ts';
 import { busyReason, DEFAULT_GRACE_MS, HOLDS_ROOM, SERVING } from '../status/status.ts';
 import type { Beat } from '../base/activity.ts';
 import type { ActorSpec, ActorStatus, Resources } from '../status/status.ts';
+import { LatestDead } from '../status/latest-dead.ts';
 import { StatusFeed } from '../status/status-feed.ts';
 import { causeOf, endFacts, initialStatus, STARTING } from './supervised.ts';
 import type { Supervised } from './supervised.ts';
@@ -60,6 +61,9 @@ export interface Arrival {
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #actors = new Map<string, Supervised>();
+  readonly #dead = new LatestDead();
+  /** Dead actors that the next tick forgets. */
+  readonly #forgettable = new Set<string>();
   readonly #feed = new StatusFeed();
   readonly #monitor: NodeJS.Timeout;
   /** The holders of this node's resources. */
@@ -70,7 +74,7 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.room = new NodeRoom(options.nodeId, options.total);
-    this.#monitor = setInterval(() => this.#checkBeats(), options.heartbeatMs ?? HEARTBEAT_MS);
+    this.#monitor = setInterval(() => this.#onTick(), options.heartbeatMs ?? HEARTBEAT_MS);
     this.#monitor.unref();
   }
 
@@ -237,6 +241,7 @@ export class Supervisor {
   forgetMoved(actorId: string): void {
     const actor = this.#get(actorId);
     actor.movesBecause = null;
+    this.#clear(actor);
     this.#update(actor, { state: 'dead' });
   }
 
@@ -368,7 +373,14 @@ export class Supervisor {
     for (const { spec } of this.#livingIn(actor.spec.actorId)) void this.stop(spec.actorId);
     const { movesBecause } = actor;
     const state = movesBecause === null ? 'dead' : 'restarting';
+    if (state === 'dead') this.#clear(actor);
     this.#update(actor, { ...endFacts(end), state, reason: movesBecause ?? reason });
+  }
+
+  /** A dead actor is only listed, with its end. */
+  #clear(actor: Supervised): void {
+    actor.spec = { ...actor.spec, args: null, env: {} };
+    actor.savedState = null;
   }
 
   #update(actor: Supervised, change: Partial<ActorStatus>): void {
@@ -376,7 +388,18 @@ export class Supervisor {
     const { actorId, incarnation, state, reason } = actor.status;
     const level = state === 'restarting' || (state === 'dead' && reason !== 'stopped') ? 'warn' : 'debug';
     this.#options.log[level]('actor status', { actorId, incarnation, state, reason });
+    const forgettable = this.#dead.note(actor.status);
+    if (forgettable !== null) this.#forgettable.add(forgettable);
     this.#feed.tell(actor.status);
+  }
+
+  #onTick(): void {
+    this.#checkBeats();
+    // Not at once, so that many deaths at a time are all handled while their actors are known.
+    for (const actorId of this.#forgettable) {
+      if (this.#actors.get(actorId)?.status.state === 'dead') this.#actors.delete(actorId);
+    }
+    this.#forgettable.clear();
   }
 
   /** Counts missed ticks, not time, so that nobody is killed when the node itself was paused. */

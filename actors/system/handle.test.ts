@@ -3,6 +3,7 @@ import { eventually } from '../../common/testing/eventually.ts';
 import { AsyncQueue } from '../base/async-queue.ts';
 import type { Transport } from '../calls/transport.ts';
 import { nodeService } from '../proto/runtime-services.ts';
+import { KEPT_DEAD } from '../status/latest-dead.ts';
 import type { ActorStatus, NodeApi } from '../status/status.ts';
 import { ActorSystem } from './system.ts';
 
@@ -76,3 +77,17 @@ function abortable() {
   const controller = new AbortController();
   return { signal: controller.signal, abort: () => controller.abort(new Error('enough')) };
 }
+
+it('drops the connection to an actor that has ended, though no call runs, and forgets who died long ago', async () => {
+  const { system, dropped, tell } = systemOf();
+  system.onStatus(() => undefined);
+  const other = { ...ALIVE, actorId: 'thread of the same process' };
+  tell(ALIVE, other, { ...ALIVE, state: 'dead', address: null });
+  await eventually(() => expect(system.status('a')?.state).toBe('dead'));
+  expect(dropped).toEqual([]);
+  tell({ ...other, state: 'dead', address: null });
+  await eventually(() => expect(dropped).toEqual([ALIVE.address]));
+  for (let i = 1; i < KEPT_DEAD; i++) tell({ ...ALIVE, actorId: `dead-${i}`, state: 'dead', address: null });
+  await eventually(() => expect(system.status('a')).toBeUndefined());
+  expect(system.status(other.actorId)).toBeDefined();
+});

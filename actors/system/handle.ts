@@ -63,7 +63,7 @@ async function callActor(context: HandleContext, target: Target, input: object, 
   const limits = startLimits(context, options);
   for (let attempt = 1; ; attempt++) {
     const status = callableNow(context, target) ?? (await waitUntilCallable(context, target, limits));
-    const loss = new LossWatch(context.directory, context.transport, status, options.signal);
+    const loss = new LossWatch(context.directory, status, options.signal);
     try {
       const { request, requests } = encodeRequests(target.method, input);
       const start = startOf(target, status, request, limits);
@@ -87,7 +87,7 @@ async function callActor(context: HandleContext, target: Target, input: object, 
 async function* streamActor(context: HandleContext, target: Target, input: object, options: CallOptions) {
   const limits = startLimits(context, options);
   const status = callableNow(context, target) ?? (await waitUntilCallable(context, target, limits));
-  const loss = new LossWatch(context.directory, context.transport, status, options.signal);
+  const loss = new LossWatch(context.directory, status, options.signal);
   try {
     const { request, requests } = encodeRequests(target.method, input);
     const start = startOf(target, status, request, limits);
