@@ -89,10 +89,10 @@ export class NodeParts {
       ...{ nodeId: this.#nodeId, runDir, log, total, heartbeatMs, listen: listenOptions(this.#options) },
       ...(busyMs === undefined ? {} : { busyMs }),
       cards: visibleCards(),
-      onEnd: (actorId, incarnation, mayRestart) => {
+      onEnd: (actorId, incarnation, restartMs) => {
         const { address = null, isolation } = supervisor.get(actorId)!;
         if (address !== null && isolation === 'process') this.#serving.pool.drop(address); // threads share theirs
-        this.#freeOwned(`${actorId}/${incarnation}`, mayRestart);
+        this.#freeOwned(`${actorId}/${incarnation}`, restartMs);
       },
       startProcess: (spec, options) =>
         spec.isolation === 'thread' ? this.#threadHost.start(options) : startActorProcess(options),
@@ -124,8 +124,8 @@ export class NodeParts {
     });
   }
 
-  #freeOwned(owner: string, mayRestart: boolean): void {
-    this.objects.ownerEnded(owner, mayRestart).catch((thrown: unknown) => {
+  #freeOwned(owner: string, restartMs: number | null): void {
+    this.objects.ownerEnded(owner, restartMs).catch((thrown: unknown) => {
       this.#options.log.error('objects of an ended actor were not freed', { owner, error: thrown });
     });
   }

@@ -13,7 +13,7 @@ import { CallError } from '../base/call-errors.ts';
 import { holdRoom } from './bundle.ts';
 import { MAX_TIMER_MS } from '../base/limits.ts';
 import { NodeRoom } from './node-room.ts';
-import { decideRestart } from '../status/restart-policy.ts';
+import { decideRestart, type RestartDecision } from '../status/restart-policy.ts';
 import { busyReason, DEFAULT_GRACE_MS, HOLDS_ROOM, SERVING } from '../status/status.ts';
 import type { Beat } from '../base/activity.ts';
 import type { ActorSpec, ActorStatus, Resources } from '../status/status.ts';
@@ -41,8 +41,8 @@ export interface SupervisorOptions {
   readonly cards?: readonly string[] | null;
   /** Starts an actor's process or thread. */
   readonly startProcess: (spec: ActorSpec, options: ActorProcessOptions) => ActorProcess;
-  /** An actor's incarnation has ended, and its process is gone; another may follow. */
-  readonly onEnd?: (actorId: string, incarnation: number, mayRestart: boolean) => void;
+  /** An actor's process is gone; another follows after `restartMs`, or none if that is null. */
+  readonly onEnd?: (actorId: string, incarnation: number, restartMs: number | null) => void;
 }
 
 /** How an actor arrives at this node. */
@@ -295,38 +295,41 @@ export class Supervisor {
   async #live(actor: Supervised): Promise<void> {
     for (;;) {
       const end = await this.#runProcess(actor);
-      const mayRestart = !actor.stopping.signal.aborted && actor.spec.restart.maxRestarts > 0;
-      this.#options.onEnd?.(actor.spec.actorId, actor.status.incarnation, mayRestart);
+      const next = this.#afterEnd(actor, end);
+      this.#tellEnd(actor, next.kind === 'dead' ? null : next.delayMs);
+      if (next.kind === 'dead') return this.#bury(actor, end, next.because);
+      this.#awaitRestart(actor, end, next.delayMs);
+      await delay(next.delayMs, undefined, { signal: actor.stopping.signal }).catch(() => undefined);
       if (actor.stopping.signal.aborted) {
-        return this.#bury(actor, end, actor.killReason === null ? 'stopped' : `stopped; ${actor.killReason}`);
+        this.#tellEnd(actor, null);
+        return this.#bury(actor, end, 'stopped');
       }
-      const delayMs = this.#afterEnd(actor, end);
-      if (delayMs === null) return;
-      await delay(delayMs, undefined, { signal: actor.stopping.signal }).catch(() => undefined);
-      if (actor.stopping.signal.aborted) return this.#bury(actor, end, 'stopped');
       actor.status = { ...actor.status, incarnation: actor.status.incarnation + 1, reason: STARTING };
     }
   }
 
-  /** Milliseconds until the next process; null when there will be none. */
-  #afterEnd(actor: Supervised, end: ProcessEnd): number | null {
-    if (actor.restartAsked !== null) {
-      actor.lastEnd = actor.restartAsked;
-      this.#update(actor, { ...endFacts(end), state: 'restarting', reason: actor.restartAsked });
-      actor.restartAsked = null;
-      return 0;
-    }
-    const nowMs = performance.now();
-    const decision = decideRestart(actor.spec.restart, end, actor.restartsMs, nowMs);
-    if (decision.kind === 'dead') {
-      this.#bury(actor, end, `${causeOf(actor, end)}; not restarted: ${decision.because}`);
-      return null;
-    }
-    actor.restartsMs.push(nowMs);
-    actor.lastEnd = causeOf(actor, end);
-    const reason = `${actor.lastEnd}; restart in ${Math.round(decision.delayMs)} ms`;
+  #tellEnd({ spec, status }: Supervised, restartMs: number | null): void {
+    this.#options.onEnd?.(spec.actorId, status.incarnation, restartMs);
+  }
+
+  /** Whether and when the next process starts. */
+  #afterEnd(actor: Supervised, end: ProcessEnd): RestartDecision {
+    const { spec, stopping, killReason, restartAsked, restartsMs } = actor;
+    if (stopping.signal.aborted)
+      return { kind: 'dead', because: killReason === null ? 'stopped' : `stopped; ${killReason}` };
+    if (restartAsked !== null) return { kind: 'restart', delayMs: 0 };
+    const decision = decideRestart(spec.restart, end, restartsMs, performance.now());
+    if (decision.kind === 'restart') return decision;
+    return { kind: 'dead', because: `${causeOf(actor, end)}; not restarted: ${decision.because}` };
+  }
+
+  #awaitRestart(actor: Supervised, end: ProcessEnd, delayMs: number): void {
+    const { restartAsked } = actor;
+    actor.restartAsked = null;
+    if (restartAsked === null) actor.restartsMs.push(performance.now());
+    actor.lastEnd = restartAsked ?? causeOf(actor, end);
+    const reason = restartAsked ?? `${actor.lastEnd}; restart in ${Math.round(delayMs)} ms`;
     this.#update(actor, { ...endFacts(end), state: 'restarting', reason });
-    return decision.delayMs;
   }
 
   async #runProcess(actor: Supervised): Promise<ProcessEnd> {
