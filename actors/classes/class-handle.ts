@@ -63,7 +63,8 @@ export async function withRetries<Answer>(
       const waitMs = retryDelayMs(attempt, Math.random());
       if (attempt > retries || !isChosen(thrown, retryOn) || performance.now() + waitMs >= endMs)
         throw thrown;
-      await delay(waitMs, undefined, signal === undefined ? {} : { signal });
+      await delay(waitMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+      signal?.throwIfAborted();
     }
   }
 }

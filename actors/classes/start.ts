@@ -32,8 +32,11 @@ export class LocalRuntime extends ClassRuntime {
 
   /** Ends every actor and the node. */
   override async close(): Promise<void> {
-    await super.close();
-    await this.#close();
+    try {
+      await super.close();
+    } finally {
+      await this.#close();
+    }
   }
 }
 
@@ -58,10 +61,13 @@ export async function start(options: StartOptions = {}): Promise<LocalRuntime> {
     registry: new MetricsRegistry(),
   });
   return new LocalRuntime(node, system, objects, async () => {
-    await system.close();
-    await node.close();
-    transport.close();
-    if (options.runDir === undefined) await rm(runDir, { recursive: true, force: true });
+    try {
+      await system.close();
+      await node.close();
+    } finally {
+      transport.close();
+      if (options.runDir === undefined) await rm(runDir, { recursive: true, force: true });
+    }
   });
 }
 

@@ -16,8 +16,13 @@ export interface ClusterViewOptions {
   readonly homes: ReadonlyMap<string, Home>;
 }
 
+/** Dead actors whose ids are remembered, though most of them are no longer listed. */
+const KEPT_IDS = 20_000;
+
 export class ClusterView {
   readonly #options: ClusterViewOptions;
+  /** Last incarnations of dead actors. */
+  readonly #ended = new Map<string, number>();
   readonly #feed = new StatusFeed();
 
   constructor(options: ClusterViewOptions) {
@@ -48,8 +53,16 @@ export class ClusterView {
     return newer(supervisor.get(actorId), peers?.actor(actorId));
   }
 
+  /** The number of an actor's last process, also if the actor is forgotten; 0 if there was none. */
+  lastIncarnation(actorId: string): number {
+    return this.find(actorId)?.incarnation ?? this.#ended.get(actorId) ?? 0;
+  }
+
   /** Notifies every watcher. */
   publish(status: ActorStatus): void {
+    this.#ended.delete(status.actorId);
+    if (status.state === 'dead') this.#ended.set(status.actorId, status.incarnation);
+    if (this.#ended.size > KEPT_IDS) this.#ended.delete(this.#ended.keys().next().value!);
     this.#feed.tell(status);
   }
 

@@ -133,6 +133,7 @@ export class Cluster implements NodeApi {
       await remote.stop(actorId, graceMs);
       return this.#options.peers!.noteEnd(actorId);
     }
+    if (this.#view.find(actorId) === undefined && this.#view.lastIncarnation(actorId) > 0) return; // long dead
     await this.#options.supervisor.stop(actorId, graceMs);
     // Its process had ended before, and it waited for this node to rejoin the cluster.
     if (home !== undefined && this.#view.find(actorId)?.state !== 'dead') this.#homes.endWaiting(home);

@@ -14,7 +14,8 @@ export interface StartsTogether {
 }
 
 export interface Home {
-  readonly spec: ActorSpec;
+  /** Without its arguments once it is dead. */
+  spec: ActorSpec;
   /** The node that has it; null while none does. */
   nodeId: string | null;
   /** Its status while no node has it, and after. */

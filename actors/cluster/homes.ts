@@ -15,6 +15,7 @@ import { chooseNode, ruleOf } from './bundles.ts';
 import { placeGang } from './placement.ts';
 import { decideRestart } from '../status/restart-policy.ts';
 import type { ActorSpec, ActorStatus, NodeStatus } from '../status/status.ts';
+import { LatestDead } from '../status/latest-dead.ts';
 import { initialStatus } from '../supervisor/supervised.ts';
 import type { Arrival, Supervisor } from '../supervisor/supervisor.ts';
 
@@ -43,6 +44,8 @@ export class Homes {
   readonly #homes: Map<string, Home>;
   #placing: Promise<void> | null = null;
   #placeAgain = false;
+  /** Dead actors that were on no node. */
+  readonly #ended = new LatestDead();
 
   constructor(options: HomesOptions) {
     this.#options = options;
@@ -138,7 +141,7 @@ export class Homes {
     if (spec.lifetime === 'detached') await peers?.enterDetached(spec);
     // Its incarnations continue after those of an earlier actor with this id, so that a status of one is never taken
     // for the other.
-    const earlier = this.#options.view.find(spec.actorId)?.incarnation ?? 0;
+    const earlier = this.#options.view.lastIncarnation(spec.actorId);
     const home = newHome(spec, initialStatus(spec, earlier + 1));
     this.#homes.set(spec.actorId, home);
     return home;
@@ -150,6 +153,10 @@ export class Homes {
     home.nodeId = null;
     this.#settle(home, { state: 'dead', reason });
     this.#release(home.spec);
+    home.spec = { ...home.spec, args: null, env: {} };
+    const forgotten = this.#ended.note(home.status);
+    if (forgotten !== null && this.#homes.get(forgotten)?.status.state === 'dead')
+      this.#homes.delete(forgotten);
     if (home.spec.group !== null) this.placeWaiting(); // ends those that were to be in the bundle
     home.gang?.end(`its ${wholeOf(home.spec)} did not start: ${home.spec.actorId} was ${reason}`);
   }

@@ -4,7 +4,7 @@ import { silentLog } from '../../common/log.ts';
 import { ChannelPool } from '../calls/channels.ts';
 import { EmbeddedStore, openEmbeddedRegistry } from '../control/registry-embedded.ts';
 import type { Registry } from '../control/registry.ts';
-import type { NodeStatus } from '../status/status.ts';
+import type { ActorSpec, NodeStatus } from '../status/status.ts';
 import { RegistryPeers } from './registry-peers.ts';
 
 const LATE_MS = 300;
@@ -58,4 +58,19 @@ it('catchUp waits for a node that has joined, though the watch is late', async (
   expect(first.nodes()).toEqual([]);
   await first.catchUp();
   expect(first.nodes()).toMatchObject([{ nodeId: 'second', free: { cpu: 1 } }]);
+});
+
+it('claims a name again that was released a moment ago', async () => {
+  const registry = openEmbeddedRegistry({ store: new EmbeddedStore() });
+  opened.push(registry);
+  const peers = peersOf('only', registry);
+  for (const actorId of ['a', 'b', 'c', 'd']) {
+    const spec = { actorId, name: 'n', namespace: 'default' } as ActorSpec;
+    await peers.claimName(spec);
+    expect((await registry.get('names/default/n'))?.value).toEqual({ actorId });
+    await expect(peers.claimName({ ...spec, actorId: 'other' })).rejects.toMatchObject({
+      code: 'ALREADY_EXISTS',
+    });
+    peers.releaseName(spec);
+  }
 });

@@ -8,6 +8,7 @@ import type { Log } from '../../common/log.ts';
 import type { WatchNodeResponse__Output } from '../../gen/ballast/runtime/v1/WatchNodeResponse.ts';
 import { Announcer } from '../control/announcer.ts';
 import { CallError } from '../base/call-errors.ts';
+import { LatestDead } from '../status/latest-dead.ts';
 import { nodeStatusFromMessage, specToMessage, statusFromMessage } from '../status/messages.ts';
 import { connectNode } from '../system/node-client.ts';
 import type { DetachedActor, GoneCause, NodeDirectory } from './node-directory.ts';
@@ -65,6 +66,7 @@ export class RegistryPeers implements NodeDirectory {
   readonly #closing = new AbortController();
   readonly #peers = new Map<string, Peer>();
   readonly #actors = new Map<string, KnownActor>();
+  readonly #dead = new LatestDead();
   readonly #watching: Promise<void>;
   #onActor: (status: ActorStatus) => void = () => undefined;
   #onNode: (node: NodeStatus, because: string | null) => void = () => undefined;
@@ -166,6 +168,8 @@ export class RegistryPeers implements NodeDirectory {
   async claimName({ name, namespace, actorId }: ActorSpec): Promise<void> {
     if (name === null) return;
     const key = nameKey(namespace, name);
+    // An actor that had the name may have ended a moment ago; if its entry cannot be removed, `create` says why.
+    await this.#announcer.removed(key, AbortSignal.timeout(PLACE_DEADLINE_MS)).catch(() => undefined);
     const { lease } = this.#announcer;
     await this.#options.registry.create(key, { actorId }, lease === null ? {} : { lease });
     this.#announcer.set(key, { actorId });
@@ -325,7 +329,9 @@ export class RegistryPeers implements NodeDirectory {
       (known.incarnation > status.incarnation ||
         (known.incarnation === status.incarnation && known.state === 'dead' && status.state !== 'dead'));
     if (isPast) return;
-    this.#actors.set(status.actorId, { status, savedState });
+    this.#actors.set(status.actorId, { status, savedState: status.state === 'dead' ? null : savedState });
+    const forgotten = this.#dead.note(status);
+    if (forgotten !== null) this.#actors.delete(forgotten);
     this.#onActor(status);
   }
 }

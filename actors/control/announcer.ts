@@ -91,19 +91,13 @@ export class Announcer {
   }
 
   /** Resolves when everything set so far is in the registry. @throws the signal's reason */
-  async announced(signal: AbortSignal): Promise<void> {
-    const joined = joinSignals([signal, this.#closing.signal]);
-    let wake: () => void = () => undefined;
-    joined.signal.addEventListener('abort', () => wake(), { once: true });
-    try {
-      while (!this.#isSettled()) {
-        joined.signal.throwIfAborted();
-        await new Promise<void>((resolve) => this.#waiting.add((wake = resolve)));
-        this.#waiting.delete(wake);
-      }
-    } finally {
-      joined.release();
-    }
+  announced(signal: AbortSignal): Promise<void> {
+    return this.#until(() => this.#isSettled(), signal);
+  }
+
+  /** Resolves when an entry that was unset is out of the registry. @throws the signal's reason */
+  removed(key: string, signal: AbortSignal): Promise<void> {
+    return this.#until(() => !this.#removals.has(key), signal);
   }
 
   /** Removes the entries and releases the lease. */
@@ -114,6 +108,22 @@ export class Announcer {
     const lease = this.#lease;
     this.#lease = null;
     await lease?.release().catch(() => undefined); // unreachable: the lease expires by itself
+  }
+
+  /** Looks after each round of announcements. */
+  async #until(isSo: () => boolean, signal: AbortSignal): Promise<void> {
+    const joined = joinSignals([signal, this.#closing.signal]);
+    let wake: () => void = () => undefined;
+    joined.signal.addEventListener('abort', () => wake(), { once: true });
+    try {
+      while (!isSo()) {
+        joined.signal.throwIfAborted();
+        await new Promise<void>((resolve) => this.#waiting.add((wake = resolve)));
+        this.#waiting.delete(wake);
+      }
+    } finally {
+      joined.release();
+    }
   }
 
   #isSettled(): boolean {

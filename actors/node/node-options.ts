@@ -9,6 +9,7 @@ import type { EmbeddedStore } from '../control/registry-embedded.ts';
 import type { Registry } from '../control/registry.ts';
 import { checkLabels, checkResources } from '../status/actor-spec.ts';
 import type { Labels, Resources } from '../status/status.ts';
+import { checkCards } from './node-resources.ts';
 
 export interface NodeOptions {
   /** Run folder: gets `logs/` and, unless `events` is given, `events.jsonl`. */
@@ -56,6 +57,7 @@ export function checkNodeOptions(options: NodeOptions): void {
   if (nodeId !== undefined && (typeof nodeId !== 'string' || !NODE_ID.test(nodeId)))
     throw new UserError(`Node id '${shown(nodeId)}': use 1 to 63 letters, digits, '-' and '_'.`);
   checkResources('Node', resources);
+  checkCards('Node', resources);
   checkLabels('Node', labels);
   checkWhole('Node, heartbeatMs', heartbeatMs, 1);
   if (options.busyMs !== undefined) checkWhole('Node, busyMs', options.busyMs, 1);

@@ -15,7 +15,7 @@ import { HEARTBEAT_MS, Supervisor } from '../supervisor/supervisor.ts';
 import { THREAD_HOST_TYPE, ThreadHost } from '../threads/actor-thread.ts';
 import { countGoneNodes, watchNodeMetrics } from './node-metrics.ts';
 import type { NodeOptions } from './node-options.ts';
-import { detectResources } from './node-resources.ts';
+import { detectResources, visibleCards } from './node-resources.ts';
 import { nodeHandlers } from './node-service.ts';
 
 export class NodeParts {
@@ -85,10 +85,15 @@ export class NodeParts {
 
   #newSupervisor(total: Readonly<Record<string, number>>): Supervisor {
     const { runDir, log, heartbeatMs = HEARTBEAT_MS, busyMs } = this.#options;
-    const supervisor = new Supervisor({
+    const supervisor: Supervisor = new Supervisor({
       ...{ nodeId: this.#nodeId, runDir, log, total, heartbeatMs, listen: listenOptions(this.#options) },
       ...(busyMs === undefined ? {} : { busyMs }),
-      onEnd: (actorId, incarnation, mayRestart) => this.#freeOwned(`${actorId}/${incarnation}`, mayRestart),
+      cards: visibleCards(),
+      onEnd: (actorId, incarnation, restartMs) => {
+        const { address = null, isolation } = supervisor.get(actorId)!;
+        if (address !== null && isolation === 'process') this.#serving.pool.drop(address); // threads share theirs
+        this.#freeOwned(`${actorId}/${incarnation}`, restartMs);
+      },
       startProcess: (spec, options) =>
         spec.isolation === 'thread' ? this.#threadHost.start(options) : startActorProcess(options),
     });
@@ -119,8 +124,8 @@ export class NodeParts {
     });
   }
 
-  #freeOwned(owner: string, mayRestart: boolean): void {
-    this.objects.ownerEnded(owner, mayRestart).catch((thrown: unknown) => {
+  #freeOwned(owner: string, restartMs: number | null): void {
+    this.objects.ownerEnded(owner, restartMs).catch((thrown: unknown) => {
       this.#options.log.error('objects of an ended actor were not freed', { owner, error: thrown });
     });
   }

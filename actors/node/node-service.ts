@@ -4,6 +4,7 @@ import type { NodeServiceHandlers } from '../../gen/ballast/runtime/v1/NodeServi
 import type { Cluster } from '../cluster/cluster.ts';
 import type { CallContext } from '../calls/call.ts';
 import { checkJsonSize } from '../base/json-value.ts';
+import { withLinesThatFit } from '../status/listed.ts';
 import { MAX_STATE_BYTES } from '../status/status.ts';
 import { nodeStatusToMessage, parseJson, specFromMessage, statusToMessage } from '../status/messages.ts';
 import type { Implementation } from '../proto/protos.ts';
@@ -39,7 +40,7 @@ function forUsers(cluster: Cluster, onDrained: () => void): Omit<Methods, keyof 
     kill: ({ actorId }) => cluster.kill(actorId),
     restart: ({ actorId, reason }) => cluster.restart(actorId, reason),
     async listActors() {
-      return { actors: (await cluster.list()).map(statusToMessage) };
+      return { actors: withLinesThatFit(await cluster.list()).map(statusToMessage) };
     },
     async *watchActors(_request, { signal }) {
       for await (const status of cluster.watch(signal)) yield { status: statusToMessage(status) };

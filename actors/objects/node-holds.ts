@@ -13,7 +13,7 @@ import { ObjectHolds } from './object-holds.ts';
 
 /** How long an origin trusts a node that does not renew. */
 const NODE_LEASE_MS = 60_000;
-/** How long the holds of an ended process remain, so that its next incarnation can take over its arguments. */
+/** How long the holds of an ended process remain once its next incarnation starts, which takes over its arguments. */
 export const RESTART_LEASE_MS = 15_000;
 const TICK_MS = 5000;
 const CALL_DEADLINE_MS = 5000;
@@ -91,9 +91,9 @@ export class NodeHolds {
     this.#unheldThere(this.#foreign.end(holder));
   }
 
-  /** Records that a process has ended and will start again: it has some time to take over its arguments. */
-  restarting(holder: string): void {
-    const untilMs = this.#options.nowMs() + RESTART_LEASE_MS;
+  /** Records that a process has ended and starts again after a delay: it then has some time to take over its arguments. */
+  restarting(holder: string, delayMs: number): void {
+    const untilMs = this.#options.nowMs() + delayMs + RESTART_LEASE_MS;
     this.#own.limit(holder, untilMs);
     this.#foreign.limit(holder, untilMs);
   }

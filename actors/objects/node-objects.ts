@@ -109,12 +109,13 @@ export class NodeObjects {
 
   /**
    * Frees the objects of an ended actor's process to which nobody else has a reference, and ends its reads. If the
-   * actor may start again, its references stay for a while, so that the next process can take over its arguments.
+   * actor starts again, its references stay until then and for a while, so that the next process can take over its
+   * arguments; `restartMs` is the delay, null for never.
    */
-  async ownerEnded(owner: string, mayRestart = false): Promise<void> {
+  async ownerEnded(owner: string, restartMs: number | null = null): Promise<void> {
     const ids = this.#directory.ownedBy(owner);
     this.#directory.ownerEnded(owner);
-    if (mayRestart) this.#holds.restarting(owner);
+    if (restartMs !== null) this.#holds.restarting(owner, restartMs);
     else this.#holds.ended(owner);
     await this.free(ids);
   }

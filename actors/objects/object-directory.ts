@@ -17,6 +17,9 @@ export const NODE_OWNER = 'node';
 /** Owner of objects that live as long as somebody holds a reference to them. */
 export const REFERENCES_OWNER = 'references';
 
+/** Ended owners that are remembered: late requests of their processes are refused. */
+const KEPT_OWNERS = 10_000;
+
 export interface HeldObject {
   readonly ref: Pick<ObjectRef, 'id' | 'digest' | 'sizeBytes'>;
   readonly kind: ObjectKind;
@@ -81,6 +84,7 @@ export class ObjectDirectory {
   /** Forgets an owner's pins; `ownedBy` lists its objects. From now on it can own nothing. */
   ownerEnded(owner: string): void {
     this.#ended.add(owner);
+    if (this.#ended.size > KEPT_OWNERS) this.#ended.delete(this.#ended.values().next().value!);
     for (const [id, borrowers] of this.#pins) {
       borrowers.delete(owner);
       if (borrowers.size === 0) this.#pins.delete(id);

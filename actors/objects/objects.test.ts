@@ -241,8 +241,8 @@ describe('references', () => {
       await host.store.put(pattern(10), counted),
     ];
     await host.hold('transit/a/1/1', second, 600_000);
-    await host.node.ownerEnded('a/1', true);
-    nowMs += 14_999;
+    await host.node.ownerEnded('a/1', 20_000);
+    nowMs += 34_999;
     await host.node.expireHolds();
     expect(host.files()).toHaveLength(2);
     await host.hold('a/2', first);

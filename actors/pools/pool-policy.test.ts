@@ -5,7 +5,7 @@ import type { MemberLoad } from './pool-policy.ts';
 const LIMITS = { min: 1, max: 4, creditsPerMember: 2, idleMs: 100 };
 
 function member(actorId: string, inFlight: number, more: Partial<MemberLoad> = {}): MemberLoad {
-  return { actorId, inFlight, isUsable: true, lastUsedMs: 0, ...more };
+  return { actorId, inFlight, isUsable: true, isRestarting: false, lastUsedMs: 0, ...more };
 }
 
 describe('a pool', () => {
@@ -20,6 +20,9 @@ describe('a pool', () => {
     expect(membersToAdd([], 0, LIMITS)).toBe(1);
     expect(membersToAdd([member('a', 2)], 3, LIMITS)).toBe(2);
     expect(membersToAdd([member('a', 2)], 100, LIMITS)).toBe(3);
+    expect(membersToAdd([member('a', 2), member('starting', 0)], 2, LIMITS)).toBe(0);
+    expect(membersToAdd([member('a', 1), member('starting', 0)], 4, LIMITS)).toBe(1);
+    expect(membersToAdd([member('a', 0, { isRestarting: true })], 1, LIMITS)).toBe(1);
     expect(membersToAdd([member('a', 0, { isUsable: false })], 0, LIMITS)).toBe(1);
   });
 

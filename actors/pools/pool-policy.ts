@@ -9,6 +9,8 @@ export interface MemberLoad {
   readonly inFlight: number;
   /** Whether it can take calls: not stopped, not dead. */
   readonly isUsable: boolean;
+  /** Whether its process failed, and starts again some time. */
+  readonly isRestarting: boolean;
   /** When its last call ended, milliseconds. */
   readonly lastUsedMs: number;
 }
@@ -36,11 +38,18 @@ export function leastLoaded(
   return best?.actorId ?? null;
 }
 
-/** Number of members to add: up to `min` always, and one for every `credits` waiting calls, up to `max`. */
+/**
+ * Number of members to add: up to `min` always, and one for every `credits` waiting calls for which members, also those
+ * that are still starting, have no room; up to `max`.
+ */
 export function membersToAdd(members: readonly MemberLoad[], waiting: number, limits: PoolLimits): number {
-  const usable = members.filter(({ isUsable }) => isUsable).length;
-  const wanted = Math.max(limits.min, usable + Math.ceil(waiting / limits.creditsPerMember));
-  return Math.max(0, Math.min(limits.max, wanted) - usable);
+  const { min, max, creditsPerMember } = limits;
+  const usable = members.filter(({ isUsable }) => isUsable);
+  const room = usable
+    .filter(({ isRestarting }) => !isRestarting)
+    .reduce((sum, { inFlight }) => sum + creditsPerMember - inFlight, 0);
+  const missing = Math.ceil(Math.max(0, waiting - room) / creditsPerMember);
+  return Math.max(0, Math.min(max, Math.max(min, usable.length + missing)) - usable.length);
 }
 
 /** Members above `min` that have been idle for `idleMs`, longest first. */

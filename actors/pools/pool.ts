@@ -17,7 +17,7 @@ import type { MemberLoad, PoolLimits } from './pool-policy.ts';
 import { type CallOptions, type Calls, callsOf } from '../proto/protos.ts';
 import { retryDelayMs } from '../base/retry.ts';
 import type { ActorState, ActorStatus } from '../status/status.ts';
-import { firstAnswer, isLost } from './straggler.ts';
+import { firstAnswer } from './straggler.ts';
 import type { ActorSystem } from '../system/system.ts';
 
 export interface PoolOptions extends Omit<SpawnOptions, 'actorId' | 'name' | 'getIfExists'> {
@@ -38,6 +38,7 @@ export interface PoolOptions extends Omit<SpawnOptions, 'actorId' | 'name' | 'ge
 interface Member<Client> extends MemberLoad {
   readonly handle: ActorHandle<Client>;
   state: ActorState;
+  isRestarting: boolean;
   hasServed: boolean;
   inFlight: number;
   isUsable: boolean;
@@ -75,6 +76,10 @@ export class ActorPool<Client, Handlers = unknown> {
   readonly #members = new Map<string, Member<Client>>();
   readonly #waiting = new Set<Waiting<Client>>();
   readonly #latestMs = new Map<string, number[]>();
+  /** Errors about the loss of a member. One about another actor, which a member called, is an answer. */
+  readonly #losses = new WeakSet<Error>();
+  /** Spawns in progress. */
+  readonly #adding = new Set<Promise<void>>();
   readonly #check: NodeJS.Timeout;
   readonly #stopListening: () => void;
   /** Members that ended before they served, since one last served. */
@@ -113,7 +118,14 @@ export class ActorPool<Client, Handlers = unknown> {
   /** Refuses waiting calls and ends every member. */
   async close(): Promise<void> {
     this.#end(new CallError('UNAVAILABLE', 'the pool is closed'));
-    await Promise.all([...this.#members.keys()].map((actorId) => this.#system.stop(actorId)));
+    await Promise.all(this.#adding);
+    await Promise.all([...this.#members.keys()].map((actorId) => this.#stop(actorId)));
+  }
+
+  async #stop(actorId: string): Promise<void> {
+    await this.#system.stop(actorId).catch((thrown: unknown) => {
+      if (!(thrown instanceof CallError && thrown.code === 'NOT_FOUND')) throw thrown;
+    });
   }
 
   #end(reason: Error): void {
@@ -145,7 +157,8 @@ export class ActorPool<Client, Handlers = unknown> {
       try {
         return await this.#race(call, mayRunTwice, tried);
       } catch (thrown) {
-        if (!isLost(thrown) || !mayRunTwice || attempt >= MAX_ATTEMPTS || this.#ended !== null) throw thrown;
+        const isLost = this.#losses.has(toError(thrown));
+        if (!isLost || !mayRunTwice || attempt >= MAX_ATTEMPTS || this.#ended !== null) throw thrown;
       }
     }
   }
@@ -166,7 +179,7 @@ export class ActorPool<Client, Handlers = unknown> {
       return isFree ? run(tried) : null;
     };
     try {
-      return await firstAnswer(run(new Set()), second, lateMs);
+      return await firstAnswer(run(new Set()), second, lateMs, (thrown) => this.#losses.has(thrown));
     } finally {
       over.abort(new CallError('CANCELLED', 'another member answered'));
     }
@@ -185,7 +198,7 @@ export class ActorPool<Client, Handlers = unknown> {
       this.#remember(name, performance.now() - startMs);
       return answer;
     } catch (thrown) {
-      if (isLost(thrown) && !thrown.retryable) member.isUsable = false; // its end has not been reported yet
+      if (isLossOf(member, thrown)) this.#onLoss(member, thrown);
       throw thrown;
     } finally {
       this.#release(member);
@@ -251,8 +264,19 @@ export class ActorPool<Client, Handlers = unknown> {
   #release(member: Member<Client>): void {
     member.inFlight--;
     member.lastUsedMs = performance.now();
-    if (!member.isUsable && member.inFlight === 0) this.#members.delete(member.actorId);
+    if (!member.isUsable && member.inFlight === 0) this.#drop(member);
     this.#assign();
+  }
+
+  /** Forgets a member, and ends it if it is there after all. */
+  #drop({ actorId, state }: Member<Client>): void {
+    this.#members.delete(actorId);
+    if (state !== 'dead') this.#system.stop(actorId).catch(() => undefined); // it is gone, or its node is
+  }
+
+  #onLoss(member: Member<Client>, error: ActorError): void {
+    this.#losses.add(error);
+    if (!error.retryable) member.isUsable = false; // its end has not been reported yet
   }
 
   #assign(): void {
@@ -268,20 +292,22 @@ export class ActorPool<Client, Handlers = unknown> {
   #grow(): void {
     if (this.#ended !== null || performance.now() < this.#growAfterMs) return;
     const count = membersToAdd(this.#loads(), this.#waiting.size, this.#limits);
-    for (let i = 0; i < count; i++) void this.#add();
+    for (let i = 0; i < count; i++) {
+      const adding = this.#add().finally(() => this.#adding.delete(adding));
+      this.#adding.add(adding);
+    }
   }
 
   async #add(): Promise<void> {
     const actorId = `${this.#type.name}-${crypto.randomUUID().slice(0, 8)}`;
     const member: Member<Client> = {
       ...{ actorId, handle: this.#system.handle(this.#type, actorId) },
-      ...{ state: 'pending', hasServed: false, isUsable: true },
+      ...{ state: 'pending', hasServed: false, isUsable: true, isRestarting: false },
       ...{ inFlight: 0, lastUsedMs: performance.now() },
     };
     this.#members.set(actorId, member);
     try {
       await this.#system.spawn(this.#type, { ...this.#options, actorId });
-      if (this.#ended !== null) await this.#system.stop(actorId);
     } catch (thrown) {
       this.#onFailedStart(member, toError(thrown));
     }
@@ -289,6 +315,7 @@ export class ActorPool<Client, Handlers = unknown> {
 
   #onStatus(member: Member<Client>, status: ActorStatus): void {
     member.state = status.state;
+    member.isRestarting = status.state === 'restarting';
     if (status.state === 'alive') {
       if (!member.hasServed) member.lastUsedMs = performance.now();
       member.hasServed = true;
@@ -309,7 +336,8 @@ export class ActorPool<Client, Handlers = unknown> {
 
   /** When a member never served, its error goes to the waiting calls, unless another member can serve them. */
   #onFailedStart(member: Member<Client>, reason: Error): void {
-    this.#members.delete(member.actorId);
+    this.#drop(member);
+    if (isLossOf(member, reason)) this.#losses.add(reason);
     this.#growAfterMs = performance.now() + retryDelayMs(++this.#failedStarts, Math.random());
     if (![...this.#members.values()].some(({ hasServed }) => hasServed)) this.#refuseAll(reason);
   }
@@ -318,10 +346,7 @@ export class ActorPool<Client, Handlers = unknown> {
   #tend(): void {
     const isBusy = this.#waiting.size > 0; // otherwise a starting member would count as idle
     const idle = isBusy ? [] : membersToEnd(this.#loads(), performance.now(), this.#limits);
-    for (const actorId of idle) {
-      this.#members.delete(actorId);
-      this.#system.stop(actorId).catch(() => undefined); // the member is gone, or its node is
-    }
+    for (const actorId of idle) this.#drop(this.#members.get(actorId)!);
     this.#grow();
     this.#assign();
   }
@@ -341,6 +366,11 @@ export class ActorPool<Client, Handlers = unknown> {
     if (latest.length > REMEMBERED_CALLS) latest.shift();
     this.#latestMs.set(name, latest);
   }
+}
+
+/** Whether an error says that this member is gone. */
+function isLossOf({ actorId }: MemberLoad, thrown: unknown): thrown is ActorError {
+  return thrown instanceof ActorError && thrown.code === 'UNAVAILABLE' && thrown.actorId === actorId;
 }
 
 /** @throws UserError for invalid limits. */

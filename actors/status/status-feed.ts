@@ -17,7 +17,11 @@ export class StatusFeed {
     const listeners = actorId === undefined ? this.#ofAll : (this.#ofOne.get(actorId) ?? new Set());
     if (actorId !== undefined) this.#ofOne.set(actorId, listeners);
     listeners.add(listener);
-    return () => void listeners.delete(listener);
+    return () => {
+      listeners.delete(listener);
+      if (actorId !== undefined && listeners.size === 0 && this.#ofOne.get(actorId) === listeners)
+        this.#ofOne.delete(actorId);
+    };
   }
 
   tell(status: ActorStatus): void {

@@ -7,7 +7,8 @@ import type { ActorSpec, ActorStatus } from '../status/status.ts';
 export const STARTING = 'its process is starting';
 
 export interface Supervised {
-  readonly spec: ActorSpec;
+  /** Without its arguments once it is dead. */
+  spec: ActorSpec;
   readonly entry: string;
   /** The actor's last saved JSON value; null for none. */
   savedState: unknown;

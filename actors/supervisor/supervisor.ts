@@ -13,10 +13,11 @@ import { CallError } from '../base/call-errors.ts';
 import { holdRoom } from './bundle.ts';
 import { MAX_TIMER_MS } from '../base/limits.ts';
 import { NodeRoom } from './node-room.ts';
-import { decideRestart } from '../status/restart-policy.ts';
+import { decideRestart, type RestartDecision } from '../status/restart-policy.ts';
 import { busyReason, DEFAULT_GRACE_MS, HOLDS_ROOM, SERVING } from '../status/status.ts';
 import type { Beat } from '../base/activity.ts';
 import type { ActorSpec, ActorStatus, Resources } from '../status/status.ts';
+import { LatestDead } from '../status/latest-dead.ts';
 import { StatusFeed } from '../status/status-feed.ts';
 import { causeOf, endFacts, initialStatus, STARTING } from './supervised.ts';
 import type { Supervised } from './supervised.ts';
@@ -36,10 +37,12 @@ export interface SupervisorOptions {
   /** As NodeOptions. */
   readonly busyMs?: number;
   readonly listen?: ActorListen;
+  /** The node's cards as CUDA_VISIBLE_DEVICES names them; null where they have their numbers. */
+  readonly cards?: readonly string[] | null;
   /** Starts an actor's process or thread. */
   readonly startProcess: (spec: ActorSpec, options: ActorProcessOptions) => ActorProcess;
-  /** An actor's incarnation has ended, and its process is gone; another may follow. */
-  readonly onEnd?: (actorId: string, incarnation: number, mayRestart: boolean) => void;
+  /** An actor's process is gone; another follows after `restartMs`, or none if that is null. */
+  readonly onEnd?: (actorId: string, incarnation: number, restartMs: number | null) => void;
 }
 
 /** How an actor arrives at this node. */
@@ -58,6 +61,9 @@ export interface Arrival {
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #actors = new Map<string, Supervised>();
+  readonly #dead = new LatestDead();
+  /** Dead actors that the next tick forgets. */
+  readonly #forgettable = new Set<string>();
   readonly #feed = new StatusFeed();
   readonly #monitor: NodeJS.Timeout;
   /** The holders of this node's resources. */
@@ -68,7 +74,7 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.room = new NodeRoom(options.nodeId, options.total);
-    this.#monitor = setInterval(() => this.#checkBeats(), options.heartbeatMs ?? HEARTBEAT_MS);
+    this.#monitor = setInterval(() => this.#onTick(), options.heartbeatMs ?? HEARTBEAT_MS);
     this.#monitor.unref();
   }
 
@@ -235,6 +241,7 @@ export class Supervisor {
   forgetMoved(actorId: string): void {
     const actor = this.#get(actorId);
     actor.movesBecause = null;
+    this.#clear(actor);
     this.#update(actor, { state: 'dead' });
   }
 
@@ -288,38 +295,41 @@ export class Supervisor {
   async #live(actor: Supervised): Promise<void> {
     for (;;) {
       const end = await this.#runProcess(actor);
-      const mayRestart = !actor.stopping.signal.aborted && actor.spec.restart.maxRestarts > 0;
-      this.#options.onEnd?.(actor.spec.actorId, actor.status.incarnation, mayRestart);
+      const next = this.#afterEnd(actor, end);
+      this.#tellEnd(actor, next.kind === 'dead' ? null : next.delayMs);
+      if (next.kind === 'dead') return this.#bury(actor, end, next.because);
+      this.#awaitRestart(actor, end, next.delayMs);
+      await delay(next.delayMs, undefined, { signal: actor.stopping.signal }).catch(() => undefined);
       if (actor.stopping.signal.aborted) {
-        return this.#bury(actor, end, actor.killReason === null ? 'stopped' : `stopped; ${actor.killReason}`);
+        this.#tellEnd(actor, null);
+        return this.#bury(actor, end, 'stopped');
       }
-      const delayMs = this.#afterEnd(actor, end);
-      if (delayMs === null) return;
-      await delay(delayMs, undefined, { signal: actor.stopping.signal }).catch(() => undefined);
-      if (actor.stopping.signal.aborted) return this.#bury(actor, end, 'stopped');
       actor.status = { ...actor.status, incarnation: actor.status.incarnation + 1, reason: STARTING };
     }
   }
 
-  /** Milliseconds until the next process; null when there will be none. */
-  #afterEnd(actor: Supervised, end: ProcessEnd): number | null {
-    if (actor.restartAsked !== null) {
-      actor.lastEnd = actor.restartAsked;
-      this.#update(actor, { ...endFacts(end), state: 'restarting', reason: actor.restartAsked });
-      actor.restartAsked = null;
-      return 0;
-    }
-    const nowMs = performance.now();
-    const decision = decideRestart(actor.spec.restart, end, actor.restartsMs, nowMs);
-    if (decision.kind === 'dead') {
-      this.#bury(actor, end, `${causeOf(actor, end)}; not restarted: ${decision.because}`);
-      return null;
-    }
-    actor.restartsMs.push(nowMs);
-    actor.lastEnd = causeOf(actor, end);
-    const reason = `${actor.lastEnd}; restart in ${Math.round(decision.delayMs)} ms`;
+  #tellEnd({ spec, status }: Supervised, restartMs: number | null): void {
+    this.#options.onEnd?.(spec.actorId, status.incarnation, restartMs);
+  }
+
+  /** Whether and when the next process starts. */
+  #afterEnd(actor: Supervised, end: ProcessEnd): RestartDecision {
+    const { spec, stopping, killReason, restartAsked, restartsMs } = actor;
+    if (stopping.signal.aborted)
+      return { kind: 'dead', because: killReason === null ? 'stopped' : `stopped; ${killReason}` };
+    if (restartAsked !== null) return { kind: 'restart', delayMs: 0 };
+    const decision = decideRestart(spec.restart, end, restartsMs, performance.now());
+    if (decision.kind === 'restart') return decision;
+    return { kind: 'dead', because: `${causeOf(actor, end)}; not restarted: ${decision.because}` };
+  }
+
+  #awaitRestart(actor: Supervised, end: ProcessEnd, delayMs: number): void {
+    const { restartAsked } = actor;
+    actor.restartAsked = null;
+    if (restartAsked === null) actor.restartsMs.push(performance.now());
+    actor.lastEnd = restartAsked ?? causeOf(actor, end);
+    const reason = restartAsked ?? `${actor.lastEnd}; restart in ${Math.round(delayMs)} ms`;
     this.#update(actor, { ...endFacts(end), state: 'restarting', reason });
-    return decision.delayMs;
   }
 
   async #runProcess(actor: Supervised): Promise<ProcessEnd> {
@@ -343,9 +353,9 @@ export class Supervisor {
     const { spec, status, entry, savedState: state, lastEnd } = actor;
     const { actorId, type, args, mailbox } = spec;
     const { incarnation, gpuIds } = status;
-    const { listen, runDir } = this.#options;
+    const { listen, runDir, cards: visible } = this.#options;
     const restart = lastEnd === null ? null : { state, reason: lastEnd };
-    const cards = gpuIds.join(',');
+    const cards = gpuIds.map((id) => visible?.[id] ?? id).join(',');
     return this.#options.startProcess(spec, {
       entry,
       env: {
@@ -366,7 +376,14 @@ export class Supervisor {
     for (const { spec } of this.#livingIn(actor.spec.actorId)) void this.stop(spec.actorId);
     const { movesBecause } = actor;
     const state = movesBecause === null ? 'dead' : 'restarting';
+    if (state === 'dead') this.#clear(actor);
     this.#update(actor, { ...endFacts(end), state, reason: movesBecause ?? reason });
+  }
+
+  /** A dead actor is only listed, with its end. */
+  #clear(actor: Supervised): void {
+    actor.spec = { ...actor.spec, args: null, env: {} };
+    actor.savedState = null;
   }
 
   #update(actor: Supervised, change: Partial<ActorStatus>): void {
@@ -374,7 +391,18 @@ export class Supervisor {
     const { actorId, incarnation, state, reason } = actor.status;
     const level = state === 'restarting' || (state === 'dead' && reason !== 'stopped') ? 'warn' : 'debug';
     this.#options.log[level]('actor status', { actorId, incarnation, state, reason });
+    const forgettable = this.#dead.note(actor.status);
+    if (forgettable !== null) this.#forgettable.add(forgettable);
     this.#feed.tell(actor.status);
+  }
+
+  #onTick(): void {
+    this.#checkBeats();
+    // Not at once, so that many deaths at a time are all handled while their actors are known.
+    for (const actorId of this.#forgettable) {
+      if (this.#actors.get(actorId)?.status.state === 'dead') this.#actors.delete(actorId);
+    }
+    this.#forgettable.clear();
   }
 
   /** Counts missed ticks, not time, so that nobody is killed when the node itself was paused. */

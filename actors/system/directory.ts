@@ -9,6 +9,7 @@ import { ActorError, CallError } from '../base/call-errors.ts';
 import { type Limits, withLimits } from '../base/limits.ts';
 import { retryDelayMs } from '../base/retry.ts';
 import type { ActorStatus, NodeApi } from '../status/status.ts';
+import { LatestDead } from '../status/latest-dead.ts';
 import { StatusFeed, type StatusListener } from '../status/status-feed.ts';
 import type { Transport } from '../calls/transport.ts';
 
@@ -17,14 +18,19 @@ const PATIENCE_MS = 2000;
 
 export class ActorDirectory {
   readonly #node: NodeApi;
+  readonly #transport: Transport;
   readonly #statuses = new Map<string, ActorStatus>();
+  readonly #dead = new LatestDead();
   readonly #feed = new StatusFeed();
+  /** By actor: resolves when no call waits for it any more. */
+  readonly #queues = new Map<string, Promise<void>>();
   readonly #controller = new AbortController();
   #watching: Promise<void> | null = null;
   #nodeLoss: Error | null = null;
 
-  constructor(node: NodeApi) {
+  constructor(node: NodeApi, transport: Transport) {
     this.#node = node;
+    this.#transport = transport;
   }
 
   /** Adds the status that a spawn returned, unless the watch was faster. */
@@ -78,6 +84,36 @@ export class ActorDirectory {
     }
   }
 
+  /** Whether calls wait for an actor in `waitInTurn`: one made now must wait behind them. */
+  isAwaited(actorId: string): boolean {
+    return this.#queues.has(actorId);
+  }
+
+  /**
+   * As `waitFor`, and resolves only after the waits for this actor that began before, and the code that awaits them
+   * directly. It throws without waiting for its turn.
+   */
+  waitInTurn(
+    actorId: string,
+    choose: (status: ActorStatus) => boolean,
+    limits: Limits,
+  ): Promise<ActorStatus> {
+    const earlier = this.#queues.get(actorId);
+    let turn = this.waitFor(actorId, choose, limits);
+    if (earlier !== undefined) {
+      turn = turn
+        .then(() => withLimits(earlier, limits, `waiting for earlier calls of actor ${actorId}`))
+        .then(() => this.waitFor(actorId, choose, limits));
+    }
+    const ignore = () => undefined;
+    const over: Promise<void> = turn.then(ignore, ignore).then(() => earlier);
+    this.#queues.set(actorId, over);
+    void over.then(() => {
+      if (this.#queues.get(actorId) === over) this.#queues.delete(actorId);
+    });
+    return turn;
+  }
+
   /**
    * Calls the listener at each change of an actor, or of any actor if none is named; returns a function that stops it.
    * When the node is gone, its actors are reported dead.
@@ -85,14 +121,6 @@ export class ActorDirectory {
   listen(listener: StatusListener, actorId?: string): () => void {
     this.#watch();
     return this.#feed.listen(listener, actorId);
-  }
-
-  /** Drops the connection to an address without a known living actor. */
-  dropIfUnused(address: string, transport: Transport): void {
-    for (const status of this.#statuses.values()) {
-      if (status.state === 'alive' && status.address === address) return;
-    }
-    transport.drop(address);
   }
 
   async close(): Promise<void> {
@@ -150,14 +178,27 @@ export class ActorDirectory {
 
   #endAll(statuses: readonly ActorStatus[], reason: string): void {
     for (const { actorId } of statuses) {
-      const status = this.#statuses.get(actorId)!;
-      if (status.state !== 'dead') this.#set({ ...status, state: 'dead', reason, pid: null, address: null });
+      const status = this.#statuses.get(actorId);
+      if (status !== undefined && status.state !== 'dead')
+        this.#set({ ...status, state: 'dead', reason, pid: null, address: null });
     }
   }
 
   #set(status: ActorStatus): void {
+    const address = this.#statuses.get(status.actorId)?.address ?? null;
     this.#statuses.set(status.actorId, status);
+    const forgotten = this.#dead.note(status);
+    if (forgotten !== null) this.#statuses.delete(forgotten);
+    if (address !== null && address !== status.address) this.#dropIfUnused(address);
     this.#feed.tell(status);
+  }
+
+  /** Drops the connection to an address without a known living actor. */
+  #dropIfUnused(address: string): void {
+    for (const status of this.#statuses.values()) {
+      if (status.state === 'alive' && status.address === address) return;
+    }
+    this.#transport.drop(address);
   }
 
   #lossReason({ message }: Error): string {

@@ -63,7 +63,7 @@ async function callActor(context: HandleContext, target: Target, input: object, 
   const limits = startLimits(context, options);
   for (let attempt = 1; ; attempt++) {
     const status = callableNow(context, target) ?? (await waitUntilCallable(context, target, limits));
-    const loss = new LossWatch(context.directory, context.transport, status, options.signal);
+    const loss = new LossWatch(context.directory, status, options.signal);
     try {
       const { request, requests } = encodeRequests(target.method, input);
       const start = startOf(target, status, request, limits);
@@ -87,7 +87,7 @@ async function callActor(context: HandleContext, target: Target, input: object, 
 async function* streamActor(context: HandleContext, target: Target, input: object, options: CallOptions) {
   const limits = startLimits(context, options);
   const status = callableNow(context, target) ?? (await waitUntilCallable(context, target, limits));
-  const loss = new LossWatch(context.directory, context.transport, status, options.signal);
+  const loss = new LossWatch(context.directory, status, options.signal);
   try {
     const { request, requests } = encodeRequests(target.method, input);
     const start = startOf(target, status, request, limits);
@@ -126,24 +126,27 @@ function startLimits(context: HandleContext, options: CallOptions): CallLimits {
   return { signal: options.signal, leftMs: () => endMs - performance.now() };
 }
 
-/** The actor's status if it can be called at once, as nearly always. */
+/** The actor's status if it can be called at once, as nearly always: earlier calls must not wait any more. */
 function callableNow({ directory }: HandleContext, { actorId }: Target): AliveStatus | null {
   const status = directory.get(actorId);
-  return status?.state === 'alive' && !directory.isLost ? (status as AliveStatus) : null;
+  const isCallable = status?.state === 'alive' && !directory.isLost && !directory.isAwaited(actorId);
+  return isCallable ? (status as AliveStatus) : null;
 }
 
-async function waitUntilCallable(
-  context: HandleContext,
-  target: Target,
-  limits: CallLimits,
-): Promise<AliveStatus> {
+/** Not an async function: the call that awaits its promise starts before a later one's turn comes. */
+function waitUntilCallable(context: HandleContext, target: Target, limits: CallLimits): Promise<AliveStatus> {
   const choose = (status: ActorStatus): boolean => {
     if (status.state === 'dead') throw endedError(status);
     if (status.state === 'restarting' && !target.isIdempotent) throw endedError(status);
     return status.state === 'alive';
   };
-  const waitLimits = { deadlineMs: limits.leftMs(), signal: limits.signal };
-  return (await context.directory.waitFor(target.actorId, choose, waitLimits)) as AliveStatus;
+  const waitLimits = {
+    signal: limits.signal,
+    get deadlineMs() {
+      return limits.leftMs();
+    },
+  };
+  return context.directory.waitInTurn(target.actorId, choose, waitLimits) as Promise<AliveStatus>;
 }
 
 /** Whether the process or the connection was lost, rather than the handler answering. */

@@ -5,7 +5,7 @@
 
 import type { ActorDirectory } from './directory.ts';
 import type { ActorStatus } from '../status/status.ts';
-import type { CallSignal, Transport } from '../calls/transport.ts';
+import type { CallSignal } from '../calls/transport.ts';
 
 export type AliveStatus = ActorStatus & { readonly address: string };
 
@@ -17,21 +17,12 @@ export class LossWatch implements CallSignal {
   aborted = false;
   reason: unknown = undefined;
   readonly #called: AliveStatus;
-  readonly #directory: ActorDirectory;
-  readonly #transport: Transport;
   readonly #signal: AbortSignal | undefined;
   readonly #stop: () => void;
   #listener: (() => void) | null = null;
   readonly #onAbort = () => this.#abort(this.#signal?.reason);
 
-  constructor(
-    directory: ActorDirectory,
-    transport: Transport,
-    called: AliveStatus,
-    signal: AbortSignal | undefined,
-  ) {
-    this.#directory = directory;
-    this.#transport = transport;
+  constructor(directory: ActorDirectory, called: AliveStatus, signal: AbortSignal | undefined) {
     this.#called = called;
     this.#signal = signal;
     this.#stop = directory.listen((status) => this.#check(status), called.actorId);
@@ -60,9 +51,8 @@ export class LossWatch implements CallSignal {
   }
 
   #check(status: ActorStatus | undefined): void {
-    const { incarnation, address } = this.#called;
+    const { incarnation } = this.#called;
     if (status?.state === 'alive' && status.incarnation === incarnation) return;
-    this.#directory.dropIfUnused(address, this.#transport);
     this.#abort(new IncarnationEnded(`incarnation ${incarnation} ended`));
   }
 

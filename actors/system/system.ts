@@ -43,7 +43,7 @@ export class ActorSystem {
     if (options.deadlineMs !== undefined) checkMilliseconds('deadlineMs', options.deadlineMs);
     this.node = options.node;
     this.#options = options;
-    this.#directory = new ActorDirectory(options.node);
+    this.#directory = new ActorDirectory(options.node, options.transport);
   }
 
   /**

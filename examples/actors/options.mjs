@@ -49,7 +49,7 @@ await ballast.spawn(Worker, { env: { NODE_OPTIONS: '--import ./x.mjs' } }).catch
   console.log(error.name, error.message.replace(/Worker-\w+/, 'W'));
 });
 
-// Each actor sees only the cards assigned to it.
+// Each actor that asks for cards sees only those assigned to it.
 const users = await Promise.all([1, 2].map(() => ballast.spawn(Worker, { resources: { gpu: 1 } })));
 console.log(
   'cards',
