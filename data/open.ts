@@ -7,8 +7,9 @@ import type { DataConfig } from '../config/data-config.ts';
 import { FASHION_MNIST, FASHION_MNIST_CLASSES, readFashionMnist, type Places } from './fashion-mnist.ts';
 import { isIdxFolder, readIdxFolder } from './idx.ts';
 import { looksLikeImage } from './image-header.ts';
+import { readableTables } from './layout/choose-tables.ts';
 import { ImageIndex } from './layout/find-image.ts';
-import { readableTables, readFolder } from './layout/folder-source.ts';
+import { readFolder } from './layout/folder-source.ts';
 import { lookedAt, otherFiles, otherFormat } from './layout/other-formats.ts';
 import { readTables } from './layout/table-source.ts';
 import { allFolders, imagesOf, isFolder, readTree } from './layout/tree.ts';
@@ -81,9 +82,9 @@ async function openFolder(config: DataConfig, path: string): Promise<Source> {
   if (format === 'npz' || format === 'csv')
     throw new UserError(`${path}: format ${format} needs a .${format} file, or a folder with just one`);
   const below = [...allFolders(tree)];
-  const tables = await readableTables(below.flatMap((folder) => folder.tables));
+  const { tables, unread } = await readableTables(below.flatMap((folder) => folder.tables));
   throw new UserError(
-    `${path}: holds no data of a known format${lookedAt(otherFiles(below), tables)}; expected <class>/*.jpg, train/<class>/*.jpg, a CSV of image names and labels, a MedMNIST .npz or IDX files`,
+    `${path}: holds no data of a known format${lookedAt(otherFiles(below), tables, unread)}; expected <class>/*.jpg, train/<class>/*.jpg, a CSV of image names and labels, a MedMNIST .npz or IDX files`,
   );
 }
 
