@@ -56,11 +56,14 @@ export async function listingsOf(
     return index;
   };
   return tables.flatMap((table) => {
-    const places = (given ?? foldersTo(whole, dirname(table.file))).map(indexOf);
-    const fitting = places.filter((images) => listsImages(table, images));
-    const shares = fitting.map((images) => foundShare(table, images));
-    const images = fitting[shares.indexOf(Math.max(...shares))];
-    return images ? [{ table, images }] : [];
+    let best: { images: ImageIndex; share: number } | null = null;
+    for (const folder of given ?? foldersTo(whole, dirname(table.file))) {
+      const images = indexOf(folder);
+      const share = listsImages(table, images) ? foundShare(table, images) : 0;
+      if (share > (best?.share ?? 0)) best = { images, share };
+      if (share === 1) break; // an index of the folders above would take as much memory again
+    }
+    return best ? [{ table, images: best.images }] : [];
   });
 }
 
