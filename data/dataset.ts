@@ -14,7 +14,7 @@ import { FASHION_MNIST, type Places } from './fashion-mnist.ts';
 import { describeDoubts, findEqualAndConstant, type Findings } from './findings.ts';
 import type { Wanted } from './image-decoder.ts';
 import type { Layout } from './layout/layout.ts';
-import { openSource, openTest } from './open.ts';
+import { openSource, openTest, type OutsideTest } from './open.ts';
 import { chooseParts, type Parts } from './parts.ts';
 import { countClasses, pick, type Items, type SkippedImage, type Source } from './source.ts';
 import { splitTest } from './split.ts';
@@ -129,11 +129,19 @@ async function openWithTest(config: DataConfig, places: Places): Promise<Source>
   const outside =
     config.test === null || config.evaluation === 'development'
       ? null
-      : await openTest(config, config.test, opened.classes);
-  const whole = outside
-    ? { ...opened, test: outside.items, skipped: [...opened.skipped, ...outside.skipped] }
-    : opened;
+      : await openTest(config, config.test, opened);
+  const whole = outside ? withOutside(opened, outside) : opened;
   return config.testFraction === null ? whole : withTest(config, whole);
+}
+
+function withOutside(opened: Source, { items, skipped, layout }: OutsideTest): Source {
+  const unused = [...opened.layout.unused, ...layout.unused];
+  const doubts = [...opened.layout.doubts, ...layout.doubts];
+  return {
+    ...opened,
+    ...{ test: items, skipped: [...opened.skipped, ...skipped] },
+    layout: { ...opened.layout, unused, doubts },
+  };
 }
 
 /** Decodes the splits in order; fresh images join train. `scored` are test or development images. */

@@ -7,8 +7,10 @@ import type { DataConfig } from '../config/data-config.ts';
 import { FASHION_MNIST, FASHION_MNIST_CLASSES, readFashionMnist, type Places } from './fashion-mnist.ts';
 import { isIdxFolder, readIdxFolder } from './idx.ts';
 import { looksLikeImage } from './image-header.ts';
+import { readableTables } from './layout/choose-tables.ts';
 import { ImageIndex } from './layout/find-image.ts';
-import { readableTables, readFolder } from './layout/folder-source.ts';
+import { readFolder } from './layout/folder-source.ts';
+import type { Layout } from './layout/layout.ts';
 import { lookedAt, otherFiles, otherFormat } from './layout/other-formats.ts';
 import { readTables } from './layout/table-source.ts';
 import { allFolders, imagesOf, isFolder, readTree } from './layout/tree.ts';
@@ -23,14 +25,18 @@ export async function openSource(config: DataConfig, places: Places): Promise<So
   return openPath(config, config.source, 'data.source');
 }
 
-/** The test images at `path` (its test split if it has one, otherwise all), with labels in terms of `classes`. */
-export async function openTest(
-  config: DataConfig,
-  path: string,
-  classes: readonly string[],
-): Promise<{ items: Items; skipped: readonly SkippedImage[] }> {
-  const source = await openPath(config, path, 'data.test');
+export interface OutsideTest {
+  readonly items: Items;
+  readonly skipped: readonly SkippedImage[];
+  /** What is not used, and doubts, as those of the data. */
+  readonly layout: Pick<Layout, 'unused' | 'doubts'>;
+}
+
+/** The test images at `path` (its test split if it has one, otherwise train), with labels in terms of the classes of `data`. */
+export async function openTest(config: DataConfig, path: string, data: Source): Promise<OutsideTest> {
+  const source = await openBeside(config, path, data.train);
   const items = source.test ?? source.train;
+  const { classes } = data;
   const positions = source.classes.map((name) => classes.indexOf(name));
   const labels = items.labels.map((label) => {
     if (positions[label] === -1)
@@ -39,7 +45,58 @@ export async function openTest(
       );
     return positions[label]!;
   });
-  return { items: { ...items, labels, ids: items.ids.map((id) => `test:${id}`) }, skipped: source.skipped };
+  const { unused, doubts } = source.layout;
+  return {
+    items: { ...items, labels, ids: items.ids.map((id) => `test:${id}`) },
+    skipped: source.skipped,
+    layout: {
+      unused: unused.map((each) => ({ ...each, what: `test: ${each.what}` })),
+      doubts: [...doubts, ...splitsLeftOut(path, source, items), ...ownTestLeftOut(path, data)].map((line) => `test: ${line}`), // prettier-ignore
+    },
+  };
+}
+
+function splitsLeftOut(path: string, { train, validation, test }: Source, used: Items): string[] {
+  const others = Object.entries({ train, validation }).filter(([, items]) => items && items !== used);
+  const counts = others.map(([name, items]) => `${items!.labels.length} images of ${name}`);
+  const which = test ? 'its test split' : 'its train split';
+  return counts.length > 0 ? [`of ${path} only ${which} is used, not ${counts.join(' and ')}`] : [];
+}
+
+function ownTestLeftOut(path: string, { test }: Source): string[] {
+  return test ? [`the data's own test split of ${test.labels.length} images is not used: ${path} is`] : [];
+}
+
+/**
+ * Reads `path` with the settings for the data. The folder of images may hold those of train only; then names are looked
+ * up beside the table. Named columns may be those of the data only; then the folders of `path` are read.
+ */
+async function openBeside(config: DataConfig, path: string, train: Items): Promise<Source> {
+  const { images, labelColumn, idColumn } = config.csv;
+  const own: DataConfig = { ...config, csv: { ...config.csv, images: null } };
+  const ways = images === null ? [config] : [config, own];
+  if ((labelColumn ?? idColumn) !== null && config.format === 'auto' && (await isFolder(path)))
+    ways.push({ ...own, format: 'image-folder' });
+  let problem: UserError | null = null;
+  for (const way of ways)
+    try {
+      const source = await openPath(way, path, 'data.test');
+      if (way.csv.images === null || !isMostly(source.test ?? source.train, train)) return source;
+      problem = new UserError(
+        `${path}: most images that it names are train images under ${images}; put it beside the test images`,
+      );
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      problem ??= error;
+    }
+  throw problem!;
+}
+
+/** Whether more than half of the files of `items` are files of `train`. */
+function isMostly({ pixels }: Items, { pixels: trained }: Items): boolean {
+  if (pixels.kind !== 'files' || trained.kind !== 'files') return false;
+  const known = new Set(trained.files);
+  return pixels.files.filter((file) => known.has(file)).length > pixels.files.length / 2;
 }
 
 async function openPath(config: DataConfig, path: string, field: string): Promise<Source> {
@@ -81,9 +138,9 @@ async function openFolder(config: DataConfig, path: string): Promise<Source> {
   if (format === 'npz' || format === 'csv')
     throw new UserError(`${path}: format ${format} needs a .${format} file, or a folder with just one`);
   const below = [...allFolders(tree)];
-  const tables = await readableTables(below.flatMap((folder) => folder.tables));
+  const { tables, unread } = await readableTables(below.flatMap((folder) => folder.tables));
   throw new UserError(
-    `${path}: holds no data of a known format${lookedAt(otherFiles(below), tables)}; expected <class>/*.jpg, train/<class>/*.jpg, a CSV of image names and labels, a MedMNIST .npz or IDX files`,
+    `${path}: holds no data of a known format${lookedAt(otherFiles(below), tables, unread)}; expected <class>/*.jpg, train/<class>/*.jpg, a CSV of image names and labels, a MedMNIST .npz or IDX files`,
   );
 }
 

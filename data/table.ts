@@ -193,9 +193,7 @@ export function findColumn(
   field: string,
 ): number | null {
   if (name !== null) {
-    const exact = table.columns.indexOf(name.normalize('NFC'));
-    const index =
-      exact >= 0 ? exact : table.columns.findIndex((column) => plainName(column) === plainName(name));
+    const index = columnIndex(table, name);
     if (index < 0)
       throw new UserError(
         `${table.file}: has no column '${name}' (${field}); its columns are ${listed(table.columns)}`,
@@ -205,6 +203,12 @@ export function findColumn(
   const plain = table.columns.map(plainName);
   const known = usual.find((candidate) => plain.includes(candidate));
   return known === undefined ? null : plain.indexOf(known);
+}
+
+/** The position of the column `name`, compared exactly first; -1 for none. */
+export function columnIndex({ columns }: Table, name: string): number {
+  const exact = columns.indexOf(name.normalize('NFC'));
+  return exact >= 0 ? exact : columns.findIndex((column) => plainName(column) === plainName(name));
 }
 
 const LISTED = 20;

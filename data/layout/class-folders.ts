@@ -8,8 +8,9 @@ import { compareNames } from '../natural-order.ts';
 import type { Items, Source } from '../source.ts';
 import { listed } from '../table.ts';
 import { alike, type Layout, unusedFiles, type Unused, describeUnused } from './layout.ts';
-import { SPLITS, splitAmongWords, splitOfName, type SplitName } from './names.ts';
-import { type Folder, imagesOf, withImages } from './tree.ts';
+import { isHolderName, SPLITS, splitAmongWords, splitOfName, type SplitName } from './names.ts';
+import { lookedAt, otherFiles } from './other-formats.ts';
+import { allFolders, type Folder, imagesOf, withImages } from './tree.ts';
 
 /** A folder of images of one class and split. */
 export interface ClassFolder {
@@ -69,10 +70,57 @@ function splitsAmongWords(top: Folder): Map<SplitName, Folder[]> | null {
 }
 
 /** The folder in which a split's classes begin: `train/images/<class>/`. */
-export function unwrapped(folder: Folder): Folder {
+function unwrapped(folder: Folder): Folder {
   const inner = withImages(folder);
   const isWrapper = folder.images.length === 0 && inner.length === 1 && inner[0]!.images.length === 0;
   return isWrapper ? unwrapped(inner[0]!) : folder;
+}
+
+interface SplitClasses {
+  readonly folders: ClassFolder[];
+  readonly unused: Unused[];
+  /** Splits of which a folder has images, but no classes. */
+  readonly unlabelled: SplitName[];
+  /** Says that a split has none of the classes of train. */
+  strange: UserError | null;
+}
+
+/** Class folders of all splits, by their paths from `whole`. */
+export function classesOfSplits(whole: Folder, splits: ReadonlyMap<SplitName, Folder[]>): SplitClasses {
+  const found: SplitClasses = { folders: [], unused: [], unlabelled: [], strange: null };
+  const trained = new Set<string>();
+  const hasTrained = ({ folders }: Folder) => folders.some(({ name }) => trained.has(name));
+  for (const split of SPLITS)
+    for (const folder of splits.get(split) ?? []) {
+      const inner = hasTrained(folder) ? folder : unwrapped(folder);
+      const isKnown = split === 'train' || hasTrained(inner);
+      const path = `${inner.file.slice(whole.file.length + 1)}/`;
+      const classes = !isKnown && isHolder(inner) ? [] : classFoldersIn(inner, split, path);
+      if (split === 'train') for (const { name } of classes) trained.add(name);
+      else if (classes.length === 0) found.unlabelled.push(split);
+      else if (!isKnown) found.strange ??= strangeClasses(folder, classes, [...trained]);
+      found.folders.push(...classes);
+      found.unused.push(...unusedIn(inner, classes.map((each) => each.folder), `class folders of ${folder.name}/`)); // prettier-ignore
+    }
+  return found;
+}
+
+/** Whether a folder of a split holds nothing but a folder of images whose name is no class: `test/images/*.jpg`. */
+function isHolder(folder: Folder): boolean {
+  const [only, ...more] = withImages(folder);
+  if (only === undefined || more.length > 0 || !isHolderName(only.name)) return false;
+  return withImages(only).length === 0 && otherFiles([...allFolders(folder)]).length === 0;
+}
+
+function strangeClasses(
+  folder: Folder,
+  classes: readonly ClassFolder[],
+  trained: readonly string[],
+): UserError {
+  const inside = lookedAt(otherFiles([...allFolders(folder)]), []);
+  return new UserError(
+    `${folder.file}: none of its folders (${listed(classes.map(({ name }) => name))}) is a class of train (${listed(trained)})${inside}; name them as there, or give --data with the folder of train alone`,
+  );
 }
 
 /** `<class>/train/*.jpg`: each folder holds folders named after splits, and nothing else of relevance. */

@@ -5,11 +5,11 @@
  */
 import type { DataConfig } from '../../config/data-config.ts';
 import { UserError } from '../../common/errors.ts';
-import { findColumn, listed, type Table } from '../table.ts';
-import type { FindImage, ImageIndex } from './find-image.ts';
+import { columnIndex, findColumn, listed, type Table } from '../table.ts';
+import type { ImageIndex } from './find-image.ts';
 import { isMissing, plainName, splitOfName, type SplitName } from './names.ts';
 import { findOneHot } from './one-hot.ts';
-import { adviceOn } from './other-formats.ts';
+import { adviceOn, holdsPixels } from './other-formats.ts';
 
 const ID_COLUMNS = [
   ...[
@@ -36,6 +36,7 @@ const LABEL_COLUMNS = [
     'level',
     'labels',
     'class_name',
+    'classname',
     'label_name',
   ],
   ...[
@@ -45,6 +46,7 @@ const LABEL_COLUMNS = [
     'species',
     'grade',
     'class_id',
+    'classid',
     'label_id',
     'retinopathy_grade',
   ],
@@ -68,6 +70,7 @@ const SPLIT_COLUMNS = [
 ];
 /** The value of a column's setting for no such column. */
 const NONE = 'none';
+const ANY_ID = { idColumn: null };
 const SAMPLE = 500;
 
 export type LabelColumns =
@@ -100,11 +103,56 @@ export function chooseColumns(table: Table, options: Options, images: ImageIndex
   };
 }
 
-/** Whether `table` lists images with labels: half of its rows name images. Throws UserError where labels are unclear. */
-export function isManifest(table: Table, options: Options, images: ImageIndex): boolean {
-  const id = chooseId(table, { ...options, idColumn: null }, images);
-  if (id === null || shareFound(table, id, images) < 0.5) return false;
-  return chooseLabel(table, options, [], [id]) !== null;
+/** Whether half of the rows of `table` name images, or half of the images are named (a part of a large set). */
+export function listsImages(table: Table, images: ImageIndex): boolean {
+  const id = holdsPixels(table) ? null : chooseId(table, ANY_ID, images);
+  return id !== null && fits(table, id, images);
+}
+
+/** The share of rows that name an image of `images`. */
+export function foundShare(table: Table, images: ImageIndex): number {
+  const id = chooseId(table, ANY_ID, images);
+  return id === null ? 0 : shareFound(table, id, images);
+}
+
+/** Whether `table`, which lists images, has labels, and the columns that are named. Throws UserError where labels are unclear. */
+export function hasLabels(table: Table, options: Options, images: ImageIndex): boolean {
+  return (
+    hasNamed(table, options) && chooseLabel(table, options, [], [chooseId(table, ANY_ID, images)]) !== null
+  );
+}
+
+/**
+ * Whether a table without known labels may hold some: a column that is no group or split repeats its values. It does not
+ * where the table says the names of all `classes`, in columns or in the paths of its images.
+ */
+export function maybeLabelled(
+  table: Table,
+  options: Options,
+  images: ImageIndex,
+  classes: readonly string[],
+): boolean {
+  const id = chooseId(table, options, images)!;
+  const said = new Set(table.columns.flatMap((_, i) => [...valuesOf(table, i)]).map(plainName));
+  for (const path of valuesOf(table, id)) for (const name of path.split(/[/\\]/)) said.add(plainName(name));
+  if (classes.length > 0 && classes.every((name) => said.has(plainName(name)))) return false;
+  return table.columns.some((column, index) => {
+    const isOther = index === id || [...GROUP_COLUMNS, ...SPLIT_COLUMNS].includes(plainName(column));
+    const { size } = new Set(table.rows.map(({ values }) => values[index]));
+    return !isOther && size > 1 && size <= table.rows.length / 2;
+  });
+}
+
+/** Whether a table has the columns of images and labels that `options` name; other tables are none to read. */
+export function hasNamed(table: Table, { idColumn, labelColumn }: Options): boolean {
+  const names = labelColumn === null ? [] : namedLabels(table, labelColumn);
+  return [...names, ...(idColumn === null ? [] : [idColumn])].every((name) => columnIndex(table, name) >= 0);
+}
+
+/** The columns that a setting names: one, or several with commas between. */
+function namedLabels(table: Table, labelColumn: string): string[] {
+  const isOne = !labelColumn.includes(',') || table.columns.includes(labelColumn);
+  return isOne ? [labelColumn] : labelColumn.split(',').map((name) => name.trim());
 }
 
 function askFor(table: Table, what: string, field: string): never {
@@ -118,31 +166,42 @@ function askFor(table: Table, what: string, field: string): never {
  * The named column; otherwise the first column with a usual name whose values name images; otherwise the only column
  * whose values do.
  */
-export function chooseId(table: Table, options: Options, images: ImageIndex): number | null {
+export function chooseId(
+  table: Table,
+  options: Pick<Options, 'idColumn'>,
+  images: ImageIndex,
+): number | null {
   if (options.idColumn !== null) return findColumn(table, options.idColumn, [], 'data.csv.idColumn');
   const plain = table.columns.map(plainName);
   const usual = ID_COLUMNS.map((name) => plain.indexOf(name)).filter((index) => index >= 0);
-  const fitting = usual.find((index) => shareFound(table, index, images) >= 0.5);
+  const fitting = usual.find((index) => fits(table, index, images));
   if (fitting !== undefined) return fitting;
   const shares = table.columns.map((_, index) => shareFound(table, index, images));
   const best = shares.indexOf(Math.max(...shares));
   return shares[best]! >= 0.5 ? best : (usual[0] ?? null);
 }
 
-/** How many rows of a sample name an image in column `index`. */
+function fits(table: Table, index: number, images: ImageIndex): boolean {
+  return shareFound(table, index, images) >= 0.5 || namesMost(table, index, images);
+}
+
+/** Whether a table that has more rows than there are images names half of those. */
+function namesMost({ rows }: Table, index: number, images: ImageIndex): boolean {
+  if (rows.length <= images.count) return false;
+  const names = rows.map(({ values }) => values[index]!);
+  const { candidates } = images.finder(names);
+  const found = names.map(candidates).flatMap((all) => (all.length === 1 ? all : []));
+  return new Set(found).size >= images.count / 2;
+}
+
+/** The share of rows, of a sample, that name an image in column `index`. */
 function shareFound(table: Table, index: number, images: ImageIndex): number {
   const step = Math.max(1, Math.floor(table.rows.length / SAMPLE));
   const names = table.rows.filter((_, i) => i % step === 0).map(({ values }) => values[index]!);
-  const { find } = images.finder(names);
-  return names.filter((name) => name !== '' && isFound(find, name)).length / Math.max(1, names.length);
-}
-
-function isFound(find: FindImage, name: string): boolean {
-  try {
-    return find(name, '') !== null;
-  } catch {
-    return true; // there are two of this name
-  }
+  const { candidates } = images.finder(names);
+  return (
+    names.filter((name) => name !== '' && candidates(name).length > 0).length / Math.max(1, names.length)
+  );
 }
 
 function chooseLabel(
@@ -152,12 +211,12 @@ function chooseLabel(
   taken: readonly (number | null | undefined)[],
 ): LabelColumns | null {
   const field = 'data.csv.labelColumn';
-  const { labelColumn } = options;
-  if (labelColumn !== null && labelColumn.includes(',') && !table.columns.includes(labelColumn)) {
-    const names = labelColumn.split(',').map((name) => name.trim());
-    return { kind: 'one-hot', indices: names.map((name) => findColumn(table, name, [], field)!) };
+  if (options.labelColumn !== null) {
+    const indices = namedLabels(table, options.labelColumn).map((name) =>
+      findColumn(table, name, [], field)!,
+    );
+    return indices.length > 1 ? { kind: 'one-hot', indices } : { kind: 'column', index: indices[0]! };
   }
-  if (labelColumn !== null) return { kind: 'column', index: findColumn(table, labelColumn, [], field)! };
   const plain = table.columns.map(plainName);
   const usual = LABEL_COLUMNS.map((name) => plain.indexOf(name));
   const there = usual.filter((i) => i >= 0 && !taken.includes(i));

@@ -6,9 +6,20 @@ import { basename } from 'node:path';
 import type { DataConfig } from '../../config/data-config.ts';
 import { UserError } from '../../common/errors.ts';
 import type { Source } from '../source.ts';
-import { findColumn, listed, readTable, type Table } from '../table.ts';
+import { listed, type Table } from '../table.ts';
+import {
+  askForLabels,
+  chooseTables,
+  type Listing,
+  listingsOf,
+  readableTables,
+  refuseNamed,
+  severalTables,
+  splitOfTable,
+} from './choose-tables.ts';
 import {
   type ClassFolder,
+  classesOfSplits,
   classFoldersIn,
   folderLayout,
   type Groups,
@@ -17,26 +28,16 @@ import {
   splitFolders,
   splitsInClasses,
   unusedIn,
-  unwrapped,
 } from './class-folders.ts';
-import { chooseGroup, chooseId, isManifest } from './columns.ts';
+import { chooseGroup, chooseId, hasLabels, listsImages } from './columns.ts';
 import { ImageIndex } from './find-image.ts';
-import { type Unused, unusedFiles } from './layout.ts';
+import { type Unread, type Unused, unusedFiles } from './layout.ts';
 import { lookedAt, type OtherFiles, otherFiles } from './other-formats.ts';
-import { SPLITS, splitOfName, splitWithinName, type SplitName } from './names.ts';
+import { SPLITS, splitOfName, type SplitName } from './names.ts';
 import { readTables, type TablePart } from './table-source.ts';
-import {
-  allFolders,
-  type Entry,
-  type Folder,
-  type FoundImage,
-  imagesOf,
-  readTree,
-  withImages,
-} from './tree.ts';
+import { allFolders, type Folder, type FoundImage, imagesOf, readTree, withImages } from './tree.ts';
 
 export const MANIFEST = 'manifest.csv';
-const MOST_TABLES = 100;
 
 type Options = Pick<DataConfig, 'csv' | 'onBadImage'>;
 /** Which readings are considered. */
@@ -49,34 +50,48 @@ interface Place {
   readonly whole: Folder;
   /** Tables of `top`, of the folders above it, and of folders without images beside them. */
   readonly tables: readonly Table[];
+  /** Those that list images; none where tables are not read. */
+  readonly listings: readonly Listing[];
+  /** Those that cannot be read; tables of splits join them. */
+  readonly unread: Unread[];
   readonly evidence: readonly string[];
   readonly images: readonly FoundImage[];
   readonly options: Options;
+  readonly readings: Readings;
 }
 
 /** Reads the folder `root`; null when it holds no images. Throws UserError for what is unclear. */
 export async function readFolder(root: string, options: Options, readings: Readings): Promise<Source | null> {
   const whole = await readTree(root);
   if (whole.imageCount === 0) return null;
-  const place = { ...(await findTop(whole)), root, whole, images: imagesOf(whole), options };
-  const { top } = place;
-  const splits = splitFolders(top);
-  if (splits) {
-    const source =
-      (readings.tables && (await readSplitTables(place, splits))) ||
-      (readings.folders && readSplitFolders(place, splits));
-    if (source) return source;
+  const found = await findTop(whole);
+  const listings = readings.tables ? await listingsOf(whole, found.tables, options.csv) : [];
+  const place = { ...found, listings, root, whole, images: imagesOf(whole), options, readings };
+  const splits = splitFolders(place.top);
+  const bySplit = splits && readings.tables ? await readSplitTables(place, splits) : null;
+  if (bySplit) return bySplit;
+  const { labelColumn, idColumn } = options.csv;
+  const isNamed = place.tables.length + place.unread.length > 0 && (labelColumn ?? idColumn) !== null;
+  if (readings.folders && !(readings.tables && isNamed)) {
+    const inSplits = splits && readSplitFolders(place, splits);
+    if (inSplits) return inSplits;
+    const inClasses = splitsInClasses(place.top);
+    if (inClasses) return readSubSplits(place, inClasses);
   }
-  const inClasses = readings.folders ? splitsInClasses(top) : null;
-  if (inClasses) return readSubSplits(place, inClasses);
-  const table = readings.tables ? await chooseTables(place) : null;
-  if (table && !(readings.folders && foldersAgree(place, table))) return readChosen(place, table);
-  if (splits && splits.size > 1) throw unlabelledSplits(place, splits);
+  const chosen = tablesOf(place);
+  if (chosen && !(readings.folders && foldersAgree(place, chosen))) return readChosen(place, chosen);
+  const isOfSplits = splits !== null && splits.size > 1;
+  if (!chosen && readings.tables) {
+    const classes = readings.folders && !isOfSplits ? withImages(place.top).map(({ name }) => name) : [];
+    askForLabels(place.listings, options.csv, classes);
+    refuseNamed(root, place.tables, place.unread, options.csv);
+  }
+  if (isOfSplits) throw unlabelledSplits(place, splits);
   return readings.folders ? readClasses(place) : null;
 }
 
 /** Descends while a folder contains only one folder with images, if that leads to several, or to splits. */
-async function findTop(whole: Folder): Promise<Pick<Place, 'top' | 'tables' | 'evidence'>> {
+async function findTop(whole: Folder): Promise<Pick<Place, 'top' | 'tables' | 'unread' | 'evidence'>> {
   const chain = [whole];
   for (;;) {
     const last = chain.at(-1)!;
@@ -90,22 +105,9 @@ async function findTop(whole: Folder): Promise<Pick<Place, 'top' | 'tables' | 'e
   const places = [...chain, ...beside.flatMap((folder) => [...allFolders(folder)])];
   return {
     top,
-    tables: await readableTables(places.flatMap((folder) => folder.tables)),
+    ...(await readableTables(places.flatMap((folder) => folder.tables))),
     evidence: top === whole ? [] : chain.slice(1).map(({ name }) => `all images are in ${name}/`),
   };
-}
-
-/** Those that can be read as tables; where there are many (one an image, say), the first ones. */
-export async function readableTables(files: readonly Entry[]): Promise<Table[]> {
-  const tables: Table[] = [];
-  for (const { file } of files.slice(0, MOST_TABLES)) {
-    try {
-      tables.push(await readTable(file));
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-    }
-  }
-  return tables;
 }
 
 /** `train/metadata.csv` beside the images of train, the same in the other splits (Hugging Face, Roboflow). */
@@ -114,11 +116,13 @@ async function readSplitTables(place: Place, splits: Map<SplitName, Folder[]>): 
   for (const [split, folders] of splits)
     for (const folder of folders) {
       const images = new ImageIndex(folder.file, imagesOf(folder));
-      const tables = (await readableTables(folder.tables)).filter((table) =>
-        isManifest(table, place.options.csv, images),
-      );
-      if (tables.length > 1) throw severalTables(folder.file, tables);
-      if (tables[0]) parts.push({ table: tables[0], images, split, prefix: `${folder.name}/` });
+      const { tables, unread } = await readableTables(folder.tables);
+      place.unread.push(...unread);
+      const listings = tables
+        .filter((table) => listsImages(table, images) && hasLabels(table, place.options.csv, images))
+        .map((table) => ({ table, images }));
+      if (listings.length > 1) throw severalTables(folder.file, listings);
+      if (listings[0]) parts.push({ ...listings[0], split, prefix: `${folder.name}/` });
     }
   if (!parts.some(({ split }) => split === 'train')) return null;
   return readTables(parts, place.images, place.options, {
@@ -148,55 +152,40 @@ function readSplitFolders(place: Place, splits: Map<SplitName, Folder[]>): Sourc
       `${top.file}: is ${train[0]!.name}/ a split beside ${listed(others.map(({ name }) => `${name}/`))}, or a class like them? Give --data ${train[0]!.file} for its classes alone, or rename the folder`,
     );
   if (splits.size === 1 && others.length > 0) return null;
-  const { folders, unused } = classesOfSplits(place, splits);
+  const { folders, unused, unlabelled, strange } = classesOfSplits(whole, splits);
+  const problem = strange ?? onlyOneClass(place, folders);
+  const chosen = problem || areLabelled(place, unlabelled) ? tablesOf(place) : null;
+  if (chosen) return readChosen(place, chosen);
+  if (problem) {
+    askForLabels(place.listings, place.options.csv, []);
+    throw problem;
+  }
   unused.push(...unusedIn(top, [...splits.values()].flat(), 'split folders'));
-  const names = SPLITS.flatMap((split) =>
-    (splits.get(split) ?? []).map(({ name }) => `${split} from ${name}/`),
-  );
+  const labelled = SPLITS.filter((split) => folders.some((folder) => folder.split === split));
+  const names = labelled.flatMap((split) => splits.get(split)!.map(({ name }) => `${split} from ${name}/`));
+  const groups = groupsOf(place);
   const layout = folderLayout(
     'split folders',
     [...place.evidence, names.join(', ')],
-    [...unused, ...unusedTables(place, []), ...othersOf(place)],
+    [...unused, ...unusedTables(place, groups.tables), ...othersOf(place)],
     whole.junkCount,
   );
-  return readClassFolders(root, folders, groupsOf(place), layout);
-}
-
-/** Class folders of all splits. @throws UserError when a split has none of the classes of train */
-function classesOfSplits(
-  { whole }: Place,
-  splits: Map<SplitName, Folder[]>,
-): { folders: ClassFolder[]; unused: Unused[] } {
-  const folders: ClassFolder[] = [];
-  const unused: Unused[] = [];
-  const trained = new Set<string>();
-  for (const split of SPLITS)
-    for (const folder of splits.get(split) ?? []) {
-      const inner = folder.folders.some(({ name }) => trained.has(name)) ? folder : unwrapped(folder);
-      const classes = classFoldersIn(inner, split, `${inner.file.slice(whole.file.length + 1)}/`);
-      if (split === 'train') for (const { name } of classes) trained.add(name);
-      else if (classes.length > 0 && !classes.some(({ name }) => trained.has(name)))
-        throw new UserError(
-          `${folder.file}: none of its folders (${listed(classes.map(({ name }) => name))}) is a class of train (${listed([...trained])})${lookedAt(otherFiles([...allFolders(folder)]), [])}; name them as there, or give --data with the folder of train alone`,
-        );
-      folders.push(...classes);
-      unused.push(...unusedIn(inner, classes.map((each) => each.folder), `class folders of ${folder.name}/`)); // prettier-ignore
-    }
-  return { folders, unused };
+  return readClassFolders(root, folders, groups.of, layout);
 }
 
 function readSubSplits(place: Place, folders: readonly ClassFolder[]): Source {
   const names = [...new Set(folders.map(({ folder, split }) => `${split} from */${folder.name}/`))];
   const prefix = place.top === place.whole ? '' : `${place.top.file.slice(place.whole.file.length + 1)}/`;
+  const groups = groupsOf(place);
   const unused = [
     ...unusedIn(place.top, withImages(place.top), 'class folders'),
-    ...unusedTables(place, []),
+    ...unusedTables(place, groups.tables),
     ...othersOf(place),
   ]; // prettier-ignore
   return readClassFolders(
     place.root,
     folders.map((folder) => ({ ...folder, path: prefix + folder.path })),
-    groupsOf(place),
+    groups.of,
     folderLayout(
       'split folders in class folders',
       [...place.evidence, ...names],
@@ -212,7 +201,7 @@ function readClasses(place: Place): Source {
   const prefix = top === whole ? '' : `${top.file.slice(whole.file.length + 1)}/`;
   const folders = classFoldersIn(top, 'train', prefix);
   const others = othersOf(place);
-  const inside = lookedAt(others, place.tables);
+  const inside = lookedAt(others, place.tables, place.unread);
   if (folders.length === 0)
     throw new UserError(
       `${root}: has ${whole.imageCount} images, but neither class folders nor a table that names them with labels${inside}; expected ${root}/<class>/*.jpg, train/<class>/*.jpg, or a CSV of image names and labels`,
@@ -225,9 +214,10 @@ function readClasses(place: Place): Source {
   const doubts = named.map(
     (name) => `folder ${name}/ is read as a class, not as a split: there is no train/ with classes beside it`,
   );
-  const unused = [...unusedIn(top, folders.map(({ folder }) => folder), 'class folders'), ...unusedTables(place, []), ...others]; // prettier-ignore
+  const groups = groupsOf(place);
+  const unused = [...unusedIn(top, folders.map(({ folder }) => folder), 'class folders'), ...unusedTables(place, groups.tables), ...others]; // prettier-ignore
   const evidence = [...place.evidence, `${folders.length} folders of images`];
-  return readClassFolders(root, folders, groupsOf(place), folderLayout('class folders', evidence, unused, whole.junkCount, doubts)); // prettier-ignore
+  return readClassFolders(root, folders, groups.of, folderLayout('class folders', evidence, unused, whole.junkCount, doubts)); // prettier-ignore
 }
 
 function readChosen(place: Place, chosen: readonly TablePart[]): Source {
@@ -239,42 +229,14 @@ function readChosen(place: Place, chosen: readonly TablePart[]): Source {
   });
 }
 
-/** Tables that list the images with labels: one, or one for each split by its name. Null for none. */
-async function chooseTables(place: Place): Promise<TablePart[] | null> {
-  const { options, images, top, whole } = place;
-  const folder = options.csv.images ?? whole.file;
-  const found = options.csv.images === null ? images : imagesOf(await readTree(folder));
-  const index = new ImageIndex(folder, found);
-  const hasClasses = withImages(top).length > 0;
-  const fitting = place.tables
-    .filter(({ file }) => !/submission/i.test(basename(file)) && !(basename(file) === MANIFEST && hasClasses))
-    .filter((table) => isManifest(table, options.csv, index));
-  const whichSplit = (table: Table) => splitWithinName(basename(table.file));
-  const train = fitting.filter((table) => whichSplit(table) === 'train');
-  const unnamed = fitting.filter(
-    (table) => whichSplit(table) === null && table.rows.length >= images.length / 2,
-  );
-  const main = train.length > 0 ? train : unnamed;
-  if (main.length === 0) return null;
-  if (main.length + (train.length > 0 ? unnamed.length : 0) > 1)
-    throw severalTables(place.root, [...new Set([...main, ...unnamed])]);
-  const others = (['validation', 'test'] as const).flatMap((split) => {
-    const named = fitting.filter((table) => whichSplit(table) === split);
-    if (named.length > 1) throw severalTables(place.root, named);
-    return named.map((table) => ({ table, split }));
-  });
-  return [{ table: main[0]!, split: null }, ...others].map((part) => ({
-    ...part,
-    images: index,
-    prefix: '',
-  }));
+function tablesOf({ root, listings, images, options }: Place): TablePart[] | null {
+  return chooseTables(root, listings, images, options.csv);
 }
 
-function severalTables(folder: string, tables: readonly Table[]): UserError {
-  const names = tables.map(({ file }) => basename(file)).join(', ');
-  return new UserError(
-    `${folder}: ${names} all list images; name the right one as data.source (--data ${tables[0]!.file})`,
-  );
+/** Whether a table labels the images of one of `splits`, by its name. */
+function areLabelled({ listings, options }: Place, splits: readonly SplitName[]): boolean {
+  const named = listings.filter(({ table }) => splits.includes(splitOfTable(table)!));
+  return named.some(({ table, images }) => hasLabels(table, options.csv, images));
 }
 
 /**
@@ -285,7 +247,8 @@ function foldersAgree(place: Place, parts: readonly TablePart[]): boolean {
   const { top } = place;
   const outer = withImages(top);
   if (outer.length < 2) return false;
-  const source = readChosen(place, parts);
+  const csv = { ...place.options.csv, missingLabels: 'skip' } as const;
+  const source = readChosen({ ...place, options: { csv, onBadImage: 'skip' } }, parts);
   const folderOf = new Map(
     outer.flatMap((folder) => imagesOf(folder).map(({ file }) => [file, folder.name] as const)),
   );
@@ -298,12 +261,13 @@ function foldersAgree(place: Place, parts: readonly TablePart[]): boolean {
         const known = labels.get(folder) ?? new Set();
         labels.set(folder, known.add(source.classes[items.labels[i]!]!));
       });
-  const isSame =
-    labels.size === outer.length && [...labels].every(([name, held]) => held.size === 1 && held.has(name));
+  const isAll = labels.size === outer.length;
+  const isSame = isAll && [...labels].every(([name, held]) => held.size === 1 && held.has(name));
   if (isSame) return source.validation === null && source.test === null;
   const distinct = [...labels.values()].flatMap((names) => [...names]);
-  const isFiner = distinct.length > labels.size && new Set(distinct).size === distinct.length;
-  if (isFiner && labels.size === outer.length)
+  const isApart = isAll && new Set(distinct).size === distinct.length;
+  if (isApart && distinct.length === outer.length && source.skipped.length > 0) return true; // a part of a set, sorted by label
+  if (isApart && distinct.length > outer.length)
     throw new UserError(
       `${place.root}: the folders ${listed(outer.map(({ name }) => name))} and ${parts[0]!.table.file} could both give the classes; choose with --format image-folder or --format csv`,
     );
@@ -312,44 +276,57 @@ function foldersAgree(place: Place, parts: readonly TablePart[]): boolean {
 
 function unlabelledSplits(place: Place, splits: Map<SplitName, Folder[]>): UserError {
   const folders = [...splits.values()].flat().map(({ name }) => `${name}/`);
-  const inside = lookedAt(othersOf(place), place.tables);
+  const inside = lookedAt(othersOf(place), place.tables, place.unread);
   return new UserError(
     `${place.root}: ${folders.join(', ')} are named after splits, but hold no class folders, and no table names their images with labels${inside}`,
   );
 }
 
-/** Every table but those that are used and the manifest, wherever it lies. */
-function unusedTables({ whole }: Place, used: readonly Table[]): Unused[] {
-  const files = new Set(used.map(({ file }) => file));
-  const idle = [...allFolders(whole)]
+/** Null where there are several classes, or no table lists images that could give some. */
+function onlyOneClass(place: Place, folders: readonly ClassFolder[]): UserError | null {
+  const [name, ...more] = new Set(folders.map((folder) => folder.name));
+  if (more.length > 0 || place.listings.length === 0) return null;
+  const inside = lookedAt(othersOf(place), place.tables, place.unread);
+  return new UserError(
+    `${place.root}: train has only the class '${name}', and no table names its images with labels${inside}`,
+  );
+}
+
+/** Every table but those that are used, wherever it lies. */
+function unusedTables({ whole, listings, unread, readings }: Place, used: readonly Table[]): Unused[] {
+  const known = new Set([...used, ...listings.map(({ table }) => table), ...unread].map(({ file }) => file));
+  const listing = listings.filter(({ table }) => !used.includes(table)).map(({ table: { file } }) => ({ name: basename(file) })); // prettier-ignore
+  const others = [...allFolders(whole)]
     .flatMap(({ tables }) => tables)
-    .filter(({ name, file }) => !files.has(file) && name !== MANIFEST);
-  return unusedFiles(idle, 'table', 'it gives no labels to images', 'they give no labels to images');
+    .filter(({ file }) => !known.has(file));
+  const why = readings.tables ? 'no labels of images were found in' : '--format image-folder does not read';
+  return [
+    ...unread.flatMap((table) => unusedFiles([table], 'table', table.why)),
+    ...unusedFiles(listing, 'table', 'it names images, but the labels come from elsewhere', 'they name images, but the labels come from elsewhere'),
+    ...unusedFiles(others, 'table', `${why} it`, `${why} them`),
+  ]; // prettier-ignore
 }
 
 function othersOf({ whole }: Place): OtherFiles[] {
   return otherFiles([...allFolders(whole)]);
 }
 
-/** Groups by path from a `manifest.csv` at the root; an empty cell puts the image into a separate group. */
-function groupsOf({ root, tables, images, options }: Place): Groups | null {
+/** Groups by path from a `manifest.csv` at the root, and that table; an empty cell puts the image into a separate group. */
+function groupsOf({ root, tables, images, options }: Place): { of: Groups | null; tables: Table[] } {
   const manifest = tables.find(({ file }) => basename(file) === MANIFEST);
-  if (!manifest) return null;
+  if (!manifest) return { of: null, tables: [] };
   const index = new ImageIndex(root, images);
-  const group =
-    options.csv.groupColumn === null
-      ? chooseGroup(manifest, options.csv, [])
-      : findColumn(manifest, options.csv.groupColumn, [], 'data.csv.groupColumn');
-  const id = chooseId(manifest, { ...options.csv, idColumn: null }, index);
-  if (id === null || group === null) return null;
+  const group = chooseGroup(manifest, options.csv, []);
+  const id = chooseId(manifest, { idColumn: null }, index);
+  if (id === null || group === null) return { of: null, tables: [] };
   const { find } = index.finder(manifest.rows.map(({ values }) => values[id]!));
   const known = new Map(
     manifest.rows.flatMap(({ values, line }) => {
-      const found = find(values[id]!, `${manifest.file} line ${line}`);
+      const found = find(values[id]!, `${manifest.file} line ${line}`, null);
       return found ? [[found.id, values[group]! || found.id] as const] : [];
     }),
   );
-  return (image) => {
+  const of = (image: string) => {
     const name = known.get(image);
     if (name === undefined)
       throw new UserError(
@@ -357,4 +334,5 @@ function groupsOf({ root, tables, images, options }: Place): Groups | null {
       );
     return name;
   };
+  return { of, tables: [manifest] };
 }

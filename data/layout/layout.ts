@@ -7,6 +7,13 @@ export interface Unused {
   readonly why: string;
 }
 
+/** A table that cannot be read. */
+export interface Unread {
+  readonly name: string;
+  readonly file: string;
+  readonly why: string;
+}
+
 export interface Layout {
   readonly kind:
     'class folders' | 'split folders' | 'split folders in class folders' | 'table' | 'arrays' | 'idx';

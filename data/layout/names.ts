@@ -36,6 +36,16 @@ export function splitOfName(name: string): SplitName | null {
   return words.length === 1 ? (SPLIT_WORDS.get(words[0]!) ?? null) : null;
 }
 
+/** Whether a name says only that images are held, or of which split: `images`, `testSet`. */
+export function isHolderName(name: string): boolean {
+  return wordsOf(name).every((word) => BESIDE.has(word) || SPLIT_WORDS.has(word));
+}
+
+/** Whether one of the folders of a path is named after the validation or test split. */
+export function isHeldOut(path: string): boolean {
+  return path.split('/').slice(0, -1).some((name) => ['validation', 'test'].includes(splitOfName(name)!)); // prettier-ignore
+}
+
 /** The only split among the words of a file's name (`ISIC_2019_Training_GroundTruth.csv`); otherwise null. */
 export function splitWithinName(name: string): SplitName | null {
   const found = new Set(wordsOf(name).flatMap((word) => SPLIT_WORDS.get(word) ?? []));

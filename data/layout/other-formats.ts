@@ -1,7 +1,7 @@
 /** Files and tables that hold images or labels in a way that is not read: their names, and the way to one that is. */
 import { basename } from 'node:path';
 import { listed, type Table } from '../table.ts';
-import { type Unused, unusedFiles } from './layout.ts';
+import { type Unread, type Unused, unusedFiles } from './layout.ts';
 import type { Folder } from './tree.ts';
 
 const AS_FILES = 'write its images as files, in a folder for each class';
@@ -44,14 +44,18 @@ export function otherFormat(name: string): { readonly noun: string; readonly rem
 }
 
 /** ` (…)` for a message, on files and tables that might hold what is missing; empty for none. */
-export function lookedAt(others: readonly OtherFiles[], tables: readonly Table[]): string {
+export function lookedAt(
+  others: readonly OtherFiles[],
+  tables: readonly Table[],
+  unread: readonly Unread[] = [],
+): string {
   const files = others.map(({ what, remedy }) => `${what}, not read: ${remedy}`);
   const advice = tables.map(adviceOn);
   const named = tables.map(
     ({ file, columns }, i) => advice[i] ?? `${basename(file)} with columns ${listed(columns)}`,
   );
   const flags = advice.includes(null) ? ['--csv-id and --csv-label name columns'] : [];
-  const all = [...named, ...flags, ...files];
+  const all = [...named, ...flags, ...unread.map(({ why }) => why), ...files];
   return all.length > 0 ? ` (looked at: ${all.join('; ')})` : '';
 }
 
@@ -61,16 +65,27 @@ export function adviceOn(table: Table): string | null {
   const name = basename(file);
   if (columns.some((column) => /\.(?:jpe?g|png|tiff?|bmp)$/i.test(column)))
     return `the first line of ${name} (${listed(columns)}) looks like data: put a line of column names above it, for example image,label`;
-  const others = columns.flatMap((column, i) => (PIXEL_COLUMN.test(column) ? [] : [i]));
-  const shape = shapeOf(columns.length - others.length);
-  if (shape !== null && others.length === 1) {
-    const command = PLAIN_PATH.test(file) ? `: ${toNpz(file, others[0]!, shape)}` : '';
+  const pixels = pixelsOf(table);
+  if (pixels !== null) {
+    const command = PLAIN_PATH.test(file) ? `: ${toNpz(file, pixels.label, pixels.shape)}` : '';
     return `${name} holds pixels, not names; write them as an NPZ file${command}`;
   }
   const addresses = columns.findIndex((_, i) => rows.every(({ values }) => ADDRESS.test(values[i]!)));
   if (addresses >= 0)
     return `${name} has addresses in its column '${columns[addresses]}': download the images, and write their file names there`;
   return null;
+}
+
+/** Whether a table holds the pixels of images, not their names. */
+export function holdsPixels(table: Table): boolean {
+  return pixelsOf(table) !== null;
+}
+
+/** The shape of the images that a table holds as pixels, and its one other column; null for other tables. */
+function pixelsOf({ columns }: Table): { shape: string; label: number } | null {
+  const others = columns.flatMap((column, i) => (PIXEL_COLUMN.test(column) ? [] : [i]));
+  const shape = shapeOf(columns.length - others.length);
+  return shape !== null && others.length === 1 ? { shape, label: others[0]! } : null;
 }
 
 function toNpz(file: string, label: number, shape: string): string {

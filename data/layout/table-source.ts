@@ -2,7 +2,7 @@
  * Images listed in tables, one row per image: HAM10000_metadata.csv (image_id, dx, lesion_id), APTOS's train.csv
  * (id_code, diagnosis) and ISIC's one-hot ground truth load unchanged. Every row is read, or counted and named.
  */
-import { dirname, isAbsolute, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, resolve } from 'node:path';
 import { UserError } from '../../common/errors.ts';
 import type { DataConfig } from '../../config/data-config.ts';
 import { compareNames } from '../natural-order.ts';
@@ -11,7 +11,7 @@ import { listed, type Row, type Table } from '../table.ts';
 import { chooseColumns, type Columns, type LabelColumns } from './columns.ts';
 import type { FindImage, ImageIndex } from './find-image.ts';
 import { alike, describeUnused, type Layout, unusedFiles } from './layout.ts';
-import { isMissing, type SplitName } from './names.ts';
+import { isMissing, splitWithinName, type SplitName } from './names.ts';
 import { isOne } from './one-hot.ts';
 import type { FoundImage } from './tree.ts';
 
@@ -26,8 +26,11 @@ export interface TablePart {
 }
 
 interface Entry {
+  /** The image's name in the table. */
   readonly id: string;
   readonly file: string;
+  /** The file's path below the folder that was searched, after the prefix: the id of a second image of this name. */
+  readonly path: string;
   readonly label: string;
   readonly group: string | null;
   readonly split: SplitName;
@@ -84,6 +87,7 @@ class RowReader {
   readonly skipped: SkippedImage[] = [];
   readonly doubts: string[] = [];
   readonly #options: Options;
+  readonly #ids = new Set<string>();
   /** Where each file was named before. */
   readonly #rows = new Map<string, { entry: Entry; where: string }>();
 
@@ -94,7 +98,7 @@ class RowReader {
   read(part: TablePart): { line: string; columns: Record<string, string>; notes: readonly string[] } {
     const { table, images } = part;
     const columns = chooseColumns(table, this.#options.csv, images);
-    const { find, dropped } = images.finder(table.rows.map(({ values }) => values[columns.id]!));
+    const { find, notes: leftOut } = images.finder(table.rows.map(({ values }) => values[columns.id]!));
     const unlabelled = this.#rowsWithoutLabel(part, columns.label);
     let repeated = 0;
     for (const row of table.rows) {
@@ -104,9 +108,8 @@ class RowReader {
     }
     if (repeated > 0) this.doubts.push(`${table.file}: ${repeated} rows repeat others and are left out`);
     const { chosen, notes } = describeColumns(table, columns);
-    const start = dropped === null ? [] : [`the beginning '${dropped}' of its image names is left out`];
     const parts = Object.entries(chosen).map(([what, name]) => `${what} from ${name}`);
-    return { line: `${table.file}: ${parts.join(', ')}`, columns: chosen, notes: [...start, ...notes] };
+    return { line: `${table.file}: ${parts.join(', ')}`, columns: chosen, notes: [...leftOut, ...notes] };
   }
 
   /** Rows without a label, or with several; refused unless they may be left out. */
@@ -141,13 +144,13 @@ class RowReader {
     const where = `${table.file} line ${row.line}`;
     const id = row.values[columns.id]!;
     if (id === '') throw new UserError(`${where}: image name is empty; fill it in or remove the row`);
-    const found = find(id, where);
     const written = columns.split === null ? null : row.values[columns.split.index]!;
     const named = columns.split === null ? (split ?? 'train') : columns.split.splitOf(written!);
     if (named === null)
       throw new UserError(
         `${where}: split '${written}' is not one of train, validation (val), test; correct it, or leave the column out with --csv-split none`,
       );
+    const found = find(id, where, columns.split === null ? splitWithinName(basename(table.file)) : named);
     if (found === null) {
       const reason = `no image '${id}' under ${images.folder}`;
       if (this.#options.onBadImage === 'fail')
@@ -160,7 +163,7 @@ class RowReader {
     const group = columns.group === null ? null : row.values[columns.group]!;
     return {
       id: prefix + id,
-      file: found.file,
+      ...{ file: found.file, path: prefix + found.id },
       label: labelOf(row.values, columns.label, table)!,
       group: group === null ? null : isMissing(group) ? prefix + id : group,
       split: named,
@@ -172,7 +175,8 @@ class RowReader {
     const before = this.#rows.get(entry.file);
     if (before === undefined) {
       this.#rows.set(entry.file, { entry, where });
-      this.entries.push(entry);
+      this.entries.push(this.#ids.has(entry.id) ? { ...entry, id: entry.path } : entry);
+      this.#ids.add(entry.id);
       return true;
     }
     const { label, split, group } = before.entry;

@@ -24,6 +24,11 @@ export function isTable(name: string): boolean {
   return TABLE_EXTENSIONS.has(extname(name).toLowerCase());
 }
 
+/** Whether a file is an image, by its name. */
+export function hasImageEnding(name: string): boolean {
+  return IMAGE_EXTENSIONS.has(extname(name).toLowerCase());
+}
+
 export interface Entry {
   /** In NFC. */
   readonly name: string;
@@ -134,7 +139,7 @@ type Kind = 'folders' | 'images' | 'tables' | 'archives' | 'others';
 
 async function kindOf(name: string, file: string): Promise<Exclude<Kind, 'folders'>> {
   const extension = extname(name).toLowerCase();
-  if (IMAGE_EXTENSIONS.has(extension)) return 'images';
+  if (hasImageEnding(name)) return 'images';
   if (isTable(name)) return 'tables';
   if (extension === '.npz') return 'archives';
   if (await looksLikeImage(file)) return 'images';
