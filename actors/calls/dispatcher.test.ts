@@ -2,6 +2,7 @@ import { Registry } from 'prom-client';
 import { expect, it } from 'vitest';
 import { silentLog } from '../../common/log.ts';
 import { CallError } from '../base/call-errors.ts';
+import { callChain, effectiveDeadlineMs } from '../base/call-scope.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { RawStream, RawUnary } from './raw-methods.ts';
 import { Mailbox } from '../base/mailbox.ts';
@@ -80,4 +81,28 @@ it('counts calls by methods that exist; what callers make up is one series', asy
     'ballast_calls_total{method="unknown",code="UNIMPLEMENTED"} 2',
     'ballast_calls_total{method="unknown",code="UNAVAILABLE"} 1',
   ]);
+});
+
+it.each([
+  { what: 'answered', deadlineMs: 60_000, isLimited: false },
+  { what: 'aborted', deadlineMs: 20, isLimited: true },
+])('work that goes on after its call was $what is limited by it: $isLimited', async (each) => {
+  const dispatcher = new Dispatcher({ log: silentLog });
+  let end: () => void = () => undefined;
+  const ended = new Promise<void>((resolve) => (end = () => setImmediate(resolve)));
+  let goesOn: Promise<{ deadlineMs: number; chain: readonly string[] }> | null = null;
+  const run: RawUnary = async ({ request }, { signal }) => {
+    goesOn = ended.then(() => ({ deadlineMs: effectiveDeadlineMs(90_000), chain: callChain() }));
+    if (each.isLimited) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    return request;
+  };
+  const methods = new Map([['/t.Echo/Say', { isStream: false, run } as const]]);
+  dispatcher.addActor('echo', { kind: 'local', methods, mailbox: new Mailbox(), incarnation: 1 });
+  const call = { actorId: 'echo', method: '/t.Echo/Say', incarnation: 0, request: new Uint8Array() };
+  dispatcher.dispatch(
+    { ...call, requests: null, deadlineMs: each.deadlineMs, chain: ['program main #1/1'] },
+    { answer: end, message: () => null, end, fail: end },
+  );
+  const { deadlineMs, chain } = await ended.then(() => goesOn!);
+  expect([deadlineMs < 90_000, chain.length]).toEqual(each.isLimited ? [true, 2] : [false, 0]);
 });

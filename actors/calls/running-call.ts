@@ -136,9 +136,13 @@ export class RunningCall implements DispatchedCall, CallContext {
     this.#leave = null;
     const { activity } = this.#options;
     activity?.count(this.#call.method, 1);
-    const endMs = this.#startMs + this.#call.deadlineMs;
+    const scope = {
+      endMs: this.#startMs + this.#call.deadlineMs,
+      chain: () => [...this.#call.chain, this.place],
+      isOver: () => this.#isEnded && this.#abortReason === null,
+    };
     try {
-      await currentCall.run({ endMs, chain: () => [...this.#call.chain, this.place] }, () =>
+      await currentCall.run(scope, () =>
         method.isStream ? this.#stream(method.run) : this.#unary(method.run),
       );
     } catch (thrown) {
