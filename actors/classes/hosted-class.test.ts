@@ -47,12 +47,12 @@ async function hosted() {
     system: {},
     saveState: (state: string) => Promise.resolve(void saved.push(decodeText(state))),
   };
-  const { handlers, onStop } = await startInstance(
+  const started = await startInstance(
     registered as unknown as RegisteredClass,
     runtime as unknown as ActorRuntime,
   );
-  cleanUps.push(() => onStop?.());
-  return { saved, handlers: handlers as Readonly<Record<string, Handler>> };
+  cleanUps.push(() => started.onStop?.());
+  return { saved, handlers: started.handlers as Readonly<Record<string, Handler>> };
 }
 
 const call = {} as CallContext;
