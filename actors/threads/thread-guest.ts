@@ -76,7 +76,7 @@ export async function serveInThread<Client, Handlers>(
     const life = new ActorLife<Client, Handlers>({
       environment: data.environment,
       ...{ log, registry, dispatcher },
-      startLiveness: (everyMs) => {
+      beatEvery: (everyMs) => {
         activity.start();
         port.post({ kind: 'activity', memory: activity.memory, everyMs });
       },
