@@ -106,3 +106,33 @@ it.each([
   const { deadlineMs, chain } = await ended.then(() => goesOn!);
   expect([deadlineMs < 90_000, chain.length]).toEqual(each.isLimited ? [true, 2] : [false, 0]);
 });
+
+it('calls that were answered, and those that waited for them, are not in the chain of later ones', async () => {
+  const dispatcher = new Dispatcher({ log: silentLog });
+  const chains: (readonly string[])[] = [];
+  const call = (chain: readonly string[]) =>
+    new Promise<void>((resolve) => {
+      const facts = { actorId: 'echo', method: '/t.Echo/Say', incarnation: 1, request: new Uint8Array() };
+      dispatcher.dispatch(
+        { ...facts, requests: null, deadlineMs: Infinity, chain },
+        { answer: () => resolve(), message: () => null, end: resolve, fail: () => resolve() },
+      );
+    });
+  const run: RawUnary = async ({ request }) => {
+    chains.push(callChain());
+    if (chains.length === 3) await call(callChain());
+    return request;
+  };
+  const methods = new Map([['/t.Echo/Say', { isStream: false, run } as const]]);
+  const mailbox = new Mailbox({ maxConcurrency: 2, maxPendingCalls: 2 });
+  dispatcher.addActor('echo', { kind: 'local', methods, mailbox, incarnation: 1 });
+  await call(['main run #1/1']);
+  await call([...chains[0]!, 'other run #1/1']); // the first call began it, and did not wait
+  await call([chains[0]![1]!, 'other run #1/1']); // waits for one more
+  expect(chains.map((chain) => chain.map((place) => place.replace(/#.*/, '')))).toEqual([
+    ['main run ', 'echo Say '],
+    ['other run ', 'echo Say '],
+    ['other run ', 'echo Say '],
+    ['other run ', 'echo Say ', 'echo Say '],
+  ]);
+});
