@@ -62,7 +62,7 @@ it.each(EXPECTED)('%s', (what, value) => {
   expect(said.get(what)).toEqual(value);
 });
 
-it('a busy actor, and what it started, end when its node is killed', async () => {
+it('a busy actor, what it started, and one that is still being made end when their node is killed', async () => {
   const program = spawn(process.execPath, [PROGRAM, 'wait-for-death'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

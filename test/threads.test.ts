@@ -1,6 +1,6 @@
 // Actors in threads of the node's thread host: what holds for processes holds for them.
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -89,6 +89,15 @@ describe('calls', () => {
     );
   });
 
+  it('a message that is too large fails its call, and no other thread', async () => {
+    const [one, two] = [await spawnEcho(), await spawnEcho()];
+    const { pid } = await two.echo.say({ text: '' });
+    const values = one.echo.count({ until: 2, paddingBytes: 5 * 1024 * 1024 });
+    expect(await failure(values[Symbol.asyncIterator]().next())).toMatchObject({ code: 'OUT_OF_RANGE' });
+    expect(await one.echo.say({ text: 'still' })).toMatchObject({ text: 'still', incarnation: 1, pid });
+    expect(await two.echo.say({ text: 'there' })).toMatchObject({ text: 'there', incarnation: 1, pid });
+  });
+
   it('are cancelled in the handler too', async () => {
     const { echo: actor } = await spawnEcho();
     const notePath = join(folder, 'cancelled');
@@ -137,6 +146,19 @@ describe('lives', () => {
     expect(await kept).toMatchObject({ text: 'kept', incarnation: 1 });
   });
 
+  it('one that is killed within native code is followed by the next when it has ended', async () => {
+    const { echo: actor, actorId } = await spawnEcho();
+    const notePath = join(folder, 'native');
+    const lost = failure(actor.wait({ notePath, isNative: true }));
+    await eventually(() => expect(existsSync(notePath)).toBe(true));
+    await node.kill(actorId);
+    expect(await lost).toMatchObject({ code: 'UNAVAILABLE', incarnation: 1 });
+    expect((await statusOf(actorId)).incarnation).toBe(1);
+    await writeFile(`${notePath}.go`, '');
+    expect(await actor.repeat({ text: '' })).toMatchObject({ incarnation: 2 });
+    for (let i = 0; i < 3; i++) expect(await actor.say({ text: '' })).toMatchObject({ incarnation: 2 });
+  });
+
   it('one that exits is restarted, and its log gives the reason', async () => {
     const { echo: actor } = await spawnEcho();
     const lost = await failure(actor.fail({ kind: 'exit' }));
@@ -145,13 +167,17 @@ describe('lives', () => {
     expect(await actor.repeat({ text: '' })).toMatchObject({ incarnation: 2 });
   });
 
-  it('come back after their host’s process was killed', async () => {
+  it.each(['SIGKILL', 'SIGTERM'] as const)('come back after a %s of their host’s process', async (signal) => {
     const [one, two] = [await spawnEcho(), await spawnEcho()];
     const { pid } = await one.echo.say({ text: '' });
     await two.echo.say({ text: '' });
-    process.kill(pid, 'SIGKILL');
-    const answers = await Promise.all([one.echo.repeat({ text: 'a' }), two.echo.repeat({ text: 'b' })]);
-    expect(answers.map(({ incarnation }) => incarnation)).toEqual([2, 2]);
+    process.kill(pid, signal);
+    const again = async ({ echo: actor }: typeof one) => {
+      const answer = await actor.repeat({ text: '' });
+      expect(answer.incarnation).toBe(2);
+      return answer;
+    };
+    const answers = await Promise.all([eventually(() => again(one)), eventually(() => again(two))]);
     expect(answers[0].pid).not.toBe(pid);
     expect(answers[1].pid).toBe(answers[0].pid);
   });

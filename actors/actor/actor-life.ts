@@ -28,8 +28,8 @@ export interface ActorLifeOptions {
   readonly dispatcher: Dispatcher;
   /** host:port at which the actor is served. */
   readonly address: string;
-  /** Starts the heartbeat, one beat each `everyMs`. */
-  readonly startLiveness: (everyMs: number) => void;
+  /** Called at registration: the heartbeat is to have one beat each `everyMs`. */
+  readonly beatEvery: (everyMs: number) => void;
 }
 
 export class ActorLife<Client, Handlers> {
@@ -67,13 +67,13 @@ export class ActorLife<Client, Handlers> {
     dispatcher.addActor(actorId, { kind: 'local', ...target });
   }
 
-  /** Tells the node that the actor serves, and starts its heartbeat. */
+  /** Tells the node that the actor serves, and takes the interval of its heartbeat. */
   async register(metricsAddress: string): Promise<void> {
-    const { environment, transport, address, log, startLiveness } = this.#options;
+    const { environment, transport, address, log, beatEvery } = this.#options;
     const { actorId, incarnation, nodeAddress } = environment;
     const node = serviceCalls(nodeService, transport, nodeAddress);
     const { heartbeatMs } = await node.register({ actorId, incarnation, address, metricsAddress });
-    startLiveness(heartbeatMs);
+    beatEvery(heartbeatMs);
     log.info('serving', { address, metricsAddress, pid: process.pid });
   }
 

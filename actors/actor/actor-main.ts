@@ -58,6 +58,7 @@ async function serve<Client, Handlers>(
     ...environment.listen,
   });
   const { address, pool, registry, dispatcher } = serving;
+  const beatEvery = startLiveness(activity); // also ends a process whose actor never finishes starting
   const life = new ActorLife<Client, Handlers>({
     environment,
     log,
@@ -65,7 +66,7 @@ async function serve<Client, Handlers>(
     transport: pool,
     dispatcher,
     address,
-    startLiveness: (everyMs) => startLiveness(activity, everyMs),
+    beatEvery,
   });
   endOnRequest(life, serving);
   const { service } = options;

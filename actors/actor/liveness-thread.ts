@@ -6,7 +6,7 @@
 
 import { writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { ActivityWatch } from '../base/activity.ts';
 import { ENVIRONMENT_PIPE } from '../status/actor-environment.ts';
 import { killFamily } from './node-link.ts';
@@ -15,8 +15,14 @@ import type { LivenessData } from './liveness.ts';
 /** Time in which an actor that is not busy can clean up by itself. */
 const ORPHAN_GRACE_MS = 2000;
 
-const { memory, everyMs } = workerData as LivenessData;
-const watch = new ActivityWatch(memory);
+const data = workerData as LivenessData;
+const watch = new ActivityWatch(data.memory);
+let { everyMs } = data;
+let wake: () => void = () => undefined;
+parentPort!.on('message', (told: number) => {
+  everyMs = told;
+  wake();
+});
 
 for (;;) {
   try {
@@ -25,5 +31,8 @@ for (;;) {
     await delay(ORPHAN_GRACE_MS);
     killFamily();
   }
-  await delay(everyMs);
+  await new Promise<void>((resolve) => {
+    wake = resolve;
+    setTimeout(resolve, everyMs);
+  });
 }

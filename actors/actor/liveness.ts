@@ -13,11 +13,16 @@ export interface LivenessData {
   readonly everyMs: number;
 }
 
-/** Starts the thread, which ends with the process. */
-export function startLiveness(activity: Activity, everyMs: number): void {
+/** Interval until the node has told its own: the thread soon notices that the node is gone. */
+const FIRST_EVERY_MS = 2000;
+
+/** Starts the thread, which ends with the process. The returned function sets the interval of its beats. */
+export function startLiveness(activity: Activity): (everyMs: number) => void {
   activity.start();
-  const data: LivenessData = { memory: activity.memory, everyMs };
+  const data: LivenessData = { memory: activity.memory, everyMs: FIRST_EVERY_MS };
   const program = join(bundleRoot(), 'actors', 'actor', 'liveness-thread.js');
   const limits = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 };
-  new Worker(program, { workerData: data, resourceLimits: limits, execArgv: [] }).unref();
+  const thread = new Worker(program, { workerData: data, resourceLimits: limits, execArgv: [] });
+  thread.unref();
+  return (everyMs) => thread.postMessage(everyMs);
 }

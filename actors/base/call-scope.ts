@@ -10,16 +10,23 @@ export interface CallScope {
   readonly endMs: number;
   /** The chain of calls that led to this one, the first one first, ending with itself; computed on demand. */
   readonly chain: () => readonly string[];
+  /** Whether it has been answered; false after an abort. Work that goes on afterwards is nobody's call. */
+  readonly isOver: () => boolean;
 }
 
 export const currentCall = new AsyncLocalStorage<CallScope>();
+
+function scopeInForce(): CallScope | undefined {
+  const scope = currentCall.getStore();
+  return scope?.isOver() === true ? undefined : scope;
+}
 
 /** Maximum length of a chain of calls; a longer one is an endless loop. */
 const MAX_CHAIN = 64;
 
 /** The chain of calls that led to a call. @throws CallError FAILED_PRECONDITION when the chain is too long */
 export function callChain(): readonly string[] {
-  const chain = currentCall.getStore()?.chain() ?? [];
+  const chain = scopeInForce()?.chain() ?? [];
   if (chain.length < MAX_CHAIN) return chain;
   const last = chain.slice(-4).map(chainPlace).join(' → ');
   throw new CallError('FAILED_PRECONDITION', `${MAX_CHAIN} calls wait for each other: … → ${last}`);
@@ -42,6 +49,6 @@ export function effectiveDeadlineMs(askedMs: number): number {
   if (typeof askedMs !== 'number' || Number.isNaN(askedMs))
     throw new UserError(`deadlineMs = ${shown(askedMs)}: it must be a number of milliseconds.`);
   if (askedMs === Infinity) return askedMs;
-  const scope = currentCall.getStore();
+  const scope = scopeInForce();
   return scope === undefined ? askedMs : Math.min(askedMs, scope.endMs - performance.now());
 }

@@ -32,7 +32,10 @@ export interface IncomingCall {
 export interface CallOutput {
   /** The only response of a unary method. */
   answer(message: Uint8Array): void;
-  /** One response of a stream; returns a promise when the caller cannot take more yet. */
+  /**
+   * One response of a stream; returns a promise when the caller cannot take more yet. @throws CallError for one that
+   * is too large
+   */
   message(message: Uint8Array): Promise<void> | null;
   end(): void;
   fail(failure: Failure): void;

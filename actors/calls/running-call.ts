@@ -28,6 +28,8 @@ const CIRCLE_MS = 5000;
 const UNKNOWN_METHOD = 'unknown';
 
 let calls = 0;
+/** Numbers of the calls that have not been answered. */
+const openCalls = new Set<number>();
 
 export class RunningCall implements DispatchedCall, CallContext {
   readonly #call: IncomingCall;
@@ -57,6 +59,7 @@ export class RunningCall implements DispatchedCall, CallContext {
     this.#output = output;
     this.#options = options;
     this.#onEnd = onEnd;
+    openCalls.add(this.#number);
     const expire = () => this.cancel(new CallError('DEADLINE_EXCEEDED', 'the deadline passed'));
     this.#timer = call.deadlineMs < MAX_TIMER_MS ? setTimeout(expire, Math.ceil(call.deadlineMs)) : undefined;
   }
@@ -136,9 +139,13 @@ export class RunningCall implements DispatchedCall, CallContext {
     this.#leave = null;
     const { activity } = this.#options;
     activity?.count(this.#call.method, 1);
-    const endMs = this.#startMs + this.#call.deadlineMs;
+    const scope = {
+      endMs: this.#startMs + this.#call.deadlineMs,
+      chain: () => this.#chain(),
+      isOver: () => this.#isEnded && this.#abortReason === null,
+    };
     try {
-      await currentCall.run({ endMs, chain: () => [...this.#call.chain, this.place] }, () =>
+      await currentCall.run(scope, () =>
         method.isStream ? this.#stream(method.run) : this.#unary(method.run),
       );
     } catch (thrown) {
@@ -147,6 +154,16 @@ export class RunningCall implements DispatchedCall, CallContext {
       activity?.count(this.#call.method, -1);
       this.#mailbox?.done(this);
     }
+  }
+
+  /** The calls that wait for this one, and itself: one that was answered waits no longer, nor do those before it. */
+  #chain(): string[] {
+    const { actorId, incarnation, chain } = this.#call;
+    const isOver = (place: string) =>
+      place.startsWith(`${actorId} `) &&
+      place.includes(` #${incarnation}/`) &&
+      !openCalls.has(Number(place.slice(place.lastIndexOf('/') + 1)));
+    return [...chain.slice(chain.findLastIndex(isOver) + 1), this.place];
   }
 
   async #unary(run: RawUnary): Promise<void> {
@@ -193,6 +210,7 @@ export class RunningCall implements DispatchedCall, CallContext {
 
   #close(code: string): void {
     this.#isEnded = true;
+    openCalls.delete(this.#number);
     clearTimeout(this.#timer);
     clearTimeout(this.#circleTimer);
     this.#onEnd(this);

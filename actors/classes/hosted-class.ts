@@ -87,8 +87,7 @@ async function answered(
 ): Promise<Answered> {
   let value: unknown;
   try {
-    value = await within(() => instance[name]!(...args));
-    await keep();
+    value = await kept(keep, () => within(() => instance[name]!(...args)));
   } catch (thrown) {
     throw new ThrownValue(thrown, encodeThrown(thrown));
   } finally {
@@ -97,26 +96,41 @@ async function answered(
   return encode(value);
 }
 
+/** Keeps the state after a method, also one that throws; its error then counts, not that of keeping. */
+async function kept<Value>(keep: () => Promise<void>, run: () => Promise<Value> | Value): Promise<Value> {
+  let value: Value;
+  try {
+    value = await run();
+  } catch (thrown) {
+    await keep().catch(() => undefined);
+    throw thrown;
+  }
+  await keep();
+  return value;
+}
+
 async function* streamed(
   { instance, name, keep, encode }: HostedMethod,
   args: unknown[],
   within: Within,
 ): AsyncGenerator<Answered> {
   let items: Iterator<unknown> | AsyncIterator<unknown> | null = null;
+  let hasFailed = false;
   const next = async () => {
     try {
       items ??= within(() => instance[name]!(...args)) as Iterator<unknown>;
       const { done, value } = (await within(() => items!.next())) as IteratorResult<unknown, unknown>;
       return done === true ? null : { value: await value };
     } catch (thrown) {
+      hasFailed = true;
       throw new ThrownValue(thrown, encodeThrown(thrown));
     }
   };
   try {
     for (let item = await next(); item !== null; item = await next()) yield await encode(item.value);
   } finally {
-    await within(() => items?.return?.());
-    await keep();
+    const keeping = kept(keep, () => within(() => items?.return?.()));
+    await (hasFailed ? keeping.catch(() => undefined) : keeping);
     await referencesSettled();
   }
 }

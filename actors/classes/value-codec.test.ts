@@ -138,6 +138,11 @@ describe('values', () => {
   });
 });
 
+it('a small array has a buffer of its own', () => {
+  const { buffer, byteOffset } = decodeValue(encodeValue(Uint8Array.of(1, 2, 3, 4), 'It')) as Uint8Array;
+  expect([byteOffset, [...new Uint8Array(buffer)]]).toEqual([0, [1, 2, 3, 4]]);
+});
+
 describe('errors', () => {
   class OutOfStock extends Error {
     override readonly name = 'OutOfStock';
@@ -180,6 +185,37 @@ describe('errors', () => {
       stack: expect.stringContaining('Error: \uFFFD[2Jbad\n') as string,
     });
     expect(there.retry).toBeUndefined();
+  });
+
+  it('are known by their class when it gives them no name', () => {
+    class Bad extends Error {}
+    class Worse extends Error {}
+    const classOf = (thrown: Error) => (thrownThere(thrown, [Bad, Worse] as never) as Error).constructor;
+    expect([new Bad('b'), new Worse('w'), new Error('e'), new TypeError('t')].map(classOf)).toEqual([
+      Bad,
+      Worse,
+      Error,
+      TypeError,
+    ]);
+  });
+
+  it('of older processes, without the class, are known by their name', () => {
+    const facts = { name: 'OutOfStock', message: 'none', stack: '', fields: {}, cause: null };
+    const error = (name: string) => encodeValue({ error: { ...facts, name } }, 'It');
+    expect(decodeThrown(error('OutOfStock'), [OutOfStock], '')).toBeInstanceOf(OutOfStock);
+    expect(decodeThrown(error('Error'), [OutOfStock], '')).not.toBeInstanceOf(OutOfStock);
+  });
+
+  it('an AggregateError keeps its errors, also within another', () => {
+    const inner = new AggregateError([new RangeError('a')], 'inner');
+    const error = thrownThere(new AggregateError([new OutOfStock('b'), 'c', inner], 'all')) as AggregateError;
+    expect(error).toBeInstanceOf(AggregateError);
+    const [stock, text, deep] = error.errors as [unknown, unknown, AggregateError];
+    expect(stock).toBeInstanceOf(OutOfStock);
+    expect(text).toBe('c');
+    expect(deep.errors[0]).toBeInstanceOf(RangeError);
+    inner.errors.push(inner);
+    expect(thrownThere(inner)).toMatchObject({ message: 'inner' });
   });
 
   it('causes in a circle end', () => {

@@ -157,7 +157,7 @@ class ValueReader extends DefaultDeserializer {
     const kind = this.readUint32();
     if (kind === REFERENCE) return this.#readRef();
     const byteLength = this.readDouble();
-    if (kind < PART) return viewOf(kind, this.readRawBytes(byteLength));
+    if (kind < PART) return viewOf(kind, ownIfSmall(this.readRawBytes(byteLength)));
     const offset = this.readDouble();
     const isThere = offset >= 0 && byteLength >= 0 && offset + byteLength <= this.#arrays.byteLength;
     if (!isThere) throw new RangeError('an array lies outside the value');
@@ -172,6 +172,11 @@ class ValueReader extends DefaultDeserializer {
     checkRef(facts);
     return receivedRef({ ...facts, inline }, typeof transit === 'string' ? transit : '');
   }
+}
+
+/** A small array gets a buffer of its own, as it had where it was sent; a large one is a view of the whole value. */
+function ownIfSmall(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength < MIN_PART_BYTES ? new Uint8Array(bytes) : bytes;
 }
 
 /**

@@ -51,24 +51,44 @@ async function* ended<Input, Result>(
   { inFlight = IN_FLIGHT }: MapOptions,
 ): AsyncGenerator<{ index: number; value: Result }, void, undefined> {
   checkLimit('map, inFlight', inFlight, 1);
+  const source = (async function* () {
+    yield* inputs;
+  })();
   const running = new Map<number, Promise<Outcome<Result>>>();
-  const take = async () => {
-    const { index, result } = await Promise.race(running.values());
-    running.delete(index);
-    if (result.status === 'rejected') throw result.reason;
-    return { index, value: result.value };
-  };
+  /** The next input, while it is awaited: answers do not wait for it. */
+  let coming: Promise<IteratorResult<Awaited<Input>, unknown>> | null = null;
+  let isExhausted = false;
   let count = 0;
-  for await (const input of inputs) {
-    const index = count++;
-    const settled = Promise.allSettled([call(input, index)]);
-    running.set(
-      index,
-      settled.then(([result]) => ({ index, result })),
-    );
-    if (running.size >= inFlight) yield await take();
+  try {
+    for (;;) {
+      if (!isExhausted && running.size < inFlight) coming ??= handled(source.next());
+      if (coming === null && running.size === 0) return;
+      const news = await Promise.race([...(coming === null ? [] : [coming]), ...running.values()]);
+      if ('result' in news) {
+        running.delete(news.index);
+        if (news.result.status === 'rejected') throw news.result.reason;
+        yield { index: news.index, value: news.result.value };
+        continue;
+      }
+      coming = null;
+      if (news.done === true) isExhausted = true;
+      else running.set(count, outcome(call(news.value as Input, count), count++));
+    }
+  } finally {
+    const ending = handled(source.return());
+    if (coming === null) await ending; // an input that is still awaited may never come
   }
-  while (running.size > 0) yield await take();
+}
+
+async function outcome<Result>(work: Promise<Result>, index: number): Promise<Outcome<Result>> {
+  const [result] = await Promise.allSettled([work]);
+  return { index, result };
+}
+
+/** The same promise, whose rejection may stay unnoticed. */
+function handled<Value>(work: Promise<Value>): Promise<Value> {
+  work.catch(() => undefined);
+  return work;
 }
 
 export interface WaitSomeOptions {

@@ -82,7 +82,9 @@ export class ServingProcess {
   /** Serves another page at `/<path>/metrics` until the returned function is called. */
   serveMetricsOf(path: string, text: () => Promise<string>): () => void {
     this.#pages.set(`/${path}/metrics`, text);
-    return () => this.#pages.delete(`/${path}/metrics`);
+    return () => {
+      if (this.#pages.get(`/${path}/metrics`) === text) this.#pages.delete(`/${path}/metrics`);
+    };
   }
 
   /** host:port of its gRPC server. */

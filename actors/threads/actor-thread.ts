@@ -27,11 +27,15 @@ const threadHostType: ActorType<ThreadHostServiceClient, ThreadHostServiceHandle
   defaults: { maxConcurrency: 1_000_000, restart: { maxRestarts: 100, initialBackoffMs: 50 } },
 };
 
+/** Maximum wait for the end of a killed thread: one within native code ends only when that returns. */
+const KILL_MS = 10_000;
+
 /** The thread host of one node. */
 export class ThreadHost {
   readonly #system: ActorSystem;
   readonly #actorId: string;
   #handle: Promise<ActorHandle<ThreadHostServiceClient>> | null = null;
+  #isStarting = false;
 
   /** `node` places actors on this node. */
   constructor(node: NodeApi, transport: Transport, nodeId: string) {
@@ -43,14 +47,16 @@ export class ThreadHost {
   start(options: ActorProcessOptions): ActorProcess {
     const { file, size } = openLog(options.logPath);
     closeSync(file);
-    const controller = new AbortController();
+    const [killed, overdue] = [new AbortController(), new AbortController()];
     const { actorId, incarnation } = options.environment;
     return {
       pid: null,
-      ended: this.#run(options, controller.signal, size),
+      ended: this.#run(options, killed.signal, overdue.signal, size),
       signal: (name) => {
-        if (name === 'SIGKILL') controller.abort(new Error('killed'));
-        else this.#stop(actorId, incarnation);
+        this.#stop({ actorId, incarnation, atOnce: name === 'SIGKILL' });
+        if (name === 'SIGTERM') return;
+        killed.abort(new Error('killed'));
+        setTimeout(() => overdue.abort(killed.signal.reason), KILL_MS).unref();
       },
     };
   }
@@ -64,13 +70,31 @@ export class ThreadHost {
     await this.#system.close();
   }
 
-  /** The host's process, started at the first call. */
+  /** The host's process, started at the first call, and again after its permanent end. */
   #host(): Promise<ActorHandle<ThreadHostServiceClient>> {
-    this.#handle ??= this.#system.spawn(threadHostType, { actorId: this.#actorId });
+    if (!this.#isStarting && this.#system.status(this.#actorId)?.state === 'dead') this.forget();
+    this.#handle ??= this.#startHost();
     return this.#handle;
   }
 
-  async #run(options: ActorProcessOptions, signal: AbortSignal, logSize: number): Promise<ProcessEnd> {
+  async #startHost(): Promise<ActorHandle<ThreadHostServiceClient>> {
+    this.#isStarting = true;
+    try {
+      return await this.#system.spawn(threadHostType, { actorId: this.#actorId });
+    } catch (thrown) {
+      this.forget();
+      throw thrown;
+    } finally {
+      this.#isStarting = false;
+    }
+  }
+
+  async #run(
+    options: ActorProcessOptions,
+    killed: AbortSignal,
+    overdue: AbortSignal,
+    logSize: number,
+  ): Promise<ProcessEnd> {
     const { entry, environment, env, logPath, onBeat } = options;
     const end = (exitCode: number | null, exitSignal: string | null): ProcessEnd => ({
       exitCode,
@@ -81,16 +105,17 @@ export class ThreadHost {
     try {
       const host = await this.#host();
       // A killed host restarts: waiting for it costs its threads no restart.
-      await this.#system.ready(this.#actorId, { signal });
+      await this.#system.ready(this.#actorId, { signal: killed });
+      killed.throwIfAborted();
       const request = { environmentJson: JSON.stringify({ ...environment, env }), entry, logPath };
-      const messages = host.runThread(request, { signal, deadlineMs: Infinity });
+      const messages = host.runThread(request, { signal: overdue, deadlineMs: Infinity });
       for await (const { ended, exitCode, busyMs, methods } of messages) {
-        if (ended) return end(exitCode, null);
+        if (ended) return killed.aborted ? end(null, 'SIGKILL') : end(exitCode, null);
         onBeat({ busyMs, methods });
       }
       return end(null, 'SIGKILL');
     } catch (thrown) {
-      if (signal.aborted) return end(null, 'SIGKILL');
+      if (killed.aborted) return end(null, 'SIGKILL');
       return {
         ...end(null, null),
         startError: new Error(`its thread host failed: ${toError(thrown).message}`),
@@ -98,9 +123,7 @@ export class ThreadHost {
     }
   }
 
-  #stop(actorId: string, incarnation: number): void {
-    this.#host()
-      .then((host) => host.stopThread({ actorId, incarnation }))
-      .catch(() => undefined); // the host is gone, and the thread with it
+  #stop(request: { actorId: string; incarnation: number; atOnce: boolean }): void {
+    this.#handle?.then((host) => host.stopThread(request)).catch(() => undefined); // the host is gone, and the thread with it
   }
 }

@@ -4,7 +4,7 @@ import { receiveMessageOnPort } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { toError } from '../../common/errors.ts';
 import { ActivityWatch } from '../base/activity.ts';
-import { CallError } from '../base/call-errors.ts';
+import { CallError, type Failure, type WireError } from '../base/call-errors.ts';
 import type { ThreadTarget } from '../calls/target.ts';
 import type { CallOutput, IncomingCall } from '../calls/call.ts';
 import { describedService } from '../proto/protos.ts';
@@ -27,9 +27,11 @@ export class HostPort {
   readonly #incoming = new Map<number, IncomingRequests>();
   readonly #metrics = new Map<number, (text: string) => void>();
   #serviceName = '';
+  #target: ThreadTarget | null = null;
   /** Receives access to the thread's activity. */
   onActivity: (watch: ActivityWatch, everyMs: number) => void = () => undefined;
   #lastId = 0;
+  #isClosed = false;
 
   constructor(port: MessagePort, serving: ServingProcess, actorId: string) {
     this.#port = port;
@@ -46,14 +48,17 @@ export class HostPort {
   /** The thread's metrics page; empty if the thread ended meanwhile. */
   metrics(): Promise<string> {
     return new Promise((resolve) => {
+      if (this.#isClosed) return resolve('');
       const id = ++this.#lastId;
       this.#metrics.set(id, resolve);
       this.#post({ kind: 'metrics', id });
     });
   }
 
-  /** The thread has ended: its last messages are handled, then its calls in both directions fail. */
+  /** The thread has ended, or is killed: its last messages are handled, then its calls in both directions fail. */
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     for (let last; (last = receiveMessageOnPort(this.#port)) !== undefined;) {
       this.#receive(last.message as FromThread);
     }
@@ -67,9 +72,10 @@ export class HostPort {
     for (const resolve of this.#metrics.values()) resolve('');
   }
 
-  /** A service without an actor is no longer served. */
+  /** Leaves an actor alone whose next thread serves already. A service without an actor is no longer served. */
   #removeActor(): void {
     const { dispatcher, servedServices } = this.#serving;
+    if (dispatcher.actors().get(this.#actorId) !== this.#target) return;
     dispatcher.removeActor(this.#actorId);
     const isServed = [...dispatcher.actors().values()].some(({ methods }) =>
       [...methods.keys()].some((path) => path.startsWith(`/${this.#serviceName}/`)),
@@ -125,11 +131,12 @@ export class HostPort {
     const { servedServices, dispatcher, server } = this.#serving;
     this.#serviceName = serviceName;
     servedServices.add(serviceName);
-    dispatcher.addActor(this.#actorId, this.#target(methods));
+    this.#target = this.#targetOf(methods);
+    dispatcher.addActor(this.#actorId, this.#target);
     this.#post({ kind: server.isExposed(serviceName) ? 'exposed' : 'describe' });
   }
 
-  #target(methods: ReadonlySet<string>): ThreadTarget {
+  #targetOf(methods: ReadonlySet<string>): ThreadTarget {
     return {
       kind: 'thread',
       methods,
@@ -175,10 +182,17 @@ export class HostPort {
     this.#incoming.delete(id);
   }
 
+  /** A message that cannot be passed on ends its call, and nothing else here. */
   #pass(id: number, bytes: Uint8Array): void {
-    const room = this.#outputs.get(id)?.message(bytes) ?? null;
-    if (room === null) this.#post({ kind: 'room', id });
-    else void room.then(() => this.#post({ kind: 'room', id }));
+    try {
+      const room = this.#outputs.get(id)?.message(bytes) ?? null;
+      if (room === null) this.#post({ kind: 'room', id });
+      else void room.then(() => this.#post({ kind: 'room', id }));
+    } catch (thrown) {
+      this.#take(id)?.fail(failureOf(thrown));
+      const reason = `its answers broke off: ${toError(thrown).message}`;
+      this.#post({ kind: 'cancel', id, reason, code: 'CANCELLED' });
+    }
   }
 
   #start(id: number, address: string, call: CallStart): void {
@@ -189,14 +203,28 @@ export class HostPort {
       },
       end: (failure) => {
         this.#forgetStarted(id);
-        const plain = failure && { code: failure.code, message: failure.message, kind: failure.kind };
-        this.#post({ kind: 'end', id, failure: plain });
+        this.#post({ kind: 'end', id, failure: failure && postedFailure(failure) });
       },
     });
     this.#started.set(id, started);
     if (call.streamsRequests !== true) return;
     const incoming = new IncomingRequests((allowed) => this.#post({ kind: 'requests-allowed', id, allowed }));
     this.#incoming.set(id, incoming);
-    void sendAll(incoming, started, () => !this.#started.has(id));
+    sendAll(incoming, started, () => !this.#started.has(id)).catch((thrown: unknown) => {
+      if (!this.#started.has(id)) return;
+      started.cancel();
+      this.#forgetStarted(id);
+      this.#post({ kind: 'end', id, failure: failureOf(thrown) });
+    });
   }
+}
+
+/** Errors lose their own fields when they are posted; plain objects do not. */
+function postedFailure({ code, message, kind, thrown }: WireError): Failure {
+  return { code, message, kind, ...(thrown && { thrown: ownBytes(thrown) }) };
+}
+
+function failureOf(thrown: unknown): Failure {
+  const code = thrown instanceof CallError ? thrown.code : 'INTERNAL';
+  return { code, message: toError(thrown).message, kind: 'status' };
 }

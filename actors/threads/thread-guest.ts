@@ -21,7 +21,7 @@ import type { OutgoingRequests } from '../proto/request-stream.ts';
 import { ownBytes, postingRequests, takeRequest } from './thread-protocol.ts';
 import type { FromThread, PostedCall, ThreadData, ToThread } from './thread-protocol.ts';
 import type { Transport } from '../calls/transport.ts';
-import type { CallSink, CallStart, StartedCall } from '../calls/transport/caller.ts';
+import { type CallSink, type CallStart, checkSize, type StartedCall } from '../calls/transport/caller.ts';
 
 /** Time for the actor's calls to finish when it stops. */
 const STOP_GRACE_MS = 500;
@@ -76,7 +76,7 @@ export async function serveInThread<Client, Handlers>(
     const life = new ActorLife<Client, Handlers>({
       environment: data.environment,
       ...{ log, registry, dispatcher },
-      startLiveness: (everyMs) => {
+      beatEvery: (everyMs) => {
         activity.start();
         port.post({ kind: 'activity', memory: activity.memory, everyMs });
       },
@@ -156,7 +156,10 @@ class GuestPort implements Transport {
         if (this.#takeSink(id) !== undefined) this.post({ kind: 'give-up', id });
       },
       consumed: () => this.post({ kind: 'consumed', id }),
-      send: (message) => this.#outgoing.get(id)?.put(message) ?? null,
+      send: (message) => {
+        checkSize('request', message);
+        return this.#outgoing.get(id)?.put(message) ?? null;
+      },
       endRequests: () => this.#outgoing.get(id)?.end(),
     };
   }
@@ -219,6 +222,7 @@ class GuestPort implements Transport {
         finish({ kind: 'answer', id, bytes }, bytes);
       },
       message: (message) => {
+        checkSize('response', message);
         const bytes = ownBytes(message);
         const room = new Promise<void>((resolve) => (entry.room = resolve));
         this.post({ kind: 'output', id, bytes }, bytes);

@@ -1,7 +1,7 @@
 /** The thread host's process: runs light actors in threads, and carries their calls in both directions. */
 
 import { join } from 'node:path';
-import { MessageChannel } from 'node:worker_threads';
+import { MessageChannel, type Worker } from 'node:worker_threads';
 import type {
   ThreadHostServiceClient,
   ThreadHostServiceHandlers,
@@ -34,7 +34,7 @@ function beatOf(watch: ActivityWatch): Pick<RunThreadResponse, 'busyMs' | 'metho
 class HostedThreads {
   readonly #serving: ServingProcess;
   readonly #spare: SpareThreads;
-  readonly #ports = new Map<string, HostPort>();
+  readonly #threads = new Map<string, { readonly worker: Worker; readonly port: HostPort }>();
 
   constructor(serving: ServingProcess, spare: SpareThreads) {
     this.#serving = serving;
@@ -45,17 +45,26 @@ class HostedThreads {
     return {
       runThread: ({ entry, environmentJson, logPath }, { signal }) =>
         this.#run(entry, JSON.parse(environmentJson) as ActorEnvironment, logPath, signal),
-      stopThread: ({ actorId, incarnation }) => {
-        this.#ports.get(keyOf(actorId, incarnation))?.stop();
+      stopThread: ({ actorId, incarnation, atOnce }) => {
+        const key = keyOf(actorId, incarnation);
+        if (atOnce) this.#kill(key);
+        else this.#threads.get(key)?.port.stop();
       },
     };
   }
 
+  /** Its calls fail now: a thread within native code ends only when that returns. */
+  #kill(key: string): void {
+    const thread = this.#threads.get(key);
+    thread?.port.close();
+    void thread?.worker.terminate();
+  }
+
   /** Starts a thread and follows it: a message at its start, at every beat, and at its end. An abort kills it. */
   async *#run(entry: string, environment: ActorEnvironment, logPath: string, signal: AbortSignal) {
-    const { worker, ended, port } = this.#start(entry, environment, logPath);
+    const { ended, port } = this.#start(entry, environment, logPath);
     const messages = new AsyncQueue<RunThreadResponse>();
-    const onAbort = () => void worker.terminate();
+    const onAbort = () => this.#kill(keyOf(environment.actorId, environment.incarnation));
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
     messages.push({ ended: false });
@@ -85,18 +94,18 @@ class HostedThreads {
     worker.postMessage(data, [port2]);
     const port = new HostPort(port1, this.#serving, actorId);
     const stopServing = this.#serving.serveMetricsOf(path, () => port.metrics());
-    this.#ports.set(key, port);
+    this.#threads.set(key, { worker, port });
     const ended = new Promise<number>((resolve) => {
       const { log } = this.#serving.dispatcher;
       worker.once('error', (error) => log.error('a thread failed', { actorId, error }));
       worker.once('exit', (code) => {
-        this.#ports.delete(key);
+        this.#threads.delete(key);
         stopServing();
         port.close();
         resolve(code);
       });
     });
-    return { worker, ended, port };
+    return { ended, port };
   }
 }
 

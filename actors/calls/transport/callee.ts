@@ -8,7 +8,7 @@ import type { Dispatcher } from '../dispatcher.ts';
 import type { CallOutput, DispatchedCall } from '../call.ts';
 import { CallError, type Failure } from '../../base/call-errors.ts';
 import { IncomingRequests, STREAM_WINDOW } from '../../proto/request-stream.ts';
-import { tooLarge } from './caller.ts';
+import { checkSize, tooLarge } from './caller.ts';
 import { type Channel, MAX_MESSAGE_BYTES } from './channel.ts';
 import { type Call, type Frame, hasMessage, type Reply, type Request, toFailureMessage } from './frames.ts';
 
@@ -50,7 +50,7 @@ class ServedCall implements CallOutput {
   }
 
   message(message: Uint8Array): Promise<void> | null {
-    if (message.byteLength > MAX_MESSAGE_BYTES) throw responseTooLarge(message.byteLength);
+    checkSize('response', message);
     const reply = { callId: this.#callId, index: this.#sent++, message };
     this.#kept.push(reply);
     this.#session.send(reply);
@@ -251,9 +251,4 @@ export class Callee {
     this.#forgotten.delete(callerId);
     return known;
   }
-}
-
-function responseTooLarge(sizeBytes: number): CallError {
-  const { code, message } = tooLarge('response', sizeBytes);
-  return new CallError(code, message);
 }

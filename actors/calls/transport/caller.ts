@@ -109,8 +109,7 @@ export class Caller {
       cancel: () => this.#cancel(id),
       consumed: () => this.#consumed(pending),
       send: (message) => {
-        if (message.byteLength > MAX_MESSAGE_BYTES)
-          throw new WireError(tooLarge('request', message.byteLength));
+        checkSize('request', message);
         return requests?.put(message) ?? null;
       },
       endRequests: () => requests?.end(),
@@ -291,6 +290,11 @@ function refusalOf(error: Error | null): Failure | null {
 export function tooLarge(what: 'request' | 'response', sizeBytes: number): Failure {
   const message = `a ${what} of ${sizeBytes} bytes; a message holds at most ${MAX_MESSAGE_BYTES}: put the rest as an object`;
   return { code: 'OUT_OF_RANGE', message, kind: 'status' }; // RESOURCE_EXHAUSTED would invite a retry
+}
+
+/** @throws WireError for a message that is too large to be sent. */
+export function checkSize(what: 'request' | 'response', { byteLength }: Uint8Array): void {
+  if (byteLength > MAX_MESSAGE_BYTES) throw new WireError(tooLarge(what, byteLength));
 }
 
 function unanswered(code: StatusName, message: string): WireError {
