@@ -78,11 +78,7 @@ export function unwrapped(folder: Folder): Folder {
 /** `<class>/train/*.jpg`: each folder holds folders named after splits, and nothing else of relevance. */
 export function splitsInClasses(top: Folder): ClassFolder[] | null {
   const classes = withImages(top);
-  const isSplit = ({ folders, images }: Folder) =>
-    images.length === 0 &&
-    folders.some((folder) => splitOfName(folder.name) === 'train') &&
-    folders.every((folder) => folder.imageCount === 0 || splitOfName(folder.name) !== null);
-  if (classes.length < 2 || !classes.every(isSplit)) return null;
+  if (classes.length < 2 || !classes.every(isSplitOnly)) return null;
   return classes.flatMap((outer) =>
     withImages(outer).map((folder) => ({
       ...{ split: splitOfName(folder.name)!, name: outer.name, folder },
@@ -91,20 +87,13 @@ export function splitsInClasses(top: Folder): ClassFolder[] | null {
   );
 }
 
-/**
- * When every folder of `top` holds the same folders (`images/cat`, `masks/cat`), which level names the classes is not
- * known; asks. Names of single files never count.
- */
-export function refuseRepeatedFolders(top: Folder): void {
-  const outer = withImages(top);
-  const deep = outer.filter(({ images, folders }) => images.length === 0 && folders.length > 1);
-  if (outer.length < 2 || deep.length < outer.length) return;
-  const first = new Set(deep[0]!.folders.map(({ name }) => name));
-  const shared = deep[1]!.folders.filter(({ name }) => first.has(name)).map(({ name }) => name);
-  if (shared.length > 1)
-    throw new UserError(
-      `${top.file}: the folders ${listed(outer.map(({ name }) => name))} all hold folders ${listed(shared)}: which are the classes? Give --data ${deep[0]!.file}, or name the folders train, val and test`,
-    );
+/** Whether `folder` has images in folders named after splits, one of them train, and nowhere else. */
+export function isSplitOnly({ folders, images }: Folder): boolean {
+  return (
+    images.length === 0 &&
+    folders.some((folder) => splitOfName(folder.name) === 'train') &&
+    folders.every((folder) => folder.imageCount === 0 || splitOfName(folder.name) !== null)
+  );
 }
 
 /** A source from class folders of any splits. `groups` gives an image's group by its path from the root. */

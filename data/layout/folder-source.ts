@@ -13,13 +13,13 @@ import {
   folderLayout,
   type Groups,
   readClassFolders,
-  refuseRepeatedFolders,
   splitFolders,
   splitsInClasses,
   unusedIn,
   unwrapped,
 } from './class-folders.ts';
 import { chooseGroup, chooseId, isManifest } from './columns.ts';
+import { refuseDoubtfulClasses, refuseRepeated, refuseStrays } from './doubtful-folders.ts';
 import { ImageIndex } from './find-image.ts';
 import { type Unused, unusedFiles } from './layout.ts';
 import { lookedAt, type OtherFiles, otherFiles } from './other-formats.ts';
@@ -173,6 +173,7 @@ function classesOfSplits(
   for (const split of SPLITS)
     for (const folder of splits.get(split) ?? []) {
       const inner = folder.folders.some(({ name }) => trained.has(name)) ? folder : unwrapped(folder);
+      refuseStrays(inner);
       const classes = classFoldersIn(inner, split, `${inner.file.slice(whole.file.length + 1)}/`);
       if (split === 'train') for (const { name } of classes) trained.add(name);
       else if (classes.length > 0 && !classes.some(({ name }) => trained.has(name)))
@@ -186,6 +187,8 @@ function classesOfSplits(
 }
 
 function readSubSplits(place: Place, folders: readonly ClassFolder[]): Source {
+  refuseStrays(place.top);
+  refuseRepeated(place.top, folders.filter(({ split }) => split === 'train')); // prettier-ignore
   const names = [...new Set(folders.map(({ folder, split }) => `${split} from */${folder.name}/`))];
   const prefix = place.top === place.whole ? '' : `${place.top.file.slice(place.whole.file.length + 1)}/`;
   const unused = [
@@ -208,7 +211,7 @@ function readSubSplits(place: Place, folders: readonly ClassFolder[]): Source {
 
 function readClasses(place: Place): Source {
   const { top, whole, root } = place;
-  refuseRepeatedFolders(top);
+  refuseDoubtfulClasses(top);
   const prefix = top === whole ? '' : `${top.file.slice(whole.file.length + 1)}/`;
   const folders = classFoldersIn(top, 'train', prefix);
   const others = othersOf(place);
