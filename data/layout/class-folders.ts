@@ -138,7 +138,7 @@ function itemsOf(
     const label = positions.get(name);
     if (label === undefined)
       throw new UserError(
-        `${folder.file}: class '${name}' is not among the train classes (${listed(classes)})`,
+        `${folder.file}: class '${name}' is not among the train classes (${listed(classes)}); add a train folder of that name with images, or remove this folder`,
       );
     for (const image of imagesOf(folder)) {
       labels.push(label);
