@@ -6,7 +6,8 @@ import { basename } from 'node:path';
 import type { DataConfig } from '../../config/data-config.ts';
 import { UserError } from '../../common/errors.ts';
 import type { Source } from '../source.ts';
-import { findColumn, listed, readTable, type Table } from '../table.ts';
+import { MAX_TABLE_CELLS } from '../limits.ts';
+import { findColumn, listed, readColumns, readTable, type Table } from '../table.ts';
 import {
   type ClassFolder,
   classFoldersIn,
@@ -22,7 +23,7 @@ import { chooseGroup, chooseId, isManifest } from './columns.ts';
 import { refuseDoubtfulClasses, refuseRepeated, refuseStrays } from './doubtful-folders.ts';
 import { ImageIndex } from './find-image.ts';
 import { type Unused, unusedFiles } from './layout.ts';
-import { lookedAt, type OtherFiles, otherFiles } from './other-formats.ts';
+import { arePixels, lookedAt, type OtherFiles, otherFiles } from './other-formats.ts';
 import { SPLITS, splitOfName, splitWithinName, type SplitName } from './names.ts';
 import { readTables, type TablePart } from './table-source.ts';
 import {
@@ -95,12 +96,23 @@ async function findTop(whole: Folder): Promise<Pick<Place, 'top' | 'tables' | 'e
   };
 }
 
-/** Those that can be read as tables; where there are many (one an image, say), the first ones. */
-export async function readableTables(files: readonly Entry[]): Promise<Table[]> {
+/**
+ * Those that can be read as tables; where there are many (one an image, say), the first ones. All are held in memory at
+ * once, so they have one limit together, and tables of pixels, which can only be told of, come without rows.
+ */
+export async function readableTables(files: readonly Entry[], maxCells = MAX_TABLE_CELLS): Promise<Table[]> {
   const tables: Table[] = [];
+  let cells = 0;
   for (const { file } of files.slice(0, MOST_TABLES)) {
     try {
-      tables.push(await readTable(file));
+      const columns = await readColumns(file);
+      const table = arePixels(columns) ? { file, columns, rows: [], notes: [] } : await readTable(file);
+      cells += table.rows.length * table.columns.length;
+      if (cells > maxCells)
+        throw new UserError(
+          `${file}: has fields beyond the limit of ${maxCells} of all tables together; move large tables away`,
+        );
+      tables.push(table);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
     }

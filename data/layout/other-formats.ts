@@ -20,6 +20,7 @@ const FORMATS = [
 /** Text files for people. */
 const FOR_PEOPLE = /readme|licen[cs]e|notice|citation|copying|changelog|requirements/i;
 const PIXEL_COLUMN = /^(?:pixel|px|p)?_?\d+$|^\d+x\d+$/i;
+const LABEL_COLUMN = /^(?:labels?|class|target|y)$/i;
 /** Fewer numbered columns may mean something else. */
 const LEAST_PIXELS = 64;
 /** One that a shell takes as it is between quotes. */
@@ -61,16 +62,28 @@ export function adviceOn(table: Table): string | null {
   const name = basename(file);
   if (columns.some((column) => /\.(?:jpe?g|png|tiff?|bmp)$/i.test(column)))
     return `the first line of ${name} (${listed(columns)}) looks like data: put a line of column names above it, for example image,label`;
-  const others = columns.flatMap((column, i) => (PIXEL_COLUMN.test(column) ? [] : [i]));
-  const shape = shapeOf(columns.length - others.length);
-  if (shape !== null && others.length === 1) {
-    const command = PLAIN_PATH.test(file) ? `: ${toNpz(file, others[0]!, shape)}` : '';
+  const pixels = pixelsOf(columns);
+  if (pixels !== null) {
+    const command = PLAIN_PATH.test(file) ? `: ${toNpz(file, pixels.label, pixels.shape)}` : '';
     return `${name} holds pixels, not names; write them as an NPZ file${command}`;
   }
   const addresses = columns.findIndex((_, i) => rows.every(({ values }) => ADDRESS.test(values[i]!)));
   if (addresses >= 0)
     return `${name} has addresses in its column '${columns[addresses]}': download the images, and write their file names there`;
   return null;
+}
+
+/** Whether a table with these columns holds pixels with labels, and so lists no image files, whatever its rows are. */
+export function arePixels(columns: readonly string[]): boolean {
+  const pixels = pixelsOf(columns);
+  return pixels !== null && LABEL_COLUMN.test(columns[pixels.label]!);
+}
+
+/** The position of the label among columns of pixels, and the shape of these; null for other columns. */
+function pixelsOf(columns: readonly string[]): { label: number; shape: string } | null {
+  const others = columns.flatMap((column, i) => (PIXEL_COLUMN.test(column) ? [] : [i]));
+  const shape = shapeOf(columns.length - others.length);
+  return shape !== null && others.length === 1 ? { label: others[0]!, shape } : null;
 }
 
 function toNpz(file: string, label: number, shape: string): string {
