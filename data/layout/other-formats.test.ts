@@ -44,3 +44,19 @@ it('tables have one limit together', async () => {
     files.slice(0, 2).map(({ file }) => file),
   );
 });
+
+it('pixels as a text of numbers are told of (FER2013)', async () => {
+  const root = fresh();
+  const text = Array.from({ length: 64 }, (_, i) => i * 4).join(' ');
+  const { file } = table(
+    root,
+    'fer.csv',
+    'emotion,pixels,Usage',
+    `0,${text},Training`,
+    `1,${text},PublicTest`,
+  );
+  const advice =
+    /fer\.csv holds pixels in its column 'pixels', not names; write .*np\.array\(text\.split\(\), 'uint8'\)\.reshape\(8, 8\)/;
+  await expect(load({ source: root })).rejects.toThrow(advice);
+  await expect(load({ source: file })).rejects.toThrow(advice);
+});

@@ -20,6 +20,8 @@ const FORMATS = [
 /** Text files for people. */
 const FOR_PEOPLE = /readme|licen[cs]e|notice|citation|copying|changelog|requirements/i;
 const PIXEL_COLUMN = /^(?:pixel|px|p)?_?\d+$|^\d+x\d+$/i;
+/** As FER2013 has them. */
+const PIXEL_TEXT = /^\d{1,3}(?: \d{1,3})+$/;
 const LABEL_COLUMN = /^(?:labels?|class|target|y)$/i;
 /** Fewer numbered columns may mean something else. */
 const LEAST_PIXELS = 64;
@@ -67,6 +69,10 @@ export function adviceOn(table: Table): string | null {
     const command = PLAIN_PATH.test(file) ? `: ${toNpz(file, pixels.label, pixels.shape)}` : '';
     return `${name} holds pixels, not names; write them as an NPZ file${command}`;
   }
+  const texts = columns.findIndex((_, i) => PIXEL_TEXT.test(rows[0]?.values[i] ?? ''));
+  const shape = texts < 0 ? null : shapeOf(rows[0]!.values[texts]!.split(' ').length);
+  if (shape !== null)
+    return `${name} holds pixels in its column '${columns[texts]}', not names; write them as an NPZ file: numpy.savez(FILE, train_images=…, train_labels=…), with np.array(text.split(), 'uint8').reshape(${shape}) for each image`;
   const addresses = columns.findIndex((_, i) => rows.every(({ values }) => ADDRESS.test(values[i]!)));
   if (addresses >= 0)
     return `${name} has addresses in its column '${columns[addresses]}': download the images, and write their file names there`;
