@@ -20,6 +20,9 @@ export interface ClassFolder {
   readonly path: string;
 }
 
+const ENDING = /\.[^./]*$/;
+const MASK = /[_-](?:mask|segmentation)(?:_\d+)?\.[^./]*$/i;
+
 export type Groups = (id: string) => string;
 
 /** Folders of `top` that hold images, as classes of `split`. */
@@ -116,11 +119,24 @@ export function readClassFolders(
       groups,
     ),
   );
-  const doubts = [...layout.doubts, ...alike(classes)];
+  const ids = [train, validation, test].flatMap((items) => items?.ids ?? []);
+  const doubts = [...layout.doubts, ...masksAmong(ids), ...alike(classes)];
   return {
     ...{ classes, train: train!, validation: validation!, test: test!, skipped: [] },
     layout: { ...layout, doubts },
   };
+}
+
+/** A doubt about images that are named as masks of others: `benign (1)_mask.png` beside `benign (1).png`. */
+function masksAmong(ids: readonly string[]): string[] {
+  const named = ids.filter((id) => MASK.test(id));
+  if (named.length === 0) return [];
+  const stems = new Set(ids.map((id) => id.replace(ENDING, '')));
+  const masks = named.filter((id) => stems.has(id.replace(MASK, '')));
+  if (masks.length === 0) return [];
+  return [
+    `${masks.length} images are named as masks of others (first: ${masks[0]}): move them away, unless they are images of their class`,
+  ];
 }
 
 /** Images of the folders of one split; null for none. */

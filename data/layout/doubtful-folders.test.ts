@@ -121,3 +121,13 @@ it('repeated folders are asked for with remedies that work', async () => {
   renameSync(join(root, 'lower'), join(root, 'test'));
   expect(await read(root)).toEqual([AB, 4, 4]);
 });
+
+it('masks in the folders of their images are told of (BUSI)', async () => {
+  const root = mkdtempSync(join(folder.path, 'case-'));
+  for (const file of ['a/x (1).png', 'a/x (1)_mask.png', 'a/x (1)_mask_1.png', 'b/y.png', 'b/face_mask.png'])
+    await writeImage(join(root, file));
+  const { warnings } = await load({ source: root, ...NONE });
+  expect(warnings).toContain(
+    '2 images are named as masks of others (first: a/x (1)_mask.png): move them away, unless they are images of their class',
+  );
+});
