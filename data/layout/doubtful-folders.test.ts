@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { load, temporaryFolder, writeImage } from '../fixtures.ts';
+import { load, temporaryFolder, write, writeImage } from '../fixtures.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
@@ -54,8 +54,13 @@ it('masks beside images, wherever they lie', async () => {
   );
   for (const name of AB) rmSync(join(root, name, 'masks'), { recursive: true });
   expect(await read(root)).toEqual([AB, 4, 0]);
-  expect(await refusal(await put(2, 'images', 'annotations/trimaps'))).toMatch(
-    /annotations: seems to hold masks/,
+  const pets = await put(2, 'images', 'annotations/trimaps');
+  expect(await refusal(pets)).toMatch(/annotations: seems to hold masks .*move annotations\/ out of/);
+  write(join(pets, 'annotations/list.txt'), '1 1\n'); // it may name the labels, so it stays
+  expect(await refusal(pets)).toMatch(/annotations\/trimaps: seems to hold masks .*move trimaps\/ out of/);
+  rmSync(join(pets, 'annotations/trimaps'), { recursive: true });
+  expect(await refusal(pets)).toMatch(
+    /no table names them with labels \(looked at: 1 text file \(list\.txt\)/,
   );
   expect(await refusal(await put(2, 'images/train', 'labels/train'))).toMatch(/labels: seems to hold masks/);
   expect(await refusal(await put(2, 'train/images/a', 'train/Ground Truth/a'))).toMatch(

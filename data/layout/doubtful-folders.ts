@@ -32,7 +32,7 @@ export function refuseStrays(top: Folder): void {
 }
 
 function refuseMasks(top: Folder): void {
-  const found = [...allFolders(top)].flatMap(masksIn);
+  const found = [...allFolders(top)].flatMap(masksIn).map(withoutLists);
   if (found.length === 0) return;
   const names = [...new Set(found.map(({ name }) => `${name}/`))];
   throw new UserError(
@@ -50,6 +50,13 @@ function masksIn(folder: Folder): Folder[] {
   const known = new Set(others);
   const areNames = known.size === others.length && inner.length - masks.length > 1; // not numbers in each folder
   return areNames ? masks.filter((each) => stemsOf(each).every((stem) => known.has(stem))) : [];
+}
+
+/** The folder inside `folder` that has all its images, if `folder` has lists too, which may name the labels. */
+function withoutLists(folder: Folder): Folder {
+  const [only, ...more] = withImages(folder);
+  const hasLists = folder.tables.length + folder.others.length > 0;
+  return only && more.length === 0 && folder.images.length === 0 && hasLists ? withoutLists(only) : folder;
 }
 
 /** Names of all images without endings, and without a word for masks at their end. */
