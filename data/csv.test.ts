@@ -139,7 +139,7 @@ describe('CSV rows', () => {
     [
       'a test class that train has not',
       'b,y,test',
-      "image 'b' of test has class 'y', which no train image has",
+      "image 'b' of test has class 'y', which no train image has (x); add rows of train images of that class, or remove its rows",
     ],
   ])('with %s are refused', async (_, row, message) => {
     await putImages('a.png', 'b.png');

@@ -21,7 +21,7 @@ const CONCURRENT = 8;
 /** Files of smaller sets are decoded each time: that takes about a second. */
 const CACHED_FROM_BYTES = 2 ** 24;
 /** Of the cache: changes whenever the same file and `Wanted` would give other bytes. */
-const CACHE_VERSION = 1;
+const CACHE_VERSION = 2;
 const PROGRESS_EVERY_MS = 500;
 
 export interface DecodeProgress {

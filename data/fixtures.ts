@@ -66,6 +66,58 @@ export function npyBytes(
   return Buffer.concat([start, Buffer.from(header, 'latin1'), data]);
 }
 
+export interface TiffKind {
+  /** Of one sample. */
+  readonly bits: number;
+  /** SampleFormat: 1 unsigned, 2 signed, 3 float. */
+  readonly format: 1 | 2 | 3;
+  readonly samples: number;
+  /** ExtraSamples: one value a sample beyond grey or colour. */
+  readonly extra?: readonly number[];
+}
+
+/** Bytes of a TIFF file of one strip, in the byte order of this machine's arrays (little-endian). */
+export function tiffBytes(
+  width: number,
+  height: number,
+  { bits, format, samples, extra = [] }: TiffKind,
+  values: ArrayBufferView,
+): Buffer {
+  const each = (value: number) => Array<number>(samples).fill(value);
+  const pixels = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+  const photometric = samples - extra.length >= 3 ? 2 : 1;
+  const tags: readonly (readonly [number, readonly number[]])[] = [
+    ...([[256, [width]], [257, [height]], [258, each(bits)], [259, [1]], [262, [photometric]], [273, [0]]] as const), // prettier-ignore
+    ...([
+      [277, [samples]],
+      [278, [height]],
+      [279, [pixels.length]],
+    ] as const),
+    ...(extra.length > 0 ? [[338, extra] as const] : []),
+    [339, each(format)],
+  ];
+  const directory = Buffer.alloc(8 + 2 + 12 * tags.length + 4);
+  directory.write('II*\0\x08', 'latin1');
+  directory.writeUInt16LE(tags.length, 8);
+  const lists = tags.map(([, list]) => Buffer.from(Uint16Array.from(list).buffer));
+  const far = lists.filter(({ length }) => length > 4);
+  const end = directory.length + far.reduce((sum, { length }) => sum + length, 0);
+  let next = directory.length;
+  tags.forEach(([tag, list], i) => {
+    const at = 10 + 12 * i;
+    directory.writeUInt16LE(tag, at);
+    directory.writeUInt16LE(tag === 273 ? 4 : 3, at + 2);
+    directory.writeUInt32LE(list.length, at + 4);
+    if (tag === 273) directory.writeUInt32LE(end, at + 8);
+    else if (lists[i]!.length <= 4) lists[i]!.copy(directory, at + 8);
+    else {
+      directory.writeUInt32LE(next, at + 8);
+      next += lists[i]!.length;
+    }
+  });
+  return Buffer.concat([directory, ...far, pixels]);
+}
+
 export interface ZipMember {
   readonly name: string;
   readonly packed: Uint8Array;

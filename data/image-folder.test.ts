@@ -158,7 +158,9 @@ describe('ImageFolder mistakes', () => {
       'ROOT/test: none of its folders (fox) is a class of train (cat, dog); name them as there, or give --data with the folder of train alone',
     );
     await putImages('test/cat/1.png');
-    expect(await refusal()).toBe("ROOT/test/fox: class 'fox' is not among the train classes (cat, dog)");
+    expect(await refusal()).toBe(
+      "ROOT/test/fox: class 'fox' is not among the train classes (cat, dog); add a train folder of that name with images, or remove this folder",
+    );
   });
 });
 

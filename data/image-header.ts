@@ -12,15 +12,17 @@ const START_BYTES = 132;
 /** Sizes of BMP's second header: OS/2, Windows 3, NT, 4 and 5. */
 const BMP_HEADERS = new Set([12, 40, 52, 56, 64, 108, 124]);
 
-export type ImageFormat = 'sharp' | 'bmp' | 'pnm';
+/** Sharp decodes all but BMP and PNM. */
+export type ImageFormat = 'sharp' | 'tiff' | 'bmp' | 'pnm';
 
-/** Formats that sharp decodes. */
+const TIFF = /^(?:II[*+]\0|MM\0[*+])/; // also BigTIFF
+
+/** Other formats that sharp decodes. */
 const DECODED: readonly RegExp[] = [
   /^\xff\xd8\xff/, // JPEG
   /^\x89PNG\r\n\x1a\n/,
   /^GIF8[79]a/,
   /^RIFF[^]{4}WEBP/,
-  /^(?:II[*+]\0|MM\0[*+])/, // TIFF, also BigTIFF
   /^[^]{4}ftyp(?:avi[fs]|mi[fa][1f])/, // AVIF
 ];
 
@@ -52,6 +54,7 @@ export async function looksLikeImage(file: string): Promise<boolean> {
 }
 
 function formatOf(start: string): ImageFormat | null {
+  if (TIFF.test(start)) return 'tiff';
   if (DECODED.some((pattern) => pattern.test(start))) return 'sharp';
   if (start.startsWith('BM') && BMP_HEADERS.has(start.charCodeAt(14)) && start.charCodeAt(15) === 0)
     return 'bmp';

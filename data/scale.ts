@@ -17,7 +17,7 @@ export interface Scale {
   readonly note: string | null;
 }
 
-const BYTES: Scale = { factor: 1, offset: 0, note: null };
+export const BYTES: Scale = { factor: 1, offset: 0, note: null };
 /** Depths that scanners and cameras have; 9 and 11 do not occur. */
 const DEPTHS = [10, 12, 14, 16];
 
@@ -42,6 +42,12 @@ export function rangeOf(values: ArrayLike<number>, where: string): Range {
   return { min, max };
 }
 
+/** Bits of whole numbers, by their range. Null below 0, beyond 16 bits, and for a small range far from 0 (CT + 32768). */
+export function bitsOf({ min, max }: Range): number | null {
+  const bits = min >= 0 ? DEPTHS.find((depth) => max < 2 ** depth) : undefined;
+  return bits === undefined || (bits === 16 && max - min < 2 ** 14) ? null : bits;
+}
+
 /** The scale for values within `range`. `isFloat`: their type is floating-point. */
 export function chooseScale({ min, max }: Range, isFloat: boolean): Scale {
   if (min > max) return BYTES;
@@ -54,14 +60,14 @@ export function chooseScale({ min, max }: Range, isFloat: boolean): Scale {
   if (isFloat && min >= -1 && min < 0 && max <= 1)
     return { factor: 127.5, offset: 127.5, note: 'values are floats of −1 to 1: read as 0 to 255' };
   if (min >= 0 && max <= 255) return BYTES;
-  const bits = min >= 0 && !isFloat ? DEPTHS.find((depth) => max < 2 ** depth) : undefined;
-  if (bits !== undefined)
+  const bits = isFloat ? null : bitsOf({ min, max });
+  if (bits !== null)
     return {
       factor: 255 / (2 ** bits - 1),
       offset: 0,
       note: `values reach ${max}: read as ${bits} bits, 0 to ${2 ** bits - 1} becoming 0 to 255`,
     };
-  const factor = 255 / (max - min);
+  const factor = 255 / (max - min || 1);
   return { factor, offset: -min * factor, note: `values go from ${min} to ${max}: stretched to 0 to 255` };
 }
 

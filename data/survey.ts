@@ -3,13 +3,11 @@
  * Properties common to all images (colour, the scale of 16-bit values) are decided over all of them, whatever their
  * order.
  */
-import sharp from 'sharp';
 import { toError, UserError } from '../common/errors.ts';
 import type { DataConfig } from '../config/data-config.ts';
-import { decodeDeep, decodeOwn } from './image-decoder.ts';
+import { decodeDeep, decodeOwn, type Header, headerOf } from './image-decoder.ts';
 import { checkImageFile } from './image-header.ts';
-import { MAX_IMAGE_PIXELS } from './limits.ts';
-import { chooseScale, joinRanges, NO_RANGE, rangeOf, type Scale } from './scale.ts';
+import { bitsOf, chooseScale, joinRanges, NO_RANGE, rangeOf, type Scale } from './scale.ts';
 import type { Items, Pixels } from './source.ts';
 
 export interface Shape {
@@ -34,11 +32,10 @@ export interface Survey {
   readonly doubts: readonly string[];
 }
 
-interface Info extends Shape {
-  readonly pages: number;
-  readonly depth: 'ushort' | 'float' | null;
-}
+/** Of files that are decoded here: bytes of one page. */
+type Info = Header | (Shape & { readonly pages: 1; readonly depth: 'uchar'; readonly hasOtherBand: false });
 
+const FLOATS = new Set(['float', 'double']);
 const CONCURRENT = 8;
 /** A crop that removes more than this share of an image is reported. */
 const MUCH_LOST = 0.2;
@@ -59,7 +56,7 @@ export async function survey(splits: readonly (Items | null)[], settings: Settin
     first: { ...first, channels: hasColour ? 3 : 1 },
     sizes: countSizes(all, infos),
     scale,
-    doubts: [...doubts, ...pageDoubts(infos), ...cropDoubts(all, infos, settings)],
+    doubts: [...doubts, ...bandDoubts(infos), ...pageDoubts(infos), ...cropDoubts(all, infos, settings)],
   };
 }
 
@@ -83,8 +80,7 @@ async function firstShape(pixels: Pixels, infos: ReadonlyMap<string, Info>): Pro
 
 async function reasonOf(file: string): Promise<string> {
   try {
-    await checkImageFile(file);
-    await sharp(file, { limitInputPixels: MAX_IMAGE_PIXELS }).metadata();
+    await headerOf(file, await checkImageFile(file));
     return 'its content is damaged';
   } catch (thrown) {
     return toError(thrown).message;
@@ -105,49 +101,47 @@ async function probeAll(files: readonly string[]): Promise<Map<string, Info>> {
 async function probe(file: string): Promise<Info | null> {
   try {
     const format = await checkImageFile(file);
-    if (format !== 'sharp') {
-      const { width, height, channels } = await decodeOwn(file, format);
-      return { width, height, channels, pages: 1, depth: null };
-    }
-    const { autoOrient, channels, pages, depth } = await sharp(file, {
-      limitInputPixels: MAX_IMAGE_PIXELS,
-    }).metadata();
-    return {
-      height: autoOrient.height,
-      width: autoOrient.width,
-      channels: channels < 3 ? 1 : 3,
-      pages: pages ?? 1,
-      depth:
-        depth === 'ushort' || depth === 'short'
-          ? 'ushort'
-          : depth === 'float' || depth === 'double'
-            ? 'float'
-            : null,
-    };
+    if (format === 'sharp' || format === 'tiff') return await headerOf(file, format);
+    const { width, height, channels } = await decodeOwn(file, format);
+    return { width, height, channels, pages: 1, depth: 'uchar', hasOtherBand: false };
   } catch {
     return null;
   }
 }
 
-/** The range of all files of more than 8 bits decides; a true 16 bits needs no scale of ours. */
+/** The range of all files of other than unsigned bytes decides; a true 16 bits needs no scale of ours. */
 async function deepScale(
   infos: readonly ReadonlyMap<string, Info>[],
 ): Promise<{ scale: Scale | null; doubts: string[] }> {
-  const deep = infos.flatMap((map) => [...map].filter(([, { depth }]) => depth !== null));
+  const deep = infos.flatMap((map) =>
+    [...map].flatMap(([file, info]) => (isDeep(info) ? [{ file, info }] : [])),
+  );
   if (deep.length === 0) return { scale: null, doubts: [] };
-  const isFloat = deep.some(([, { depth }]) => depth === 'float');
   let range = NO_RANGE;
-  for (const [file, { channels }] of deep) {
+  for (const { file, info } of deep) {
     try {
-      range = joinRanges(range, rangeOf((await decodeDeep(file, channels)).data, file));
+      range = joinRanges(range, rangeOf((await decodeDeep(file, info)).data, file));
     } catch (error) {
       if (error instanceof UserError) throw error; // others are named when they are decoded
     }
   }
-  const scale = chooseScale(range, isFloat);
-  if (!isFloat && range.max >= 2 ** 14) return { scale: null, doubts: [] };
+  const isPlain = deep.every(({ info }) => info.depth === 'ushort' && !info.hasOtherBand);
+  if (isPlain && bitsOf(range) === 16) return { scale: null, doubts: [] };
+  const scale = chooseScale(range, deep.some(({ info }) => FLOATS.has(info.depth))); // prettier-ignore
   const note = scale.note ?? `values reach ${range.max}: read as bytes`;
-  return { scale, doubts: [`${deep.length} images of more than 8 bits (first: ${deep[0]![0]}): ${note}`] };
+  return { scale, doubts: [`${deep.length} images of more than 8 bits (first: ${deep[0]!.file}): ${note}`] };
+}
+
+function isDeep(info: Info): info is Header {
+  return info.depth !== 'uchar';
+}
+
+function bandDoubts(infos: readonly ReadonlyMap<string, Info>[]): string[] {
+  const other = infos.flatMap((map) => [...map].filter(([, { hasOtherBand }]) => hasOtherBand));
+  if (other.length === 0) return [];
+  return [
+    `${other.length} images have a band beside grey or colour that is no transparency (first: ${other[0]![0]}): it is not used`,
+  ];
 }
 
 function pageDoubts(infos: readonly ReadonlyMap<string, Info>[]): string[] {

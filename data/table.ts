@@ -5,7 +5,7 @@
  */
 import { extname } from 'node:path';
 import { parse } from 'csv-parse/sync';
-import { readBounded } from '../common/bounded-file.ts';
+import { readBounded, readStart } from '../common/bounded-file.ts';
 import { errorCode, toError, UserError } from '../common/errors.ts';
 import { MAX_ROW_CHARACTERS, MAX_TABLE_BYTES, MAX_TABLE_CELLS, MAX_TABLE_ROWS } from './limits.ts';
 import { plainName } from './layout/names.ts';
@@ -32,18 +32,35 @@ const DELIMITERS = [',', ';', '\t', '|'];
 export async function readTable(file: string): Promise<Table> {
   const { text, notes } = decodeText(file, await readBounded(file, MAX_TABLE_BYTES));
   if (OBJECTS.has(extname(file).toLowerCase())) return tableOfObjects(file, text, notes);
-  const comments = /^(?:[ \t]*#[^\n]*\n)+/.exec(text.slice(0, MAX_ROW_CHARACTERS))?.[0] ?? '';
-  const body = text.slice(comments.length);
-  const above = comments.split('\n').length - 1;
-  const header = body.slice(0, body.indexOf('\n') + 1 || body.length).replace(/"[^"]*"/g, '');
-  const delimiter = DELIMITERS.reduce((best, mark) =>
-    count(header, mark) > count(header, best) ? mark : best,
-  );
+  const { body, above, delimiter } = beginOf(text);
   const [first, ...rest] = parseRows(file, body, delimiter, above);
   if (!first || rest.length === 0) throw new UserError(`${file}: has no rows under its header`);
   const columns = withoutEmptyEnd(first.values);
   checkSize(file, rest.length, columns.length);
   return { file, columns, rows: rest.map((row) => fitted(file, columns, row)), notes };
+}
+
+/** The columns of a CSV file, without reading its rows, where their names are in ASCII; none of what cannot be read. */
+export async function readColumns(file: string): Promise<readonly string[]> {
+  try {
+    const start = await readStart(file, MAX_ROW_CHARACTERS, MAX_TABLE_BYTES);
+    const { header, delimiter } = beginOf(start.toString('latin1').replace(/\r\n?/g, '\n'));
+    return withoutEmptyEnd(header.split(delimiter).map((name) => name.trim().replace(/^"(.*)"$/, '$1')));
+  } catch {
+    return []; // readTable says why
+  }
+}
+
+/** What stands above the rows of a CSV file, and the rest of it. */
+function beginOf(text: string): { body: string; above: number; header: string; delimiter: string } {
+  const comments = /^(?:[ \t]*#[^\n]*\n)+/.exec(text.slice(0, MAX_ROW_CHARACTERS))?.[0] ?? '';
+  const body = text.slice(comments.length);
+  const header = body.slice(0, body.indexOf('\n') + 1 || body.length);
+  const unquoted = header.replace(/"[^"]*"/g, '');
+  const delimiter = DELIMITERS.reduce((best, mark) =>
+    count(unquoted, mark) > count(unquoted, best) ? mark : best,
+  );
+  return { body, above: comments.split('\n').length - 1, header, delimiter };
 }
 
 function checkSize(file: string, rows: number, columns: number): void {

@@ -2,12 +2,13 @@
 import { basename, dirname } from 'node:path';
 import type { DataConfig } from '../../config/data-config.ts';
 import { UserError } from '../../common/errors.ts';
-import { listed, readTable, type Table } from '../table.ts';
+import { MAX_TABLE_CELLS } from '../limits.ts';
+import { listed, readColumns, readTable, type Table } from '../table.ts';
 import { foundShare, hasLabels, hasNamed, listsImages, maybeLabelled } from './columns.ts';
 import { ImageIndex } from './find-image.ts';
 import type { Unread } from './layout.ts';
 import { isHeldOut, splitWithinName } from './names.ts';
-import { adviceOn } from './other-formats.ts';
+import { adviceOn, arePixels } from './other-formats.ts';
 import type { TablePart } from './table-source.ts';
 import { type Entry, type Folder, type FoundImage, imagesOf, readTree } from './tree.ts';
 
@@ -21,15 +22,28 @@ export interface Listing {
   readonly images: ImageIndex;
 }
 
-/** Those that can be read as tables, and why others cannot; where there are many (one an image, say), the first ones. */
+/**
+ * Those that can be read as tables, and why others cannot; where there are many (one an image, say), the first ones. All
+ * are held in memory at once, so they have one limit together, and tables of pixels, which can only be told of, come
+ * without rows.
+ */
 export async function readableTables(
   files: readonly Entry[],
+  maxCells = MAX_TABLE_CELLS,
 ): Promise<{ tables: Table[]; unread: Unread[] }> {
   const tables: Table[] = [];
   const unread: Unread[] = [];
+  let cells = 0;
   for (const { name, file } of files.slice(0, MOST_TABLES)) {
     try {
-      tables.push(await readTable(file));
+      const columns = await readColumns(file);
+      const table = arePixels(columns) ? { file, columns, rows: [], notes: [] } : await readTable(file);
+      cells += table.rows.length * table.columns.length;
+      if (cells > maxCells)
+        throw new UserError(
+          `${file}: has fields beyond the limit of ${maxCells} of all tables together; move large tables away`,
+        );
+      tables.push(table);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       unread.push({ name, file, why: error.message });

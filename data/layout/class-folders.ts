@@ -21,6 +21,9 @@ export interface ClassFolder {
   readonly path: string;
 }
 
+const ENDING = /\.[^./]*$/;
+const MASK = /[_-](?:mask|segmentation)(?:_\d+)?\.[^./]*$/i;
+
 export type Groups = (id: string) => string;
 
 /** Folders of `top` that hold images, as classes of `split`. */
@@ -70,7 +73,7 @@ function splitsAmongWords(top: Folder): Map<SplitName, Folder[]> | null {
 }
 
 /** The folder in which a split's classes begin: `train/images/<class>/`. */
-function unwrapped(folder: Folder): Folder {
+export function unwrapped(folder: Folder): Folder {
   const inner = withImages(folder);
   const isWrapper = folder.images.length === 0 && inner.length === 1 && inner[0]!.images.length === 0;
   return isWrapper ? unwrapped(inner[0]!) : folder;
@@ -126,11 +129,7 @@ function strangeClasses(
 /** `<class>/train/*.jpg`: each folder holds folders named after splits, and nothing else of relevance. */
 export function splitsInClasses(top: Folder): ClassFolder[] | null {
   const classes = withImages(top);
-  const isSplit = ({ folders, images }: Folder) =>
-    images.length === 0 &&
-    folders.some((folder) => splitOfName(folder.name) === 'train') &&
-    folders.every((folder) => folder.imageCount === 0 || splitOfName(folder.name) !== null);
-  if (classes.length < 2 || !classes.every(isSplit)) return null;
+  if (classes.length < 2 || !classes.every(isSplitOnly)) return null;
   return classes.flatMap((outer) =>
     withImages(outer).map((folder) => ({
       ...{ split: splitOfName(folder.name)!, name: outer.name, folder },
@@ -139,20 +138,13 @@ export function splitsInClasses(top: Folder): ClassFolder[] | null {
   );
 }
 
-/**
- * When every folder of `top` holds the same folders (`images/cat`, `masks/cat`), which level names the classes is not
- * known; asks. Names of single files never count.
- */
-export function refuseRepeatedFolders(top: Folder): void {
-  const outer = withImages(top);
-  const deep = outer.filter(({ images, folders }) => images.length === 0 && folders.length > 1);
-  if (outer.length < 2 || deep.length < outer.length) return;
-  const first = new Set(deep[0]!.folders.map(({ name }) => name));
-  const shared = deep[1]!.folders.filter(({ name }) => first.has(name)).map(({ name }) => name);
-  if (shared.length > 1)
-    throw new UserError(
-      `${top.file}: the folders ${listed(outer.map(({ name }) => name))} all hold folders ${listed(shared)}: which are the classes? Give --data ${deep[0]!.file}, or name the folders train, val and test`,
-    );
+/** Whether `folder` has images in folders named after splits, one of them train, and nowhere else. */
+export function isSplitOnly({ folders, images }: Folder): boolean {
+  return (
+    images.length === 0 &&
+    folders.some((folder) => splitOfName(folder.name) === 'train') &&
+    folders.every((folder) => folder.imageCount === 0 || splitOfName(folder.name) !== null)
+  );
 }
 
 /** A source from class folders of any splits. `groups` gives an image's group by its path from the root. */
@@ -175,11 +167,24 @@ export function readClassFolders(
       groups,
     ),
   );
-  const doubts = [...layout.doubts, ...alike(classes)];
+  const ids = [train, validation, test].flatMap((items) => items?.ids ?? []);
+  const doubts = [...layout.doubts, ...masksAmong(ids), ...alike(classes)];
   return {
     ...{ classes, train: train!, validation: validation!, test: test!, skipped: [] },
     layout: { ...layout, doubts },
   };
+}
+
+/** A doubt about images that are named as masks of others: `benign (1)_mask.png` beside `benign (1).png`. */
+function masksAmong(ids: readonly string[]): string[] {
+  const named = ids.filter((id) => MASK.test(id));
+  if (named.length === 0) return [];
+  const stems = new Set(ids.map((id) => id.replace(ENDING, '')));
+  const masks = named.filter((id) => stems.has(id.replace(MASK, '')));
+  if (masks.length === 0) return [];
+  return [
+    `${masks.length} images are named as masks of others (first: ${masks[0]}): move them away, unless they are images of their class`,
+  ];
 }
 
 /** Images of the folders of one split; null for none. */
@@ -197,7 +202,7 @@ function itemsOf(
     const label = positions.get(name);
     if (label === undefined)
       throw new UserError(
-        `${folder.file}: class '${name}' is not among the train classes (${listed(classes)})`,
+        `${folder.file}: class '${name}' is not among the train classes (${listed(classes)}); add a train folder of that name with images, or remove this folder`,
       );
     for (const image of imagesOf(folder)) {
       labels.push(label);

@@ -9,7 +9,7 @@ import { columnIndex, findColumn, listed, type Table } from '../table.ts';
 import type { ImageIndex } from './find-image.ts';
 import { isMissing, plainName, splitOfName, type SplitName } from './names.ts';
 import { findOneHot } from './one-hot.ts';
-import { adviceOn, holdsPixels } from './other-formats.ts';
+import { adviceOn, arePixels } from './other-formats.ts';
 
 const ID_COLUMNS = [
   ...[
@@ -105,7 +105,7 @@ export function chooseColumns(table: Table, options: Options, images: ImageIndex
 
 /** Whether half of the rows of `table` name images, or half of the images are named (a part of a large set). */
 export function listsImages(table: Table, images: ImageIndex): boolean {
-  const id = holdsPixels(table) ? null : chooseId(table, ANY_ID, images);
+  const id = arePixels(table.columns) ? null : chooseId(table, ANY_ID, images);
   return id !== null && fits(table, id, images);
 }
 

@@ -24,12 +24,13 @@ import {
   folderLayout,
   type Groups,
   readClassFolders,
-  refuseRepeatedFolders,
   splitFolders,
   splitsInClasses,
   unusedIn,
+  unwrapped,
 } from './class-folders.ts';
 import { chooseGroup, chooseId, hasLabels, listsImages } from './columns.ts';
+import { refuseDoubtfulClasses, refuseRepeated, refuseStrays } from './doubtful-folders.ts';
 import { ImageIndex } from './find-image.ts';
 import { type Unread, type Unused, unusedFiles } from './layout.ts';
 import { lookedAt, type OtherFiles, otherFiles } from './other-formats.ts';
@@ -156,6 +157,7 @@ function readSplitFolders(place: Place, splits: Map<SplitName, Folder[]>): Sourc
   const problem = strange ?? onlyOneClass(place, folders);
   const chosen = problem || areLabelled(place, unlabelled) ? tablesOf(place) : null;
   if (chosen) return readChosen(place, chosen);
+  for (const folder of [...splits.values()].flat()) refuseStrays(unwrapped(folder));
   if (problem) {
     askForLabels(place.listings, place.options.csv, []);
     throw problem;
@@ -174,6 +176,8 @@ function readSplitFolders(place: Place, splits: Map<SplitName, Folder[]>): Sourc
 }
 
 function readSubSplits(place: Place, folders: readonly ClassFolder[]): Source {
+  refuseStrays(place.top);
+  refuseRepeated(place.top, folders.filter(({ split }) => split === 'train')); // prettier-ignore
   const names = [...new Set(folders.map(({ folder, split }) => `${split} from */${folder.name}/`))];
   const prefix = place.top === place.whole ? '' : `${place.top.file.slice(place.whole.file.length + 1)}/`;
   const groups = groupsOf(place);
@@ -197,7 +201,7 @@ function readSubSplits(place: Place, folders: readonly ClassFolder[]): Source {
 
 function readClasses(place: Place): Source {
   const { top, whole, root } = place;
-  refuseRepeatedFolders(top);
+  refuseDoubtfulClasses(top);
   const prefix = top === whole ? '' : `${top.file.slice(whole.file.length + 1)}/`;
   const folders = classFoldersIn(top, 'train', prefix);
   const others = othersOf(place);

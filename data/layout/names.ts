@@ -60,6 +60,19 @@ export function splitAmongWords(name: string): { split: SplitName; others: strin
   return { split, others: others.join(' ') };
 }
 
+const IMAGES = new Set([...BESIDE, 'inputs', 'photos', 'originals', 'jpegimages']);
+const MASKS = /^(?:mask|annotation|annot|trimap|label|segmentation|groundtruth|truth|gt)s?$/;
+/** Words that may stand beside those of masks: `Ground Truth`, `SegmentationClass`. */
+const BESIDE_MASKS = new Set(['ground', 'class', 'object']);
+
+/** Whether a folder is named after the kind of its content, images or masks of images, rather than after a class. */
+export function contentOfName(name: string): 'images' | 'masks' | null {
+  const words = wordsOf(name).filter((word) => !IMAGES.has(word) && !SPLIT_WORDS.has(word));
+  if (words.length === 0) return 'images';
+  const others = words.filter((word) => !MASKS.test(word));
+  return others.length < words.length && others.every((word) => BESIDE_MASKS.has(word)) ? 'masks' : null;
+}
+
 function wordsOf(name: string): string[] {
   const spaced = name.normalize('NFC').replace(/([a-z])([A-Z])/g, '$1 $2');
   return spaced

@@ -20,6 +20,9 @@ const FORMATS = [
 /** Text files for people. */
 const FOR_PEOPLE = /readme|licen[cs]e|notice|citation|copying|changelog|requirements/i;
 const PIXEL_COLUMN = /^(?:pixel|px|p)?_?\d+$|^\d+x\d+$/i;
+/** As FER2013 has them. */
+const PIXEL_TEXT = /^\d{1,3}(?: \d{1,3})+$/;
+const LABEL_COLUMN = /^(?:labels?|class|target|y)$/i;
 /** Fewer numbered columns may mean something else. */
 const LEAST_PIXELS = 64;
 /** One that a shell takes as it is between quotes. */
@@ -65,27 +68,32 @@ export function adviceOn(table: Table): string | null {
   const name = basename(file);
   if (columns.some((column) => /\.(?:jpe?g|png|tiff?|bmp)$/i.test(column)))
     return `the first line of ${name} (${listed(columns)}) looks like data: put a line of column names above it, for example image,label`;
-  const pixels = pixelsOf(table);
+  const pixels = pixelsOf(columns);
   if (pixels !== null) {
     const command = PLAIN_PATH.test(file) ? `: ${toNpz(file, pixels.label, pixels.shape)}` : '';
     return `${name} holds pixels, not names; write them as an NPZ file${command}`;
   }
+  const texts = columns.findIndex((_, i) => PIXEL_TEXT.test(rows[0]?.values[i] ?? ''));
+  const shape = texts < 0 ? null : shapeOf(rows[0]!.values[texts]!.split(' ').length);
+  if (shape !== null)
+    return `${name} holds pixels in its column '${columns[texts]}', not names; write them as an NPZ file: numpy.savez(FILE, train_images=…, train_labels=…), with np.array(text.split(), 'uint8').reshape(${shape}) for each image`;
   const addresses = columns.findIndex((_, i) => rows.every(({ values }) => ADDRESS.test(values[i]!)));
   if (addresses >= 0)
     return `${name} has addresses in its column '${columns[addresses]}': download the images, and write their file names there`;
   return null;
 }
 
-/** Whether a table holds the pixels of images, not their names. */
-export function holdsPixels(table: Table): boolean {
-  return pixelsOf(table) !== null;
+/** Whether a table with these columns holds pixels with labels, and so lists no image files, whatever its rows are. */
+export function arePixels(columns: readonly string[]): boolean {
+  const pixels = pixelsOf(columns);
+  return pixels !== null && LABEL_COLUMN.test(columns[pixels.label]!);
 }
 
-/** The shape of the images that a table holds as pixels, and its one other column; null for other tables. */
-function pixelsOf({ columns }: Table): { shape: string; label: number } | null {
+/** The position of the label among columns of pixels, and the shape of these; null for other columns. */
+function pixelsOf(columns: readonly string[]): { label: number; shape: string } | null {
   const others = columns.flatMap((column, i) => (PIXEL_COLUMN.test(column) ? [] : [i]));
   const shape = shapeOf(columns.length - others.length);
-  return shape !== null && others.length === 1 ? { shape, label: others[0]! } : null;
+  return shape !== null && others.length === 1 ? { label: others[0]!, shape } : null;
 }
 
 function toNpz(file: string, label: number, shape: string): string {

@@ -266,7 +266,7 @@ function toSource(entries: readonly Entry[], skipped: readonly SkippedImage[]): 
         const index = positions.get(label);
         if (index === undefined)
           throw new UserError(
-            `image '${id}' of ${split} has class '${label}', which no train image has (${listed(classes)})`,
+            `image '${id}' of ${split} has class '${label}', which no train image has (${listed(classes)}); add rows of train images of that class, or remove its rows`,
           );
         return index;
       }),
