@@ -12,7 +12,7 @@ import type { Dashboard } from '../../dashboard/server/server.ts';
 import type { CommandContext } from '../base/context.ts';
 import { openDashboard } from '../dashboard/command.ts';
 import { executeRun } from './execute-run.ts';
-import { EXIT, Interrupted } from '../base/failure.ts';
+import { Interrupted } from '../base/failure.ts';
 import { chosenCluster, type ClusterFlags, HOST, JOIN } from './cluster-choice.ts';
 import { addConfigFlags, configFromFlags, refuseWithResume, RUN_FLAGS } from '../base/flags.ts';
 import { createSink } from '../base/output.ts';

@@ -28,9 +28,9 @@ async function runWith(topics: readonly string[], state: RunState) {
   return { publish, watch, end };
 }
 
-async function sequencesOf(stream: ReturnType<typeof watchRun>): Promise<(number | undefined)[]> {
-  const sequences = [];
-  for await (const { sequence } of stream) sequences.push(sequence as number | undefined);
+async function sequencesOf(stream: ReturnType<typeof watchRun>): Promise<number[]> {
+  const sequences: number[] = [];
+  for await (const { sequence } of stream) sequences.push(Number(sequence));
   return sequences;
 }
 

@@ -13,6 +13,7 @@ import {
   runPath,
   type Session,
 } from './source.ts';
+import type { RunButtons } from './views/overview.ts';
 import { runPage } from './views/run.ts';
 import { runHref, runsPage } from './views/runs.ts';
 import { studyPage } from './views/study.ts';
