@@ -2,7 +2,7 @@
 // nobody knows the backlog, because Prometheus is away or does not scrape the coordinator.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { V2HorizontalPodAutoscaler } from '@kubernetes/client-node';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../common/testing/eventually.ts';
 import type { PodMonitor } from '../support/k8s/pod-targets.ts';
 import { readReport, referenceRun } from '../support/suite.ts';
@@ -46,8 +46,8 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
 
   const watch = async () => {
     while (!isOver) {
-      const wanted = await cluster.wantedWorkers();
-      if (wanted !== history.at(-1)) history.push(wanted);
+      const wanted = await cluster.wantedWorkers().catch(() => null); // a busy server may be late
+      if (wanted !== null && wanted !== history.at(-1)) history.push(wanted);
       await delay(500);
     }
   };
@@ -114,6 +114,14 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
   };
   const PARTS = ['coordinator', 'classifier-trainer', 'diffusion-worker'];
 
+  let restore: () => Promise<unknown> = () => Promise.resolve();
+  const blind = async (begin: () => Promise<unknown>, end: () => Promise<unknown>) => {
+    restore = async () => {
+      restore = () => Promise.resolve();
+      await end();
+    };
+    await begin();
+  };
   /** Ways in which nobody knows the backlog. */
   const blindness = {
     'Prometheus is away': {
@@ -178,6 +186,14 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
 
   beforeEach((context) => context.skip(lack !== null, lack ?? ''));
 
+  /** So that a test which fails takes no other with it. */
+  afterEach(async () => {
+    if (lack !== null) return;
+    await restore();
+    await cluster.kubectl('delete', 'synthesisrun', '--all', '--timeout=900s');
+    await wants(0);
+  }, 40 * MINUTES);
+
   afterAll(async () => {
     isOver = true;
     await watching?.catch(() => undefined);
@@ -202,9 +218,10 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
       await cluster.begin('other');
       await hasWorkers(MOST_WORKERS);
       for (const name of ['one', 'other']) await ends(name);
-      const [one, other] = [await cluster.recordOf('one'), await cluster.recordOf('other')];
-      expect(Date.parse(other.firstShard)).toBeGreaterThan(Date.parse(one.lastShard));
-      const firstImage = untilFirstImage(one, createdMs);
+      const records = [await cluster.recordOf('one'), await cluster.recordOf('other')];
+      const [first, second] = records.toSorted((a, b) => Date.parse(a.firstShard) - Date.parse(b.firstShard));
+      expect(Date.parse(second!.firstShard)).toBeGreaterThan(Date.parse(first!.lastShard));
+      const firstImage = untilFirstImage(first!, createdMs);
       cluster.figures.push(`creation to first image, from zero by KEDA: ${firstImage} s`);
       await cluster.timed('from the end of the last run to zero workers', () => wants(0));
       expect(history).toContain(MOST_WORKERS);
@@ -220,7 +237,7 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
       await cluster.begin('next');
       await hasWorkers(MOST_WORKERS);
       history.length = 0;
-      await begin();
+      await blind(begin, end);
       await cluster.timed('from the loss of the backlog to the fallback', () => fallsBack('True'));
       await keepsWorkers();
       expect(await cluster.isOver('endless')).toBe(false);
@@ -228,10 +245,8 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
       await ends('next');
       expect(history).toEqual([MOST_WORKERS]);
       if (!isCoordinatorScraped && cluster.local) expect(await isSeenBy('BallastAutoscalerBlind')).toBe(true);
-      await end();
+      await restore();
       await fallsBack('False');
-      await wants(0);
-      await remove('next');
     },
     60 * MINUTES,
   );
@@ -239,7 +254,7 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
   it.each(Object.entries(blindness))(
     'brings a worker to a run that has none while %s',
     async (_, { begin, end }) => {
-      await begin();
+      await blind(begin, end);
       const createdMs = Date.now();
       await cluster.begin('unseen');
       await hasWorkers(1);
@@ -247,10 +262,8 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
       const firstImage = untilFirstImage(await cluster.recordOf('unseen'), createdMs);
       cluster.figures.push(`creation to first image, from zero without a backlog: ${firstImage} s`);
       expect(await cluster.wantedWorkers()).toBe(1);
-      await end();
+      await restore();
       await fallsBack('False');
-      await wants(0);
-      await remove('unseen');
     },
     60 * MINUTES,
   );
