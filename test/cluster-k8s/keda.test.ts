@@ -26,8 +26,13 @@ interface PrometheusRule {
   };
 }
 
+/** Has work for two workers, however fast they are. */
+const LARGE = {
+  training: { epochs: 2, batchSize: 4 },
+  synthesis: { budget: 3000, shardSize: 50 },
+};
 /** Nothing ends it but its deletion. */
-const ENDLESS = { training: { epochs: 5000, batchSize: 4 } };
+const ENDLESS = { ...LARGE, training: { epochs: 5000, batchSize: 4 } };
 
 /** A closed port of every pod of KEDA. */
 const NOWHERE = 'http://127.0.0.1:9';
@@ -214,11 +219,12 @@ describe.skipIf(missing !== null)(missing === null ? 'KEDA' : `KEDA (skipped: ${
     async () => {
       history.length = 0;
       const createdMs = Date.now();
-      await cluster.begin('one');
+      await cluster.begin('large', LARGE);
       await cluster.begin('other');
       await hasWorkers(MOST_WORKERS);
-      for (const name of ['one', 'other']) await ends(name);
-      const records = [await cluster.recordOf('one'), await cluster.recordOf('other')];
+      await explained('large', () => cluster.succeeds('large'));
+      await ends('other');
+      const records = [await cluster.recordOf('large'), await cluster.recordOf('other')];
       const [first, second] = records.toSorted((a, b) => Date.parse(a.firstShard) - Date.parse(b.firstShard));
       expect(Date.parse(second!.firstShard)).toBeGreaterThan(Date.parse(first!.lastShard));
       const firstImage = untilFirstImage(first!, createdMs);
