@@ -34,6 +34,8 @@ const KILL_MS = 10_000;
 export class ThreadHost {
   readonly #system: ActorSystem;
   readonly #actorId: string;
+  /** The latest thread of each actor, until it is gone: the actor's next one waits for it. */
+  readonly #latest = new Map<string, Promise<ProcessEnd>>();
   #handle: Promise<ActorHandle<ThreadHostServiceClient>> | null = null;
   #isStarting = false;
 
@@ -43,15 +45,23 @@ export class ThreadHost {
     this.#actorId = `${THREAD_HOST_TYPE}-${nodeId}`;
   }
 
-  /** Starts a thread. @throws UserError when its log cannot be written. */
+  /**
+   * Starts a thread, when the actor's former one is gone. It has ended for everybody as soon as it is killed: one within
+   * native code is gone only when that returns. @throws UserError when its log cannot be written.
+   */
   start(options: ActorProcessOptions): ActorProcess {
     const { file, size } = openLog(options.logPath);
     closeSync(file);
     const [killed, overdue] = [new AbortController(), new AbortController()];
     const { actorId, incarnation } = options.environment;
+    const gone = this.#run(options, killed.signal, overdue.signal, size);
+    this.#latest.set(actorId, gone);
+    void gone.then(() => {
+      if (this.#latest.get(actorId) === gone) this.#latest.delete(actorId);
+    });
     return {
       pid: null,
-      ended: this.#run(options, killed.signal, overdue.signal, size),
+      ended: Promise.race([gone, aborted(killed.signal).then(() => endOf(options, size, null, 'SIGKILL'))]),
       signal: (name) => {
         this.#stop({ actorId, incarnation, atOnce: name === 'SIGKILL' });
         if (name === 'SIGTERM') return;
@@ -96,13 +106,10 @@ export class ThreadHost {
     logSize: number,
   ): Promise<ProcessEnd> {
     const { entry, environment, env, logPath, onBeat } = options;
-    const end = (exitCode: number | null, exitSignal: string | null): ProcessEnd => ({
-      exitCode,
-      exitSignal,
-      lastLogLines: linesOrReason(logPath, logSize),
-      startError: null,
-    });
+    const end = (exitCode: number | null, exitSignal: string | null) =>
+      endOf(options, logSize, exitCode, exitSignal);
     try {
+      await Promise.race([this.#latest.get(environment.actorId), aborted(killed)]);
       const host = await this.#host();
       // A killed host restarts: waiting for it costs its threads no restart.
       await this.#system.ready(this.#actorId, { signal: killed });
@@ -126,4 +133,20 @@ export class ThreadHost {
   #stop(request: { actorId: string; incarnation: number; atOnce: boolean }): void {
     this.#handle?.then((host) => host.stopThread(request)).catch(() => undefined); // the host is gone, and the thread with it
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function endOf(
+  { logPath }: ActorProcessOptions,
+  logSize: number,
+  exitCode: number | null,
+  exitSignal: string | null,
+): ProcessEnd {
+  return { exitCode, exitSignal, lastLogLines: linesOrReason(logPath, logSize), startError: null };
 }
