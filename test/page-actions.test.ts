@@ -97,7 +97,7 @@ describe.skipIf(browser === null)('the page of a coordinator (skipped: no chromi
 
   it('offers what the token allows, and nothing without one', async () => {
     const folder = newFolder('page-tokens');
-    const made = (['read', 'submit'] as const).map((scope: Scope) => ({ scope, ...newToken() }));
+    const made = (['read', 'submit', 'admin'] as const).map((scope: Scope) => ({ scope, ...newToken() }));
     const entries = made.map(
       ({ scope, sha256 }) => `  - { name: ${scope}, sha256: ${sha256}, scopes: [${scope}] }`,
     );
@@ -121,14 +121,22 @@ describe.skipIf(browser === null)('the page of a coordinator (skipped: no chromi
     });
     expect(refused).toBe(403);
 
-    await context.clearCookies();
-    await page.reload();
-    await page.getByLabel('Token').fill(made[1]!.token);
-    await press(page, 'Sign in');
+    const signInWith = async ({ token }: { readonly token: string }) => {
+      await context.clearCookies();
+      await page.reload();
+      await page.getByLabel('Token').fill(token);
+      await press(page, 'Sign in');
+    };
+    await signInWith(made[1]!);
     await startRun(page, 'short', await configuration(1));
     await page.locator('.pill.succeeded').waitFor(WAIT);
     expect(await page.getByRole('button', { name: 'Resume run' }).count()).toBe(0);
+    expect(await page.getByRole('button', { name: 'Delete run' }).count()).toBe(0);
+    const remove = async () => (await fetch('/api/runs/short', { method: 'DELETE' })).status;
+    expect(await page.evaluate(remove)).toBe(403);
+    await signInWith(made[2]!);
     await page.getByRole('button', { name: 'Delete run' }).waitFor();
+    expect(await page.evaluate(remove)).toBe(200);
     await page.close();
     await stop(coordinator);
   });
