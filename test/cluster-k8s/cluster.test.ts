@@ -1,6 +1,7 @@
 // The chart in a cluster, that of KUBECONFIG or one of this machine (test-cluster.ts): helm installs it, and a SynthesisRun ends
 // with the weights of a run on one machine, also where a worker is drained, the release is upgraded, or workers begin at zero.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../../common/testing/eventually.ts';
 import { EPOCHS as SHORT, readReport, referenceRun } from '../support/suite.ts';
 import { enforcesPolicies, listener, reachedBy, type Stranger } from './strangers.ts';
 import {
@@ -197,8 +198,11 @@ describe.skipIf(missing !== null)(missing === null ? 'a cluster' : `a cluster (s
       const uninstall = ['uninstall', 'ballast', '--wait', '--timeout', '10m'];
       await cluster.cluster.runHelm('-n', cluster.namespace, ...uninstall);
       await cluster.kubectl('wait', '--for=delete', 'pod', '-l', RELEASE_PODS, '--timeout=600s');
-      const { items } = await cluster.get<{ items: { metadata: { name: string } }[] }>('pvc');
-      expect(items.map(({ metadata }) => metadata.name).sort()).toEqual(CLAIMS);
+      // NATS's claim goes with its StatefulSet, a moment later.
+      await eventually(async () => {
+        const { items } = await cluster.get<{ items: { metadata: { name: string } }[] }>('pvc');
+        expect(items.map(({ metadata }) => metadata.name).sort()).toEqual(CLAIMS);
+      });
       const { weightsDigest } = await cluster.statusOf('first');
       expect((await cluster.recordOf('first')).weightsDigest).toBe(weightsDigest);
     },

@@ -26,7 +26,8 @@ export const RELEASE_LABELS = {
 };
 export const WORKER_PODS = 'app.kubernetes.io/component=diffusion-worker';
 export const RELEASE_PODS = 'app.kubernetes.io/instance=ballast';
-export const CLAIMS = ['ballast-data', 'ballast-runs', 'data-ballast-nats-0'];
+/** Claims that stay when the release goes. */
+export const CLAIMS = ['ballast-data', 'ballast-runs'];
 const DEFINITION = 'crd/synthesisruns.ballast.internal';
 const GIVEN = process.env['KUBECONFIG'];
 
