@@ -10,12 +10,24 @@ import { loadDataset, type LoadedDataset } from './dataset.ts';
 
 export interface TemporaryFolder {
   readonly path: string;
+  /** A fresh folder in it, with an image at each path. */
+  readonly put: (...paths: readonly string[]) => Promise<string>;
   remove(): void;
 }
 
 export function temporaryFolder(): TemporaryFolder {
   const path = mkdtempSync(join(tmpdir(), 'ballast-data-'));
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+  const put = async (...paths: readonly string[]) => {
+    const root = mkdtempSync(join(path, 'case-'));
+    for (const image of paths) await writeImage(join(root, image));
+    return root;
+  };
+  return { path, put, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** Paths of images `1` to `n` in each of `folders`. */
+export function imagePaths(n: number, ...folders: readonly string[]): string[] {
+  return folders.flatMap((name) => Array.from({ length: n }, (_, i) => `${name}/${i + 1}.png`));
 }
 
 /** Loads with every default filled in. */

@@ -1,20 +1,12 @@
 // Test images in another place (--test): nothing of it is left out without a word, and train images are never scored.
-import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { load, temporaryFolder, write, writeImage } from './fixtures.ts';
+import { imagePaths as images, load, temporaryFolder, write } from './fixtures.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
 
-async function put(...paths: string[]): Promise<string> {
-  const root = mkdtempSync(join(folder.path, 'case-'));
-  for (const path of paths) await writeImage(join(root, path));
-  return root;
-}
-
-const images = (n: number, ...folders: string[]): string[] =>
-  folders.flatMap((name) => Array.from({ length: n }, (_, i) => `${name}/${i + 1}.png`));
+const { put } = folder;
 
 const NONE = { validation: { from: 'none' } } as const;
 

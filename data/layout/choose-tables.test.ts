@@ -1,24 +1,20 @@
 // Tables beside folders as data sets are published: which one gives the labels, and where its images lie.
-import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { DataConfigInput } from '../../config/data-config.ts';
-import { load, temporaryFolder, write, writeImage } from '../fixtures.ts';
+import { imagePaths as images, load, temporaryFolder, write } from '../fixtures.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
 
 /** A fresh folder with an image at each path, and tables of these lines. */
 async function put(paths: readonly string[], tables: Record<string, readonly string[]>): Promise<string> {
-  const root = mkdtempSync(join(folder.path, 'case-'));
-  for (const path of paths) await writeImage(join(root, path));
+  const root = await folder.put(...paths);
   for (const [name, lines] of Object.entries(tables)) write(join(root, name), `${lines.join('\n')}\n`);
   return root;
 }
 
-/** Paths of images `1` to `n` in each folder, or numbered on through all folders. */
-const images = (n: number, ...folders: string[]): string[] =>
-  folders.flatMap((name) => Array.from({ length: n }, (_, i) => `${name}/${i + 1}.png`));
+/** Paths of images that are numbered on through all folders. */
 const numbered = (n: number, ...folders: string[]): string[] =>
   folders.flatMap((name, f) => Array.from({ length: n }, (_, i) => `${name}/x${f * n + i + 1}.png`));
 

@@ -2,17 +2,13 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { load, temporaryFolder, write, writeImage } from '../fixtures.ts';
+import { imagePaths, load, temporaryFolder, write, writeImage } from '../fixtures.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
 
 /** A fresh folder with images `1` to `n` in each of `folders`. */
-async function put(n: number, ...folders: string[]): Promise<string> {
-  const root = mkdtempSync(join(folder.path, 'case-'));
-  for (const name of folders) for (let i = 1; i <= n; i++) await writeImage(join(root, name, `${i}.png`));
-  return root;
-}
+const put = (n: number, ...folders: string[]): Promise<string> => folder.put(...imagePaths(n, ...folders));
 
 const NONE = { validation: { from: 'none' } } as const;
 

@@ -1,24 +1,15 @@
 // Folders and tables as they turn up: what is read, what is refused, and that nothing is left out without a word.
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { DataConfigInput } from '../../config/data-config.ts';
 import type { LoadedDataset } from '../dataset.ts';
-import { load, temporaryFolder, write, writeImage } from '../fixtures.ts';
+import { imagePaths as images, load, temporaryFolder, write } from '../fixtures.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
 
-/** A fresh folder with an image at each path. */
-async function put(...paths: string[]): Promise<string> {
-  const root = mkdtempSync(join(folder.path, 'case-'));
-  for (const path of paths) await writeImage(join(root, path));
-  return root;
-}
-
-/** Paths of images `1` to `n` in folders. */
-const images = (n: number, ...folders: string[]): string[] =>
-  folders.flatMap((name) => Array.from({ length: n }, (_, i) => `${name}/${i + 1}.png`));
+const { put } = folder;
 
 function table(root: string, name: string, ...lines: string[]): string {
   write(join(root, name), `${lines.join('\n')}\n`);
