@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Registry as MetricsRegistry } from 'prom-client';
 import { silentLog } from '../../common/log.ts';
+import { logFolder } from '../base/log-files.ts';
 import { ChannelPool } from '../calls/channels.ts';
 import { type Node, type NodeOptions, startNode } from '../node/node.ts';
 import { ObjectStore } from '../objects/objects.ts';
@@ -13,10 +14,13 @@ import { ActorSystem } from '../system/system.ts';
 import { hostedType } from './class-registry.ts';
 import { ClassRuntime } from './class-runtime.ts';
 import { isClassFound } from './hosting.ts';
+import { ShownOutput } from './shown-output.ts';
 
 export interface StartOptions extends Partial<NodeOptions> {
   /** Deadline of calls that set none, milliseconds; a minute by default. */
   readonly deadlineMs?: number;
+  /** Whether lines that actors on this program's node print appear on its stderr, each after its actor's id; true by default. */
+  readonly showOutput?: boolean;
 }
 
 /** A program's own node. */
@@ -47,10 +51,12 @@ export class LocalRuntime extends ClassRuntime {
  */
 export async function start(options: StartOptions = {}): Promise<LocalRuntime> {
   if (hostedType() !== null) return stayAnActor();
-  const { deadlineMs, runDir = await mkdtemp(join(tmpdir(), 'ballast-')), ...nodeOptions } = options;
+  const { deadlineMs, showOutput = true, ...given } = options;
+  const { runDir = await mkdtemp(join(tmpdir(), 'ballast-')), ...nodeOptions } = given;
   const program = process.argv[1];
   const entryRoots = program === undefined ? [] : [dirname(await realpath(program))];
   const node = await startNode({ log: silentLog, entryRoots, ...nodeOptions, runDir });
+  const output = showOutput ? new ShownOutput(logFolder(runDir)) : null;
   const transport = new ChannelPool();
   const system = new ActorSystem({ node, transport, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
   const nodeAddress = node.address;
@@ -66,6 +72,7 @@ export async function start(options: StartOptions = {}): Promise<LocalRuntime> {
       await node.close();
     } finally {
       transport.close();
+      output?.close();
       if (options.runDir === undefined) await rm(runDir, { recursive: true, force: true });
     }
   });

@@ -4,7 +4,6 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { join } from 'node:path';
 import { toError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
 import type { ActorListen } from '../status/actor-environment.ts';
@@ -12,6 +11,7 @@ import type { ActorProcess, ActorProcessOptions, ProcessEnd } from './actor-proc
 import { CallError } from '../base/call-errors.ts';
 import { holdRoom } from './bundle.ts';
 import { MAX_TIMER_MS } from '../base/limits.ts';
+import { logPathOf } from '../base/log-files.ts';
 import { NodeRoom } from './node-room.ts';
 import { decideRestart, type RestartDecision } from '../status/restart-policy.ts';
 import { busyReason, DEFAULT_GRACE_MS, HOLDS_ROOM, SERVING } from '../status/status.ts';
@@ -153,7 +153,7 @@ export class Supervisor {
   }
 
   logPath(actorId: string): string {
-    return join(this.#options.runDir, 'logs', `${actorId}.log`);
+    return logPathOf(this.#options.runDir, actorId);
   }
 
   /** SIGTERM, then SIGKILL after `graceMs`. Resolves when the process is gone, and with a bundle the actors in it. */

@@ -3,10 +3,8 @@
  * connections. It does not load gRPC.
  */
 
-import { appendFileSync } from 'node:fs';
 import type { MessagePort } from 'node:worker_threads';
 import { UserError } from '../../common/errors.ts';
-import { createLog } from '../../common/log.ts';
 import { ActorLife } from '../actor/actor-life.ts';
 import { Activity } from '../base/activity.ts';
 import { CallError, WireError } from '../base/call-errors.ts';
@@ -19,6 +17,7 @@ import { EXIT_USER_ERROR } from '../status/restart-policy.ts';
 import { IncomingRequests } from '../proto/request-stream.ts';
 import type { OutgoingRequests } from '../proto/request-stream.ts';
 import { ownBytes, postingRequests, takeRequest } from './thread-protocol.ts';
+import { logOf, printToLog } from './thread-log.ts';
 import type { FromThread, PostedCall, ThreadData, ToThread } from './thread-protocol.ts';
 import type { Transport } from '../calls/transport.ts';
 import { type CallSink, type CallStart, checkSize, type StartedCall } from '../calls/transport/caller.ts';
@@ -37,6 +36,7 @@ interface ThreadGlobals {
 export async function beginThread(data: ThreadData, loadProgram: () => Promise<unknown>): Promise<void> {
   (globalThis as ThreadGlobals)[THREAD_DATA] = data;
   Object.assign(process.env, data.environment.env); // a thread's own copy
+  printToLog(data.logPath);
   try {
     await loadProgram();
   } catch (thrown) {
@@ -49,13 +49,6 @@ export async function beginThread(data: ThreadData, loadProgram: () => Promise<u
 export function threadEntry(): { readonly name: string; readonly entry: string } | null {
   const data = (globalThis as ThreadGlobals)[THREAD_DATA];
   return data === undefined ? null : { name: data.environment.type, entry: data.entry };
-}
-
-function logOf({ environment: { actorId, incarnation }, logPath }: ThreadData) {
-  return createLog({
-    fields: { actor: actorId, incarnation },
-    write: (line) => appendFileSync(logPath, line),
-  });
 }
 
 /** Runs this thread as an actor. Resolves when it is registered. */

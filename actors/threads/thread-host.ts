@@ -6,6 +6,7 @@ import type {
   ThreadHostServiceClient,
   ThreadHostServiceHandlers,
 } from '../../gen/ballast/runtime/v1/ThreadHostService.ts';
+import { toError } from '../../common/errors.ts';
 import { bundleRoot } from '../../common/package-root.ts';
 import type { ActorEnvironment } from '../status/actor-environment.ts';
 import { serveInProcess } from '../actor/actor-main.ts';
@@ -15,6 +16,7 @@ import type { Implementation } from '../proto/protos.ts';
 import { threadHostService } from '../proto/runtime-services.ts';
 import type { ServingProcess } from '../serving/serving-process.ts';
 import { SpareThreads } from './spare-threads.ts';
+import { appendToLog } from './thread-log.ts';
 import type { ThreadData } from './thread-protocol.ts';
 import { AsyncQueue } from '../base/async-queue.ts';
 import type { ActivityWatch } from '../base/activity.ts';
@@ -96,8 +98,7 @@ class HostedThreads {
     const stopServing = this.#serving.serveMetricsOf(path, () => port.metrics());
     this.#threads.set(key, { worker, port });
     const ended = new Promise<number>((resolve) => {
-      const { log } = this.#serving.dispatcher;
-      worker.once('error', (error) => log.error('a thread failed', { actorId, error }));
+      worker.once('error', (thrown: unknown) => appendToLog(logPath, `${toError(thrown).stack}\n`));
       worker.once('exit', (code) => {
         this.#threads.delete(key);
         stopServing();
