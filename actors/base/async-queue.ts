@@ -1,5 +1,7 @@
 /** A queue between a producer that pushes and a consumer that iterates. */
 
+import { onAbort } from '../../common/abort.ts';
+
 /**
  * Yields values in the order pushed. Iteration ends when the queue is closed (after the remaining values) or the signal
  * is aborted.
@@ -21,8 +23,7 @@ export class AsyncQueue<T> {
   }
 
   async *iterate(signal?: AbortSignal): AsyncGenerator<T, void, undefined> {
-    const onAbort = () => this.#wake();
-    signal?.addEventListener('abort', onAbort);
+    const stop = onAbort(signal, () => this.#wake());
     try {
       while (signal?.aborted !== true) {
         const value = this.#values.shift();
@@ -31,7 +32,7 @@ export class AsyncQueue<T> {
         else await new Promise<void>((resolve) => (this.#wake = resolve));
       }
     } finally {
-      signal?.removeEventListener('abort', onAbort);
+      stop();
     }
   }
 }

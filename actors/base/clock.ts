@@ -9,6 +9,7 @@ export interface Clock {
   after(delayMs: number, run: () => void): () => void;
 }
 
+import { onAbort } from '../../common/abort.ts';
 import { MAX_TIMER_MS } from './limits.ts';
 
 export const systemClock: Clock = {
@@ -24,13 +25,13 @@ export const systemClock: Clock = {
 /** Resolves after `delayMs`, or as soon as the signal is aborted. */
 export function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const finish = () => {
-      cancel();
-      signal.removeEventListener('abort', finish);
+    const cancel = clock.after(delayMs, () => {
+      stop();
       resolve();
-    };
-    const cancel = clock.after(delayMs, finish);
-    signal.addEventListener('abort', finish, { once: true });
-    if (signal.aborted) finish();
+    });
+    const stop = onAbort(signal, () => {
+      cancel();
+      resolve();
+    });
   });
 }

@@ -1,5 +1,6 @@
 /** Deadlines and cancellation for promises, cleaned up on every path. */
 
+import { onAbort } from '../../common/abort.ts';
 import { CallError } from './call-errors.ts';
 
 export interface Limits {
@@ -19,15 +20,13 @@ export async function withLimits<T>(work: Promise<T>, limits: Limits, what: stri
   const { signal, deadlineMs } = limits;
   let cleanUp: () => void = () => undefined;
   const limit = new Promise<never>((_resolve, reject) => {
-    const onAbort = () => reject(signal?.reason as Error);
     const expire = () =>
       reject(new CallError('DEADLINE_EXCEEDED', `${what} took longer than ${Math.round(deadlineMs)} ms`));
     const timer = deadlineMs > MAX_TIMER_MS ? undefined : setTimeout(expire, Math.max(0, deadlineMs));
-    signal?.addEventListener('abort', onAbort, { once: true });
-    if (signal?.aborted === true) onAbort();
+    const stop = onAbort(signal, () => reject(signal?.reason as Error));
     cleanUp = () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      stop();
     };
   });
   work.catch(() => undefined); // when a limit wins, nobody else handles a rejection of the work
@@ -44,15 +43,8 @@ export function joinSignals(signals: readonly (AbortSignal | undefined)[]): {
   release(): void;
 } {
   const controller = new AbortController();
-  const releases: (() => void)[] = [];
-  for (const signal of signals) {
-    if (signal === undefined) continue;
-    const onAbort = () => controller.abort(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    releases.push(() => signal.removeEventListener('abort', onAbort));
-  }
-  return { signal: controller.signal, release: () => releases.forEach((release) => release()) };
+  const stops = signals.map((signal) => onAbort(signal, () => controller.abort(signal?.reason)));
+  return { signal: controller.signal, release: () => stops.forEach((stop) => stop()) };
 }
 
 /** The messages of a stream, which ends without an error when the signal is aborted. */

@@ -5,6 +5,7 @@
 
 import type { EventEmitter } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
+import { onAbort } from '../../common/abort.ts';
 import { toError } from '../../common/errors.ts';
 import { CallError, toCallerError } from '../base/call-errors.ts';
 import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
@@ -186,15 +187,14 @@ async function* plainStream(
     broken = toError(thrown);
     stream.cancel();
   });
-  const onAbort = () => stream.cancel();
   stream.on('error', () => undefined); // a cancelled stream reports its own cancellation after iteration ended
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const stop = onAbort(signal, () => stream.cancel());
   try {
     for await (const message of stream) yield message as object;
   } catch (thrown) {
     throw broken ?? failure(thrown, signal);
   } finally {
-    signal?.removeEventListener('abort', onAbort);
+    stop();
     stream.cancel();
   }
 }

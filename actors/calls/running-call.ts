@@ -1,5 +1,6 @@
 /** One call from its arrival to its end: its turn in the mailbox, its deadline, its cancellation, its metrics. */
 
+import { onAbort } from '../../common/abort.ts';
 import type { Log } from '../../common/log.ts';
 import type { Activity } from '../base/activity.ts';
 import { CallError, type Failure, toFailure } from '../base/call-errors.ts';
@@ -184,13 +185,10 @@ export class RunningCall implements DispatchedCall, CallContext {
   }
 
   #orAborted(room: Promise<void>): Promise<void> {
-    const { signal } = this;
     return new Promise((resolve, reject) => {
-      const onAbort = () => reject(this.#abortReason!);
-      if (signal.aborted) return onAbort();
-      signal.addEventListener('abort', onAbort, { once: true });
+      const stop = onAbort(this.signal, () => reject(this.#abortReason!));
       void room.then(() => {
-        signal.removeEventListener('abort', onAbort);
+        stop();
         resolve();
       });
     });

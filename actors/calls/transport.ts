@@ -3,6 +3,7 @@
  * (channels.ts), a thread the port to its process (thread-port.ts); callers cannot tell the difference.
  */
 
+import { type Abortable, onAbort } from '../../common/abort.ts';
 import { toError } from '../../common/errors.ts';
 import { toCallerError } from '../base/call-errors.ts';
 import { DEFAULT_DEADLINE_MS, effectiveDeadlineMs } from '../base/call-scope.ts';
@@ -18,11 +19,8 @@ export interface Transport {
 }
 
 /** Cancels a call before its answer: an AbortSignal, or a lighter equivalent. */
-export interface CallSignal {
-  readonly aborted: boolean;
+export interface CallSignal extends Abortable {
   readonly reason: unknown;
-  addEventListener(type: 'abort', listener: () => void, options?: { readonly once: true }): void;
-  removeEventListener(type: 'abort', listener: () => void): void;
 }
 
 function throwIfAborted(signal: CallSignal | undefined): void {
@@ -91,12 +89,10 @@ export function callUnary(
     throwIfAborted(signal);
     let answer: Uint8Array | null = null;
     let started: StartedCall | null = null; // a call that cannot be sent fails before it has an id
-    const onAbort = () => {
+    const settle = onAbort(signal, () => {
       started?.cancel();
       reject(toError(signal?.reason));
-    };
-    const settle = () => signal?.removeEventListener('abort', onAbort);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    });
     started = startCall(transport, address, call, requests, {
       message: (bytes) => (answer = bytes),
       end(failure) {
@@ -126,7 +122,7 @@ export async function* callStream(
   throwIfAborted(signal);
   const inbox = new Inbox();
   const started = startCall(transport, address, call, requests, inbox);
-  signal?.addEventListener('abort', inbox.wake, { once: true });
+  const stop = onAbort(signal, inbox.wake);
   try {
     for (;;) {
       throwIfAborted(signal);
@@ -139,7 +135,7 @@ export async function* callStream(
       }
     }
   } finally {
-    signal?.removeEventListener('abort', inbox.wake);
+    stop();
     started.cancel();
   }
 }

@@ -7,6 +7,7 @@
  */
 
 import { SHARE_ENV, type TransferListItem, Worker, type WorkerOptions } from 'node:worker_threads';
+import { onAbort } from '../../common/abort.ts';
 import { toError, UserError } from '../../common/errors.ts';
 import type { Log } from '../../common/log.ts';
 import { clippedText } from '../../common/plain-text.ts';
@@ -99,13 +100,11 @@ class WorkerComputeThread {
       signal?.throwIfAborted();
       const id = ++this.#calls;
       const cancelled = new Int32Array(new SharedArrayBuffer(4));
-      const onAbort = () => {
+      const settle = onAbort(signal, () => {
         Atomics.store(cancelled, 0, 1);
         this.#pending.delete(id);
         reject(signal?.reason as Error);
-      };
-      signal?.addEventListener('abort', onAbort, { once: true });
-      const settle = () => signal?.removeEventListener('abort', onAbort);
+      });
       this.#pending.set(id, {
         resolve: (value) => (settle(), resolve(value)),
         reject: (error) => (settle(), reject(error)),

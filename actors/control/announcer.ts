@@ -4,6 +4,7 @@
  * with a larger fencing token. If two announcers use one key, the later one to start announcing it keeps it.
  */
 
+import { whenAborted } from '../../common/abort.ts';
 import { toError } from '../../common/errors.ts';
 import { CallError } from '../base/call-errors.ts';
 import { type Clock, sleep, systemClock } from '../base/clock.ts';
@@ -216,10 +217,6 @@ export class Announcer {
   }
 
   #untilChange(lost: AbortSignal): Promise<void> {
-    const joined = joinSignals([lost, this.#changed.signal, this.#closing.signal]);
-    return new Promise<void>((resolve) => {
-      if (joined.signal.aborted) resolve();
-      joined.signal.addEventListener('abort', () => resolve(), { once: true });
-    }).finally(() => joined.release());
+    return whenAborted(lost, this.#changed.signal, this.#closing.signal);
   }
 }

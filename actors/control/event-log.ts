@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { copyFile, type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Registry } from 'prom-client';
+import { onAbort } from '../../common/abort.ts';
 import { errorCode, toError, UserError } from '../../common/errors.ts';
 import { ensureDirectory, writeFailure } from '../../common/files.ts';
 import { parseJsonObject } from '../../common/json-file.ts';
@@ -234,16 +235,17 @@ class EventLog implements EventBus {
     return stored.events.filter((event) => event.sequence >= sequence);
   }
 
-  #changed(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        this.#wakes.delete(wake);
-        signal.removeEventListener('abort', wake);
-        resolve();
+  async #changed(signal: AbortSignal): Promise<void> {
+    let stop: () => void = () => undefined;
+    await new Promise<void>((resolve) => {
+      this.#wakes.add(resolve);
+      const stopListening = onAbort(signal, resolve);
+      stop = () => {
+        this.#wakes.delete(resolve);
+        stopListening();
       };
-      this.#wakes.add(wake);
-      signal.addEventListener('abort', wake);
     });
+    stop();
   }
 
   #wakeAll(): void {

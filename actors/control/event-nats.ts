@@ -12,6 +12,7 @@ import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { Consumer, ConsumerMessages, StreamInfo } from 'nats';
 import type { Registry } from 'prom-client';
+import { onAbort } from '../../common/abort.ts';
 import { toError, UserError } from '../../common/errors.ts';
 import { checkMilliseconds, shown } from '../base/checks.ts';
 import { sleep, systemClock } from '../base/clock.ts';
@@ -182,8 +183,7 @@ class NatsEventBus implements EventBus {
     signal: AbortSignal,
   ): AsyncGenerator<BusEvent, void, undefined> {
     const stop = () => messages.stop();
-    signal.addEventListener('abort', stop, { once: true });
-    if (signal.aborted) stop();
+    const stopListening = onAbort(signal, stop);
     const check = setInterval(() => void this.#stopIfReplaced(position.epoch, stop), EPOCH_CHECK_MS);
     this.#lags.add(lag);
     try {
@@ -194,7 +194,7 @@ class NatsEventBus implements EventBus {
     } finally {
       this.#lags.delete(lag);
       clearInterval(check);
-      signal.removeEventListener('abort', stop);
+      stopListening();
       stop();
     }
   }

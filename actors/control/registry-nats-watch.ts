@@ -4,6 +4,7 @@
  * stream.
  */
 
+import { onAbort } from '../../common/abort.ts';
 import { toError } from '../../common/errors.ts';
 import { AsyncQueue } from '../base/async-queue.ts';
 import { CallError } from '../base/call-errors.ts';
@@ -57,8 +58,8 @@ export class NatsWatch {
   async *changes(signal: AbortSignal): AsyncGenerator<RegistryChange, void, undefined> {
     await this.#link.ready(Infinity, signal);
     const { session } = this.#link;
-    const onLost = () => this.#events.push({ kind: 'lost', reason: toError(session.reason) });
-    session.addEventListener('abort', onLost, { once: true });
+    const lost = () => this.#events.push({ kind: 'lost', reason: toError(session.reason) });
+    const stopListening = onAbort(session, lost);
     let entries: Watched<StoredEntry> | null = null;
     try {
       const onListed = () => this.#events.push({ kind: 'listed' });
@@ -69,7 +70,7 @@ export class NatsWatch {
       for await (const event of this.#events.iterate(signal)) yield* await this.#handle(event, incarnation);
     } finally {
       clearTimeout(this.#timer);
-      session.removeEventListener('abort', onLost);
+      stopListening();
       entries?.stop();
       for (const ends of this.#ends.values()) ends?.stop();
     }

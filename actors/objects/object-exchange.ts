@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode } from '../../common/errors.ts';
 import { assign, type Broadcast, finish, newBroadcast } from './broadcast-plan.ts';
 import { CallError } from '../base/call-errors.ts';
+import { withLimits } from '../base/limits.ts';
 import { type ChannelPool, plainCalls } from '../calls/channels.ts';
 import { serviceCalls } from '../calls/transport.ts';
 import { NODE_OWNER, type ObjectDirectory } from './object-directory.ts';
@@ -72,17 +73,10 @@ export class ObjectExchange {
     }
     transfer ??= this.#begin(ref);
     if (transfer.ref.digest !== ref.digest) throw wrongDigest(ref.id, transfer.ref.digest, ref.digest);
-    let onAbort: () => void = () => undefined;
-    const given = new Promise<never>((_resolve, reject) => {
-      onAbort = () => reject(signal.reason as Error);
-      signal.addEventListener('abort', onAbort, { once: true });
-    });
     transfer.waiters++;
     try {
-      signal.throwIfAborted();
-      await Promise.race([transfer.done, given]);
+      await withLimits(transfer.done, { deadlineMs: Infinity, signal }, `object ${ref.id}`);
     } finally {
-      signal.removeEventListener('abort', onAbort);
       if (--transfer.waiters === 0)
         transfer.controller.abort(new CallError('CANCELLED', 'nobody waits any more'));
     }

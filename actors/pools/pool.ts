@@ -5,6 +5,7 @@
  * never tried twice.
  */
 
+import { onAbort } from '../../common/abort.ts';
 import { toError, UserError } from '../../common/errors.ts';
 import { ActorError, CallError } from '../base/call-errors.ts';
 import { checkLimit, checkMilliseconds, checkWhole, shown } from '../base/checks.ts';
@@ -237,10 +238,10 @@ export class ActorPool<Client, Handlers = unknown> {
       const late = () =>
         waiting.refuse(new CallError('DEADLINE_EXCEEDED', 'no member of the pool had room in time'));
       const timer = leftMs <= MAX_TIMER_MS ? setTimeout(late, Math.max(0, leftMs)) : undefined;
-      const onAbort = () => waiting.refuse(signal?.reason as Error);
+      const stop = onAbort(signal, () => waiting.refuse(signal?.reason as Error));
       const settle = () => {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
+        stop();
         this.#waiting.delete(waiting);
       };
       const waiting: Waiting<Client> = {
@@ -254,7 +255,6 @@ export class ActorPool<Client, Handlers = unknown> {
           reject(error);
         },
       };
-      signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiting.add(waiting);
       this.#assign();
       this.#grow();

@@ -2,6 +2,7 @@
 
 import type * as grpc from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
+import { whenAborted } from '../../common/abort.ts';
 import { methodsOf } from '../proto/proto-root.ts';
 import type { Service } from '../proto/protos.ts';
 import { CallError } from '../base/call-errors.ts';
@@ -80,7 +81,7 @@ export function addHealth(
     },
     async *watch({ service: name }: { service: string }, { signal }: CallContext) {
       yield { status: isKnown(name) ? 'SERVING' : 'SERVICE_UNKNOWN' };
-      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      await whenAborted(signal);
     },
   });
   server.expose(service);

@@ -3,6 +3,7 @@
  * resembles an AbortSignal with one listener, because creating an AbortController costs more than the rest of a call.
  */
 
+import { onAbort } from '../../common/abort.ts';
 import type { ActorDirectory } from './directory.ts';
 import type { ActorStatus } from '../status/status.ts';
 import type { CallSignal } from '../calls/transport.ts';
@@ -17,17 +18,14 @@ export class LossWatch implements CallSignal {
   aborted = false;
   reason: unknown = undefined;
   readonly #called: AliveStatus;
-  readonly #signal: AbortSignal | undefined;
   readonly #stop: () => void;
   #listener: (() => void) | null = null;
-  readonly #onAbort = () => this.#abort(this.#signal?.reason);
+  readonly #stopListening: () => void;
 
   constructor(directory: ActorDirectory, called: AliveStatus, signal: AbortSignal | undefined) {
     this.#called = called;
-    this.#signal = signal;
     this.#stop = directory.listen((status) => this.#check(status), called.actorId);
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
-    if (signal?.aborted === true) this.#onAbort();
+    this.#stopListening = onAbort(signal, () => this.#abort(signal?.reason));
     this.#check(directory.get(called.actorId));
   }
 
@@ -47,7 +45,7 @@ export class LossWatch implements CallSignal {
   /** Stops watching. */
   release(): void {
     this.#stop();
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#stopListening();
   }
 
   #check(status: ActorStatus | undefined): void {

@@ -4,6 +4,7 @@
  */
 
 import { closeSync } from 'node:fs';
+import { whenAborted } from '../../common/abort.ts';
 import { toError } from '../../common/errors.ts';
 import type {
   ThreadHostServiceClient,
@@ -61,7 +62,10 @@ export class ThreadHost {
     });
     return {
       pid: null,
-      ended: Promise.race([gone, aborted(killed.signal).then(() => endOf(options, size, null, 'SIGKILL'))]),
+      ended: Promise.race([
+        gone,
+        whenAborted(killed.signal).then(() => endOf(options, size, null, 'SIGKILL')),
+      ]),
       signal: (name) => {
         this.#stop({ actorId, incarnation, atOnce: name === 'SIGKILL' });
         if (name === 'SIGTERM') return;
@@ -109,7 +113,7 @@ export class ThreadHost {
     const end = (exitCode: number | null, exitSignal: string | null) =>
       endOf(options, logSize, exitCode, exitSignal);
     try {
-      await Promise.race([this.#latest.get(environment.actorId), aborted(killed)]);
+      await Promise.race([this.#latest.get(environment.actorId), whenAborted(killed)]);
       const host = await this.#host();
       // A killed host restarts: waiting for it costs its threads no restart.
       await this.#system.ready(this.#actorId, { signal: killed });
@@ -133,13 +137,6 @@ export class ThreadHost {
   #stop(request: { actorId: string; incarnation: number; atOnce: boolean }): void {
     this.#handle?.then((host) => host.stopThread(request)).catch(() => undefined); // the host is gone, and the thread with it
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
 
 function endOf(

@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { MessageChannel, type Worker } from 'node:worker_threads';
+import { onAbort } from '../../common/abort.ts';
 import type {
   ThreadHostServiceClient,
   ThreadHostServiceHandlers,
@@ -66,9 +67,7 @@ class HostedThreads {
   async *#run(entry: string, environment: ActorEnvironment, logPath: string, signal: AbortSignal) {
     const { ended, port } = this.#start(entry, environment, logPath);
     const messages = new AsyncQueue<RunThreadResponse>();
-    const onAbort = () => this.#kill(keyOf(environment.actorId, environment.incarnation));
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
+    onAbort(signal, () => this.#kill(keyOf(environment.actorId, environment.incarnation)));
     messages.push({ ended: false });
     let beating: NodeJS.Timeout | undefined;
     port.onActivity = (watch, everyMs) => {

@@ -5,6 +5,7 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Registry as MetricsRegistry } from 'prom-client';
+import { whenAborted } from '../../common/abort.ts';
 import { CallError } from '../../actors/base/call-errors.ts';
 import { serveHealth } from '../../actors/serving/health-port.ts';
 import { createRegistry, serveMetrics } from '../../actors/calls/metrics.ts';
@@ -167,7 +168,7 @@ async function serveUntilTold(
     if (metrics !== null) stdout.write(`metrics: http://${metrics.address}/metrics\n`);
     if (health !== null) stdout.write(`health: ${health.address}\n`);
     for (const line of guest?.lines ?? []) stdout.write(`${line}\n`);
-    await whenAborted([stopped, node.drained]);
+    await whenAborted(stopped, node.drained);
     health?.setServing(false);
     await guest?.close();
     await node.drain(graceMs);
@@ -202,15 +203,6 @@ function joinUrl(target: JoinTarget, ownAddress: string): string {
     default:
       return target satisfies never;
   }
-}
-
-function whenAborted(signals: readonly AbortSignal[]): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of signals) {
-      if (signal.aborted) resolve();
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    }
-  });
 }
 
 /** gRPC says little about a port that it cannot have. @throws UserError */

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { whenAborted } from '../../common/abort.ts';
 import { UserError } from '../../common/errors.ts';
 import { createLog } from '../../common/log.ts';
 import { type Dashboard, startDashboard } from '../../dashboard/server/server.ts';
@@ -44,10 +45,7 @@ async function serve(dir: string, port: string, { stdout, stderr }: CommandConte
   const dashboard = await openDashboard(dir, parsePort(port, '--port') ?? 0);
   try {
     stdout.write(`dashboard: ${dashboard.link}\n`);
-    await new Promise<void>((done) => {
-      if (interrupts.signal.aborted) done();
-      interrupts.signal.addEventListener('abort', () => done(), { once: true });
-    });
+    await whenAborted(interrupts.signal);
   } finally {
     await dashboard.close();
     interrupts.release();

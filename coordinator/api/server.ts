@@ -2,6 +2,7 @@
  * The gRPC server of the public API: admits callers by token and scope, limits rates and message sizes, decodes, calls,
  * and answers with rich errors. Health and reflection beside it.
  */
+import { once } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
 import { addPlainHealth } from '../../actors/serving/health-port.ts';
 import { addReflection } from '../../actors/serving/reflection.ts';
@@ -158,14 +159,12 @@ function decode(method: Method, bytes: Uint8Array): never {
   }
 }
 
-function drained(
+/** @throws the signal's reason */
+async function drained(
   call: grpc.ServerWritableStream<Uint8Array, Uint8Array>,
   signal: AbortSignal,
 ): Promise<void> {
-  return new Promise((resolve) => {
-    call.once('drain', resolve);
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+  await once(call, 'drain', { signal }).catch(() => signal.throwIfAborted());
 }
 
 function isTimeout(thrown: unknown): boolean {

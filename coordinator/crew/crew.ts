@@ -2,6 +2,7 @@
  * The actors of a run as the loop sees them: typed handles, and whether their processes live. Small, so that tests
  * drive the real loop with handlers in memory; `crew-node.ts` builds it on a node.
  */
+import { onAbort } from '../../common/abort.ts';
 import type { Calls } from '../../actors/proto/protos.ts';
 import { toError, UserError } from '../../common/errors.ts';
 import type { ClassifierTrainerServiceClient } from '../../gen/ballast/v1/ClassifierTrainerService.ts';
@@ -93,8 +94,7 @@ export function when<Handle>(
 ): Promise<LinkStatus> {
   return new Promise((resolve, reject) => {
     const finish = (settle: () => void) => {
-      stop();
-      signal.removeEventListener('abort', onAbort);
+      for (const stop of stops) stop();
       settle();
     };
     const check = (status: LinkStatus) => {
@@ -104,11 +104,9 @@ export function when<Handle>(
         finish(() => reject(toError(thrown)));
       }
     };
-    const onAbort = () => finish(() => reject(toError(signal.reason)));
-    const stop = link.onStatus(check);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    else check(link.status());
+    const stops = [link.onStatus(check)];
+    stops.push(onAbort(signal, () => finish(() => reject(toError(signal.reason)))));
+    if (!signal.aborted) check(link.status());
   });
 }
 

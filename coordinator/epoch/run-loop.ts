@@ -3,6 +3,7 @@
  * Between two epochs everything is in the run folder, so that a dead trainer, a cancelled run and a resumed one all
  * begin again at the same place and end the same.
  */
+import { onAbort } from '../../common/abort.ts';
 import { toError, UserError } from '../../common/errors.ts';
 import type { RunConfig } from '../../config/run-config.ts';
 import { labellerSteps } from '../../config/training-config.ts';
@@ -256,10 +257,7 @@ function guardTrainer(input: RunInput, opened: LinkStatus) {
   const check = (status: LinkStatus) => {
     if (isGone(status)) controller.abort(new TrainerLost(status.reason));
   };
-  const onCancel = () => controller.abort(input.signal.reason);
-  const stop = trainer.onStatus(check);
-  input.signal.addEventListener('abort', onCancel, { once: true });
-  if (input.signal.aborted) onCancel();
+  const stops = [trainer.onStatus(check), onAbort(input.signal, () => controller.abort(input.signal.reason))];
   check(trainer.status());
   return {
     signal: controller.signal,
@@ -272,8 +270,7 @@ function guardTrainer(input: RunInput, opened: LinkStatus) {
       return gone ? new TrainerLost(gone.reason, { cause: thrown }) : thrown;
     },
     release() {
-      stop();
-      input.signal.removeEventListener('abort', onCancel);
+      for (const stop of stops) stop();
     },
   };
 }

@@ -3,6 +3,7 @@
  * shards to the trainer as they arrive, follows the workers' states, and ends when the trainer holds every shard.
  */
 import { setMaxListeners } from 'node:events';
+import { onAbort } from '../../common/abort.ts';
 import { toError, UserError } from '../../common/errors.ts';
 import type { ImageItem } from '../../gen/ballast/v1/ImageItem.ts';
 import type { ObjectRef__Output } from '../../gen/ballast/v1/ObjectRef.ts';
@@ -104,8 +105,7 @@ class EpochSynthesis {
       stops.push(worker.onStatus((status) => this.#onWorker(worker, status)));
       this.#onWorker(worker, worker.status());
     };
-    const onAbort = () => this.#fail(toError(signal.reason));
-    signal.addEventListener('abort', onAbort, { once: true });
+    stops.push(onAbort(signal, () => this.#fail(toError(signal.reason))));
     try {
       signal.throwIfAborted();
       stops.push(workers.onJoined(follow));
@@ -117,7 +117,6 @@ class EpochSynthesis {
         await this.#change();
       }
     } finally {
-      signal.removeEventListener('abort', onAbort);
       for (const stop of stops) stop();
       this.#stopCalls.abort(new Error('the epoch is over'));
       await Promise.all(this.#calls);
