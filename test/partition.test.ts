@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../common/testing/eventually.ts';
 import { ActorSystem, ChannelPool, connectNode } from '../actors/index.ts';
 import { echo } from './fixtures/actors/echo.ts';
@@ -17,6 +17,8 @@ const isPossible = hasNats && TestNetwork.isPossible();
 const why = isPossible ? '' : ' (skipped: takes root, iproute2 and nats-server)';
 /** More than the nodes' leases, 5 s, and what it takes to notice their end. */
 const LONG_MS = 12_000;
+/** A call that ends an actor waits this long and a little more, so the longest cut leaves a busy machine time for it. */
+const STOP_GRACE_MS = 60_000;
 
 describe.skipIf(!isPossible)(`two nodes and cut cables${why}`, () => {
   const prefix = `t${process.pid}cut`;
@@ -48,6 +50,8 @@ describe.skipIf(!isPossible)(`two nodes and cut cables${why}`, () => {
     await eventually(async () => expect(await stateAt(first, second)).toBe('alive'));
   });
 
+  afterEach(() => network.mend()); // also where a test failed
+
   afterAll(async () => {
     await system.close();
     pool.close();
@@ -70,7 +74,7 @@ describe.skipIf(!isPossible)(`two nodes and cut cables${why}`, () => {
       await Promise.all([far.say({}), near.say({})]);
       network.cut(network.hosts[0]!, network.hosts[1]!);
       // Through the first node, which cannot reach the second one now.
-      const stopped = system.stop(`far-${forMs}`);
+      const stopped = system.stop(`far-${forMs}`, STOP_GRACE_MS);
       await delay(forMs);
       expect([await stateAt(first, second), await stateAt(second, first)]).toEqual(['alive', 'alive']);
       expect(actorsOf(second.dir).map(({ actorId }) => actorId)).toEqual([`far-${forMs}`]);
