@@ -77,11 +77,14 @@ export function checkRef(ref: unknown): void {
     Number.isSafeInteger(sizeBytes) &&
     (sizeBytes as number) >= 0 &&
     Array.isArray(holders) &&
-    holders.every((holder) => typeof holder === 'string') &&
-    (inline === undefined || inline instanceof Uint8Array);
+    holders.every((holder) => typeof holder === 'string');
   if (!isRef)
     throw new UserError(`${shown(ref)} is not a reference to an object: use what \`put\` returned.`);
   fileNameOf({ id, digest });
+  if (inline !== undefined && !(inline instanceof Uint8Array)) {
+    const advice = "to keep a reference as text, put its value with `owner: 'node'`";
+    throw new UserError(`Object ${id}: the bytes inside its reference did not survive JSON; ${advice}.`);
+  }
 }
 
 /** @throws UserError */

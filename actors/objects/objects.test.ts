@@ -11,7 +11,7 @@ import { silentLog } from '../../common/log.ts';
 import { NodeObjects } from './node-objects.ts';
 import { sha256Hex } from '../testing/sha256.ts';
 import type { ObjectRef } from './object-ref.ts';
-import { ObjectStore } from './objects.ts';
+import { ObjectStore, type PutOptions } from './objects.ts';
 import { objectService } from '../proto/runtime-services.ts';
 import { ServingProcess } from '../serving/serving-process.ts';
 import { serviceCalls } from '../calls/transport.ts';
@@ -108,6 +108,16 @@ describe('on one node', () => {
     expect(await host.openStore('b/1').wait([ref])).toMatchObject({ ready: [ref] });
     expect(host.files()).toEqual([]);
     expect((await host.store.put(pattern(8 * 1024 + 1))).holders).toEqual([host.address]);
+  });
+
+  it('the reference of a small object is no text: JSON loses its bytes, unless the node owns them', async () => {
+    const { store } = await openHost('h');
+    const asText = async (options: PutOptions) =>
+      JSON.parse(JSON.stringify(await store.put(pattern(10), options))) as ObjectRef;
+    await expect(store.get(await asText({}))).rejects.toThrow(
+      /^Object inline\/a\/1\/1: the bytes inside its reference did not survive JSON; .*`owner: 'node'`\.$/,
+    );
+    expectSame(await store.get(await asText({ owner: 'node' })), pattern(10));
   });
 
   it('lists what it holds: owner, reads in progress, holders; copies and spilled ones as such', async () => {
