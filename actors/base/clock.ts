@@ -1,5 +1,8 @@
 /** Time as an argument, so that tests of leases do not wait. */
 
+import { onAbort } from '../../common/abort.ts';
+import { MAX_TIMER_MS } from './limits.ts';
+
 export interface Clock {
   /** Milliseconds since an arbitrary moment; never goes back. */
   monotonicMs(): number;
@@ -8,9 +11,6 @@ export interface Clock {
   /** Calls `run` after `delayMs`; the returned function cancels it. The timer keeps no process alive. */
   after(delayMs: number, run: () => void): () => void;
 }
-
-import { onAbort } from '../../common/abort.ts';
-import { MAX_TIMER_MS } from './limits.ts';
 
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),

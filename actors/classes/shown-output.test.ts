@@ -75,6 +75,14 @@ it('shows the end of too much output, and names the file with all of it', () => 
   expect(shown.length).toBeLessThan(2700);
 });
 
+it('is silent about logs that are gone, and a folder that is', () => {
+  open();
+  print('one\n');
+  rmSync(logFolder(runDir), { recursive: true });
+  expect(() => output.close()).not.toThrow();
+  expect(shown).toEqual([]);
+});
+
 it('shows a line without an end in parts', async () => {
   open();
   print('.'.repeat(20_000));

@@ -3,7 +3,17 @@
  * log. The lines go to stderr: stdout stays the program's own.
  */
 
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, statSync, watch } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+  watch,
+} from 'node:fs';
 import type { FSWatcher } from 'node:fs';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
@@ -53,6 +63,7 @@ export class ShownOutput {
   }
 
   #logs(): string[] {
+    if (!existsSync(this.#folder)) return []; // removed before its program ended
     return readdirSync(this.#folder).filter((name) => name.endsWith(LOG_ENDING));
   }
 
@@ -95,11 +106,11 @@ function shownUpTo(position: number): Shown {
   return { position, rest: '', decoder: new StringDecoder('utf8') };
 }
 
-/** The text that was appended; of too much, a note and the end. A log that is gone has none. */
+/** The text that was appended; of too much, a note and the end. A log that is gone, or cannot be read, has none. */
 function readNew(path: string, shown: Shown): string {
-  const file = openIfThere(path);
-  if (file === null) return '';
+  let file: number | undefined;
   try {
+    file = openSync(path, 'r');
     const { size } = fstatSync(file);
     const leftOut = Math.max(0, size - shown.position - MAX_SHOWN_BYTES);
     shown.position += leftOut;
@@ -108,15 +119,9 @@ function readNew(path: string, shown: Shown): string {
     shown.position += length;
     const text = shown.decoder.write(bytes.subarray(0, length));
     return leftOut === 0 ? text : `\n… ${leftOut} bytes are only in ${path}\n${text}`;
-  } finally {
-    closeSync(file);
-  }
-}
-
-function openIfThere(path: string): number | null {
-  try {
-    return openSync(path, 'r');
   } catch {
-    return null;
+    return '';
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
