@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
-import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { build } from 'esbuild';
 import { describe, expect, it } from 'vitest';
 import { keepExitCode, listenForInterrupts } from './interrupts.ts';
@@ -44,11 +44,13 @@ describe('listenForInterrupts', () => {
     expect(seconds).toEqual(['SIGTERM']);
   });
 
-  it('listens no more once released', () => {
-    const { source, interrupts } = setUp();
+  it('listens no more once released, after a turn in which a signal ends the process', async () => {
+    const { source, exits, interrupts } = setUp();
     interrupts.release();
-    source.emit('SIGINT');
-    expect(interrupts.signal.aborted).toBe(false);
+    source.emit('SIGTERM');
+    expect({ exits, aborted: interrupts.signal.aborted }).toEqual({ exits: [143], aborted: false });
+    await setImmediate();
+    expect([source.listenerCount('SIGINT'), source.listenerCount('SIGTERM')]).toEqual([0, 0]);
   });
 });
 
@@ -58,16 +60,16 @@ describe('keepExitCode', () => {
     interrupts.release();
     keepExitCode(0, source);
     source.emit('SIGTERM');
-    expect(exits).toEqual([0]);
+    expect(exits[0]).toBe(0);
+  });
+
+  it('holds for a signal that comes between the release of its interrupts and the end of the command', async () => {
+    const child = spawn(process.execPath, ['-e', await bundled(RELEASING)], { stdio: 'inherit' });
+    expect(await once(child, 'close')).toEqual([3, null]);
   });
 
   it('holds while Node frees the heap of a process that ended by itself', async () => {
-    const module = join(import.meta.dirname, 'interrupts.ts');
-    const { outputFiles } = await build({
-      stdin: { contents: endingProgram(module), resolveDir: import.meta.dirname },
-      ...{ bundle: true, platform: 'node', write: false },
-    });
-    const program = outputFiles[0]!.text;
+    const program = await bundled(FREEING);
     for (let attempt = 0; attempt < 8; attempt++) {
       const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
       child.stdout.once('data', () => child.kill('SIGTERM'));
@@ -76,13 +78,29 @@ describe('keepExitCode', () => {
   });
 });
 
-/** A program with a heap that takes long to free. It says when it ends. */
-function endingProgram(module: string): string {
-  return `
-    import { writeSync } from 'node:fs';
-    import { keepExitCode } from ${JSON.stringify(module)};
-    globalThis.heap = Array.from({ length: 300_000 }, (_, index) => ({ index }));
-    process.on('exit', () => writeSync(1, 'ending'));
-    process.exitCode = 3;
-    keepExitCode(3);`;
+/** A program of this module's functions, as JavaScript. */
+async function bundled(contents: string): Promise<string> {
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir: import.meta.dirname },
+    ...{ bundle: true, platform: 'node', write: false },
+  });
+  return outputFiles[0]!.text;
 }
+
+/** A heap that takes long to free; it says when it ends. */
+const FREEING = `
+  import { writeSync } from 'node:fs';
+  import { keepExitCode } from './interrupts.ts';
+  globalThis.heap = Array.from({ length: 300_000 }, (_, index) => ({ index }));
+  process.on('exit', () => writeSync(1, 'ending'));
+  process.exitCode = 3;
+  keepExitCode(3);`;
+
+/** Gets its signal before it is at \`keepExitCode\`, and stays until it has been heard. */
+const RELEASING = `
+  import { keepExitCode, listenForInterrupts } from './interrupts.ts';
+  const interrupts = listenForInterrupts(() => undefined);
+  interrupts.release();
+  process.kill(process.pid, 'SIGTERM');
+  keepExitCode(3);
+  setInterval(() => undefined, 1000);`;

@@ -6,6 +6,7 @@ export interface Interrupts {
   readonly signal: AbortSignal;
   /** Which signal came, or null. */
   received(): 'SIGINT' | 'SIGTERM' | null;
+  /** From the next turn of the event loop on, signals do what they do by default. */
   release(): void;
 }
 
@@ -20,6 +21,7 @@ const RUN_NOTICE = 'Stopping; the last complete epoch is kept. Ctrl-C again ends
 
 interface SignalSource {
   on(name: 'SIGINT' | 'SIGTERM' | 'exit', listener: () => void): unknown;
+  prependListener(name: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
   off(name: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
   exit(code: number): void;
 }
@@ -30,7 +32,8 @@ interface SignalSource {
  * that ended by itself could still be killed then: this one leaves by `exit`, which keeps the handlers.
  */
 export function keepExitCode(code: number, source: SignalSource = process): void {
-  for (const name of ['SIGINT', 'SIGTERM', 'exit'] as const) source.on(name, () => source.exit(code));
+  for (const name of ['SIGINT', 'SIGTERM'] as const) source.prependListener(name, () => source.exit(code));
+  source.on('exit', () => source.exit(code));
 }
 
 /** Listens until `release`. `say` prints a line for a person. */
@@ -41,7 +44,9 @@ export function listenForInterrupts(
 ): Interrupts {
   const controller = new AbortController();
   let received: 'SIGINT' | 'SIGTERM' | null = null;
+  let isReleased = false;
   const stop = (name: 'SIGINT' | 'SIGTERM') => {
+    if (isReleased) return source.exit(name === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
     if (received !== null) {
       if (onSecond !== undefined) onSecond(name);
       else if (name === 'SIGINT') source.exit(EXIT.interrupted); // children end by themselves when this process is gone
@@ -59,8 +64,12 @@ export function listenForInterrupts(
     signal: controller.signal,
     received: () => received,
     release() {
-      source.off('SIGINT', onInterrupt);
-      source.off('SIGTERM', onTerminate);
+      isReleased = true;
+      // A command that is over reaches `keepExitCode` within this turn: without listeners until then, a signal would kill it.
+      setImmediate(() => {
+        source.off('SIGINT', onInterrupt);
+        source.off('SIGTERM', onTerminate);
+      });
     },
   };
 }
