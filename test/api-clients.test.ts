@@ -1,10 +1,11 @@
 // The commands that call a coordinator's API, against a real one.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { hasOpenssl, noOpenssl } from '../actors/testing/certificates.ts';
 import { describeFailure } from '../cli/base/failure.ts';
 import { createProgram } from '../cli/program.ts';
 import { Cli, type CliEnd } from './support/cli.ts';
@@ -14,7 +15,6 @@ import { BUDGET, EPOCHS, jsonLines, newFolder, SHARD_SIZE, shapesData } from './
 
 /** Room for two runs and a trainer for images on demand. */
 const ROOM = ['--resources', 'cpu=4'];
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 
 /** The suite's tiny run; paths are the server's. */
 const CONFIG = {
@@ -420,7 +420,7 @@ it('a token is shown out of a file, and reaches as far as its scope', async () =
   await stop(guarded);
 });
 
-describe.skipIf(!hasOpenssl)(`TLS${hasOpenssl ? '' : ' (skipped: no openssl)'}`, () => {
+describe.skipIf(!hasOpenssl)(`TLS${noOpenssl}`, () => {
   it('uses the certificates that the environment names; reports a mismatch in one line', async () => {
     const home = newFolder('tls');
     const files = makeCertificates(home);

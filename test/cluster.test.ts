@@ -13,14 +13,14 @@ import { echo } from './fixtures/actors/echo.ts';
 import type { EchoServiceClient } from './fixtures/actors/echo.ts';
 import { ballast } from './support/cli.ts';
 import { jsonOf, livingActors, sharedFolders, startTestNode, type TestNode } from './support/cluster.ts';
-import { hasNats, startNats, stopNats, type NatsServer } from './support/nats.ts';
+import { noNats, startNats, stopNats, type NatsServer } from './support/nats.ts';
 
 const WORKER = ['--labels', 'role=worker', '--resources', 'cpu=4'];
 
 describe.each([
-  ['grpc://', false],
-  ['nats://', !hasNats],
-])('a cluster joined by %s', (scheme, isSkipped) => {
+  ['grpc://', ''],
+  ['nats://', noNats],
+])('a cluster joined by %s%s', (scheme, missing) => {
   const prefix = `t${process.pid}${scheme.slice(0, 4)}`;
   const started: TestNode[] = [];
   let folder: string;
@@ -46,7 +46,7 @@ describe.each([
   };
 
   beforeAll(async () => {
-    if (isSkipped) return;
+    if (missing !== '') return;
     folder = await mkdtemp(join(tmpdir(), 'ballast-cluster-'));
     if (scheme === 'nats://') nats = await startNats(['-js', '-sd', join(folder, 'nats')]);
     pool = new ChannelPool();
@@ -56,7 +56,7 @@ describe.each([
   });
 
   afterAll(async () => {
-    if (isSkipped) return;
+    if (missing !== '') return;
     await system.close();
     pool.close();
     for (const { cli } of started) cli.signal('SIGKILL');
@@ -65,7 +65,7 @@ describe.each([
     await rm(folder, { recursive: true });
   });
 
-  it.skipIf(isSkipped)('places an actor where its label is, and its calls go there', async () => {
+  it.skipIf(missing)('places an actor where its label is, and its calls go there', async () => {
     const args = { stopNote: join(folder, 'worker-stopped') };
     const options = { actorId: 'worker', labels: { role: 'worker' }, resources: { cpu: 1 }, args };
     worker = await system.spawn(echo, { ...options, restart: { initialBackoffMs: 100 } });
@@ -74,13 +74,13 @@ describe.each([
     expect(livingActors([second])).toEqual(['worker']);
   });
 
-  it.skipIf(isSkipped)('refuses at once what no node could ever give, naming what each lacks', async () => {
+  it.skipIf(missing)('refuses at once what no node could ever give, naming what each lacks', async () => {
     const spawning = system.spawn(echo, { labels: { role: 'poet' }, resources: { gpu: 9 } });
     const lacks = (node: TestNode) => `node ${node.nodeId} lacks label role=poet, gpu (asks for 9, has 0)`;
     await expect(spawning).rejects.toThrow(`${lacks(first)}; ${lacks(second)}`);
   });
 
-  it.skipIf(isSkipped)('is shown by the commands, whichever node is asked', async () => {
+  it.skipIf(missing)('is shown by the commands, whichever node is asked', async () => {
     const { object } = await worker.put({ sizeBytes: 100_000 });
     const nodes = await jsonOf<NodeStatus>(['nodes'], second);
     expect(nodes.map(({ nodeId, actors, free }) => [nodeId, actors, free.cpu])).toEqual([
@@ -105,7 +105,7 @@ describe.each([
     });
   });
 
-  it.skipIf(isSkipped)('has one stream of events, on every node', async () => {
+  it.skipIf(missing)('has one stream of events, on every node', async () => {
     const bus = remoteEventBus(pool, second.address);
     await bus.publish('epoch.finished', { epoch: 1 });
     await bus.publish('epoch.finished', { epoch: 2 });
@@ -114,14 +114,14 @@ describe.each([
     expect(await jsonOf(['events', '--from', '3'], second)).toEqual([]);
   });
 
-  it.skipIf(isSkipped)('refuses the id of a living node', async () => {
+  it.skipIf(missing)('refuses the id of a living node', async () => {
     const again = ['node', '--node-id', second.nodeId, '--dir', join(folder, 'again'), ...joinFlags()];
     const { code, stderr } = await ballast(again);
     expect(stderr).toContain(`Node id '${second.nodeId}' is taken by the node at ${second.address}`);
     expect(code).toBe(1);
   });
 
-  it.skipIf(isSkipped)(
+  it.skipIf(missing)(
     'moves the actor of a killed node to the third, and idempotent calls go on',
     async () => {
       third = await start('third', [...joinFlags(), ...WORKER]);
@@ -141,7 +141,7 @@ describe.each([
     },
   );
 
-  it.skipIf(isSkipped)('drains a node at SIGTERM; a detached actor outlives its home', async () => {
+  it.skipIf(missing)('drains a node at SIGTERM; a detached actor outlives its home', async () => {
     const throughThird = new ActorSystem({ node: connectNode(pool, third.address), transport: pool });
     const near = { near: first.address, lifetime: 'detached' } as const;
     const begun = await throughThird.spawn(echo, { actorId: 'detached', ...near });
@@ -163,7 +163,7 @@ describe.each([
     expect(shown.stdout).toContain(`waits for room: node ${first.nodeId} lacks label role=worker`);
   });
 
-  it.skipIf(isSkipped)('gives a waiting actor to the next node that can have it', async () => {
+  it.skipIf(missing)('gives a waiting actor to the next node that can have it', async () => {
     const fourth = await start('fourth', [...joinFlags(), ...WORKER]);
     expect(await worker.repeat({ text: '' })).toMatchObject({ incarnation: 3 });
     expect(await actor('worker')).toMatchObject({ nodeId: fourth.nodeId });
@@ -174,7 +174,7 @@ describe.each([
     expect(livingActors([fourth])).toEqual([]);
   });
 
-  it.skipIf(isSkipped)('ends a node at once at the second signal', async () => {
+  it.skipIf(missing)('ends a node at once at the second signal', async () => {
     const fifth = await start('fifth', [...joinFlags(), '--labels', 'role=stubborn']);
     const stubborn = await system.spawn(echo, { actorId: 'stubborn', labels: { role: 'stubborn' } });
     const { pid } = await stubborn.say({ text: '' });
@@ -190,7 +190,7 @@ describe.each([
     await eventually(() => expect(livingActors([fifth])).toEqual([]));
   });
 
-  it.skipIf(isSkipped)('leaves nothing behind', async () => {
+  it.skipIf(missing)('leaves nothing behind', async () => {
     const stopped = await ballast(['stop', 'detached', '--node', first.address]);
     expect(stopped).toMatchObject({ code: 0, stdout: 'detached: stopped\n' });
     first.cli.signal('SIGTERM');

@@ -10,11 +10,9 @@ import type { BrowserContext } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeStudyPage, writeRunPage } from '../dashboard/report.ts';
 import { CLASSES, fakeStudy, fakeRunReport } from '../report/testing/fake-records.ts';
-import { findBrowser, newPage, openBrowser, violations } from './support/browser.ts';
+import { browser, newPage, noBrowser, openBrowser, violations } from './support/browser.ts';
 import { Cli } from './support/cli.ts';
 import { EPOCHS, newFolder, runArgs } from './support/suite.ts';
-
-const browser = findBrowser();
 
 let dir = '';
 let env: Record<string, string> = {};
@@ -37,7 +35,7 @@ async function serve(root: string): Promise<{ cli: Cli; link: string }> {
   return { cli, link: (await cli.waitFor(/dashboard: (http:\S+)\n/))[1]! };
 }
 
-describe.skipIf(browser === null)('the page (skipped: no chromium on the PATH)', () => {
+describe.skipIf(browser === null)(`the page${noBrowser}`, () => {
   it('follows a run from its first event to its end, and report.html shows the same', async () => {
     const runs = join(dir, 'runs');
     const out = join(runs, 'shapes');

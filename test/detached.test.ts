@@ -7,13 +7,13 @@ import { eventually } from '../common/testing/eventually.ts';
 import { ActorSystem, ChannelPool, connectNode } from '../actors/index.ts';
 import { echo } from './fixtures/actors/echo.ts';
 import { startTestNode } from './support/cluster.ts';
-import { hasNats, startNats, type NatsServer } from './support/nats.ts';
+import { noNats, startNats, type NatsServer } from './support/nats.ts';
 
 describe.each([
-  ['grpc://', false],
-  ['nats://', !hasNats],
-])('a detached actor of a cluster joined by %s', (scheme, isSkipped) => {
-  it.skipIf(isSkipped)('outlives the head: found by its name, with the state that it saved', async () => {
+  ['grpc://', ''],
+  ['nats://', noNats],
+])('a detached actor of a cluster joined by %s%s', (scheme, missing) => {
+  it.skipIf(missing)('outlives the head: found by its name, with the state that it saved', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'ballast-detached-'));
     const prefix = `t${process.pid}det${scheme.slice(0, 4)}`;
     const nats: NatsServer | null =

@@ -14,7 +14,7 @@ import {
 } from '../actors/index.ts';
 import type { BusEvent, EventBus } from '../actors/index.ts';
 import { remoteEventBus } from '../actors/control/event-service.ts';
-import { hasNats, startNats, stopNats, type NatsServer } from './support/nats.ts';
+import { hasNats, noNats, startNats, stopNats, type NatsServer } from './support/nats.ts';
 
 let folder: string;
 let nats: NatsServer | null = null;
@@ -46,11 +46,7 @@ type Open = (run: string) => Promise<EventBus>;
 
 const implementations: readonly [name: string, skip: boolean, open: Open][] = [
   ['embedded', false, (run) => openEventLog({ path: join(folder, run, 'events.jsonl') })],
-  [
-    hasNats ? 'nats' : 'nats (skipped: no nats-server on the PATH)',
-    !hasNats,
-    (run) => openNatsEventBus({ url: nats?.url ?? '', runId: run }),
-  ],
+  [`nats${noNats}`, !hasNats, (run) => openNatsEventBus({ url: nats?.url ?? '', runId: run })],
   ['embedded, through a node', false, openThroughNode],
 ];
 
@@ -251,7 +247,7 @@ function follow(bus: EventBus): { readonly events: BusEvent[]; stop(): Promise<v
   };
 }
 
-describe.skipIf(!hasNats)('a NATS server that goes and comes back', () => {
+describe.skipIf(!hasNats)(`a NATS server that goes and comes back${noNats}`, () => {
   const runId = 'outages';
   let server: NatsServer;
   let bus: EventBus;
@@ -351,7 +347,7 @@ describe('unreachable NATS', () => {
     await expect(opening).rejects.toThrow(/^(?!.*secret)/);
   });
 
-  it.skipIf(!hasNats)('reports a server without JetStream', async () => {
+  it.skipIf(!hasNats)(`reports a server without JetStream${noNats}`, async () => {
     const server = await startNats([]);
     await expect(openNatsEventBus({ url: server.url, runId: 'r' })).rejects.toThrow('nats-server -js');
     await stopNats(server);

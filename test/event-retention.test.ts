@@ -13,12 +13,10 @@ import {
   tinyConfig,
   whenEvent,
 } from './support/coordinator.ts';
-import { hasNats, type NatsServer, startNats } from './support/nats.ts';
+import { hasNats, noNats, type NatsServer, startNats } from './support/nats.ts';
 import { newFolder, readReport, referenceRun } from './support/suite.ts';
 
-const why = hasNats ? '' : ' (skipped: no nats-server on the PATH; `make test` installs it)';
-
-describe.skipIf(!hasNats)(`events of runs on NATS${why}`, () => {
+describe.skipIf(!hasNats)(`events of runs on NATS${noNats}`, () => {
   let folder: string;
   let nats: NatsServer;
   let connection: NatsConnection;

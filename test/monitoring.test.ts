@@ -24,7 +24,7 @@ import { ALERTS, readRules } from '../grafana/rules.ts';
 import { Cli } from './support/cli.ts';
 import { startTestNode, type TestNode } from './support/cluster.ts';
 import { startCoordinator, type TestCoordinator, tinyConfig, whenEvent } from './support/coordinator.ts';
-import { findBrowser, screenshot } from './support/browser.ts';
+import { browser, screenshot } from './support/browser.ts';
 import { actorsOf } from './support/processes.ts';
 import { hasPrometheus, MISSING, Prometheus, type RuleState, servePages } from './support/prometheus.ts';
 import { newFolder, shapesJudge } from './support/suite.ts';
@@ -42,7 +42,6 @@ const METRICS = ['--metrics-port', '0'];
 const METRICS_ADDRESS = /metrics: http:\/\/(\S+)\/metrics/;
 const FIXTURES = join(import.meta.dirname, 'fixtures', 'monitoring');
 const PICTURES = join(packageRoot(), 'test-results', 'dashboards');
-const browser = PICTURE_SECONDS > 0 ? findBrowser() : null;
 
 describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MISSING})`, () => {
   let node: TestNode;
@@ -191,7 +190,8 @@ describe.skipIf(!hasPrometheus)(hasPrometheus ? 'monitoring' : `monitoring (${MI
       const page = await drawDashboard(dashboard, prometheus, { ...VARIABLES, seconds: WATCH_SECONDS });
       const html = join(PICTURES, `${name}.html`);
       writeFileSync(html, page.html);
-      if (browser !== null) await screenshot(browser, html, join(PICTURES, `${name}.png`), page.heightPx);
+      if (PICTURE_SECONDS > 0 && browser !== null)
+        await screenshot(browser, html, join(PICTURES, `${name}.png`), page.heightPx);
       const mayBeEmpty = dashboard.panels.filter(({ targets }) =>
         targets.every(({ expr }) => isExcused(expr)),
       );

@@ -11,7 +11,7 @@ import { packageRoot } from '../common/package-root.ts';
 import { echo } from './fixtures/actors/echo.ts';
 import { ballast } from './support/cli.ts';
 import { jsonOf, sharedFolders, startTestNode, type TestNode } from './support/cluster.ts';
-import { hasNats, type NatsServer, startNats } from './support/nats.ts';
+import { hasNats, noNats, type NatsServer, startNats } from './support/nats.ts';
 import { operatorMode } from './support/nats-operator.ts';
 import { newFolder, readReport, referenceRun, runArgs } from './support/suite.ts';
 
@@ -19,7 +19,6 @@ const CONF = join(packageRoot(), 'k8s', 'chart', 'files', 'ballast-accounts.conf
 const ROLES = ['coordinator', 'trainer', 'worker'] as const;
 type Role = (typeof ROLES)[number];
 
-const why = hasNats ? '' : ' (skipped: no nats-server on the PATH; `make test` installs it)';
 const passwords = Object.fromEntries(ROLES.map((role) => [role, `pw-${role}-${crypto.randomUUID()}`]));
 
 function secretFile(content: string): string {
@@ -29,7 +28,7 @@ function secretFile(content: string): string {
   return path;
 }
 
-describe.skipIf(!hasNats)(`NATS accounts${why}`, () => {
+describe.skipIf(!hasNats)(`NATS accounts${noNats}`, () => {
   const prefix = `t${process.pid}acc`;
   const nodes = {} as Record<Role, TestNode>;
   let folder: string;
@@ -219,7 +218,7 @@ describe.skipIf(!hasNats)(`NATS accounts${why}`, () => {
   });
 });
 
-describe.skipIf(!hasNats)(`other ways to show NATS who one is${why}`, () => {
+describe.skipIf(!hasNats)(`other ways to show NATS who one is${noNats}`, () => {
   it('a credentials file and an nkey, each by file', async () => {
     const { config, credentials, nkeySeed, nkeyConfig } = operatorMode();
     for (const [name, text, secrets] of [

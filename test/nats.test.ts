@@ -7,16 +7,14 @@ import { AckPolicy, connect } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packageRoot } from '../common/package-root.ts';
 import { ballast } from './support/cli.ts';
-import { hasNats, type NatsServer, startNats, stopNats } from './support/nats.ts';
+import { hasNats, noNats, type NatsServer, startNats, stopNats } from './support/nats.ts';
 import { EPOCHS, jsonLines, newFolder, readReport, referenceRun, runArgs } from './support/suite.ts';
 import { readFileSync } from 'node:fs';
 
 /** No test, and no process without root, listens on this port. */
 const NOBODY_LISTENS = 'nats://127.0.0.1:1';
 
-const why = hasNats ? '' : ' (skipped: no nats-server on the PATH; `make test` installs it)';
-
-describe.skipIf(!hasNats)(`events on NATS${why}`, () => {
+describe.skipIf(!hasNats)(`events on NATS${noNats}`, () => {
   let server: NatsServer;
 
   beforeAll(async () => {

@@ -8,11 +8,10 @@ import { join } from 'node:path';
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newToken, type Scope } from '../common/tokens.ts';
-import { findBrowser, newPage, openBrowser, violations } from './support/browser.ts';
+import { browser, newPage, noBrowser, openBrowser, violations } from './support/browser.ts';
 import { startCoordinator, type TestCoordinator } from './support/coordinator.ts';
 import { BUDGET, newFolder, SHARD_SIZE, shapesData, shapesPrior } from './support/suite.ts';
 
-const browser = findBrowser();
 const WAIT = { timeout: 120_000 };
 
 /** The suite's tiny run, as a user would paste it. */
@@ -42,7 +41,7 @@ async function stop(coordinator: TestCoordinator): Promise<void> {
   await coordinator.cli.ended;
 }
 
-describe.skipIf(browser === null)('the page of a coordinator (skipped: no chromium on the PATH)', () => {
+describe.skipIf(browser === null)(`the page of a coordinator${noBrowser}`, () => {
   let context: BrowserContext;
   beforeAll(async () => {
     context = await openBrowser(browser!, newFolder('profile'));

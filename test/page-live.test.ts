@@ -12,11 +12,9 @@ import { createLog } from '../common/log.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { newToken } from '../common/tokens.ts';
 import { type Dashboard, startDashboard } from '../dashboard/server/server.ts';
-import { busySeconds, findBrowser, newPage, onText, openBrowser } from './support/browser.ts';
+import { browser, busySeconds, newPage, noBrowser, onText, openBrowser } from './support/browser.ts';
 import { addEpoch, type MadeUpRun, writeMadeUpRun } from './support/made-up-run.ts';
 import { newFolder } from './support/suite.ts';
-
-const browser = findBrowser();
 
 const middle = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!;
 
@@ -38,7 +36,7 @@ const FIRST_PAINT = `new Promise((resolve) => {
 })`;
 const BYTES_SENT = `performance.getEntries().reduce((sum, { transferSize }) => sum + (transferSize ?? 0), 0)`;
 
-describe.skipIf(browser === null)('the page of a run that goes on (skipped: no chromium on the PATH)', () => {
+describe.skipIf(browser === null)(`the page of a run that goes on${noBrowser}`, () => {
   const root = newFolder('page-live');
   const opened: Dashboard[] = [];
   let context: BrowserContext;

@@ -12,11 +12,10 @@ import { createLog } from '../common/log.ts';
 import { packageRoot } from '../common/package-root.ts';
 import { newToken } from '../common/tokens.ts';
 import { type Dashboard, startDashboard } from '../dashboard/server/server.ts';
-import { findBrowser, newPage, onText, openBrowser } from './support/browser.ts';
+import { browser, newPage, noBrowser, onText, openBrowser } from './support/browser.ts';
 import { Cli } from './support/cli.ts';
 import { newFolder, referenceRun, runArgs } from './support/suite.ts';
 
-const browser = findBrowser();
 const named = process.env['BALLAST_PAGE_RUN'];
 const LARGEST_BYTES = 200_000;
 
@@ -36,7 +35,7 @@ const VIEWS: readonly View[] = [
   { name: 'page-images', width: 1100, height: 900, scheme: 'light', section: 'Images' },
 ];
 
-describe.skipIf(browser === null)('pictures of the page (skipped: no chromium on the PATH)', () => {
+describe.skipIf(browser === null)(`pictures of the page${noBrowser}`, () => {
   let context: BrowserContext;
   let dashboard: Dashboard;
   let out: string;

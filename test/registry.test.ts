@@ -26,7 +26,7 @@ import { canMark, NatsBuckets } from '../actors/control/registry-nats-buckets.ts
 import { registryService } from '../actors/proto/runtime-services.ts';
 import { ServingProcess } from '../actors/serving/serving-process.ts';
 import { packageRoot } from '../common/package-root.ts';
-import { hasNats, natsVersion, startNats, type NatsServer } from './support/nats.ts';
+import { hasNats, noNats, natsVersion, startNats, type NatsServer } from './support/nats.ts';
 
 const TTL_MS = 1500;
 const PATIENCE_MS = 180_000;
@@ -131,7 +131,7 @@ const openNats: Open = (cluster, options) => openNatsRegistry({ url: nats?.url ?
 const implementations: readonly [name: string, skip: boolean, open: Open][] = [
   ['embedded', false, openEmbedded],
   ['embedded, through gRPC', false, openThroughGrpc],
-  [hasNats ? 'nats' : 'nats (skipped: no nats-server on the PATH)', !hasNats, openNats],
+  [`nats${noNats}`, !hasNats, openNats],
 ];
 
 describe.each(implementations)('registry: %s', (name, skip, open) => {
@@ -343,7 +343,7 @@ function announced(registry: Registry, name: string, ttlMs = TTL_MS) {
   return { announcer, told, settle: () => announcer.announced(signal) };
 }
 
-describe.skipIf(!hasNats)('a registry whose NATS server goes and comes back', () => {
+describe.skipIf(!hasNats)(`a registry whose NATS server goes and comes back${noNats}`, () => {
   let server: NatsServer;
   let registry: Registry;
   let reader: Registry;
@@ -578,7 +578,7 @@ describe('a registry that cannot be opened', () => {
   });
 
   it.skipIf(!hasNats)(
-    'is asked again when the server is late: silent, or gone before TLS was agreed',
+    `is asked again when the server is late: silent, or gone before TLS was agreed${noNats}`,
     async () => {
       const info = { server_id: 's', version: '2.10.0', proto: 1, max_payload: 2 ** 20, tls_required: true };
       const sockets: Socket[] = [];
@@ -608,7 +608,7 @@ describe('a registry that cannot be opened', () => {
     },
   );
 
-  it.skipIf(!hasNats)('says that JetStream is off, or that a token is wanted', async () => {
+  it.skipIf(!hasNats)(`says that JetStream is off, or that a token is wanted${noNats}`, async () => {
     const plain = await startNats([]);
     await expect(openNatsRegistry({ url: plain.url, cluster: 'c' })).rejects.toThrow('nats-server -js');
     await plain.stop();

@@ -14,7 +14,7 @@ import {
   TLS_CERT_KEY,
   TLS_KEY_KEY,
 } from '../actors/security/security.ts';
-import { Authority, type CertificateFiles, hasOpenssl } from '../actors/testing/certificates.ts';
+import { Authority, type CertificateFiles, hasOpenssl, noOpenssl } from '../actors/testing/certificates.ts';
 import { coordinatorService } from '../coordinator/api/service.ts';
 import { startTestNode, type TestNode } from './support/cluster.ts';
 import {
@@ -24,7 +24,7 @@ import {
   type TestCoordinator,
   tinyConfig,
 } from './support/coordinator.ts';
-import { hasNats, startNats } from './support/nats.ts';
+import { hasNats, noNats, startNats } from './support/nats.ts';
 import { newFolder, readReport, referenceRun } from './support/suite.ts';
 
 const FILES = {
@@ -72,9 +72,7 @@ function contentOf(files: CertificateFiles): Record<string, string> {
   );
 }
 
-const why = hasOpenssl ? '' : ' (skipped: no openssl on the PATH)';
-const noNats = ' (skipped: no nats-server on the PATH; `make test` installs it)';
-describe.skipIf(!hasOpenssl)(`renewed certificates${why}`, () => {
+describe.skipIf(!hasOpenssl)(`renewed certificates${noOpenssl}`, () => {
   const authorities: Authority[] = [];
   const volumes: SecretVolume[] = [];
   let callers: CertificateFiles[];
@@ -181,7 +179,7 @@ describe.skipIf(!hasOpenssl)(`renewed certificates${why}`, () => {
   });
 });
 
-describe.skipIf(!hasOpenssl || !hasNats)(`renewed certificates for NATS${hasNats ? why : noNats}`, () => {
+describe.skipIf(!hasOpenssl || !hasNats)(`renewed certificates for NATS${noOpenssl || noNats}`, () => {
   it('are read at the next connection', async () => {
     const folder = newFolder('rotation-nats');
     const [first, second] = [new Authority(folder), new Authority(folder)] as const;

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Authority, type CertificateFiles, hasOpenssl } from '../actors/testing/certificates.ts';
+import { Authority, type CertificateFiles, hasOpenssl, noOpenssl } from '../actors/testing/certificates.ts';
 import { ChannelPool, connectNode, plainCalls } from '../actors/index.ts';
 import { healthService } from '../actors/serving/health.ts';
 import { readSecurity } from '../actors/security/security.ts';
@@ -112,8 +112,7 @@ describe('a node with a token', () => {
   });
 });
 
-const why = hasOpenssl ? '' : ' (skipped: no openssl on the PATH)';
-describe.skipIf(!hasOpenssl)(`a node with TLS${why}`, () => {
+describe.skipIf(!hasOpenssl)(`a node with TLS${noOpenssl}`, () => {
   let node: TestNode;
   let authority: Authority;
   let own: CertificateFiles;

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { StudyResults } from '../report/study-results.ts';
-import { findBrowser, newPage, openBrowser, violations } from './support/browser.ts';
+import { browser, newPage, noBrowser, openBrowser, violations } from './support/browser.ts';
 import { ballast, Cli } from './support/cli.ts';
 import { livingActors, startTestNode } from './support/cluster.ts';
 import { newFolder, shapesData, shapesPrior } from './support/suite.ts';
@@ -61,8 +61,6 @@ async function doMixedStudy() {
   ]);
   return { study, end: await ballast(['study', study.file]) };
 }
-
-const browser = findBrowser();
 
 describe('ballast study', () => {
   it('continues after an interruption to the same results, and keeps what is done', async () => {
@@ -129,44 +127,41 @@ describe('ballast study', () => {
     expect(livingActors([node])).toEqual([]);
   });
 
-  it.skipIf(browser === null)(
-    'is shown by ballast dashboard (skipped: no chromium on the PATH)',
-    async () => {
-      const { study } = await (mixedStudy ??= doMixedStudy());
-      const cli = Cli.start(['dashboard', study.out]);
-      const link = (await cli.waitFor(/dashboard: (http:\S+)\n/))[1]!;
-      const context = await openBrowser(browser!, newFolder('profile'));
-      onTestFinished(() => context.close());
-      const problems: string[] = [];
-      const page = await newPage(context, problems);
-      await page.goto(link);
-      await page.getByRole('link', { name: 'Shapes', exact: true }).click();
-      const rows = page.getByRole('table', { name: 'Rows' });
-      for (const name of ['plain', 'broken', 'guided']) await rows.getByRole('rowheader', { name }).waitFor();
-      const curves = await page.locator('#curves figure:not([hidden])').all();
-      expect(curves.length).toBeGreaterThanOrEqual(2);
-      for (const curve of curves) {
-        await curve.scrollIntoViewIfNeeded(); // charts are drawn when they come into view
-        await curve.locator('canvas').waitFor();
-      }
-      const images = page.locator('img[alt^="guided: "]');
-      await expect.poll(() => images.count()).toBe(3);
-      for (const image of await images.all()) {
-        await image.scrollIntoViewIfNeeded();
-        await expect
-          .poll(() => image.evaluate((img) => (img as unknown as { naturalWidth: number }).naturalWidth))
-          .toBeGreaterThan(0);
-      }
-      expect(await violations(page)).toEqual([]);
-      const out = process.env['BALLAST_PAGE_RECORDING'];
-      if (out !== undefined) await page.screenshot({ path: join(out, 'study.png'), fullPage: true });
-      await page.getByRole('link', { name: 'guided, seed 1' }).click();
-      await page.getByText('after 2 epochs').waitFor();
-      expect(problems).toEqual([]);
-      cli.signal('SIGTERM');
-      expect((await cli.ended).code).toBe(0);
-    },
-  );
+  it.skipIf(browser === null)(`is shown by ballast dashboard${noBrowser}`, async () => {
+    const { study } = await (mixedStudy ??= doMixedStudy());
+    const cli = Cli.start(['dashboard', study.out]);
+    const link = (await cli.waitFor(/dashboard: (http:\S+)\n/))[1]!;
+    const context = await openBrowser(browser!, newFolder('profile'));
+    onTestFinished(() => context.close());
+    const problems: string[] = [];
+    const page = await newPage(context, problems);
+    await page.goto(link);
+    await page.getByRole('link', { name: 'Shapes', exact: true }).click();
+    const rows = page.getByRole('table', { name: 'Rows' });
+    for (const name of ['plain', 'broken', 'guided']) await rows.getByRole('rowheader', { name }).waitFor();
+    const curves = await page.locator('#curves figure:not([hidden])').all();
+    expect(curves.length).toBeGreaterThanOrEqual(2);
+    for (const curve of curves) {
+      await curve.scrollIntoViewIfNeeded(); // charts are drawn when they come into view
+      await curve.locator('canvas').waitFor();
+    }
+    const images = page.locator('img[alt^="guided: "]');
+    await expect.poll(() => images.count()).toBe(3);
+    for (const image of await images.all()) {
+      await image.scrollIntoViewIfNeeded();
+      await expect
+        .poll(() => image.evaluate((img) => (img as unknown as { naturalWidth: number }).naturalWidth))
+        .toBeGreaterThan(0);
+    }
+    expect(await violations(page)).toEqual([]);
+    const out = process.env['BALLAST_PAGE_RECORDING'];
+    if (out !== undefined) await page.screenshot({ path: join(out, 'study.png'), fullPage: true });
+    await page.getByRole('link', { name: 'guided, seed 1' }).click();
+    await page.getByText('after 2 epochs').waitFor();
+    expect(problems).toEqual([]);
+    cli.signal('SIGTERM');
+    expect((await cli.ended).code).toBe(0);
+  });
 
   it('drops a row by its stop rule, and begins no further run of it', async () => {
     // A learning rate of next to nothing learns nothing, so it cannot beat the other row in NLL.

@@ -14,7 +14,7 @@ import {
   TLS_KEY_KEY,
   TOKEN_KEY,
 } from './security.ts';
-import { Authority, type CertificateFiles, hasOpenssl } from '../testing/certificates.ts';
+import { Authority, type CertificateFiles, hasOpenssl, noOpenssl } from '../testing/certificates.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -80,7 +80,7 @@ describe('a token file', () => {
   });
 });
 
-describe.skipIf(!hasOpenssl)('certificates', () => {
+describe.skipIf(!hasOpenssl)(`certificates${noOpenssl}`, () => {
   let first: CertificateFiles;
   let second: CertificateFiles;
   beforeAll(() => {

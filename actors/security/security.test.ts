@@ -17,7 +17,7 @@ import {
   TOKEN_KEY,
 } from './security.ts';
 import { ServingProcess } from '../serving/serving-process.ts';
-import { Authority, type CertificateFiles, hasOpenssl } from '../testing/certificates.ts';
+import { Authority, type CertificateFiles, hasOpenssl, noOpenssl } from '../testing/certificates.ts';
 import { serviceCalls } from '../calls/transport.ts';
 
 const DAY_MS = 86_400_000;
@@ -84,7 +84,7 @@ describe('a token', () => {
   });
 });
 
-describe.skipIf(!hasOpenssl)('TLS', () => {
+describe.skipIf(!hasOpenssl)(`TLS${noOpenssl}`, () => {
   let authority: Authority;
   let own: CertificateFiles;
   beforeAll(() => {

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { CERTIFICATE_NAME, TLS_CA_KEY, TLS_CERT_KEY, TLS_KEY_KEY } from '../security/security.ts';
 
 export const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+/** Added to a test's name where it cannot run; empty where it can. */
+export const noOpenssl = hasOpenssl ? '' : ' (skipped: no openssl on the PATH)';
 
 const DAY_MS = 86_400_000;
 const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];

@@ -24,7 +24,7 @@ const FLAGS = [
 ];
 
 /** Path of the first of Chromium's usual names on the PATH; null if there is none. */
-export function findBrowser(): string | null {
+function findBrowser(): string | null {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
     for (const folder of folders) {
@@ -38,6 +38,11 @@ export function findBrowser(): string | null {
   }
   return null;
 }
+
+/** Path of this machine's Chromium; null if there is none. */
+export const browser = findBrowser();
+/** Added to a test's name where it cannot run; empty where it can. */
+export const noBrowser = browser === null ? ' (skipped: no chromium on the PATH)' : '';
 
 /** Opens a file with further flags and a profile of its own; resolves with what Chromium printed. */
 export async function openFile(

@@ -13,6 +13,8 @@ const [, version = null] =
 /** As `2.9.10`; null where none is installed. */
 export const natsVersion = version;
 export const hasNats = natsVersion !== null;
+/** Added to a test's name where it cannot run; empty where it can. */
+export const noNats = hasNats ? '' : ' (skipped: no nats-server on the PATH; `make test` installs it)';
 
 export interface NatsServer {
   readonly process: ChildProcess;

@@ -1,10 +1,8 @@
 /** Files of the secrets of a release: those that are in it, and those that cert-manager would make, made with openssl. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type KubeObject, RELEASE } from './objects.ts';
-
-export const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 
 interface CertificateSpec {
   readonly secretName: string;
