@@ -98,10 +98,16 @@ export function scrollingTable(
   return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': `${caption}: table` }, inner);
 }
 
+/** A name such as `oversample+mixup-seed1`, which a narrow cell breaks after a `+`. */
+export function breakable(name: string): Child[] {
+  return name.split(/(?<=\+)/).flatMap((part, index) => (index === 0 ? [part] : [h('wbr'), part]));
+}
+
 export function tableCell({ text, href, isBest, isNumber, share }: Cell, isName: boolean): HTMLElement {
-  const content = href === undefined ? text : h('a', { href }, text);
+  const words = isName ? breakable(text) : [text];
+  const content = href === undefined ? words : [h('a', { href }, ...words)];
   const className = [isBest ? 'best' : '', isNumber ? 'number' : ''].filter(Boolean).join(' ') || null;
-  const cell = isName ? h('th', { scope: 'row' }, content) : h('td', { class: className }, content);
+  const cell = isName ? h('th', { scope: 'row' }, ...content) : h('td', { class: className }, ...content);
   if (typeof share === 'number') {
     const bar = h('span', { class: 'meter', 'aria-hidden': 'true' });
     bar.style.setProperty('--share', String(Math.max(0, Math.min(1, share))));

@@ -1,7 +1,7 @@
 /** The list of runs: filtered, sorted, chosen to be compared; comparisons and studies. */
 import { count, duration, NO_VALUE, percent, plural } from '../../../report/format.ts';
 import type { RunList, RunSummary } from '../../model/run-model.ts';
-import { type Cell, h, labelled, replace, scrollingTable, tableCell } from '../dom.ts';
+import { breakable, type Cell, h, labelled, replace, scrollingTable, tableCell } from '../dom.ts';
 import { keepFocus, sortableHeads, type Sorting, turnSorting } from '../sortable-table.ts';
 import { statePill } from './overview.ts';
 import { startForm } from './start-form.ts';
@@ -160,8 +160,8 @@ function runRow(
   const name = h(
     'th',
     { scope: 'row' },
-    h('a', { href: runHref(run.id) }, run.id === '.' ? run.name : run.id),
-    h('span', { class: 'note' }, ` ${run.method}${seed}`),
+    h('a', { href: runHref(run.id) }, ...breakable(run.id === '.' ? run.name : run.id)),
+    h('span', { class: 'note' }, ...breakable(` ${run.method}${seed}`)),
   );
   const pill = h('td', { title: run.reason }, statePill(run.state));
   return h('tr', {}, h('td', {}, box), name, pill, ...runCells(run).map((cell) => tableCell(cell, false)));
